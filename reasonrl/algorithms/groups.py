@@ -1,0 +1,78 @@
+"""Means and deviations inside ragged groups, the ground under every group-relative advantage.
+
+`keep` excludes rows that could not be judged: a row that has no reward takes no part in a baseline.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+def _sums(values: Tensor, group: Tensor, keep: Tensor | None) -> tuple[Tensor, Tensor]:
+    count = int(group.max()) + 1 if len(group) else 0
+    weight = torch.ones_like(values) if keep is None else keep.to(values.dtype)
+    # where, not a product: a row without a reward may hold NaN, and 0 * NaN is NaN
+    kept = values if keep is None else torch.where(keep, values, torch.zeros_like(values))
+    zeros = torch.zeros(count, dtype=values.dtype, device=values.device)
+    return zeros.index_add(0, group, kept), zeros.index_add(0, group, weight)
+
+
+def group_mean(values: Tensor, group: Tensor, keep: Tensor | None = None) -> Tensor:
+    """Mean of `values` [B] over each group, one value a row [B]; 0 for a group with no kept row."""
+    total, count = _sums(values, group, keep)
+    return (total / count.clamp(min=1))[group]
+
+
+def group_size(group: Tensor, keep: Tensor | None = None) -> Tensor:
+    """Number of kept rows in the group of each row, [B] float."""
+    return _sums(torch.ones(len(group), device=group.device), group, keep)[1][group]
+
+
+def group_std(values: Tensor, group: Tensor, keep: Tensor | None = None) -> Tensor:
+    """Unbiased (n-1) deviation in each group, one value a row [B]; 0 for groups of fewer than two kept rows."""
+    centred = values - group_mean(values, group, keep)
+    total, count = _sums(centred**2, group, keep)
+    return torch.sqrt(total / (count - 1).clamp(min=1))[group]
+
+
+def group_baseline(values: Tensor, group: Tensor, keep: Tensor | None = None) -> Tensor:
+    """The group mean [B], and 0 for a group with a single kept row: a reward cannot be its own baseline (as in verl)."""
+    return group_mean(values, group, keep).where(group_size(group, keep) > 1, values.new_zeros(()))
+
+
+@dataclass(frozen=True)
+class GroupMix:
+    """How many groups can teach something. A group is `mixed` when its judged rewards differ."""
+
+    total: int
+    mixed: int
+    all_correct: int
+    all_wrong: int
+    unjudged: int
+    """Groups with fewer than two judged rows and nothing else to say of them."""
+
+
+def group_mix(rewards: Tensor, correct: Tensor, group: Tensor, judged: Tensor) -> GroupMix:
+    """Count groups by what they can teach. `rewards` [B], `correct` [B] bool, `group` [B], `judged` [B] bool.
+
+    A group whose rewards are equal is `all_correct` or `all_wrong` by the correctness of its judged rows; one whose rewards are equal
+    though its answers differ (a weight of 0, say) counts as neither.
+    """
+    count = int(group.max()) + 1 if len(group) else 0
+    mixed = right = wrong = unjudged = 0
+    for g in range(count):
+        rows = (group == g) & judged
+        if int(rows.sum()) == 0:
+            unjudged += 1
+            continue
+        values, answers = rewards[rows], correct[rows]
+        if float(values.max() - values.min()) > 0:
+            mixed += 1
+        elif bool(answers.all()):
+            right += 1
+        elif not bool(answers.any()):
+            wrong += 1
+    return GroupMix(count, mixed, right, wrong, unjudged)

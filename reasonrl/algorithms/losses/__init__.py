@@ -1,0 +1,1 @@
+"""Policy losses per token, and how token losses become one number."""

@@ -1,0 +1,1 @@
+"""Step 2 of an update: how many rollouts each prompt gets."""

@@ -1,0 +1,214 @@
+"""The command line. Signatures only: each command imports what it needs when it is called, so `reasonrl --help` stays quick."""
+
+from __future__ import annotations
+
+import errno
+import json
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from reasonrl.errors import ReasonRLError
+
+app = typer.Typer(
+    name="reasonrl",
+    help="Train reasoning models with critics and verifiable rewards, from a laptop CPU to a cluster.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+recipes_app = typer.Typer(help="The recipes that come with reasonrl.", no_args_is_help=True)
+data_app = typer.Typer(help="Look at, check and convert problems.", no_args_is_help=True)
+app.add_typer(recipes_app, name="recipes")
+app.add_typer(data_app, name="data")
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
+Offline = Annotated[bool, typer.Option("--offline", help="Never touch the network.")]
+
+
+@app.callback()
+def _root() -> None:
+    from reasonrl.installation import check_verifiers
+
+    check_verifiers()
+
+
+@app.command()
+def train(
+    recipe: Annotated[str, typer.Argument(help="A shipped recipe (see: reasonrl recipes ls), a .yaml file, or a folder with recipe.yaml.")],
+    overrides: Annotated[list[str] | None, typer.Argument(metavar="[key=value ...]", help="e.g. train.steps=20 run_dir=my-run")] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Check everything, show the first prompts and the plan; train nothing.")
+    ] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue the run from its newest complete checkpoint.")] = False,
+    offline: Offline = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Only warnings and the result.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Train a recipe."""
+    from reasonrl.commands.train import train_command
+
+    train_command(recipe, overrides or [], dry_run=dry_run, resume=resume, offline=offline, quiet=quiet, as_json=as_json)
+
+
+@app.command(name="eval")
+def evaluate(
+    model: Annotated[str, typer.Argument(help="A model (Hugging Face id, folder, embedded name), or a run folder: its last checkpoint.")],
+    data: Annotated[
+        str | None, typer.Option(help="Problems: a file, or any source of a recipe. Default for a run: its held-out sets.")
+    ] = None,
+    recipe: Annotated[str | None, typer.Option(help="Take prompt, verifier and sampling from this recipe (a run uses its own).")] = None,
+    n: Annotated[int, typer.Option("--n", min=0, help="Samples per problem; 0: greedy only.")] = 4,
+    temperature: Annotated[float | None, typer.Option(help="Of the samples. Default: the recipe's.")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Only the first problems.")] = None,
+    output: Annotated[Path | None, typer.Option(help="Folder for results.json and samples.jsonl.")] = None,
+    set_: Annotated[list[str] | None, typer.Option("--set", metavar="key=value", help="Override recipe keys.")] = None,
+    seed: Annotated[int, typer.Option(help="Of the samples.")] = 0,
+    offline: Offline = False,
+    as_json: Json = False,
+) -> None:
+    """Accuracy of a model on problems, greedy and sampled, with 95% intervals."""
+    from reasonrl.commands.evaluate import eval_command
+
+    eval_command(
+        model, data=data, recipe=recipe, n=n, temperature=temperature, limit=limit, output=output, overrides=set_ or [], seed=seed,
+        offline=offline, as_json=as_json,
+    )  # fmt: skip
+
+
+@app.command()
+def compare(
+    a: Annotated[Path, typer.Argument(help="A folder made by `reasonrl eval --output`, or a run folder.")],
+    b: Annotated[Path, typer.Argument(help="The other one.")],
+    as_json: Json = False,
+) -> None:
+    """Is B better than A? Pairs the problems; the difference with its 95% interval."""
+    from reasonrl.commands.inspect import compare_command
+
+    compare_command(a, b, as_json=as_json)
+
+
+@app.command()
+def view(
+    run: Annotated[Path, typer.Argument(help="A run folder.")],
+    port: Annotated[int, typer.Option(help="0 takes a free one.")] = 7860,
+    as_json: Json = False,
+) -> None:
+    """Read samples and curves of a run in the browser, on 127.0.0.1."""
+    from reasonrl.commands.inspect import view_command
+
+    view_command(run, port=port, as_json=as_json)
+
+
+@app.command()
+def report(run: Annotated[Path, typer.Argument(help="A run folder.")], as_json: Json = False) -> None:
+    """Write report.html of a run, or of what there is of it so far."""
+    from reasonrl.commands.inspect import report_command
+
+    report_command(run, as_json=as_json)
+
+
+@app.command()
+def doctor(as_json: Json = False) -> None:
+    """Is this environment sound, and what can it do?"""
+    from reasonrl.commands.doctor import doctor_command
+
+    doctor_command(as_json=as_json)
+
+
+@recipes_app.command("ls")
+def recipes_ls(as_json: Json = False) -> None:
+    """List the recipes."""
+    from reasonrl.commands.recipes import ls_command
+
+    ls_command(as_json=as_json)
+
+
+@recipes_app.command("cp")
+def recipes_cp(
+    name: Annotated[str, typer.Argument(help="See: reasonrl recipes ls")],
+    target: Annotated[Path | None, typer.Argument(help="Folder to make; default: ./NAME")] = None,
+    as_json: Json = False,
+) -> None:
+    """Copy a recipe, to change it."""
+    from reasonrl.commands.recipes import cp_command
+
+    cp_command(name, target, as_json=as_json)
+
+
+@data_app.command("show")
+def data_show(
+    source: Annotated[
+        str, typer.Argument(help="A file, or any source of a recipe: gsm8k, math, arithmetic, reasoning_gym, org/name, module:function.")
+    ],
+    option: Annotated[list[str] | None, typer.Option("--option", "-o", metavar="key=value", help="Options of the source.")] = None,
+    columns: Annotated[list[str] | None, typer.Option("--column", "-c", metavar="ours=theirs", help="e.g. -c prompt=question")] = None,
+    limit: Annotated[int, typer.Option(min=1)] = 5,
+    offline: Offline = False,
+    as_json: Json = False,
+) -> None:
+    """Print the first problems of a source as reasonrl reads them."""
+    from reasonrl.commands.data import show_command
+
+    show_command(source, option or [], columns or [], limit=limit, offline=offline, as_json=as_json)
+
+
+@data_app.command("convert")
+def data_convert(
+    source: Annotated[str, typer.Argument(help="A file, or any source of a recipe.")],
+    target: Annotated[Path, typer.Argument(help="A .jsonl or .parquet file.")],
+    to: Annotated[str | None, typer.Option(help="plain, verl or trl. Default: plain for .jsonl, trl for .parquet.")] = None,
+    option: Annotated[list[str] | None, typer.Option("--option", "-o", metavar="key=value", help="Options of the source.")] = None,
+    columns: Annotated[list[str] | None, typer.Option("--column", "-c", metavar="ours=theirs")] = None,
+    limit: Annotated[int | None, typer.Option(min=1)] = None,
+    offline: Offline = False,
+    as_json: Json = False,
+) -> None:
+    """Convert problems without loss, to and from verl's parquet rows and TRL's columns."""
+    from reasonrl.commands.data import convert_command
+
+    convert_command(source, target, to, option or [], columns or [], limit=limit, offline=offline, as_json=as_json)
+
+
+def main() -> None:
+    """Exit codes: 0 done, 1 failed, 2 bad usage or bad recipe, 130 interrupted. A user's mistake never shows a traceback."""
+    import click
+
+    wants_json = "--json" in sys.argv
+    try:
+        code = app(standalone_mode=False)
+        sys.exit(code if isinstance(code, int) else 0)
+    except click.exceptions.Exit as stop:
+        sys.exit(stop.exit_code)
+    except click.UsageError as error:
+        error.show() if not wants_json else _fail(error.format_message(), wants_json)
+        sys.exit(2)
+    except ReasonRLError as error:
+        _fail(str(error), wants_json)
+        sys.exit(error.exit_code)
+    except (KeyboardInterrupt, click.exceptions.Abort):
+        _fail("interrupted", wants_json)
+        sys.exit(130)
+    except BrokenPipeError:
+        sys.stderr.close()  # the reader has gone (| head)
+        sys.exit(0)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        where = f" at {error.filename}" if error.filename else ""
+        _fail(f"the disk is full{where}. What was complete is kept; free some space, then continue with --resume", wants_json)
+        sys.exit(1)
+
+
+def _fail(message: str, wants_json: bool) -> None:
+    if wants_json:
+        print(json.dumps({"error": message}))
+    else:
+        print(f"error: {message}", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()

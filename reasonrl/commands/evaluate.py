@@ -1,0 +1,146 @@
+"""`reasonrl eval`: a model, or the model of a run, on problems."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from reasonrl.commands.output import emit
+from reasonrl.errors import UsageError
+from reasonrl.recipe import Recipe
+from reasonrl.recipe_files import find_recipe, load_recipe, parse_recipe
+from reasonrl.runs.folder import append_rows, run_facts, write_atomically
+
+
+def eval_command(
+    model: str, *, data: str | None, recipe: str | None, n: int, temperature: float | None, limit: int | None, output: Path | None,
+    overrides: list[str], seed: int, offline: bool, as_json: bool,
+) -> None:  # fmt: skip
+    chosen, weights = settings(model, data=data, recipe=recipe, limit=limit, overrides=overrides)
+    if temperature is not None:
+        chosen = chosen.model_copy(update={"rollout": chosen.rollout.model_copy(update={"temperature": temperature})})
+    if output is not None and (output / "results.json").exists():
+        raise UsageError(f"{output} already holds results; name another folder with --output")
+    from reasonrl.environments.single_turn import render_prompt_text
+    from reasonrl.evaluation.evaluate import evaluate
+    from reasonrl.trainer.setup import check_lengths, environment_maker, load_data, make_verifier, rollout_sampling
+    from reasonrl.trainer.stage import load_for, make_engine
+
+    started = time.perf_counter()
+    verifier = make_verifier(chosen)
+    problems = load_data(chosen, verifier, offline=offline).heldout
+    language_model = load_for(chosen, weights, offline=offline)
+    check_lengths(chosen, language_model.tokenizer, language_model.model.config, [p for rows in problems.values() for p in rows])
+    engine = make_engine(chosen, language_model)
+    metrics: dict[str, Any] = {}
+    samples: list[dict[str, Any]] = []
+    for name, rows in problems.items():
+        made = evaluate(
+            rows,
+            set_name=name,
+            engine=engine,
+            environment_for=environment_maker(chosen, language_model.tokenizer),
+            verifier=verifier,
+            sampling=rollout_sampling(chosen),
+            greedy=chosen.evaluation.greedy,
+            samples_per_problem=n,
+            seed=(seed, "eval"),
+            render=lambda problem: render_prompt_text(language_model.tokenizer, problem),
+        )
+        metrics |= made.metrics
+        samples += made.samples
+    results = {
+        "model": model,
+        "weights": weights,
+        "seed": seed,
+        "metrics": metrics,
+        "sampling": {
+            "temperature": chosen.rollout.temperature,
+            "max_new_tokens": chosen.rollout.max_new_tokens,
+            "stop": chosen.rollout.stop,
+            "samples_per_problem": n,
+        },
+        "verifier": {"name": chosen.verifier.name, **chosen.verifier.options},
+        "seconds": time.perf_counter() - started,
+        **run_facts(["reasonrl", "eval", model]),
+    }
+    if output is not None:
+        output.mkdir(parents=True, exist_ok=True)
+        append_rows(output / "samples.jsonl", samples)
+        write_atomically(output / "results.json", json.dumps(results, indent=1) + "\n")
+    emit(as_json, results, table(metrics, list(problems)) + (f"\nwritten to {output}" if output else ""))
+
+
+def settings(model: str, *, data: str | None, recipe: str | None, limit: int | None, overrides: list[str]) -> tuple[Recipe, str]:
+    """The recipe to evaluate by, without its training set, and the weights to load."""
+    run = Path(model)
+    weights = model
+    if (run / "recipe.yaml").is_file():
+        weights = str(last_model(run))
+        stage_dirs = sorted((run / "stages").glob("*/recipe.yaml"))
+        own = stage_dirs[-1] if stage_dirs else run / "recipe.yaml"
+        recipe = recipe or str(own)
+    heldout: dict[str, Any] = {}
+    if recipe is not None:
+        raw = yaml.safe_load(find_recipe(recipe).read_text(encoding="utf-8"))
+        if "stages" in raw:
+            raw = load_recipe(recipe).stages[-1].model_dump(mode="json")
+        heldout = dict((raw.get("data") or {}).get("heldout") or {})
+    else:
+        if data is None:
+            raise UsageError("nothing to evaluate on: name a file with --data, or a recipe with --recipe")
+        raw = {"name": "eval", "rollout": {"max_new_tokens": 512}, "verifier": {"name": "math", "mode": "lenient"}}
+    if data is not None:
+        # A plain question becomes a chat message, unless the recipe says otherwise; complete prompts pass unchanged.
+        heldout = {Path(data).stem.replace("/", "-") or "data": {"source": data}}
+    raw.setdefault("data", {})
+    raw["data"] = {**raw["data"], "heldout": heldout}
+    loaded = parse_recipe(yaml.safe_dump(_with_any_train(raw)), recipe or "eval", overrides)
+    chosen = loaded.stages[-1]
+    sources = {name: s.model_copy(update={"limit": limit}) if limit else s for name, s in chosen.data.heldout.items()}
+    if not sources:
+        raise UsageError("the recipe has no data.heldout: name problems with --data")
+    return chosen.model_copy(update={"data": chosen.data.model_copy(update={"train": None, "heldout": sources})}), weights
+
+
+def _with_any_train(raw: dict[str, Any]) -> dict[str, Any]:
+    """A recipe without data.train is not a recipe; evaluation needs none, so one that is never loaded stands in."""
+    data = raw["data"]
+    return {**raw, "data": {**data, "train": data.get("train") or {"source": "none"}}}
+
+
+def last_model(run: Path) -> Path:
+    """The newest complete checkpoint of a run's last stage."""
+    from reasonrl.trainer.checkpoint import list_checkpoints
+
+    stages = sorted((run / "stages").glob("*/checkpoints")) or [run / "checkpoints"]
+    for folder in reversed(stages):
+        complete = list_checkpoints(folder)
+        if complete:
+            return complete[-1].path
+    raise UsageError(f"{run} has no complete checkpoint yet")
+
+
+def table(metrics: dict[str, Any], sets: list[str]) -> str:
+    """One line for each set and mode."""
+    lines = []
+    for name in sets:
+        key = f"eval/{name}"
+        for mode in ("greedy", "sampled"):
+            if f"{key}/{mode}" not in metrics:
+                continue
+            low, high = metrics[f"{key}/{mode}_low"], metrics[f"{key}/{mode}_high"]
+            count = f"n={metrics[f'{key}/problems']}"
+            if mode == "sampled":
+                count += f" x {metrics[f'{key}/samples_per_problem']} samples"
+            lines.append(f"{name}  {mode:<8} {metrics[f'{key}/{mode}']:6.1%}  [{low:.1%}, {high:.1%}]  {count}")
+        unread = [
+            f"{what} {metrics[f'{key}/{what}']:.1%}" for what in ("unparsed", "truncated", "timeout", "error") if metrics[f"{key}/{what}"]
+        ]
+        if unread:
+            lines.append(f"{name}  of all answers: {', '.join(unread)}")
+    return "\n".join(lines)

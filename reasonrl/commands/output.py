@@ -1,0 +1,27 @@
+"""How commands answer: text for a person, one JSON object for a program."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import yaml
+
+from reasonrl.errors import UsageError
+
+
+def emit(as_json: bool, value: Mapping[str, Any], text: str) -> None:
+    """Print `value` as one JSON object, or `text`."""
+    print(json.dumps(value, ensure_ascii=False) if as_json else text)
+
+
+def key_values(pairs: list[str], flag: str) -> dict[str, Any]:
+    """`["a=1", "b=x"]` as a dict; values are read as YAML. Raises UsageError for a pair without '='."""
+    out = {}
+    for pair in pairs:
+        key, equals, value = pair.partition("=")
+        if not equals:
+            raise UsageError(f"{flag} {pair}: expected key=value")
+        out[key] = yaml.safe_load(value)
+    return out

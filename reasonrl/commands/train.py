@@ -1,0 +1,31 @@
+"""`reasonrl train`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from reasonrl.commands.output import emit
+from reasonrl.recipe_files import load_recipe
+from reasonrl.runs.folder import next_run_dir
+
+
+def train_command(recipe: str, overrides: list[str], *, dry_run: bool, resume: bool, offline: bool, quiet: bool, as_json: bool) -> None:
+    run_dirs = [o.partition("=")[2] for o in overrides if o.startswith("run_dir=")]
+    loaded = load_recipe(recipe, [o for o in overrides if not o.startswith("run_dir=")])
+    run_dir = Path(run_dirs[-1]) if run_dirs else next_run_dir(Path("runs"), loaded.name, resume=resume)
+    if dry_run:
+        from reasonrl.trainer.preflight import preflight
+
+        plan = preflight(loaded, offline=offline)
+        emit(as_json, plan.to_dict(), plan.text())
+        return
+    from reasonrl.trainer.train import train
+
+    try:
+        result = train(loaded, run_dir, resume=resume, offline=offline, quiet=quiet or as_json)
+    except KeyboardInterrupt:
+        print(f"stopped. Continue with: reasonrl train {recipe} --resume run_dir={run_dir}", file=sys.stderr)
+        raise
+    if as_json:
+        emit(True, {"run_dir": str(result.run_dir), "model": str(result.model), "report": str(result.report)}, "")

@@ -1,0 +1,1 @@
+"""Step 1 of an update: which problems come next."""

@@ -1,0 +1,113 @@
+"""Does a data set reward what it should? Its gold answers must score 1, an empty answer 0, and no test prompt may be in training."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from reasonrl.errors import DataError
+from verifiers.types import Problem, Verdict, Verifier
+
+SHOWN = 10
+
+
+@dataclass(frozen=True, slots=True)
+class RowReport:
+    """One problem that failed a check."""
+
+    row: int
+    """Its place in the list, counted from 1."""
+    id: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class DataReport:
+    """What `check_problems` found. Every problem was looked at: the counts are exact, not estimates."""
+
+    problems: int
+    gold_accepted: int
+    """Problems whose gold response scored 1."""
+    empty_rejected: int
+    """Problems whose empty response scored 0."""
+    offending: list[RowReport]
+
+    @property
+    def ok(self) -> bool:
+        return not self.offending
+
+    def __str__(self) -> str:
+        lines = [
+            f"gold answers that score 1: {self.gold_accepted:,} of {self.problems:,}; "
+            f"empty answers that score 0: {self.empty_rejected:,} of {self.problems:,}"
+        ]
+        lines += [f"  row {row.row} ({row.id}): {row.reason}" for row in self.offending[:SHOWN]]
+        if len(self.offending) > SHOWN:
+            lines.append(f"  ... and {len(self.offending) - SHOWN:,} more")
+        return "\n".join(lines)
+
+    def raise_if_bad(self) -> None:
+        """Raises DataError with the first rows that failed and their count."""
+        if self.offending:
+            raise DataError(f"{len(self.offending):,} checks failed; such rows cannot be learnt from.\n{self}")
+
+
+def check_problems(problems: Sequence[Problem], verifier: Verifier) -> DataReport:
+    """Checks each problem against the verifier that will judge it.
+
+    Args:
+        problems: what will be trained on or evaluated.
+        verifier: asked for each problem's gold response, then to judge it, then to judge the empty response.
+
+    Raises:
+        DataError: the verifier breaks its contract (not one verdict for each response).
+    """
+    offending: list[RowReport] = []
+    golds: list[tuple[int, Problem, str]] = []
+    for row, problem in enumerate(problems, 1):
+        try:
+            golds.append((row, problem, verifier.gold_response(problem.reference)))
+        except ValueError as error:
+            offending.append(RowReport(row, problem.id, f"the reference cannot be read: {error}"))
+    accepted = 0
+    for (row, problem, gold), verdict in zip(golds, _verify(verifier, [gold for *_, gold in golds], golds), strict=True):
+        if verdict.score == 1.0:
+            accepted += 1
+        elif verdict.score is None:
+            offending.append(RowReport(row, problem.id, f"the gold answer could not be judged ({verdict.status.value}): {verdict.reason}"))
+        else:
+            offending.append(RowReport(row, problem.id, f"the gold answer {gold!r:.80} scores {verdict.score:g}: {verdict.reason}"))
+    rejected = 0
+    for (row, problem, _), verdict in zip(golds, _verify(verifier, [""] * len(golds), golds), strict=True):
+        if verdict.score == 0.0:
+            rejected += 1
+        elif verdict.score is None:
+            offending.append(RowReport(row, problem.id, f"an empty answer could not be judged ({verdict.status.value}): {verdict.reason}"))
+        else:
+            offending.append(RowReport(row, problem.id, f"an empty answer scores {verdict.score:g}: {verdict.reason}"))
+    return DataReport(len(problems), accepted, rejected, sorted(offending, key=lambda row: row.row))
+
+
+def shared_prompts(train: Iterable[Problem], test: Iterable[Problem]) -> list[str]:
+    """Ids of the test problems whose prompt is also in train, word for word after white space is made equal.
+
+    A prompt as text and the same text as one message count as equal; roles are not looked at.
+    """
+    known = {_words(problem) for problem in train}
+    return [problem.id for problem in test if _words(problem) in known]
+
+
+def _words(problem: Problem) -> str:
+    text = problem.prompt if isinstance(problem.prompt, str) else " ".join(message["content"] for message in problem.prompt)
+    return " ".join(text.split())
+
+
+def _verify(verifier: Verifier, responses: list[str], golds: list[tuple[int, Problem, str]]) -> list[Verdict]:
+    if not responses:
+        return []
+    verdicts = verifier.verify(responses, [problem.reference for _, problem, _ in golds])
+    if len(verdicts) != len(responses):
+        raise DataError(
+            f"{type(verifier).__name__}.verify gave {len(verdicts)} verdicts for {len(responses)} responses; one each is needed"
+        )
+    return verdicts

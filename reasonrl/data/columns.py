@@ -1,0 +1,261 @@
+"""From a row of any known form to a Problem. The form is told from the columns that the row has.
+
+| form | columns |
+|---|---|
+| ours | id, prompt, reference or answer, kind, source, meta (reference and meta may be JSON text, as in our parquet files) |
+| question and answer | problem or question; answer, or solution that ends in a box or in "#### 42" |
+| verl | data_source, prompt (messages), ability, reward_model {style, ground_truth}, extra_info |
+| TRL | prompt (text or messages), and any columns, of which answer or solution is the gold answer |
+| reasoning-gym | question, answer, metadata with source_dataset |
+
+Columns that none of this names are kept in `meta`.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from reasonrl.data.answers import boxed_answer, marked_answer, number_text
+from reasonrl.data.files import Row
+from reasonrl.data.mistakes import Mistakes, nearest
+from reasonrl.data.problem import KINDS, collect
+from reasonrl.errors import DataError
+from verifiers.types import Problem
+
+FIELDS = ("id", "prompt", "answer", "solution", "reference", "kind", "source", "meta")
+"""What `columns` may map."""
+PROMPT_NAMES = ("prompt", "problem", "question")
+GOLD_NAMES = ("reference", "answer", "solution")
+OURS_IN_VERL = "reasonrl"
+"""The key of `extra_info` under which our own fields travel through verl, as JSON."""
+
+Complain = Callable[[str], None]
+
+
+class _Unreadable(Exception):
+    """The row cannot become a problem: the message is its mistake."""
+
+
+def problems_from_rows(
+    rows: Iterable[Row], mistakes: Mistakes, *, stem: str, source: str = "", kind: str = "math", columns: dict[str, str] | None = None
+) -> list[Problem]:
+    """Reads rows of any known form.
+
+    Args:
+        rows: the rows with their places.
+        mistakes: may already hold what the reader could not parse.
+        stem: rows without an id get "<stem>/<row number>".
+        source: for rows that name none.
+        kind: for rows that name none.
+        columns: ours -> theirs, for the names in FIELDS.
+
+    Raises:
+        DataError: every mistake of every row, or no rows.
+    """
+    unknown = [name for name in columns or {} if name not in FIELDS]
+    if unknown:
+        text = " ".join(f"columns maps {name!r}, which is none of our fields.{nearest(name, FIELDS)}" for name in unknown)
+        raise DataError(f"{mistakes.source}: {text} Our fields: {', '.join(FIELDS)}")
+
+    def problems() -> Iterable[tuple[str, Problem | None]]:
+        for row in rows:
+            try:
+                yield row.where, _problem(row.fields, f"{stem}/{row.number}", source, kind, columns or {})
+            except _Unreadable as mistake:
+                mistakes.add(row.where, str(mistake))
+
+    return collect(problems(), mistakes)
+
+
+def _problem(row: dict[str, Any], default_id: str, source: str, kind: str, columns: dict[str, str]) -> Problem:
+    mapped = {}
+    for ours, theirs in columns.items():
+        if theirs not in row:
+            raise _Unreadable(f"columns maps {ours} to {theirs!r}, which is no column here.{nearest(theirs, row)} {_present(row)}")
+        mapped[ours] = row[theirs]
+    rest = {name: value for name, value in row.items() if name not in columns.values()}
+    gold_is_mapped = any(name in mapped for name in GOLD_NAMES)
+    if "reward_model" in rest and not gold_is_mapped:
+        fields = _verl(rest)
+    elif not gold_is_mapped and _is_gym(rest):
+        fields = _gym(rest)
+    else:
+        fields = _plain(rest, mapped)
+    fields |= mapped
+    if "prompt" not in fields:
+        near = next(filter(None, (nearest(name, row) for name in PROMPT_NAMES)), "")
+        raise _Unreadable(
+            f"no column 'prompt', 'problem' or 'question'.{near} {_present(row)} Name the right one with columns: {{prompt: ...}}"
+        )
+    kind = kind if fields.get("kind") is None else fields["kind"]
+    return Problem(
+        id=_id(fields.get("id"), default_id),
+        prompt=_prompt(fields["prompt"], fields.get("prompt_form")),
+        kind=kind,
+        reference=_reference(fields, kind, row),
+        source=source if fields.get("source") is None else fields["source"],
+        meta=_object(fields.get("meta") or {}, "meta"),
+    )
+
+
+def _plain(row: dict[str, Any], mapped: dict[str, Any]) -> dict[str, Any]:
+    """Ours, question and answer, and TRL."""
+    fields: dict[str, Any] = {}
+    used = set()
+    name = next((name for name in PROMPT_NAMES if name in row), None)
+    if name and "prompt" not in mapped:
+        fields["prompt"] = row[name]
+        used.add(name)
+    if not any(gold in mapped for gold in GOLD_NAMES):
+        golds = [gold for gold in GOLD_NAMES if not _blank(row.get(gold))]
+        if golds:
+            fields[golds[0]] = row[golds[0]]
+            used.add(golds[0])
+        if golds[:2] == ["reference", "answer"]:
+            fields["answer"] = row["answer"]
+        used |= {"answer", "reference"} & set(row)
+    # In other people's data a column of our name may hold anything: then it is kept in meta like any other.
+    for own, fits in (("id", True), ("source", isinstance(row.get("source"), str)), ("meta", isinstance(_parsed(row.get("meta")), dict))):
+        if own in row and own not in mapped and (fits or row[own] is None):
+            fields[own] = row[own]
+            used.add(own)
+    # "kind" is ours when the row speaks our language or names a kind we know.
+    if "kind" in row and "kind" not in mapped and ("prompt" in row or row["kind"] in KINDS):
+        fields["kind"] = row["kind"]
+        used.add("kind")
+    if "prompt_form" in row and row["prompt_form"] in ("text", "chat"):
+        fields["prompt_form"] = row["prompt_form"]
+        used.add("prompt_form")
+    _keep(fields, row, used)
+    return fields
+
+
+def _verl(row: dict[str, Any]) -> dict[str, Any]:
+    judge = _object(row["reward_model"], "reward_model")
+    extra = _object(row.get("extra_info") or {}, "extra_info")
+    fields: dict[str, Any] = {"prompt": row["prompt"]} if "prompt" in row else {}
+    fields |= {"id": extra.get("id"), "source": row.get("data_source")}
+    gold = judge.get("ground_truth")
+    reference = _parsed(gold)
+    if isinstance(reference, dict):
+        fields["reference"] = reference
+    else:
+        fields["answer"] = gold
+    ours = _parsed(extra.get(OURS_IN_VERL))
+    if isinstance(ours, dict):
+        return fields | {"kind": row.get("ability"), "prompt_form": ours.get("prompt_form"), "meta": ours.get("meta")}
+    ability = str(row.get("ability") or "").lower()
+    fields["kind"] = ability if ability in KINDS else None
+    fields["meta"] = {name: value for name, value in extra.items() if name != "id" and value is not None}
+    _keep(fields, row, {"prompt", "data_source", "ability", "reward_model", "extra_info"})
+    return fields
+
+
+def _is_gym(row: dict[str, Any]) -> bool:
+    if not {"question", "answer", "metadata"} <= set(row):
+        return False
+    metadata = _parsed(row["metadata"])
+    return isinstance(metadata, dict) and isinstance(metadata.get("source_dataset"), str)
+
+
+def _gym(row: dict[str, Any]) -> dict[str, Any]:
+    metadata = _parsed(row["metadata"])
+    entry = {"question": row["question"], "answer": row["answer"], "metadata": metadata}
+    name = metadata["source_dataset"]
+    fields = {"prompt": row["question"], "kind": "reasoning_gym", "source": row.get("source") or f"reasoning_gym/{name}"}
+    fields |= {"reference": {"dataset": name, "entry": entry}, "id": row.get("id")}
+    _keep(fields, row, {"question", "answer", "metadata", "id", "source"})
+    return fields
+
+
+def _keep(fields: dict[str, Any], row: dict[str, Any], used: set[str]) -> None:
+    """Columns that nothing else reads go to meta; what meta already says stands."""
+    rest = {name: value for name, value in row.items() if name not in used}
+    if rest:
+        fields["meta"] = rest | _object(fields.get("meta") or {}, "meta")
+
+
+def _reference(fields: dict[str, Any], kind: str, row: dict[str, Any]) -> dict[str, Any]:
+    if not _blank(fields.get("reference")):
+        reference = _object(fields["reference"], "reference")
+        answer = fields.get("answer")
+        if answer is not None and "answer" in reference and _text(answer) != _text(reference["answer"]):
+            raise _Unreadable(f"answer says {answer!r:.60}, but the reference says {reference['answer']!r:.60}. Leave one out")
+        return reference
+    if not _blank(fields.get("answer")):
+        answer = _text(fields["answer"])
+        marked = marked_answer(answer) if kind == "math" and isinstance(answer, str) else None
+        return {"answer": answer if marked is None else marked}
+    if not _blank(fields.get("solution")):
+        answer = _text(fields["solution"])
+        found = None if not isinstance(answer, str) else boxed_answer(answer) or marked_answer(answer)
+        if not found:
+            raise _Unreadable(
+                "the solution has neither a \\boxed{...} nor a line '#### answer'. "
+                "If it is the bare answer, say so with columns: {answer: solution}; else name a column that holds the answer"
+            )
+        return {"answer": found}
+    if "reward_model" in row:
+        raise _Unreadable("the answer is missing: reward_model has no ground_truth")
+    if any(name in fields or name in row for name in GOLD_NAMES):
+        raise _Unreadable("the answer is missing or empty")
+    near = next(filter(None, (nearest(name, row) for name in GOLD_NAMES)), "")
+    raise _Unreadable(
+        f"no column 'answer', 'reference' or 'solution'.{near} {_present(row)} Name the right one with columns: {{answer: ...}}"
+    )
+
+
+def _prompt(value: Any, form: Any) -> Any:
+    if isinstance(value, str):
+        return value
+    if not isinstance(value, list):
+        return value if value is not None else ""
+    messages = []
+    for message in value:
+        if isinstance(message, dict):
+            # A parquet file gives every struct the fields of all of them, with None where there was nothing.
+            message = {name: item for name, item in message.items() if item is not None or name in ("role", "content")}
+        messages.append(message)
+    if form == "text":
+        if len(messages) != 1 or not isinstance(messages[0], dict) or not isinstance(messages[0].get("content"), str):
+            raise _Unreadable("prompt_form is 'text', which needs exactly one message in the prompt")
+        return messages[0]["content"]
+    return messages
+
+
+def _id(value: Any, default: str) -> Any:
+    return default if _blank(value) else _text(value)
+
+
+def _text(value: Any) -> Any:
+    """A finite number as text; anything else as it is, to be judged with the problem."""
+    is_number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    return number_text(value) if is_number else value
+
+
+def _object(value: Any, name: str) -> dict[str, Any]:
+    parsed = _parsed(value)
+    if not isinstance(parsed, dict):
+        raise _Unreadable(f"{name} must be an object {{...}} or the JSON text of one, not {value!r:.60}")
+    return parsed
+
+
+def _parsed(value: Any) -> Any:
+    """The value, or what its JSON text says if it is the text of an object."""
+    if isinstance(value, str) and value.lstrip().startswith("{"):
+        try:
+            return json.loads(value)
+        except (ValueError, RecursionError):
+            return value
+    return value
+
+
+def _blank(value: Any) -> bool:
+    return value is None or (isinstance(value, str) and not value.strip())
+
+
+def _present(row: Iterable[str]) -> str:
+    return f"Columns: {', '.join(row)}."

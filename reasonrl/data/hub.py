@@ -1,0 +1,70 @@
+"""Data sets of the Hugging Face hub, read through `datasets`, with one clear message when one cannot be had."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from reasonrl.data.files import Row, jsonable
+from reasonrl.data.mistakes import refuse_unknown
+from reasonrl.errors import DataError
+
+OPTIONS = ("revision", "data_dir", "data_files")
+INSTEAD = "Or download it once elsewhere and name the local file (.jsonl, .json, .parquet, .csv) as the source"
+
+
+def hub_rows(
+    hub_id: str, *, name: str | None, split: str, offline: bool, options: dict[str, Any] | None = None, instead: str = INSTEAD
+) -> Iterator[Row]:
+    """The rows of one split.
+
+    Args:
+        hub_id: "org/name".
+        name: the configuration, as in `load_dataset(path, name)`.
+        split: as `datasets` takes it, slices such as "train[:10%]" included.
+        offline: use only what is already in the local cache.
+        options: any of OPTIONS, handed to `load_dataset`.
+        instead: what the message tells the user to do when the data set cannot be reached.
+
+    Raises:
+        DataError: it cannot be reached, does not exist, or has no such configuration or split.
+    """
+    refuse_unknown(options or {}, OPTIONS, f"{hub_id}: a hub data set")
+    try:
+        import datasets
+        from huggingface_hub.errors import HTTPError  # the base class of whichever HTTP client this version uses
+    except ImportError as error:
+        raise DataError(f"{hub_id}: reading from the hub needs `pip install datasets` ({error}). {instead}") from error
+    try:
+        with _offline_mode(offline):
+            rows = datasets.load_dataset(hub_id, name, split=split, **(options or {}))
+    except (OSError, HTTPError) as error:
+        why = "it is not in the local cache, and offline was asked for" if offline else f"{type(error).__name__}: {_first_line(error)}"
+        online = "Run once with a network and without --offline" if offline else "Check the name and the network"
+        raise DataError(f"the data set {hub_id!r} cannot be reached: {why}. {online}. {instead}") from error
+    except (ValueError, RuntimeError, datasets.exceptions.DatasetsError) as error:
+        asked = f"split {split!r}" + (f", name {name!r}" if name else "")
+        raise DataError(f"the data set {hub_id!r} has no {asked}, or cannot be read: {_first_line(error)}") from error
+    return (Row(number, f"row {number}", jsonable(fields)) for number, fields in enumerate(rows, 1))
+
+
+@contextmanager
+def _offline_mode(on: bool) -> Iterator[None]:
+    """The libraries read HF_HUB_OFFLINE once, when they are imported; these are the values that they look at afterwards."""
+    if not on:
+        yield
+        return
+    import datasets.config
+    import huggingface_hub.constants
+
+    before = datasets.config.HF_HUB_OFFLINE, huggingface_hub.constants.HF_HUB_OFFLINE
+    datasets.config.HF_HUB_OFFLINE = huggingface_hub.constants.HF_HUB_OFFLINE = True
+    try:
+        yield
+    finally:
+        datasets.config.HF_HUB_OFFLINE, huggingface_hub.constants.HF_HUB_OFFLINE = before
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip().splitlines() or [""])[0].rstrip(".")

@@ -1,0 +1,168 @@
+"""One way in to every kind of data: `load_problems`. It gives a complete, checked list of problems, or one message."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from reasonrl.data.arithmetic import arithmetic_from_options
+from reasonrl.data.columns import problems_from_rows
+from reasonrl.data.dotted import dotted_rows
+from reasonrl.data.files import READERS, Row, read_rows
+from reasonrl.data.gym import reasoning_gym_problems
+from reasonrl.data.hub import INSTEAD, hub_rows
+from reasonrl.data.mistakes import Mistakes, nearest, refuse_unknown
+from reasonrl.data.problem import collect
+from reasonrl.errors import DataError
+from verifiers.types import Problem
+
+
+class Named(NamedTuple):
+    """A data set with a short name."""
+
+    hub_id: str
+    config: str | None
+
+
+NAMED = {"gsm8k": Named("openai/gsm8k", "main"), "math": Named("DigitalLearningGmbH/MATH-lighteval", None)}
+GENERATORS = ("arithmetic", "reasoning_gym")
+_HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
+_DOTTED = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
+
+
+def load_problems(
+    source: str,
+    *,
+    split: str | None = None,
+    name: str | None = None,
+    kind: str = "math",
+    columns: dict[str, str] | None = None,
+    limit: int | None = None,
+    seed: int = 0,
+    options: dict[str, Any] | None = None,
+    offline: bool = False,
+) -> list[Problem]:
+    """Loads problems from wherever they are.
+
+    Args:
+        source: a .jsonl, .json, .parquet or .csv file; "gsm8k" or "math" (from the hub, or options {"path": file}); "arithmetic" or
+            "reasoning_gym" (made by rule from the options); a hub id "org/name"; or "package.module:function" of your own, called
+            with the options, that returns Problems or dicts. Forms of rows: see `reasonrl.data.columns`.
+        split: of a hub data set (default "train") or a generator; in a file, keeps the rows whose column `split` says so.
+        name: configuration of a hub data set.
+        kind: of rows that do not name their own; it decides what the reference must hold.
+        columns: ours -> theirs, such as {"prompt": "question", "answer": "target"}.
+        limit: take the first so many. Rows after them are neither read nor checked.
+        seed: for generators whose options give none. Loading never shuffles.
+        options: see source; for a hub data set revision, data_dir, data_files.
+        offline: never touch the network; the hub's local cache still serves.
+
+    Returns:
+        At least one problem, in the order of the source. Ids that were missing are "<stem>/<row number>", counted from 1.
+
+    Raises:
+        DataError: every mistake of the data, with file and row number, or a source that cannot be had.
+    """
+    if limit is not None and (isinstance(limit, bool) or not isinstance(limit, int) or limit < 1):
+        raise DataError(f"limit must be a whole number from 1, not {limit!r}")
+    source = str(source)
+    options = dict(options or {})
+    suffix = Path(source).suffix.lower()
+    reads_from_hub = (source in NAMED and "path" not in options) or bool(_HUB_ID.fullmatch(source) and suffix not in READERS)
+    if name is not None and not reads_from_hub:
+        raise DataError(f"{source}: name={name!r} is the configuration of a hub data set and means nothing here. Leave it out")
+    if source in GENERATORS:
+        if columns:
+            raise DataError(f"{source}: makes its own problems and has no columns. Leave columns out")
+        return _generated(source, options, split, seed, limit)
+    if source in NAMED:
+        return _named(source, split, name, columns, limit, options, offline)
+    if suffix in READERS or Path(source).expanduser().is_file():
+        refuse_unknown(options, (), f"{source}: a file")
+        return _file(Path(source).expanduser(), source, split, kind, columns, limit)
+    if _DOTTED.fullmatch(source):
+        return _dotted(source, options, split, seed, kind, columns, limit)
+    if reads_from_hub:
+        mistakes = Mistakes(source)
+        rows = hub_rows(source, name=name, split=split or "train", offline=offline, options=options)
+        stem = "-".join(filter(None, (source.rpartition("/")[2], name, split or "train")))
+        return problems_from_rows(islice(rows, limit), mistakes, stem=stem, source=source, kind=kind, columns=columns)
+    hint = nearest(source, (*NAMED, *GENERATORS))
+    raise DataError(
+        f"data source {source!r} is not known.{hint} Give a file ({', '.join(READERS)}), a name ({', '.join((*NAMED, *GENERATORS))}), "
+        "a hub id 'org/name', or 'package.module:function'"
+    )
+
+
+def _generated(source: str, options: dict[str, Any], split: str | None, seed: int, limit: int | None) -> list[Problem]:
+    if source == "arithmetic":
+        if split is not None and options.setdefault("split", split) != split:
+            raise DataError(f"arithmetic: split={split!r} was asked for, but the options say {options['split']!r}. Leave one out")
+        if limit is not None:
+            options["size"] = min(options["size"], limit) if isinstance(options.get("size"), int) else options.get("size", limit)
+        return arithmetic_from_options({"seed": seed} | options)
+    problems = reasoning_gym_problems(options, seed=seed, split=split)
+    return collect(problems[:limit], Mistakes(f"reasoning_gym data set {options['dataset']!r}"))
+
+
+def _named(
+    source: str,
+    split: str | None,
+    name: str | None,
+    columns: dict[str, str] | None,
+    limit: int | None,
+    options: dict[str, Any],
+    offline: bool,
+) -> list[Problem]:
+    refuse_unknown(options, ("path", "revision"), source)
+    if "path" in options:
+        return _file(Path(str(options["path"])).expanduser(), source, split, "math", columns, limit)
+    known = NAMED[source]
+    instead = f"Or name a local copy with options: {{path: FILE}} ({', '.join(READERS)})"
+    rows = hub_rows(
+        known.hub_id, name=name or known.config, split=split or "train", offline=offline, options=options, instead=f"{instead}. {INSTEAD}"
+    )
+    mistakes = Mistakes(f"{source} ({known.hub_id})")
+    return problems_from_rows(islice(rows, limit), mistakes, stem=f"{source}-{split or 'train'}", source=source, columns=columns)
+
+
+def _file(path: Path, source: str, split: str | None, kind: str, columns: dict[str, str] | None, limit: int | None) -> list[Problem]:
+    mistakes = Mistakes(str(path))
+    rows: Iterable[Row] = read_rows(path, mistakes)
+    if split is not None:
+        rows = _of_split(rows, split, path)
+    label = source if source in NAMED else path.stem
+    return problems_from_rows(islice(rows, limit), mistakes, stem=path.stem, source=label, kind=kind, columns=columns)
+
+
+def _of_split(rows: Iterable[Row], split: str, path: Path) -> Iterator[Row]:
+    seen = set()
+    for row in rows:
+        extra = row.fields.get("extra_info")
+        value = row.fields.get("split", extra.get("split") if isinstance(extra, dict) else None)
+        seen.add(value)
+        if value == split:
+            yield row
+    if split not in seen:
+        there = sorted(str(value) for value in seen if value is not None)
+        what = f"its splits are {', '.join(there)}" if there else "no row has a column 'split'. Leave split out to take the whole file"
+        raise DataError(f"{path}: no row of the split {split!r}: {what}")
+
+
+def _dotted(
+    spec: str, options: dict[str, Any], split: str | None, seed: int, kind: str, columns: dict[str, str] | None, limit: int | None
+) -> list[Problem]:
+    mistakes = Mistakes(spec)
+    rows = dotted_rows(spec, options, seed=seed, split=split)[:limit]
+    if all(isinstance(row, Problem) for row in rows):
+        return collect(((f"row {number}", row) for number, row in enumerate(rows, 1)), mistakes)
+    wrong = [number for number, row in enumerate(rows, 1) if not isinstance(row, dict)]
+    for number in wrong:
+        mistakes.add(f"row {number}", "all rows must be dicts or all must be Problems")
+    mistakes.raise_if_any()
+    places = (Row(number, f"row {number}", row) for number, row in enumerate(rows, 1))
+    stem = spec.rpartition(":")[2]
+    return problems_from_rows(places, mistakes, stem=stem, source=spec, kind=kind, columns=columns)

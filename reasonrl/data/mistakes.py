@@ -1,0 +1,54 @@
+"""Collecting the mistakes of a data set, so that a user reads all of them in one message and not one at a time."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+from reasonrl.errors import DataError
+
+SHOWN = 10
+
+
+class Mistakes:
+    """The mistakes found so far in one source. The same mistake in many rows takes one line of the message."""
+
+    def __init__(self, source: str) -> None:
+        self.source = source
+        self._rows: dict[str, list[str]] = {}
+
+    def add(self, where: str, text: str) -> None:
+        """Notes a mistake; `where` is the place in the source, such as "line 3"."""
+        self._rows.setdefault(text, []).append(where)
+
+    def __len__(self) -> int:
+        return sum(len(rows) for rows in self._rows.values())
+
+    def raise_if_any(self) -> None:
+        """Raises DataError with the first ten different mistakes and the count of all."""
+        if not self._rows:
+            return
+        lines = []
+        for text, rows in list(self._rows.items())[:SHOWN]:
+            more = f" and {len(rows) - 1:,} more" if len(rows) > 1 else ""
+            lines.append(f"  {rows[0]}{more}: {text}")
+        if len(self._rows) > SHOWN:
+            left = sum(len(rows) for rows in list(self._rows.values())[SHOWN:])
+            lines.append(f"  ... and {left:,} more")
+        count = len(self)
+        raise DataError(f"{self.source}: {count:,} mistake{'s' if count > 1 else ''}, nothing was loaded:\n" + "\n".join(lines))
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """' Did you mean ...?' with the nearest known name, or an empty string if none is near."""
+    by_lower = {name.lower(): name for name in known}
+    found = difflib.get_close_matches(word.lower(), list(by_lower), n=1, cutoff=0.6)
+    return f" Did you mean {by_lower[found[0]]!r}?" if found else ""
+
+
+def refuse_unknown(given: Iterable[str], known: Iterable[str], what: str) -> None:
+    """Raises DataError for every name in `given` that is not in `known`. `what` opens the message."""
+    known = list(known)
+    wrong = [f"unknown option {name!r}.{nearest(name, known)}" for name in given if name not in known]
+    if wrong:
+        raise DataError(f"{what}: {' '.join(wrong)} Options: {', '.join(known) or 'none'}.")

@@ -1,0 +1,118 @@
+"""What every problem must satisfy, whatever it was read from, and how a list of them is checked before it is handed out."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from typing import Any
+
+from reasonrl.data.mistakes import Mistakes
+from reasonrl.errors import DataError
+from verifiers.types import Message, Problem
+
+KINDS = ("math", "code", "lean", "reasoning_gym", "critique")
+"""The kinds that the house knows. Others are allowed: a user's own verifier may read any reference."""
+
+
+def collect(rows: Iterable[tuple[str, Problem | None]], mistakes: Mistakes) -> list[Problem]:
+    """Checks problems one by one and all together, and gives the whole list or nothing.
+
+    Args:
+        rows: (where, problem); the problem is None when the row could not be read and its mistake is already noted.
+        mistakes: takes what is found; its source names the data set in the message.
+
+    Raises:
+        DataError: any mistake, a duplicate id, or no rows at all.
+    """
+    problems: list[Problem] = []
+    first_use: dict[str, str] = {}
+    for where, problem in rows:
+        if problem is None:
+            continue
+        for text in problem_mistakes(problem):
+            mistakes.add(where, text)
+        first = first_use.setdefault(str(problem.id), where)
+        if first != where:
+            mistakes.add(where, f"the id {problem.id!r} is already used in {first}. Ids must differ")
+        problems.append(problem)
+    mistakes.raise_if_any()
+    if not problems:
+        raise DataError(f"{mistakes.source}: the data set is empty. At least one problem is needed")
+    return problems
+
+
+def problem_mistakes(problem: Problem) -> list[str]:
+    """Everything that is wrong with one problem, in words. An empty list when it is sound."""
+    found = []
+    if not isinstance(problem.id, str) or not problem.id.strip():
+        found.append(f"the id must be a text that is not blank, not {problem.id!r}")
+    if not isinstance(problem.kind, str) or not problem.kind.strip():
+        found.append(f"the kind must be a text such as {', '.join(KINDS)}, not {problem.kind!r}")
+    if not isinstance(problem.source, str):
+        found.append(f"the source must be a text, not {_type(problem.source)}")
+    if not isinstance(problem.meta, dict):
+        found.append(f"meta must be an object, not {_type(problem.meta)}")
+    found += prompt_mistakes(problem.prompt)
+    found += reference_mistakes(problem.kind, problem.reference)
+    return found
+
+
+def prompt_mistakes(prompt: str | list[Message]) -> list[str]:
+    """What is wrong with a prompt: empty, not text or messages, or text that cannot be written as UTF-8."""
+    if isinstance(prompt, str):
+        if not prompt.strip():
+            return ["the prompt is empty"]
+        return [] if _is_unicode(prompt) else ["the prompt holds half a surrogate pair, which is not valid Unicode"]
+    if not isinstance(prompt, list):
+        return [f"the prompt must be a text or a list of messages, not {_type(prompt)}"]
+    found = []
+    for number, message in enumerate(prompt, 1):
+        if not isinstance(message, dict) or set(message) != {"role", "content"}:
+            fields = sorted(map(str, message)) if isinstance(message, dict) else _type(message)
+            found.append(f"message {number} of the prompt must have the fields 'role' and 'content' and no others, not {fields}")
+        elif not all(isinstance(value, str) for value in message.values()) or not message["role"].strip():
+            found.append(f"message {number} of the prompt must have a role and a content that are texts")
+        elif not _is_unicode(message["content"]):
+            found.append(f"message {number} of the prompt holds half a surrogate pair, which is not valid Unicode")
+    if not found and not any(message["content"].strip() for message in prompt):
+        return ["the prompt is empty"]
+    return found
+
+
+def reference_mistakes(kind: str, reference: dict[str, Any]) -> list[str]:
+    """What a verifier of this kind will miss in a reference."""
+    if not isinstance(reference, dict) or not reference:
+        return [f"the reference must be an object that is not empty, not {reference!r:.60}"]
+    if kind == "math":
+        return _answer_mistakes(reference)
+    if kind == "reasoning_gym":
+        entry = reference.get("entry")
+        if not isinstance(reference.get("dataset"), str) or not isinstance(entry, dict) or "answer" not in entry:
+            return ["a reasoning_gym reference needs 'dataset' (a name) and 'entry' (an object with 'answer')"]
+    needed = {"code": ("format", "tests"), "lean": ("statement",)}.get(kind, ())
+    missing = [name for name in needed if not reference.get(name)]
+    return [f"a {kind} reference needs {', '.join(map(repr, needed))}; missing: {', '.join(missing)}"] if missing else []
+
+
+def _answer_mistakes(reference: dict[str, Any]) -> list[str]:
+    answer = reference.get("answer")
+    if answer is None or (isinstance(answer, str) and not answer.strip()):
+        return ["the answer is missing or empty"]
+    if isinstance(answer, str):
+        return [] if _is_unicode(answer) else ["the answer holds half a surrogate pair, which is not valid Unicode"]
+    if isinstance(answer, bool) or not isinstance(answer, int | float):
+        return [f"the answer must be a text or a number, not {_type(answer)} ({answer!r:.60})"]
+    return [] if math.isfinite(answer) else [f"the answer must be a finite number, not {answer}"]
+
+
+def _is_unicode(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _type(value: object) -> str:
+    names = {"dict": "an object", "list": "a list", "bool": "a truth value", "int": "a number", "float": "a number", "NoneType": "nothing"}
+    return names.get(type(value).__name__, f"a {type(value).__name__}")

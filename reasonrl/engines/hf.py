@@ -1,0 +1,142 @@
+"""Sampling with a transformers model in this process: the same weights that are being trained, no copy and no weight sync.
+
+What is not computed twice: the tokens that all prompts begin with (few-shot examples) go through the model once for the batch; a prompt
+once for its whole group; a finished row leaves the batch. Prompts of unequal length are padded on the left of what they do not share.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from reasonrl.engines.base import Generation, Request, Sampling
+from reasonrl.engines.sampling import draw_tokens, row_noise
+from reasonrl.models.loading import LanguageModel
+from reasonrl.models.prefix_tree import common_prefix
+
+SHARE_FROM = 8
+"""Fewest leading tokens for which a separate pass over the shared beginning pays."""
+DROP_BELOW = 0.75
+"""Finished rows are dropped when fewer than this share of the batch still runs: dropping copies the cache, so not at every token."""
+
+
+class HFEngine:
+    """Batched generation. `rows_per_batch` bounds the rows that are decoded together, and with them the memory of the KV cache."""
+
+    def __init__(self, language_model: LanguageModel, *, rows_per_batch: int = 128) -> None:
+        self._lm = language_model
+        self._rows_per_batch = rows_per_batch
+        self._eos = frozenset(language_model.eos_ids)
+
+    def generate_batch(self, requests: Sequence[Request]) -> list[Generation]:
+        """One generation for each request, in order. Requests of different sampling settings run in separate batches."""
+        results: dict[int, Generation] = {}
+        by_sampling: dict[Sampling, list[int]] = {}
+        for i, request in enumerate(requests):
+            if not request.token_ids:
+                raise ValueError(f"request {i} has an empty prompt")
+            by_sampling.setdefault(request.sampling, []).append(i)
+        was_training = self._lm.model.training
+        self._lm.model.eval()
+        try:
+            with torch.inference_mode():
+                for sampling, members in by_sampling.items():
+                    # Neighbours of like length share a batch, so that little is padded; same prompts stay together.
+                    members.sort(key=lambda i: (len(requests[i].token_ids), requests[i].token_ids, i))
+                    for start in range(0, len(members), self._rows_per_batch):
+                        batch = members[start : start + self._rows_per_batch]
+                        results.update(zip(batch, self._decode([requests[i] for i in batch], sampling), strict=True))
+        finally:
+            self._lm.model.train(was_training)
+        return [results[i] for i in range(len(requests))]
+
+    def _decode(self, requests: list[Request], sampling: Sampling) -> list[Generation]:
+        model, device = self._lm.model, self._lm.device
+        prompts = sorted({tuple(r.token_ids) for r in requests})
+        ordinal = {prompt: i for i, prompt in enumerate(prompts)}
+        cache, hidden, mask = self._prefill(prompts)
+        # From one row a prompt to one row a request.
+        row_of = torch.tensor([ordinal[tuple(r.token_ids)] for r in requests], device=device)
+        cache.batch_select_indices(row_of)
+        hidden, mask = hidden[row_of], mask[row_of]
+        position = torch.tensor([len(r.token_ids) for r in requests], device=device)
+        noise = row_noise([r.seed for r in requests], sampling.max_new_tokens).to(device)
+        head = model.get_output_embeddings()
+        running = list(range(len(requests)))
+        done = [False] * len(requests)
+        tokens: list[list[int]] = [[] for _ in requests]
+        logprobs: list[list[float]] = [[] for _ in requests]
+        for t in range(sampling.max_new_tokens):
+            drawn, logprob = draw_tokens(head(hidden), noise[running, t], sampling)
+            for row, token, value in zip(running, drawn.tolist(), logprob.tolist(), strict=True):
+                if not done[row]:
+                    tokens[row].append(token)
+                    logprobs[row].append(value)
+                    done[row] = self._ends(tokens[row], sampling)
+            alive = [k for k, row in enumerate(running) if not done[row]]
+            if not alive or t + 1 == sampling.max_new_tokens:
+                break
+            if len(alive) < DROP_BELOW * len(running):
+                keep = torch.tensor(alive, device=device)
+                cache.batch_select_indices(keep)
+                mask, position, drawn = mask[keep], position[keep], drawn[keep]
+                running = [running[k] for k in alive]
+            mask = torch.cat([mask, mask.new_ones(len(running), 1)], 1)
+            hidden = self._base(
+                input_ids=drawn[:, None], position_ids=position[:, None], attention_mask=mask, past_key_values=cache, use_cache=True
+            ).last_hidden_state[:, -1]
+            position = position + 1
+        return [Generation(tokens[i], logprobs[i], "stop" if done[i] else "length") for i in range(len(requests))]
+
+    def _prefill(self, prompts: list[tuple[int, ...]]) -> tuple[Any, Tensor, Tensor]:
+        """Cache, last hidden state [P, H] and attention mask [P, L] of the unique prompts."""
+        from transformers import DynamicCache
+
+        device = self._lm.device
+        shared = min(common_prefix(prompts[0], prompts[-1]), min(len(p) for p in prompts) - 1)  # sorted: first and last differ most
+        cache = DynamicCache(config=self._lm.model.config)
+        if len(prompts) == 1 or shared < SHARE_FROM:
+            shared = 0
+        else:
+            first = torch.tensor([prompts[0][:shared]], device=device)
+            self._base(input_ids=first, past_key_values=cache, use_cache=True)
+            cache.batch_repeat_interleave(len(prompts))
+        width = max(len(p) for p in prompts) - shared
+        ids = torch.zeros((len(prompts), width), dtype=torch.long)
+        mask = torch.ones((len(prompts), shared + width), dtype=torch.long)
+        positions = torch.zeros((len(prompts), width), dtype=torch.long)
+        for i, prompt in enumerate(prompts):
+            rest = prompt[shared:]
+            pad = width - len(rest)
+            ids[i, pad:] = torch.tensor(rest)
+            mask[i, shared : shared + pad] = 0
+            positions[i, pad:] = torch.arange(shared, len(prompt))
+        mask = mask.to(device)
+        hidden = self._base(
+            input_ids=ids.to(device), position_ids=positions.to(device), attention_mask=mask, past_key_values=cache, use_cache=True
+        ).last_hidden_state[:, -1]
+        return cache, hidden, mask
+
+    @property
+    def _base(self) -> Any:
+        model = self._lm.model
+        return (model.get_base_model() if hasattr(model, "get_base_model") else model).base_model
+
+    def _ends(self, tokens: list[int], sampling: Sampling) -> bool:
+        if tokens[-1] in self._eos:
+            return True
+        if not sampling.stop:
+            return False
+        # Only a tail that may hold the stop string is decoded: a token can stand for less than one character.
+        tail = self._lm.tokenizer.decode(tokens[-(4 + 4 * max(len(s) for s in sampling.stop)) :])
+        return any(stop in tail for stop in sampling.stop)
+
+
+def response_text(tokenizer: Any, generation: Generation, sampling: Sampling) -> str:
+    """The response as a verifier reads it: special tokens gone, cut before the first stop string."""
+    text = tokenizer.decode(generation.token_ids, skip_special_tokens=True)
+    cuts = [text.find(stop) for stop in sampling.stop if stop in text]
+    return text[: min(cuts)] if cuts else text

@@ -1,0 +1,62 @@
+"""Episodes and the trajectories that they leave behind.
+
+Tokens are never turned into text and back: what the model was given and what it wrote are kept as ids, so the log-probs that the trainer
+computes belong to exactly the tokens that were sampled.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from reasonrl.engines.base import Engine
+from verifiers.types import Problem, Verdict
+
+
+@dataclass(frozen=True)
+class Trajectory:
+    """One prompt and the tokens behind it, written by the policy (loss_mask True) or by the environment (False)."""
+
+    role: str
+    prompt_ids: list[int]
+    response_ids: list[int]
+    loss_mask: list[bool]
+    logprobs: list[float]
+    """Log-prob of each response token when it was sampled; 0 for tokens of the environment."""
+    text: str
+    """The response as verifiers read it."""
+    finish_reason: str
+    """stop or length."""
+
+    def __post_init__(self) -> None:
+        if not len(self.response_ids) == len(self.loss_mask) == len(self.logprobs):
+            raise ValueError(
+                f"a trajectory needs one mask and one log-prob for each token, not {len(self.response_ids)} tokens, "
+                f"{len(self.loss_mask)} masks, {len(self.logprobs)} log-probs"
+            )
+
+
+@dataclass
+class Episode:
+    """One attempt at one problem."""
+
+    problem: Problem
+    rollout: int
+    """0-based number of the attempt within its group."""
+    seed: int
+    trajectories: list[Trajectory]
+    verdicts: dict[str, Verdict] = field(default_factory=dict)
+    """By reward part. An environment that verifies on its way fills in what it knows; step 4 fills in the rest."""
+    reward_parts: dict[str, float | None] = field(default_factory=dict)
+    info: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def text(self) -> str:
+        """The final response: what the verifier judges."""
+        return self.trajectories[-1].text
+
+
+class Environment(Protocol):
+    async def episode(self, problem: Problem, rollout: int, seed: int, engine: Engine) -> Episode:
+        """Play one episode. All randomness comes from `seed`."""
+        ...

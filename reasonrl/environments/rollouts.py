@@ -1,0 +1,105 @@
+"""Steps 3 and 4 of an update, and all of an evaluation: play the episodes, then turn them into verdicts and rewards."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from reasonrl.engines.base import BatchEngine, derive_seed, run_episodes
+from reasonrl.environments.base import Environment, Episode
+from verifiers.types import Problem, Status, Verdict, Verifier
+
+RewardFunction = Callable[[Sequence[str], Sequence[Problem]], Sequence[float | None]]
+
+
+def roll_out(
+    environment: Environment, engine: BatchEngine, problems: Sequence[Problem], counts: Sequence[int], *, seed: tuple[Any, ...]
+) -> list[Episode]:
+    """`counts[i]` episodes of `problems[i]`, all in one batch, in order. The noise of each is a function of (seed, problem id, rollout)."""
+    plays = [
+        functools.partial(_play, environment, problem, rollout, derive_seed(*seed, problem.id, rollout))
+        for problem, count in zip(problems, counts, strict=True)
+        for rollout in range(count)
+    ]
+    return run_episodes(plays, engine) if plays else []
+
+
+async def _play(environment: Environment, problem: Problem, rollout: int, seed: int, engine: Any) -> Episode:
+    return await environment.episode(problem, rollout, seed, engine)
+
+
+@dataclass(frozen=True)
+class RewardPart:
+    """One term of the reward: a verifier's score, or a function of the user's."""
+
+    name: str
+    weight: float
+    verifier: Verifier | None = None
+    function: RewardFunction | None = None
+
+
+def judge(episodes: Sequence[Episode], parts: Sequence[RewardPart], *, on_timeout: str = "mask") -> None:
+    """Fill in verdicts and reward parts of all episodes, one batch for each part, so that the worker pools are kept busy.
+
+    A verdict that is not a judgement gives the part the value None, which masks the episode: it is never a silent zero. A recipe that says
+    `on_timeout: wrong` counts running out of time as the model's fault.
+    """
+    texts = [episode.text for episode in episodes]
+    for part in parts:
+        if part.verifier is not None:
+            open_rows = [i for i, episode in enumerate(episodes) if part.name not in episode.verdicts]
+            made = part.verifier.verify([texts[i] for i in open_rows], [episodes[i].problem.reference for i in open_rows])
+            if len(made) != len(open_rows):
+                raise ValueError(f"the verifier of reward.{part.name} returned {len(made)} verdicts for {len(open_rows)} responses")
+            for i, verdict in zip(open_rows, made, strict=True):
+                episodes[i].verdicts[part.name] = verdict
+            for episode in episodes:
+                episode.reward_parts[part.name] = _score(episode.verdicts[part.name], on_timeout)
+        elif part.function is not None:
+            values = part.function(texts, [episode.problem for episode in episodes])
+            if len(values) != len(episodes):
+                raise ValueError(f"the function of reward.{part.name} returned {len(values)} values for {len(episodes)} responses")
+            for episode, value in zip(episodes, values, strict=True):
+                episode.reward_parts[part.name] = None if value is None else float(value)
+
+
+def _score(verdict: Verdict, on_timeout: str) -> float | None:
+    if verdict.status is Status.TIMEOUT and on_timeout == "wrong":
+        return 0.0
+    return verdict.score
+
+
+def total_reward(episode: Episode, parts: Sequence[RewardPart]) -> float | None:
+    """The weighted sum of the parts; None as soon as one part with a weight could not be judged."""
+    total = 0.0
+    for part in parts:
+        value = episode.reward_parts[part.name]
+        if value is None and part.weight != 0:
+            return None
+        total += part.weight * (value or 0.0)
+    return total
+
+
+def sample_row(
+    episode: Episode, *, kind: str, step: int, mode: str, prompt: str, set_name: str | None = None, **more: Any
+) -> dict[str, Any]:
+    """What samples.jsonl keeps of an episode: enough to read it, to judge it again, and to compute its advantage again."""
+    last = episode.trajectories[-1]
+    return {
+        "kind": kind,
+        "step": step,
+        "set": set_name,
+        "mode": mode,
+        "problem_id": episode.problem.id,
+        "rollout": episode.rollout,
+        "prompt": prompt,
+        "response": episode.text,
+        "finish_reason": last.finish_reason,
+        "response_tokens": sum(len(t.response_ids) for t in episode.trajectories),
+        "reward_parts": episode.reward_parts,
+        "verdicts": {name: verdict.to_dict() for name, verdict in episode.verdicts.items()},
+        "reference": episode.problem.reference,
+        **more,
+    }

@@ -1,0 +1,39 @@
+"""Everything that a user can be told in one message, without a traceback.
+
+Each class also derives from the nearest exception of the standard library, so that code which calls reasonrl as a library can catch
+either. `exit_code` is what the command line returns: 1 the run failed, 2 the request itself is wrong.
+"""
+
+from __future__ import annotations
+
+
+class ReasonRLError(Exception):
+    """The run failed for a reason that the message states: a full disk, a NaN loss, a broken verifier."""
+
+    exit_code = 1
+
+
+class UsageError(ReasonRLError, ValueError):
+    """The request is wrong and running it again unchanged cannot help: the message says what to write instead."""
+
+    exit_code = 2
+
+
+class RecipeError(UsageError):
+    """A recipe or an override is wrong. The message lists every mistake, not only the first."""
+
+
+class DataError(UsageError):
+    """A data set cannot be read as problems. The message names the file, the row and the field."""
+
+
+class ModelError(UsageError):
+    """A model cannot be found or loaded."""
+
+
+class TrainingError(ReasonRLError, RuntimeError):
+    """Training cannot go on: a NaN loss, too many answers that could not be judged. What was saved can be resumed."""
+
+
+class CheckpointError(ReasonRLError, RuntimeError):
+    """A checkpoint is incomplete, damaged, or belongs to another recipe."""

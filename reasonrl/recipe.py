@@ -1,0 +1,267 @@
+"""The typed recipe: one YAML file that says everything about a run.
+
+`recipe_files` reads the file, lays `key=value` overrides over it, and reports every mistake at once: where, what was expected, the
+nearest valid name. A recipe of several stages lists them under `stages:`; each stage is the rest of the file with its own keys laid over it.
+
+Counts carry their unit in the name: `prompts_per_step` times `rollouts_per_prompt` is the number of rollouts of one step.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+
+class Spec(BaseModel):
+    """Unknown keys are errors, in every section."""
+
+    model_config = ConfigDict(extra="forbid", validate_default=True, protected_namespaces=())
+
+
+Share = Annotated[float, Field(ge=0, le=1)]
+Positive = Annotated[float, Field(gt=0)]
+Count = Annotated[int, Field(ge=1)]
+
+
+class LoraSpec(Spec):
+    """Train low-rank adapters (arXiv:2106.09685) instead of all weights; exported checkpoints are merged."""
+
+    rank: Count = 16
+    alpha: Count = 32
+    dropout: Share = 0.0
+    target_modules: list[str] | Literal["all-linear"] = "all-linear"
+
+
+class ModelSpec(Spec):
+    path: str = "smollm2-135m"
+    """A Hugging Face id, a local folder, or an embedded model: smollm2-135m (pretrained), tiny-arithmetic (random, for tests)."""
+    dtype: Literal["float32", "bfloat16"] = "float32"
+    """Of the computation. The weights that the optimiser updates are float32 either way."""
+    attention: Literal["sdpa", "eager"] = "sdpa"
+    lora: LoraSpec | None = None
+    gradient_checkpointing: bool = False
+
+
+class SourceSpec(Spec):
+    """Where problems come from: see `reasonrl.data.load_problems`."""
+
+    source: str
+    """A file (.jsonl, .json, .parquet, .csv), arithmetic, reasoning_gym, gsm8k, math, a Hugging Face id, or package.module:function."""
+    split: str | None = None
+    name: str | None = None
+    kind: str = "math"
+    columns: dict[str, str] = {}
+    """Ours to theirs: {prompt: question, answer: target}."""
+    limit: Count | None = None
+    """Use only the first rows."""
+    seed: int = 0
+    options: dict[str, Any] = {}
+
+
+class PromptSpec(Spec):
+    """How a bare question becomes a prompt. Leave it out for data whose prompts are complete."""
+
+    style: Literal["chat", "text"] = "chat"
+    template: str = "{question}"
+    few_shot: list[tuple[str, str]] = []
+    """Worked examples: [question, answer] pairs."""
+    system: str | None = None
+
+
+class DataSpec(Spec):
+    train: SourceSpec | None = None
+    heldout: dict[str, SourceSpec] = {}
+    """Named sets that are only evaluated on. No prompt may also be in the training set."""
+    prompt: PromptSpec | None = None
+
+
+def _named(value: Any) -> Any:
+    return {"name": value} if isinstance(value, str) else value
+
+
+class VerifierSpec(BaseModel):
+    """`math`, `reasoning_gym`, `format`, or package.module:Class; all other keys are its options."""
+
+    model_config = ConfigDict(extra="allow")
+    name: str
+
+    @property
+    def options(self) -> dict[str, Any]:
+        return dict(self.model_extra or {})
+
+
+class RewardSpec(Spec):
+    """One term of the reward. `correctness` uses the recipe's verifier; any other part names a verifier or a function."""
+
+    weight: float = 1.0
+    verifier: Annotated[VerifierSpec | None, BeforeValidator(_named)] = None
+    function: str | None = None
+    """package.module:function(responses, problems) -> list of numbers or None (not judged)."""
+
+
+def _weighted(value: Any) -> Any:
+    return {"weight": value} if isinstance(value, int | float) and not isinstance(value, bool) else value
+
+
+class RolloutSpec(Spec):
+    engine: str = "hf"
+    environment: str = "single_turn"
+    """single_turn, or package.module:Class with the signature of reasonrl.environments.single_turn.SingleTurn."""
+    rollouts_per_prompt: Count = 8
+    max_new_tokens: Count = 256
+    temperature: Positive = 1.0
+    stop: list[str] = []
+    """The response ends at the first of these strings."""
+    rows_per_batch: Count = 128
+    """Most rows that are decoded together."""
+
+
+class KlSpec(Spec):
+    """Penalty on leaving the reference (the model that this stage started from)."""
+
+    coefficient: Annotated[float, Field(ge=0)] = 0.0
+    estimator: Literal["k1", "k2", "k3"] = "k3"
+    where: Literal["loss", "reward"] = "loss"
+
+    @model_validator(mode="after")
+    def _k1_is_no_loss(self) -> KlSpec:
+        if self.estimator == "k1" and self.where == "loss":
+            raise ValueError("estimator k1 as a loss has no gradient on policy. Write where: reward, or estimator: k2 or k3")
+        return self
+
+
+class RefillSpec(Spec):
+    """DAPO's dynamic sampling (arXiv:2503.14476, section 3.2): draw new prompts until enough groups carry signal."""
+
+    enabled: bool = False
+    max_rounds: Count = 3
+
+
+class TrainSpec(Spec):
+    steps: Count = 100
+    prompts_per_step: Count = 16
+    updates_per_step: Count = 1
+    """Optimiser steps that the rollouts of one step are cut into (whole groups). More than one is off-policy: see clip_low, clip_high."""
+    epochs_per_step: Count = 1
+    advantage: str = "grpo"
+    loss_aggregation: Literal["token_mean", "sequence_mean", "sequence_sum"] | None = None
+    """Empty: token_mean, and sequence_sum for dr_grpo."""
+    clip_low: Positive = 0.2
+    clip_high: Positive = 0.2
+    dual_clip: Annotated[float, Field(gt=1)] | None = None
+    kl: KlSpec = KlSpec()
+    refill: RefillSpec = RefillSpec()
+    mask_truncated: bool = False
+    """Leave responses that were cut off by max_new_tokens out of baseline and loss."""
+    on_timeout: Literal["mask", "wrong"] = "mask"
+    skip_silent_groups: bool = True
+    """Groups whose advantages are all zero cost no forward or backward pass. False is for measuring."""
+    positions_per_micro_batch: Count = 512
+    """Most token positions that are in memory at once during the update. The result does not depend on it."""
+    packing: Literal["tree", "rows"] = "tree"
+
+
+class OptimSpec(Spec):
+    lr: Positive = 1e-6
+    warmup_steps: Annotated[int, Field(ge=0)] = 0
+    schedule: Literal["constant", "linear", "cosine"] = "constant"
+    """After the warm-up; linear and cosine end at 0 with the last step."""
+    weight_decay: Annotated[float, Field(ge=0)] = 0.0
+    betas: tuple[Share, Share] = (0.9, 0.999)
+    eps: Positive = 1e-8
+    max_grad_norm: Positive | None = 1.0
+
+
+class SftSpec(Spec):
+    """A supervised phase on gold responses."""
+
+    steps: Count = 100
+    rows_per_step: Count = 32
+    response: str = "{gold}"
+    """What the model is taught to write; {gold} is the verifier's gold response. End-of-sequence follows unless it ends in a stop string."""
+
+
+class EvalSpec(Spec):
+    every_steps: Count | None = None
+    """Empty: only before and after."""
+    before: bool = True
+    greedy: bool = True
+    samples_per_problem: Annotated[int, Field(ge=0)] = 4
+    """Sampled at rollout.temperature; 0 leaves the sampled evaluation out."""
+
+
+class CheckpointSpec(Spec):
+    every_steps: Count | None = None
+    """Empty: only at the end."""
+    keep_last: Count = 1
+    keep_best: bool = True
+    """Also keep the weights with the best held-out accuracy."""
+
+
+class HealthSpec(Spec):
+    warn_after_steps_without_signal: Count = 3
+    stop_after_steps_without_signal: Count | None = None
+    max_unjudged_share: Share = 0.5
+    """More rollouts than this that time out or break stop the run: a model can learn to write what cannot be judged."""
+
+
+class Recipe(Spec):
+    """One stage of a run, complete."""
+
+    name: str
+    description: str = ""
+    kind: Literal["rl", "sft"] = "rl"
+    seed: int = 0
+    device: str = "auto"
+    threads: Count | None = None
+    """CPU threads; empty: all cores. Runs repeat bit for bit with the same number."""
+    model: ModelSpec = ModelSpec()
+    data: DataSpec = DataSpec()
+    verifier: Annotated[VerifierSpec, BeforeValidator(_named)] = VerifierSpec(name="math")
+    reward: dict[str, Annotated[RewardSpec, BeforeValidator(_weighted)]] = {"correctness": RewardSpec()}
+    rollout: RolloutSpec = RolloutSpec()
+    train: TrainSpec = TrainSpec()
+    sft: SftSpec = SftSpec()
+    optim: OptimSpec = OptimSpec()
+    evaluation: EvalSpec = EvalSpec()
+    checkpoint: CheckpointSpec = CheckpointSpec()
+    health: HealthSpec = HealthSpec()
+
+    @model_validator(mode="after")
+    def _parts_fit_together(self) -> Recipe:
+        problems = []
+        if self.data.train is None:
+            problems.append("data.train: missing; write where the problems come from, e.g. train: {source: problems.jsonl}")
+        for name, part in self.reward.items():
+            given = [key for key in ("verifier", "function") if getattr(part, key)]
+            if name == "correctness" and given:
+                problems.append(
+                    f"reward.correctness.{given[0]}: correctness is judged by the recipe's `verifier`; name this part otherwise"
+                )
+            if name != "correctness" and len(given) != 1:
+                problems.append(f"reward.{name}: needs either a verifier or a function, has {' and '.join(given) or 'neither'}")
+        if "correctness" not in self.reward:
+            problems.append("reward.correctness: missing; the accuracy that is shown comes from it (a weight of 0 is allowed)")
+        if self.kind == "rl" and self.rollout.rollouts_per_prompt < 2:
+            problems.append("rollout.rollouts_per_prompt: 1 leaves nothing to compare a rollout with; write 2 or more (8 is usual)")
+        if self.train.updates_per_step > self.train.prompts_per_step:
+            problems.append(
+                f"train.updates_per_step: {self.train.updates_per_step} updates cannot be cut from {self.train.prompts_per_step} groups"
+            )
+        if problems:
+            raise ValueError("\n".join(problems))
+        return self
+
+    @property
+    def total_steps(self) -> int:
+        return self.train.steps if self.kind == "rl" else self.sft.steps
+
+    @property
+    def loss_aggregation(self) -> Literal["token_mean", "sequence_mean", "sequence_sum"]:
+        return self.train.loss_aggregation or ("sequence_sum" if self.train.advantage == "dr_grpo" else "token_mean")
+
+    @property
+    def on_policy(self) -> bool:
+        """One optimiser step for each batch of rollouts: the old log-probs are the current ones, so no pass is spent on them."""
+        return self.train.updates_per_step == 1 and self.train.epochs_per_step == 1

@@ -1,0 +1,146 @@
+"""The writing side of a run folder. Reading is in `reading.py`.
+
+Rows are appended and flushed as they are made. A resumed run drops the rows behind its checkpoint and writes them again, so the files
+end up as if the run had never stopped.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import sys
+import time
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from reasonrl.errors import UsageError
+
+
+class RunFolder:
+    """One stage's folder: metrics.jsonl, samples.jsonl, tensorboard/, checkpoints/."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.checkpoints = path / "checkpoints"
+        self._tensorboard: Any = None
+
+    def open(self, *, after_step: int | None) -> None:
+        """Start writing. `after_step`: the step of the checkpoint that is resumed; None starts from nothing."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        for name in ("metrics.jsonl", "samples.jsonl"):
+            keep_rows_until(self.path / name, after_step)
+        from torch.utils.tensorboard import SummaryWriter
+
+        purge = 0 if after_step is None else after_step + 1
+        self._tensorboard = SummaryWriter(str(self.path / "tensorboard"), purge_step=purge)
+
+    def add_metrics(self, row: Mapping[str, Any]) -> None:
+        append_rows(self.path / "metrics.jsonl", [row])
+        if self._tensorboard is not None:
+            for key, value in row.items():
+                if isinstance(value, int | float) and key not in ("step",):
+                    self._tensorboard.add_scalar(key, value, row["step"])
+            self._tensorboard.flush()
+
+    def add_samples(self, rows: Iterable[Mapping[str, Any]]) -> None:
+        append_rows(self.path / "samples.jsonl", rows)
+
+    def close(self) -> None:
+        if self._tensorboard is not None:
+            self._tensorboard.close()
+            self._tensorboard = None
+
+
+def append_rows(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
+    """Append JSON rows whole or not at all: if the disk is full, the file is cut back to what it held before."""
+    text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+    with path.open("ab") as stream:
+        before = stream.tell()
+        try:
+            stream.write(text.encode("utf-8"))
+            stream.flush()
+        except OSError:
+            os.truncate(path, before)
+            raise
+
+
+def keep_rows_until(path: Path, step: int | None) -> None:
+    """Drop rows of later steps, and a last line that a crash has torn. `step` None drops all."""
+    if not path.exists():
+        return
+    kept = []
+    if step is not None:
+        for line in path.read_text(encoding="utf-8").splitlines(keepends=True):
+            if line.endswith("\n") and json.loads(line)["step"] <= step:
+                kept.append(line)
+    write_atomically(path, "".join(kept))
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Replace a file so that a crash leaves the old one or the new one."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with temporary.open("w", encoding="utf-8") as stream:
+            stream.write(text)
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def run_facts(command: list[str]) -> dict[str, Any]:
+    """What run.json keeps of one session: enough to know later what produced the numbers."""
+    import importlib.metadata
+
+    versions: dict[str, str | None] = {}
+    for name in ("reasonrl", "torch", "transformers", "tokenizers", "numpy", "math-verify", "peft"):
+        try:
+            versions[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            versions[name] = None
+    return {
+        "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+        "command": command,
+        "python": platform.python_version(),
+        "system": platform.platform(),
+        "cpu_count": os.cpu_count(),
+        "versions": versions,
+    }
+
+
+def start_run(path: Path, recipe_yaml: str, *, resume: bool) -> None:
+    """Claim a run folder: write recipe.yaml and run.json, or check them when resuming.
+
+    Raises UsageError when the folder holds a run and `resume` is False, or holds another recipe.
+    """
+    recipe_file = path / "recipe.yaml"
+    record: dict[str, Any] = {"sessions": []}
+    if recipe_file.exists():
+        if not resume:
+            raise UsageError(f"{path} already holds a run. Continue it with --resume, or write run_dir=ANOTHER_FOLDER")
+        if recipe_file.read_text(encoding="utf-8") != recipe_yaml:
+            raise UsageError(
+                f"{path} was started with another recipe, so it cannot be resumed with this one. "
+                f"Resume it with its own: reasonrl train {recipe_file} --resume run_dir={path}"
+            )
+        if (path / "run.json").exists():
+            record = json.loads((path / "run.json").read_text(encoding="utf-8"))
+    elif path.exists() and any(path.iterdir()):
+        raise UsageError(f"{path} exists, is not empty and is not a run. Write run_dir=ANOTHER_FOLDER")
+    path.mkdir(parents=True, exist_ok=True)
+    record["sessions"].append(run_facts(sys.argv))
+    write_atomically(path / "run.json", json.dumps(record, indent=1) + "\n")
+    write_atomically(recipe_file, recipe_yaml)
+
+
+def next_run_dir(root: Path, name: str, *, resume: bool) -> Path:
+    """`runs/NAME`, `runs/NAME-2`, ...: the first that is free, or with `resume` the newest that is there."""
+    number = 1
+    path = root / name
+    while path.exists():
+        number += 1
+        latest, path = path, root / f"{name}-{number}"
+    return latest if resume and number > 1 else path

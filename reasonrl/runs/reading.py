@@ -1,0 +1,165 @@
+"""Reading a run folder, also while a trainer is still writing it.
+
+`Run.open(path)` checks that the folder is a run and says so plainly when it is not. Metrics are read whole (one short row a step);
+samples are read lazily through `SampleIndex`.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from reasonrl.errors import UsageError
+from reasonrl.runs.samples import SampleFilter, SampleIndex
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """One folder under checkpoints/. Complete means that its manifest was written, which happens last."""
+
+    step: int
+    path: Path
+    complete: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A run folder: `recipe` and `info` (run.json) as they were when opened, metrics and samples as they are now."""
+
+    path: Path
+    recipe: dict[str, Any]
+    info: dict[str, Any]
+    samples: SampleIndex = field(repr=False)
+
+    @classmethod
+    def open(cls, path: str | Path) -> Run:
+        """Open a run folder.
+
+        Raises:
+            UsageError: there is no such folder, it is not a run, or recipe.yaml or run.json cannot be read.
+        """
+        folder = Path(path)
+        if not folder.exists():
+            raise UsageError(f"{folder}: no such folder. Give the run_dir of a training run.")
+        if not folder.is_dir():
+            raise UsageError(f"{folder} is a file. Give the folder of a run, the one that holds recipe.yaml.")
+        if not (folder / "recipe.yaml").is_file():
+            raise UsageError(f"{folder} is not a run: it holds no recipe.yaml.{_where_instead(folder)}")
+        info = _json_object(folder / "run.json") if (folder / "run.json").is_file() else {}
+        return cls(folder, _yaml_object(folder / "recipe.yaml"), info, SampleIndex(folder / "samples.jsonl"))
+
+    @property
+    def name(self) -> str:
+        return str(self.recipe.get("name") or self.path.resolve().name)
+
+    def metrics(self, kind: str | None = None) -> list[Row]:
+        """The rows of metrics.jsonl, of one kind ("train", "eval", "sft") or all. Empty before the first is written.
+
+        Raises:
+            UsageError: a line other than a torn last one is not a JSON object with a kind and a step.
+        """
+        rows = list(read_rows(self.path / "metrics.jsonl", ("kind", "step")))
+        return [row for row in rows if kind is None or row["kind"] == kind]
+
+    def series(self, name: str, kind: str | None = None) -> list[tuple[int, float]]:
+        """(step, value) of one metric, without the rows that lack it or hold no finite number."""
+        return series(self.metrics(kind), name)
+
+    def eval_sets(self) -> list[str]:
+        """The names of the evaluation sets in the metrics, in order of appearance."""
+        return eval_sets(self.metrics("eval"))
+
+    def checkpoints(self) -> list[Checkpoint]:
+        """The checkpoints on disk by step, those still being written included (`complete` is False)."""
+        found = []
+        for folder in sorted((self.path / "checkpoints").glob("step-*")):
+            number = folder.name.removeprefix("step-")
+            if folder.is_dir() and number.isdigit():
+                found.append(Checkpoint(int(number), folder, (folder / "manifest.json").is_file()))
+        return sorted(found, key=lambda checkpoint: checkpoint.step)
+
+    def eval_scores(self, step: int, set_name: str | None, mode: str) -> dict[str, list[float]]:
+        """Problem id -> 0/1 of each judged answer in one evaluation. Answers that could not be judged are left out."""
+        scores: dict[str, list[float]] = {}
+        wanted = SampleFilter(kind="eval", step=step, set=set_name, mode=mode)
+        for key in self.samples.scan():
+            if wanted.takes(key) and key.outcome in ("correct", "wrong", "unparsed"):
+                scores.setdefault(key.problem_id, []).append(float(key.outcome == "correct"))
+        return scores
+
+
+def series(rows: list[Row], name: str) -> list[tuple[int, float]]:
+    """(step, value) of one metric in these rows, without the rows that lack it or hold no finite number."""
+    return [(int(row["step"]), float(row[name])) for row in rows if _is_number(row.get(name))]
+
+
+def eval_sets(rows: list[Row]) -> list[str]:
+    """The names of the evaluation sets in these rows, in order of appearance."""
+    return list(dict.fromkeys(name.split("/")[1] for row in rows for name in row if name.startswith("eval/") and name.count("/") == 2))
+
+
+def read_rows(path: Path, required: tuple[str, ...] = ()) -> Iterator[Row]:
+    """The objects of a JSONL file, one a line. A torn last line, which a running writer may leave, is skipped; no file means no rows.
+
+    Raises:
+        UsageError: a line in the middle is not a JSON object, or lacks a required key.
+    """
+    if not path.exists():
+        return
+    with path.open("rb") as file:
+        for number, line in enumerate(file, 1):
+            if not line.strip():
+                continue
+            try:
+                row = json.loads(line)
+            except ValueError as error:
+                if not line.endswith(b"\n"):
+                    return
+                raise UsageError(
+                    f"{path}, row {number}: not JSON ({error}). The file is damaged: remove that line to read the rest."
+                ) from error
+            lacking = [key for key in required if not isinstance(row, dict) or key not in row]
+            if not isinstance(row, dict) or lacking:
+                raise UsageError(f"{path}, row {number}: expected an object with {', '.join(required) or 'fields'}.")
+            yield row
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _where_instead(folder: Path) -> str:
+    """A hint when the run lies one floor lower or higher."""
+    below = sorted({inner.parent for pattern in ("*/recipe.yaml", "stages/*/recipe.yaml") for inner in folder.glob(pattern)})
+    if below:
+        return f" Did you mean {' or '.join(str(inner) for inner in below[:3])}?"
+    above = next((outer for outer in list(folder.resolve().parents)[:2] if (outer / "recipe.yaml").is_file()), None)
+    return f" Did you mean {above}?" if above else " Give the run_dir of a training run."
+
+
+def _json_object(path: Path) -> dict[str, Any]:
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise UsageError(f"{path}: not JSON ({error}).") from error
+    if not isinstance(value, dict):
+        raise UsageError(f"{path}: expected a JSON object.")
+    return value
+
+
+def _yaml_object(path: Path) -> dict[str, Any]:
+    import yaml
+
+    try:
+        value = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path}: not YAML ({' '.join(str(error).split())}).") from error
+    if not isinstance(value, dict):
+        raise UsageError(f"{path}: expected a mapping of recipe fields.")
+    return value

@@ -1,0 +1,226 @@
+"""report.html: one self-contained page that says what a run did, for a person who was not there.
+
+It needs no JavaScript and no network. What a series lacks leaves its chart out. Everything that a model wrote is escaped.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from html import escape
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from reasonrl.runs import headline, plots
+from reasonrl.runs.metrics import ROW_KEYS, describe
+from reasonrl.runs.reading import Row, Run, series
+from reasonrl.runs.samples import SampleFilter, main_verdict, outcome
+
+EXAMPLES = (("wrong", "correct", 3), ("wrong", "wrong", 2), ("correct", "correct", 1), ("correct", "wrong", 2))
+"""How many problems of each (before, after) the report shows."""
+PROMPT_CHARACTERS, RESPONSE_CHARACTERS = 360, 1200
+
+
+def write_report(run_path: str | Path) -> Path:
+    """Write RUN/report.html (replacing an older one in one move) and return its path.
+
+    Raises:
+        UsageError: the folder is not a run, or a file of it is damaged.
+    """
+    run = Run.open(run_path)
+    page = report_html(run)
+    target = run.path / "report.html"
+    handle, temporary = tempfile.mkstemp(dir=run.path, prefix=".report-", suffix=".html")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(page)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, target)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+    return target
+
+
+def report_html(run: Run) -> str:
+    """The page as text."""
+    rows = run.metrics()
+    changes = headline.changes(run)
+    style = resources.files("reasonrl.runs").joinpath("assets/report.css").read_text(encoding="utf-8")
+    sections = [
+        _header(run, rows), _result(changes, rows), _facts(rows), _charts(rows), _examples(run, changes), _recipe(run), _glossary(rows),
+    ]  # fmt: skip
+    return (
+        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<title>{escape(run.name)}: run report</title><style>{style}</style></head>\n<body><main>\n"
+        + "\n".join(sections)
+        + "\n</main></body></html>\n"
+    )
+
+
+def _header(run: Run, rows: list[Row]) -> str:
+    last = max((int(row["step"]) for row in rows), default=0)
+    facts = [f"model <b>{escape(str(run.recipe['model']))}</b>" if isinstance(run.recipe.get("model"), str) else "", f"{last} steps"]
+    facts += [f"started {escape(str(run.info['started'])[:16].replace('T', ' '))}" if run.info.get("started") else ""]
+    facts += [f"reasonrl {escape(str(run.info['reasonrl']))}" if run.info.get("reasonrl") else ""]
+    return f"<header><p class=eyebrow>Run report</p><h1>{escape(run.name)}</h1><p class=meta>{' · '.join(fact for fact in facts if fact)}</p></header>"
+
+
+def _result(changes: list[headline.Change], rows: list[Row]) -> str:
+    if not changes:
+        losses = series([row for row in rows if row["kind"] == "sft"], "loss/sft")
+        if losses:
+            text = f"The supervised loss went from {losses[0][1]:.3f} to {losses[-1][1]:.3f} nats a token in {len(losses)} logged steps."
+            return f"<section class=result><p class=lead>{text} No held-out evaluation was run.</p></section>"
+        return "<section class=result><p class=lead>No held-out evaluation was run, so this run shows no result yet.</p></section>"
+    cards = "".join(_card(change) for change in changes)
+    words = "".join(f"<li>{escape(change.sentence())}</li>" for change in changes)
+    return f"<section class=result><div class=cards>{cards}</div><ul class=words>{words}</ul></section>"
+
+
+def _card(change: headline.Change) -> str:
+    label = f"{change.set.replace('_', ' ')} · {headline.MODES.get(change.mode, change.mode)}"
+    tone = {"rose": "up", "fell": "down"}.get(change.direction, "flat")
+    after = f"<div class=side><b>{100 * change.after.estimate:.1f}%</b><i>{_range(change.after)}</i></div>"
+    before = arrow = ""
+    if change.before is not None:
+        before = f"<div class='side past'><b>{100 * change.before.estimate:.1f}%</b><i>{_range(change.before)}</i></div>"
+        arrow = "<span class=arrow aria-label=to>&rarr;</span>"
+    moved = f"<p class=moved>{escape(headline.points_text(change.points))}</p>" if change.points else ""
+    n = f"{change.after.n} held-out problems" + (f", {change.samples_per_problem} samples each" if change.samples_per_problem > 1 else "")
+    return f"<div class='card {tone}'><h2>{escape(label)}</h2><div class=jump>{before}{arrow}{after}</div>{moved}<p class=n>{n}</p></div>"
+
+
+def _range(interval: Any) -> str:
+    return f"{100 * interval.low:.1f} to {100 * interval.high:.1f}%"
+
+
+def _facts(rows: list[Row]) -> str:
+    train = [row for row in rows if row["kind"] == "train"]
+    total = sum(value for _, value in series(train, "rollouts/total"))
+    groups, mixed = (sum(value for _, value in series(train, f"groups/{name}")) for name in ("total", "mixed"))
+    seconds = sum(value for _, value in series(rows, "time/step_s"))
+    peak = max((value for _, value in series(rows, "memory/rss_peak_mb")), default=0)
+    facts = [
+        (f"{total:,.0f}", "answers sampled") if total else None,
+        (f"{sum(value for _, value in series(rows, 'tokens/response')):,.0f}", "response tokens")
+        if series(rows, "tokens/response")
+        else None,
+        (f"{100 * mixed / groups:.0f}%", f"of {groups:,.0f} groups carried signal") if groups else None,
+        (_duration(seconds), "in training steps") if seconds else None,
+        (f"{peak / 1024:.1f} GB", "peak memory") if peak else None,
+    ]
+    for kind, label in (("truncated", "of answers cut off"), ("unparsed", "of answers unparsed")):
+        count = sum(value for _, value in series(train, f"rollouts/{kind}"))
+        facts.append((f"{100 * count / total:.1f}%", label) if total and series(train, f"rollouts/{kind}") else None)
+    cells = "".join(f"<div><b>{number}</b><span>{label}</span></div>" for number, label in filter(None, facts))
+    return f"<section class=facts>{cells}</section>" if cells else ""
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"
+
+
+def _charts(rows: list[Row]) -> str:
+    figures = "".join(
+        f"<figure class='{'wide' if chart.wide else ''}'><figcaption><b>{escape(chart.title)}</b><span>{escape(chart.caption)}</span></figcaption>"
+        f"{chart.svg.replace('<svg ', f'<svg aria-label={chr(34)}{escape(chart.title)} by step{chr(34)} ', 1)}</figure>"
+        for chart in plots.charts(rows)
+    )
+    return f"<section class=charts>{figures}</section>" if figures else ""
+
+
+def _examples(run: Run, changes: list[headline.Change]) -> str:
+    """The same held-out problems before and after; without an evaluation, some training rollouts of the last step."""
+    change = next((change for change in changes if change.before is not None), None)
+    if change is not None:
+        before, after = (_first_answers(run, change, step) for step in (change.first_step, change.last_step))
+        blocks = []
+        for was, now, count in EXAMPLES:
+            chosen = [
+                problem for problem in before if problem in after and _coarse(before[problem]) == was and _coarse(after[problem]) == now
+            ]
+            blocks += [_pair(before[problem], after[problem], change) for problem in chosen[:count]]
+        if not blocks:
+            return ""
+        note = (
+            "The first problems of each kind: newly right, still wrong, always right, newly wrong. They show what happened, not how often."
+        )
+        return f"<section><h2>Before and after</h2><p class=note>{note}</p>{''.join(blocks)}</section>"
+    steps = [key.step for key in run.samples.scan() if key.kind == "train"]
+    if not steps:
+        return ""
+    last = [row for row, _ in zip(run.samples.rows(SampleFilter(kind="train", step=max(steps))), range(6), strict=False)]
+    blocks = [f"<article><pre class=prompt>{_tail(row.get('prompt'))}</pre>{_answer(row, f'step {max(steps)}')}</article>" for row in last]
+    return f"<section><h2>Answers of the last step</h2>{''.join(blocks)}</section>"
+
+
+def _first_answers(run: Run, change: headline.Change, step: int) -> dict[str, Row]:
+    """Problem id -> its first answer in one evaluation; only so many rows are read as the index holds problems."""
+    wanted = SampleFilter(kind="eval", step=step, set=change.set, mode=change.mode)
+    first = {key.problem_id: key for key in reversed(run.samples.scan()) if wanted.takes(key)}
+    keys = sorted(first.values(), key=lambda key: key.offset)
+    return {str(row["problem_id"]): row for row in run.samples.read(keys)}
+
+
+def _coarse(row: Row) -> str:
+    return "correct" if outcome(row) == "correct" else "wrong"
+
+
+def _pair(before: Row, after: Row, change: headline.Change) -> str:
+    columns = _answer(before, f"before (step {change.first_step})") + _answer(after, f"after (step {change.last_step})")
+    return f"<article><pre class=prompt>{_tail(after.get('prompt'))}</pre><div class=pair>{columns}</div></article>"
+
+
+def _answer(row: Row, label: str) -> str:
+    came_out, found = outcome(row), main_verdict(row)
+    reason = str((found[1].get("reason") if found else "") or "")
+    text = str(row.get("response", ""))
+    cut = "…" if len(text) > RESPONSE_CHARACTERS else ""
+    return (
+        f"<div class=answer><p class=who>{escape(label)} <span class='badge {came_out}'>{came_out}</span></p>"
+        f"<pre>{escape(text[:RESPONSE_CHARACTERS]) or '<i>(empty)</i>'}{cut}</pre><p class=reason>{escape(reason[:200])}</p></div>"
+    )
+
+
+def _tail(prompt: object) -> str:
+    """The end of a prompt: of a few-shot prompt, that is the question."""
+    text = str(prompt or "")
+    return escape(text if len(text) <= PROMPT_CHARACTERS else "… " + text[-PROMPT_CHARACTERS:])
+
+
+def _recipe(run: Run) -> str:
+    text = (run.path / "recipe.yaml").read_text(encoding="utf-8")
+    command = (
+        f"<p class=note>Started with <code>{escape(str(run.info['command']))}</code></p>"
+        if isinstance(run.info.get("command"), str)
+        else ""
+    )
+    return f"<section><details><summary>The recipe</summary>{command}<pre class=code>{escape(text)}</pre></details></section>"
+
+
+def _glossary(rows: list[Row]) -> str:
+    """What each metric in this run means, with its last value."""
+    last: dict[str, Any] = {}
+    for row in rows:
+        last |= {name: value for name, value in row.items() if name not in ROW_KEYS}
+    lines = []
+    for name, value in last.items():
+        try:
+            metric = describe(name)
+            meaning, unit, healthy = metric.meaning, metric.unit, metric.healthy
+        except KeyError:
+            meaning, unit, healthy = "not registered", "", ""
+        shown = f"{value:.4g}" if isinstance(value, int | float) else str(value)
+        lines.append(
+            f"<tr><td><code>{escape(name)}</code><td>{escape(meaning)}<td>{escape(unit)}<td>{escape(healthy)}<td class=num>{escape(shown)}"
+        )
+    if not lines:
+        return ""
+    table = f"<table><thead><tr><th>metric<th>meaning<th>unit<th>healthy<th class=num>last</thead><tbody>{''.join(lines)}</tbody></table>"
+    return f"<section><details><summary>What each metric means</summary><div class=scroll>{table}</div></details></section>"

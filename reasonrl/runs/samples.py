@@ -1,0 +1,187 @@
+"""An index of samples.jsonl: filters and pages without holding the file in memory, and follows it while a trainer appends.
+
+Only the fields that filters need are kept, with the byte offset of each row; a row's text is read from the file when it is shown.
+A resumed trainer drops rows and writes them again, so the index checks that the last row it knows is still there and else starts over.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from reasonrl.errors import UsageError
+
+OUTCOMES = ("correct", "wrong", "unparsed", "timeout", "error", "none")
+"""How an answer came out. `wrong` was read and is not right, `unparsed` could not be read (and counts as wrong), `timeout` and `error` were
+not judged, `none` has no verdict (a supervised row)."""
+_MAIN_PARTS = ("correctness", "correct", "accuracy", "answer")
+
+
+def main_verdict(row: dict[str, Any]) -> tuple[str, dict[str, Any]] | None:
+    """The reward part that says whether the answer is right, and its verdict: a part named like correctness, else the first part."""
+    verdicts = row.get("verdicts") or {}
+    for part in _MAIN_PARTS:
+        if part in verdicts:
+            return part, verdicts[part]
+    return next(iter(verdicts.items()), None)
+
+
+def outcome(row: dict[str, Any]) -> str:
+    """One of `OUTCOMES`."""
+    found = main_verdict(row)
+    if found is None:
+        return "none"
+    status, correct = found[1].get("status"), found[1].get("correct")
+    if status in ("unparsed", "timeout", "error"):
+        return str(status)
+    if correct is None:
+        return "none"
+    return "correct" if correct else "wrong"
+
+
+class SampleKey(NamedTuple):
+    """What the index keeps of one row."""
+
+    offset: int
+    kind: str
+    step: int
+    set: str | None
+    mode: str
+    problem_id: str
+    outcome: str
+
+    @property
+    def group(self) -> tuple[str, int, str | None, str, str]:
+        return self.kind, self.step, self.set, self.mode, self.problem_id
+
+
+@dataclass(frozen=True, slots=True)
+class SampleFilter:
+    """Which rows are wanted; None means any. `text` is looked for in prompt, response and verdict reasons, without regard to case."""
+
+    kind: str | None = None
+    step: int | None = None
+    set: str | None = None
+    mode: str | None = None
+    problem_id: str | None = None
+    outcomes: frozenset[str] | None = None
+    text: str | None = None
+
+    def takes(self, key: SampleKey) -> bool:
+        wanted = (self.kind, self.step, self.set, self.mode, self.problem_id)
+        found = (key.kind, key.step, key.set, key.mode, key.problem_id)
+        return all(want is None or want == have for want, have in zip(wanted, found, strict=True)) and (
+            self.outcomes is None or key.outcome in self.outcomes
+        )
+
+
+class SampleIndex:
+    """The rows of one samples.jsonl. Safe to use from several threads. A file that does not exist (yet) has no rows."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._lock = threading.Lock()
+        self._forget()
+
+    def _forget(self) -> None:
+        self._keys: list[SampleKey] = []
+        self._end = 0
+        self._last = (0, b"")  # offset and digest of the last row
+
+    def scan(self) -> list[SampleKey]:
+        """All rows now in the file, in its order; reads only what is new. A torn last line waits until it is whole.
+
+        Raises:
+            UsageError: a line is not a JSON object with the fields of a sample.
+        """
+        with self._lock:
+            if not self.path.exists():
+                self._forget()
+                return []
+            with self.path.open("rb") as file:
+                if not self._still_there(file):
+                    self._forget()
+                file.seek(self._end)
+                for line in file:
+                    if not line.endswith(b"\n") and not _is_object(line):
+                        break
+                    self._add(line)
+            return list(self._keys)
+
+    def rows(self, wanted: SampleFilter | None = None) -> Iterator[dict[str, Any]]:
+        """The rows that pass the filter, read one at a time."""
+        wanted = wanted or SampleFilter()
+        return self.read([key for key in self.scan() if wanted.takes(key)], wanted.text)
+
+    def read(self, keys: list[SampleKey], text: str | None = None) -> Iterator[dict[str, Any]]:
+        """The rows of these keys, in their order; with `text`, only those that hold it."""
+        needle = text.casefold() if text else None
+        if not keys:
+            return
+        with self.path.open("rb") as file:
+            for key in keys:
+                file.seek(key.offset)
+                row = json.loads(file.readline())
+                if needle is None or needle in _searchable(row):
+                    yield row
+
+    def groups(self, wanted: SampleFilter) -> list[list[SampleKey]]:
+        """The rows that pass the filter, gathered by (kind, step, set, mode, problem), in order of first appearance."""
+        keys = [key for key in self.scan() if wanted.takes(key)]
+        if wanted.text:
+            needle = wanted.text.casefold()
+            keys = [key for key, row in zip(keys, self.read(keys), strict=True) if needle in _searchable(row)]
+        groups: dict[tuple[str, int, str | None, str, str], list[SampleKey]] = {}
+        for key in keys:
+            groups.setdefault(key.group, []).append(key)
+        return list(groups.values())
+
+    def _add(self, line: bytes) -> None:
+        offset, self._end = self._end, self._end + len(line)
+        if not line.strip():
+            return
+        try:
+            row = json.loads(line)
+            key = SampleKey(
+                offset,
+                str(row["kind"]),
+                int(row["step"]),
+                row.get("set"),
+                str(row.get("mode") or row["kind"]),
+                str(row["problem_id"]),
+                outcome(row),
+            )
+        except (ValueError, TypeError, AttributeError, KeyError) as error:
+            why = f"it lacks {error}" if isinstance(error, KeyError) else f"it is not a JSON object of a sample ({error})"
+            raise UsageError(
+                f"{self.path}, row {self._row_number(offset)}: {why}. The file is damaged: remove that line to read the rest."
+            ) from error
+        self._keys.append(key)
+        self._last = (offset, hashlib.blake2b(line).digest())
+
+    def _row_number(self, offset: int) -> int:
+        with self.path.open("rb") as file:
+            return file.read(offset).count(b"\n") + 1
+
+    def _still_there(self, file: Any) -> bool:
+        offset, digest = self._last
+        file.seek(offset)
+        return not digest or hashlib.blake2b(file.readline()).digest() == digest
+
+
+def _is_object(line: bytes) -> bool:
+    """A last line without a newline is whole if it reads as JSON: no true prefix of an object does."""
+    try:
+        return isinstance(json.loads(line), dict)
+    except ValueError:
+        return False
+
+
+def _searchable(row: dict[str, Any]) -> str:
+    reasons = [verdict.get("reason") or "" for verdict in (row.get("verdicts") or {}).values()]
+    return "\n".join([str(row.get("problem_id", "")), str(row.get("prompt", "")), str(row.get("response", "")), *reasons]).casefold()

@@ -1,0 +1,128 @@
+"""What the viewer's page asks for, as plain data: the run, its metrics, its samples. No HTTP in here.
+
+Samples come grouped by problem, because one asks "what did it answer to this?" and not "what is row 512?"; pages count groups.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+from reasonrl.errors import UsageError
+from reasonrl.runs.metrics import ROW_KEYS, describe
+from reasonrl.runs.reading import Row, Run
+from reasonrl.runs.samples import SampleFilter, SampleKey, main_verdict, outcome
+
+OUTCOME_FILTERS = {
+    "correct": frozenset({"correct"}),
+    "wrong": frozenset({"wrong", "unparsed"}),
+    "unparsed": frozenset({"unparsed"}),
+    "unjudged": frozenset({"timeout", "error", "none"}),
+}
+LARGEST_PAGE = 200
+_SAMPLE_PARAMETERS = ("step", "kind", "set", "mode", "problem", "correct", "q", "offset", "limit")
+
+
+def run_data(run: Run) -> dict[str, Any]:
+    """The run in short: name, recipe, what was written so far, and which filters have rows."""
+    keys = run.samples.scan()
+    count = Counter((key.kind, key.step) for key in keys)
+    return {
+        "name": run.name,
+        "path": str(run.path),
+        "info": run.info,
+        "recipe": (run.path / "recipe.yaml").read_text(encoding="utf-8"),
+        "checkpoints": [{"step": checkpoint.step, "complete": checkpoint.complete} for checkpoint in run.checkpoints()],
+        "samples": len(keys),
+        "steps": [{"kind": kind, "step": step, "samples": count[kind, step]} for kind, step in sorted(count)],
+        "sets": sorted({key.set for key in keys if key.set}),
+        "modes": sorted({key.mode for key in keys}),
+    }
+
+
+def metrics_data(run: Run, have: int | None = None) -> dict[str, Any]:
+    """Every metric as a list of points [kind, step, value], with its meaning. Points without a finite value are left out.
+
+    Args:
+        have: the `version` of an earlier answer; if nothing is new, the answer is only `{"version", "unchanged": True}`.
+    """
+    rows = run.metrics()
+    # The number of rows alone does not tell a resumed run, which drops rows and writes as many again.
+    version = hash((len(rows), str(rows[-1]) if rows else "")) & 0x7FFFFFFF
+    if have == version:
+        return {"version": version, "unchanged": True}
+    found: dict[str, list[list[Any]]] = {}
+    for row in rows:
+        for name, value in row.items():
+            if name not in ROW_KEYS and isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
+                found.setdefault(name, []).append([row["kind"], row["step"], value])
+    return {"version": version, "rows": len(rows), "metrics": [_described(name) | {"points": points} for name, points in found.items()]}
+
+
+def samples_data(run: Run, query: Mapping[str, str]) -> dict[str, Any]:
+    """One page of samples, grouped by (kind, step, set, mode, problem), newest step first.
+
+    Raises:
+        UsageError: an unknown or badly written parameter.
+    """
+    unknown = [name for name in query if name not in _SAMPLE_PARAMETERS]
+    if unknown:
+        raise UsageError(f"unknown parameter {unknown[0]!r}: known are {', '.join(_SAMPLE_PARAMETERS)}")
+    wanted = _filter(query)
+    offset, limit = _number(query, "offset", 0, 10**9), _number(query, "limit", 20, LARGEST_PAGE)
+    groups = run.samples.groups(wanted)
+    groups.sort(key=lambda group: -group[0].step)
+    return {
+        "groups_total": len(groups),
+        "samples_total": sum(map(len, groups)),
+        "offset": offset,
+        "rows": len(run.samples.scan()),
+        "groups": [_group(run, group) for group in groups[offset : offset + limit]],
+    }
+
+
+def _filter(query: Mapping[str, str]) -> SampleFilter:
+    correct = query.get("correct") or None
+    if correct is not None and correct not in OUTCOME_FILTERS:
+        raise UsageError(f"correct={correct!r}: write one of {', '.join(OUTCOME_FILTERS)}")
+    return SampleFilter(
+        kind=query.get("kind") or None,
+        step=_number(query, "step", 0, 10**9) if query.get("step") else None,
+        set=query.get("set") or None,
+        mode=query.get("mode") or None,
+        problem_id=query.get("problem") or None,
+        outcomes=OUTCOME_FILTERS[correct] if correct else None,
+        text=query.get("q") or None,
+    )
+
+
+def _number(query: Mapping[str, str], name: str, default: int, largest: int) -> int:
+    text = query.get(name) or str(default)
+    if not (text.isascii() and text.isdigit() and len(text) <= 10 and int(text) <= largest):
+        raise UsageError(f"{name}={text[:40]!r}: write a whole number from 0 to {largest}")
+    return int(text)
+
+
+def _group(run: Run, keys: list[SampleKey]) -> dict[str, Any]:
+    rows = list(run.samples.read(keys))
+    key = keys[0]
+    return {
+        "kind": key.kind, "step": key.step, "set": key.set, "mode": key.mode, "problem_id": key.problem_id, "prompt": rows[0].get("prompt"),
+        "reference": rows[0].get("reference"), "samples": [_sample(row) for row in rows],
+    }  # fmt: skip
+
+
+def _sample(row: Row) -> dict[str, Any]:
+    found = main_verdict(row)
+    names = ("rollout", "response", "finish_reason", "response_tokens", "reward", "reward_parts", "advantage", "verdicts")
+    return {name: row.get(name) for name in names} | {"outcome": outcome(row), "main_part": found[0] if found else None}
+
+
+def _described(name: str) -> dict[str, Any]:
+    try:
+        metric = describe(name)
+    except KeyError:
+        return {"name": name, "meaning": "not registered", "unit": "", "healthy": ""}
+    return {"name": name, "meaning": metric.meaning, "unit": metric.unit, "healthy": metric.healthy}

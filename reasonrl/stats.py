@@ -1,0 +1,251 @@
+"""Intervals, unbiased pass@k and paired comparison: every number that is shown comes with its sample size and a 95% interval.
+
+Answers to the same problem are not independent, so the problem is the unit: standard errors are clustered by problem and the bootstrap
+draws whole problems (Miller, "Adding Error Bars to Evals", arXiv 2411.00640). Scores lie in [0, 1]. Answers that could not be judged are
+no scores: leave them out before you call this module, and say how many there were.
+
+numpy is imported only by the bootstrap; nothing here touches a global random generator.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Callable, Sequence
+from statistics import NormalDist
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
+
+if TYPE_CHECKING:
+    import numpy as np
+
+Answer = TypeVar("Answer")
+_ZERO_ERROR = 1e-12
+
+
+class Interval(NamedTuple):
+    """An estimate with its confidence interval. `n` counts the independent units: problems, or single answers where each is its own problem."""
+
+    estimate: float
+    low: float
+    high: float
+    n: int
+
+
+class PairedDifference(NamedTuple):
+    """`b - a` on the same problems.
+
+    `normal` is the clustered normal interval and `bootstrap` the paired percentile bootstrap over problems, both around the same estimate.
+    `wins`, `losses` and `ties` count problems on which b scores higher, lower, the same. `p_value` is McNemar's exact two-sided one,
+    or None when some problem has more than one sample or a score other than 0 and 1.
+    """
+
+    normal: Interval
+    bootstrap: Interval
+    wins: int
+    losses: int
+    ties: int
+    p_value: float | None
+
+
+def wilson(successes: float, n: int, confidence: float = 0.95) -> Interval:
+    """Wilson's score interval for a share of `n` independent yes/no answers.
+
+    It stays inside [0, 1] and is not empty at 0 of n or n of n. A fractional count of successes is allowed.
+
+    Raises:
+        ValueError: n < 1, successes outside [0, n], or confidence outside (0, 1).
+    """
+    if n < 1:
+        raise ValueError("an interval needs at least one answer, not n = 0")
+    if not 0 <= successes <= n:
+        raise ValueError(f"{successes} successes of {n} is impossible")
+    z = _z(confidence)
+    share = successes / n
+    centre = (share + z * z / (2 * n)) / (1 + z * z / n)
+    half = z * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n)) / (1 + z * z / n)
+    # At the two ends the bound is exactly 0 or 1; rounding must not push it past the estimate.
+    low = 0.0 if successes == 0 else min(max(0.0, centre - half), share)
+    high = 1.0 if successes == n else max(min(1.0, centre + half), share)
+    return Interval(share, low, high, n)
+
+
+def clustered_standard_error(groups: Sequence[Sequence[float]]) -> float:
+    """Standard error of the mean of all scores, clustered by problem.
+
+    `sqrt(sum_c (sum_i (s_ic - mean))^2) / N`, arXiv 2411.00640 eq. 4, times `sqrt(C / (C - 1))` for the few clusters: with one score
+    a problem this is the usual standard error of the mean.
+
+    Args:
+        groups: the scores of each problem, one inner list a problem. [C][samples]
+
+    Raises:
+        ValueError: fewer than two problems, an empty group, or a score outside [0, 1].
+    """
+    mean, total = _mean(groups)
+    if len(groups) < 2:
+        raise ValueError("a clustered standard error needs at least two problems")
+    residuals = math.fsum((math.fsum(group) - len(group) * mean) ** 2 for group in groups)
+    return math.sqrt(residuals * len(groups) / (len(groups) - 1)) / total
+
+
+def clustered_mean(groups: Sequence[Sequence[float]], confidence: float = 0.95) -> Interval:
+    """avg@n: the mean of all scores with its clustered normal interval, cut to [0, 1]. `n` is the number of problems.
+
+    When the problems do not differ (all 0, all 1, all the same share) or there is only one, the normal interval would be empty: then it
+    is Wilson's interval on as many answers as there are problems, which is wide where the data say little.
+
+    Raises:
+        ValueError: no problems, an empty group, a score outside [0, 1].
+    """
+    mean, _ = _mean(groups)
+    error = clustered_standard_error(groups) if len(groups) > 1 else 0.0
+    if error <= _ZERO_ERROR:
+        return wilson(mean * len(groups), len(groups), confidence)
+    half = _z(confidence) * error
+    return Interval(mean, max(0.0, mean - half), min(1.0, mean + half), len(groups))
+
+
+def clustered_bootstrap(groups: Sequence[Sequence[float]], *, seed: int, resamples: int = 2000, confidence: float = 0.95) -> Interval:
+    """avg@n with the percentile bootstrap that draws whole problems. The same fall-back as `clustered_mean` where nothing varies.
+
+    Raises:
+        ValueError: no problems, an empty group, a score outside [0, 1], or resamples < 1.
+    """
+    mean, _ = _mean(groups)
+    if len(groups) < 2 or clustered_standard_error(groups) <= _ZERO_ERROR:
+        return wilson(mean * len(groups), len(groups), confidence)
+    sums = [math.fsum(group) for group in groups]
+    sizes = [len(group) for group in groups]
+    low, high = _percentiles(
+        lambda draw, array: array(sums)[draw].sum(1) / array(sizes)[draw].sum(1), len(groups), seed, resamples, confidence
+    )
+    return Interval(mean, min(low, mean), max(high, mean), len(groups))
+
+
+def pass_at_k(n: int, correct: int, k: int) -> float:
+    """The unbiased chance that at least one of k answers is right, from `correct` right ones of n: `1 - C(n-c, k) / C(n, k)`.
+
+    arXiv 2107.03374 eq. 1, computed in exact integers. NaN when n < k: there is no unbiased estimate then.
+
+    Raises:
+        ValueError: k < 1 or correct outside [0, n].
+    """
+    if k < 1:
+        raise ValueError(f"k must be at least 1, not {k}")
+    if not 0 <= correct <= n:
+        raise ValueError(f"{correct} right answers of {n} is impossible")
+    if n < k:
+        return math.nan
+    misses, draws = math.comb(n - correct, k), math.comb(n, k)
+    return (draws - misses) / draws
+
+
+def mean_pass_at_k(counts: Sequence[tuple[int, int]], k: int, confidence: float = 0.95) -> Interval:
+    """pass@k over problems. `counts` holds (samples, right ones) of each problem; all NaN when some problem has fewer than k samples.
+
+    Raises:
+        ValueError: no problems, or what `pass_at_k` raises.
+    """
+    values = [pass_at_k(n, correct, k) for n, correct in counts]
+    if any(math.isnan(value) for value in values):
+        return Interval(math.nan, math.nan, math.nan, len(values))
+    return clustered_mean([[value] for value in values], confidence)
+
+
+def majority(answers: Sequence[Answer | None]) -> Answer | None:
+    """The most frequent answer; of equally frequent ones the earliest. None (nothing was read) does not vote, and is returned if nobody did."""
+    votes = Counter(answer for answer in answers if answer is not None)
+    return max(votes, key=votes.__getitem__) if votes else None
+
+
+def paired_difference(
+    a: Sequence[Sequence[float]], b: Sequence[Sequence[float]], *, seed: int, resamples: int = 2000, confidence: float = 0.95
+) -> PairedDifference:
+    """How much better b is than a on the same problems: the mean over problems of (mean score of b - mean score of a).
+
+    Pairing removes the spread between easy and hard problems from the interval (arXiv 2411.00640 section 4). When every problem has
+    moved by the same amount, both intervals would be empty: then they reach as far as Wilson's bound for 0 of n, the share of problems
+    that may still behave differently.
+
+    Args:
+        a: the scores of each problem under a. [P][samples]
+        b: the same problems in the same order; the number of samples may differ.
+
+    Raises:
+        ValueError: no problems, unequal numbers of problems, an empty group, or a score outside [0, 1].
+    """
+    _mean(a)
+    _mean(b)
+    if len(a) != len(b):
+        raise ValueError(f"a has {len(a)} problems and b has {len(b)}: a paired difference needs the same ones in the same order")
+    n = len(a)
+    moves = [math.fsum(after) / len(after) - math.fsum(before) / len(before) for before, after in zip(a, b, strict=True)]
+    mean = math.fsum(moves) / n
+    spread = math.fsum((move - mean) ** 2 for move in moves)
+    error = math.sqrt(spread / (n - 1) / n) if n > 1 else 0.0
+    if error <= _ZERO_ERROR:
+        reach = wilson(0, n, confidence).high
+        normal = bootstrap = Interval(mean, max(-1.0, mean - reach), min(1.0, mean + reach), n)
+    else:
+        half = _z(confidence) * error
+        normal = Interval(mean, max(-1.0, mean - half), min(1.0, mean + half), n)
+        low, high = _percentiles(lambda draw, array: array(moves)[draw].mean(1), n, seed, resamples, confidence)
+        bootstrap = Interval(mean, min(low, mean), max(high, mean), n)
+    wins = sum(move > _ZERO_ERROR for move in moves)
+    losses = sum(move < -_ZERO_ERROR for move in moves)
+    single = all(len(group) == 1 and group[0] in (0, 1) for group in (*a, *b))
+    return PairedDifference(normal, bootstrap, wins, losses, n - wins - losses, mcnemar_exact(wins, losses) if single else None)
+
+
+def mcnemar_exact(b_only: int, a_only: int) -> float:
+    """McNemar's exact two-sided p-value: how likely so uneven a split of the problems that changed is, if each is a fair coin.
+
+    Args:
+        b_only: problems that b alone solves.
+        a_only: problems that a alone solves.
+
+    Raises:
+        ValueError: a negative count.
+    """
+    if min(b_only, a_only) < 0:
+        raise ValueError("counts of problems cannot be negative")
+    n = b_only + a_only
+    tail = sum(math.comb(n, i) for i in range(min(b_only, a_only) + 1))
+    return min(1.0, 2 * tail / 2**n)
+
+
+def _z(confidence: float) -> float:
+    if not 0 < confidence < 1:
+        raise ValueError(f"a confidence lies between 0 and 1, not {confidence}")
+    return NormalDist().inv_cdf(0.5 + confidence / 2)
+
+
+def _mean(groups: Sequence[Sequence[float]]) -> tuple[float, int]:
+    """The mean of all scores and how many there are."""
+    if not groups:
+        raise ValueError("an interval needs at least one problem, not n = 0")
+    for position, group in enumerate(groups):
+        if not len(group):
+            raise ValueError(f"problem {position} has no scores: leave it out and say so")
+        if not all(0 <= score <= 1 for score in group):
+            raise ValueError(f"problem {position} has a score outside [0, 1]")
+    total = sum(len(group) for group in groups)
+    return min(1.0, math.fsum(score for group in groups for score in group) / total), total
+
+
+def _percentiles(
+    statistic: Callable[[np.ndarray, Callable[..., np.ndarray]], np.ndarray], n: int, seed: int, resamples: int, confidence: float
+) -> tuple[float, float]:
+    """The percentile bounds of `statistic(draws [R, n], numpy.asarray) -> [R]` over draws of n units, in pieces of bounded memory."""
+    import numpy as np
+
+    if resamples < 1:
+        raise ValueError(f"resamples must be at least 1, not {resamples}")
+    _z(confidence)
+    generator = np.random.default_rng(seed)
+    piece = max(1, 1_000_000 // n)
+    values = [
+        statistic(generator.integers(0, n, size=(min(piece, resamples - start), n)), np.asarray) for start in range(0, resamples, piece)
+    ]
+    low, high = np.quantile(np.concatenate(values), [(1 - confidence) / 2, (1 + confidence) / 2])
+    return float(low), float(high)

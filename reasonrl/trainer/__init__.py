@@ -1,0 +1,1 @@
+"""The local training loop: `loop.py` reads from top to bottom."""

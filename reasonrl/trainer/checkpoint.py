@@ -1,0 +1,162 @@
+"""Checkpoints that survive a kill at any moment.
+
+A checkpoint is written to a hidden folder, every file is fsynced, a manifest with sizes and digests is written last, and one rename puts it
+in place. What has no manifest is not a checkpoint. The folder itself is a Hugging Face model; `trainer/` in it holds what else a resumed
+run needs.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from reasonrl.errors import CheckpointError
+
+MANIFEST = "manifest.json"
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    path: Path
+    step: int
+
+    def state(self) -> dict[str, Any]:
+        """The small state: step, curriculum, health, best accuracy."""
+        return json.loads((self.path / "trainer" / "state.json").read_text(encoding="utf-8"))
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Optimiser tensors, master weights, adapters."""
+        from safetensors.torch import load_file
+
+        return load_file(self.path / "trainer" / "tensors.safetensors")
+
+
+def save_model(model: Any, tokenizer: Any, folder: Path) -> None:
+    """Write a folder that `from_pretrained` loads. LoRA adapters are merged into a copy; the model itself is not touched."""
+    if hasattr(model, "peft_config"):
+        merged_copy = merged_state_dict(model)
+        model.get_base_model().save_pretrained(folder, state_dict=merged_copy)
+    else:
+        model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+
+
+def merged_state_dict(peft_model: Any) -> dict[str, Tensor]:
+    """Weights of the base model with every adapter added in, under the base model's own names."""
+    base = peft_model.get_base_model()
+    out: dict[str, Tensor] = {}
+    deltas = {name: m.get_delta_weight("default") for name, m in base.named_modules() if hasattr(m, "get_delta_weight")}
+    for name, tensor in base.state_dict().items():
+        if ".lora_" in name:
+            continue
+        module, _, leaf = name.rpartition(".base_layer.")
+        if module:
+            merged = tensor + deltas[module].to(tensor.dtype) if leaf == "weight" else tensor
+            out[f"{module}.{leaf}"] = merged
+        else:
+            out[name] = tensor
+    return out
+
+
+def save_checkpoint(
+    root: Path, step: int, *, model: Any, tokenizer: Any, tensors: Mapping[str, Tensor], state: Mapping[str, Any], keep_last: int
+) -> Checkpoint:
+    """Write `root/step-000123` and then drop the oldest beyond `keep_last`. A failure, a full disk say, leaves the earlier ones alone."""
+    from safetensors.torch import save_file
+
+    def fill(folder: Path) -> None:
+        save_model(model, tokenizer, folder)
+        (folder / "trainer").mkdir()
+        save_file({key: value.detach().contiguous().cpu() for key, value in tensors.items()}, folder / "trainer" / "tensors.safetensors")
+        (folder / "trainer" / "state.json").write_text(json.dumps({"step": step, **state}, indent=1), encoding="utf-8")
+
+    target = root / f"step-{step:06d}"
+    write_folder(target, fill, {"step": step})
+    complete = list_checkpoints(root)
+    for old in complete[:-keep_last]:
+        # Renamed first: a kill in the middle of the removal must not leave half a checkpoint under a good name.
+        doomed = old.path.with_name(f".{old.path.name}.old")
+        os.replace(old.path, doomed)
+        shutil.rmtree(doomed)
+    return Checkpoint(target, step)
+
+
+def write_folder(target: Path, fill: Any, facts: Mapping[str, Any]) -> None:
+    """Make a folder appear at once and complete: fill a temporary one, fsync, add the manifest, rename."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    sweep(target.parent)
+    temporary = target.with_name(f".{target.name}.tmp")
+    temporary.mkdir()
+    try:
+        fill(temporary)
+        files = {}
+        for file in sorted(p for p in temporary.rglob("*") if p.is_file()):
+            with file.open("rb") as stream:
+                digest = hashlib.file_digest(stream, "sha256").hexdigest()
+                os.fsync(stream.fileno())
+            files[str(file.relative_to(temporary))] = {"bytes": file.stat().st_size, "sha256": digest}
+        with (temporary / MANIFEST).open("w", encoding="utf-8") as out:
+            json.dump({**facts, "files": files}, out, indent=1)
+            out.flush()
+            os.fsync(out.fileno())
+        if target.exists():
+            shutil.rmtree(target)
+        os.replace(temporary, target)
+        _fsync_folder(target.parent)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def sweep(root: Path) -> None:
+    """Remove what a killed process left behind."""
+    for leftover in [*root.glob(".*.tmp"), *root.glob(".*.old")]:
+        shutil.rmtree(leftover)
+
+
+def list_checkpoints(root: Path) -> list[Checkpoint]:
+    """Complete checkpoints, oldest first: the manifest is there and every file has its size."""
+    found = []
+    for folder in sorted(root.glob("step-*")):
+        if is_complete(folder):
+            found.append(Checkpoint(folder, int(folder.name.removeprefix("step-"))))
+    return found
+
+
+def is_complete(folder: Path) -> bool:
+    try:
+        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        return all((folder / name).stat().st_size == facts["bytes"] for name, facts in manifest["files"].items())
+    except (FileNotFoundError, json.JSONDecodeError):
+        return False
+
+
+def newest_checkpoint(root: Path) -> Checkpoint | None:
+    """The newest complete checkpoint, its digests checked. Raises CheckpointError if a complete-looking one is damaged."""
+    complete = list_checkpoints(root)
+    if not complete:
+        return None
+    newest = complete[-1]
+    manifest = json.loads((newest.path / MANIFEST).read_text(encoding="utf-8"))
+    for name, facts in manifest["files"].items():
+        with (newest.path / name).open("rb") as stream:
+            if hashlib.file_digest(stream, "sha256").hexdigest() != facts["sha256"]:
+                raise CheckpointError(
+                    f"{newest.path / name} is damaged (its digest differs). Remove {newest.path} to resume from an earlier one"
+                )
+    return newest
+
+
+def _fsync_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,92 @@
+"""What every stage holds while it runs: model, optimiser, engine, data and where results go."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from reasonrl.engines.base import BatchEngine, Sampling
+from reasonrl.environments.base import Environment
+from reasonrl.environments.rollouts import RewardPart
+from reasonrl.models.loading import LanguageModel
+from reasonrl.models.logprobs import Packing, TokenRow, tree_is_exact
+from reasonrl.recipe import LoraSpec, Recipe
+from reasonrl.runs.console import TrainConsole
+from reasonrl.runs.folder import RunFolder
+from reasonrl.trainer.optimizer import MasterAdamW
+from reasonrl.trainer.policy_update import score_rows
+from reasonrl.trainer.setup import RunData
+from verifiers.types import Verifier
+
+
+@dataclass
+class StageContext:
+    recipe: Recipe
+    data: RunData
+    verifier: Verifier
+    parts: list[RewardPart]
+    language_model: LanguageModel
+    optimizer: MasterAdamW
+    engine: BatchEngine
+    environment_for: Callable[[Sampling], Environment]
+    sampling: Sampling
+    folder: RunFolder
+    console: TrainConsole
+    packing: Packing
+    reference: Any = None
+    """A frozen copy of the model; None with LoRA (the base without its adapters serves) and without a KL term."""
+
+    @property
+    def model(self) -> Any:
+        return self.language_model.model
+
+    def reference_logprobs(self, rows: Sequence[TokenRow]) -> Tensor:
+        """Log-probs [B, T] under the model that this stage started from."""
+        recipe = self.recipe
+        if self.reference is not None:
+            return score_rows(self.reference, rows, recipe.train, recipe.rollout.temperature, self.packing)
+        adapters_off = self.model.disable_adapter() if hasattr(self.model, "disable_adapter") else contextlib.nullcontext()
+        with adapters_off:
+            return score_rows(self.model, rows, recipe.train, recipe.rollout.temperature, self.packing)
+
+
+def add_lora(model: Any, spec: LoraSpec, seed: int) -> Any:
+    """Wrap a model with trainable adapters; their random start depends on `seed` alone."""
+    from peft import LoraConfig, get_peft_model
+
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        config = LoraConfig(
+            r=spec.rank, lora_alpha=spec.alpha, lora_dropout=spec.dropout, target_modules=spec.target_modules, task_type="CAUSAL_LM"
+        )
+        wrapped = get_peft_model(model, config)
+    for parameter in wrapped.parameters():
+        if parameter.requires_grad:
+            parameter.data = parameter.data.float()
+    return wrapped.eval()
+
+
+def frozen_copy(model: Any) -> Any:
+    """The reference of a KL term. It stays in memory beside the model: the price of a KL term without LoRA."""
+    reference = copy.deepcopy(model).eval()
+    for parameter in reference.parameters():
+        parameter.requires_grad_(False)
+    return reference
+
+
+def choose_packing(recipe: Recipe, model: Any, console: TrainConsole) -> Packing:
+    """`tree` if this architecture gives the same numbers that way; it is checked, not believed."""
+    if recipe.train.packing == "rows":
+        return "rows"
+    # One step of bfloat16 near a log-prob of -10 is 0.06, and three layers of rounding differ between the two layouts.
+    tolerance = 1e-3 if recipe.model.dtype == "float32" else 0.6
+    if tree_is_exact(model, tolerance=tolerance):
+        return "tree"
+    console.warn(f"{type(model).__name__} does not accept a prefix-tree attention mask: every response is computed with its whole prompt")
+    return "rows"

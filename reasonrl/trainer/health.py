@@ -1,0 +1,91 @@
+"""Is the run learning anything, and if not, why?
+
+A GRPO run whose groups are all solved, all failed, all cut off or all unreadable has loss 0, looks alive, and learns nothing. After a few
+such steps in a row the run says which of these it is and what to change.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+from reasonrl.algorithms.groups import GroupMix
+from reasonrl.environments.base import Episode
+from reasonrl.errors import TrainingError
+from reasonrl.recipe import HealthSpec
+from verifiers.types import Status
+
+
+def count_outcomes(episodes: Sequence[Episode]) -> Counter[str]:
+    """How the rollouts of a step ended: truncated, unparsed, timeout and error are counted apart, since their cures differ."""
+    counts: Counter[str] = Counter(total=len(episodes))
+    for episode in episodes:
+        verdict = episode.verdicts["correctness"]
+        counts["truncated"] += episode.trajectories[-1].finish_reason == "length"
+        counts["correct"] += verdict.correct is True
+        counts["judged"] += verdict.correct is not None
+        for status in (Status.UNPARSED, Status.TIMEOUT, Status.ERROR):
+            counts[status.value] += verdict.status is status
+    return counts
+
+
+class RunHealth:
+    """Watches steps; `observe` returns a warning when one is due, and raises TrainingError where the recipe says to stop."""
+
+    def __init__(self, spec: HealthSpec) -> None:
+        self._spec = spec
+        self._silent_steps = 0
+        self._outcomes: Counter[str] = Counter()
+
+    def observe(self, step: int, mix: GroupMix, outcomes: Counter[str], example_reason: str = "") -> str | None:
+        unjudged = outcomes["timeout"] + outcomes["error"]
+        if outcomes["total"] and unjudged / outcomes["total"] > self._spec.max_unjudged_share:
+            raise TrainingError(
+                f"step {step}: {unjudged} of {outcomes['total']} rollouts could not be judged ({outcomes['timeout']} timed out, "
+                f"{outcomes['error']} broke{': ' + example_reason if example_reason else ''}). A model can learn to write what cannot be "
+                "judged. Look at the newest samples, raise verifier.timeout_s, or raise health.max_unjudged_share, then resume"
+            )
+        if mix.mixed:
+            self._silent_steps, self._outcomes = 0, Counter()
+            return None
+        self._silent_steps += 1
+        self._outcomes += outcomes
+        message = f"no signal for {self._silent_steps} steps: {explain_silence(self._outcomes, mix)}"
+        stop = self._spec.stop_after_steps_without_signal
+        if stop is not None and self._silent_steps >= stop:
+            raise TrainingError(f"step {step}: stopped. {message}")
+        return message if self._silent_steps % self._spec.warn_after_steps_without_signal == 0 else None
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"silent_steps": self._silent_steps, "outcomes": dict(self._outcomes)}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self._silent_steps = state["silent_steps"]
+        self._outcomes = Counter(state["outcomes"])
+
+
+def explain_silence(outcomes: Counter[str], mix: GroupMix) -> str:
+    """Why every group has equal rewards, and the one change that helps most."""
+    total = max(1, outcomes["total"])
+
+    def share(key: str) -> float:
+        return outcomes[key] / total
+
+    if share("correct") > 0.9:
+        return "nearly every rollout is correct, so there is nothing left to learn here. Use harder problems in data.train"
+    if share("timeout") + share("error") > 0.5:
+        return "most rollouts could not be judged. Read the verdicts in samples.jsonl, and raise verifier.timeout_s"
+    if share("truncated") > 0.5:
+        return f"{share('truncated'):.0%} of the responses are cut off before they end. Raise rollout.max_new_tokens, or set rollout.stop"
+    if share("unparsed") > 0.5:
+        return (
+            f"no answer can be read in {share('unparsed'):.0%} of the responses. Ask for the format in data.prompt, add few-shot examples, "
+            "or choose another verifier mode"
+        )
+    if mix.all_wrong == mix.total:
+        return (
+            "every rollout of every group is wrong. Use easier problems, raise rollout.rollouts_per_prompt, or start with a supervised "
+            "stage (kind: sft)"
+        )
+    return "in every group all rollouts get the same reward. Raise rollout.rollouts_per_prompt or rollout.temperature"

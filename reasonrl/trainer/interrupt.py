@@ -1,0 +1,31 @@
+"""Ctrl-C once: finish the step, save, stop. Ctrl-C twice: stop now; the last checkpoint is there."""
+
+from __future__ import annotations
+
+import signal
+from types import FrameType
+from typing import Any
+
+
+class Interrupt:
+    """A context manager that turns the first SIGINT or SIGTERM into a wish."""
+
+    def __init__(self, tell: Any) -> None:
+        self.requested = False
+        self._tell = tell
+        self._previous: dict[int, Any] = {}
+
+    def __enter__(self) -> Interrupt:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            self._previous[number] = signal.signal(number, self._handle)
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        for number, handler in self._previous.items():
+            signal.signal(number, handler)
+
+    def _handle(self, number: int, frame: FrameType | None) -> None:
+        if self.requested:
+            raise KeyboardInterrupt
+        self.requested = True
+        self._tell("stopping after this step and its checkpoint; press Ctrl-C again to stop at once")

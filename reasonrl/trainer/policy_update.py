@@ -1,0 +1,126 @@
+"""Step 10: from advantages to new weights.
+
+The weight of every token in the loss is fixed before the rows are cut into micro-batches, so the gradient does not depend on the cut.
+Rows that can move nothing are left out of both passes, but still count in the denominators: skipping them changes the time, not the result.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from reasonrl.algorithms.kl import kl_estimate
+from reasonrl.algorithms.losses.ppo_clip import ppo_clip_loss
+from reasonrl.errors import TrainingError
+from reasonrl.models.logprobs import Packing, TokenRow, response_logprobs
+from reasonrl.models.prefix_tree import split_rows
+from reasonrl.recipe import TrainSpec
+
+
+@dataclass(frozen=True)
+class UpdateRows:
+    """What one optimiser step learns from: B rows, T tokens in the longest response."""
+
+    rows: Sequence[TokenRow]
+    advantages: Tensor
+    """[B, T]"""
+    weights: Tensor
+    """[B, T] weight of each token in the loss; 0 where there is none."""
+    rollout_logprobs: Tensor
+    """[B, T] from the engine."""
+    old_logprobs: Tensor | None
+    """[B, T]; None when the update is on-policy: then they are the current ones."""
+    ref_logprobs: Tensor | None
+    """[B, T]; needed for a KL term in the loss."""
+
+    def take(self, index: Sequence[int]) -> UpdateRows:
+        """The rows at `index`, the tensors cut to them."""
+        at = torch.tensor(list(index), dtype=torch.long)
+        cut = [None if t is None else t[at] for t in (self.old_logprobs, self.ref_logprobs)]
+        return UpdateRows([self.rows[i] for i in index], self.advantages[at], self.weights[at], self.rollout_logprobs[at], *cut)
+
+
+@dataclass
+class UpdateMeasures:
+    """Sums over tokens that carried loss; `summary` makes means of them."""
+
+    policy_loss: float = 0.0
+    kl_loss: float = 0.0
+    clipped: float = 0.0
+    rollout_gap: float = 0.0
+    kl: float = 0.0
+    tokens: int = 0
+    positions: int = 0
+    rows: int = 0
+
+    def summary(self) -> dict[str, float]:
+        tokens = max(1, self.tokens)
+        return {
+            "loss/policy": self.policy_loss,
+            "loss/kl": self.kl_loss,
+            "loss/total": self.policy_loss + self.kl_loss,
+            "policy/clip_fraction": self.clipped / tokens,
+            "policy/rollout_gap": self.rollout_gap / tokens,
+            "tokens/computed": self.positions,
+        }
+
+
+def accumulate_gradients(
+    model: Any, batch: UpdateRows, spec: TrainSpec, temperature: float, packing: Packing, measures: UpdateMeasures
+) -> bool:
+    """Add the gradient of one optimiser step to the parameters. False when no row could move anything, so nothing was computed.
+
+    Raises TrainingError for a loss that is not a number, naming the rows.
+    """
+    kl_weight = spec.kl.coefficient if spec.kl.where == "loss" else 0.0
+    active = (batch.weights > 0) & (batch.advantages != 0) if kl_weight == 0 else batch.weights > 0
+    live = active.any(1) if spec.skip_silent_groups else torch.tensor([len(row.response) > 0 for row in batch.rows])
+    batch = batch.take(live.nonzero()[:, 0].tolist())
+    full = [[*row.prompt, *row.response] for row in batch.rows]
+    for index in split_rows(full, spec.positions_per_micro_batch) if full else []:
+        part = batch.take(index)
+        made = response_logprobs(model, part.rows, temperature=temperature, packing=packing)
+        width = made.logprobs.shape[1]
+        device = made.logprobs.device
+        weights, advantages = part.weights[:, :width].to(device), part.advantages[:, :width].to(device)
+        current = made.logprobs.detach()
+        old = current if part.old_logprobs is None else part.old_logprobs[:, :width].to(device)
+        token_loss, clipped = ppo_clip_loss(
+            made.logprobs, old, advantages, clip_low=spec.clip_low, clip_high=spec.clip_high, dual_clip=spec.dual_clip
+        )
+        loss = policy_loss = (weights * token_loss).sum()
+        mask = weights > 0
+        if part.ref_logprobs is not None:
+            reference = part.ref_logprobs[:, :width].to(device)
+            if kl_weight > 0:
+                loss = loss + kl_weight * (weights * kl_estimate(made.logprobs, reference, spec.kl.estimator)).sum()
+            measures.kl += float((kl_estimate(current, reference, "k3") * mask).sum())
+        if not bool(torch.isfinite(loss)):
+            raise TrainingError(
+                f"the loss is {float(loss)} on {len(part.rows)} rows. The weights were not touched. "
+                "Lower optim.lr, or look at the newest samples: an empty or broken response shows there"
+            )
+        loss.backward()
+        measures.policy_loss += float(policy_loss.detach())
+        measures.kl_loss += float(loss.detach()) - float(policy_loss.detach())
+        measures.clipped += float((clipped & mask).sum())
+        measures.rollout_gap += float(((current - part.rollout_logprobs[:, :width].to(device)).abs() * mask).sum())
+        measures.tokens += int(mask.sum())
+        measures.positions += made.positions
+        measures.rows += len(part.rows)
+    return bool(full)
+
+
+def score_rows(model: Any, rows: Sequence[TokenRow], spec: TrainSpec, temperature: float, packing: Packing) -> Tensor:
+    """Log-probs [B, T] of all rows under the present weights, without gradients: the old policy or the reference."""
+    width = max([len(row.response) for row in rows] + [1])
+    out = torch.zeros(len(rows), width)
+    with torch.no_grad():
+        for index in split_rows([[*row.prompt, *row.response] for row in rows], spec.positions_per_micro_batch):
+            made = response_logprobs(model, [rows[i] for i in index], temperature=temperature, packing=packing)
+            out[torch.tensor(index), : made.logprobs.shape[1]] = made.logprobs.float().cpu()
+    return out

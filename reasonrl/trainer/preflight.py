@@ -1,0 +1,207 @@
+"""`--dry-run`: load the data, show what the model will see, check the rewards, and print the plan with its units."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from reasonrl.environments.rollouts import RewardPart
+from reasonrl.environments.single_turn import encode_prompt, render_prompt_text
+from reasonrl.recipe import Recipe
+from reasonrl.recipe_files import LoadedRecipe
+from reasonrl.trainer.setup import check_lengths, load_data, make_reward_parts, make_verifier
+from verifiers.types import Problem
+
+SHOWN = 2
+PROBES = ("", " ", "x", "12", "\\boxed{1}")
+"""Responses of different shapes: a format reward that cannot tell them apart is a constant."""
+
+
+@dataclass
+class StagePlan:
+    """What one stage will do. Every number has its unit in its name."""
+
+    name: str
+    kind: str
+    train_problems: int
+    heldout_problems: dict[str, int]
+    longest_prompt_tokens: int
+    first_prompts: list[str]
+    gold_responses: list[str]
+    data_checks: dict[str, str]
+    warnings: list[str]
+    steps: int
+    prompts_per_step: int
+    rollouts_per_step: int
+    optimizer_updates: int
+    most_tokens_sampled_per_step: int
+    trainable_parameters: int
+    memory_gb: float
+    minutes: float
+
+
+@dataclass
+class Plan:
+    recipe: str
+    stages: list[StagePlan] = field(default_factory=list)
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+    def text(self) -> str:
+        return "\n\n".join(_stage_text(stage) for stage in self.stages) + "\n\nnothing was trained (--dry-run)"
+
+
+def preflight(loaded: LoadedRecipe, *, offline: bool = False) -> Plan:
+    """Check every stage of a recipe without its weights. Raises ReasonRLError for what would stop the run."""
+    from reasonrl.trainer.train import check_methods
+
+    check_methods(loaded)
+    return Plan(loaded.name, [_plan_stage(recipe, offline=offline) for recipe in loaded.stages])
+
+
+def _plan_stage(recipe: Recipe, *, offline: bool) -> StagePlan:
+    from reasonrl.models.loading import load_tokenizer_and_config
+
+    tokenizer, config = load_tokenizer_and_config(recipe.model.path, offline=offline)
+    verifier = make_verifier(recipe)
+    parts = make_reward_parts(recipe, verifier)
+    data = load_data(recipe, verifier, offline=offline)
+    longest = check_lengths(recipe, tokenizer, config, [*data.train, *(p for rows in data.heldout.values() for p in rows)])
+    rl = recipe.kind == "rl"
+    prompts = recipe.train.prompts_per_step if rl else recipe.sft.rows_per_step
+    rollouts = prompts * recipe.rollout.rollouts_per_prompt if rl else 0
+    parameters = count_parameters(config)
+    return StagePlan(
+        name=recipe.name,
+        kind=recipe.kind,
+        train_problems=len(data.train),
+        heldout_problems={name: len(rows) for name, rows in data.heldout.items()},
+        longest_prompt_tokens=longest,
+        first_prompts=[render_prompt_text(tokenizer, problem) for problem in data.train[:SHOWN]],
+        gold_responses=[verifier.gold_response(problem.reference) for problem in data.train[:SHOWN]],
+        data_checks={name: str(report) for name, report in data.reports.items()},
+        warnings=[w for part in parts[1:] if (w := constant_warning(part, data.train, tokenizer))],
+        steps=recipe.total_steps,
+        prompts_per_step=prompts,
+        rollouts_per_step=rollouts,
+        optimizer_updates=recipe.total_steps * (recipe.train.updates_per_step * recipe.train.epochs_per_step if rl else 1),
+        most_tokens_sampled_per_step=rollouts * recipe.rollout.max_new_tokens,
+        trainable_parameters=parameters,
+        memory_gb=estimate_memory_gb(recipe, parameters),
+        minutes=estimate_minutes(recipe, parameters, data.train, {n: len(r) for n, r in data.heldout.items()}, tokenizer),
+    )
+
+
+def constant_warning(part: RewardPart, problems: list[Problem], tokenizer: Any) -> str | None:
+    """A format part that gives every response the same score, by itself or because the prompt already holds what it looks for."""
+    if part.verifier is None:
+        return None
+    problem = problems[0]
+    try:
+        gold = part.verifier.gold_response(problem.reference)
+    except ValueError:
+        gold = None
+    probes = [*PROBES, *([gold] if gold is not None else [])]
+    scores = {v.score for v in part.verifier.verify(probes, [problem.reference] * len(probes))}
+    if len(scores) > 1:
+        if gold is not None and part.verifier.verify([gold], [problem.reference])[0].score != 1.0:
+            return f"reward.{part.name}: even its own gold response does not score 1"
+        return None if gold is None else _prefill_warning(part, problem, gold, tokenizer)
+    return f"reward.{part.name}: gives the same score to every response that was tried, so it teaches nothing"
+
+
+def _prefill_warning(part: RewardPart, problem: Problem, gold: str, tokenizer: Any) -> str | None:
+    """A chat template that opens <think> itself leaves nothing for the model to open: the format reward would stay 0."""
+    assert part.verifier is not None
+    tail = tokenizer.decode(encode_prompt(tokenizer, problem))[-40:].rstrip()
+    for marker in ("<think>", "<answer>", "\\boxed{"):
+        if tail.endswith(marker) and gold.lstrip().startswith(marker):
+            rest = gold.lstrip().removeprefix(marker)
+            if part.verifier.verify([rest], [problem.reference])[0].score != 1.0:
+                return (
+                    f"reward.{part.name}: the prompt already ends in {marker}, so a response that goes on from there scores 0 and "
+                    "the part is constant. Leave the marker out of the pattern"
+                )
+    return None
+
+
+def count_parameters(config: Any) -> int:
+    """Parameters of the model that a config describes; nothing is allocated."""
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    with torch.device("meta"):
+        return sum(p.numel() for p in AutoModelForCausalLM.from_config(config).parameters())
+
+
+def estimate_memory_gb(recipe: Recipe, parameters: int) -> float:
+    """Weights, gradients and moments, the model's rounded copy, a reference, and one micro-batch; libraries take 0.5 GB."""
+    width = 2 if recipe.model.dtype == "bfloat16" else 4
+    copy = width if width == 2 else 0
+    model = parameters * (1.1 * width if recipe.model.lora is not None else 16 + copy)
+    reference = parameters * width if recipe.train.kl.coefficient > 0 and recipe.model.lora is None else 0
+    activations = recipe.train.positions_per_micro_batch * 900e3 * (parameters / 135e6) ** 0.5
+    return (model + reference + activations + 0.5e9) / 1e9
+
+
+def estimate_minutes(recipe: Recipe, parameters: int, train: list[Problem], heldout: dict[str, int], tokenizer: Any) -> float:
+    """A rough guess (within a factor of two or so) from a matrix product timed on this machine."""
+    import time
+
+    import torch
+
+    from reasonrl.models.loading import DTYPES, choose_device
+
+    device, dtype = choose_device(recipe.device), DTYPES[recipe.model.dtype]
+    a = torch.randn(512, 1024, device=device, dtype=dtype)
+    b = torch.randn(1024, 1024, device=device, dtype=dtype)
+    (a @ b).sum().item()
+    started = time.perf_counter()
+    for _ in range(20):
+        c = a @ b
+    c.sum().item()
+    rate = 0.5 * 20 * 2 * 512 * 1024 * 1024 / (time.perf_counter() - started)  # layers reach about half of a plain product
+    prompt = sum(len(encode_prompt(tokenizer, p)) for p in train[:20]) / max(1, len(train[:20]))
+    new = recipe.rollout.max_new_tokens * 0.6
+    per_token = 2 * parameters
+    if recipe.kind == "sft":
+        step = 3 * per_token * recipe.sft.rows_per_step * (prompt + new) / rate
+    else:
+        prompts, rows = recipe.train.prompts_per_step, recipe.train.prompts_per_step * recipe.rollout.rollouts_per_prompt
+        floor = new * 0.03 * (rows / recipe.rollout.rows_per_batch + 1)  # a decoding step costs its launches even for few rows
+        sampled = per_token * (prompts * prompt + rows * new) / rate + floor
+        trained = 3 * 0.6 * per_token * (prompts * prompt + rows * new) / rate
+        step = sampled + trained + parameters * 2e-9
+    evaluations = 2 if recipe.evaluation.every_steps is None else 1 + recipe.total_steps // recipe.evaluation.every_steps
+    answers = sum(heldout.values()) * (recipe.evaluation.samples_per_problem + int(recipe.evaluation.greedy))
+    evaluation = evaluations * (per_token * answers * (prompt / 4 + new) / rate)
+    return (recipe.total_steps * step + evaluation) / 60
+
+
+def _stage_text(plan: StagePlan) -> str:
+    heldout = ", ".join(f"{name} ({count})" for name, count in plan.heldout_problems.items()) or "none"
+    lines = [
+        f"stage {plan.name} ({plan.kind})",
+        f"  problems        {plan.train_problems:,} to train on; held out: {heldout}; longest prompt {plan.longest_prompt_tokens} tokens",
+    ]
+    lines += [f"  check {name:<9} {text}" for name, text in plan.data_checks.items()]
+    for prompt, gold in zip(plan.first_prompts, plan.gold_responses, strict=True):
+        lines += ["  prompt          " + prompt.replace("\n", "\n                  "), f"  gold response   {gold!r}"]
+    if plan.kind == "rl":
+        lines.append(
+            f"  each step       {plan.prompts_per_step} prompts, {plan.rollouts_per_step} rollouts, at most "
+            f"{plan.most_tokens_sampled_per_step:,} sampled tokens"
+        )
+    else:
+        lines.append(f"  each step       {plan.prompts_per_step} gold responses")
+    lines += [
+        f"  in all          {plan.steps:,} steps, {plan.optimizer_updates:,} optimiser updates",
+        f"  model           {plan.trainable_parameters / 1e6:,.1f} M parameters",
+        f"  memory          about {plan.memory_gb:.1f} GB",
+        f"  time            about {plan.minutes:.0f} min (a rough guess from this machine's speed)"
+        if plan.minutes >= 1
+        else f"  time            about {plan.minutes * 60:.0f} s (a rough guess from this machine's speed)",
+    ]
+    lines += [f"  WARNING         {warning}" for warning in plan.warnings]
+    return "\n".join(lines)

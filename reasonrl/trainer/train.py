@@ -1,0 +1,64 @@
+"""`reasonrl train`: the stages of a recipe, one after the other, in one run folder."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+from reasonrl.errors import RecipeError
+from reasonrl.recipe_files import LoadedRecipe
+from reasonrl.runs.console import TrainConsole
+from reasonrl.runs.folder import start_run
+from reasonrl.runs.report import write_report
+from reasonrl.trainer.interrupt import Interrupt
+from reasonrl.trainer.stage import run_stage
+
+
+@dataclass(frozen=True)
+class TrainResult:
+    run_dir: Path
+    model: Path
+    """The folder of the trained model."""
+    report: Path
+
+
+def train(loaded: LoadedRecipe, run_dir: Path, *, resume: bool = False, offline: bool = False, quiet: bool = False) -> TrainResult:
+    """Train all stages of a recipe into `run_dir`. Raises ReasonRLError for what a user can mend; KeyboardInterrupt after Ctrl-C."""
+    check_methods(loaded)
+    start_run(run_dir, yaml.safe_dump(loaded.raw, sort_keys=False, allow_unicode=True), resume=resume)
+    model: Path | None = None
+    report = run_dir / "report.html"
+    for folder, recipe in zip(stage_folders(loaded, run_dir), loaded.stages, strict=True):
+        console = TrainConsole(recipe.total_steps, quiet=quiet)
+        with console, Interrupt(console.warn) as interrupt:
+            if loaded.staged:
+                start_run(folder, yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False, allow_unicode=True), resume=resume)
+                console.note(f"stage {recipe.name} ({recipe.kind})")
+            started_from = str(model) if model is not None else recipe.model.path
+            model = run_stage(recipe, folder, console, init_from=started_from, resume=resume, offline=offline, interrupt=interrupt)
+            report = write_report(folder)
+            console.finish(f"report: {report}\nmodel:  {model}")
+    assert model is not None
+    return TrainResult(run_dir, model, report)
+
+
+def stage_folders(loaded: LoadedRecipe, run_dir: Path) -> list[Path]:
+    """`run_dir` itself for a plain recipe; `run_dir/stages/01-NAME`, ... for one with stages."""
+    if not loaded.staged:
+        return [run_dir]
+    return [run_dir / "stages" / f"{i:02d}-{recipe.name}" for i, recipe in enumerate(loaded.stages, 1)]
+
+
+def check_methods(loaded: LoadedRecipe) -> None:
+    """Names that only the trainer knows. Raises RecipeError."""
+    import difflib
+
+    from reasonrl.algorithms.advantages import ADVANTAGES
+
+    for recipe in loaded.stages:
+        if recipe.train.advantage not in ADVANTAGES:
+            near = difflib.get_close_matches(recipe.train.advantage, ADVANTAGES, 1)
+            hint = f"did you mean '{near[0]}'? " if near else ""
+            raise RecipeError(f"train.advantage: '{recipe.train.advantage}' is not known; {hint}choose one of {', '.join(ADVANTAGES)}")

@@ -1,0 +1,194 @@
+"""The viewer in a real browser: a headless Chromium driven by selenium."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from urllib.parse import quote
+
+import pytest
+
+from tests.runs.fake_run import fake_header, fake_run, fake_sample, fake_verdict, write_rows
+from tests.runs.test_viewer import serving
+
+pytestmark = [pytest.mark.browser]
+
+HOSTILE = "</pre><script>window.broken = 1</script><img src=x onerror='window.broken = 2'>&lt;b&gt; ${1} \u202e\x00 end"
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+DRIVER = shutil.which("chromedriver")
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory):
+    webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed (extra: dev)")
+    if not CHROMIUM or not DRIVER:
+        pytest.skip("chromium and chromedriver are not installed")
+    options = webdriver.ChromeOptions()
+    options.binary_location = CHROMIUM
+    flags = ["headless", "no-sandbox", "disable-gpu", "disable-quic", "no-first-run", "disable-background-networking", "disable-component-update",
+             "disable-sync", "disable-dev-shm-usage", "window-size=1280,1000", f"user-data-dir={tmp_path_factory.mktemp('profile')}"]  # fmt: skip
+    for flag in flags:
+        options.add_argument(f"--{flag}")
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(executable_path=DRIVER))
+    driver.set_page_load_timeout(20)
+    try:
+        yield driver
+    finally:
+        driver.quit()
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    path = fake_run(tmp_path_factory.mktemp("fake") / "run", steps=12, problems=30)
+    with serving(path) as running:
+        yield running
+
+
+def until(condition, seconds=10.0):
+    """What the condition returns once it is true."""
+    end = time.monotonic() + seconds
+    while not (value := condition()):
+        assert time.monotonic() < end, "the page did not get there in time"
+        time.sleep(0.05)
+    return value
+
+
+def texts(browser, selector):
+    return browser.execute_script("return [...document.querySelectorAll(arguments[0])].map(node => node.textContent)", selector)
+
+
+def open_page(browser, server, fragment=""):
+    browser.get("about:blank")
+    browser.get(server.url + fragment)
+    until(lambda: texts(browser, "#count")[0] or texts(browser, "#list .nothing"))
+
+
+def choose(browser, name, value):
+    """Choose in a filter as a person does, and wait for the answer."""
+    before = texts(browser, "#count")
+    browser.execute_script(
+        "const s = document.getElementById(arguments[0]); s.value = arguments[1]; s.dispatchEvent(new Event('change'));", name, value
+    )
+    until(lambda: texts(browser, "#count") != before)
+
+
+def test_samples_show_prompt_answer_and_verdict(browser, server):
+    open_page(browser, server)
+    assert browser.title.startswith("fake-quickstart")
+    assert texts(browser, "#count") == ["546 answers to 204 problems"]  # 12 steps of 2 x 4, 3 evaluations of 30 x (1 + 4)
+    assert len(texts(browser, ".problem")) == 20
+    assert "training, step 12" in texts(browser, ".problem .top")[0]
+    assert "Q: 2 + 3" in texts(browser, ".problem .prompt")[0]
+    assert texts(browser, ".problem .gold")[0].startswith("expected: ")
+    side = texts(browser, ".problem .side")[0]
+    assert "reward" in side and "tokens" in side
+    assert "rational" in " ".join(texts(browser, ".problem .verdict"))
+
+
+def test_more_pages(browser, server):
+    open_page(browser, server)
+    browser.find_element("id", "more").click()
+    until(lambda: len(texts(browser, ".problem")) == 40)
+    first_lines = texts(browser, ".problem .top")
+    assert len(set(first_lines)) == 40
+
+
+def test_filters_and_search(browser, server):
+    open_page(browser, server)
+    choose(browser, "correct", "correct")
+    assert set(texts(browser, ".badge:not(.correct)")) <= {"cut off"} and len(texts(browser, ".badge.correct")) >= 20
+    choose(browser, "step", "0")
+    assert all("step 0" in line for line in texts(browser, ".problem .top"))
+    browser.find_element("id", "clear").click()
+    until(lambda: "546 answers" in texts(browser, "#count")[0])
+    browser.find_element("id", "q").send_keys("i think THAT")
+    until(lambda: "546 answers" not in texts(browser, "#count")[0] and texts(browser, "mark"))
+    assert set(texts(browser, "mark")) == {"I think that"}
+    browser.find_element("id", "q").send_keys(" no such thing")
+    until(lambda: texts(browser, ".nothing") == ["No answers pass these filters."])
+
+
+def test_filters_live_in_the_address(browser, server):
+    open_page(browser, server, "#samples?kind=train&step=3&correct=wrong")
+    assert browser.execute_script("return ['kind', 'step', 'correct'].map(name => document.getElementById(name).value)") == [
+        "train",
+        "3",
+        "wrong",
+    ]
+    assert all("training, step 3" in line for line in texts(browser, ".problem .top"))
+
+
+def test_curves(browser, server):
+    open_page(browser, server)
+    browser.find_element("id", "tab-curves").click()
+    titles = texts(browser, ".chart h3")
+    assert titles[:4] == ["Accuracy", "Reward", "Groups of answers", "Response length"] and "tokens/computed" in titles
+    assert texts(browser, "#charts .legend")[0] == "eval held out greedyeval held out sampledaccuracy train"
+    assert browser.execute_script("return document.querySelectorAll('.chart polygon').length") == 2  # the intervals
+    assert "NaN" not in browser.execute_script("return document.getElementById('charts').innerHTML")
+    from selenium.webdriver import ActionChains
+
+    ActionChains(browser).move_to_element(browser.find_element("css selector", ".chart svg")).perform()
+    tip = until(lambda: browser.execute_script("const t = document.querySelector('.tip'); return t.hidden ? '' : t.textContent"))
+    assert tip.startswith("step 6") and "eval held out greedy" in tip and "[" in tip
+
+
+def test_recipe_tab(browser, server):
+    open_page(browser, server, "#recipe")
+    assert "prompts_per_step: 16" in texts(browser, "#yaml")[0] and "reasonrl train fake" in texts(browser, "#about")[0]
+
+
+def test_no_errors_in_the_console(browser, server):
+    browser.get_log("browser")
+    open_page(browser, server)
+    assert [entry["message"] for entry in browser.get_log("browser")] == []
+
+
+def test_model_text_stays_text(browser, tmp_path):
+    fake_header(tmp_path)
+    (tmp_path / "recipe.yaml").write_text(f"name: {HOSTILE[:70]!r}\n")
+    verdict = fake_verdict(False, extracted=HOSTILE) | {"reason": HOSTILE, "method": HOSTILE}
+    write_rows(tmp_path / "samples.jsonl", [fake_sample(kind="eval", mode=HOSTILE, set=HOSTILE, problem_id=HOSTILE, prompt=HOSTILE, response=HOSTILE,
+                                                        verdicts={HOSTILE: verdict}, reference={"answer": HOSTILE})])  # fmt: skip
+    write_rows(tmp_path / "metrics.jsonl", [{"kind": "eval", "step": 1, f"eval/{HOSTILE}/greedy": 0.5, HOSTILE: 1.0}])
+    with serving(tmp_path) as server:
+        open_page(browser, server)
+        until(lambda: texts(browser, ".chart"))
+        assert texts(browser, ".sample .text") == [HOSTILE]
+        assert "<script>" in texts(browser, ".prompt")[0] and "<script>" in texts(browser, ".gold")[0]
+        open_page(browser, server, "#samples?q=" + quote("<script>") + "&mode=" + quote(HOSTILE))
+        assert "<script>" in texts(browser, "mark")
+        time.sleep(0.2)
+        assert browser.execute_script("return window.broken") is None
+        assert browser.execute_script("return document.querySelectorAll('main script, main img').length") == 0
+
+
+def test_the_policy_stops_foreign_scripts(browser, server):
+    """A second wall: even a script that got into the page would not run."""
+    open_page(browser, server)
+    browser.execute_script(
+        "const s = document.createElement('div'); s.innerHTML = `<img src=x onerror='window.broken = 3'>`; document.body.append(s);"
+    )
+    time.sleep(0.3)
+    assert browser.execute_script("return window.broken") is None
+    browser.get_log("browser")
+
+
+def test_follows_a_running_trainer(browser, tmp_path):
+    fake_header(tmp_path)
+    with serving(tmp_path) as server:
+        open_page(browser, server)
+        assert texts(browser, "#list .nothing") == ["No answers yet. They appear here as the run writes them."]
+        browser.execute_script("document.getElementById('tab-curves').click()")
+        write_rows(tmp_path / "metrics.jsonl", [{"kind": "train", "step": step, "reward/mean": step / 4} for step in (1, 2)])
+        write_rows(tmp_path / "samples.jsonl", [fake_sample(step=1), fake_sample(step=2)])
+        until(lambda: texts(browser, ".chart h3") == ["Reward"])
+        assert until(lambda: browser.execute_script("return document.getElementById('status').className")) == "live"
+        browser.execute_script("document.getElementById('tab-samples').click()")
+        assert texts(browser, "#fresh") == ["2 new answers, show"]
+        browser.find_element("id", "fresh").click()
+        until(lambda: len(texts(browser, ".problem")) == 2)
+        write_rows(tmp_path / "metrics.jsonl", [{"kind": "train", "step": 3, "reward/mean": 0.9}], mode="a")
+        until(lambda: texts(browser, "#status")[0].startswith("step 3"))
+    until(lambda: texts(browser, "#status")[0] == "the viewer has stopped")

@@ -1,0 +1,230 @@
+"""Finds the final answer in a response. Text in, text out: nothing is evaluated here, and every scan is linear in the text.
+
+Modes:
+    strict: a marked answer only: the last \\boxed{...} (braces matched), <answer>...</answer>, "#### x" on a line of its own,
+        or "The answer is x" at the end.
+    lenient: a marked answer if there is one; else the last LaTeX expression or number.
+    whole: the stripped response as it stands (few-shot prompts that ask for the bare answer).
+
+A model that writes several different marked answers is credited with none of them, and an unfinished last mark is no answer: otherwise a
+policy learns to spray answers, or to be cut off at the right moment.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from verifiers.math.normalise import same_plain
+
+Mode = Literal["strict", "lenient", "whole"]
+
+TAIL_CHARS = 600  # "The answer is x" counts at the end only
+LENIENT_CHARS = 4000  # the last number or formula is looked for in so much text
+
+_BOX = re.compile(r"\\(?:boxed|fbox)\b[ ]*")
+_BARE_TOKEN = re.compile(r"[^\s{}$\\.,;]+")
+_TWO_LETTERS = re.compile(r"(?<![\\A-Za-z])[A-Za-z]{2}")
+_ANSWER_TAG = re.compile(r"</?answer>", re.IGNORECASE)
+_HASHES = re.compile(r"^[ \t]*####[ \t]*(.*)$", re.MULTILINE)
+_HOPE = re.compile(r"\.?\s*I hope (?:it|this) is correct\.?\s*$", re.IGNORECASE)
+_PHRASE = re.compile(
+    r"\b(?:the|final)\s+(?:\w+\s+){0,2}?answer(?:\s+to\s[^.:\n]{1,80}?)?\s*(?::\s*|\s+is\b\s*:?\s*)(?P<answer>.+)$", re.IGNORECASE
+)
+_ANSWER_LINE = re.compile(r"^(?:final\s+)?answer\s*:\s*(?P<answer>.+)$", re.IGNORECASE)
+_FORMULA = re.compile(r"\$\$(.+?)\$\$|(?<!\\)\$([^$\n]+?)(?<!\\)\$|\\\((.+?)\\\)|\\\[(.+?)\\\]", re.DOTALL)
+_SIGN = r"(?<![\w.])[-+\u2212]?"
+_NUMBER = re.compile(rf"{_SIGN}(?:\d{{1,3}}(?:,\d{{3}})+(?!\d)|\d+)(?:\.\d+)?(?:/\d+)?%?|{_SIGN}\.\d+%?")
+
+
+@dataclass(frozen=True, slots=True)
+class Extraction:
+    """`answer` is None when there is nothing to credit; `reason` then says why, and otherwise where it was read."""
+
+    answer: str | None
+    reason: str
+
+
+def check_mode(mode: str) -> None:
+    if mode not in get_args(Mode):
+        raise ValueError(f"mode is {mode!r}; write one of {', '.join(get_args(Mode))}")
+
+
+def strip_thinking(text: str) -> str:
+    """What follows the last </think>; what stands before a <think> that is never closed. A prompt may have opened the first one."""
+    text = text.rpartition("</think>")[2]
+    return text.partition("<think>")[0]
+
+
+def extract(response: str, mode: Mode = "strict") -> Extraction:
+    """Reads the final answer out of a response.
+
+    Raises:
+        ValueError: there is no such mode.
+    """
+    check_mode(mode)
+    text = strip_thinking(response).strip()
+    if not text:
+        return Extraction(None, "the response is empty" if not response.strip() else "nothing follows the thinking")
+    if mode == "whole":
+        return Extraction(text, "the whole response")
+    marked, problem = _marked(text)
+    if problem:
+        return Extraction(None, problem)
+    if marked:
+        different = _different([answer for answer, _ in marked])
+        if different:
+            shown = ", ".join(_short(answer) for answer in different[:3])
+            return Extraction(None, f"several different final answers: {shown}{', ...' if len(different) > 3 else ''}")
+        answer, where = marked[-1]
+        return Extraction(answer, where)
+    if mode == "lenient":
+        last = _last_expression(text[-LENIENT_CHARS:])
+        if last is not None:
+            return last
+    return Extraction(None, "no marked final answer" if mode == "strict" else "no answer, formula or number")
+
+
+def boxes(text: str) -> tuple[list[str], bool]:
+    """The contents of the outermost boxes in order, and whether the last one is left open.
+
+    One pass over the text whatever the nesting. A box that only holds a box is opened.
+    """
+    found: list[str] = []
+    is_open = untouched = False  # untouched: nothing but boxes so far in the box at hand
+    start = end = 0
+    closers = _closing_braces(text) if "\\boxed" in text or "\\fbox" in text else {}
+    for match in _BOX.finditer(text):
+        brace = match.end()
+        if match.start() < end:  # inside the box before it
+            untouched = untouched and not text[start : match.start()].strip() and not text[closers.get(brace, end) + 1 : end].strip()
+            if untouched and brace in closers:
+                start, end = brace + 1, closers[brace]
+                found[-1] = text[start:end].strip()
+        elif text.startswith("{", brace):
+            is_open = brace not in closers
+            if not is_open:
+                start, end, untouched = brace + 1, closers[brace], True
+                found.append(text[start:end].strip())
+        elif token := _BARE_TOKEN.match(text, brace):  # "\\boxed 5", as TeX reads it
+            is_open = False
+            found.append(token.group())
+    return found, is_open
+
+
+def _closing_braces(text: str) -> dict[int, int]:
+    """Where each opening brace is closed. Escaped braces are text."""
+    closed: dict[int, int] = {}
+    stack: list[int] = []
+    for match in re.finditer(r"\\.|[{}]", text, re.DOTALL):
+        brace = match.group()
+        if brace == "{":
+            stack.append(match.start())
+        elif brace == "}" and stack:
+            closed[stack.pop()] = match.start()
+    return closed
+
+
+def _marked(text: str) -> tuple[list[tuple[str, str]], str]:
+    """Every marked answer with the mark that it has, and what makes the marks worthless, if anything."""
+    found, is_open = boxes(text)
+    if is_open:
+        return [], "the last box is not closed"
+    # "We put the answer within \\boxed{}" is no answer, unless it is the last box.
+    marked = [(content, "boxed") for place, content in enumerate(found, start=1) if content or place == len(found)]
+
+    opened: int | None = None
+    for tag in _ANSWER_TAG.finditer(text):
+        if not tag.group().startswith("</"):
+            opened = tag.end()
+        elif opened is not None:
+            marked.append((_unboxed(text[opened : tag.start()]), "answer tag"))
+            opened = None
+    if opened is not None:
+        return [], "the last <answer> is not closed"
+
+    marked += [(_unboxed(line), "####") for line in _HASHES.findall(text)]
+    phrase = _final_phrase(text)
+    if phrase:
+        marked.append((_unboxed(phrase), "answer phrase"))
+    if any(not content for content, _ in marked):
+        return [], "the marked answer is empty"
+    return marked, ""
+
+
+def _unboxed(text: str) -> str:
+    """What a mark holds: the box in it, if there is one, since the box is the more exact mark."""
+    found, _ = boxes(text)
+    return found[-1] if found else _trim(text)
+
+
+def _final_phrase(text: str) -> str:
+    tail = _HOPE.sub("", re.sub(r"\*\*|__", "", text[-TAIL_CHARS:])).rstrip()
+    last_line = tail[tail.rfind("\n") + 1 :].strip()
+    if last_line.startswith(("\\]", "$$")) or last_line in ("\\)", "$"):  # a displayed formula that ends on a line of its own
+        lines = tail.rsplit("\n", 3)
+        last_line = " ".join(line.strip() for line in lines[1:])
+    match = None
+    for match in _PHRASE.finditer(last_line):  # noqa: B007 -- the last one is wanted
+        continue
+    match = match or _ANSWER_LINE.match(last_line)
+    if match is None:
+        return ""
+    answer = match["answer"].strip()
+    while inner := _PHRASE.match(answer):  # "Final Answer: The final answer is 5"
+        answer = inner["answer"].strip()
+    # A sentence that goes on after the answer is no final phrase, unless the dot belongs to a number.
+    if re.search(r"[.!?]\s+[A-Z]", answer):
+        return ""
+    return _trim(answer)
+
+
+def _trim(text: str) -> str:
+    """Without the spaces, the stars of Markdown, the dollars around the whole and the full stop of the sentence."""
+    text = text.strip().strip("*").strip()
+    while text.endswith((".", ",", ";")) and not text.endswith("\\,"):
+        text = text[:-1].rstrip()
+    for left, right in (("$$", "$$"), ("$", "$"), ("\\(", "\\)"), ("\\[", "\\]")):
+        inner = text[len(left) : len(text) - len(right)]
+        if len(text) > len(left) + len(right) and text.startswith(left) and text.endswith(right) and left not in inner:
+            return inner.strip()
+    return text
+
+
+def _different(answers: list[str]) -> list[str]:
+    """The answers that differ, without those that say the same in another way."""
+    kept: list[str] = []
+    for answer in dict.fromkeys(answers):
+        if not any(_same(answer, other) for other in kept):
+            kept.append(answer)
+        if len(kept) > 3:
+            break
+    return kept if len(kept) > 1 else []
+
+
+def _same(one: str, other: str) -> bool:
+    if ("=" in one) != ("=" in other):  # "x = 5" and "5"
+        one, other = one.rpartition("=")[2], other.rpartition("=")[2]
+    return same_plain(one, other)
+
+
+def _last_expression(text: str) -> Extraction | None:
+    if not _TWO_LETTERS.search(text) and not re.search(r"[\n$=]", text) and re.search(r"\w", text):
+        return Extraction(_trim(text), "the whole response")  # "3+2": an expression and nothing else
+    formula = None
+    for formula in _FORMULA.finditer(text):  # noqa: B007 -- the last one is wanted
+        continue
+    number = None
+    for number in _NUMBER.finditer(text):  # noqa: B007
+        continue
+    if formula is not None and (number is None or formula.end() >= number.end()):
+        content = next(group for group in formula.groups() if group is not None)
+        return Extraction(_trim(content), "last formula") if content.strip() else None
+    if number is not None:
+        return Extraction(number.group(), "last number")
+    return None
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 40 else text[:37] + "..."

@@ -1,0 +1,168 @@
+"""The math verifier: reads the final answer out of a response and compares it with the reference {"answer": "..."}."""
+
+from __future__ import annotations
+
+import collections
+import functools
+import math
+import threading
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from verifiers.errors import BadReference
+from verifiers.math.compare import POOL_INITIALIZER, POOL_TARGET, Comparison, compare_cheaply
+from verifiers.math.extract import Extraction, Mode, check_mode, extract
+from verifiers.pool import Outcome, WorkerPool
+from verifiers.types import Status, Verdict
+
+MAX_SHOWN = 60
+
+
+class MathVerifier:
+    """Judges math answers. Rows that need algebra go to worker processes, which start when the first such row comes.
+
+    Args:
+        mode: how the answer is found: "strict", "lenient" or "whole" (see `verifiers.math.extract`).
+        timeout_s: deadline of one comparison; past it the worker is killed and the verdict is TIMEOUT.
+        workers: worker processes at most.
+        memory_limit_mb: address space of one worker.
+        cache_size: so many comparisons that needed algebra are remembered.
+
+    Raises:
+        ValueError: an argument makes no sense.
+    """
+
+    def __init__(
+        self,
+        *,
+        mode: Mode = "strict",
+        timeout_s: float = 2.0,
+        workers: int = 1,
+        memory_limit_mb: int = 1024,
+        cache_size: int = 10_000,
+    ) -> None:
+        check_mode(mode)
+        self.mode: Mode = mode
+        self._options = {
+            "mode": mode,
+            "timeout_s": timeout_s,
+            "workers": workers,
+            "memory_limit_mb": memory_limit_mb,
+            "cache_size": cache_size,
+        }
+        self._pool = WorkerPool(
+            POOL_TARGET, workers=workers, timeout_s=timeout_s, memory_limit_mb=memory_limit_mb, initializer=POOL_INITIALIZER
+        )
+        self._cache: collections.OrderedDict[tuple[str, str], Comparison] = collections.OrderedDict()
+        self._cache_size = cache_size
+        self._lock = threading.Lock()
+
+    def verify(self, responses: Sequence[str], references: Sequence[dict[str, Any]]) -> list[Verdict]:
+        """One verdict for each (response, reference), in order.
+
+        Nothing to read, or several different marked answers: UNPARSED, wrong. A reference without an answer, or an error inside
+        math-verify: ERROR. Past the deadline: TIMEOUT.
+
+        Raises:
+            ValueError: the two lists differ in length.
+            PoolError: the worker processes do not start (for example because math-verify is not installed).
+        """
+        if len(responses) != len(references):
+            raise ValueError(f"{len(responses)} responses for {len(references)} references")
+        verdicts: list[Verdict | None] = []
+        waiting: dict[tuple[str, str], list[int]] = {}
+        found: list[tuple[Extraction, str]] = []
+        for row, (response, reference) in enumerate(zip(responses, references, strict=True)):
+            started = time.perf_counter()
+            extraction = extract(response, self.mode)
+            gold, verdict = "", None
+            try:
+                gold = gold_answer(reference)
+            except BadReference as bad:
+                verdict = _undecided(Status.ERROR, extraction, "reference", str(bad), time.perf_counter() - started)
+            found.append((extraction, gold))
+            if verdict is None and extraction.answer is None:
+                seconds = time.perf_counter() - started
+                verdict = Verdict(False, 0.0, Status.UNPARSED, None, f"extract.{self.mode}", extraction.reason, seconds)
+            elif verdict is None and extraction.answer is not None:
+                pair = (extraction.answer, gold)
+                comparison = compare_cheaply(*pair) or self._remembered(pair)
+                if comparison is None:
+                    waiting.setdefault(pair, []).append(row)
+                else:
+                    verdict = _decided(comparison, extraction, gold, time.perf_counter() - started)
+            verdicts.append(verdict)
+        if waiting:  # each different pair once, though a group of rollouts may hold it many times
+            for (pair, rows), outcome in zip(waiting.items(), self._pool.map(list(waiting)), strict=True):
+                for row in rows:
+                    verdicts[row] = self._conclude(outcome, pair, *found[row])
+        return [verdict for verdict in verdicts if verdict is not None]
+
+    def gold_response(self, reference: dict[str, Any]) -> str:
+        """A response in the format of the mode that must score 1. Raises BadReference."""
+        return wrap_answer(gold_answer(reference), self.mode)
+
+    def close(self) -> None:
+        """Ends the worker processes. They also end with the verifier and with the program."""
+        self._pool.close()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return functools.partial(MathVerifier, **self._options), ()  # type: ignore[arg-type]
+
+    def _remembered(self, pair: tuple[str, str]) -> Comparison | None:
+        with self._lock:
+            comparison = self._cache.get(pair)
+            if comparison is not None:
+                self._cache.move_to_end(pair)
+            return comparison
+
+    def _conclude(self, outcome: Outcome, pair: tuple[str, str], extraction: Extraction, gold: str) -> Verdict:
+        if outcome.status == "ok":
+            comparison = Comparison(outcome.value is True, "math-verify")
+            with self._lock:  # only what was decided: a time-out may be the machine's fault
+                self._cache[pair] = comparison
+                while len(self._cache) > self._cache_size:
+                    self._cache.popitem(last=False)
+            return _decided(comparison, extraction, gold, outcome.seconds)
+        if outcome.status == "timeout":
+            return _undecided(Status.TIMEOUT, extraction, "math-verify", f"the comparison was {outcome.error}", outcome.seconds)
+        reason = f"math-verify failed on {_short(pair[0])}: {outcome.error}"
+        return _undecided(Status.ERROR, extraction, "math-verify", reason, outcome.seconds)
+
+
+def gold_answer(reference: dict[str, Any]) -> str:
+    """The answer of a reference as a text. Raises BadReference: there is none, or it is empty, NaN, or no text and no number."""
+    if not isinstance(reference, dict) or "answer" not in reference:
+        keys = ", ".join(map(repr, reference)) if isinstance(reference, dict) else type(reference).__name__
+        raise BadReference(f'the reference has no "answer" (it has: {keys or "nothing"}); write {{"answer": "42"}}')
+    answer = reference["answer"]
+    if isinstance(answer, bool) or not isinstance(answer, str | int | float):
+        raise BadReference(f'the reference\'s "answer" is a {type(answer).__name__}; write a text or a number')
+    if isinstance(answer, float) and not math.isfinite(answer):
+        raise BadReference(f'the reference\'s "answer" is {answer}; write a text or a finite number')
+    text = str(answer).strip()
+    if not text:
+        raise BadReference('the reference\'s "answer" is empty')
+    return text
+
+
+def wrap_answer(answer: str, mode: Mode) -> str:
+    """An answer as a response in the format of the mode."""
+    return answer if mode == "whole" else f"\\boxed{{{answer}}}"
+
+
+def _decided(comparison: Comparison, extraction: Extraction, gold: str, seconds: float) -> Verdict:
+    relation = "equals" if comparison.equal else "is not"
+    reason = f"{_short(extraction.answer or '')} ({extraction.reason}) {relation} the reference {_short(gold)}"
+    score = 1.0 if comparison.equal else 0.0
+    return Verdict(comparison.equal, score, Status.JUDGED, extraction.answer, comparison.method, reason, seconds)
+
+
+def _undecided(status: Status, extraction: Extraction, method: str, reason: str, seconds: float) -> Verdict:
+    return Verdict(None, None, status, extraction.answer, method, " ".join(reason.split()), seconds)
+
+
+def _short(text: str) -> str:
+    text = " ".join(text.split())
+    return text if len(text) <= MAX_SHOWN else f"{text[: MAX_SHOWN - 3]}..."

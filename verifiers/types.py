@@ -1,0 +1,90 @@
+"""The types that every verifier takes and returns.
+
+A verdict keeps three things apart that most trainers fold into the number 0: the response is *wrong*, it *could not be judged*
+(the verifier ran out of time), or the verifier *broke*. Only the first is the model's doing and may be learnt from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from enum import StrEnum
+from typing import Any, Protocol, TypedDict, runtime_checkable
+
+
+class Status(StrEnum):
+    """How a verdict came about."""
+
+    JUDGED = "judged"
+    """The response was read and compared: `correct` is True or False."""
+    UNPARSED = "unparsed"
+    """There was nothing to read in the response. The model's fault: `correct` is False."""
+    TIMEOUT = "timeout"
+    """The deadline passed and the worker was killed: `correct` is None, the row is masked."""
+    ERROR = "error"
+    """The verifier itself failed, or the reference cannot be read: `correct` is None, the row is masked."""
+
+
+class Message(TypedDict):
+    """One chat message, as in every chat template: `role` is system, user, assistant or tool."""
+
+    role: str
+    content: str
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a verifier says of one response."""
+
+    correct: bool | None
+    """None exactly when the status is TIMEOUT or ERROR."""
+    score: float | None
+    """In [0, 1]; for code the pass rate. None when `correct` is None."""
+    status: Status
+    extracted: str | None
+    """What was read out of the response, if anything."""
+    method: str
+    """The rule that decided, e.g. "rational", "sympy.equals", "tests"."""
+    reason: str
+    """One line for a person."""
+    seconds: float
+
+    def __post_init__(self) -> None:
+        judged = self.status in (Status.JUDGED, Status.UNPARSED)
+        if judged != (self.correct is not None) or judged != (self.score is not None):
+            raise ValueError(f"a verdict with status {self.status.value} cannot have correct={self.correct}, score={self.score}")
+        if self.score is not None and not 0.0 <= self.score <= 1.0:
+            raise ValueError(f"a score lies in [0, 1], not {self.score}")
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self) | {"status": self.status.value}
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One task for the model, with what is needed to judge its answer.
+
+    `prompt` as a str is tokenised as it stands (few-shot prompts); messages go through the chat template.
+    `reference` by kind: math {"answer"}; code {"format", "tests", "entry_point"?}; lean {"statement", "header"};
+    reasoning_gym {"dataset", "entry"}.
+    """
+
+    id: str
+    prompt: str | list[Message]
+    kind: str
+    reference: dict[str, Any]
+    source: str = ""
+    meta: dict[str, Any] = field(default_factory=dict)
+
+
+@runtime_checkable
+class Verifier(Protocol):
+    """Lives in the parent process; work that can hang goes to `verifiers.pool`."""
+
+    def verify(self, responses: Sequence[str], references: Sequence[dict[str, Any]]) -> list[Verdict]:
+        """One verdict for each (response, reference), in order. Never raises for what a response holds."""
+        ...
+
+    def gold_response(self, reference: dict[str, Any]) -> str:
+        """A response that must score 1: the self-check of every data set. Raises ValueError if the reference cannot be read."""
+        ...
