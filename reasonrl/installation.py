@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib.util
+import sys
+from types import TracebackType
 
 from reasonrl.errors import UsageError
 
@@ -12,16 +14,36 @@ CLASH = (
 )
 
 
+class InstallationError(UsageError, ImportError):
+    """`import reasonrl` cannot go on. An ImportError too, for programs that can do without reasonrl."""
+
+
 def check_verifiers() -> None:
-    """Raise UsageError when `import verifiers` would find another distribution: PyPI has one of the same import name."""
+    """Raise InstallationError when `import verifiers` would find another distribution: PyPI has one of the same import name."""
     spec = importlib.util.find_spec("verifiers")
     if spec is None:
-        raise UsageError("the module `verifiers` of reasonrl is missing: the installation is broken. Reinstall reasonrl")
-    if importlib.util.find_spec("verifiers.types") is None or not _is_ours():
-        raise UsageError(CLASH.format(path=spec.origin))
+        _refuse("the module `verifiers` of reasonrl is missing: the installation is broken. Reinstall reasonrl")
+    elif not _is_ours():
+        _refuse(CLASH.format(path=spec.origin or ", ".join(spec.submodule_search_locations or [])))
 
 
 def _is_ours() -> bool:
-    import verifiers
-
+    try:
+        import verifiers
+    except Exception:  # a stranger may fail over dependencies of its own; ours imports the standard library alone
+        return False
     return getattr(verifiers, "__dist__", None) == "reasonrl"
+
+
+def _refuse(message: str) -> None:
+    """This is raised while a module is imported, where no caller of ours can print it without a traceback."""
+    before = sys.excepthook
+
+    def hook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+        if isinstance(error, InstallationError):
+            print(f"error: {error}", file=sys.stderr)
+        else:
+            before(kind, error, trace)
+
+    sys.excepthook = hook
+    raise InstallationError(message)

@@ -1,7 +1,7 @@
 """The typed recipe: one YAML file that says everything about a run.
 
 `recipe_files` reads the file, lays `key=value` overrides over it, and reports every mistake at once: where, what was expected, the
-nearest valid name. A recipe of several stages lists them under `stages:`; each stage is the rest of the file with its own keys laid over it.
+nearest valid name. A recipe of several stages lists them under `stages:`; each stage is the rest of the file under its own keys.
 
 Counts carry their unit in the name: `prompts_per_step` times `rollouts_per_prompt` is the number of rollouts of one step.
 """

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import difflib
 import importlib
-import importlib.util
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,11 +14,14 @@ from typing import Any, get_args
 
 import yaml
 from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
 
 from reasonrl.errors import RecipeError
 from reasonrl.recipe import Recipe
 
-STAGE_KEYS = {"name", "kind"}
+Places = dict[tuple[Any, ...], int]
+"""Line numbers of a recipe file by path."""
+_NOTHING = object()
 
 
 @dataclass(frozen=True)
@@ -61,31 +64,96 @@ def find_recipe(name: str) -> Path:
 def load_recipe(name: str, overrides: Sequence[str] = ()) -> LoadedRecipe:
     """Read, override and check a recipe. Raises RecipeError that lists every mistake."""
     path = find_recipe(name)
-    return parse_recipe(path.read_text(encoding="utf-8"), str(path), overrides)
+    return parse_recipe(_read(path), str(path), overrides)
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """The mapping in a recipe file, unchecked."""
+    return _mapping(_read(path), str(path))
 
 
 def parse_recipe(text: str, source: str, overrides: Sequence[str] = ()) -> LoadedRecipe:
-    try:
-        raw = yaml.safe_load(text)
-        lines = _line_numbers(text)
-    except yaml.YAMLError as error:
-        raise RecipeError(f"{source} is not valid YAML: {error}") from error
-    if not isinstance(raw, dict):
-        raise RecipeError(f"{source}: a recipe is a mapping of keys to values, e.g. 'name: my-run'")
+    """Read a recipe from its text; `source` names it in messages. Raises RecipeError that lists every mistake."""
+    raw = _mapping(text, source)
     problems: list[str] = []
+    lines = _line_numbers(text)
     for override in overrides:
-        _apply_override(raw, override, problems)
+        path = _apply_override(raw, override, problems)
+        for place in [place for place in lines if path and place[: len(path)] == path]:
+            del lines[place]  # what is wrong there is not in the file
     stages = _stages(raw, problems)
     recipes = []
     for index, stage in stages:
-        try:
-            recipes.append(Recipe.model_validate(stage))
-        except ValidationError as error:
-            problems += [p for p in _explain(error, lines, index) if p not in problems]
+        recipe, mistakes = _validate(stage, lines, index)
+        problems += [p for p in mistakes if p not in problems]
+        if recipe is not None:
+            recipes.append(recipe)
     if problems:
         count = "1 mistake" if len(problems) == 1 else f"{len(problems)} mistakes"
         raise RecipeError(f"{source}: {count}\n" + "\n".join(f"  - {p}" for p in problems))
     return LoadedRecipe(str(raw["name"]), source, raw, recipes)
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise RecipeError(f"{path} cannot be read as text: {error}") from error
+
+
+def _mapping(text: str, source: str) -> dict[str, Any]:
+    try:
+        raw = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise RecipeError(f"{source} is not valid YAML: {error}") from error
+    if not isinstance(raw, dict):
+        raise RecipeError(f"{source}: a recipe is a mapping of keys to values, e.g. 'name: my-run'")
+    return raw
+
+
+def _validate(stage: dict[str, Any], lines: Places, index: int | None) -> tuple[Recipe | None, list[str]]:
+    """The recipe, or every mistake in it.
+
+    Checks across fields do not run while a field is wrong, so wrong values are taken out (their defaults stand in) and the rest is checked
+    again. A mistake that the second look finds at a place that was taken out is a consequence, and is not told.
+    """
+    problems: list[str] = []
+    removed: list[tuple[Any, ...]] = []
+    stage = copy.deepcopy(stage)
+    while True:
+        try:
+            recipe = Recipe.model_validate(stage)
+            return (None if problems else recipe), problems
+        except ValidationError as error:
+            told = [(at, text) for at, text in _explain(error, lines, index) if not any(_inside(at, gone) for gone in removed)]
+            problems += [text for _, text in told if text not in problems]
+            places = [_taken_out(stage, item) for item in error.errors(include_url=False, include_context=False)]
+            if not any(places):
+                return None, problems
+            removed += [place for place in places if place]
+
+
+def _inside(place: tuple[Any, ...], gone: tuple[Any, ...]) -> bool:
+    return place[: len(gone)] == gone
+
+
+def _taken_out(stage: dict[str, Any], item: ErrorDetails) -> tuple[Any, ...]:
+    """Remove the value that an error is about, and say where it was; empty when nothing can be removed."""
+    location = _location(item["loc"])
+    if item["type"] == "missing":
+        if location == ("name",):
+            stage["name"] = "unnamed"
+            return location
+        location = location[:-1]  # what lacks a part goes as a whole
+    at: Any = stage
+    for depth, part in enumerate(location):
+        if not isinstance(at, dict) or part not in at:
+            return ()
+        if depth + 1 == len(location) or not isinstance(at[part], dict):  # a list goes as a whole
+            del at[part]
+            return location[: depth + 1]
+        at = at[part]
+    return ()
 
 
 def _stages(raw: dict[str, Any], problems: list[str]) -> list[tuple[int | None, dict[str, Any]]]:
@@ -105,28 +173,46 @@ def _stages(raw: dict[str, Any], problems: list[str]) -> list[tuple[int | None, 
     return [(i, _merged(base, stage)) for i, stage in enumerate(stages)]
 
 
+def _hidden_by_stages(raw: dict[str, Any], path: Sequence[str], value: str) -> list[str]:
+    """Stages that set a key of their own, so that an override of the common part would not reach them."""
+    hidden = []
+    for i, stage in enumerate(raw.get("stages") or [] if isinstance(raw.get("stages"), list) else []):
+        at: Any = stage
+        for step in path:
+            at = at.get(step, _NOTHING) if isinstance(at, dict) else _NOTHING
+        if at is not _NOTHING:
+            hidden.append(f"stages.{i}.{'.'.join(path)}={value}")
+    return hidden
+
+
 def _merged(base: Any, over: Any) -> Any:
     if isinstance(base, Mapping) and isinstance(over, Mapping):
         return {**base, **{key: _merged(base.get(key), value) for key, value in over.items()}}
     return over
 
 
-def _apply_override(raw: dict[str, Any], override: str, problems: list[str]) -> None:
+def _apply_override(raw: dict[str, Any], override: str, problems: list[str]) -> tuple[Any, ...]:
+    """Lay `key=value` over a recipe. Returns where, or () with a line in `problems` when that cannot be done."""
     key, equals, text = override.partition("=")
     if not equals or not key:
         problems.append(f"override '{override}': expected key=value, e.g. train.steps=20")
-        return
+        return ()
     try:
         value = yaml.safe_load(text) if text else None
     except yaml.YAMLError:
         problems.append(f"override '{override}': the value is not valid YAML; quote it")
-        return
+        return ()
+    if hidden := _hidden_by_stages(raw, key.split("."), text):
+        problems.append(f"override '{override}': would have no effect, since a stage sets this key itself; write {' or '.join(hidden)}")
+        return ()
     if isinstance(value, str):
         with contextlib.suppress(ValueError):
             value = float(value)  # YAML 1.1 reads 1e-5 as a string
     at: Any = raw
+    place: list[Any] = []
     *path, last = key.split(".")
     for step in path:
+        place.append(int(step) if isinstance(at, list) and step.isdigit() else step)
         if isinstance(at, list) and step.isdigit() and int(step) < len(at):
             at = at[int(step)]
         elif isinstance(at, dict):
@@ -135,20 +221,27 @@ def _apply_override(raw: dict[str, Any], override: str, problems: list[str]) -> 
             at = at[step]
         else:
             problems.append(f"override '{override}': there is nothing at '{step}'")
-            return
+            return ()
     if isinstance(at, list):
         if not last.isdigit() or int(last) >= len(at):
             problems.append(f"override '{override}': '{last}' is no index of a list of {len(at)}")
-            return
+            return ()
         at[int(last)] = value
-    else:
-        at[last] = value
+        return (*place, int(last))
+    at[last] = value
+    return (*place, last)
 
 
-def _explain(error: ValidationError, lines: dict[tuple[Any, ...], int], stage: int | None) -> list[str]:
-    out = []
+def _location(loc: Sequence[Any]) -> tuple[Any, ...]:
+    """Where in the file an error is: pydantic's path without the members of a union that it puts in between."""
+    return tuple(part for part in loc if not (isinstance(part, str) and part.startswith(("list[", "literal["))))
+
+
+def _explain(error: ValidationError, lines: Places, stage: int | None) -> list[tuple[tuple[Any, ...], str]]:
+    """(place, message) of every error; the members of a union that was not met make one message."""
+    told: list[tuple[tuple[Any, ...], str]] = []
     for item in error.errors(include_url=False):
-        location = tuple(part for part in item["loc"] if not (isinstance(part, str) and ("[" in part or part == "function-before")))
+        location = _location(item["loc"])
         dotted = ".".join(str(part) for part in location)
         line = lines.get(("stages", stage, *location)) if stage is not None else None
         line = line or lines.get(location)
@@ -157,16 +250,22 @@ def _explain(error: ValidationError, lines: dict[tuple[Any, ...], int], stage: i
             valid = _fields_at(location[:-1])
             near = difflib.get_close_matches(str(location[-1]), valid, 1, 0.5)
             hint = f"did you mean '{near[0]}'?" if near else f"valid keys here: {', '.join(valid)}"
-            out.append(f"{dotted}{where}: unknown key; {hint}")
+            told.append((location, f"{dotted}{where}: unknown key; {hint}"))
         elif item["type"] == "missing":
-            out.append(f"{dotted}: missing")
+            told.append((location, f"{dotted}: missing"))
         elif item["type"] == "value_error":
-            text = str(item["ctx"]["error"])
-            out += [f"{dotted}{where}: {t}" if dotted else t for t in text.split("\n")]
+            for text in str(item["ctx"]["error"]).split("\n"):
+                # A check of the whole recipe names its places itself.
+                place = location or tuple(text.partition(":")[0].split("."))
+                told.append((place, f"{dotted}{where}: {text}" if dotted else text))
         else:
-            message = item["msg"][0].lower() + item["msg"][1:]
-            out.append(f"{dotted}{where}: {message}, got {item['input']!r}")
-    return out
+            expected = "a mapping of keys to values" if item["type"] == "model_type" else item["msg"].removeprefix("Input should be ")
+            given = f", got {item['input']!r:.120}"
+            if told and told[-1][0] == location and told[-1][1].endswith(given):  # another member of the same union
+                told[-1] = (location, f"{told[-1][1].removesuffix(given)} or {expected}{given}")
+            else:
+                told.append((location, f"{dotted}{where}: expected {expected[0].lower()}{expected[1:]}{given}"))
+    return told
 
 
 def _fields_at(location: tuple[Any, ...]) -> list[str]:
@@ -185,8 +284,8 @@ def _model_in(annotation: Any) -> Any:
     return next((found for arg in get_args(annotation) if (found := _model_in(arg))), None)
 
 
-def _line_numbers(text: str) -> dict[tuple[Any, ...], int]:
-    lines: dict[tuple[Any, ...], int] = {}
+def _line_numbers(text: str) -> Places:
+    lines: Places = {}
 
     def walk(node: Any, path: tuple[Any, ...]) -> None:
         if isinstance(node, yaml.MappingNode):
@@ -205,13 +304,16 @@ def _line_numbers(text: str) -> dict[tuple[Any, ...], int]:
 def import_dotted(spec: str, field: str) -> Any:
     """`package.module:name` from the current folder or the environment. Raises RecipeError naming the recipe field."""
     module_name, colon, attribute = spec.partition(":")
-    if not colon:
+    if not colon or not module_name or not attribute:
         raise RecipeError(f"{field}: '{spec}' is not of the form package.module:name")
     if "" not in sys.path and str(Path.cwd()) not in sys.path:
         sys.path.insert(0, str(Path.cwd()))
-    if importlib.util.find_spec(module_name.partition(".")[0]) is None:
-        raise RecipeError(f"{field}: there is no module '{module_name}' in the current folder or the environment")
-    module = importlib.import_module(module_name)
+    try:
+        module = importlib.import_module(module_name)
+    except ModuleNotFoundError as error:
+        if error.name is None or not (module_name == error.name or module_name.startswith(error.name + ".")):
+            raise  # the module is there; it needs another one that is not
+        raise RecipeError(f"{field}: there is no module '{error.name}' in the current folder or the environment") from error
     if not hasattr(module, attribute):
         near = difflib.get_close_matches(attribute, dir(module), 1)
         raise RecipeError(f"{field}: {module_name} has no '{attribute}'" + (f"; did you mean '{near[0]}'?" if near else ""))

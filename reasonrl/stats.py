@@ -23,7 +23,7 @@ _ZERO_ERROR = 1e-12
 
 
 class Interval(NamedTuple):
-    """An estimate with its confidence interval. `n` counts the independent units: problems, or single answers where each is its own problem."""
+    """An estimate with its confidence interval. `n` counts the independent units: the problems, or the answers when each has its own."""
 
     estimate: float
     low: float
@@ -153,7 +153,7 @@ def mean_pass_at_k(counts: Sequence[tuple[int, int]], k: int, confidence: float 
 
 
 def majority(answers: Sequence[Answer | None]) -> Answer | None:
-    """The most frequent answer; of equally frequent ones the earliest. None (nothing was read) does not vote, and is returned if nobody did."""
+    """The most frequent answer; of equally frequent ones the earliest. None (nothing was read) does not vote, and wins only alone."""
     votes = Counter(answer for answer in answers if answer is not None)
     return max(votes, key=votes.__getitem__) if votes else None
 

@@ -79,7 +79,9 @@ class WorkerProcess:
             os.close(stderr_write)
         self.sock.setblocking(False)
         os.set_blocking(self.stderr, False)
-        self._queue_frame(0, pickle.dumps({**config, "parent": self._owner}))
+        # Sent when the manager sees that it can be: here a worker that is dead already could not be told from a bug.
+        body = pickle.dumps({**config, "parent": self._owner})
+        self._outbox += HEADER.pack(0, len(body)) + body
 
     @property
     def pid(self) -> int:
@@ -95,10 +97,7 @@ class WorkerProcess:
         self.task = task
         self.sent_at = time.monotonic()
         self.deadline = self.sent_at + timeout_s
-        self._queue_frame(self.number, request)
-
-    def _queue_frame(self, number: int, body: bytes) -> None:
-        self._outbox += HEADER.pack(number, len(body)) + body
+        self._outbox += HEADER.pack(self.number, len(request)) + request
         self.flush()
 
     def flush(self) -> None:

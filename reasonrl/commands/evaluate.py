@@ -12,7 +12,7 @@ import yaml
 from reasonrl.commands.output import emit
 from reasonrl.errors import UsageError
 from reasonrl.recipe import Recipe
-from reasonrl.recipe_files import find_recipe, load_recipe, parse_recipe
+from reasonrl.recipe_files import find_recipe, load_recipe, parse_recipe, read_yaml
 from reasonrl.runs.folder import append_rows, run_facts, write_atomically
 
 
@@ -20,7 +20,7 @@ def eval_command(
     model: str, *, data: str | None, recipe: str | None, n: int, temperature: float | None, limit: int | None, output: Path | None,
     overrides: list[str], seed: int, offline: bool, as_json: bool,
 ) -> None:  # fmt: skip
-    chosen, weights = settings(model, data=data, recipe=recipe, limit=limit, overrides=overrides)
+    chosen, weights = settings(model, data=data, recipe=recipe, limit=limit, overrides=overrides, offline=offline)
     if temperature is not None:
         chosen = chosen.model_copy(update={"rollout": chosen.rollout.model_copy(update={"temperature": temperature})})
     if output is not None and (output / "results.json").exists():
@@ -70,13 +70,20 @@ def eval_command(
     }
     if output is not None:
         output.mkdir(parents=True, exist_ok=True)
+        (output / "samples.jsonl").unlink(missing_ok=True)  # of an attempt that got no further
         append_rows(output / "samples.jsonl", samples)
         write_atomically(output / "results.json", json.dumps(results, indent=1) + "\n")
     emit(as_json, results, table(metrics, list(problems)) + (f"\nwritten to {output}" if output else ""))
 
 
-def settings(model: str, *, data: str | None, recipe: str | None, limit: int | None, overrides: list[str]) -> tuple[Recipe, str]:
-    """The recipe to evaluate by, without its training set, and the weights to load."""
+def settings(
+    model: str, *, data: str | None, recipe: str | None, limit: int | None, overrides: list[str], offline: bool = False
+) -> tuple[Recipe, str]:
+    """The recipe to evaluate by, without its training set, and the weights to load.
+
+    A run is evaluated as it was trained (its last stage). A model without a recipe is asked plain questions as a chat message, if its
+    tokenizer has a chat template, and as they stand if not; `--set data.prompt.template=...` changes that. Messages pass unchanged.
+    """
     run = Path(model)
     weights = model
     if (run / "recipe.yaml").is_file():
@@ -86,7 +93,7 @@ def settings(model: str, *, data: str | None, recipe: str | None, limit: int | N
         recipe = recipe or str(own)
     heldout: dict[str, Any] = {}
     if recipe is not None:
-        raw = yaml.safe_load(find_recipe(recipe).read_text(encoding="utf-8"))
+        raw = read_yaml(find_recipe(recipe))
         if "stages" in raw:
             raw = load_recipe(recipe).stages[-1].model_dump(mode="json")
         heldout = dict((raw.get("data") or {}).get("heldout") or {})
@@ -94,8 +101,9 @@ def settings(model: str, *, data: str | None, recipe: str | None, limit: int | N
         if data is None:
             raise UsageError("nothing to evaluate on: name a file with --data, or a recipe with --recipe")
         raw = {"name": "eval", "rollout": {"max_new_tokens": 512}, "verifier": {"name": "math", "mode": "lenient"}}
+        if has_chat_template(weights, offline=offline):
+            raw["data"] = {"prompt": {"style": "chat"}}
     if data is not None:
-        # A plain question becomes a chat message, unless the recipe says otherwise; complete prompts pass unchanged.
         heldout = {Path(data).stem.replace("/", "-") or "data": {"source": data}}
     raw.setdefault("data", {})
     raw["data"] = {**raw["data"], "heldout": heldout}
@@ -105,6 +113,12 @@ def settings(model: str, *, data: str | None, recipe: str | None, limit: int | N
     if not sources:
         raise UsageError("the recipe has no data.heldout: name problems with --data")
     return chosen.model_copy(update={"data": chosen.data.model_copy(update={"train": None, "heldout": sources})}), weights
+
+
+def has_chat_template(model: str, *, offline: bool) -> bool:
+    from reasonrl.models.loading import load_tokenizer_and_config
+
+    return load_tokenizer_and_config(model, offline=offline)[0].chat_template is not None
 
 
 def _with_any_train(raw: dict[str, Any]) -> dict[str, Any]:

@@ -10,16 +10,18 @@ from reasonrl.commands.output import emit
 def view_command(run: Path, *, port: int, as_json: bool) -> None:
     from reasonrl.runs.viewer import serve
 
-    def ready(url: str) -> None:
-        emit(as_json, {"url": url}, f"{run} is at {url}  (Ctrl-C ends)")
+    chosen = last_stage(run)
 
-    serve(run, port=port, on_ready=ready)
+    def ready(url: str) -> None:
+        emit(as_json, {"url": url, "run": str(chosen)}, f"{chosen} is at {url}  (Ctrl-C ends)")
+
+    serve(chosen, port=port, on_ready=ready)
 
 
 def report_command(run: Path, *, as_json: bool) -> None:
     from reasonrl.runs.report import write_report
 
-    path = write_report(run)
+    path = write_report(last_stage(run))
     emit(as_json, {"report": str(path)}, str(path))
 
 
@@ -31,3 +33,9 @@ def compare_command(a: Path, b: Path, *, as_json: bool) -> None:
         emit(True, made.to_dict(), "")
     else:
         print_comparison(made)
+
+
+def last_stage(run: Path) -> Path:
+    """The newest stage of a run in stages; the run itself otherwise."""
+    stages = sorted(path.parent for path in run.glob("stages/*/metrics.jsonl"))
+    return stages[-1] if stages else run

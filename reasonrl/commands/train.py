@@ -25,7 +25,7 @@ def train_command(recipe: str, overrides: list[str], *, dry_run: bool, resume: b
     try:
         result = train(loaded, run_dir, resume=resume, offline=offline, quiet=quiet or as_json)
     except KeyboardInterrupt:
-        print(f"stopped. Continue with: reasonrl train {recipe} --resume run_dir={run_dir}", file=sys.stderr)
+        print(f"stopped. Continue with: reasonrl train {run_dir / 'recipe.yaml'} --resume run_dir={run_dir}", file=sys.stderr)
         raise
     if as_json:
         emit(True, {"run_dir": str(result.run_dir), "model": str(result.model), "report": str(result.report)}, "")

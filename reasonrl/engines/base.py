@@ -78,6 +78,8 @@ class GatheringEngine:
 
     engine: BatchEngine
     live: int = 0
+    failed: bool = False
+    """One episode has raised: the others are being cancelled, so nothing more is generated for them."""
     _waiting: list[_Waiting] = field(default_factory=list)
 
     def seat(self, order: int) -> _Seat:
@@ -90,7 +92,7 @@ class GatheringEngine:
         return answer
 
     def run_if_all_wait(self) -> None:
-        if not self._waiting or len(self._waiting) < self.live:
+        if self.failed or not self._waiting or len(self._waiting) < self.live:
             return
         batch, self._waiting = sorted(self._waiting, key=lambda w: w.order), []
         try:
@@ -122,10 +124,13 @@ def run_episodes(episodes: Sequence[Callable[[Engine], Awaitable[Result]]], engi
 
         async def run_one(order: int, episode: Callable[[Engine], Awaitable[Result]]) -> Result:
             try:
-                return await episode(gathering.seat(order))
-            finally:
-                gathering.live -= 1
-                gathering.run_if_all_wait()
+                result = await episode(gathering.seat(order))
+            except BaseException:
+                gathering.failed = True
+                raise
+            gathering.live -= 1
+            gathering.run_if_all_wait()
+            return result
 
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(run_one(i, episode)) for i, episode in enumerate(episodes)]

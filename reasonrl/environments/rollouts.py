@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import functools
+import math
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from reasonrl.engines.base import BatchEngine, derive_seed, run_episodes
 from reasonrl.environments.base import Environment, Episode
+from reasonrl.errors import TrainingError
 from verifiers.types import Problem, Status, Verdict, Verifier
 
 RewardFunction = Callable[[Sequence[str], Sequence[Problem]], Sequence[float | None]]
@@ -17,12 +20,17 @@ RewardFunction = Callable[[Sequence[str], Sequence[Problem]], Sequence[float | N
 def roll_out(
     environment: Environment, engine: BatchEngine, problems: Sequence[Problem], counts: Sequence[int], *, seed: tuple[Any, ...]
 ) -> list[Episode]:
-    """`counts[i]` episodes of `problems[i]`, all in one batch, in order. The noise of each is a function of (seed, problem id, rollout)."""
-    plays = [
-        functools.partial(_play, environment, problem, rollout, derive_seed(*seed, problem.id, rollout))
-        for problem, count in zip(problems, counts, strict=True)
-        for rollout in range(count)
-    ]
+    """`counts[i]` episodes of `problems[i]`, all in one batch, in order. The noise of each is a function of (seed, problem id, rollout).
+
+    A problem that is listed twice (a step that spans two passes over the data) goes on counting its rollouts, or both would be the same.
+    """
+    plays = []
+    begun: Counter[str] = Counter()
+    for problem, count in zip(problems, counts, strict=True):
+        for _ in range(count):
+            rollout = begun[problem.id]
+            begun[problem.id] += 1
+            plays.append(functools.partial(_play, environment, problem, rollout, derive_seed(*seed, problem.id, rollout)))
     return run_episodes(plays, engine) if plays else []
 
 
@@ -45,6 +53,8 @@ def judge(episodes: Sequence[Episode], parts: Sequence[RewardPart], *, on_timeou
 
     A verdict that is not a judgement gives the part the value None, which masks the episode: it is never a silent zero. A recipe that says
     `on_timeout: wrong` counts running out of time as the model's fault.
+
+    Raises TrainingError when a verifier or a reward function breaks its contract.
     """
     texts = [episode.text for episode in episodes]
     for part in parts:
@@ -52,7 +62,7 @@ def judge(episodes: Sequence[Episode], parts: Sequence[RewardPart], *, on_timeou
             open_rows = [i for i, episode in enumerate(episodes) if part.name not in episode.verdicts]
             made = part.verifier.verify([texts[i] for i in open_rows], [episodes[i].problem.reference for i in open_rows])
             if len(made) != len(open_rows):
-                raise ValueError(f"the verifier of reward.{part.name} returned {len(made)} verdicts for {len(open_rows)} responses")
+                raise TrainingError(f"the verifier of reward.{part.name} returned {len(made)} verdicts for {len(open_rows)} responses")
             for i, verdict in zip(open_rows, made, strict=True):
                 episodes[i].verdicts[part.name] = verdict
             for episode in episodes:
@@ -60,9 +70,22 @@ def judge(episodes: Sequence[Episode], parts: Sequence[RewardPart], *, on_timeou
         elif part.function is not None:
             values = part.function(texts, [episode.problem for episode in episodes])
             if len(values) != len(episodes):
-                raise ValueError(f"the function of reward.{part.name} returned {len(values)} values for {len(episodes)} responses")
+                raise TrainingError(f"the function of reward.{part.name} returned {len(values)} values for {len(episodes)} responses")
             for episode, value in zip(episodes, values, strict=True):
-                episode.reward_parts[part.name] = None if value is None else float(value)
+                episode.reward_parts[part.name] = None if value is None else _finite(value, part.name, episode.problem.id)
+
+
+def _finite(value: Any, part: str, problem: str) -> float:
+    """A number of the user's function. NaN would pass unseen into the baseline of its whole group."""
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        number = math.nan
+    if not math.isfinite(number):
+        raise TrainingError(
+            f"the function of reward.{part} returned {value!r} for problem {problem}: write a finite number, or None (not judged)"
+        )
+    return number
 
 
 def _score(verdict: Verdict, on_timeout: str) -> float | None:

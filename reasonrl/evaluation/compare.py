@@ -32,7 +32,10 @@ class Flip(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class PairedResult:
-    """One evaluation set in one mode. `only_a`, `only_b`: problems that one side lacks; `unjudged`: shared problems without a judged answer."""
+    """One evaluation set in one mode.
+
+    `only_a` and `only_b` are problems that one side alone holds, `unjudged` shared ones without a judged answer on both sides.
+    """
 
     set: str
     mode: str
@@ -104,7 +107,7 @@ def compare(a: str | Path, b: str | Path) -> Comparison:
                 found.append(_pair(name_a if name_a == name_b else f"{name_a} | {name_b}", mode, left, right, (str(a), str(b))))
     if not found:
         raise UsageError(
-            f"nothing to compare: {a} holds {_listing(sides[0])}, {b} holds {_listing(sides[1])}. Evaluate both on the same set, with the same --n."
+            f"nothing to compare: {a} holds {_listing(sides[0])}, {b} holds {_listing(sides[1])}. Evaluate both on the same set."
         )
     return Comparison(str(a), str(b), tuple(found))
 
@@ -148,6 +151,9 @@ def _load(path: Path) -> dict[tuple[str, str], _Evaluation]:
     """(set, mode) -> the samples of the last evaluation at this path."""
     if not path.exists():
         raise UsageError(f"{path}: no such file or folder. Give a result of `reasonrl eval` or a run folder.")
+    stages = sorted(path.glob("stages/*/samples.jsonl"))  # of a run in stages, the last one is meant
+    if stages:
+        path = stages[-1].parent
     samples = path / "samples.jsonl" if path.is_dir() else path if path.suffix == ".jsonl" else path.parent / "samples.jsonl"
     if not samples.is_file():
         raise UsageError(f"{path} holds no samples.jsonl. Give a result of `reasonrl eval` or a run folder.")
@@ -181,7 +187,8 @@ def _pair(name: str, mode: str, a: _Evaluation, b: _Evaluation, labels: tuple[st
     both = [problem for problem in a.scores if problem in b.scores]
     if not both:
         raise UsageError(
-            f"{labels[0]} and {labels[1]} share no problem on {name} ({mode}): one holds {_few(list(a.scores))}, the other {_few(list(b.scores))}. "
+            f"{labels[0]} and {labels[1]} share no problem on {name} ({mode}): "
+            f"one holds {_few(list(a.scores))}, the other {_few(list(b.scores))}. "
             "Evaluate both on the same data."
         )
     strangers = [problem for problem in both if a.references[problem] != b.references[problem]]
@@ -200,7 +207,8 @@ def _pair(name: str, mode: str, a: _Evaluation, b: _Evaluation, labels: tuple[st
     flips = sorted((flip for flip in flips if abs(flip.b - flip.a) > 1e-12), key=lambda flip: -abs(flip.b - flip.a))
     return PairedResult(
         name, mode, _interval(left), _interval(right), stats.paired_difference(left, right, seed=SEED), tuple(flips),
-        tuple(problem for problem in a.scores if problem not in b.scores), tuple(problem for problem in b.scores if problem not in a.scores),
+        tuple(problem for problem in a.scores if problem not in b.scores),
+        tuple(problem for problem in b.scores if problem not in a.scores),
         tuple(problem for problem in both if problem not in set(judged)),
     )  # fmt: skip
 

@@ -55,6 +55,7 @@ def load_model(
     where = choose_device(device)
     if name == tiny.NAME:
         return LanguageModel(tiny.build_model(seed, DTYPES[dtype]).to(where).eval(), tiny.build_tokenizer(), name)
+    from safetensors import SafetensorError
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     source = _locate(name, offline=offline)
@@ -64,7 +65,7 @@ def load_model(
         model: Any = AutoModelForCausalLM.from_pretrained(
             source, dtype=DTYPES[dtype], attn_implementation=attention, local_files_only=local_only
         )
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, SafetensorError) as error:
         raise _unloadable(name, error, local_only) from error
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token

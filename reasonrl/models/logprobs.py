@@ -7,6 +7,7 @@ cannot take a mask of our own (sliding windows, linear attention).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -124,8 +125,14 @@ def _head(model: Any, states: Tensor, where: list[list[int]], targets: list[list
 
 
 def tree_is_exact(model: Any, *, tolerance: float) -> bool:
-    """Whether this architecture gives the same log-probs from a tree as from plain rows; compared on a few short rows."""
-    vocabulary = model.config.get_text_config().vocab_size
+    """Whether this architecture gives the same log-probs from a tree as from plain rows; compared on a few short rows.
+
+    A window of attention can be longer than any row that is worth trying, so windows are looked for in the config.
+    """
+    config = model.config.get_text_config()
+    if _has_window(config):
+        return False
+    vocabulary = config.vocab_size
     generator = torch.Generator().manual_seed(0)
     draw = torch.randint(0, vocabulary, (5, 8), generator=generator).tolist()
     rows = [TokenRow(draw[0], draw[1]), TokenRow(draw[0], draw[1][:3] + draw[2][:2]), TokenRow(draw[0][:3] + draw[3], draw[4][:4])]
@@ -136,3 +143,14 @@ def tree_is_exact(model: Any, *, tolerance: float) -> bool:
             return False  # an architecture that refuses a mask of our own
         plain = response_logprobs(model, rows, packing="rows").logprobs
     return bool((tree - plain).abs().max() <= tolerance)
+
+
+def _has_window(config: Any) -> bool:
+    """Whether some layer sees less than everything before it. A config that names its layers' types is believed over the bare number."""
+    kinds = getattr(config, "layer_types", None)
+    if kinds:
+        return any(kind != "full_attention" for kind in kinds)
+    window = getattr(config, "sliding_window", None)
+    return (
+        window is not None and window < getattr(config, "max_position_embeddings", math.inf) and getattr(config, "use_sliding_window", True)
+    )

@@ -72,9 +72,10 @@ def keep_rows_until(path: Path, step: int | None) -> None:
         return
     kept = []
     if step is not None:
-        for line in path.read_text(encoding="utf-8").splitlines(keepends=True):
-            if line.endswith("\n") and json.loads(line)["step"] <= step:
-                kept.append(line)
+        # By the newline alone: a model may write other characters that str.splitlines takes for line ends.
+        for line in path.read_bytes().split(b"\n")[:-1]:
+            if json.loads(line)["step"] <= step:
+                kept.append(line.decode("utf-8") + "\n")
     write_atomically(path, "".join(kept))
 
 
@@ -82,7 +83,7 @@ def write_atomically(path: Path, text: str) -> None:
     """Replace a file so that a crash leaves the old one or the new one."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        with temporary.open("w", encoding="utf-8") as stream:
+        with temporary.open("w", encoding="utf-8", newline="\n") as stream:
             stream.write(text)
             stream.flush()
             os.fsync(stream.fileno())
@@ -114,11 +115,13 @@ def run_facts(command: list[str]) -> dict[str, Any]:
 def start_run(path: Path, recipe_yaml: str, *, resume: bool) -> None:
     """Claim a run folder: write recipe.yaml and run.json, or check them when resuming.
 
+    A run that failed before it had written anything, over a data set that was not found say, may be begun again with a mended recipe.
+
     Raises UsageError when the folder holds a run and `resume` is False, or holds another recipe.
     """
     recipe_file = path / "recipe.yaml"
     record: dict[str, Any] = {"sessions": []}
-    if recipe_file.exists():
+    if recipe_file.exists() and has_begun(path):
         if not resume:
             raise UsageError(f"{path} already holds a run. Continue it with --resume, or write run_dir=ANOTHER_FOLDER")
         if recipe_file.read_text(encoding="utf-8") != recipe_yaml:
@@ -128,12 +131,21 @@ def start_run(path: Path, recipe_yaml: str, *, resume: bool) -> None:
             )
         if (path / "run.json").exists():
             record = json.loads((path / "run.json").read_text(encoding="utf-8"))
-    elif path.exists() and any(path.iterdir()):
+    elif path.exists() and not recipe_file.exists() and any(path.iterdir()):
         raise UsageError(f"{path} exists, is not empty and is not a run. Write run_dir=ANOTHER_FOLDER")
     path.mkdir(parents=True, exist_ok=True)
     record["sessions"].append(run_facts(sys.argv))
     write_atomically(path / "run.json", json.dumps(record, indent=1) + "\n")
     write_atomically(recipe_file, recipe_yaml)
+
+
+def has_begun(path: Path) -> bool:
+    """Whether a run folder, or one of its stages, holds anything that was measured or saved."""
+    folders = [path, *path.glob("stages/*")]
+    rows = any(
+        (folder / name).is_file() and (folder / name).stat().st_size for folder in folders for name in ("metrics.jsonl", "samples.jsonl")
+    )
+    return rows or any((folder / "checkpoints").is_dir() for folder in folders)
 
 
 def next_run_dir(root: Path, name: str, *, resume: bool) -> Path:

@@ -58,12 +58,10 @@ def accuracy(rows: list[Row]) -> Chart | None:
             colour, base = colours[position % len(colours)], f"eval/{name}/{mode}"
             banded = [row for row in evals if row.get(f"{base}_low") is not None and row.get(f"{base}_high") is not None]
             if banded:
-                axes.fill_between([row["step"] for row in banded], [row[f"{base}_low"] for row in banded], [row[f"{base}_high"] for row in banded],
-                                  color=colour, alpha=0.13, linewidth=0)  # fmt: skip
+                steps, low, high = ([row[key] for row in banded] for key in ("step", f"{base}_low", f"{base}_high"))
+                axes.fill_between(steps, low, high, color=colour, alpha=0.13, linewidth=0)
             points = series(evals, base)
-            axes.plot(
-                *zip(*points, strict=True), color=colour, marker="o", markersize=4.5, linewidth=2, label=f"{name.replace('_', ' ')}, {mode}"
-            )
+            axes.plot(*zip(*points, strict=True), color=colour, marker="o", markersize=4.5, linewidth=2, label=f"{_spoken(name)}, {mode}")
         _percent(axes)
     caption = "Share of right answers. Bands are 95% intervals over held-out problems." if lines else "Share of right training answers."
     return Chart("accuracy", "Accuracy", caption, done(), wide=True)
@@ -80,13 +78,7 @@ def reward(rows: list[Row]) -> Chart | None:
             for part, colour in zip(parts, (GREEN, PURPLE, ORANGE, RED, GREY), strict=False):
                 points = series(train, part)
                 if points:
-                    axes.plot(
-                        *zip(*points, strict=True),
-                        color=colour,
-                        linewidth=1.1,
-                        alpha=0.8,
-                        label=part.removeprefix("reward/").replace("_", " "),
-                    )
+                    _line(axes, points, colour, _spoken(part.removeprefix("reward/")), width=1.2)
         _line(axes, mean, BLUE, "total")
     return Chart(
         "reward",
@@ -97,12 +89,15 @@ def reward(rows: list[Row]) -> Chart | None:
 
 
 def groups(rows: list[Row]) -> Chart | None:
-    layers = [("groups/all_correct", "all right", GREEN), ("groups/mixed", "mixed", BLUE), ("groups/all_wrong", "all wrong", RED)]
-    train = [row for row in _of(rows, "train") if all(row.get(name) is not None for name, _, _ in layers)]
+    needed = [("groups/all_correct", "all right", GREEN), ("groups/mixed", "mixed", BLUE), ("groups/all_wrong", "all wrong", RED)]
+    train = [row for row in _of(rows, "train") if all(row.get(name) is not None for name, _, _ in needed)]
+    layers = [*needed, ("groups/unjudged", "not judged", GREY)] if any(row.get("groups/unjudged") for row in train) else needed
     if not train:
         return None
     with _figure("groups") as (axes, done):
-        _stack(axes, [row["step"] for row in train], [(label, colour, [row[name] for row in train]) for name, label, colour in layers])
+        _stack(
+            axes, [row["step"] for row in train], [(label, colour, [row.get(name) or 0 for row in train]) for name, label, colour in layers]
+        )
         axes.set_ylabel("prompts")
     return Chart("groups", "Groups of answers", "Only groups with both right and wrong answers (mixed) carry signal.", done())
 
@@ -155,8 +150,11 @@ def unjudged(rows: list[Row]) -> Chart | None:
         ("error", "verifier broke", INK),
     ]
     train = [row for row in _of(rows, "train") if row.get("rollouts/total")]
-    drawn = [(label, colour, [(row["step"], row[f"rollouts/{kind}"] / row["rollouts/total"]) for row in train if row.get(f"rollouts/{kind}") is not None])
-             for kind, label, colour in kinds]  # fmt: skip
+    totals = {row["step"]: row["rollouts/total"] for row in train}
+    drawn = [
+        (label, colour, [(step, count / totals[step]) for step, count in series(train, f"rollouts/{kind}")])
+        for kind, label, colour in kinds
+    ]
     if not any(points for _, _, points in drawn):
         return None
     with _figure("unjudged") as (axes, done):
@@ -173,7 +171,9 @@ def phases(rows: list[Row]) -> Chart | None:
     steps = _of(rows, "train") or _of(rows, "sft")
     spent = [{name: float(row.get(f"time/{name}_s") or 0) for name, _ in names} for row in steps]
     # An evaluation may stand in the train row or in a row of its own.
-    evals = dict(series(_of(rows, "eval"), "time/eval_s"))
+    evals: dict[int, float] = {}
+    for step, seconds in series(_of(rows, "eval"), "time/eval_s"):  # one row a set
+        evals[step] = evals.get(step, 0.0) + seconds
     for row, parts in zip(steps, spent, strict=True):
         parts["other"] = max(0.0, float(row.get("time/step_s") or 0) - sum(parts.values()))
         parts["eval"] = parts["eval"] or evals.get(row["step"], 0.0)
@@ -201,21 +201,25 @@ def _single(
     return Chart(name, title, caption, done(), wide=wide)
 
 
+def _spoken(name: str) -> str:
+    return name.replace("_", " ")
+
+
 def _of(rows: list[Row], kind: str) -> list[Row]:
     return [row for row in rows if row["kind"] == kind]
 
 
-def _line(axes: Axes, points: list[tuple[int, float]], colour: str, label: str) -> None:
+def _line(axes: Axes, points: list[tuple[int, float]], colour: str, label: str, width: float = 2) -> None:
     """A line; a long noisy one is drawn faintly under its centred moving average."""
     steps, values = [step for step, _ in points], [value for _, value in points]
     if len(points) < SMOOTH_FROM:
         marker = "o" if len(points) == 1 else None
-        axes.plot(steps, values, color=colour, linewidth=2, label=label, marker=marker, markersize=4)
+        axes.plot(steps, values, color=colour, linewidth=width, label=label, marker=marker, markersize=4)
         return
     half = max(2, len(points) // 40)
     smooth = [sum(part) / len(part) for part in (values[max(0, i - half) : i + half + 1] for i in range(len(values)))]
-    axes.plot(steps, values, color=colour, linewidth=0.8, alpha=0.3)
-    axes.plot(steps, smooth, color=colour, linewidth=2, label=label)
+    axes.plot(steps, values, color=colour, linewidth=0.4 * width, alpha=0.3)
+    axes.plot(steps, smooth, color=colour, linewidth=width, label=label)
 
 
 def _stack(axes: Axes, steps: list[int], layers: list[tuple[str, str, list[float]]]) -> None:
@@ -244,9 +248,11 @@ def _figure(name: str, wide: bool = False) -> Iterator[tuple[Axes, Callable[[], 
     from matplotlib.ticker import MaxNLocator
 
     style: dict[str, Any] = {
-        "svg.fonttype": "none", "text.parse_math": False, "svg.hashsalt": name, "font.family": ["DejaVu Sans"], "font.size": 9, "text.color": INK, "axes.labelcolor": INK,
+        "svg.fonttype": "none", "text.parse_math": False, "svg.hashsalt": name,
+        "font.family": ["DejaVu Sans"], "font.size": 9, "text.color": INK, "axes.labelcolor": INK,
         "xtick.color": INK, "ytick.color": INK, "axes.edgecolor": "#cbd2d9", "axes.spines.top": False, "axes.spines.right": False,
-        "axes.spines.left": False, "axes.grid": True, "axes.grid.axis": "y", "axes.axisbelow": True, "grid.color": GRID, "grid.linewidth": 1,
+        "axes.spines.left": False, "axes.grid": True, "axes.grid.axis": "y", "axes.axisbelow": True,
+        "grid.color": GRID, "grid.linewidth": 1,
         "xtick.major.size": 3, "ytick.major.size": 0, "legend.frameon": False, "legend.fontsize": 8.5, "axes.xmargin": 0.02,
     }  # fmt: skip
     drawn: list[str] = []

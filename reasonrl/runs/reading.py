@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -49,6 +50,9 @@ class Run:
             raise UsageError(f"{folder}: no such folder. Give the run_dir of a training run.")
         if not folder.is_dir():
             raise UsageError(f"{folder} is a file. Give the folder of a run, the one that holds recipe.yaml.")
+        stages = sorted(inner.parent for inner in folder.glob("stages/*/recipe.yaml"))
+        if stages and not (folder / "metrics.jsonl").exists():
+            raise UsageError(f"{folder} is a run in stages. Give one of them: {', '.join(str(stage) for stage in stages)}")
         if not (folder / "recipe.yaml").is_file():
             raise UsageError(f"{folder} is not a run: it holds no recipe.yaml.{_where_instead(folder)}")
         info = _json_object(folder / "run.json") if (folder / "run.json").is_file() else {}
@@ -57,6 +61,25 @@ class Run:
     @property
     def name(self) -> str:
         return str(self.recipe.get("name") or self.path.resolve().name)
+
+    @property
+    def model(self) -> str | None:
+        """The model that the recipe names, if it names one."""
+        model = self.recipe.get("model")
+        path = model.get("path") if isinstance(model, dict) else model
+        return path if isinstance(path, str) else None
+
+    @property
+    def session(self) -> dict[str, Any]:
+        """What run.json says of the session that started the run: started, command, versions, machine. Empty when unknown."""
+        sessions = self.info.get("sessions")
+        return sessions[0] if isinstance(sessions, list) and sessions and isinstance(sessions[0], dict) else {}
+
+    @property
+    def command(self) -> str | None:
+        """The command line that started the run."""
+        command = self.session.get("command")
+        return shlex.join(map(str, command)) if isinstance(command, list) else command if isinstance(command, str) else None
 
     def metrics(self, kind: str | None = None) -> list[Row]:
         """The rows of metrics.jsonl, of one kind ("train", "eval", "sft") or all. Empty before the first is written.
@@ -85,11 +108,11 @@ class Run:
         return sorted(found, key=lambda checkpoint: checkpoint.step)
 
     def eval_scores(self, step: int, set_name: str | None, mode: str) -> dict[str, list[float]]:
-        """Problem id -> 0/1 of each judged answer in one evaluation. Answers that could not be judged are left out."""
+        """Problem id -> 0/1 of each answer in one evaluation, as in its metrics: there, what could not be judged counts as wrong."""
         scores: dict[str, list[float]] = {}
         wanted = SampleFilter(kind="eval", step=step, set=set_name, mode=mode)
         for key in self.samples.scan():
-            if wanted.takes(key) and key.outcome in ("correct", "wrong", "unparsed"):
+            if wanted.takes(key):
                 scores.setdefault(key.problem_id, []).append(float(key.outcome == "correct"))
         return scores
 
@@ -136,7 +159,7 @@ def _is_number(value: object) -> bool:
 
 def _where_instead(folder: Path) -> str:
     """A hint when the run lies one floor lower or higher."""
-    below = sorted({inner.parent for pattern in ("*/recipe.yaml", "stages/*/recipe.yaml") for inner in folder.glob(pattern)})
+    below = sorted(inner.parent for inner in folder.glob("*/recipe.yaml"))
     if below:
         return f" Did you mean {' or '.join(str(inner) for inner in below[:3])}?"
     above = next((outer for outer in list(folder.resolve().parents)[:2] if (outer / "recipe.yaml").is_file()), None)

@@ -19,6 +19,7 @@ from reasonrl.runs.samples import SampleFilter, main_verdict, outcome
 
 EXAMPLES = (("wrong", "correct", 3), ("wrong", "wrong", 2), ("correct", "correct", 1), ("correct", "wrong", 2))
 """How many problems of each (before, after) the report shows."""
+LAST_STEP_EXAMPLES = 6
 PROMPT_CHARACTERS, RESPONSE_CHARACTERS = 360, 1200
 
 
@@ -63,10 +64,13 @@ def report_html(run: Run) -> str:
 
 def _header(run: Run, rows: list[Row]) -> str:
     last = max((int(row["step"]) for row in rows), default=0)
-    facts = [f"model <b>{escape(str(run.recipe['model']))}</b>" if isinstance(run.recipe.get("model"), str) else "", f"{last} steps"]
-    facts += [f"started {escape(str(run.info['started'])[:16].replace('T', ' '))}" if run.info.get("started") else ""]
-    facts += [f"reasonrl {escape(str(run.info['reasonrl']))}" if run.info.get("reasonrl") else ""]
-    return f"<header><p class=eyebrow>Run report</p><h1>{escape(run.name)}</h1><p class=meta>{' · '.join(fact for fact in facts if fact)}</p></header>"
+    session = run.session
+    version = (session.get("versions") or {}).get("reasonrl")
+    facts = [f"model <b>{escape(run.model)}</b>" if run.model else "", f"{last} steps"]
+    facts += [f"started {escape(str(session['started'])[:16].replace('T', ' '))}" if session.get("started") else ""]
+    facts += [f"reasonrl {escape(str(version))}" if version else ""]
+    meta = " · ".join(fact for fact in facts if fact)
+    return f"<header><p class=eyebrow>Run report</p><h1>{escape(run.name)}</h1><p class=meta>{meta}</p></header>"
 
 
 def _result(changes: list[headline.Change], rows: list[Row]) -> str:
@@ -127,12 +131,16 @@ def _duration(seconds: float) -> str:
 
 
 def _charts(rows: list[Row]) -> str:
-    figures = "".join(
-        f"<figure class='{'wide' if chart.wide else ''}'><figcaption><b>{escape(chart.title)}</b><span>{escape(chart.caption)}</span></figcaption>"
-        f"{chart.svg.replace('<svg ', f'<svg aria-label={chr(34)}{escape(chart.title)} by step{chr(34)} ', 1)}</figure>"
-        for chart in plots.charts(rows)
-    )
-    return f"<section class=charts>{figures}</section>" if figures else ""
+    figures = "".join(map(_chart, plots.charts(rows)))
+    smoothed = len([row for row in rows if row["kind"] != "eval"]) >= plots.SMOOTH_FROM
+    note = "<p class=note>Faint lines are single steps, strong lines their moving average.</p>" if smoothed else ""
+    return f"{note}<section class=charts>{figures}</section>" if figures else ""
+
+
+def _chart(chart: plots.Chart) -> str:
+    label = f'aria-label="{escape(chart.title)} by step"'
+    caption = f"<figcaption><b>{escape(chart.title)}</b><span>{escape(chart.caption)}</span></figcaption>"
+    return f"<figure class='{'wide' if chart.wide else ''}'>{caption}{chart.svg.replace('<svg ', f'<svg {label} ', 1)}</figure>"
 
 
 def _examples(run: Run, changes: list[headline.Change]) -> str:
@@ -155,8 +163,9 @@ def _examples(run: Run, changes: list[headline.Change]) -> str:
     steps = [key.step for key in run.samples.scan() if key.kind == "train"]
     if not steps:
         return ""
-    last = [row for row, _ in zip(run.samples.rows(SampleFilter(kind="train", step=max(steps))), range(6), strict=False)]
-    blocks = [f"<article><pre class=prompt>{_tail(row.get('prompt'))}</pre>{_answer(row, f'step {max(steps)}')}</article>" for row in last]
+    groups = run.samples.groups(SampleFilter(kind="train", step=max(steps)))
+    first = run.samples.read([group[0] for group in groups[:LAST_STEP_EXAMPLES]])
+    blocks = [f"<article><pre class=prompt>{_tail(row.get('prompt'))}</pre>{_answer(row, f'step {max(steps)}')}</article>" for row in first]
     return f"<section><h2>Answers of the last step</h2>{''.join(blocks)}</section>"
 
 

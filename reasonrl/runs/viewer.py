@@ -93,7 +93,8 @@ class _Handler(BaseHTTPRequestHandler):
     server: ViewerServer
     server_version = "reasonrl"
     sys_version = ""
-    protocol_version = "HTTP/1.1"
+    # One request a connection: when the server ends, no kept-alive connection goes on answering.
+    protocol_version = "HTTP/1.0"
     timeout = 30
 
     def do_GET(self) -> None:
@@ -146,7 +147,8 @@ def _policy(page: bytes) -> str:
     """Only the page's own inline scripts may run, known by their digests."""
     scripts = re.findall(rb"<script>(.*?)</script>", page, re.DOTALL)
     digests = " ".join(f"'sha256-{base64.b64encode(hashlib.sha256(script).digest()).decode()}'" for script in scripts)
-    return f"default-src 'none'; script-src {digests}; style-src 'unsafe-inline'; connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'"
+    others = "style-src 'unsafe-inline'; connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    return f"default-src 'none'; script-src {digests}; {others}"
 
 
 def _finite(value: Any) -> Any:

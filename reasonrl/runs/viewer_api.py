@@ -32,7 +32,8 @@ def run_data(run: Run) -> dict[str, Any]:
     return {
         "name": run.name,
         "path": str(run.path),
-        "info": run.info,
+        "command": run.command,
+        "started": run.session.get("started"),
         "recipe": (run.path / "recipe.yaml").read_text(encoding="utf-8"),
         "checkpoints": [{"step": checkpoint.step, "complete": checkpoint.complete} for checkpoint in run.checkpoints()],
         "samples": len(keys),

@@ -7,11 +7,12 @@ run needs.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -82,21 +83,18 @@ def save_checkpoint(
     write_folder(target, fill, {"step": step})
     complete = list_checkpoints(root)
     for old in complete[:-keep_last]:
-        # Renamed first: a kill in the middle of the removal must not leave half a checkpoint under a good name.
-        doomed = old.path.with_name(f".{old.path.name}.old")
-        os.replace(old.path, doomed)
-        shutil.rmtree(doomed)
+        _remove(old.path)
     return Checkpoint(target, step)
 
 
-def write_folder(target: Path, fill: Any, facts: Mapping[str, Any]) -> None:
+def write_folder(target: Path, fill: Callable[[Path], None], facts: Mapping[str, Any]) -> None:
     """Make a folder appear at once and complete: fill a temporary one, fsync, add the manifest, rename."""
     target.parent.mkdir(parents=True, exist_ok=True)
     sweep(target.parent)
     temporary = target.with_name(f".{target.name}.tmp")
     temporary.mkdir()
     try:
-        fill(temporary)
+        _fill(temporary, fill)
         files = {}
         for file in sorted(p for p in temporary.rglob("*") if p.is_file()):
             with file.open("rb") as stream:
@@ -108,17 +106,38 @@ def write_folder(target: Path, fill: Any, facts: Mapping[str, Any]) -> None:
             out.flush()
             os.fsync(out.fileno())
         if target.exists():
-            shutil.rmtree(target)
+            _remove(target)
         os.replace(temporary, target)
         _fsync_folder(target.parent)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
+def _fill(folder: Path, fill: Callable[[Path], None]) -> None:
+    """safetensors tells of a full disk in words alone; callers are to get the OSError that every other writer raises."""
+    from safetensors import SafetensorError
+
+    try:
+        fill(folder)
+    except SafetensorError as error:
+        number = next((n for n in (errno.ENOSPC, errno.EDQUOT) if f"(os error {n})" in str(error)), None)
+        if number is None:
+            raise
+        raise OSError(number, os.strerror(number), str(folder)) from error
+
+
 def sweep(root: Path) -> None:
     """Remove what a killed process left behind."""
     for leftover in [*root.glob(".*.tmp"), *root.glob(".*.old")]:
-        shutil.rmtree(leftover)
+        if leftover.is_dir():  # a file of this name belongs to a write_atomically
+            shutil.rmtree(leftover)
+
+
+def _remove(folder: Path) -> None:
+    """Renamed first: a kill in the middle of the removal must not leave half a checkpoint under a good name."""
+    doomed = folder.with_name(f".{folder.name}.old")
+    os.replace(folder, doomed)
+    shutil.rmtree(doomed)
 
 
 def list_checkpoints(root: Path) -> list[Checkpoint]:

@@ -67,7 +67,7 @@ class RLStage:
         while True:
             self.collect(step, collected, wanted, clock)  # 1 select, 2 allot, 3 roll out, 4 verify, 5 observe
             batch = self.make_batch(collected)
-            mix = group_mix(batch.rewards, self.correct(collected), batch.group, batch.judged)
+            mix = group_mix(batch.rewards, self.correct(collected), batch.group, self.eligible(collected, batch))
             wanted = self.spec.prompts_per_step - mix.mixed
             if not self.spec.refill.enabled or wanted <= 0 or collected.rounds > self.spec.refill.max_rounds:
                 break
@@ -126,13 +126,17 @@ class RLStage:
     def correct(self, collected: Collected) -> Tensor:
         return torch.tensor([e.verdicts["correctness"].correct is True for e in collected.episodes])
 
+    def eligible(self, collected: Collected, batch: RolloutBatch) -> Tensor:
+        """Rows [B] that were judged and, if the recipe masks cut-off responses, came to an end."""
+        if not self.spec.mask_truncated:
+            return batch.judged
+        return batch.judged & torch.tensor([e.trajectories[-1].finish_reason != "length" for e in collected.episodes])
+
     def usable(self, collected: Collected, batch: RolloutBatch) -> Tensor:
         """Rows [B] that take part in baselines and loss."""
-        keep = batch.judged.clone()
-        if self.spec.mask_truncated:
-            keep &= torch.tensor([e.trajectories[-1].finish_reason != "length" for e in collected.episodes])
+        keep = self.eligible(collected, batch)
         if self.spec.refill.enabled:  # as in DAPO, a group without signal is no part of the batch, nor of its denominators
-            keep &= group_std(batch.rewards, batch.group, keep) > 0
+            keep = keep & (group_std(batch.rewards, batch.group, keep) > 0)
         return keep & (group_size(batch.group, keep) > 1)
 
     def shape(self, collected: Collected, batch: RolloutBatch) -> Tensor:

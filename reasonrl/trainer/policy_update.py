@@ -72,13 +72,14 @@ class UpdateMeasures:
 def accumulate_gradients(
     model: Any, batch: UpdateRows, spec: TrainSpec, temperature: float, packing: Packing, measures: UpdateMeasures
 ) -> bool:
-    """Add the gradient of one optimiser step to the parameters. False when no row could move anything, so nothing was computed.
+    """Add the gradient of one optimiser step to the parameters. False when no row can move anything: then there is no step to make.
 
     Raises TrainingError for a loss that is not a number, naming the rows.
     """
     kl_weight = spec.kl.coefficient if spec.kl.where == "loss" else 0.0
     active = (batch.weights > 0) & (batch.advantages != 0) if kl_weight == 0 else batch.weights > 0
     live = active.any(1) if spec.skip_silent_groups else torch.tensor([len(row.response) > 0 for row in batch.rows])
+    something_moves = bool(active.any())
     batch = batch.take(live.nonzero()[:, 0].tolist())
     full = [[*row.prompt, *row.response] for row in batch.rows]
     for index in split_rows(full, spec.positions_per_micro_batch) if full else []:
@@ -112,7 +113,7 @@ def accumulate_gradients(
         measures.tokens += int(mask.sum())
         measures.positions += made.positions
         measures.rows += len(part.rows)
-    return bool(full)
+    return something_moves
 
 
 def score_rows(model: Any, rows: Sequence[TokenRow], spec: TrainSpec, temperature: float, packing: Packing) -> Tensor:

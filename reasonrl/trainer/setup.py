@@ -64,7 +64,8 @@ def _rendered(problem: Problem, recipe: Recipe) -> Problem:
     prompt = recipe.data.prompt
     if prompt is None:
         return problem
-    return render_prompt(problem, template=prompt.template, few_shot=prompt.few_shot, style=prompt.style, system=prompt.system)
+    template = None if prompt.template == "{question}" else prompt.template  # asks for nothing, so finished messages pass
+    return render_prompt(problem, template=template, few_shot=prompt.few_shot, style=prompt.style, system=prompt.system)
 
 
 def make_verifier(recipe: Recipe) -> Verifier:

@@ -40,6 +40,8 @@ def train(loaded: LoadedRecipe, run_dir: Path, *, resume: bool = False, offline:
             model = run_stage(recipe, folder, console, init_from=started_from, resume=resume, offline=offline, interrupt=interrupt)
             report = write_report(folder)
             console.finish(f"report: {report}\nmodel:  {model}")
+            if interrupt.requested and recipe is not loaded.stages[-1]:
+                raise KeyboardInterrupt  # asked for in the last step of a stage: the next one is not begun
     assert model is not None
     return TrainResult(run_dir, model, report)
 

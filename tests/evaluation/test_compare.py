@@ -82,6 +82,12 @@ def test_run_folders_use_their_last_evaluation(tmp_path):
         assert result.a.n == 30
 
 
+def test_a_run_in_stages_means_its_last_one(tmp_path):
+    fake_run(tmp_path / "run" / "stages" / "01-warm", steps=1, problems=6, seed=1)
+    last = fake_run(tmp_path / "run" / "stages" / "02-learn", steps=2, problems=6, seed=2)
+    assert compare(tmp_path / "run", last).results[0].difference.normal.estimate == 0
+
+
 def test_sets_of_other_names_pair_when_there_is_one_each(tmp_path):
     a = fake_result(tmp_path / "a", {"p": [True]}, set_name="test")
     b = fake_result(tmp_path / "b", {"p": [False]}, set_name="gsm8k")

@@ -16,7 +16,7 @@ def fake_verdict(correct: bool | None, extracted: str | None = "12", status: str
     judged = status in ("judged", "unparsed")
     correct = bool(correct) and status == "judged"
     reasons = {
-        "judged": "12 = 12" if correct else "the answer is 12",
+        "judged": f"{extracted} is the answer" if correct else f"{extracted} is not the answer",
         "unparsed": "no number in the response",
         "timeout": "no verdict in 2 s",
     }
@@ -33,7 +33,8 @@ def fake_verdict(correct: bool | None, extracted: str | None = "12", status: str
 
 def fake_sample(**changes: Any) -> dict[str, Any]:
     row: dict[str, Any] = {
-        "kind": "train", "step": 1, "set": None, "mode": "train", "problem_id": "train/1", "rollout": 0, "prompt": "Q: 7 + 5\nA:", "response": " 12",
+        "kind": "train", "step": 1, "set": None, "mode": "train", "problem_id": "train/1", "rollout": 0,
+        "prompt": "Q: 7 + 5\nA:", "response": " 12",
         "finish_reason": "stop", "response_tokens": 2, "reward": 1.0, "reward_parts": {"correctness": 1.0}, "advantage": 0.5,
         "verdicts": {"correctness": fake_verdict(True)}, "reference": {"answer": "12"},
     }  # fmt: skip
@@ -90,12 +91,16 @@ def fake_sft_run(folder: Path, *, steps: int = 40) -> Path:
 def fake_header(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "recipe.yaml").write_text(
-        "name: fake-quickstart\nmodel: smollm2-135m\nseed: 1\nalgorithm:\n  advantage: grpo\n  kl_weight: 0.0\n"
+        "name: fake-quickstart\nmodel:\n  path: smollm2-135m\nseed: 1\nalgorithm:\n  advantage: grpo\n  kl_weight: 0.0\n"
         "rollout:\n  prompts_per_step: 16\n  rollouts_per_prompt: 8\n  max_new_tokens: 16\noptim:\n  lr: 1.0e-05\n"
     )
-    (folder / "run.json").write_text(
-        json.dumps({"reasonrl": "0.0.0", "command": "reasonrl train fake", "started": "2026-01-01T00:00:00Z", "machine": {"cpu_count": 2}})
-    )
+    session = {
+        "started": "2026-01-01T00:00:00+0000",
+        "command": ["reasonrl", "train", "a fake"],
+        "versions": {"reasonrl": "0.0.0"},
+        "cpu_count": 2,
+    }
+    (folder / "run.json").write_text(json.dumps({"sessions": [session]}))
 
 
 def _train_row(step: int, steps: int, rate: float, source: random.Random, kl: bool) -> dict[str, Any]:
@@ -105,7 +110,8 @@ def _train_row(step: int, steps: int, rate: float, source: random.Random, kl: bo
     row: dict[str, Any] = {
         "kind": "train", "step": step, "reward/mean": accuracy + 0.05, "reward/std": math.sqrt(accuracy * (1 - accuracy)),
         "reward/correctness": accuracy, "reward/format": 1 - math.exp(-step / 4), "accuracy/train": accuracy, "groups/total": 16,
-        "groups/mixed": 16 - solved - failed, "groups/all_correct": solved, "groups/all_wrong": failed, "groups/trained": 16 - solved - failed,
+        "groups/mixed": 16 - solved - failed, "groups/all_correct": solved, "groups/all_wrong": failed, "groups/unjudged": 0,
+        "rollouts/trained": 8 * (16 - solved - failed), "data/epoch": 0,
         "rollouts/total": 128, "rollouts/truncated": truncated, "rollouts/unparsed": round(20 * math.exp(-step / 6)),
         "rollouts/timeout": int(step % 9 == 0), "rollouts/error": 0, "rollouts/masked": truncated,
         "response/tokens_mean": 5 - 2 * step / steps + source.random() / 4, "response/tokens_max": 16,
@@ -132,7 +138,8 @@ def _train_samples(step: int, rate: float, source: random.Random) -> list[dict[s
             reward = None if status == "timeout" else float(right and status == "judged")
             rows.append(
                 fake_sample(
-                    step=step, problem_id=f"train/{step}-{problem}", rollout=rollout, prompt=f"Q: 2 + 3\nA: 5\n\nQ: {a} + {b}\nA:", response=response,
+                    step=step, problem_id=f"train/{step}-{problem}", rollout=rollout,
+                    prompt=f"Q: 2 + 3\nA: 5\n\nQ: {a} + {b}\nA:", response=response,
                     reward=reward, reward_parts={"correctness": reward}, advantage=None if reward is None else round(reward - rate, 3),
                     verdicts={"correctness": fake_verdict(right, said, status)}, reference={"answer": str(a + b)},
                     finish_reason="length" if status == "unparsed" else "stop", response_tokens=16 if status == "unparsed" else 3,

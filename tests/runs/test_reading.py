@@ -19,8 +19,8 @@ def run(tmp_path_factory):
 
 
 def test_open(run):
-    assert run.recipe["model"] == "smollm2-135m" and run.name == "fake-quickstart"
-    assert run.info["command"] == "reasonrl train fake"
+    assert run.model == "smollm2-135m" and run.name == "fake-quickstart"
+    assert run.command == "reasonrl train 'a fake'" and run.session["versions"]["reasonrl"] == "0.0.0"
     assert [(checkpoint.step, checkpoint.complete) for checkpoint in run.checkpoints()] == [(6, True), (7, False)]
     assert run.eval_sets() == ["held_out"]
     assert [row["step"] for row in run.metrics("train")] == [1, 2, 3, 4, 5, 6]
@@ -28,17 +28,20 @@ def test_open(run):
     assert [row["step"] for row in run.metrics("eval")] == [0, 6]
 
 
-@pytest.mark.parametrize("case", ["missing", "file", "empty", "above", "below"])
+@pytest.mark.parametrize("case", ["missing", "file", "empty", "above", "below", "staged"])
 def test_not_a_run(tmp_path, case):
     fake_header(tmp_path / "outer" / "run")
     (tmp_path / "outer" / "run" / "checkpoints").mkdir()
     (tmp_path / "nothing").mkdir()
     (tmp_path / "a_file").write_text("x")
+    fake_header(tmp_path / "staged")
+    fake_header(tmp_path / "staged" / "stages" / "01-warm")
     path, says = {
         "missing": (tmp_path / "absent", "no such folder"),
         "file": (tmp_path / "a_file", "is a file"),
         "empty": (tmp_path / "nothing", "is not a run: it holds no recipe.yaml. Give the run_dir"),
         "above": (tmp_path / "outer", "Did you mean .*outer/run"),
+        "staged": (tmp_path / "staged", "a run in stages. Give one of them: .*staged/stages/01-warm"),
         "below": (tmp_path / "outer" / "run" / "checkpoints", "Did you mean .*outer/run"),
     }[case]
     with pytest.raises(UsageError, match=says):
@@ -115,7 +118,7 @@ def test_filters(run):
     assert count(text="no such words") == 0
 
 
-def test_eval_scores_leave_out_what_could_not_be_judged(tmp_path):
+def test_eval_scores_count_as_the_metrics_do(tmp_path):
     fake_header(tmp_path)
     verdicts = [fake_verdict(True), fake_verdict(False), fake_verdict(False, status="unparsed"), fake_verdict(None, status="timeout")]
     rows = [
@@ -123,7 +126,7 @@ def test_eval_scores_leave_out_what_could_not_be_judged(tmp_path):
         for i, v in enumerate(verdicts)
     ]
     write_rows(tmp_path / "samples.jsonl", rows)
-    assert Run.open(tmp_path).eval_scores(0, "s", "sampled") == {"p": [1.0, 0.0, 0.0]}
+    assert Run.open(tmp_path).eval_scores(0, "s", "sampled") == {"p": [1.0, 0.0, 0.0, 0.0]}
 
 
 def test_index_follows_a_growing_file(tmp_path):

@@ -59,7 +59,8 @@ def test_report_of_a_run(run_path):
     assert len(page.ids) == len(set(page.ids))
     assert page.tags.count("svg") == 10 and "script" not in page.tags
     for title in ("Accuracy", "Reward", "Groups of answers", "Response length", "Entropy", "Distance from the reference", "Rollout gap",
-                  "Answers cut off or not judged", "Where the time goes", "Before and after", "The recipe", "What each metric means"):  # fmt: skip
+                  "Answers cut off or not judged", "Where the time goes",
+                  "Before and after", "The recipe", "What each metric means"):  # fmt: skip
         assert title in text
     rows = Run.open(run_path).metrics("eval")
     for row in (rows[0], rows[-1]):
@@ -91,6 +92,20 @@ def test_report_of_an_empty_run(tmp_path):
     fake_header(tmp_path)
     page = Page(write_report(tmp_path).read_text(encoding="utf-8"))
     assert "no result yet" in " ".join(page.text) and "svg" not in page.tags
+
+
+def test_without_a_second_evaluation_the_last_training_answers_are_shown(tmp_path):
+    fake_header(tmp_path)
+    rows = [
+        fake_sample(step=step, problem_id=f"p{p}", prompt=f"P{p}?", response=f"r{step}-{p}-{i}", rollout=i)
+        for step in (1, 2)
+        for p in (1, 2)
+        for i in (0, 1)
+    ]
+    write_rows(tmp_path / "samples.jsonl", rows)
+    text = " ".join(Page(write_report(tmp_path).read_text(encoding="utf-8")).text)
+    assert "Answers of the last step" in text
+    assert re.findall(r"r\d-\d-\d", text) == ["r2-1-0", "r2-2-0"]
 
 
 def test_report_needs_a_run(tmp_path):

@@ -25,8 +25,9 @@ def browser(tmp_path_factory):
         pytest.skip("chromium and chromedriver are not installed")
     options = webdriver.ChromeOptions()
     options.binary_location = CHROMIUM
-    flags = ["headless", "no-sandbox", "disable-gpu", "disable-quic", "no-first-run", "disable-background-networking", "disable-component-update",
-             "disable-sync", "disable-dev-shm-usage", "window-size=1280,1000", f"user-data-dir={tmp_path_factory.mktemp('profile')}"]  # fmt: skip
+    flags = ["headless", "no-sandbox", "disable-gpu", "disable-quic", "no-first-run", "disable-background-networking", "disable-sync"]
+    flags += ["disable-component-update", "disable-dev-shm-usage", "window-size=1280,1000"]
+    flags.append(f"user-data-dir={tmp_path_factory.mktemp('profile')}")
     for flag in flags:
         options.add_argument(f"--{flag}")
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
@@ -136,7 +137,7 @@ def test_curves(browser, server):
 
 def test_recipe_tab(browser, server):
     open_page(browser, server, "#recipe")
-    assert "prompts_per_step: 16" in texts(browser, "#yaml")[0] and "reasonrl train fake" in texts(browser, "#about")[0]
+    assert "prompts_per_step: 16" in texts(browser, "#yaml")[0] and "reasonrl train 'a fake'" in texts(browser, "#about")[0]
 
 
 def test_no_errors_in_the_console(browser, server):
@@ -149,8 +150,9 @@ def test_model_text_stays_text(browser, tmp_path):
     fake_header(tmp_path)
     (tmp_path / "recipe.yaml").write_text(f"name: {HOSTILE[:70]!r}\n")
     verdict = fake_verdict(False, extracted=HOSTILE) | {"reason": HOSTILE, "method": HOSTILE}
-    write_rows(tmp_path / "samples.jsonl", [fake_sample(kind="eval", mode=HOSTILE, set=HOSTILE, problem_id=HOSTILE, prompt=HOSTILE, response=HOSTILE,
-                                                        verdicts={HOSTILE: verdict}, reference={"answer": HOSTILE})])  # fmt: skip
+    everywhere = dict.fromkeys(("mode", "set", "problem_id", "prompt", "response"), HOSTILE)
+    sample = fake_sample(kind="eval", verdicts={HOSTILE: verdict}, reference={"answer": HOSTILE}, **everywhere)
+    write_rows(tmp_path / "samples.jsonl", [sample])
     write_rows(tmp_path / "metrics.jsonl", [{"kind": "eval", "step": 1, f"eval/{HOSTILE}/greedy": 0.5, HOSTILE: 1.0}])
     with serving(tmp_path) as server:
         open_page(browser, server)
@@ -190,5 +192,7 @@ def test_follows_a_running_trainer(browser, tmp_path):
         browser.find_element("id", "fresh").click()
         until(lambda: len(texts(browser, ".problem")) == 2)
         write_rows(tmp_path / "metrics.jsonl", [{"kind": "train", "step": 3, "reward/mean": 0.9}], mode="a")
+        browser.execute_script("refresh()")  # as the timer does; the first change above has waited for the timer itself
         until(lambda: texts(browser, "#status")[0].startswith("step 3"))
+    browser.execute_script("refresh()")
     until(lambda: texts(browser, "#status")[0] == "the viewer has stopped")

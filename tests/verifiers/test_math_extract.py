@@ -29,6 +29,7 @@ MARKED = [
     (r"First \boxed{1/2}, that is \boxed{0.5}", "0.5"),
     (r"We write it as \boxed{}: \boxed{9}", "9"),
     (r"$\boxed{d=14}$ Final Answer: The final answer is 14.", "14"),
+    (r"\boxed{\text{the answer is } 5}", r"\text{the answer is } 5"),
     (r"<think>maybe \boxed{3}</think> It is \boxed{4}", "4"),
     (r"maybe \boxed{3}</think> It is \boxed{4}", "4"),
 ]
@@ -117,11 +118,25 @@ def test_no_text_breaks_it(text: str) -> None:
         extract(text, mode)
 
 
-@pytest.mark.parametrize(
-    "unit",
-    ["\\boxed{", "\\boxed 1 ", "\\boxed{1}", "{", "}", "$", "\\(", "\\[", "<answer>", "#### 1\n", "the answer is ", "1,234", "1", " "]
-    + ["\n", "\\text{", "=", "\\frac{1}", ".", "-", "a ", "\\boxed{a\\boxed{"],  # noqa: RUF005
-)
+UNITS = [
+    "\\boxed{",
+    "\\boxed 1 ",
+    "\\boxed{1}",
+    "\\boxed{a\\boxed{",
+    "\\text{",
+    "\\frac{1}",
+    "{",
+    "}",
+    "$",
+    "\\(",
+    "\\[",
+    "<answer>",
+    "#### 1\n",
+]
+UNITS += ["the answer is ", "1,234", "1", " ", "\n", "=", ".", "-", "a "]
+
+
+@pytest.mark.parametrize("unit", UNITS)
 @pytest.mark.parametrize("mode", ["strict", "lenient", "whole"])
 def test_it_takes_no_longer_than_the_text_is_long(unit: str, mode: str) -> None:
     text = unit * (60_000 // len(unit))

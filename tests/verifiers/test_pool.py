@@ -108,8 +108,8 @@ def test_memory_is_limited_even_if_the_code_survives_it(pool: WorkerPool) -> Non
 
 
 def test_a_worker_that_has_grown_is_replaced_before_the_next_item() -> None:
-    with WorkerPool(ASK, workers=1, memory_limit_mb=1024) as one:
-        first, second = one.map([("grow", 700), ("grow", 700)])
+    with WorkerPool(ASK, workers=1, memory_limit_mb=256) as one:
+        first, second = one.map([("grow", 150), ("grow", 150)])
         assert first.status == second.status == "ok"
         assert first.value != second.value
 

@@ -78,6 +78,7 @@ def test_the_package_is_ours_and_light() -> None:
         assert getattr(verifiers, name) is not None
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         verifiers.nothing  # noqa: B018
-    code = "import sys, verifiers.math, verifiers.loading, verifiers.format; print(sorted({'sympy', 'math_verify', 'torch', 'numpy'} & {*sys.modules}))"
+    code = "import sys, verifiers.math, verifiers.loading, verifiers.format\n"
+    code += "print(sorted({'sympy', 'math_verify', 'torch', 'numpy'} & {*sys.modules}))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=Path(verifiers.__file__).parents[1])
     assert done.stdout.strip() == "[]", done.stderr

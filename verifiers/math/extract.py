@@ -177,6 +177,8 @@ def _final_phrase(text: str) -> str:
     # A sentence that goes on after the answer is no final phrase, unless the dot belongs to a number.
     if re.search(r"[.!?]\s+[A-Z]", answer):
         return ""
+    if answer.count("{") != answer.count("}"):  # words inside a box are no mark of their own
+        return ""
     return _trim(answer)
 
 
