@@ -91,6 +91,10 @@ class VerifierSpec(BaseModel):
         return dict(self.model_extra or {})
 
 
+def _verifier(value: Any) -> Any:
+    return {"name": "math", **value} if isinstance(value, dict) else _named(value)
+
+
 class RewardSpec(Spec):
     """One term of the reward. `correctness` uses the recipe's verifier; any other part names a verifier or a function."""
 
@@ -151,6 +155,8 @@ class TrainSpec(Spec):
     clip_high: Positive = 0.2
     dual_clip: Annotated[float, Field(gt=1)] | None = None
     kl: KlSpec = KlSpec()
+    entropy_coefficient: Annotated[float, Field(ge=0)] = 0.0
+    """Bonus for the entropy of the policy, in the loss: keeps it exploring when it would settle on answers too early (0.001 to 0.03)."""
     refill: RefillSpec = RefillSpec()
     mask_truncated: bool = False
     """Leave responses that were cut off by max_new_tokens out of baseline and loss."""
@@ -179,7 +185,7 @@ class SftSpec(Spec):
     steps: Count = 100
     rows_per_step: Count = 32
     response: str = "{gold}"
-    """What the model is taught to write; {gold} is the verifier's gold response. End-of-sequence follows unless it ends in a stop string."""
+    """What the model is taught to write; {gold} is the verifier's gold response. End-of-sequence follows unless it ends in a stop."""
 
 
 class EvalSpec(Spec):
@@ -188,7 +194,9 @@ class EvalSpec(Spec):
     before: bool = True
     greedy: bool = True
     samples_per_problem: Annotated[int, Field(ge=0)] = 4
-    """Sampled at rollout.temperature; 0 leaves the sampled evaluation out."""
+    """0 leaves the sampled evaluation out."""
+    temperature: Positive | None = None
+    """Of the samples; empty: rollout.temperature."""
 
 
 class CheckpointSpec(Spec):
@@ -218,7 +226,7 @@ class Recipe(Spec):
     """CPU threads; empty: all cores. Runs repeat bit for bit with the same number."""
     model: ModelSpec = ModelSpec()
     data: DataSpec = DataSpec()
-    verifier: Annotated[VerifierSpec, BeforeValidator(_named)] = VerifierSpec(name="math")
+    verifier: Annotated[VerifierSpec, BeforeValidator(_verifier)] = VerifierSpec(name="math")
     reward: dict[str, Annotated[RewardSpec, BeforeValidator(_weighted)]] = {"correctness": RewardSpec()}
     rollout: RolloutSpec = RolloutSpec()
     train: TrainSpec = TrainSpec()

@@ -125,16 +125,17 @@ def _validate(stage: dict[str, Any], lines: Places, index: int | None) -> tuple[
             recipe = Recipe.model_validate(stage)
             return (None if problems else recipe), problems
         except ValidationError as error:
-            told = [(at, text) for at, text in _explain(error, lines, index) if not any(_inside(at, gone) for gone in removed)]
-            problems += [text for _, text in told if text not in problems]
+            told = [text for at, text in _explain(error, lines, index) if not any(_follows(at, text, gone) for gone in removed)]
+            problems += [text for text in told if text not in problems]
             places = [_taken_out(stage, item) for item in error.errors(include_url=False, include_context=False)]
             if not any(places):
                 return None, problems
             removed += [place for place in places if place]
 
 
-def _inside(place: tuple[Any, ...], gone: tuple[Any, ...]) -> bool:
-    return place[: len(gone)] == gone
+def _follows(place: tuple[Any, ...], text: str, gone: tuple[Any, ...]) -> bool:
+    """Whether a mistake comes of a value that was taken out: it is inside of it, or says that there is none."""
+    return place[: len(gone)] == gone or ("needs either" in text and gone[: len(place)] == place)
 
 
 def _taken_out(stage: dict[str, Any], item: ErrorDetails) -> tuple[Any, ...]:

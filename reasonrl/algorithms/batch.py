@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import cast
 
@@ -50,9 +51,9 @@ class RolloutBatch:
             raise ValueError(f"the reward of row {int(bad.nonzero()[0])} ({self.problem_id[int(bad.nonzero()[0])]}) is not a finite number")
 
 
-def pad_rows(rows: list[list[int]] | list[list[float]], dtype: torch.dtype, value: float = 0) -> torch.Tensor:
+def pad_rows(rows: Sequence[Sequence[float]], dtype: torch.dtype, value: float = 0) -> torch.Tensor:
     """Right-pad ragged lists to one tensor [B, T] with `value`; T is the longest row, at least 1."""
-    width = max([len(row) for row in rows] + [1])
+    width = max([1, *(len(row) for row in rows)])
     out = torch.full((len(rows), width), value, dtype=dtype)
     for i, row in enumerate(rows):
         if row:

@@ -1,6 +1,9 @@
 """Means and deviations inside ragged groups, the ground under every group-relative advantage.
 
 `keep` excludes rows that could not be judged: a row that has no reward takes no part in a baseline.
+
+Sums are float64. The mean of seven rewards of 1.1 would else be off by one rounding, and that, divided by a deviation of nearly 0, is an
+advantage of 0.1 for a whole group that has nothing to teach.
 """
 
 from __future__ import annotations
@@ -13,29 +16,30 @@ from torch import Tensor
 
 def _sums(values: Tensor, group: Tensor, keep: Tensor | None) -> tuple[Tensor, Tensor]:
     count = int(group.max()) + 1 if len(group) else 0
-    weight = torch.ones_like(values) if keep is None else keep.to(values.dtype)
+    values = values.double()
+    weight = torch.ones_like(values) if keep is None else keep.double()
     # where, not a product: a row without a reward may hold NaN, and 0 * NaN is NaN
     kept = values if keep is None else torch.where(keep, values, torch.zeros_like(values))
-    zeros = torch.zeros(count, dtype=values.dtype, device=values.device)
+    zeros = torch.zeros(count, dtype=torch.float64, device=values.device)
     return zeros.index_add(0, group, kept), zeros.index_add(0, group, weight)
 
 
 def group_mean(values: Tensor, group: Tensor, keep: Tensor | None = None) -> Tensor:
     """Mean of `values` [B] over each group, one value a row [B]; 0 for a group with no kept row."""
     total, count = _sums(values, group, keep)
-    return (total / count.clamp(min=1))[group]
+    return (total / count.clamp(min=1))[group].to(values.dtype)
 
 
 def group_size(group: Tensor, keep: Tensor | None = None) -> Tensor:
     """Number of kept rows in the group of each row, [B] float."""
-    return _sums(torch.ones(len(group), device=group.device), group, keep)[1][group]
+    return _sums(torch.ones(len(group), device=group.device), group, keep)[1][group].float()
 
 
 def group_std(values: Tensor, group: Tensor, keep: Tensor | None = None) -> Tensor:
     """Unbiased (n-1) deviation in each group, one value a row [B]; 0 for groups of fewer than two kept rows."""
     centred = values - group_mean(values, group, keep)
     total, count = _sums(centred**2, group, keep)
-    return torch.sqrt(total / (count - 1).clamp(min=1))[group]
+    return torch.sqrt(total / (count - 1).clamp(min=1))[group].to(values.dtype)
 
 
 def group_baseline(values: Tensor, group: Tensor, keep: Tensor | None = None) -> Tensor:

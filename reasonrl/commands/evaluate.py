@@ -22,12 +22,12 @@ def eval_command(
 ) -> None:  # fmt: skip
     chosen, weights = settings(model, data=data, recipe=recipe, limit=limit, overrides=overrides, offline=offline)
     if temperature is not None:
-        chosen = chosen.model_copy(update={"rollout": chosen.rollout.model_copy(update={"temperature": temperature})})
+        chosen = chosen.model_copy(update={"evaluation": chosen.evaluation.model_copy(update={"temperature": temperature})})
     if output is not None and (output / "results.json").exists():
         raise UsageError(f"{output} already holds results; name another folder with --output")
     from reasonrl.environments.single_turn import render_prompt_text
     from reasonrl.evaluation.evaluate import evaluate
-    from reasonrl.trainer.setup import check_lengths, environment_maker, load_data, make_verifier, rollout_sampling
+    from reasonrl.trainer.setup import check_lengths, environment_maker, load_data, make_verifier, eval_sampling
     from reasonrl.trainer.stage import load_for, make_engine
 
     started = time.perf_counter()
@@ -45,7 +45,7 @@ def eval_command(
             engine=engine,
             environment_for=environment_maker(chosen, language_model.tokenizer),
             verifier=verifier,
-            sampling=rollout_sampling(chosen),
+            sampling=eval_sampling(chosen),
             greedy=chosen.evaluation.greedy,
             samples_per_problem=n,
             seed=(seed, "eval"),
@@ -59,7 +59,7 @@ def eval_command(
         "seed": seed,
         "metrics": metrics,
         "sampling": {
-            "temperature": chosen.rollout.temperature,
+            "temperature": eval_sampling(chosen).temperature,
             "max_new_tokens": chosen.rollout.max_new_tokens,
             "stop": chosen.rollout.stop,
             "samples_per_problem": n,

@@ -27,6 +27,8 @@ class Sampling:
     """0: all tokens."""
     stop: tuple[str, ...] = ()
     """The response ends with the token that completes one of these strings."""
+    ignore_eos: bool = False
+    """Go on after an end-of-sequence token: measurements want responses of one length."""
 
 
 @dataclass(frozen=True)

@@ -126,7 +126,7 @@ class HFEngine:
         return (model.get_base_model() if hasattr(model, "get_base_model") else model).base_model
 
     def _ends(self, tokens: list[int], sampling: Sampling) -> bool:
-        if tokens[-1] in self._eos:
+        if tokens[-1] in self._eos and not sampling.ignore_eos:
             return True
         if not sampling.stop:
             return False

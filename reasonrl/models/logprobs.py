@@ -38,15 +38,17 @@ class TokenLogprobs:
     logprobs: Tensor
     """[B, T] log-prob of each response token at the sampling temperature; carries the gradient."""
     entropy: Tensor
-    """[B, T] entropy in nats of the distribution that the token was drawn from; no gradient."""
+    """[B, T] entropy in nats of the distribution that the token was drawn from; carries the gradient only if it was asked for."""
     positions: int
     """Token positions that went through the model."""
 
 
-def response_logprobs(model: Any, rows: Sequence[TokenRow], *, temperature: float = 1.0, packing: Packing = "tree") -> TokenLogprobs:
+def response_logprobs(
+    model: Any, rows: Sequence[TokenRow], *, temperature: float = 1.0, packing: Packing = "tree", entropy_gradient: bool = False
+) -> TokenLogprobs:
     """Log-probs and entropies of the response tokens of `rows`. Gradients flow unless the caller has switched them off."""
     states, where, positions = (_tree_states if packing == "tree" else _padded_states)(model, rows)
-    logprobs, entropy = _head(model, states, where, [list(row.response) for row in rows], temperature)
+    logprobs, entropy = _head(model, states, where, [list(row.response) for row in rows], temperature, entropy_gradient)
     return TokenLogprobs(logprobs, entropy, positions)
 
 
@@ -87,7 +89,7 @@ def _padded_states(model: Any, rows: Sequence[TokenRow]) -> tuple[Tensor, list[l
     return hidden.reshape(-1, hidden.shape[-1]), where, ids.numel()
 
 
-def _head(model: Any, states: Tensor, where: list[list[int]], targets: list[list[int]], temperature: float) -> tuple[Tensor, Tensor]:
+def _head(model: Any, states: Tensor, where: list[list[int]], targets: list[list[int]], temperature: float, entropy_gradient: bool) -> tuple[Tensor, Tensor]:
     """Logits at the states that predict a response token, each state once, a chunk at a time."""
     head = _base(model)[1]
     width = max(len(row) for row in targets)
@@ -102,7 +104,7 @@ def _head(model: Any, states: Tensor, where: list[list[int]], targets: list[list
     def chunk(part: Tensor, local_state: Tensor, token: Tensor) -> tuple[Tensor, Tensor]:
         logits = head(part).float() / temperature
         normaliser = torch.logsumexp(logits, -1)
-        with torch.no_grad():
+        with torch.set_grad_enabled(entropy_gradient and torch.is_grad_enabled()):
             entropy = normaliser - (torch.softmax(logits, -1) * logits).sum(-1)
         return logits[local_state, token] - normaliser[local_state], entropy[local_state]
 

@@ -50,6 +50,7 @@ class UpdateMeasures:
 
     policy_loss: float = 0.0
     kl_loss: float = 0.0
+    entropy_loss: float = 0.0
     clipped: float = 0.0
     rollout_gap: float = 0.0
     kl: float = 0.0
@@ -62,7 +63,8 @@ class UpdateMeasures:
         return {
             "loss/policy": self.policy_loss,
             "loss/kl": self.kl_loss,
-            "loss/total": self.policy_loss + self.kl_loss,
+            "loss/entropy": self.entropy_loss,
+            "loss/total": self.policy_loss + self.kl_loss + self.entropy_loss,
             "policy/clip_fraction": self.clipped / tokens,
             "policy/rollout_gap": self.rollout_gap / tokens,
             "tokens/computed": self.positions,
@@ -77,14 +79,18 @@ def accumulate_gradients(
     Raises TrainingError for a loss that is not a number, naming the rows.
     """
     kl_weight = spec.kl.coefficient if spec.kl.where == "loss" else 0.0
-    active = (batch.weights > 0) & (batch.advantages != 0) if kl_weight == 0 else batch.weights > 0
+    # A KL term or an entropy bonus moves every token, also those of groups whose rewards are equal.
+    moves_all = kl_weight > 0 or spec.entropy_coefficient > 0
+    active = (batch.weights > 0) & (moves_all | (batch.advantages != 0))
     live = active.any(1) if spec.skip_silent_groups else torch.tensor([len(row.response) > 0 for row in batch.rows])
     something_moves = bool(active.any())
     batch = batch.take(live.nonzero()[:, 0].tolist())
     full = [[*row.prompt, *row.response] for row in batch.rows]
     for index in split_rows(full, spec.positions_per_micro_batch) if full else []:
         part = batch.take(index)
-        made = response_logprobs(model, part.rows, temperature=temperature, packing=packing)
+        made = response_logprobs(
+            model, part.rows, temperature=temperature, packing=packing, entropy_gradient=spec.entropy_coefficient > 0
+        )
         width = made.logprobs.shape[1]
         device = made.logprobs.device
         weights, advantages = part.weights[:, :width].to(device), part.advantages[:, :width].to(device)
@@ -95,19 +101,24 @@ def accumulate_gradients(
         )
         loss = policy_loss = (weights * token_loss).sum()
         mask = weights > 0
+        if spec.entropy_coefficient > 0:
+            bonus = spec.entropy_coefficient * (weights * made.entropy).sum()
+            loss = loss - bonus
+            measures.entropy_loss -= float(bonus.detach())
         if part.ref_logprobs is not None:
             reference = part.ref_logprobs[:, :width].to(device)
             if kl_weight > 0:
-                loss = loss + kl_weight * (weights * kl_estimate(made.logprobs, reference, spec.kl.estimator)).sum()
+                penalty = kl_weight * (weights * kl_estimate(made.logprobs, reference, spec.kl.estimator)).sum()
+                loss = loss + penalty
+                measures.kl_loss += float(penalty.detach())
             measures.kl += float((kl_estimate(current, reference, "k3") * mask).sum())
         if not bool(torch.isfinite(loss)):
             raise TrainingError(
-                f"the loss is {float(loss)} on {len(part.rows)} rows. The weights were not touched. "
+                f"the loss is {float(loss.detach())} on {len(part.rows)} rows. The weights were not touched. "
                 "Lower optim.lr, or look at the newest samples: an empty or broken response shows there"
             )
         loss.backward()
         measures.policy_loss += float(policy_loss.detach())
-        measures.kl_loss += float(loss.detach()) - float(policy_loss.detach())
         measures.clipped += float((clipped & mask).sum())
         measures.rollout_gap += float(((current - part.rollout_logprobs[:, :width].to(device)).abs() * mask).sum())
         measures.tokens += int(mask.sum())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from reasonrl.data import load_problems, render_prompt
@@ -95,6 +95,11 @@ def rollout_sampling(recipe: Recipe) -> Sampling:
     """How rollouts are drawn in training: from the whole distribution, since a top-p cut would bias the gradient."""
     spec = recipe.rollout
     return Sampling(spec.max_new_tokens, spec.temperature, stop=tuple(spec.stop))
+
+
+def eval_sampling(recipe: Recipe) -> Sampling:
+    """How the sampled evaluation draws: as the rollouts, but at `evaluation.temperature` where the recipe sets one."""
+    return replace(rollout_sampling(recipe), temperature=recipe.evaluation.temperature or recipe.rollout.temperature)
 
 
 def environment_maker(recipe: Recipe, tokenizer: Any) -> Callable[[Sampling], Environment]:

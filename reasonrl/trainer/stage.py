@@ -24,7 +24,7 @@ from reasonrl.trainer.context import StageContext, add_lora, choose_packing, fro
 from reasonrl.trainer.interrupt import Interrupt
 from reasonrl.trainer.loop import RLStage
 from reasonrl.trainer.optimizer import MasterAdamW
-from reasonrl.trainer.setup import check_lengths, environment_maker, load_data, make_reward_parts, make_verifier, rollout_sampling
+from reasonrl.trainer.setup import check_lengths, environment_maker, eval_sampling, load_data, make_reward_parts, make_verifier, rollout_sampling
 from reasonrl.trainer.sft import SFTStage
 
 
@@ -162,7 +162,7 @@ def run_evaluation(context: StageContext, step: int) -> float | None:
             engine=context.engine,
             environment_for=context.environment_for,
             verifier=context.verifier,
-            sampling=context.sampling,
+            sampling=eval_sampling(context.recipe),
             greedy=spec.greedy,
             samples_per_problem=spec.samples_per_problem,
             seed=(context.recipe.seed, "eval"),

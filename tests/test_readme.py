@@ -1,0 +1,87 @@
+"""Every command of README.md is run, in the order of the page, as a new user would: in an empty folder, with the real pretrained model.
+
+Runs are cut short by overrides that are laid over what the page says; nothing else is changed. Installing (make, pip) is what CI does.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+README = Path(__file__).parent.parent / "README.md"
+INSTALLS = ("make ", "pip ")
+SHORT = [
+    "train.steps=1",
+    "train.prompts_per_step=2",
+    "rollout.rollouts_per_prompt=2",
+    "evaluation.samples_per_problem=1",
+    "data.heldout.arithmetic.limit=3",
+    "checkpoint.keep_best=false",
+]
+PROBLEMS = [{"id": f"p{i}", "question": f"What is {i} + {i + 1}?", "answer": str(2 * i + 1)} for i in range(3)]
+
+
+def commands() -> list[str]:
+    blocks = re.findall(r"^```\n(.*?)^```", README.read_text(encoding="utf-8"), re.M | re.S)
+    lines = [line.split("  #")[0].split(" #")[0].strip() for block in blocks for line in block.splitlines()]
+    return [line for line in lines if line.startswith(("reasonrl ", *INSTALLS))]
+
+
+def run(line: str, cwd: Path, more: list[str]) -> subprocess.CompletedProcess[str]:
+    words = [sys.executable, "-m", "reasonrl.cli", *shlex.split(line)[1:], *more]
+    return subprocess.run(words, cwd=cwd, capture_output=True, text=True, timeout=300)
+
+
+def view(line: str, cwd: Path) -> None:
+    words = [sys.executable, "-m", "reasonrl.cli", *shlex.split(line)[1:], "--port", "0", "--json"]
+    with subprocess.Popen(words, cwd=cwd, stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONUNBUFFERED": "1"}) as server:
+        try:
+            assert server.stdout is not None
+            url = json.loads(server.stdout.readline())["url"]
+            page = urllib.request.urlopen(url, timeout=10).read().decode()
+            assert "<html" in page
+        finally:
+            server.terminate()
+            server.wait(timeout=10)
+
+
+def test_the_page_has_commands() -> None:
+    assert len([c for c in commands() if c.startswith("reasonrl ")]) >= 10
+
+
+def test_every_make_target_on_the_page_exists() -> None:
+    makefile = (README.parent / "Makefile").read_text(encoding="utf-8")
+    for target in re.findall(r"`?make ([a-z-]+)", README.read_text(encoding="utf-8")):
+        assert re.search(rf"^{target}:", makefile, re.M), f"README names make {target}, the Makefile does not have it"
+
+
+@pytest.mark.slow
+@pytest.mark.model
+@pytest.mark.timeout(900)
+def test_every_command_runs_in_order(tmp_path: Path) -> None:
+    (tmp_path / "problems.jsonl").write_text("".join(json.dumps(p) + "\n" for p in PROBLEMS), encoding="utf-8")
+    for line in commands():
+        started = time.perf_counter()
+        if line.startswith(INSTALLS):
+            continue
+        if line.startswith("reasonrl view"):
+            view(line, tmp_path)
+            continue
+        more: list[str] = []
+        if line.startswith("reasonrl train"):
+            more = SHORT
+        elif line.startswith("reasonrl eval"):
+            more = ["--limit", "2", "--set", "rollout.max_new_tokens=8"]
+        done = run(line, tmp_path, more)
+        assert done.returncode == 0, f"{line}\n{done.stdout[-2000:]}\n{done.stderr[-2000:]}"
+        assert "Traceback" not in done.stderr, line
+        print(f"{time.perf_counter() - started:6.1f} s  {line}")

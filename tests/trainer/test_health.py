@@ -1,0 +1,89 @@
+"""A run that learns nothing says why, and what to change."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+
+import pytest
+
+from reasonrl.algorithms.groups import GroupMix
+from reasonrl.environments.base import Episode, Trajectory
+from reasonrl.errors import TrainingError
+from reasonrl.recipe import HealthSpec
+from reasonrl.trainer.health import RunHealth, count_outcomes, explain_silence
+from verifiers.types import Problem, Status, Verdict
+
+MIXED = GroupMix(4, 2, 1, 1, 0)
+WRONG = GroupMix(4, 0, 0, 4, 0)
+OTHER = GroupMix(4, 0, 1, 3, 0)
+
+
+def outcomes(**counts: int) -> Counter[str]:
+    return Counter({"total": 10, "judged": 10, **counts})
+
+
+@pytest.mark.parametrize(
+    ("counts", "mix", "words"),
+    [
+        ({"correct": 10}, GroupMix(4, 0, 4, 0, 0), "nothing left to learn here. Use harder problems"),
+        ({"timeout": 4, "error": 2}, GroupMix(4, 0, 0, 0, 4), "could not be judged. Read the verdicts"),
+        ({"truncated": 8}, WRONG, "80% of the responses are cut off before they end. Raise rollout.max_new_tokens"),
+        ({"unparsed": 6, "truncated": 2}, WRONG, "no answer can be read in 60% of the responses"),
+        ({}, WRONG, "every rollout of every group is wrong. Use easier problems"),
+        ({"correct": 3}, OTHER, "in every group all rollouts get the same reward"),
+    ],
+)
+def test_each_kind_of_silence_has_its_own_explanation(counts: dict[str, int], mix: GroupMix, words: str) -> None:
+    assert words in explain_silence(outcomes(**counts), mix)
+
+
+def test_warnings_come_every_few_silent_steps_and_a_signal_resets_them() -> None:
+    health = RunHealth(HealthSpec(warn_after_steps_without_signal=3))
+    said = [health.observe(step, WRONG, outcomes()) for step in range(1, 7)]
+    assert [bool(s) for s in said] == [False, False, True, False, False, True]
+    assert "no signal for 3 steps" in (said[2] or "")
+    assert health.observe(7, MIXED, outcomes()) is None
+    assert [bool(health.observe(step, WRONG, outcomes())) for step in (8, 9, 10)] == [False, False, True]
+
+
+def test_a_recipe_may_stop_a_silent_run() -> None:
+    health = RunHealth(HealthSpec(stop_after_steps_without_signal=2))
+    health.observe(1, WRONG, outcomes())
+    with pytest.raises(TrainingError, match=r"step 2: stopped. no signal for 2 steps: every rollout"):
+        health.observe(2, WRONG, outcomes())
+
+
+def test_too_many_answers_that_cannot_be_judged_stop_the_run_even_if_groups_are_mixed() -> None:
+    health = RunHealth(HealthSpec(max_unjudged_share=0.3))
+    assert health.observe(1, MIXED, outcomes(timeout=3)) is None
+    with pytest.raises(TrainingError, match=r"step 2: 4 of 10 rollouts could not be judged \(3 timed out, 1 broke: division by zero\)"):
+        health.observe(2, MIXED, outcomes(timeout=3, error=1), "division by zero")
+
+
+def test_what_was_seen_is_in_the_checkpoint() -> None:
+    spec = HealthSpec(warn_after_steps_without_signal=4)
+    health, other = RunHealth(spec), RunHealth(spec)
+    for step in range(1, 4):
+        health.observe(step, WRONG, outcomes(truncated=7))
+    other.load_state_dict(json.loads(json.dumps(health.state_dict())))
+    assert other.observe(4, WRONG, outcomes()) == health.observe(4, WRONG, outcomes())
+    assert other.state_dict() == health.state_dict()
+
+
+def test_outcomes_are_counted_apart() -> None:
+    def episode(status: Status, correct: bool | None, finish: str) -> Episode:
+        verdict = Verdict(correct, None if correct is None else float(correct), status, None, "test", "", 0.0)
+        trajectory = Trajectory("policy", [1], [2], [True], [0.0], "x", finish)
+        return Episode(Problem("p", "q", "math", {}), 0, 0, [trajectory], {"correctness": verdict})
+
+    counts = count_outcomes(
+        [
+            episode(Status.JUDGED, True, "stop"),
+            episode(Status.JUDGED, False, "length"),
+            episode(Status.UNPARSED, False, "length"),
+            episode(Status.TIMEOUT, None, "stop"),
+            episode(Status.ERROR, None, "stop"),
+        ]
+    )
+    assert counts == Counter(total=5, truncated=2, correct=1, judged=3, unparsed=1, timeout=1, error=1)

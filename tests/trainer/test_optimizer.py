@@ -1,0 +1,126 @@
+"""Float32 master weights, schedules, refusal of broken gradients, and a state that survives being saved."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+
+from reasonrl.errors import TrainingError
+from reasonrl.models import tiny
+from reasonrl.models.logprobs import TokenRow, response_logprobs
+from reasonrl.recipe import OptimSpec
+from reasonrl.trainer.optimizer import MasterAdamW
+
+ROWS = [TokenRow([4, 5], [6, 7]), TokenRow([4, 5], [8])]
+
+
+def backward(model: Any) -> None:
+    (-response_logprobs(model, ROWS).logprobs.sum()).backward()
+
+
+def weights(model: Any) -> list[torch.Tensor]:
+    return [p.detach().clone() for p in model.parameters()]
+
+
+def test_small_steps_move_the_masters_of_a_bfloat16_model() -> None:
+    """lr 1e-6 is below the spacing of bfloat16: AdamW on the weights themselves changes nothing, ours adds the steps up."""
+    plain = tiny.build_model(0, torch.bfloat16)
+    large = [p.abs() > 0.01 for p in plain.parameters()]  # near 0 the numbers are dense, and even a small step is kept
+    start = weights(plain)
+    adam = torch.optim.AdamW(plain.parameters(), lr=1e-6, weight_decay=0.0)
+    model = tiny.build_model(0, torch.bfloat16)
+    ours = MasterAdamW(model, OptimSpec(lr=1e-6), 10)
+    masters = [m.clone() for m in ours._masters]
+    for step in (1, 2, 3):
+        backward(plain)
+        adam.step()
+        adam.zero_grad()
+        backward(model)
+        ours.step(step)
+    assert all(torch.equal(a[k], b[k]) for a, b, k in zip(weights(plain), start, large, strict=True))
+    assert all(p.dtype == torch.bfloat16 for p in model.parameters())
+    moved = torch.cat([(a - b)[k].abs() for a, b, k in zip(ours._masters, masters, large, strict=True)])
+    assert 1e-6 < float(moved.max()) < 4e-6
+    # 3000 more such steps would be seen: the model is the rounding of its masters
+    assert all(torch.equal(p, m.bfloat16()) for p, m in zip(model.parameters(), ours._masters, strict=True))
+
+
+def test_gradients_of_micro_batches_are_summed_in_float32() -> None:
+    model = tiny.build_model(0, torch.bfloat16)
+    ours = MasterAdamW(model, OptimSpec(), 1)
+    backward(model)
+    once = [m.grad.clone() for m in ours._masters]
+    backward(model)
+    assert all(p.grad is None for p in model.parameters())
+    for master, first in zip(ours._masters, once, strict=True):
+        assert master.grad.dtype == torch.float32
+        torch.testing.assert_close(master.grad, 2 * first)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_the_state_survives_a_round_trip(dtype: Any) -> None:
+    spec = OptimSpec(lr=1e-3, warmup_steps=2, schedule="cosine")
+    model = tiny.build_model(0, dtype)
+    ours = MasterAdamW(model, spec, 10)
+    for step in (1, 2):
+        backward(model)
+        ours.step(step)
+    saved = {key: value.detach().clone() for key, value in ours.tensors().items()}
+    assert any(key.startswith("master/") for key in saved) == (dtype == torch.bfloat16)
+    other = tiny.build_model(5, dtype)
+    other.load_state_dict(model.state_dict())
+    restored = MasterAdamW(other, spec, 10)
+    restored.load_tensors(saved)
+    for step in (3, 4):
+        for subject, optimizer in ((model, ours), (other, restored)):
+            backward(subject)
+            optimizer.step(step)
+    assert all(torch.equal(a, b) for a, b in zip(model.parameters(), other.parameters(), strict=True))
+    for key, value in ours.tensors().items():
+        assert torch.equal(value, restored.tensors()[key]), key
+
+
+def test_learning_rates() -> None:
+    model = tiny.build_model(0, torch.float32)
+
+    def rates(**spec: Any) -> list[float]:
+        made = MasterAdamW(model, OptimSpec(lr=1.0, **spec), 6)
+        return [round(made.learning_rate(step), 4) for step in range(1, 7)]
+
+    assert rates() == [1.0] * 6
+    assert rates(warmup_steps=2) == [0.3333, 0.6667, 1, 1, 1, 1]
+    assert rates(schedule="linear") == [1.0, 0.8333, 0.6667, 0.5, 0.3333, 0.1667]
+    assert rates(schedule="cosine", warmup_steps=2) == [0.3333, 0.6667, 1.0, 0.8536, 0.5, 0.1464]
+
+
+def test_the_norm_is_clipped_and_reported_unclipped() -> None:
+    sizes = []
+    for limit in (None, 0.1):
+        model = tiny.build_model(0, torch.float32)
+        optimizer = MasterAdamW(model, OptimSpec(max_grad_norm=limit), 1)
+        backward(model)
+        sizes.append(optimizer.step(1))
+        moment = torch.cat([optimizer._adam.state[m]["exp_avg"].flatten() for m in optimizer._masters])
+        assert float(moment.norm()) == pytest.approx(0.1 * (limit or sizes[0]), rel=1e-3)  # the first moment is a tenth of the gradient
+    assert sizes[0] == pytest.approx(sizes[1])
+    assert sizes[0] > 0.1
+
+
+def test_a_broken_gradient_is_named_and_touches_nothing() -> None:
+    model = tiny.build_model(0, torch.float32)
+    optimizer = MasterAdamW(model, OptimSpec(), 1)
+    backward(model)
+    model.model.layers[1].mlp.up_proj.weight.grad[0, 0] = float("nan")
+    before = weights(model)
+    with pytest.raises(TrainingError, match=r"step 7: .*layers.1.mlp.up_proj"):
+        optimizer.step(7)
+    assert all(torch.equal(a, b) for a, b in zip(before, model.parameters(), strict=True))
+
+
+def test_a_frozen_model_cannot_be_trained() -> None:
+    model = tiny.build_model(0, torch.float32)
+    model.requires_grad_(False)
+    with pytest.raises(TrainingError, match="no trainable parameters"):
+        MasterAdamW(model, OptimSpec(), 1)
