@@ -186,7 +186,7 @@ def show(pairs: list[Pair], best: Pair, skipping: list[Update], facts: dict[str,
     from rich.console import Console
     from rich.table import Table
 
-    console = Console()
+    console = Console() if sys.stdout.isatty() else Console(width=140)
     table = Table(title=f"One update: {PROMPTS} prompts ({facts['prompts']}) x {ROLLOUTS} rollouts x {NEW_TOKENS} new tokens, bfloat16")
     for title in ("", "seconds, median [range]", "n", "rollout s", "CPU s", "peak RSS MB", "ours / TRL, median [range]"):
         table.add_column(title, justify="left" if title == "" else "right")

@@ -27,7 +27,7 @@ def eval_command(
         raise UsageError(f"{output} already holds results; name another folder with --output")
     from reasonrl.environments.single_turn import render_prompt_text
     from reasonrl.evaluation.evaluate import evaluate
-    from reasonrl.trainer.setup import check_lengths, environment_maker, load_data, make_verifier, eval_sampling
+    from reasonrl.trainer.setup import check_lengths, environment_maker, eval_sampling, load_data, make_verifier
     from reasonrl.trainer.stage import load_for, make_engine
 
     started = time.perf_counter()

@@ -89,7 +89,9 @@ def _padded_states(model: Any, rows: Sequence[TokenRow]) -> tuple[Tensor, list[l
     return hidden.reshape(-1, hidden.shape[-1]), where, ids.numel()
 
 
-def _head(model: Any, states: Tensor, where: list[list[int]], targets: list[list[int]], temperature: float, entropy_gradient: bool) -> tuple[Tensor, Tensor]:
+def _head(
+    model: Any, states: Tensor, where: list[list[int]], targets: list[list[int]], temperature: float, entropy_gradient: bool
+) -> tuple[Tensor, Tensor]:
     """Logits at the states that predict a response token, each state once, a chunk at a time."""
     head = _base(model)[1]
     width = max(len(row) for row in targets)

@@ -88,9 +88,7 @@ def accumulate_gradients(
     full = [[*row.prompt, *row.response] for row in batch.rows]
     for index in split_rows(full, spec.positions_per_micro_batch) if full else []:
         part = batch.take(index)
-        made = response_logprobs(
-            model, part.rows, temperature=temperature, packing=packing, entropy_gradient=spec.entropy_coefficient > 0
-        )
+        made = response_logprobs(model, part.rows, temperature=temperature, packing=packing, entropy_gradient=spec.entropy_coefficient > 0)
         width = made.logprobs.shape[1]
         device = made.logprobs.device
         weights, advantages = part.weights[:, :width].to(device), part.advantages[:, :width].to(device)

@@ -57,7 +57,9 @@ class SFTStage:
             mask = pad_rows([[1.0] * len(r.response) for r in part], torch.float32).to(made.logprobs.device)
             loss = -(made.logprobs * mask).sum() / tokens
             if not bool(torch.isfinite(loss)):
-                raise TrainingError(f"step {step}: the loss is {float(loss.detach())}. The weights were not touched. Lower optim.lr, then resume")
+                raise TrainingError(
+                    f"step {step}: the loss is {float(loss.detach())}. The weights were not touched. Lower optim.lr, then resume"
+                )
             loss.backward()
             total += float(loss.detach())
             positions += made.positions

@@ -24,7 +24,15 @@ from reasonrl.trainer.context import StageContext, add_lora, choose_packing, fro
 from reasonrl.trainer.interrupt import Interrupt
 from reasonrl.trainer.loop import RLStage
 from reasonrl.trainer.optimizer import MasterAdamW
-from reasonrl.trainer.setup import check_lengths, environment_maker, eval_sampling, load_data, make_reward_parts, make_verifier, rollout_sampling
+from reasonrl.trainer.setup import (
+    check_lengths,
+    environment_maker,
+    eval_sampling,
+    load_data,
+    make_reward_parts,
+    make_verifier,
+    rollout_sampling,
+)
 from reasonrl.trainer.sft import SFTStage
 
 

@@ -79,5 +79,5 @@ def test_noise_belongs_to_the_seed_alone() -> None:
     assert torch.equal(both[1], row_noise([2**63 + 5], 9)[0, :6])
     assert not torch.equal(both[0], both[1])
     assert both.dtype == torch.float64
-    assert 0 <= float(both.min())
+    assert float(both.min()) >= 0
     assert float(both.max()) < 1
