@@ -6,7 +6,7 @@ import errno
 import json
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -175,21 +175,24 @@ def data_convert(
 
 def main() -> None:
     """Exit codes: 0 done, 1 failed, 2 bad usage or bad recipe, 130 interrupted. A user's mistake never shows a traceback."""
-    import click
-
+    # Typer may bring its own copy of click or use the one that is installed: its public exceptions lead to the right classes.
+    usage_error: type[Any] = typer.BadParameter.__mro__[1]
     wants_json = "--json" in sys.argv
     try:
         code = app(standalone_mode=False)
         sys.exit(code if isinstance(code, int) else 0)
-    except click.exceptions.Exit as stop:
+    except typer.Exit as stop:
         sys.exit(stop.exit_code)
-    except click.UsageError as error:
-        error.show() if not wants_json else _fail(error.format_message(), wants_json)
+    except usage_error as error:
+        if wants_json:
+            _fail(error.format_message(), wants_json)
+        else:
+            error.show()
         sys.exit(2)
     except ReasonRLError as error:
         _fail(str(error), wants_json)
         sys.exit(error.exit_code)
-    except (KeyboardInterrupt, click.exceptions.Abort):
+    except (KeyboardInterrupt, typer.Abort):
         _fail("interrupted", wants_json)
         sys.exit(130)
     except BrokenPipeError:

@@ -206,7 +206,7 @@ def _apply_override(raw: dict[str, Any], override: str, problems: list[str]) -> 
     if hidden := _hidden_by_stages(raw, key.split("."), text):
         problems.append(f"override '{override}': would have no effect, since a stage sets this key itself; write {' or '.join(hidden)}")
         return ()
-    if isinstance(value, str):
+    if isinstance(value, str) and value == text:  # not quoted
         with contextlib.suppress(ValueError):
             value = float(value)  # YAML 1.1 reads 1e-5 as a string
     at: Any = raw

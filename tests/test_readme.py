@@ -31,7 +31,8 @@ PROBLEMS = [{"id": f"p{i}", "question": f"What is {i} + {i + 1}?", "answer": str
 
 
 def commands() -> list[str]:
-    blocks = re.findall(r"^```\n(.*?)^```", README.read_text(encoding="utf-8"), re.M | re.S)
+    fenced = re.findall(r"^```(\w*)\n(.*?)^```", README.read_text(encoding="utf-8"), re.M | re.S)
+    blocks = [text for language, text in fenced if not language]
     lines = [line.split("  #")[0].split(" #")[0].strip() for block in blocks for line in block.splitlines()]
     return [line for line in lines if line.startswith(("reasonrl ", *INSTALLS))]
 
