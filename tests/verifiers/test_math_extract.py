@@ -115,7 +115,9 @@ PIECES = [*"\\boxed{}<answer>/$()[]#=0123.,-\n ", "\\boxed{", "</answer>", "<ans
 @given(st.lists(st.sampled_from(PIECES), max_size=40).map("".join))
 def test_no_text_breaks_it(text: str) -> None:
     for mode in ("strict", "lenient", "whole"):
-        extract(text, mode)
+        found = extract(text, mode)
+        assert found.reason, "every outcome says why"
+        assert found.answer is None or found.answer.strip()
 
 
 UNITS = [
