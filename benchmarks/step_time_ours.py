@@ -62,12 +62,12 @@ def recipe_of(setting: dict[str, Any]) -> dict[str, Any]:
         "seed": setting["seed"],
         "device": "cpu",
         "threads": setting["threads"],
-        "model": {"path": setting["model"], "dtype": "bfloat16"},
+        "model": {"path": setting["model"], "dtype": "bfloat16", "gradient_checkpointing": setting["checkpointing"]},
         "data": {"train": {"source": "step_time_task:problems", "options": {"prompts": setting["prompts"]}}},
         "verifier": "step_time_task:FirstNumber",
         "reward": reward,
         "rollout": {"rollouts_per_prompt": ROLLOUTS, "max_new_tokens": NEW_TOKENS},
-        "train": {"steps": 10**6, "prompts_per_step": PROMPTS, "skip_silent_groups": setting["skip_silent_groups"], **setting["train"]},
+        "train": {"steps": 10**6, "prompts_per_step": PROMPTS, "skip_silent_groups": setting["skip_silent_groups"]},
         "optim": {"lr": 1e-6},
     }
 

@@ -14,6 +14,9 @@ from torch import Tensor
 
 from reasonrl.engines.base import Sampling
 
+SLICE = 16
+"""Rows whose distributions stand in memory at a time, as five tables of float32 and one of float64."""
+
 
 def row_noise(seeds: Sequence[int], length: int) -> Tensor:
     """Uniform numbers in [0, 1) of shape [B, length], float64; row i depends on `seeds[i]` alone."""
@@ -25,6 +28,11 @@ def draw_tokens(logits: Tensor, noise: Tensor, sampling: Sampling) -> tuple[Tens
 
     The log-prob is that of the whole distribution at the sampling temperature (temperature 1 for greedy), whatever top-p and top-k cut.
     """
+    pieces = [_draw(*piece, sampling) for piece in zip(logits.split(SLICE), noise.split(SLICE), strict=True)]
+    return torch.cat([tokens for tokens, _ in pieces]), torch.cat([logprobs for _, logprobs in pieces])
+
+
+def _draw(logits: Tensor, noise: Tensor, sampling: Sampling) -> tuple[Tensor, Tensor]:
     scaled = logits.float()
     if sampling.temperature > 0:
         scaled = scaled / sampling.temperature

@@ -8,7 +8,7 @@ cannot take a mask of our own (sliding windows, linear attention).
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -19,8 +19,12 @@ from torch.utils.checkpoint import checkpoint
 from reasonrl.models.prefix_tree import build_tree
 
 Packing = Literal["tree", "rows"]
-HEAD_CHUNK = 256
-"""Positions whose logits stand in memory at a time: 256 x 49152 x 4 bytes is 50 MB."""
+HEAD_ELEMENTS = 2**25
+"""Logits that are kept from the forward to the backward pass: 64 MB in bfloat16. More of them are computed twice, a block at a time."""
+ROUND_TO = 32
+"""Trees are filled up to a multiple of this many nodes: oneDNN compiles and keeps kernels for each size that it meets, 4 MB a size."""
+SLICE = 32
+"""Rows of logits that stand in memory as float32 at a time."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +44,7 @@ class TokenLogprobs:
     entropy: Tensor
     """[B, T] entropy in nats of the distribution that the token was drawn from; carries the gradient only if it was asked for."""
     positions: int
-    """Token positions that went through the model."""
+    """Token positions that went through the model, not counting those that fill a tree up."""
 
 
 def response_logprobs(
@@ -62,10 +66,11 @@ def _tree_states(model: Any, rows: Sequence[TokenRow]) -> tuple[Tensor, list[lis
     tree = build_tree([[*row.prompt, *row.response] for row in rows])
     base, head = _base(model)
     device, dtype = head.weight.device, head.weight.dtype
+    padded = tree.padded(ROUND_TO)
     hidden = base(
-        input_ids=tree.tokens[None].to(device),
-        position_ids=tree.depth[None].to(device),
-        attention_mask=tree.attention_mask(dtype, device),
+        input_ids=padded.tokens[None].to(device),
+        position_ids=padded.depth[None].to(device),
+        attention_mask=padded.attention_mask(dtype, device),
         use_cache=False,
     ).last_hidden_state[0]
     # The token at place t is predicted by the state of the node before it.
@@ -92,7 +97,7 @@ def _padded_states(model: Any, rows: Sequence[TokenRow]) -> tuple[Tensor, list[l
 def _head(
     model: Any, states: Tensor, where: list[list[int]], targets: list[list[int]], temperature: float, entropy_gradient: bool
 ) -> tuple[Tensor, Tensor]:
-    """Logits at the states that predict a response token, each state once, a chunk at a time."""
+    """Logits at the states that predict a response token, each state once, a block at a time."""
     head = _base(model)[1]
     width = max(len(row) for row in targets)
     places = sorted({place for row in where for place in row})
@@ -103,20 +108,18 @@ def _head(
     by_state = torch.argsort(pair_state, stable=True)
     picked = states[torch.tensor(places, device=states.device)]
 
-    def chunk(part: Tensor, local_state: Tensor, token: Tensor) -> tuple[Tensor, Tensor]:
-        logits = head(part).float() / temperature
-        normaliser = torch.logsumexp(logits, -1)
-        with torch.set_grad_enabled(entropy_gradient and torch.is_grad_enabled()):
-            entropy = normaliser - (torch.softmax(logits, -1) * logits).sum(-1)
-        return logits[local_state, token] - normaliser[local_state], entropy[local_state]
+    def block(part: Tensor, local_state: Tensor, token: Tensor) -> tuple[Tensor, Tensor]:
+        made: tuple[Tensor, Tensor] = _LogSoftmaxAt.apply(head(part), local_state, token, temperature, entropy_gradient)
+        return made
 
     values, entropies = [], []
-    recompute = torch.is_grad_enabled() and len(places) > HEAD_CHUNK
-    bounds = torch.searchsorted(pair_state[by_state], torch.arange(0, len(places) + HEAD_CHUNK, HEAD_CHUNK))
-    for k, start in enumerate(range(0, len(places), HEAD_CHUNK)):
+    size = max(1, HEAD_ELEMENTS // head.weight.shape[0])
+    recompute = torch.is_grad_enabled() and len(places) > size
+    bounds = torch.searchsorted(pair_state[by_state], torch.arange(0, len(places) + size, size))
+    for k, start in enumerate(range(0, len(places), size)):
         pairs = by_state[int(bounds[k]) : int(bounds[k + 1])]
-        inputs = (picked[start : start + HEAD_CHUNK], (pair_state[pairs] - start).to(states.device), pair_token[pairs].to(states.device))
-        value, entropy = checkpoint(chunk, *inputs, use_reentrant=False) if recompute else chunk(*inputs)
+        inputs = (picked[start : start + size], (pair_state[pairs] - start).to(states.device), pair_token[pairs].to(states.device))
+        value, entropy = checkpoint(block, *inputs, use_reentrant=False) if recompute else block(*inputs)
         values.append(value)
         entropies.append(entropy)
     # Scatter the pairs back to [B, T].
@@ -126,6 +129,68 @@ def _head(
     empty = torch.zeros(len(targets) * width, device=states.device)
     logprobs = empty.scatter(0, flat, torch.cat(values)).view(len(targets), width)
     return logprobs, empty.scatter(0, flat, torch.cat(entropies)).view(len(targets), width)
+
+
+class _LogSoftmaxAt(torch.autograd.Function):
+    """Log-probs of P picked (state, token) pairs and the entropies of their states, from logits [S, V] in the model's dtype.
+
+    Autograd would keep three float32 tables of [S, V]. Here the logits are all that is kept; float32 is made of `SLICE` rows at a time, in
+    both passes, and the gradient is written over the logits. So a second backward pass through the same graph is refused by torch.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any, logits: Tensor, state: Tensor, token: Tensor, temperature: float, entropy_gradient: bool
+    ) -> tuple[Tensor, Tensor]:
+        count = len(logits)
+        picked = torch.empty(len(state), dtype=torch.float32, device=logits.device)
+        normaliser = torch.empty(count, dtype=torch.float32, device=logits.device)
+        entropy = torch.empty(count, dtype=torch.float32, device=logits.device)
+        for start, pairs in _slices(state, count):
+            z = logits[start : start + SLICE].to(torch.float32, copy=True).div_(temperature)
+            here = slice(start, start + len(z))
+            torch.logsumexp(z, -1, out=normaliser[here])
+            picked[pairs] = z[state[pairs] - start, token[pairs]] - normaliser[state[pairs]]
+            p = (z - normaliser[here, None]).exp_()
+            entropy[here] = normaliser[here] - p.mul_(z).sum(-1)
+        ctx.save_for_backward(logits, state, token, normaliser, entropy)
+        ctx.temperature = temperature
+        ctx.set_materialize_grads(False)
+        of_pairs = entropy[state]
+        if not entropy_gradient:
+            ctx.mark_non_differentiable(of_pairs)
+        return picked, of_pairs
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, grad_picked: Tensor | None, grad_entropy: Tensor | None) -> tuple[Tensor, None, None, None, None]:
+        logits, state, token, normaliser, entropy = ctx.saved_tensors
+        if grad_picked is None:
+            grad_picked = torch.zeros(len(state), device=logits.device)
+        count = len(logits)
+        # A state that several rows share gets the sum of what they ask.
+        pull = torch.zeros_like(normaliser).index_add_(0, state, grad_picked)
+        pull_entropy = None if grad_entropy is None else torch.zeros_like(normaliser).index_add_(0, state, grad_entropy)
+        for start, pairs in _slices(state, count):
+            here = slice(start, min(start + SLICE, count))
+            log_p = logits[here].to(torch.float32, copy=True).div_(ctx.temperature).sub_(normaliser[here, None])
+            if pull_entropy is None:
+                gradient = log_p.exp_().mul_(-pull[here, None])
+            else:
+                # d entropy / d z = -p (log p + entropy)
+                p = log_p.exp()
+                gradient = log_p.add_(entropy[here, None]).mul_(pull_entropy[here, None]).add_(pull[here, None]).mul_(p).neg_()
+            gradient.index_put_((state[pairs] - start, token[pairs]), grad_picked[pairs], accumulate=True)
+            logits[here] = gradient.div_(ctx.temperature)
+        return logits.detach(), None, None, None, None
+
+
+def _slices(state: Tensor, count: int) -> Iterator[tuple[int, slice]]:
+    """First state of every slice, and the pairs that belong to it; `state` is sorted."""
+    starts = range(0, count, SLICE)
+    bounds = torch.searchsorted(state.cpu(), torch.tensor([*starts, count]))
+    for k, start in enumerate(starts):
+        yield start, slice(int(bounds[k]), int(bounds[k + 1]))
 
 
 def tree_is_exact(model: Any, *, tolerance: float) -> bool:
@@ -147,6 +212,17 @@ def tree_is_exact(model: Any, *, tolerance: float) -> bool:
             return False  # an architecture that refuses a mask of our own
         plain = response_logprobs(model, rows, packing="rows").logprobs
     return bool((tree - plain).abs().max() <= tolerance)
+
+
+def logits_are_heads(model: Any, *, tolerance: float) -> bool:
+    """Whether the model's logits are what its head makes of its last states. Some architectures cap or scale them behind the head."""
+    vocabulary = model.config.get_text_config().vocab_size
+    ids = torch.randint(0, vocabulary, (1, 8), generator=torch.Generator().manual_seed(0))
+    base, head = _base(model)
+    with torch.no_grad():
+        own = model(input_ids=ids.to(head.weight.device), use_cache=False).logits
+        made = head(base(input_ids=ids.to(head.weight.device), use_cache=False).last_hidden_state)
+    return bool((torch.log_softmax(own.float(), -1) - torch.log_softmax(made.float(), -1)).abs().max() <= tolerance)
 
 
 def _has_window(config: Any) -> bool:

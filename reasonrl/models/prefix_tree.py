@@ -31,6 +31,14 @@ class PrefixTree:
     paths: list[list[int]]
     """For each row, the node of each of its tokens."""
 
+    def padded(self, multiple: int) -> PrefixTree:
+        """The same with nodes of token 0 behind it that see nothing but themselves, up to a multiple of `multiple` nodes."""
+        count = len(self.tokens)
+        more = -count % multiple
+        fill = self.tokens.new_zeros(more)
+        end = torch.arange(count + 1, count + more + 1)
+        return PrefixTree(torch.cat([self.tokens, fill]), torch.cat([self.depth, fill]), torch.cat([self.end, end]), self.paths)
+
     def attention_mask(self, dtype: torch.dtype, device: torch.device) -> Tensor:
         """Additive mask [1, 1, N, N]: 0 where a node may look, the lowest number elsewhere."""
         node = torch.arange(len(self.tokens))

@@ -1,37 +1,88 @@
 """AdamW on float32 master weights, whatever the model computes in.
 
 At lr 1e-6 an update is smaller than the spacing of bfloat16 numbers, so bfloat16 weights round it away and the run looks alive but learns
-nothing. With `dtype: bfloat16` the model holds a rounded copy; gradients are summed and weights are updated in float32.
+nothing. With `dtype: bfloat16` gradients are summed and weights are updated in float32, yet no second copy of the model is held: a
+bfloat16 weight is the upper half of its float32 master, and the lower half, 16 bits, is kept beside it. The two give the master back
+exactly (`join`), one tensor at a time. Moments are float32.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch.optim.adamw import adamw
 
 from reasonrl.errors import TrainingError
 from reasonrl.recipe import OptimSpec
 
+MOMENTS = ("exp_avg", "exp_avg_sq")
+SLICE = 2**20
+"""Weights that stand in memory as float32 masters at a time."""
+
+
+@dataclass
+class _Slot:
+    """One trainable tensor and what the optimiser knows of it."""
+
+    name: str
+    param: Tensor
+    lower: Tensor | None
+    """int16, the part of the float32 master that a bfloat16 parameter does not hold; None for a float32 parameter."""
+    moments: dict[str, Tensor]
+    step: Tensor
+    """Updates so far, a float32 scalar beside the weights, as the fused kernels want it."""
+    summed: Tensor | None
+    """float32 gradient of a bfloat16 parameter, summed over micro-batches; a float32 parameter has it in `.grad`."""
+    touched: bool = False
+    """Whether `summed` holds a gradient."""
+
+    @property
+    def gradient(self) -> Tensor | None:
+        if self.lower is None:
+            return self.param.grad
+        return self.summed if self.touched else None
+
+    def master(self) -> Tensor:
+        """The float32 weights: the parameter itself, or made anew."""
+        return self.param.detach() if self.lower is None else join(self.param.detach(), self.lower)
+
+    def slices(self) -> Iterator[list[Tensor]]:
+        """Master, gradient and the two moments, to be updated in place, cut alike; what is done to the master is kept."""
+        gradient = self.gradient
+        assert gradient is not None
+        if self.lower is None:
+            yield [self.param.detach(), gradient, *self.moments.values()]
+            return
+        whole = [t.view(-1) for t in (self.param.detach(), self.lower, gradient, *self.moments.values())]
+        for start in range(0, len(whole[0]), SLICE):
+            param, lower, *others = (t[start : start + SLICE] for t in whole)
+            master = join(param, lower)
+            yield [master, *others]
+            for part, made in zip((param, lower), split(master), strict=True):
+                part.copy_(made)
+
+    def clear(self) -> None:
+        """The buffer of sums stays: a block that is given back and asked for again in every update leaves holes in the heap."""
+        self.param.grad = None
+        if self.touched and self.summed is not None:
+            self.summed.zero_()
+        self.touched = False
+
 
 class MasterAdamW:
-    """Owns gradients, moments and float32 weights of all trainable parameters of `model`."""
+    """Owns gradients, moments and the lower halves of the weights of all trainable parameters of `model`."""
 
     def __init__(self, model: Any, spec: OptimSpec, total_steps: int) -> None:
         self._spec = spec
         self._total_steps = total_steps
-        self._named = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
-        if not self._named:
+        self._slots = [_slot(name, p) for name, p in model.named_parameters() if p.requires_grad]
+        if not self._slots:
             raise TrainingError("the model has no trainable parameters")
-        self._masters = [p if p.dtype == torch.float32 else p.detach().float() for _, p in self._named]
-        self._adam = torch.optim.AdamW(
-            self._masters, lr=spec.lr, betas=spec.betas, eps=spec.eps, weight_decay=spec.weight_decay, fused=True
-        )
-        for (_, param), master in zip(self._named, self._masters, strict=True):
-            if master is not param:
-                param.register_post_accumulate_grad_hook(_sum_into(master))
 
     def learning_rate(self, step: int) -> float:
         """Learning rate of 1-based `step`: linear warm-up, then constant, or down to 0 just after the last step."""
@@ -44,66 +95,122 @@ class MasterAdamW:
         remaining = 1 - progress if spec.schedule == "linear" else 0.5 * (1 + math.cos(math.pi * progress))
         return spec.lr * max(0.0, remaining)
 
+    @torch.no_grad()
     def step(self, step: int) -> float:
         """Clip, update, clear the gradients. Returns the gradient norm before clipping. Raises TrainingError if it is not finite."""
-        gradients = [m.grad for m in self._masters if m.grad is not None]
-        norm = torch.nn.utils.get_total_norm(gradients)
+        spec = self._spec
+        pairs = [(slot, slot.gradient) for slot in self._slots]
+        norm = torch.nn.utils.get_total_norm([gradient for _, gradient in pairs if gradient is not None])
         if not bool(torch.isfinite(norm)):
-            broken = [
-                name for (name, _), m in zip(self._named, self._masters, strict=True) if m.grad is not None and not m.grad.isfinite().all()
-            ]
+            broken = [slot.name for slot, gradient in pairs if gradient is not None and not gradient.isfinite().all()]
             raise TrainingError(
                 f"step {step}: the gradient is not finite (first in {broken[0] if broken else 'its norm'}). The weights were not touched. "
                 "Lower optim.lr, lower rollout.temperature, or use model.dtype: float32, then resume"
             )
-        if self._spec.max_grad_norm is not None:
-            torch.nn.utils.clip_grads_with_norm_(self._masters, self._spec.max_grad_norm, norm)
-        for setting in self._adam.param_groups:
-            setting["lr"] = self.learning_rate(step)
-        self._adam.step()
-        self._adam.zero_grad(set_to_none=True)
-        with torch.no_grad():
-            for (_, param), master in zip(self._named, self._masters, strict=True):
-                if master is not param:
-                    param.copy_(master)
+        # As torch.nn.utils.clip_grad_norm_ has it.
+        shrink = None if spec.max_grad_norm is None else (spec.max_grad_norm / (norm + 1e-6)).clamp(max=1.0)
+        lr = self.learning_rate(step)
+        for slot, gradient in pairs:
+            if gradient is None:
+                continue
+            if shrink is not None:
+                gradient.mul_(shrink.to(gradient.device))
+            for master, grad, first, second in slot.slices():
+                adamw(
+                    [master],
+                    [grad],
+                    [first],
+                    [second],
+                    max_exp_avg_sqs=[],
+                    state_steps=[slot.step.clone()],
+                    fused=True,
+                    amsgrad=False,
+                    beta1=spec.betas[0],
+                    beta2=spec.betas[1],
+                    lr=lr,
+                    weight_decay=spec.weight_decay,
+                    eps=spec.eps,
+                    maximize=False,
+                )
+            slot.step.add_(1)
+            slot.clear()
         return float(norm)
 
     def zero_grad(self) -> None:
-        self._adam.zero_grad(set_to_none=True)
+        for slot in self._slots:
+            slot.clear()
+
+    def masters(self) -> Iterator[tuple[str, Tensor]]:
+        """Name and float32 weights of each trainable tensor; bfloat16 ones are made as they are asked for."""
+        for slot in self._slots:
+            yield slot.name, slot.master()
 
     def tensors(self) -> dict[str, Tensor]:
-        """Everything that a resumed run needs, by name: moments, step counts, and the master weights where the model does not hold them."""
+        """What a resumed run needs besides the weights of the model, by name: moments, step counts, lower halves of bfloat16 weights."""
         out: dict[str, Tensor] = {}
-        for (name, param), master in zip(self._named, self._masters, strict=True):
-            if master is not param:
-                out[f"master/{name}"] = master
-            for key, value in self._adam.state.get(master, {}).items():
-                out[f"{key}/{name}"] = value
+        for slot in self._slots:
+            if slot.lower is not None:
+                out[f"lower/{slot.name}"] = slot.lower
+            for key, value in (*slot.moments.items(), ("step", slot.step)):
+                out[f"{key}/{slot.name}"] = value
         return out
 
+    @torch.no_grad()
     def load_tensors(self, tensors: dict[str, Tensor], *, parameters: bool = False) -> None:
-        """Restore what `tensors` gave. With `parameters`, trainable float32 weights are in there too (LoRA)."""
-        with torch.no_grad():
-            for (name, param), master in zip(self._named, self._masters, strict=True):
-                if f"master/{name}" in tensors:
-                    master.copy_(tensors[f"master/{name}"])
-                    param.copy_(master)
-                elif parameters:
-                    param.copy_(tensors[f"parameter/{name}"])
-                state = {key: tensors[f"{key}/{name}"].clone() for key in ("step", "exp_avg", "exp_avg_sq") if f"{key}/{name}" in tensors}
-                if state:
-                    self._adam.state[master] = {k: v if k == "step" else v.to(master.device) for k, v in state.items()}
+        """Restore what `tensors` gave, into a model that has its weights already. With `parameters` they are in there too (LoRA)."""
+        for slot in self._slots:
+            if parameters:
+                slot.param.copy_(tensors[f"parameter/{slot.name}"])
+            if slot.lower is not None:
+                slot.lower.copy_(tensors[f"lower/{slot.name}"])
+            for key, value in (*slot.moments.items(), ("step", slot.step)):
+                value.copy_(tensors[f"{key}/{slot.name}"])
 
     def parameters_by_name(self) -> dict[str, Tensor]:
-        return {f"parameter/{name}": p.detach() for name, p in self._named}
+        return {f"parameter/{slot.name}": slot.param.detach() for slot in self._slots}
 
 
-def _sum_into(master: Tensor) -> Any:
+def split(master: Tensor) -> tuple[Tensor, Tensor]:
+    """float32 as its nearest bfloat16 (ties away from zero) and the int16 difference of the bit patterns. Exact for every finite number."""
+    bits = master.view(torch.int32)
+    upper = (bits + 0x8000) >> 16
+    lower = (bits - (upper << 16)).to(torch.int16)
+    return upper.to(torch.int16).view(torch.bfloat16), lower
+
+
+def join(upper: Tensor, lower: Tensor) -> Tensor:
+    """The float32 tensor that `split` took apart."""
+    bits = upper.view(torch.int16).to(torch.int32) << 16
+    return bits.add_(lower).view(torch.float32)
+
+
+def _slot(name: str, param: Tensor) -> _Slot:
+    if param.dtype not in (torch.float32, torch.bfloat16):
+        raise TrainingError(f"{name} is {param.dtype}; trainable weights are float32 or bfloat16")
+
+    def zeros(dtype: torch.dtype) -> Tensor:
+        return torch.zeros(param.shape, dtype=dtype, device=param.device)
+
+    small = param.dtype == torch.bfloat16
+    slot = _Slot(
+        name,
+        param,
+        lower=zeros(torch.int16) if small else None,
+        moments={key: zeros(torch.float32) for key in MOMENTS},
+        step=torch.zeros((), dtype=torch.float32, device=param.device),
+        summed=zeros(torch.float32) if small else None,
+    )
+    if small:
+        param.register_post_accumulate_grad_hook(_sum_into(slot))  # type: ignore[attr-defined]
+    return slot
+
+
+def _sum_into(slot: _Slot) -> Any:
     def hook(param: Tensor) -> None:
-        if param.grad is None:
+        if param.grad is None or slot.summed is None:
             return
-        gradient = param.grad.float()
-        master.grad = gradient if master.grad is None else master.grad.add_(gradient)
+        slot.summed.add_(param.grad)
+        slot.touched = True
         param.grad = None
 
     return hook

@@ -136,10 +136,9 @@ def count_parameters(config: Any) -> int:
 
 
 def estimate_memory_gb(recipe: Recipe, parameters: int) -> float:
-    """Weights, gradients and moments, the model's rounded copy, a reference, and one micro-batch; libraries take 0.5 GB."""
+    """Weights, gradients and moments (16 bytes a weight in either dtype), a reference, and one micro-batch; libraries take 0.5 GB."""
     width = 2 if recipe.model.dtype == "bfloat16" else 4
-    copy = width if width == 2 else 0
-    model = parameters * (1.1 * width if recipe.model.lora is not None else 16 + copy)
+    model = parameters * (1.1 * width if recipe.model.lora is not None else 16)
     reference = parameters * width if recipe.train.kl.coefficient > 0 and recipe.model.lora is None else 0
     activations = recipe.train.positions_per_micro_batch * 900e3 * (parameters / 135e6) ** 0.5
     return (model + reference + activations + 0.5e9) / 1e9

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reasonrl.engines.base import Sampling
-from reasonrl.engines.sampling import draw_tokens, row_noise
+from reasonrl.engines.sampling import SLICE, draw_tokens, row_noise
 
 LOGITS = torch.tensor([2.0, 1.0, -1.0, 0.5, -math.inf, 1.5, -3.0, 0.0])
 LAST = float(np.nextafter(1.0, 0.0))
@@ -81,3 +81,14 @@ def test_noise_belongs_to_the_seed_alone() -> None:
     assert both.dtype == torch.float64
     assert float(both.min()) >= 0
     assert float(both.max()) < 1
+
+
+def test_rows_are_drawn_alike_in_any_company() -> None:
+    """More rows than stand in memory at a time, against each row alone."""
+    logits = torch.randn(2 * SLICE + 3, 50, generator=torch.Generator().manual_seed(0))
+    noise = row_noise(range(len(logits)), 1)[:, 0]
+    sampling = Sampling(max_new_tokens=1, temperature=0.8, top_p=0.9)
+    tokens, logprobs = draw_tokens(logits, noise, sampling)
+    alone = [draw_tokens(logits[i : i + 1], noise[i : i + 1], sampling) for i in range(len(logits))]
+    assert tokens.tolist() == [int(token) for token, _ in alone]
+    assert logprobs.tolist() == [float(value) for _, value in alone]

@@ -6,11 +6,20 @@ from typing import Any
 
 import pytest
 import torch
-from transformers import GPT2Config, GPT2LMHeadModel, MistralConfig, MistralForCausalLM, Qwen2Config, Qwen2ForCausalLM
+from transformers import (
+    Gemma2Config,
+    Gemma2ForCausalLM,
+    GPT2Config,
+    GPT2LMHeadModel,
+    MistralConfig,
+    MistralForCausalLM,
+    Qwen2Config,
+    Qwen2ForCausalLM,
+)
 
 from reasonrl.models import logprobs as module
 from reasonrl.models import tiny
-from reasonrl.models.logprobs import TokenRow, response_logprobs, tree_is_exact
+from reasonrl.models.logprobs import TokenRow, logits_are_heads, response_logprobs, tree_is_exact
 
 SMALL = {"vocab_size": 30, "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 4}
 
@@ -89,16 +98,44 @@ def test_tree_rows_and_direct_agree(build: Any, temperature: float) -> None:
 
 
 @pytest.mark.parametrize("packing", ["tree", "rows"])
-def test_logits_in_chunks_change_nothing(packing: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("entropy", [False, True])
+def test_logits_in_blocks_and_slices_change_nothing(packing: Any, entropy: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     model = llama()
-    whole = response_logprobs(model, ROWS, temperature=0.7, packing=packing)
-    expected = gradients(model, whole.logprobs.sum())
-    for size in (1, 2, 3, 7):
-        monkeypatch.setattr(module, "HEAD_CHUNK", size)
-        cut = response_logprobs(model, ROWS, temperature=0.7, packing=packing)
+    vocabulary = model.config.vocab_size
+
+    def objective(made: Any) -> torch.Tensor:
+        return made.logprobs.sum() - (0.3 * made.entropy.square().sum() if entropy else 0)
+
+    whole = response_logprobs(model, ROWS, temperature=0.7, packing=packing, entropy_gradient=entropy)
+    expected = gradients(model, objective(whole))
+    for block, rows in ((1, 1), (2, 32), (3, 2), (7, 3), (100, 1), (100, 4)):
+        monkeypatch.setattr(module, "HEAD_ELEMENTS", block * vocabulary)
+        monkeypatch.setattr(module, "SLICE", rows)
+        cut = response_logprobs(model, ROWS, temperature=0.7, packing=packing, entropy_gradient=entropy)
         torch.testing.assert_close(cut.logprobs, whole.logprobs, atol=1e-6, rtol=0)
         torch.testing.assert_close(cut.entropy, whole.entropy, atol=1e-6, rtol=0)
-        assert_same_gradients(gradients(model, cut.logprobs.sum()), expected)
+        assert_same_gradients(gradients(model, objective(cut)), expected)
+
+
+@pytest.mark.parametrize("packing", ["tree", "rows"])
+def test_the_gradient_of_the_entropy(packing: Any) -> None:
+    """An entropy bonus, alone and beside log-probs, against autograd through the model's own logits."""
+    model = llama()
+    weight = torch.randn(len(ROWS), 5, generator=torch.Generator().manual_seed(1))
+    by_hand = [direct(model, row, 0.7) for row in ROWS]
+    for scale in (0.0, 1.0):
+        made = response_logprobs(model, ROWS, temperature=0.7, packing=packing, entropy_gradient=True)
+        expected = sum((weight[i, : len(values)] * (scale * values + 2.0 * entropy)).sum() for i, (values, entropy) in enumerate(by_hand))
+        wanted = list(torch.autograd.grad(expected, list(model.parameters()), retain_graph=True))  # type: ignore[call-overload]
+        objective = (made.entropy * weight * 2.0).sum() + (scale * (made.logprobs * weight).sum() if scale else 0.0)
+        assert_same_gradients(gradients(model, objective), wanted)
+
+
+def test_a_second_backward_pass_is_refused() -> None:
+    made = response_logprobs(llama(), ROWS)
+    made.logprobs.sum().backward(retain_graph=True)
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        made.logprobs.sum().backward()
 
 
 def test_repeated_rows_count_repeatedly() -> None:
@@ -138,3 +175,10 @@ def test_the_comparison_itself_finds_a_window(monkeypatch: pytest.MonkeyPatch) -
     """Should a config not tell: a short window shows in the numbers."""
     monkeypatch.setattr(module, "_has_window", lambda config: False)
     assert not tree_is_exact(mistral(4), tolerance=1e-3)
+
+
+def test_logits_that_are_capped_behind_the_head_are_found() -> None:
+    for cap in (None, 0.5):
+        config = Gemma2Config(**SMALL, num_key_value_heads=2, head_dim=8, final_logit_softcapping=cap, pad_token_id=0)
+        assert logits_are_heads(seeded(Gemma2ForCausalLM, config), tolerance=1e-4) == (cap is None)
+    assert logits_are_heads(llama(), tolerance=1e-4)

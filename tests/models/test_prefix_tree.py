@@ -61,3 +61,15 @@ def test_common_prefix() -> None:
 def test_an_empty_row_is_refused_by_number() -> None:
     with pytest.raises(ValueError, match="row 1 holds no tokens"):
         build_tree([[1], []])
+
+
+def test_padding_sees_nothing_and_is_seen_by_nothing() -> None:
+    tree = build_tree([[1, 2, 3], [1, 2, 4, 5], [6]])
+    wide = tree.padded(8)
+    assert len(tree.tokens) == 6
+    assert len(wide.tokens) == len(wide.depth) == len(wide.end) == 8
+    mask = wide.attention_mask(torch.float32, torch.device("cpu"))[0, 0] == 0
+    assert torch.equal(mask[:6, :6], tree.attention_mask(torch.float32, torch.device("cpu"))[0, 0] == 0)
+    assert torch.equal(mask[6:], torch.eye(8, dtype=torch.bool)[6:])
+    assert not mask[:6, 6:].any()
+    assert len(tree.padded(3).tokens) == 6

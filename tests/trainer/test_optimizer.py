@@ -11,7 +11,7 @@ from reasonrl.errors import TrainingError
 from reasonrl.models import tiny
 from reasonrl.models.logprobs import TokenRow, response_logprobs
 from reasonrl.recipe import OptimSpec
-from reasonrl.trainer.optimizer import MasterAdamW
+from reasonrl.trainer.optimizer import MasterAdamW, join, split
 
 ROWS = [TokenRow([4, 5], [6, 7]), TokenRow([4, 5], [8])]
 
@@ -32,7 +32,7 @@ def test_small_steps_move_the_masters_of_a_bfloat16_model() -> None:
     adam = torch.optim.AdamW(plain.parameters(), lr=1e-6, weight_decay=0.0)
     model = tiny.build_model(0, torch.bfloat16)
     ours = MasterAdamW(model, OptimSpec(lr=1e-6), 10)
-    masters = [m.clone() for m in ours._masters]
+    masters = [m.clone() for _, m in ours.masters()]
     for step in (1, 2, 3):
         backward(plain)
         adam.step()
@@ -41,22 +41,24 @@ def test_small_steps_move_the_masters_of_a_bfloat16_model() -> None:
         ours.step(step)
     assert all(torch.equal(a[k], b[k]) for a, b, k in zip(weights(plain), start, large, strict=True))
     assert all(p.dtype == torch.bfloat16 for p in model.parameters())
-    moved = torch.cat([(a - b)[k].abs() for a, b, k in zip(ours._masters, masters, large, strict=True)])
+    moved = torch.cat([(a - b)[k].abs() for (_, a), b, k in zip(ours.masters(), masters, large, strict=True)])
     assert 1e-6 < float(moved.max()) < 4e-6
     # 3000 more such steps would be seen: the model is the rounding of its masters
-    assert all(torch.equal(p, m.bfloat16()) for p, m in zip(model.parameters(), ours._masters, strict=True))
+    for p, (_, master) in zip(model.parameters(), ours.masters(), strict=True):
+        assert torch.equal(p, split(master)[0])
+        assert float((p.detach().float() - master).abs().max()) <= float((master.bfloat16().float() - master).abs().max())
 
 
 def test_gradients_of_micro_batches_are_summed_in_float32() -> None:
     model = tiny.build_model(0, torch.bfloat16)
     ours = MasterAdamW(model, OptimSpec(), 1)
     backward(model)
-    once = [m.grad.clone() for m in ours._masters]
+    once = [slot.gradient.clone() for slot in ours._slots]
     backward(model)
     assert all(p.grad is None for p in model.parameters())
-    for master, first in zip(ours._masters, once, strict=True):
-        assert master.grad.dtype == torch.float32
-        torch.testing.assert_close(master.grad, 2 * first)
+    for slot, first in zip(ours._slots, once, strict=True):
+        assert slot.gradient.dtype == torch.float32
+        torch.testing.assert_close(slot.gradient, 2 * first)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
@@ -68,7 +70,7 @@ def test_the_state_survives_a_round_trip(dtype: Any) -> None:
         backward(model)
         ours.step(step)
     saved = {key: value.detach().clone() for key, value in ours.tensors().items()}
-    assert any(key.startswith("master/") for key in saved) == (dtype == torch.bfloat16)
+    assert any(key.startswith("lower/") for key in saved) == (dtype == torch.bfloat16)
     other = tiny.build_model(5, dtype)
     other.load_state_dict(model.state_dict())
     restored = MasterAdamW(other, spec, 10)
@@ -102,7 +104,7 @@ def test_the_norm_is_clipped_and_reported_unclipped() -> None:
         optimizer = MasterAdamW(model, OptimSpec(max_grad_norm=limit), 1)
         backward(model)
         sizes.append(optimizer.step(1))
-        moment = torch.cat([optimizer._adam.state[m]["exp_avg"].flatten() for m in optimizer._masters])
+        moment = torch.cat([value.flatten() for key, value in optimizer.tensors().items() if key.startswith("exp_avg/")])
         assert float(moment.norm()) == pytest.approx(0.1 * (limit or sizes[0]), rel=1e-3)  # the first moment is a tenth of the gradient
     assert sizes[0] == pytest.approx(sizes[1])
     assert sizes[0] > 0.1
@@ -124,3 +126,39 @@ def test_a_frozen_model_cannot_be_trained() -> None:
     model.requires_grad_(False)
     with pytest.raises(TrainingError, match="no trainable parameters"):
         MasterAdamW(model, OptimSpec(), 1)
+
+
+def test_float32_survives_being_split() -> None:
+    """Every exponent, both signs, random mantissas, ties, zeros, subnormals."""
+    generator = torch.Generator().manual_seed(0)
+    mantissa = torch.randint(0, 1 << 23, (255, 2, 400), generator=generator, dtype=torch.int64)
+    mantissa[:, :, :3] = torch.tensor([0, 1 << 15, (1 << 15) - 1])
+    exponent = torch.arange(255)[:, None, None] << 23
+    bits = mantissa | exponent | (torch.tensor([0, 1])[None, :, None] << 31)
+    master = bits.to(torch.int32).flatten().view(torch.float32)
+    upper, lower = split(master)
+    assert torch.equal(join(upper, lower).view(torch.int32), master.view(torch.int32))
+    finite = upper.isfinite()  # the very largest numbers round to infinity, as in any rounding to bfloat16
+    assert finite.float().mean() > 0.999
+    spacing = (master.bfloat16().float() - master).abs()
+    assert torch.all((upper.float() - master).abs()[finite] <= spacing[finite])
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_against_torchs_own_adamw(dtype: Any) -> None:
+    """Same gradients, same float32 weights: decay, clipping, bias correction and schedule as torch.optim.AdamW has them."""
+    spec = OptimSpec(lr=1e-3, weight_decay=0.1, betas=(0.8, 0.9), eps=1e-7, max_grad_norm=0.5, warmup_steps=2)
+    model = tiny.build_model(0, dtype)
+    ours = MasterAdamW(model, spec, 10)
+    theirs = [torch.nn.Parameter(m.clone()) for _, m in ours.masters()]
+    adam = torch.optim.AdamW(theirs, lr=1.0, weight_decay=0.1, betas=(0.8, 0.9), eps=1e-7)
+    for step in range(1, 6):
+        backward(model)
+        for mirror, slot in zip(theirs, ours._slots, strict=True):
+            mirror.grad = slot.gradient.clone()
+        norm = torch.nn.utils.clip_grad_norm_(theirs, 0.5)
+        adam.param_groups[0]["lr"] = ours.learning_rate(step)
+        adam.step()
+        assert ours.step(step) == pytest.approx(float(norm), rel=1e-6)
+    for mirror, (name, master) in zip(theirs, ours.masters(), strict=True):
+        torch.testing.assert_close(master, mirror.detach(), rtol=1e-6, atol=1e-7, msg=name)
