@@ -15,7 +15,6 @@ from torch import Tensor
 from reasonrl.engines.base import Generation, Request, Sampling
 from reasonrl.engines.sampling import draw_tokens, row_noise
 from reasonrl.models.loading import LanguageModel
-from reasonrl.models.memory import release_free_memory
 from reasonrl.models.prefix_tree import common_prefix
 
 SHARE_FROM = 8
@@ -52,7 +51,6 @@ class HFEngine:
                         results.update(zip(batch, self._decode([requests[i] for i in batch], sampling), strict=True))
         finally:
             self._lm.model.train(was_training)
-            release_free_memory()
         return [results[i] for i in range(len(requests))]
 
     def _decode(self, requests: list[Request], sampling: Sampling) -> list[Generation]:
