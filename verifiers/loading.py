@@ -14,6 +14,7 @@ from verifiers.types import Verifier
 
 BUILT_IN = {
     "math": "verifiers.math.verifier:MathVerifier",
+    "math_verify": "verifiers.math.peer:MathVerify",
     "reasoning_gym": "verifiers.reasoning_gym:ReasoningGymVerifier",
     "format": "verifiers.format:FormatVerifier",
 }

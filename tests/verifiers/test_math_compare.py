@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from verifiers.math.compare import compare_cheaply
+from verifiers.math.compare import compare
 from verifiers.math.normalise import canonical_decimal, rational, same_plain
 
 
@@ -46,7 +46,7 @@ from verifiers.math.normalise import canonical_decimal, rational, same_plain
     ],
 )
 def test_equal(answer: str, gold: str) -> None:
-    comparison = compare_cheaply(answer, gold)
+    comparison = compare(answer, gold)
     assert comparison is not None and comparison.equal, comparison
 
 
@@ -65,16 +65,15 @@ def test_equal(answer: str, gold: str) -> None:
     ],
 )
 def test_never_equal(answer: str, gold: str) -> None:
-    comparison = compare_cheaply(answer, gold)
+    comparison = compare(answer, gold)
     assert comparison is None or not comparison.equal
 
 
 @pytest.mark.parametrize(
-    ("answer", "gold"),
-    [("x+1", "1+x"), ("0.333333", r"\frac{1}{3}"), ("50\\%", "0.5"), ("x", "X"), ("AB", "ab"), ("(1, 2)", "(1,3)"), ("1", "")],
+    ("answer", "gold"), [(r"\sum_{k=1}^n k", r"\frac{n(n+1)}{2}"), (r"\int_0^1 x dx", "0.5"), ("x^5 - x + 1 > 0", "x > -1.1673")]
 )
 def test_what_needs_algebra_is_left_to_it(answer: str, gold: str) -> None:
-    assert compare_cheaply(answer, gold) is None
+    assert compare(answer, gold) is None
 
 
 @given(st.fractions())
@@ -102,14 +101,14 @@ def test_thousands_separators(value: int) -> None:
 def test_comparison_breaks_on_nothing_and_is_symmetric(one: str, other: str) -> None:
     assert same_plain(one, one)
     assert same_plain(one, other) == same_plain(other, one)
-    compare_cheaply(one, other)
+    compare(one, other)
 
 
 @pytest.mark.parametrize("unit", ["9", "1,234", "{", "\\text{", "$", " ", "a", "-", "1/", "e5", "\\frac{1}", "10^", "= ", "."])
 def test_long_texts_take_no_longer_than_they_are_long(unit: str) -> None:
     text = unit * (100_000 // len(unit))
     started = time.perf_counter()
-    compare_cheaply(text, text + "1")
-    compare_cheaply(text, "5")
-    compare_cheaply("1e" + "9" * 100_000, "1/" + "3" * 100_000)
+    compare(text, text + "1")
+    compare(text, "5")
+    compare("1e" + "9" * 100_000, "1/" + "3" * 100_000)
     assert time.perf_counter() - started < 0.5

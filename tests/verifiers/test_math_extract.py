@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from verifiers.math.extract import boxes, extract, strip_thinking
+from verifiers.math.extract import extract, strip_thinking
+from verifiers.math.structure import boxes
 
 MARKED = [
     (r"so \boxed{5}", "5"),

@@ -16,6 +16,10 @@ from verifiers.types import Status, Verifier
 
 DATA = Path(__file__).parents[3] / "shared" / "data"
 
+# What only sympy can tell, and what it cannot tell in time.
+SUM = r"\sum_{k=1}^{n} k"
+HARD = r"\int_0^1 \frac{\sin(\sin(x^x))}{\ln(1+x^{x^x})} dx"
+
 
 @pytest.fixture(scope="module")
 def verifier() -> Iterator[MathVerifier]:
@@ -61,9 +65,9 @@ def test_algebra(verifier: MathVerifier, answer: str, gold: str, equal: bool) ->
 
 
 def test_a_row_past_its_deadline_is_no_wrong_answer_and_harms_no_other(verifier: MathVerifier) -> None:
-    judge(verifier, r"\boxed{y+1}", "1+y")
-    responses = [r"\boxed{x+2}", r"\boxed{9^{9^{9^{9}}}}", r"\boxed{x+3}"]
-    first, slow, last = verifier.verify(responses, [{"answer": "2+x"}, {"answer": "1"}, {"answer": "3+x"}])
+    judge(verifier, rf"\boxed{{{SUM}}}", "n(n+1)/2")
+    responses = [rf"\boxed{{{SUM}}}", rf"\boxed{{{HARD}}}", rf"\boxed{{{SUM}+1}}"]
+    first, slow, last = verifier.verify(responses, [{"answer": "n(n+1)/2"}, {"answer": "1"}, {"answer": "n(n+1)/2+1"}])
     assert first.correct is True and last.correct is True
     assert (slow.status, slow.correct, slow.score) == (Status.TIMEOUT, None, None)
     assert 1.0 <= slow.seconds < 1.5
@@ -116,7 +120,7 @@ def test_equal_pairs_are_compared_once_and_remembered(verifier: MathVerifier) ->
     verifier._pool.map = counting  # type: ignore[method-assign]
     try:
         for _ in range(2):
-            verdicts = verifier.verify([r"\boxed{(a+b)^2}"] * 8, [{"answer": "a^2+2ab+b^2"}] * 8)
+            verdicts = verifier.verify([rf"\boxed{{{SUM}}}"] * 8, [{"answer": r"\frac{n(n+1)}{2}"}] * 8)
             assert all(verdict.correct for verdict in verdicts)
     finally:
         del verifier._pool.map

@@ -16,16 +16,18 @@ import re
 from dataclasses import dataclass
 from typing import Literal, get_args
 
+from verifiers.math.compare import compare
 from verifiers.math.normalise import same_plain
+from verifiers.math.structure import boxes
 
 Mode = Literal["strict", "lenient", "whole"]
 
 TAIL_CHARS = 600  # "The answer is x" counts at the end only
 LENIENT_CHARS = 4000  # the last number or formula is looked for in so much text
 
-_BOX = re.compile(r"\\(?:boxed|fbox)\b[ ]*")
-_BARE_TOKEN = re.compile(r"[^\s{}$\\.,;]+")
 _TWO_LETTERS = re.compile(r"(?<![\\A-Za-z])[A-Za-z]{2}")
+_END_OF_TURN = re.compile(r"<\|(?:im_start|im_end|eot_id|end_of_text|endoftext|start_header_id)\|>")
+_BETWEEN_BOXES = re.compile(r"\\boxed\b")
 _ANSWER_TAG = re.compile(r"</?answer>", re.IGNORECASE)
 _HASHES = re.compile(r"^[ \t]*####[ \t]*(.*)$", re.MULTILINE)
 _HOPE = re.compile(r"\.?\s*I hope (?:it|this) is correct\.?\s*$", re.IGNORECASE)
@@ -34,6 +36,8 @@ _PHRASE = re.compile(
 )
 _ANSWER_LINE = re.compile(r"^(?:final\s+)?answer\s*:\s*(?P<answer>.+)$", re.IGNORECASE)
 _FORMULA = re.compile(r"\$\$(.+?)\$\$|(?<!\\)\$([^$\n]+?)(?<!\\)\$|\\\((.+?)\\\)|\\\[(.+?)\\\]", re.DOTALL)
+_LONE_LETTER = re.compile(r"\s*\\?[A-Za-z]+\s*")
+_CONNECTOR = re.compile(r"\s*(?:,|;|and|or|,\s*(?:and|or))\s*", re.IGNORECASE)
 _SIGN = r"(?<![\w.])[-+\u2212]?"
 _NUMBER = re.compile(rf"{_SIGN}(?:\d{{1,3}}(?:,\d{{3}})+(?!\d)|\d+)(?:\.\d+)?(?:/\d+)?%?|{_SIGN}\.\d+%?")
 
@@ -52,8 +56,11 @@ def check_mode(mode: str) -> None:
 
 
 def strip_thinking(text: str) -> str:
-    """What follows the last </think>; what stands before a <think> that is never closed. A prompt may have opened the first one."""
-    text = text.rpartition("</think>")[2]
+    """What follows the last </think>; what stands before a <think> that is never closed. A prompt may have opened the first one.
+
+    Behind a token that ends the turn nothing belongs to the response.
+    """
+    text = _END_OF_TURN.split(text, maxsplit=1)[0].rpartition("</think>")[2]
     return text.partition("<think>")[0]
 
 
@@ -74,6 +81,9 @@ def extract(response: str, mode: Mode = "strict") -> Extraction:
         return Extraction(None, problem)
     if marked:
         different = _different([answer for answer, _ in marked])
+        listed = _boxes_of_one_sentence(text) if different else None
+        if different and listed:
+            return Extraction(listed, "boxed, several in one sentence")
         if different:
             shown = ", ".join(_short(answer) for answer in different[:3])
             return Extraction(None, f"several different final answers: {shown}{', ...' if len(different) > 3 else ''}")
@@ -84,46 +94,6 @@ def extract(response: str, mode: Mode = "strict") -> Extraction:
         if last is not None:
             return last
     return Extraction(None, "no marked final answer" if mode == "strict" else "no answer, formula or number")
-
-
-def boxes(text: str) -> tuple[list[str], bool]:
-    """The contents of the outermost boxes in order, and whether the last one is left open.
-
-    One pass over the text whatever the nesting. A box that only holds a box is opened.
-    """
-    found: list[str] = []
-    is_open = untouched = False  # untouched: nothing but boxes so far in the box at hand
-    start = end = 0
-    closers = _closing_braces(text) if "\\boxed" in text or "\\fbox" in text else {}
-    for match in _BOX.finditer(text):
-        brace = match.end()
-        if match.start() < end:  # inside the box before it
-            untouched = untouched and not text[start : match.start()].strip() and not text[closers.get(brace, end) + 1 : end].strip()
-            if untouched and brace in closers:
-                start, end = brace + 1, closers[brace]
-                found[-1] = text[start:end].strip()
-        elif text.startswith("{", brace):
-            is_open = brace not in closers
-            if not is_open:
-                start, end, untouched = brace + 1, closers[brace], True
-                found.append(text[start:end].strip())
-        elif token := _BARE_TOKEN.match(text, brace):  # "\\boxed 5", as TeX reads it
-            is_open = False
-            found.append(token.group())
-    return found, is_open
-
-
-def _closing_braces(text: str) -> dict[int, int]:
-    """Where each opening brace is closed. Escaped braces are text."""
-    closed: dict[int, int] = {}
-    stack: list[int] = []
-    for match in re.finditer(r"\\.|[{}]", text, re.DOTALL):
-        brace = match.group()
-        if brace == "{":
-            stack.append(match.start())
-        elif brace == "}" and stack:
-            closed[stack.pop()] = match.start()
-    return closed
 
 
 def _marked(text: str) -> tuple[list[tuple[str, str]], str]:
@@ -206,26 +176,60 @@ def _different(answers: list[str]) -> list[str]:
 
 
 def _same(one: str, other: str) -> bool:
-    if ("=" in one) != ("=" in other):  # "x = 5" and "5"
-        one, other = one.rpartition("=")[2], other.rpartition("=")[2]
-    return same_plain(one, other)
+    if same_plain(one, other):
+        return True
+    made = compare(one, other)
+    return made is not None and made.equal
+
+
+def _boxes_of_one_sentence(text: str) -> str | None:
+    """The boxes of the last line that has any as one list, if no other line has a box, and words or commas stand between them."""
+    with_boxes = [line for line in text.splitlines() if "\\boxed" in line]
+    if len(with_boxes) != 1:
+        return None
+    found, is_open = boxes(with_boxes[0])
+    if is_open or not 2 <= len(found) <= 8:
+        return None
+    rest = with_boxes[0]
+    for content in found:
+        rest = rest.replace(f"{{{content}}}", "", 1)
+    between = _BETWEEN_BOXES.split(rest)[1:-1]
+    return ", ".join(found) if len(between) == len(found) - 1 and all(re.search(r"[,;A-Za-z]", part) for part in between) else None
 
 
 def _last_expression(text: str) -> Extraction | None:
     if not _TWO_LETTERS.search(text) and not re.search(r"[\n$=]", text) and re.search(r"\w", text):
         return Extraction(_trim(text), "the whole response")  # "3+2": an expression and nothing else
-    formula = None
-    for formula in _FORMULA.finditer(text):  # noqa: B007 -- the last one is wanted
-        continue
+    formulas = list(_FORMULA.finditer(text))
+    # A lone letter ("given A and B") is no answer where there is another formula.
+    while len(formulas) > 1 and _LONE_LETTER.fullmatch(_content(formulas[-1])) and not _LONE_LETTER.fullmatch(_content(formulas[0])):
+        formulas.pop()
+    formula = formulas[-1] if formulas else None
     number = None
     for number in _NUMBER.finditer(text):  # noqa: B007
         continue
     if formula is not None and (number is None or formula.end() >= number.end()):
-        content = next(group for group in formula.groups() if group is not None)
-        return Extraction(_trim(content), "last formula") if content.strip() else None
+        together = [_content(formula)]
+        end = formula.start()
+        for earlier in reversed(formulas[:-1]):  # "x = -1, x = 2 and x = -2"
+            if not _CONNECTOR.fullmatch(text[earlier.end() : end]) or _assigned_name(_content(earlier)) != _assigned_name(together[0]):
+                break
+            together.insert(0, _content(earlier))
+            end = earlier.start()
+        content = ", ".join(_trim(part) for part in together)
+        return Extraction(content, "last formula" if len(together) == 1 else "last formulas") if together[-1].strip() else None
     if number is not None:
         return Extraction(number.group(), "last number")
     return None
+
+
+def _content(formula: re.Match[str]) -> str:
+    return next(group for group in formula.groups() if group is not None)
+
+
+def _assigned_name(formula: str) -> str:
+    """What an equation x = 1 is about; formulas that are no equations share the empty name."""
+    return formula.partition("=")[0].strip() if "=" in formula else ""
 
 
 def _short(text: str) -> str:

@@ -18,12 +18,12 @@ _CHARACTERS = str.maketrans(
     | dict.fromkeys("\u200b\u200e\u200f\ufeff\x00", "")
     | {"\u03c0": "\\pi ", "\u221e": "\\infty ", "\u00d7": "\\times ", "\u00b7": "\\cdot ", "\u00f7": "/", "\u00b0": "^\\circ "}
     | {"\u2264": "\\le ", "\u2265": "\\ge ", "\u2260": "\\ne ", "\u222a": "\\cup ", "\u221a": "\\sqrt ", "\u2044": "/", "\u2215": "/"}
-    | {"\u00b1": "\\pm ", "\u2019": "'"}
+    | {"\u00b1": "\\pm ", "\u2019": "'", "\u2200": "\\forall ", "\u2208": "\\in ", "\u2229": "\\cap ", "\u2248": "\\approx "}
 )
 _SUPERSCRIPTS = dict(zip("⁰¹²³⁴⁵⁶⁷⁸⁹⁻", "0123456789-", strict=True))
 _SUPERSCRIPT_RUN = re.compile("[" + "".join(_SUPERSCRIPTS) + "]+")
-_SPACING = re.compile(r"\\[!,;: ]|\\q?quad\b|\\displaystyle\b|\\left(?![a-zA-Z])|\\right(?![a-zA-Z])|~")
-_BOLD = re.compile(r"\\(?:text|mathrm|mathbf|textbf|mathit|mbox|textrm)\s*\{([^{}]*)\}")
+_SPACING = re.compile(r"(?<!\\)\\[!,;: ]|\\q?quad\b|\\displaystyle\b|\\left(?![a-zA-Z])|\\right(?![a-zA-Z])|~")
+_BOLD = re.compile(r"\\(?:text|mathrm|mathbf|textbf|mathit|mbox|textrm|textnormal)\s*\{([^{}]*)\}")
 _WRAPPED = re.compile(r"\$\$(.*)\$\$|\$([^$]*)\$|\\\((.*)\\\)|\\\[(.*)\\\]", re.DOTALL)
 _CHOICE = re.compile(r"\([A-Z]\)")  # (C) is the choice C
 _WORDS = re.compile(r"[A-Za-z][a-z]+(?:[ '-][A-Za-z]?[a-z]+)*")

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import collections
+import dataclasses
+import difflib
 import functools
 import math
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from verifiers.errors import BadReference
-from verifiers.math.compare import POOL_INITIALIZER, POOL_TARGET, Comparison, compare_cheaply
+from verifiers.math.algebra import POOL_INITIALIZER, POOL_TARGET, concluded
+from verifiers.math.compare import Comparison, compare
 from verifiers.math.extract import Extraction, Mode, check_mode, extract
+from verifiers.math.policy import MathPolicy
 from verifiers.pool import Outcome, WorkerPool
 from verifiers.types import Status, Verdict
 
@@ -20,14 +24,15 @@ MAX_SHOWN = 60
 
 
 class MathVerifier:
-    """Judges math answers. Rows that need algebra go to worker processes, which start when the first such row comes.
+    """Judges math answers. Rows that need sympy go to worker processes, which start when the first such row comes.
 
     Args:
+        policy: what counts as the same answer where people differ (`MathPolicy`, or its fields as a dictionary).
         mode: how the answer is found: "strict", "lenient" or "whole" (see `verifiers.math.extract`).
         timeout_s: deadline of one comparison; past it the worker is killed and the verdict is TIMEOUT.
         workers: worker processes at most.
         memory_limit_mb: address space of one worker.
-        cache_size: so many comparisons that needed algebra are remembered.
+        cache_size: so many comparisons are remembered.
 
     Raises:
         ValueError: an argument makes no sense.
@@ -41,15 +46,18 @@ class MathVerifier:
         workers: int = 1,
         memory_limit_mb: int = 1024,
         cache_size: int = 10_000,
+        policy: MathPolicy | Mapping[str, Any] | None = None,
     ) -> None:
         check_mode(mode)
         self.mode: Mode = mode
+        self.policy = policy if isinstance(policy, MathPolicy) else _policy_of(policy or {})
         self._options = {
             "mode": mode,
             "timeout_s": timeout_s,
             "workers": workers,
             "memory_limit_mb": memory_limit_mb,
             "cache_size": cache_size,
+            "policy": self.policy,
         }
         self._pool = WorkerPool(
             POOL_TARGET, workers=workers, timeout_s=timeout_s, memory_limit_mb=memory_limit_mb, initializer=POOL_INITIALIZER
@@ -70,12 +78,15 @@ class MathVerifier:
         """
         if len(responses) != len(references):
             raise ValueError(f"{len(responses)} responses for {len(references)} references")
+        return self.judge([extract(response, self.mode) for response in responses], references)
+
+    def judge(self, extractions: Sequence[Extraction], references: Sequence[dict[str, Any]]) -> list[Verdict]:
+        """`verify` for answers that have been found already, e.g. `Extraction("1/2", "the bare answer")`. Same errors."""
         verdicts: list[Verdict | None] = []
         waiting: dict[tuple[str, str], list[int]] = {}
         found: list[tuple[Extraction, str]] = []
-        for row, (response, reference) in enumerate(zip(responses, references, strict=True)):
+        for row, (extraction, reference) in enumerate(zip(extractions, references, strict=True)):
             started = time.perf_counter()
-            extraction = extract(response, self.mode)
             gold, verdict = "", None
             try:
                 gold = gold_answer(reference)
@@ -84,13 +95,14 @@ class MathVerifier:
             found.append((extraction, gold))
             if verdict is None and extraction.answer is None:
                 seconds = time.perf_counter() - started
-                verdict = Verdict(False, 0.0, Status.UNPARSED, None, f"extract.{self.mode}", extraction.reason, seconds)
+                verdict = Verdict(False, 0.0, Status.UNPARSED, None, "extract", extraction.reason, seconds)
             elif verdict is None and extraction.answer is not None:
                 pair = (extraction.answer, gold)
-                comparison = compare_cheaply(*pair) or self._remembered(pair)
+                comparison = self._remembered(pair) or compare(*pair, self.policy)
                 if comparison is None:
                     waiting.setdefault(pair, []).append(row)
                 else:
+                    self._remember(pair, comparison)
                     verdict = _decided(comparison, extraction, gold, time.perf_counter() - started)
             verdicts.append(verdict)
         if waiting:  # each different pair once, though a group of rollouts may hold it many times
@@ -117,18 +129,31 @@ class MathVerifier:
                 self._cache.move_to_end(pair)
             return comparison
 
+    def _remember(self, pair: tuple[str, str], comparison: Comparison) -> None:
+        """Only what was decided is remembered: a time-out may be the machine's fault."""
+        with self._lock:
+            self._cache[pair] = comparison
+            while len(self._cache) > self._cache_size:
+                self._cache.popitem(last=False)
+
     def _conclude(self, outcome: Outcome, pair: tuple[str, str], extraction: Extraction, gold: str) -> Verdict:
         if outcome.status == "ok":
-            comparison = Comparison(outcome.value is True, "math-verify")
-            with self._lock:  # only what was decided: a time-out may be the machine's fault
-                self._cache[pair] = comparison
-                while len(self._cache) > self._cache_size:
-                    self._cache.popitem(last=False)
+            comparison = concluded(outcome.value)
+            self._remember(pair, comparison)
             return _decided(comparison, extraction, gold, outcome.seconds)
         if outcome.status == "timeout":
             return _undecided(Status.TIMEOUT, extraction, "math-verify", f"the comparison was {outcome.error}", outcome.seconds)
         reason = f"math-verify failed on {_short(pair[0])}: {outcome.error}"
         return _undecided(Status.ERROR, extraction, "math-verify", reason, outcome.seconds)
+
+
+def _policy_of(fields: Mapping[str, Any]) -> MathPolicy:
+    known = [field.name for field in dataclasses.fields(MathPolicy)]
+    for name in fields:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            raise ValueError(f"policy has no field {name!r}{f'; did you mean {near[0]!r}?' if near else ''} Its fields: {', '.join(known)}")
+    return MathPolicy(**fields)
 
 
 def gold_answer(reference: dict[str, Any]) -> str:
@@ -155,6 +180,8 @@ def wrap_answer(answer: str, mode: Mode) -> str:
 def _decided(comparison: Comparison, extraction: Extraction, gold: str, seconds: float) -> Verdict:
     relation = "equals" if comparison.equal else "is not"
     reason = f"{_short(extraction.answer or '')} ({extraction.reason}) {relation} the reference {_short(gold)}"
+    if comparison.reason:
+        reason += f": {comparison.reason}"
     score = 1.0 if comparison.equal else 0.0
     return Verdict(comparison.equal, score, Status.JUDGED, extraction.answer, comparison.method, reason, seconds)
 

@@ -1,0 +1,239 @@
+"""The math verifier against math-verify and, where they are installed, verl's graders: accuracy, speed, hostile inputs, in one run.
+
+`make bench-math` runs it. The labelled file has columns gold, pred, equivalent, form (answer or response), source, policy; rows with a
+policy are debatable and reported apart, as are the labels that we believe wrong (DISPUTED says why). A verdict of null is an error.
+
+Speed: whole file, cold cache, everything pinned to one core, start-up of processes not counted for either side.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import resource
+import statistics
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from reasonrl.stats import wilson
+from verifiers.errors import VerifierError
+from verifiers.math.extract import Extraction, extract
+from verifiers.math.peer import MathVerify
+from verifiers.math.verifier import MathVerifier
+from verifiers.types import Verdict
+
+SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
+DISPUTED = {
+    # line: (beginning of the reference, why the label is believed wrong)
+    23: ("10/9", "the response says that one half is 10/9"),
+    34: ("Let's assume", "the reference is the text of a problem"),
+    83: ("f'{math", "the reference is Python source"),
+    120: ("Alina and", "the reference holds a piece of a sentence"),
+    312: ("$221,$8$", "the reference is a garbled 221/8"),
+    342: ("$\\sqrt{2}-1$", "one of two solutions is missing"),
+    408: ("785.12", "784 is not 785.12"),
+    422: ("113.4", "113.33% does not round to 113.4%"),
+    444: ("[kπ-", "the answer is open where the reference is closed"),
+    1447: ("k \\geqslant 2", "2 is not the set of all k from 2 on"),
+    1507: ("17", "the response ends with 2T - 10"),
+    1511: ("5,1", "the response gives one of two values"),
+    1518: ("41352", "the response gives one of three labels"),
+    1523: ("\\frac{567}{4}", "the response boxes 567"),
+    1557: ("24", "the response boxes 12(sqrt A - 5)"),
+    1570: ("3-\\sqrt{2}", "the response boxes 3 sqrt 2 - 2"),
+}
+
+
+@dataclass(frozen=True)
+class Grader:
+    name: str
+    ask: Callable[[Sequence[dict[str, Any]]], list[Verdict]]
+    repeats: int
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--labelled", type=Path, default=SHARED / "math_equivalence.jsonl")
+    parser.add_argument("--hostile", type=Path, default=SHARED / "math_pathological.jsonl")
+    parser.add_argument("--repeats", type=int, default=3, help="timed passes of ours (default 3); math-verify makes one")
+    parser.add_argument("--json", type=Path, metavar="FILE")
+    arguments = parser.parse_args()
+    for path in (arguments.labelled, arguments.hostile):
+        if not path.exists():
+            parser.error(f"{path} is not there; name another file with --labelled and --hostile")
+    cases = [json.loads(line) for line in arguments.labelled.open(encoding="utf-8")]
+    for line, (gold, _) in DISPUTED.items():
+        if arguments.labelled == SHARED / "math_equivalence.jsonl" and not cases[line - 1]["gold"].startswith(gold):
+            raise SystemExit(f"line {line} of {arguments.labelled} is not the one that is disputed")
+    graders = [
+        Grader("reasonrl lenient", lambda rows: ask_ours(rows, "lenient"), arguments.repeats),
+        Grader("reasonrl strict", lambda rows: ask_ours(rows, "strict"), 1),
+        Grader("math-verify", ask_math_verify, 1),
+        *verl_graders(),
+    ]
+    cores = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(cores)})
+    results = [measure(grader, cases) for grader in graders]
+    os.sched_setaffinity(0, cores)
+    hostile = hostile_rows(arguments.hostile)
+    show(results, hostile)
+    if arguments.json:
+        arguments.json.write_text(json.dumps({"graders": results, "hostile": hostile}, indent=1) + "\n", encoding="utf-8")
+    return 0
+
+
+def ask_ours(rows: Sequence[dict[str, Any]], mode: Any) -> list[Verdict]:
+    verifier = MathVerifier(mode=mode, workers=1)
+    found = [extract(row["pred"], mode) if row["form"] == "response" else Extraction(row["pred"], "the answer") for row in rows]
+    verdicts = verifier.judge(found, [{"answer": row["gold"]} for row in rows])
+    verifier.close()
+    return verdicts
+
+
+def ask_math_verify(rows: Sequence[dict[str, Any]]) -> list[Verdict]:
+    peer = MathVerify(timeout_s=5.0)
+    boxed = [row["pred"] if row["form"] == "response" or "\\boxed" in row["pred"] else f"\\boxed{{{row['pred']}}}" for row in rows]
+    verdicts = peer.verify(boxed, [{"answer": row["gold"]} for row in rows])
+    peer.close()
+    return verdicts
+
+
+def verl_graders() -> list[Grader]:
+    """verl's own, if this environment has them."""
+    try:
+        from verl.utils.reward_score import math_dapo, math_reward, prime_math
+    except ImportError:
+        return []
+
+    def made(name: str, score: Callable[[str, str], bool]) -> Grader:
+        def ask(rows: Sequence[dict[str, Any]]) -> list[Verdict]:
+            verdicts = []
+            for row in rows:
+                text = row["pred"] if row["form"] == "response" or "\\boxed" in row["pred"] else f"\\boxed{{{row['pred']}}}"
+                right = score(text, row["gold"])
+                verdicts.append(_plain_verdict(right))
+            return verdicts
+
+        return Grader(f"verl {name}", ask, 1)
+
+    return [
+        made("math_reward", lambda text, gold: bool(math_reward.compute_score(text, gold))),
+        made("math_dapo", lambda text, gold: bool(math_dapo.compute_score(text, gold)["acc"])),
+        made("prime_math", lambda text, gold: bool(prime_math.compute_score(text, gold)[0])),
+    ]
+
+
+def _plain_verdict(right: bool) -> Verdict:
+    from verifiers.types import Status
+
+    return Verdict(right, float(right), Status.JUDGED, None, "", "", 0.0)
+
+
+def measure(grader: Grader, cases: list[dict[str, Any]]) -> dict[str, Any]:
+    grader.ask(cases[:20])  # imports and start-up
+    seconds, verdicts = [], []
+    for _ in range(grader.repeats):
+        started = time.perf_counter()
+        verdicts = grader.ask(cases)
+        seconds.append(time.perf_counter() - started)
+    rows = list(enumerate(zip(cases, verdicts, strict=True), 1))
+    plain = [(case, v) for _, (case, v) in rows if not case["policy"]]
+    agreed = [(case, v) for line, (case, v) in rows if not case["policy"] and line not in DISPUTED]
+    tiny = [(case, v) for _, (case, v) in rows if case["source"].startswith("tinyv") and case["equivalent"]]
+    print(f"  {grader.name}: {statistics.median(seconds):.2f} s", file=sys.stderr, flush=True)
+    return {
+        "name": grader.name,
+        "all but policy": score(plain),
+        "less disputed": score(agreed),
+        "policy": score([(case, v) for _, (case, v) in rows if case["policy"]]),
+        "tinyv equal found": share(sum(v.correct is True for _, v in tiny), len(tiny)),
+        "seconds": seconds,
+        "cases per second": len(cases) / statistics.median(seconds),
+        "mistakes": [
+            {"line": line, "gold": case["gold"][:80], "pred": case["pred"][-80:], "said": v.correct, "method": v.method, "reason": v.reason}
+            for line, (case, v) in rows
+            if v.correct is not case["equivalent"]
+        ],
+    }
+
+
+def score(pairs: list[tuple[dict[str, Any], Verdict]]) -> dict[str, Any]:
+    equal = [v for case, v in pairs if case["equivalent"]]
+    other = [v for case, v in pairs if not case["equivalent"]]
+    found, accepted = sum(v.correct is True for v in equal), sum(v.correct is True for v in other)
+    refused = sum(v.correct is False for v in other)
+    return {
+        "accuracy": share(found + refused, len(pairs)),
+        "equal found": share(found, len(equal)),
+        "wrong accepted": share(accepted, len(other)),
+        "null": sum(v.correct is None for _, v in pairs),
+    }
+
+
+def share(count: int, n: int) -> dict[str, Any] | None:
+    if not n:
+        return None
+    interval = wilson(count, n)
+    return {"value": count / n, "low": interval.low, "high": interval.high, "count": count, "n": n}
+
+
+def hostile_rows(path: Path) -> dict[str, Any]:
+    """Every hostile input through the verifier: the slowest, what was not judged, and the most memory a worker took."""
+    rows = [json.loads(line) for line in path.open(encoding="utf-8")]
+    verifier = MathVerifier(mode="lenient", workers=1, timeout_s=2.0)
+    found, seconds = [], []
+    for row in rows:
+        started = time.perf_counter()
+        bare = Extraction(row["pred"], "the answer") if row["pred"].strip() else Extraction(None, "empty")
+        read = extract(row["pred"], "lenient") if row["form"] == "response" else bare
+        (verdict,) = verifier.judge([read], [{"answer": row["gold"]}])
+        seconds.append(time.perf_counter() - started)
+        found.append({"id": row["id"], "correct": verdict.correct, "status": verdict.status.value, "method": verdict.method, "s": seconds[-1]})
+    verifier.close()
+    return {
+        "rows": found,
+        "slowest_s": max(seconds),
+        "judged": sum(row["correct"] is not None for row in found),
+        "worker_peak_mb": resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024,
+    }
+
+
+def show(results: list[dict[str, Any]], hostile: dict[str, Any]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console() if sys.stdout.isatty() else Console(width=150)
+    table = Table(title="All rows but those marked as a matter of policy; 95% Wilson intervals; null counts as an error")
+    for title in ("", "accuracy", "equal found", "wrong accepted", "null", "less disputed labels", "policy rows", "TinyV equal found", "cases/s"):
+        table.add_column(title, justify="left" if not title else "right")
+
+    def text(part: dict[str, Any] | None) -> str:
+        return "-" if part is None else f"{part['value']:.1%} [{part['low']:.1%}, {part['high']:.1%}]"
+
+    for made in results:
+        plain = made["all but policy"]
+        table.add_row(
+            made["name"], text(plain["accuracy"]), text(plain["equal found"]), text(plain["wrong accepted"]), str(plain["null"]),
+            text(made["less disputed"]["accuracy"]), text(made["policy"]["accuracy"]), text(made["tinyv equal found"]),
+            f"{made['cases per second']:.0f}",
+        )  # fmt: skip
+    console.print(table)
+    speeds = {made["name"]: made["cases per second"] for made in results}
+    console.print(f"One core, cold cache: {speeds['reasonrl lenient'] / speeds['math-verify']:.1f} times math-verify's cases a second.")
+    console.print(
+        f"{len(hostile['rows'])} hostile inputs: slowest {hostile['slowest_s']:.2f} s (deadline 2 s), {hostile['judged']} judged, "
+        f"worker peak {hostile['worker_peak_mb']:.0f} MB; not judged: "
+        + (", ".join(f"{row['id']} ({row['status']})" for row in hostile["rows"] if row["correct"] is None) or "none")
+    )
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except VerifierError as error:
+        sys.exit(f"error: {error}")

@@ -1,0 +1,479 @@
+"""Reads an expression, LaTeX or plain, into a tree. Nothing is evaluated here and nothing is ever executed.
+
+The grammar is that of written answers: implied products (2xy), mixed numbers (1\\frac12, 1 1/2), functions without brackets
+(\\sin 2x), powers of functions (\\sin^2 x, \\sin^{-1} x), absolute values, floors, roots, factorials, binomials, degrees, percent,
+subscripts as part of a name (x_1), and f(x) as an unknown function of x. Reading is linear in the text, and nesting is limited:
+`Unreadable` says where it stopped.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import NoReturn
+
+MAX_CHARS = 12_000
+MAX_DEPTH = 40
+"""Nested brackets. The reader goes some ten frames deeper for each."""
+MAX_NUMBER = 2000
+"""Digits of one number; beyond, Python's own reading would be slow."""
+
+FUNCTIONS = {
+    "sin": "sin", "cos": "cos", "tan": "tan", "cot": "cot", "sec": "sec", "csc": "csc", "tg": "tan", "ctg": "cot",
+    "arcsin": "asin", "arccos": "acos", "arctan": "atan", "arccot": "acot", "arcctg": "acot", "arctg": "atan",
+    "asin": "asin", "acos": "acos", "atan": "atan",
+    "sinh": "sinh", "cosh": "cosh", "tanh": "tanh",
+    "ln": "ln", "log": "log", "lg": "lg", "exp": "exp", "sqrt": "sqrt", "abs": "abs", "floor": "floor", "ceil": "ceil",
+    "max": "max", "min": "min", "gcd": "gcd", "lcm": "lcm",
+}  # fmt: skip
+INVERSES = {"sin": "asin", "cos": "acos", "tan": "atan", "cot": "acot"}
+GREEK = frozenset(
+    [
+        "alpha",
+        "beta",
+        "gamma",
+        "delta",
+        "epsilon",
+        "varepsilon",
+        "zeta",
+        "eta",
+        "theta",
+        "vartheta",
+        "iota",
+        "kappa",
+        "lambda",
+        "mu",
+        "nu",
+        "xi",
+        "rho",
+        "sigma",
+        "tau",
+        "upsilon",
+        "phi",
+        "varphi",
+        "chi",
+        "psi",
+        "omega",
+        "Gamma",
+        "Delta",
+        "Theta",
+        "Lambda",
+        "Xi",
+        "Sigma",
+        "Upsilon",
+        "Phi",
+        "Psi",
+        "Omega",
+        "ell",
+        "hbar",
+        "mho",
+        "partial",
+        "nabla",
+        "aleph",
+        "imath",
+        "jmath",
+    ]
+)
+PRODUCT = frozenset({"*", "\\cdot", "\\times", "\\ast", "\\bullet"})
+QUOTIENT = frozenset({"/", "\\div", ":"})
+OPENING = {"(": ")", "[": "]", "{": "}", "\\{": "\\}", "\\lbrack": "\\rbrack", "\\lparen": "\\rparen"}
+ROUNDING = {"\\lfloor": ("\\rfloor", "floor"), "\\lceil": ("\\rceil", "ceil"), "\\lvert": ("\\rvert", "abs"), "\\lVert": ("\\rVert", "abs")}
+UNKNOWN_FUNCTIONS = frozenset("fghFGHPQ")
+_BEGINNINGS = frozenset({"\\frac", "\\pi", "\\infty", "\\binom", "\\mathrm", "\\operatorname"})
+_IGNORED = frozenset({"\\limits", "\\nolimits", "\\big", "\\Big", "\\bigg", "\\Bigg", "\\bigl", "\\bigr", "\\Bigl", "\\Bigr", "\\middle"})
+
+_TOKEN = re.compile(
+    r"(?P<number>(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d{1,4}(?![\w.]))?)|(?P<other>\\[A-Za-z]+|\\.|[A-Za-z]+|\*\*|\S)", re.DOTALL
+)
+_WORD = re.compile(r"[A-Za-z]+")
+
+
+class Unreadable(ValueError):
+    """The text is no expression that is read here. Says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """`op` with its arguments. Leaves: "number" with a Fraction in `value`, "symbol" and "apply" with a name there."""
+
+    op: str
+    args: tuple[Node, ...] = ()
+    value: Fraction | str | None = None
+
+    def symbols(self) -> frozenset[str]:
+        """Names of the free symbols; constants (e, i, pi) are none."""
+        found, stack = set(), [self]
+        while stack:
+            node = stack.pop()
+            if node.op == "symbol":
+                found.add(str(node.value))
+            stack.extend(node.args)
+        return frozenset(found)
+
+
+def number(value: int | Fraction) -> Node:
+    return Node("number", (), Fraction(value))
+
+
+def read_expression(text: str, *, max_chars: int = MAX_CHARS, max_depth: int = MAX_DEPTH) -> Node:
+    """The tree of an expression. Raises Unreadable."""
+    if len(text) > max_chars:
+        raise Unreadable(f"an expression of {len(text)} characters (at most {max_chars} are read)")
+    return _Reader(text, max_depth).whole()
+
+
+def _mixed(whole: Node, top: Node, bottom: Node) -> Node:
+    return Node("+", (whole, Node("/", (top, bottom))))
+
+
+class _Reader:
+    def __init__(self, text: str, max_depth: int) -> None:
+        self.tokens: list[str] = []
+        self.spaced: list[bool] = []
+        """Whether a space stands before the token: "1 1/2" is not "11/2"."""
+        end = 0
+        for match in _TOKEN.finditer(text):
+            token = match.group()
+            if token in _IGNORED:
+                continue
+            gap = match.start() > end
+            for part in self._parts(token):
+                self.tokens.append(part)
+                self.spaced.append(gap)
+                gap = False
+            end = match.end()
+        self.at = 0
+        self.depth = 0
+        self.max_depth = max_depth
+        self.bars = 0
+
+    @staticmethod
+    def _parts(token: str) -> list[str]:
+        """Letters that stand together are a product, unless they are a function's name or a word."""
+        if not _WORD.fullmatch(token) or token in FUNCTIONS or token == "pi" or len(token) == 1:
+            return [token]
+        for name in sorted(FUNCTIONS, key=len, reverse=True):
+            if token.startswith(name) and len(token) == len(name) + 1:  # sinx
+                return [name, token[len(name) :]]
+        if len(token) > 3:
+            raise Unreadable(f"the word '{token[:20]}'")
+        return list(token)
+
+    # ------------------------------------------------------------------------------------------------------------------- tokens
+
+    def peek(self, ahead: int = 0) -> str:
+        place = self.at + ahead
+        return self.tokens[place] if place < len(self.tokens) else ""
+
+    def take(self) -> str:
+        token = self.peek()
+        self.at += 1
+        return token
+
+    def expect(self, token: str) -> None:
+        if self.take() != token:
+            raise Unreadable(f"'{token}' is missing")
+
+    def stop(self, why: str = "") -> NoReturn:
+        token = self.peek()
+        raise Unreadable(why or (f"'{token[:20]}' in an unexpected place" if token else "it ends too early"))
+
+    # ------------------------------------------------------------------------------------------------------------------ grammar
+
+    def whole(self) -> Node:
+        if not self.tokens:
+            raise Unreadable("it is empty")
+        node = self.sum()
+        if self.at < len(self.tokens):
+            self.stop()
+        return node
+
+    def sum(self) -> Node:
+        parts = []
+        sign = 1
+        while self.peek() in ("+", "-"):
+            sign = -sign if self.take() == "-" else sign
+        parts.append(self.signed(self.product(), sign))
+        while self.peek() in ("+", "-"):
+            sign = 1
+            while self.peek() in ("+", "-"):
+                sign = -sign if self.take() == "-" else sign
+            parts.append(self.signed(self.product(), sign))
+        return parts[0] if len(parts) == 1 else Node("+", tuple(parts))
+
+    @staticmethod
+    def signed(node: Node, sign: int) -> Node:
+        return node if sign > 0 else Node("neg", (node,))
+
+    def product(self) -> Node:
+        node = self.factor()
+        while True:
+            token = self.peek()
+            if token in PRODUCT:
+                self.take()
+                node = Node("*", (node, self.signed_factor()))
+            elif token in QUOTIENT:
+                self.take()
+                node = Node("/", (node, self.signed_factor()))
+            elif self.begins_factor(token):
+                node = Node("*", (node, self.factor()))
+            else:
+                return node
+
+    def signed_factor(self) -> Node:
+        sign = 1
+        while self.peek() in ("+", "-"):
+            sign = -sign if self.take() == "-" else sign
+        return self.signed(self.factor(), sign)
+
+    def begins_factor(self, token: str) -> bool:
+        if not token or token in PRODUCT or token in QUOTIENT:
+            return False
+        if token == "|":
+            return self.bars == 0
+        return (
+            token[0].isdigit()
+            or token[0] == "."
+            or (token.isalpha() and token.isascii())
+            or token in OPENING
+            or token in ROUNDING
+            or (token[0] == "\\" and (token[1:] in FUNCTIONS or token[1:] in GREEK or token in _BEGINNINGS))
+        )  # fmt: skip
+
+    def factor(self) -> Node:
+        """A base with everything that stands behind it: powers, factorials, degrees, percent."""
+        token = self.peek()
+        name = token.removeprefix("\\")
+        if name in FUNCTIONS and (token[0] == "\\" or len(token) > 1):
+            return self.postfix(self.function(FUNCTIONS[name]))
+        return self.postfix(self.base())
+
+    def postfix(self, node: Node) -> Node:
+        while True:
+            token = self.peek()
+            if token in ("^", "**"):
+                self.take()
+                node = Node("degrees", (node,)) if self.degree_sign() else Node("^", (node, self.exponent()))
+            elif token == "!":
+                self.take()
+                node = Node("factorial", (node,))
+            elif token in ("%", "\\%"):
+                self.take()
+                node = Node("/", (node, number(100)))
+            elif token in ("\\degree", "\\circ"):
+                self.take()
+                node = Node("degrees", (node,))
+            else:
+                return node
+
+    def degree_sign(self) -> bool:
+        if self.peek() in ("\\circ", "\\degree"):
+            self.take()
+            return True
+        if self.peek() == "{" and self.peek(1) in ("\\circ", "\\degree") and self.peek(2) == "}":
+            self.at += 3
+            return True
+        return False
+
+    def exponent(self) -> Node:
+        sign = 1
+        while self.peek() in ("+", "-"):
+            sign = -sign if self.take() == "-" else sign
+        node = self.base()
+        if self.peek() in ("^", "**"):  # 2^3^2 is 2^(3^2)
+            self.take()
+            node = Node("^", (node, self.exponent()))
+        return self.signed(node, sign)
+
+    def base(self) -> Node:
+        token = self.peek()
+        if not token:
+            self.stop()
+        if token[0].isdigit() or (token[0] == "." and len(token) > 1):
+            return self.number()
+        if token in OPENING:
+            return self.group()
+        if token == "|" or token in ROUNDING:
+            return self.between()
+        if token == "\\frac":
+            self.take()
+            return Node("/", (self.argument(), self.argument()))
+        if token == "\\binom":
+            self.take()
+            return Node("binomial", (self.argument(), self.argument()))
+        if token in ("\\mathrm", "\\operatorname"):
+            self.take()
+            return self.argument()
+        if token in ("\\pi", "pi"):
+            self.take()
+            return Node("pi")
+        if token in ("\\infty",):
+            self.take()
+            return Node("infinity")
+        if token.isascii() and (token.isalpha() or (token[0] == "\\" and token[1:] in GREEK)):
+            return self.symbol()
+        self.stop()
+
+    def number(self) -> Node:
+        token = self.take()
+        if len(token) > MAX_NUMBER:
+            raise Unreadable(f"a number of {len(token)} digits")
+        node = number(Fraction(token))
+        if token.isdigit():
+            place = self.at
+            if self.peek() == "\\frac":  # 1\frac12
+                self.take()
+                top, bottom = self.argument(), self.argument()
+                if top.op == bottom.op == "number":
+                    return _mixed(node, top, bottom)
+                self.at = place
+            elif (
+                self.peek().isdigit()
+                and self.at < len(self.spaced)
+                and self.spaced[self.at]
+                and self.peek(1) == "/"
+                and self.peek(2).isdigit()
+            ):
+                parts = number(int(self.peek())), number(int(self.peek(2)))
+                self.at += 3
+                return _mixed(node, *parts)
+        return node
+
+    def symbol(self) -> Node:
+        name = self.take().removeprefix("\\")
+        if name == "e":
+            return Node("e")
+        subscript = self.subscript() if self.peek() == "_" else ""
+        while self.peek() in ("'", "\\prime"):
+            subscript += "'"
+            self.take()
+        if name in ("i",) and not subscript:
+            return Node("i")
+        full = name + ("_" + subscript if subscript else "")
+        if name in UNKNOWN_FUNCTIONS and self.peek() == "(":
+            return Node("apply", self.listed(), full)
+        return Node("symbol", (), full)
+
+    def subscript(self) -> str:
+        self.take()
+        if self.peek() != "{":
+            return self.take()
+        depth = 0
+        written: list[str] = []
+        while True:
+            token = self.take()
+            if not token:
+                raise Unreadable("a subscript is not closed")
+            depth += (token == "{") - (token == "}")
+            if depth == 0:
+                return "".join(written)
+            if token not in ("{", "}"):
+                written.append(token)
+
+    def enter(self) -> None:
+        self.depth += 1
+        if self.depth > self.max_depth:
+            raise Unreadable(f"more than {self.max_depth} nested brackets")
+
+    def group(self) -> Node:
+        opening = self.take()
+        self.enter()
+        bars, self.bars = self.bars, 0
+        node = self.sum()
+        self.bars = bars
+        self.depth -= 1
+        self.expect(OPENING[opening])
+        return node
+
+    def listed(self) -> tuple[Node, ...]:
+        """Arguments in round brackets, parted by commas."""
+        self.expect("(")
+        self.enter()
+        bars, self.bars = self.bars, 0
+        found = [self.sum()]
+        while self.peek() == ",":
+            self.take()
+            found.append(self.sum())
+        self.bars = bars
+        self.depth -= 1
+        self.expect(")")
+        return tuple(found)
+
+    def between(self) -> Node:
+        """|x|, floors and ceilings."""
+        opening = self.take()
+        closing, op = ROUNDING.get(opening, ("|", "abs"))
+        self.enter()
+        self.bars += closing == "|"
+        node = self.sum()
+        self.bars -= closing == "|"
+        self.depth -= 1
+        self.expect(closing)
+        return Node(op, (node,))
+
+    def argument(self) -> Node:
+        """What LaTeX takes as an argument: a group, or one digit, letter or command."""
+        token = self.peek()
+        if token == "{":
+            return self.group()
+        if token[:1].isdigit() and len(token) > 1:  # \frac12
+            self.tokens[self.at] = token[1:]
+            return number(int(token[0]))
+        self.enter()
+        node = self.base()
+        self.depth -= 1
+        return node
+
+    def function(self, op: str) -> Node:
+        self.take()
+        if op == "sqrt":
+            return self.root()
+        base: Node | None = None
+        power: Node | None = None
+        while self.peek() in ("_", "^", "**"):
+            if self.take() == "_":
+                base = self.argument()
+            else:
+                power = self.exponent()
+        if power is not None and power == Node("neg", (number(1),)) and op in INVERSES:
+            op, power = INVERSES[op], None
+        if self.peek() == "(" and op in ("max", "min", "gcd", "lcm"):
+            return Node(op, self.listed())
+        argument = self.operand()
+        if op == "log" and base is not None:
+            node = Node("/", (Node("ln", (argument,)), Node("ln", (base,))))
+        elif base is not None:
+            self.stop(f"a subscript of {op}")
+        else:
+            node = Node(op, (argument,))
+        return node if power is None else Node("^", (node, power))
+
+    def root(self) -> Node:
+        degree: Node = number(2)
+        if self.peek() == "[":
+            self.take()
+            degree = self.sum()
+            self.expect("]")
+        node = self.group() if self.peek() == "(" else self.argument()
+        return Node("root", (node, degree))
+
+    def operand(self) -> Node:
+        """What a function without brackets takes: factors up to the next sign, written operator or function."""
+        if self.peek() in ("+", "-"):
+            sign = -1 if self.take() == "-" else 1
+            return self.signed(self.operand(), sign)
+        self.enter()
+        bracketed = self.peek() in OPENING
+        node = self.factor()
+        while not bracketed and self.begins_factor(self.peek()):
+            token = self.peek()
+            name = token.removeprefix("\\")
+            if name in FUNCTIONS and name != "sqrt" and (token[0] == "\\" or len(token) > 1):
+                break
+            node = Node("*", (node, self.factor()))
+        if self.peek() == "/" and not bracketed and self.peek(1).isdigit():  # sin x/2
+            self.take()
+            node = Node("/", (node, self.factor()))
+        self.depth -= 1
+        return node

@@ -1,0 +1,33 @@
+"""x = 5, f(x) = 2x, (x, y) = (1, 2): what is assigned to, and the value."""
+
+from __future__ import annotations
+
+import re
+
+from verifiers.math.expression import FUNCTIONS
+from verifiers.math.structure import sides
+
+NAME = r"\\?[A-Za-z]{1,8}(?:_(?:\w|\{[^{}]*\}))?'{0,2}"
+_ASSIGNED = re.compile(
+    rf"(?:{NAME}|{NAME}\s*\(\s*[^()=]{{1,40}}\)|\({NAME}(?:\([^()]*\))?(?:\s*,\s*{NAME}(?:\([^()]*\))?)*\)|{NAME}(?:\s*:\s*{NAME})+)"
+)
+
+
+def unassigned(text: str, other: str) -> str:
+    """The value of x = 5, where the other side is no equation."""
+    if "=" in text and "=" not in other:
+        parts = sides(text)
+        if len(parts) == 2 and is_head(parts[0]):
+            return parts[1]
+    return text
+
+
+def is_head(text: str) -> bool:
+    """A name that something is assigned to: x, a_1, f(x), (x, y), A:B; no function that has a value of its own."""
+    names = re.findall(r"[A-Za-z]+", text)
+    return _ASSIGNED.fullmatch(text) is not None and names[0] not in FUNCTIONS and text not in ("e", "i", "\\pi")
+
+
+def assigned_value(text: str) -> str:
+    parts = sides(text)
+    return parts[-1] if len(parts) == 2 and is_head(parts[0]) else text

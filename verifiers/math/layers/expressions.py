@@ -1,0 +1,114 @@
+"""The layer of expressions: inequalities term by term, ratios, exact values, and values at random points."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from dataclasses import replace
+from fractions import Fraction
+
+from verifiers.math.expression import Node, Unreadable, read_expression
+from verifiers.math.layers.numbers import DECIMAL_TEXT, MONEY, Quantity, rounded_from, without_unit
+from verifiers.math.layers.pair import Comparison, Pair, all_equal
+from verifiers.math.numeric import Equality, real_value, same_value
+from verifiers.math.policy import MathPolicy
+from verifiers.math.structure import relation_parts, unwrap_group
+
+PARAMETERS = frozenset({"k", "n", "m", "l", "\\ell", "ell", "t", "s", "c", "C"})
+_RATIO = re.compile(r"[^:]+(?::[^:]+)+")
+
+
+def is_expression(text: str) -> bool:
+    try:
+        read_expression(text)
+    except Unreadable:
+        return False
+    return True
+
+
+def renamed(node: Node, old: str, new: str) -> Node:
+    old = old.removeprefix("\\")
+    if node.op == "symbol" and node.value == old:
+        return Node("symbol", (), new)
+    return replace(node, args=tuple(renamed(argument, old, new) for argument in node.args)) if node.args else node
+
+
+def expression(pair: Pair) -> Comparison | None:
+    answer, gold = (unwrap_group(text) or text for text in (pair.answer, pair.gold))
+    relations = [ascending(text) for text in (answer, gold)]
+    if relations[0] and relations[1]:
+        (ours, signs), (theirs, others) = relations[0], relations[1]
+        if signs == others and len(ours) == len(theirs):
+            made = all_equal(pair, list(zip(ours, theirs, strict=True)), "inequality")
+            return made if made is not None and made.equal else None  # 2x < 10 and x < 5 are for algebra
+        return None
+    texts = [without_unit(MONEY.sub("", text)) if pair.policy.missing_units else text for text in (answer, gold)]
+    ratios = [text.count(":") for text in texts]
+    if ratios[0] == ratios[1] > 1 and all(_RATIO.fullmatch(text) for text in texts):
+        return proportion(pair, texts[0].split(":"), texts[1].split(":"))
+    try:
+        one, other = (read_expression(text) for text in texts)
+    except Unreadable:
+        return None
+    equality = same_value(one, other)
+    if equality.equal is not False:
+        return verdict(equality)
+    if pair.policy.rename_parameters and (same := other_letter(one, other)):
+        return verdict(same)
+    if rounding := decimal_of(pair.policy, one, other, texts):
+        return rounding
+    if logarithms(one) and logarithms(other):  # log is the natural one to some, and that of base 10 to others
+        tens = same_value(renamed_op(one, "log", "lg"), renamed_op(other, "log", "lg"))
+        equality = tens if tens.equal else equality
+    return verdict(equality)
+
+
+def ascending(text: str) -> tuple[list[str], list[str]] | None:
+    """Terms and signs of a chain of inequalities, turned so that it does not begin with a "greater"."""
+    parts = relation_parts(text)
+    if parts is None or not parts[1][0].startswith(">"):
+        return parts
+    turned = {">": "<", ">=": "<=", "<": ">", "<=": ">=", "!=": "!="}
+    return parts[0][::-1], [turned[sign] for sign in parts[1][::-1]]
+
+
+def logarithms(node: Node) -> bool:
+    return True if node.op in ("log", "lg", "number") else any(map(logarithms, node.args))
+
+
+def renamed_op(node: Node, old: str, new: str) -> Node:
+    return replace(node, op=new if node.op == old else node.op, args=tuple(renamed_op(argument, old, new) for argument in node.args))
+
+
+def proportion(pair: Pair, ours: list[str], theirs: list[str]) -> Comparison | None:
+    """a : b = c : d as ad = bc, for all neighbours."""
+    terms = zip(itertools.pairwise(ours), itertools.pairwise(theirs), strict=True)
+    return all_equal(pair, [(f"({a})*({d})", f"({b})*({c})") for (a, b), (c, d) in terms], "ratio")
+
+
+def other_letter(one: Node, other: Node) -> Equality | None:
+    """The same with the one free integer or constant under another name."""
+    ours, theirs = one.symbols() - other.symbols(), other.symbols() - one.symbols()
+    if len(ours) == len(theirs) == 1 and ours | theirs <= PARAMETERS:
+        made = same_value(renamed(one, *ours, *theirs), other)
+        return Equality(True, "renamed parameter") if made.equal else None
+    return None
+
+
+def decimal_of(policy: MathPolicy, one: Node, other: Node, texts: list[str]) -> Comparison | None:
+    """A decimal and the irrational number that it is cut or rounded from."""
+    if policy.rounding_digits is None:
+        return None
+    for text, exact_node in ((texts[0].strip(), other), (texts[1].strip(), one)):
+        if not DECIMAL_TEXT.fullmatch(text) or exact_node.symbols():
+            continue
+        true_value = real_value(exact_node)
+        if true_value is not None and abs(true_value) < 10**30:
+            written = Quantity(Fraction(text), False, text)
+            if rounded_from(written, Fraction(int(true_value * 10**40), 10**40), policy):
+                return Comparison(True, "rounding")
+    return None
+
+
+def verdict(made: Equality) -> Comparison | None:
+    return None if made.equal is None else Comparison(made.equal, made.method)

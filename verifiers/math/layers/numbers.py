@@ -1,0 +1,104 @@
+"""The layer of numbers: exact decimals and fractions of any length, percent, money, missing units, rounding."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from fractions import Fraction
+
+from verifiers.math.expression import Unreadable, read_expression
+from verifiers.math.layers.assignments import unassigned
+from verifiers.math.layers.pair import Comparison, Pair
+from verifiers.math.layers.preparation import MAX_CHARS, NO_UNITS
+from verifiers.math.normalise import canonical_decimal, rational
+from verifiers.math.numeric import TooLarge, Undefined, Unfit, exact
+from verifiers.math.policy import MathPolicy
+
+_WORD_UNIT = re.compile(
+    r"(?<=[\d}\)])\s*((?:[A-Za-z]{2,}\.?(?:\s*\^\s*\{?-?\d\}?)?)(?:(?:\s+|\s*/\s*)[A-Za-z]{1,}(?:\^\{?-?\d\}?)?)*)\s*[.]?$"
+)
+MONEY = re.compile(r"^(?:\\?\$|€|£|¥|US\\?\$|USD|EUR|RMB)\s*(?=[\d.])")
+_DEGREES = re.compile(r"\s*(?:\^\s*\{?\s*\\(?:circ|degree)\s*\}?|\\degree|\\circ|°|\s+degrees?|\s+deg)\s*$")
+DECIMAL_TEXT = re.compile(r"[+-]?\d*\.\d+")
+
+
+def number(pair: Pair) -> Comparison | None:
+    answer, gold = (unassigned(text, other) for text, other in ((pair.answer, pair.gold), (pair.gold, pair.answer)))
+    first, second = canonical_decimal(answer), canonical_decimal(gold)
+    if first is not None and second is not None and (first == second or len(answer) + len(gold) > 400):
+        return Comparison(first == second, "decimal")
+    if len(answer) > MAX_CHARS or len(gold) > MAX_CHARS or (":" in answer and ":" in gold):
+        return None
+    one, other = quantity(answer, pair.policy), quantity(gold, pair.policy)
+    if one is None or other is None:
+        return None
+    readings = [(one, other)]
+    if one.percent != other.percent:
+        as_number = (one.times(100), other) if one.percent else (one, other.times(100))
+        readings = {"either": [*readings, as_number], "fraction": readings, "number": [as_number]}[pair.policy.percent]
+    for ours, theirs in readings:
+        if ours.value == theirs.value:
+            return Comparison(True, "rational", "percent" if one.percent != other.percent else "")
+        if rounded_from(ours, theirs.value, pair.policy) or rounded_from(theirs, ours.value, pair.policy):
+            return Comparison(True, "rounding")
+    return Comparison(False, "rational")
+
+
+@dataclass(frozen=True, slots=True)
+class Quantity:
+    value: Fraction
+    percent: bool
+    decimal: str | None
+    """The number as it is written, if it has a decimal point or is a percentage: whole percents are customary."""
+    scale: int = 1
+    """What the written number was multiplied with to give `value`, as a divisor: 100 for a percentage."""
+
+    def times(self, factor: int) -> Quantity:
+        return replace(self, value=self.value * factor, scale=1)
+
+
+def quantity(text: str, policy: MathPolicy) -> Quantity | None:
+    text = MONEY.sub("", text.strip())
+    percent = re.search(r"\s*(?:\\?%|percent|pct|per cent)$", text)
+    if percent:
+        text = text[: percent.start()].strip()
+    elif policy.missing_units:
+        text = _DEGREES.sub("", without_unit(text))
+    value = rational(text)
+    if value is None:
+        try:
+            value = exact(read_expression(text))
+        except (Unreadable, Unfit, Undefined, TooLarge):
+            return None
+    decimal = text if DECIMAL_TEXT.fullmatch(text) or (percent and text.isdigit()) else None
+    return Quantity(value / 100, True, decimal, 100) if percent else Quantity(value, False, decimal)
+
+
+def without_unit(text: str) -> str:
+    if match := _WORD_UNIT.search(text):
+        words = re.findall(r"[A-Za-z]+", match[1])
+        if not any(word.lower() in NO_UNITS for word in words):
+            return text[: match.start()].rstrip()
+    return text
+
+
+def rounded_from(written: Quantity, exact_value: Fraction, policy: MathPolicy) -> bool:
+    """Whether a written decimal is cut or rounded from a number that needs more digits than it has."""
+    if written.decimal is None or policy.rounding_digits is None:
+        return False
+    enough = policy.rounding_digits - (written.percent and "." in written.decimal)
+    if significant_digits(written.decimal) < enough:
+        return False
+    last_place = Fraction(1, 10 ** len(written.decimal.partition(".")[2]) * written.scale)
+    if (exact_value / last_place).denominator == 1:
+        return False
+    missing = abs(exact_value) - abs(written.value)
+    return exact_value * written.value > 0 and (0 <= missing < last_place or abs(missing) <= last_place / 2)
+
+
+def significant_digits(decimal: str) -> int:
+    return len(re.sub(r"[^\d]", "", decimal).lstrip("0"))
+
+
+def is_plain_number(text: str) -> bool:
+    return rational(text) is not None

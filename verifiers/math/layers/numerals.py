@@ -1,0 +1,45 @@
+"""The layer of numerals that are more than a number: digits with a base, and times of day."""
+
+from __future__ import annotations
+
+import re
+
+from verifiers.math.layers.pair import Comparison, Pair
+from verifiers.math.normalise import canonical_decimal
+
+_BASE = re.compile(
+    r"([0-9A-Fa-f]+(?:\.[0-9A-Fa-f]+)?)_\{?(?:\\text\{)?(\d{1,2}|two|three|four|five|six|seven|eight|nine|ten|sixteen)\}?\}?"
+)
+_BASE_NAMES = {"two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7, "eight": 8, "nine": 9, "ten": 10, "sixteen": 16}
+_CLOCK = re.compile(r"(\d{1,2}):(\d{2})(?::(\d{2}))?\s*([AaPp])?\.?\s*(?:[Mm]\.?)?")
+
+
+def numeral(pair: Pair) -> Comparison | None:
+    """4210_7 is 4210_{7}, and 4210 where a missing base is a missing unit; against a plain number the value counts."""
+    ours, theirs = _BASE.fullmatch(pair.answer), _BASE.fullmatch(pair.gold)
+    if ours and theirs:
+        return Comparison(_digits(ours) == _digits(theirs) and _base(ours) == _base(theirs), "base")
+    if ours and canonical_decimal(pair.gold) is not None:
+        try:
+            return Comparison(str(int(ours[1], _base(ours))) == canonical_decimal(pair.gold), "base")
+        except ValueError:
+            return Comparison(False, "base", "no such digits in this base")
+    if theirs and canonical_decimal(pair.answer) is not None and pair.policy.missing_units:
+        return Comparison(pair.answer.lstrip("0") == _digits(theirs), "base", "digits without their base")
+    clocks = _CLOCK.fullmatch(pair.answer), _CLOCK.fullmatch(pair.gold)
+    if clocks[0] and clocks[1] and int(clocks[0][2]) < 60 and int(clocks[1][2]) < 60:
+        return Comparison(_time(clocks[0]) == _time(clocks[1]), "time of day")
+    return None
+
+
+def _digits(match: re.Match[str]) -> str:
+    return match[1].lower().lstrip("0")
+
+
+def _base(match: re.Match[str]) -> int:
+    return _BASE_NAMES[match[2]] if match[2] in _BASE_NAMES else int(match[2])
+
+
+def _time(match: re.Match[str]) -> tuple[int, int, int]:
+    afternoon = match[4] is not None and match[4].lower() == "p" and int(match[1]) < 12
+    return int(match[1]) + 12 * afternoon, int(match[2]), int(match[3] or 0)

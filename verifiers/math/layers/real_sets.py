@@ -1,0 +1,86 @@
+"""The layer of real sets: intervals, unions, inequalities and set-builders, end by end."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from verifiers.math.expression import Unreadable, read_expression
+from verifiers.math.layers.pair import Comparison, Pair
+from verifiers.math.numeric import real_value
+from verifiers.math.structure import Interval, intervals, split_list, unwrap_set, unwrap_tuple
+
+
+def real_set(pair: Pair) -> Comparison | None:
+    if not (may_be_set(pair.answer) and may_be_set(pair.gold)):
+        return None
+    if unwrap_tuple(pair.answer) and unwrap_tuple(pair.gold) and pair.answer[0] + pair.answer[-1] == pair.gold[0] + pair.gold[-1] == "()":
+        return None  # two pairs, or two open intervals: member by member comes to the same
+    answer, gold = spread(pair.answer), spread(pair.gold)
+    if answer is None or gold is None:
+        return None
+    if len(answer) != len(gold):
+        return Comparison(False, "real set", "another number of intervals")
+    unknown = False
+    left = list(gold)
+    for interval in answer:
+        for other in left:
+            same = same_interval(pair, interval, other)
+            if same:
+                left.remove(other)
+                break
+            unknown = unknown or same is None
+        else:
+            return None if unknown else Comparison(False, "real set", "the intervals differ")
+    return Comparison(True, "real set")
+
+
+def may_be_set(text: str) -> bool:
+    return bool(re.search(r"[(\[].*[,;].*[)\]]|<|>|\\l[et]|\\g[et]|\\ne|\\cup|\\mathbb", text))
+
+
+def spread(text: str) -> list[Interval] | None:
+    """Intervals, with the points that "- {a, b}" or "\\setminus" takes out."""
+    whole, *removed = re.split(r"(?:-|\\setminus|\\backslash)\s*(?=\\?\{)", text)
+    found = intervals(whole.strip())
+    if found is None or len(removed) > 1:
+        return None
+    for point in split_list(unwrap_set(removed[0].strip()) or "") if removed else []:
+        cut = value(point)
+        if cut is None:
+            return None
+        made = []
+        for interval in found:
+            low, high = (None if end is None else value(end) for end in (interval.low, interval.high))
+            if (interval.low is not None and low is None) or (interval.high is not None and high is None):
+                return None
+            inside = (low is None or low < cut) and (high is None or cut < high)
+            made += (
+                [Interval(interval.low, point, interval.closed_low, False), Interval(point, interval.high, False, interval.closed_high)]
+                if inside
+                else [interval]
+            )
+        found = made
+    return found
+
+
+def value(text: str) -> Any:
+    try:
+        return real_value(read_expression(text))
+    except Unreadable:
+        return None
+
+
+def same_interval(pair: Pair, one: Interval, other: Interval) -> bool | None:
+    if (one.closed_low, one.closed_high) != (other.closed_low, other.closed_high):
+        return False
+    unknown = False
+    for a, b in ((one.low, other.low), (one.high, other.high)):
+        if (a is None) != (b is None):
+            return False
+        if a is not None and b is not None:
+            made = pair.inner(a, b)
+            if made is not None and not made.equal:
+                return False
+            unknown = unknown or made is None
+    return None if unknown else True

@@ -1,0 +1,283 @@
+"""What an answer is made of: lists, tuples, sets, intervals, inequalities, matrices, units. Text to parts; nothing is evaluated here."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+_OPEN, _CLOSE = "([{", ")]}"
+_SEPARATORS = re.compile(
+    r"\\q?quad\b|\\\\|\\text\s*\{\s*(?:and|or|,)\s*\}|(?<![A-Za-z\\])(?:and|or)(?![A-Za-z])|[,;，；、]|\\land\b|\\lor\b"
+)
+_MATRIX = re.compile(
+    r"\\begin\{(?P<kind>[pbvB]?matrix|smallmatrix|array|cases|aligned)\}(?:\{[lcr|]*\})?(?P<body>.*?)\\end\{(?P=kind)\}", re.DOTALL
+)
+_BARE_SIGN = re.compile(r"\\pm|\\mp")
+_BOX = re.compile(r"\\(?:boxed|fbox)\b[ ]*")
+_BARE_TOKEN = re.compile(r"[^\s{}$\\.,;]+")
+_RELATION = re.compile(
+    r"\\leqslant|\\geqslant|\\leq|\\geq|\\le(?![a-z])|\\ge(?![a-z])|\\lt(?![a-z])|\\gt(?![a-z])|\\neq?(?![a-z])|<=|>=|!=|<|>"
+)
+_EQUALS = re.compile(r"(?<![<>!])=(?!=)|\\equiv(?![a-z])")
+_APPROXIMATELY = re.compile(r"\\approx(?![a-z])|\\simeq|\\doteq|\\sim(?![a-z])|≈")
+_MEMBER = re.compile(r"^\s*[A-Za-z\\]{1,9}(?:_\{?\w+\}?)?\s*(?:\\in(?![a-z])|∈)\s*(?P<rest>.+)$", re.DOTALL)
+_BUILDER = re.compile(
+    r"^\\?\{\s*(?P<name>\\?[A-Za-z]{1,7})\s*(?:\\in\s*(?:\\mathbb\{?R\}?|R)\s*)?(?:\\?\||\\mid|:|\\vert)\s*(?P<rest>.+?)\s*\\?\}$",
+    re.DOTALL,
+)
+_UNION = re.compile(r"\\cup(?![a-z])|\bU\b|\\bigcup|\\text\s*\{\s*or\s*\}|(?<![A-Za-z\\])or(?![A-Za-z])")
+_SIGNS = {"<": "<", ">": ">", "<=": "<=", ">=": ">=", "!=": "!="} | {
+    "\\leqslant": "<=", "\\geqslant": ">=", "\\leq": "<=", "\\geq": ">=", "\\le": "<=", "\\ge": ">=", "\\lt": "<", "\\gt": ">",
+    "\\ne": "!=", "\\neq": "!=",
+}  # fmt: skip
+_SIDES = {"<": ">", ">": "<", "<=": ">=", ">=": "<=", "!=": "!="}
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """Ends as texts; None is infinity."""
+
+    low: str | None
+    high: str | None
+    closed_low: bool
+    closed_high: bool
+
+
+def brackets_match(text: str) -> bool:
+    """Whether every bracket is closed by one of some kind: [0, 1) counts."""
+    depth = 0
+    for sign in _brackets(text):
+        depth += 1 if sign in _OPEN else -1
+        if depth < 0:
+            return False
+    return depth == 0
+
+
+def _brackets(text: str) -> list[str]:
+    return [sign for sign in text if sign in _OPEN or sign in _CLOSE]
+
+
+def split_outside(text: str, pattern: re.Pattern[str]) -> list[str]:
+    """Cut where `pattern` matches outside all brackets. One pass."""
+    depths = []
+    depth = 0
+    for sign in text:
+        if sign in _OPEN:
+            depth += 1
+        depths.append(depth)
+        if sign in _CLOSE:
+            depth -= 1
+    parts, start = [], 0
+    for match in pattern.finditer(text):
+        if depths[match.start()] == 0 and match.start() >= start:
+            parts.append(text[start : match.start()])
+            start = match.end()
+    return [*parts, text[start:]]
+
+
+def split_list(text: str) -> list[str]:
+    """The members of a bare list: parted by commas, semicolons, "and", "or", line breaks. Empty ones are dropped."""
+    if "\\begin" in text:
+        return [text]
+    return [part for raw in split_outside(text, _SEPARATORS) if (part := raw.strip().strip("$").strip())]
+
+
+def unwrap_set(text: str) -> str | None:
+    """The inside of {...} or \\{...\\}; None if the text is no set."""
+    body = text.strip()
+    for opening, closing in (("\\{", "\\}"), ("{", "}")):
+        if body.startswith(opening) and body.endswith(closing) and len(body) >= len(opening) + len(closing):
+            inside = body[len(opening) : len(body) - len(closing)]
+            if brackets_match(inside) and "{" + "}" not in inside:
+                return inside
+    return None
+
+
+def unwrap_tuple(text: str) -> tuple[str, list[str], str] | None:
+    """Opening bracket, at least two members, closing bracket of (a, b), [a, b) and so on; None if the text is none."""
+    body = text.strip()
+    if len(body) < 5 or body[0] not in "([" or body[-1] not in ")]":
+        return None
+    depth = 0
+    for place, sign in enumerate(body):
+        if sign in _OPEN:
+            depth += 1
+        elif sign in _CLOSE:
+            depth -= 1
+            if depth == 0 and place < len(body) - 1:
+                return None
+    if depth != 0:
+        return None
+    members = [part.strip() for part in split_outside(body[1:-1], re.compile(r"[,;，]"))]
+    return (body[0], members, body[-1]) if len(members) > 1 and all(members) else None
+
+
+def unwrap_group(text: str) -> str | None:
+    """The inside of brackets around the whole text that hold no list: (3/2)."""
+    body = text.strip()
+    if len(body) < 3 or body[0] + body[-1] not in ("()", "[]", "{}"):
+        return None
+    inside = body[1:-1]
+    return inside.strip() if brackets_match(inside) and "," not in inside else None
+
+
+def matrix_rows(text: str) -> list[list[str]] | None:
+    """Rows of the one matrix that the text is, factors in front of it excepted; None if it is none."""
+    match = _MATRIX.fullmatch(text.strip())
+    if match is None or "\\begin" in match["body"]:
+        return None
+    body = match["body"].strip()
+    body = body.replace("\\\\\\\\", "\\\\")
+    rows = [row for row in re.split(r"\\\\(?:\[[^\]]*\])?", body) if row.strip()]
+    return [[cell.strip() for cell in row.split("&")] for row in rows]
+
+
+def plus_minus(text: str) -> list[str]:
+    """Both readings of an answer with \\pm, the upper signs first; the text alone if it has none."""
+    if not _BARE_SIGN.search(text):
+        return [text]
+    upper = text.replace("\\pm", "+").replace("\\mp", "-")
+    lower = text.replace("\\pm", "-").replace("\\mp", "+")
+    return [upper, lower]
+
+
+def sides(text: str) -> list[str]:
+    """What stands on the sides of the equals signs outside brackets."""
+    return [side.strip() for side in split_outside(text, _EQUALS)]
+
+
+def approximate_sides(text: str) -> list[str]:
+    """What stands on the sides of the approximate-equals signs."""
+    return [side.strip() for side in split_outside(text, _APPROXIMATELY)]
+
+
+def relation_parts(text: str) -> tuple[list[str], list[str]] | None:
+    """Terms and signs of a chain of inequalities a < b <= c; None if there is none."""
+    found = [_SIGNS[match.group()] for match in _RELATION.finditer(text)]
+    if not found:
+        return None
+    terms = [term.strip() for term in _RELATION.split(text)]
+    return (terms, found) if all(terms) and len(terms) == len(found) + 1 else None
+
+
+def intervals(text: str) -> list[Interval] | None:
+    """The real set that a union of intervals, an inequality or a set-builder describes, as a list of intervals; None if it is none."""
+    body = text.strip()
+    if member := _MEMBER.match(body):
+        body = member["rest"].strip()
+    if builder := _BUILDER.match(body):
+        body = builder["rest"].strip()
+    if re.fullmatch(r"\\(?:mathbb|mathbf|Bbb)\s*\{?\s*R\s*\}?|ℝ|R", body):
+        return [Interval(None, None, False, False)]
+    found: list[Interval] = []
+    for part in split_outside(body, _UNION):
+        one = _interval(part.strip())
+        if one is None:
+            return None
+        found += one
+    return found or None
+
+
+def _interval(text: str) -> list[Interval] | None:
+    if pair := unwrap_tuple(text):
+        opening, members, closing = pair
+        if len(members) != 2:
+            return None
+        low, high = (None if _is_infinite(member) else member for member in members)
+        return [Interval(low, high, opening == "[" and low is not None, closing == "]" and high is not None)]
+    parts = relation_parts(text)
+    if parts is None:
+        return None
+    terms, signs = parts
+    if absolute := _absolute(terms, signs):
+        return absolute
+    if len(terms) == 2:
+        left, right, sign = terms[0], terms[1], signs[0]
+        if _is_variable(right) and not _is_variable(left):
+            left, right, sign = right, left, _SIDES[sign]
+        if not _is_variable(left):
+            return None
+        if sign == "!=":
+            return [Interval(None, right, False, False), Interval(right, None, False, False)]
+        if sign.startswith("<"):
+            return [Interval(None, None if _is_infinite(right) else right, False, sign == "<=")]
+        return [Interval(None if _is_infinite(right) else right, None, sign == ">=", False)]
+    if len(terms) == 3 and _is_variable(terms[1]):
+        low, _, high = terms
+        first, second = signs
+        if first.startswith(">") and second.startswith(">"):
+            low, high, first, second = high, low, _SIDES[second], _SIDES[first]
+        if first.startswith("<") and second.startswith("<"):
+            return [Interval(None if _is_infinite(low) else low, None if _is_infinite(high) else high, first == "<=", second == "<=")]
+    return None
+
+
+def _is_variable(text: str) -> bool:
+    return re.fullmatch(r"\\?[A-Za-z]{1,8}(?:_\{?\w+\}?)?'?", text.strip()) is not None and not _is_infinite(text)
+
+
+def _is_infinite(text: str) -> bool:
+    return re.fullmatch(r"[+-]?\s*(?:\\infty|\\infin|∞|inf|oo)", text.strip()) is not None
+
+
+def _absolute(terms: list[str], signs: list[str]) -> list[Interval] | None:
+    """|x| < a, |x| > a and a < |x| < b as intervals."""
+    if signs[0].startswith(">"):
+        terms, signs = terms[::-1], [_SIDES[sign] for sign in signs[::-1]]
+    places = [
+        place
+        for place, term in enumerate(terms)
+        if (m := re.fullmatch(r"(?:\\[lr]?vert|\|)(.+?)(?:\\[lr]?vert|\|)", term)) and _is_variable(m[1])
+    ]
+    if len(places) != 1 or any(not sign.startswith("<") for sign in signs):
+        return None
+    place = places[0]
+    low, high = terms[:place], terms[place + 1 :]
+    if len(low) > 1 or len(high) > 1:
+        return None
+    closed = [sign == "<=" for sign in signs]
+    if not low:
+        return [Interval(f"-({high[0]})", high[0], closed[0], closed[0])]
+    outer, outer_closed = (high[0], closed[1]) if high else (None, False)
+    lower_outer = f"-({outer})" if outer is not None else None
+    return [Interval(lower_outer, f"-({low[0]})", outer_closed, closed[0]), Interval(low[0], outer, closed[0], outer_closed)]
+
+
+def boxes(text: str) -> tuple[list[str], bool]:
+    """The contents of the outermost boxes in order, and whether the last one is left open.
+
+    One pass over the text whatever the nesting. A box that only holds a box is opened.
+    """
+    found: list[str] = []
+    is_open = untouched = False  # untouched: nothing but boxes so far in the box at hand
+    start = end = 0
+    closers = _closing_braces(text) if "\\boxed" in text or "\\fbox" in text else {}
+    for match in _BOX.finditer(text):
+        brace = match.end()
+        if match.start() < end:  # inside the box before it
+            untouched = untouched and not text[start : match.start()].strip() and not text[closers.get(brace, end) + 1 : end].strip()
+            if untouched and brace in closers:
+                start, end = brace + 1, closers[brace]
+                found[-1] = text[start:end].strip()
+        elif text.startswith("{", brace):
+            is_open = brace not in closers
+            if not is_open:
+                start, end, untouched = brace + 1, closers[brace], True
+                found.append(text[start:end].strip())
+        elif token := _BARE_TOKEN.match(text, brace):  # "\\boxed 5", as TeX reads it
+            is_open = False
+            found.append(token.group())
+    return found, is_open
+
+
+def _closing_braces(text: str) -> dict[int, int]:
+    """Where each opening brace is closed. Escaped braces are text."""
+    closed: dict[int, int] = {}
+    stack: list[int] = []
+    for match in re.finditer(r"\\.|[{}]", text, re.DOTALL):
+        brace = match.group()
+        if brace == "{":
+            stack.append(match.start())
+        elif brace == "}" and stack:
+            closed[stack.pop()] = match.start()
+    return closed
