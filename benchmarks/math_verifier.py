@@ -193,7 +193,9 @@ def hostile_rows(path: Path) -> dict[str, Any]:
         read = extract(row["pred"], "lenient") if row["form"] == "response" else bare
         (verdict,) = verifier.judge([read], [{"answer": row["gold"]}])
         seconds.append(time.perf_counter() - started)
-        found.append({"id": row["id"], "correct": verdict.correct, "status": verdict.status.value, "method": verdict.method, "s": seconds[-1]})
+        found.append(
+            {"id": row["id"], "correct": verdict.correct, "status": verdict.status.value, "method": verdict.method, "s": seconds[-1]}
+        )
     verifier.close()
     return {
         "rows": found,
@@ -209,7 +211,17 @@ def show(results: list[dict[str, Any]], hostile: dict[str, Any]) -> None:
 
     console = Console() if sys.stdout.isatty() else Console(width=150)
     table = Table(title="All rows but those marked as a matter of policy; 95% Wilson intervals; null counts as an error")
-    for title in ("", "accuracy", "equal found", "wrong accepted", "null", "less disputed labels", "policy rows", "TinyV equal found", "cases/s"):
+    for title in (
+        "",
+        "accuracy",
+        "equal found",
+        "wrong accepted",
+        "null",
+        "less disputed labels",
+        "policy rows",
+        "TinyV equal found",
+        "cases/s",
+    ):
         table.add_column(title, justify="left" if not title else "right")
 
     def text(part: dict[str, Any] | None) -> str:

@@ -67,7 +67,12 @@ def recipe_of(setting: dict[str, Any]) -> dict[str, Any]:
         "verifier": "step_time_task:FirstNumber",
         "reward": reward,
         "rollout": {"rollouts_per_prompt": ROLLOUTS, "max_new_tokens": NEW_TOKENS},
-        "train": {"steps": 10**6, "prompts_per_step": PROMPTS, "skip_silent_groups": setting["skip_silent_groups"]},
+        "train": {
+            "steps": 10**6,
+            "prompts_per_step": PROMPTS,
+            "skip_silent_groups": setting["skip_silent_groups"],
+            "positions_per_micro_batch": 352,
+        },
         "optim": {"lr": 1e-6},
     }
 

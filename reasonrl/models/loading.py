@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -53,6 +54,8 @@ def load_model(
     `seed` serves models with random weights only. Raises ModelError with one message when the model cannot be found or read.
     """
     where = choose_device(device)
+    # oneDNN keeps a compiled kernel for each shape that it has met, 1024 by default and 50 KB each; it reads this when it is first used.
+    os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "128")
     if name == tiny.NAME:
         return LanguageModel(tiny.build_model(seed, DTYPES[dtype]).to(where).eval(), tiny.build_tokenizer(), name)
     from safetensors import SafetensorError

@@ -80,7 +80,16 @@ class MasterAdamW:
     def __init__(self, model: Any, spec: OptimSpec, total_steps: int) -> None:
         self._spec = spec
         self._total_steps = total_steps
-        self._slots = [_slot(name, p) for name, p in model.named_parameters() if p.requires_grad]
+        _untie_leaves(model)
+        by_storage: dict[int, _Slot] = {}
+        for name, param in model.named_parameters():
+            if not param.requires_grad:
+                continue
+            if param.data_ptr() not in by_storage:
+                by_storage[param.data_ptr()] = _slot(name, param)
+            if param.dtype == torch.bfloat16:
+                param.register_post_accumulate_grad_hook(_sum_into(by_storage[param.data_ptr()]))
+        self._slots = list(by_storage.values())
         if not self._slots:
             raise TrainingError("the model has no trainable parameters")
 
@@ -192,7 +201,7 @@ def _slot(name: str, param: Tensor) -> _Slot:
         return torch.zeros(param.shape, dtype=dtype, device=param.device)
 
     small = param.dtype == torch.bfloat16
-    slot = _Slot(
+    return _Slot(
         name,
         param,
         lower=zeros(torch.int16) if small else None,
@@ -200,16 +209,28 @@ def _slot(name: str, param: Tensor) -> _Slot:
         step=torch.zeros((), dtype=torch.float32, device=param.device),
         summed=zeros(torch.float32) if small else None,
     )
-    if small:
-        param.register_post_accumulate_grad_hook(_sum_into(slot))  # type: ignore[attr-defined]
-    return slot
+
+
+def _untie_leaves(model: Any) -> None:
+    """Gives a head that is tied to the embedding a leaf of its own over the same storage, in bfloat16.
+
+    Autograd holds the head's gradient, a table as large as the embedding, through the whole backward pass, and then makes another two to
+    add the embedding's. With two leaves each is added to the float32 sum as it comes, and is gone.
+    """
+    if not hasattr(model, "get_output_embeddings") or hasattr(model, "peft_config"):
+        return
+    head, embedding = model.get_output_embeddings(), model.get_input_embeddings()
+    if head is not None and head.weight is embedding.weight and head.weight.dtype == torch.bfloat16 and head.weight.requires_grad:
+        head.weight = torch.nn.Parameter(embedding.weight.detach())
 
 
 def _sum_into(slot: _Slot) -> Any:
     def hook(param: Tensor) -> None:
         if param.grad is None or slot.summed is None:
             return
-        slot.summed.add_(param.grad)
+        # In slices, since torch makes a float32 copy of all that it adds.
+        for total, part in zip(slot.summed.view(-1).split(SLICE), param.grad.reshape(-1).split(SLICE), strict=True):
+            total.add_(part)
         slot.touched = True
         param.grad = None
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import load_file
+from transformers import Qwen2Config, Qwen2ForCausalLM
 
 from reasonrl.errors import TrainingError
 from reasonrl.models import tiny
@@ -162,3 +165,33 @@ def test_against_torchs_own_adamw(dtype: Any) -> None:
         assert ours.step(step) == pytest.approx(float(norm), rel=1e-6)
     for mirror, (name, master) in zip(theirs, ours.masters(), strict=True):
         torch.testing.assert_close(master, mirror.detach(), rtol=1e-6, atol=1e-7, msg=name)
+
+
+def test_a_tied_head_stays_tied_and_both_gradients_count(tmp_path: Any) -> None:
+    config = Qwen2Config(
+        vocab_size=30,
+        hidden_size=32,
+        intermediate_size=48,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        tie_word_embeddings=True,
+    )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        model = Qwen2ForCausalLM(config).eval().to(torch.bfloat16)
+    alike = copy.deepcopy(model)
+    backward(alike)  # autograd adds the two parts up in bfloat16
+    ours = MasterAdamW(model, OptimSpec(lr=1e-2, max_grad_norm=None), 3)
+    assert len(ours._slots) == len(list(alike.parameters()))
+    backward(model)
+    embedding = next(slot for slot in ours._slots if slot.param is model.get_input_embeddings().weight)
+    torch.testing.assert_close(embedding.gradient, alike.get_input_embeddings().weight.grad.float(), rtol=0.02, atol=0.02)
+    before = model.get_input_embeddings().weight.detach().clone()
+    ours.step(1)
+    assert not torch.equal(before, model.get_input_embeddings().weight)
+    assert torch.equal(model.get_input_embeddings().weight, model.get_output_embeddings().weight)
+    model.save_pretrained(tmp_path)
+    assert "lm_head.weight" not in load_file(tmp_path / "model.safetensors")
+    loaded = Qwen2ForCausalLM.from_pretrained(tmp_path, dtype=torch.bfloat16)
+    assert torch.equal(loaded.get_output_embeddings().weight, model.get_output_embeddings().weight)

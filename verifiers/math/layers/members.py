@@ -31,46 +31,75 @@ def matrix(pair: Pair) -> Comparison | None:
 
 
 def members(pair: Pair) -> Comparison | None:
+    answer, gold = members_of(pair.answer), members_of(pair.gold)
+    for reading in (_assigned_tuple, _two_tuples, _decimal_comma):
+        if (made := reading(pair)) is not None:
+            return made
+    if len(answer) == len(gold) == 1:
+        return _two_single(pair, answer[0], gold[0])
+    return _ordered(pair, answer, gold) or _two_lists(pair, answer, gold)
+
+
+def _assigned_tuple(pair: Pair) -> Comparison | None:
+    """(x, y) = (1, 2) and (1, 2)."""
     values = unassigned(pair.answer, pair.gold), unassigned(pair.gold, pair.answer)
-    if values != (pair.answer, pair.gold) and any(value.startswith("(") for value in values) and pair.policy.assignments:
-        return pair.inner(*values)  # (x, y) = (1, 2)
-    tuples = [unwrap_tuple(text) for text in (pair.answer, pair.gold)]
-    if tuples[0] and tuples[1]:
-        (_, one, _), (_, other, _) = tuples  # type: ignore[misc]
-        if len(one) != len(other):
-            return Comparison(False, "tuple", "another number of members")
-        return all_equal(pair, list(zip(one, other, strict=True)), "tuple")
-    for text, other in ((pair.answer, pair.gold), (pair.gold, pair.answer)):
-        if _DECIMAL_COMMA.fullmatch(text) and DECIMAL_TEXT.fullmatch(other):  # 1,5 as it is written in Europe
-            return Comparison(rational(text.replace(",", ".")) == rational(other), "decimal comma")
-    answer, gold = (members_of(text) for text in (pair.answer, pair.gold))
-    for text, others in ((pair.answer, gold), (pair.gold, answer)):
-        chain = relation_parts(text)
-        if chain and len(chain[0]) > 2 and set(chain[1]) == {"<"} and len(others) == len(chain[0]):  # b < a < c and "b, a, c"
-            return all_equal(pair, list(zip(chain[0], others, strict=True)), "ascending order")
-    if len(answer) == 1 and len(gold) == 1:
-        for one, other in ((tuples[0], pair.gold), (tuples[1], pair.answer)):
-            if one and is_expression(other):
-                return Comparison(False, "tuple", "a tuple against a number")
-        if answer[0] != pair.answer or gold[0] != pair.gold:  # {5} and 5
-            return pair.inner(answer[0], gold[0])
+    if values == (pair.answer, pair.gold) or not pair.policy.assignments:
         return None
+    return pair.inner(*values) if any(value.startswith("(") for value in values) else None
+
+
+def _two_tuples(pair: Pair) -> Comparison | None:
+    ours, theirs = unwrap_tuple(pair.answer), unwrap_tuple(pair.gold)
+    if ours is None or theirs is None:
+        return None
+    if len(ours[1]) != len(theirs[1]):
+        return Comparison(False, "tuple", "another number of members")
+    return all_equal(pair, list(zip(ours[1], theirs[1], strict=True)), "tuple")
+
+
+def _decimal_comma(pair: Pair) -> Comparison | None:
+    """1,5 for 1.5, as it is written in much of Europe."""
+    for text, other in ((pair.answer, pair.gold), (pair.gold, pair.answer)):
+        if _DECIMAL_COMMA.fullmatch(text) and DECIMAL_TEXT.fullmatch(other):
+            return Comparison(rational(text.replace(",", ".")) == rational(other), "decimal comma")
+    return None
+
+
+def _two_single(pair: Pair, answer: str, gold: str) -> Comparison | None:
+    """{5} and 5; a tuple against a number."""
+    if answer != pair.answer or gold != pair.gold:
+        return pair.inner(answer, gold)
+    for text, other in ((answer, gold), (gold, answer)):
+        if unwrap_tuple(text) and is_expression(other):
+            return Comparison(False, "tuple", "a tuple against a number")
+    return None
+
+
+def _ordered(pair: Pair, answer: list[str], gold: list[str]) -> Comparison | None:
+    """A bare list against (a, b) or against b < a < c: then its order counts. Also "x = 1, y = 2" against (1, 2)."""
+    for text, listed, swap in ((pair.gold, answer, False), (pair.answer, gold, True)):
+        bare = pair.gold if swap else pair.answer
+        if len(listed) < 2 or unwrap_set(bare) is not None:
+            continue
+        chain, pack = relation_parts(text), unwrap_tuple(text)
+        terms, method = (pack[1], "tuple") if pack else (chain[0], "ascending order") if chain and set(chain[1]) == {"<"} else ([], "")
+        if len(terms) == len(listed) and (pack or len(terms) > 2):
+            values = [assigned_value(member) for member in listed]
+            pairs = zip(terms, values, strict=True) if swap else zip(values, terms, strict=True)
+            return all_equal(pair, list(pairs), method)
+    return None
+
+
+def _two_lists(pair: Pair, answer: list[str], gold: list[str]) -> Comparison | None:
     if len(answer) > 1 and len(gold) > 1 and (all(map(is_words, answer)) or all(map(is_words, gold))):
         return Comparison(sorted(map(bare_words, answer)) == sorted(map(bare_words, gold)), "list of words")
-    # (a, b) as the reference and "a, b" or "x = a, y = b" as the answer: then the order counts.
-    for one, other in ((tuples[0], gold), (tuples[1], answer)):
-        if one and len(other) == len(one[1]) and len(other) > 1:
-            ordered = [assigned_value(member) for member in other]
-            made = list(zip(ordered, one[1], strict=True)) if one is tuples[1] else list(zip(one[1], ordered, strict=True))
-            return all_equal(pair, made, "tuple")
     if len(answer) != len(gold):
-        flat = [[inner for member in members for inner in members_of(unwrap_set(member) or member)] for members in (answer, gold)]
+        flat = [[inner for member in listed for inner in members_of(unwrap_set(member) or member)] for listed in (answer, gold)]
         if len(flat[0]) == len(flat[1]):  # {1, 2}, {3} for 1, 2, 3
             answer, gold = flat
+        else:  # a root that is listed twice
+            answer, gold = unique(answer), unique(gold)
     if len(answer) != len(gold):
-        merged = multiset(pair, unique(answer), unique(gold))
-        if len(unique(answer)) == len(unique(gold)) and merged is not None:
-            return merged
         return Comparison(False, "list", "another number of members")
     if pair.policy.order_of_lists == "kept":
         return all_equal(pair, list(zip(answer, gold, strict=True)), "list")
