@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from verifiers.math.exact import TooLarge, Undefined, Unfit, exact
 from verifiers.math.expression import Node, Unreadable, read_expression
-from verifiers.math.numeric import TooLarge, Undefined, Unfit, exact, same_equation, same_value
+from verifiers.math.numeric import same_equation, same_value
 
 
 def equal(one: str, other: str) -> bool | None:

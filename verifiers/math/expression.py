@@ -13,74 +13,14 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import NoReturn
 
+from verifiers.math.vocabulary import BEGINNINGS, FUNCTIONS, GREEK, INVERSES, OPENING, PRODUCT, QUOTIENT, ROUNDING, UNKNOWN_FUNCTIONS
+
 MAX_CHARS = 12_000
 MAX_DEPTH = 40
 """Nested brackets. The reader goes some ten frames deeper for each."""
 MAX_NUMBER = 2000
 """Digits of one number; beyond, Python's own reading would be slow."""
 
-FUNCTIONS = {
-    "sin": "sin", "cos": "cos", "tan": "tan", "cot": "cot", "sec": "sec", "csc": "csc", "tg": "tan", "ctg": "cot",
-    "arcsin": "asin", "arccos": "acos", "arctan": "atan", "arccot": "acot", "arcctg": "acot", "arctg": "atan",
-    "asin": "asin", "acos": "acos", "atan": "atan",
-    "sinh": "sinh", "cosh": "cosh", "tanh": "tanh",
-    "ln": "ln", "log": "log", "lg": "lg", "exp": "exp", "sqrt": "sqrt", "abs": "abs", "floor": "floor", "ceil": "ceil",
-    "max": "max", "min": "min", "gcd": "gcd", "lcm": "lcm",
-}  # fmt: skip
-INVERSES = {"sin": "asin", "cos": "acos", "tan": "atan", "cot": "acot"}
-GREEK = frozenset(
-    [
-        "alpha",
-        "beta",
-        "gamma",
-        "delta",
-        "epsilon",
-        "varepsilon",
-        "zeta",
-        "eta",
-        "theta",
-        "vartheta",
-        "iota",
-        "kappa",
-        "lambda",
-        "mu",
-        "nu",
-        "xi",
-        "rho",
-        "sigma",
-        "tau",
-        "upsilon",
-        "phi",
-        "varphi",
-        "chi",
-        "psi",
-        "omega",
-        "Gamma",
-        "Delta",
-        "Theta",
-        "Lambda",
-        "Xi",
-        "Sigma",
-        "Upsilon",
-        "Phi",
-        "Psi",
-        "Omega",
-        "ell",
-        "hbar",
-        "mho",
-        "partial",
-        "nabla",
-        "aleph",
-        "imath",
-        "jmath",
-    ]
-)
-PRODUCT = frozenset({"*", "\\cdot", "\\times", "\\ast", "\\bullet"})
-QUOTIENT = frozenset({"/", "\\div", ":"})
-OPENING = {"(": ")", "[": "]", "{": "}", "\\{": "\\}", "\\lbrack": "\\rbrack", "\\lparen": "\\rparen"}
-ROUNDING = {"\\lfloor": ("\\rfloor", "floor"), "\\lceil": ("\\rceil", "ceil"), "\\lvert": ("\\rvert", "abs"), "\\lVert": ("\\rVert", "abs")}
-UNKNOWN_FUNCTIONS = frozenset("fghFGHPQ")
-_BEGINNINGS = frozenset({"\\frac", "\\pi", "\\infty", "\\binom", "\\mathrm", "\\operatorname"})
 _IGNORED = frozenset({"\\limits", "\\nolimits", "\\big", "\\Big", "\\bigg", "\\Bigg", "\\bigl", "\\bigr", "\\Bigl", "\\Bigr", "\\middle"})
 
 _TOKEN = re.compile(
@@ -238,7 +178,7 @@ class _Reader:
             or (token.isalpha() and token.isascii())
             or token in OPENING
             or token in ROUNDING
-            or (token[0] == "\\" and (token[1:] in FUNCTIONS or token[1:] in GREEK or token in _BEGINNINGS))
+            or (token[0] == "\\" and (token[1:] in FUNCTIONS or token[1:] in GREEK or token in BEGINNINGS))
         )  # fmt: skip
 
     def factor(self) -> Node:

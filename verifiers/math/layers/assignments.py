@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
-from verifiers.math.expression import FUNCTIONS
 from verifiers.math.structure import sides
+from verifiers.math.vocabulary import FUNCTIONS
 
 NAME = r"\\?[A-Za-z]{1,8}(?:_(?:\w|\{[^{}]*\}))?'{0,2}"
 _ASSIGNED = re.compile(

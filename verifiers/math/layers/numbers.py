@@ -6,12 +6,12 @@ import re
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
+from verifiers.math.exact import TooLarge, Undefined, Unfit, exact
 from verifiers.math.expression import Unreadable, read_expression
 from verifiers.math.layers.assignments import unassigned
 from verifiers.math.layers.pair import Comparison, Pair
 from verifiers.math.layers.preparation import MAX_CHARS, NO_UNITS
 from verifiers.math.normalise import canonical_decimal, rational
-from verifiers.math.numeric import TooLarge, Undefined, Unfit, exact
 from verifiers.math.policy import MathPolicy
 
 _WORD_UNIT = re.compile(
