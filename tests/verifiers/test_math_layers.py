@@ -61,6 +61,11 @@ EQUAL = [
     ("08:34 P.M.", "20:34", "time of day"),
     ("120^\\circ", r"\frac{2\pi}{3}", "probing"),
     ("45", "45^\\circ", "rational"),
+    ("three", "3", "words"),
+    ("(C) 12 dollars", "C", "choice"),
+    ("10 centimeters", r"10 \text{ cm}", "rational"),
+    ("x^2 + c", "x^2 + C", "renamed parameter"),
+    (r"\frac{1}{3} \approx 0.33", r"\frac13", "text"),
     ("5:8", r"\frac58", "rational"),
     ("14:16:4", "7:8:2", "ratio"),
     (r"10\sqrt{3} + 2", r"\sqrt{300} + \sqrt{4}", "probing"),
@@ -92,6 +97,13 @@ UNEQUAL = [
     ("11a+c", "7 = 11a+c"),
     (r"2n\pi", r"k\pi"),
     ("2x", "2y"),
+    ("2k+1", "2n+1"),
+    (r"1 \approx 2 \approx 3", "2"),
+    ("10 m", "10 cm"),
+    (r"10 \text{ m}", r"10 \text{ cm}"),
+    (r"10 \text{ cm}^3", r"10 \text{ cm}^2"),
+    ("(B) 12", "C"),
+    ("four", "3"),
     ("1:00", "12:00"),
     ("4211_7", "4210_7"),
     (r"1 - \frac1e", r"1 + \frac1e"),
@@ -115,7 +127,7 @@ def test_unequal(answer: str, gold: str) -> None:
 
 
 # Directional on purpose: an answer may be worked out before our eyes, be a sentence, or quote a sentence of the reference.
-DIRECTIONAL = {r"\log_2(8) = 3", "Petya", "The largest $n$ is 34", "Jane started 3 hours ago", "4210"}
+DIRECTIONAL = {r"\log_2(8) = 3", "Petya", "The largest $n$ is 34", "Jane started 3 hours ago", "4210", "(C) 12 dollars"}
 
 
 @pytest.mark.parametrize(("one", "other"), [(a, g) for a, g, _ in EQUAL if a not in DIRECTIONAL] + UNEQUAL[:-2])

@@ -38,7 +38,7 @@ def test_it_is_a_verifier(verifier: MathVerifier) -> None:
 
 def test_arithmetic_starts_no_process() -> None:
     fresh = MathVerifier(mode="whole")
-    verdicts = fresh.verify(["12", "13", "", "twelve", "12.0", "x = 12"], [{"answer": 12}] * 6)
+    verdicts = fresh.verify(["12", "13", "", "no idea", "12.0", "x = 12"], [{"answer": 12}] * 6)
     assert [verdict.correct for verdict in verdicts] == [True, False, False, False, True, True]
     assert [verdict.status for verdict in verdicts] == [Status.JUDGED] * 2 + [Status.UNPARSED] + [Status.JUDGED] * 3
     assert fresh._pool.pids == []

@@ -27,6 +27,7 @@ from verifiers.math.layers.preparation import MAX_CHARS, prepared
 from verifiers.math.layers.real_sets import real_set
 from verifiers.math.layers.words import same_text, sentence, unlike, words
 from verifiers.math.policy import MathPolicy
+from verifiers.math.units import conflict
 
 LAYERS: tuple[Layer, ...] = (same_text, number, words, sentence, matrix, real_set, numeral, members, equation, expression, unlike)
 FOR_LONG: tuple[Layer, ...] = (same_text, number)
@@ -36,7 +37,10 @@ __all__ = ["LAYERS", "Comparison", "compare", "explain"]
 
 def compare(answer: str, gold: str, policy: MathPolicy | None = None) -> Comparison | None:
     """Whether `answer` is `gold`. None if only algebra in a worker process can tell."""
-    return _decide(_pair(answer, gold, policy))
+    made = _decide(_pair(answer, gold, policy))
+    if made is not None and made.equal and (units := conflict(answer, gold)):
+        return Comparison(False, "units", units)
+    return made
 
 
 def explain(answer: str, gold: str, policy: MathPolicy | None = None) -> list[tuple[str, Comparison | None]]:

@@ -15,6 +15,7 @@ from verifiers.math.exact import TooLarge, Undefined, Unfit, exact
 from verifiers.math.expression import Node
 from verifiers.math.values import RANGES, coordinate, double, evaluate, precise
 
+IMAGINARY = frozenset({"i"})
 AGREE = 45
 """Digits in which two values agree if the expressions are equal."""
 MAX_NODES = 20_000
@@ -116,7 +117,7 @@ def _residue(node: Node, prime: int) -> int:
 def _probe(one: Node, other: Node) -> Equality:
     names = sorted(one.symbols() | other.symbols())
     points = [{name: coordinate(name, trial) for name in names} for trial in range(len(RANGES) if names else 1)]
-    imaginary = _mentions(one, "i") or _mentions(other, "i")
+    imaginary = mentions(one, IMAGINARY) or mentions(other, IMAGINARY)
     compared = 0
     agreeing: list[dict[str, float]] = []
     for point in points:
@@ -154,8 +155,9 @@ def _probe(one: Node, other: Node) -> Equality:
     return Equality(True, "probing")
 
 
-def _mentions(node: Node, op: str) -> bool:
-    return node.op == op or any(_mentions(argument, op) for argument in node.args)
+def mentions(node: Node, ops: frozenset[str]) -> bool:
+    """Whether an operation of `ops` is anywhere in the tree."""
+    return node.op in ops or any(mentions(argument, ops) for argument in node.args)
 
 
 def _near(one: Any, other: Any, tolerance: Any) -> bool:

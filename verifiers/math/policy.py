@@ -16,11 +16,12 @@ class MathPolicy:
     """A decimal equals a fraction or an irrational number that it is cut or rounded from, if it has a decimal point and at least so many
     significant digits: 85.71 for 600/7. Also the other way round, when the reference is the decimal. None: never."""
     missing_units: bool = True
-    """10 equals 10 cm, and 45 equals 45 degrees. Two different units are never equal."""
+    """10 equals 10 cm, and 45 equals 45 degrees. Two known units that differ never are (cm and m)."""
     assignments: bool = True
     """5 equals x = 5, and 2x + 1 equals f(x) = 2x + 1."""
     rename_parameters: bool = True
-    """k pi equals n pi: the letter of a free integer or constant (k, n, m, l, t, s, c, C) is no part of the answer."""
+    """k pi equals n pi: the letter of the free integer of a general solution (k, n, m, l, t, s beside pi or degrees), and whether a
+    constant is c or C, is no part of the answer."""
     quoted_words: bool = True
     """A name or a phrase of two content words equals a reference that is a whole sentence around it: Petya for "Petya will receive the last
     token." Never when the sentence denies something."""

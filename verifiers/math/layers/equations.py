@@ -11,7 +11,7 @@ from verifiers.math.layers.expressions import is_expression, renamed, verdict
 from verifiers.math.layers.numbers import is_plain_number
 from verifiers.math.layers.pair import Comparison, Pair
 from verifiers.math.normalise import squeezed
-from verifiers.math.numeric import same_equation, same_value
+from verifiers.math.numeric import real_value, same_equation, same_value
 from verifiers.math.structure import approximate_sides, sides
 
 _FUNCTION_HEAD = re.compile(rf"({NAME})\s*\(\s*({NAME})\s*\)")
@@ -35,6 +35,8 @@ def equation(pair: Pair) -> Comparison | None:
     for text, other, swap in ((answer, gold, False), (gold, answer, True)):
         near = [side for side in approximate_sides(text) if side and not is_head(side)]
         if near and (len(near) > 1 or len(approximate_sides(text)) > 1):
+            if not _agree(near):
+                return Comparison(False, "equation", "the sides of the approximation are far apart")
             for side in near:  # a = b and its decimals: either may be what is wanted
                 made = pair.inner(other, side) if swap else pair.inner(side, other)
                 if made is not None and made.equal:
@@ -57,6 +59,18 @@ def equation(pair: Pair) -> Comparison | None:
     if len(ours) == len(theirs) == 2:
         return two_equations(pair, ours, theirs)
     return None
+
+
+def _agree(near: list[str]) -> bool:
+    """Whether values that are said to be about equal are within 5%: "1, about 2, about 3" names many answers."""
+    values = []
+    for side in near:
+        try:
+            values.append(real_value(read_expression(side)))
+        except Unreadable:
+            values.append(None)
+    known = [value for value in values if value is not None]
+    return len(near) == 1 or (len(known) == len(near) and max(known) - min(known) <= 0.05 * max(map(abs, known))) or not known
 
 
 def rebound(pair: Pair, answer: str, gold: str, letter: str, *, of_answer: bool) -> Comparison | None:

@@ -10,11 +10,13 @@ from fractions import Fraction
 from verifiers.math.expression import Node, Unreadable, read_expression
 from verifiers.math.layers.numbers import DECIMAL_TEXT, MONEY, Quantity, rounded_from, without_unit
 from verifiers.math.layers.pair import Comparison, Pair, all_equal
-from verifiers.math.numeric import Equality, real_value, same_value
+from verifiers.math.numeric import Equality, mentions, real_value, same_value
 from verifiers.math.policy import MathPolicy
 from verifiers.math.structure import relation_parts, unwrap_group
 
-PARAMETERS = frozenset({"k", "n", "m", "l", "\\ell", "ell", "t", "s", "c", "C"})
+PERIODIC = frozenset({"pi", "degrees"})
+PARAMETERS = frozenset({"k", "n", "m", "l", "ell", "t", "s"})
+"""Letters of the free integer of a general solution."""
 _RATIO = re.compile(r"[^:]+(?::[^:]+)+")
 
 
@@ -89,7 +91,7 @@ def proportion(pair: Pair, ours: list[str], theirs: list[str]) -> Comparison | N
 def other_letter(one: Node, other: Node) -> Equality | None:
     """The same with the one free integer or constant under another name."""
     ours, theirs = one.symbols() - other.symbols(), other.symbols() - one.symbols()
-    if len(ours) == len(theirs) == 1 and ours | theirs <= PARAMETERS:
+    if len(ours) == len(theirs) == 1 and (ours | theirs == {"c", "C"} or (ours | theirs <= PARAMETERS and mentions(other, PERIODIC))):
         made = same_value(renamed(one, *ours, *theirs), other)
         return Equality(True, "renamed parameter") if made.equal else None
     return None

@@ -13,37 +13,17 @@ from verifiers.math.structure import brackets_match
 _WORDS = re.compile(r"[A-Za-z][A-Za-z' ,.;:!?-]*[A-Za-z.!?]")
 _CHOICE = re.compile(r"(?:option |choice |answer )?\(?([A-J])\)?[.:]?", re.IGNORECASE)
 _DESCRIBED_CHOICE = re.compile(r"\(?([A-J])\)?[.:]? [A-Z][a-z]{2,}.*", re.DOTALL)
+_PICKED = re.compile(r"(?:\(([A-J])\)|([A-J])[.:)])\s+\S.*", re.DOTALL)
+_SPELT = dict(zip(
+    ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve", "thirteen", "fourteen",
+     "fifteen", "sixteen", "seventeen", "eighteen", "nineteen", "twenty"], range(21), strict=True,
+))  # fmt: skip
 _SENTENCE = re.compile(r"[A-Z][a-z]* [^.!?]*\b(?:is|are|equals|equal to|be)\s+(?P<rest>\S.*?)\.?", re.DOTALL)
 _PROSE = re.compile(r"[A-Za-z]{4,} [A-Za-z]{2,}")
 _COMMANDS = re.compile(r"\\[A-Za-z]+")
 _NUMBERS = re.compile(r"(?<![\w.])-?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?:/\d+)?(?![\w])")
-_DENIALS = frozenset(
-    ["no", "not", "never", "none", "neither", "nor", "cannot", "can't", "isn't", "doesn't", "won't", "without", "nothing", "nobody"]
-)
-_FILLERS = frozenset(
-    [
-        "this",
-        "that",
-        "these",
-        "those",
-        "there",
-        "then",
-        "than",
-        "with",
-        "from",
-        "into",
-        "will",
-        "have",
-        "been",
-        "they",
-        "their",
-        "which",
-        "what",
-        "when",
-        "where",
-        "some",
-    ]
-)
+_DENIALS = frozenset({"no", "not", "never", "none", "neither", "nor", "cannot", "can't", "isn't", "doesn't", "won't", "without", "nothing"})
+_FILLERS = frozenset({"this", "that", "these", "those", "there", "then", "than", "with", "from", "into", "will", "have", "been", "some"})
 
 
 def same_text(pair: Pair) -> Comparison | None:
@@ -63,10 +43,15 @@ def spelling(text: str) -> str:
 def words(pair: Pair) -> Comparison | None:
     if (described := _DESCRIBED_CHOICE.fullmatch(pair.gold)) and (picked := _CHOICE.fullmatch(pair.answer)):
         return Comparison(picked[1].upper() == described[1], "choice")
+    if re.fullmatch("[A-J]", pair.gold) and (picked := _PICKED.fullmatch(pair.answer)):
+        return Comparison((picked[1] or picked[2]) == pair.gold, "choice")
     if choice := _CHOICE.fullmatch(pair.gold):
         picked = _CHOICE.fullmatch(pair.answer)
         if picked and (pair.answer[:1] == "(" or pair.gold[:1] == "(" or picked[1] == choice[1] or len(pair.answer) > 1):
             return Comparison(picked[1].upper() == choice[1].upper(), "choice")
+    for word, other in ((pair.answer, pair.gold), (pair.gold, pair.answer)):
+        if (spelt := _SPELT.get(bare_words(word))) is not None and is_plain_number(other):
+            return Comparison(spelt == rational(other), "words", "a number in words")
     if is_words(pair.gold):
         if pair.policy.quoted_words and is_words(pair.answer) and quotes(pair.answer, pair.gold):
             return Comparison(True, "words", "a phrase of the reference")
