@@ -15,7 +15,7 @@ from verifiers.math.normalise import canonical_decimal, rational
 from verifiers.math.policy import MathPolicy
 
 _WORD_UNIT = re.compile(
-    r"(?<=[\d}\)])\s*((?:[A-Za-z]{2,}\.?(?:\s*\^\s*\{?-?\d\}?)?)(?:(?:\s+|\s*/\s*)[A-Za-z]{1,}(?:\^\{?-?\d\}?)?)*)\s*[.]?$"
+    r"(?<=[\d}\)])\s*((?:[A-Za-z]{2,}\.?(?:\s*\^\s*\{?-?\d\}?)?)(?:(?:\s+|\s*/\s*)[A-Za-z]{1,}(?:\^\{?-?\d\}?)?){0,3})\s*[.]?$"
 )
 MONEY = re.compile(r"^(?:\\?\$|€|£|¥|US\\?\$|USD|EUR|RMB)\s*(?=[\d.])")
 _DEGREES = re.compile(r"\s*(?:\^\s*\{?\s*\\(?:circ|degree)\s*\}?|\\degree|\\circ|°|\s+degrees?|\s+deg)\s*$")
