@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from verifiers.math.compare import compare
+from verifiers.math.layers.preparation import MAX_CHARS
 from verifiers.math.normalise import canonical_decimal, rational, same_plain
 
 
@@ -102,6 +103,23 @@ def test_comparison_breaks_on_nothing_and_is_symmetric(one: str, other: str) -> 
     assert same_plain(one, one)
     assert same_plain(one, other) == same_plain(other, one)
     compare(one, other)
+
+
+UNITS = [
+    "9", "1,", "{", "\\text{", "$", " ", "a", "-", "1/", "e5", "\\frac{1}", "10^", "= ", ".", "\\text{and}", "is 1 ", "x=1,", "|",
+    "[1,2)\\cup", "and ", "a b", "1 a ", "\\boxed{1} ", "for all x ", "(1,2),", "\\pm", "<x", "1:", "1 cm ", "A is ", "\\approx 1",
+    "\\begin{pmatrix}1&2\\\\", "{1}", "-{", "(x", "word ", "3 words ",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("unit", UNITS)
+def test_long_answers_are_compared_in_linear_time(unit: str) -> None:
+    """Of the length up to which all layers look at an answer. Words without end once took exponential time."""
+    text = unit * (MAX_CHARS // len(unit) - 1)
+    started = time.perf_counter()
+    for gold in ("5", text + "1", "x+1", "(1,2]", "a = 5"):
+        compare(text, gold)
+    assert time.perf_counter() - started < 2.5  # 0.5 s each on a busy machine
 
 
 @pytest.mark.parametrize("unit", ["9", "1,234", "{", "\\text{", "$", " ", "a", "-", "1/", "e5", "\\frac{1}", "10^", "= ", "."])

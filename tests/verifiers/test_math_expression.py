@@ -145,6 +145,19 @@ def test_what_is_no_expression_is_refused(text: str) -> None:
         read_expression(text)
 
 
+@pytest.mark.parametrize(
+    "unit", ["1/", "2!", "!", "^2", "x", "\\sin ", "\\sqrt", "-", "2^", "(", "|", "\\frac", "f(", "1:", "%", "x_", "'"]
+)
+def test_chains_without_end_raise_nothing_else(unit: str) -> None:
+    for count in (50, 500, 5000):
+        for text in (unit * count, unit * count + "1", "2" + unit * count + "3" + ")" * count):
+            try:
+                node = read_expression(text)
+            except Unreadable:
+                continue
+            same_value(node, read_expression("7"))
+
+
 def test_proportional_equations() -> None:
     def left(text: str) -> Node:
         return read_expression(text)

@@ -96,7 +96,8 @@ def _natural(value: Fraction, limit: int) -> int:
 _EXACT: dict[str, Callable[..., Fraction]] = {
     "+": lambda *values: sum(values, Fraction(0)),
     "neg": lambda value: -value,
-    "*": lambda a, b: a * b,
+    "*": lambda *values: math.prod(values, start=Fraction(1)),
+    "inverse": lambda value: _divide(Fraction(1), value),
     "/": _divide,
     "^": _power,
     "abs": abs,

@@ -60,7 +60,19 @@ def read_expression(text: str, *, max_chars: int = MAX_CHARS, max_depth: int = M
     """The tree of an expression. Raises Unreadable."""
     if len(text) > max_chars:
         raise Unreadable(f"an expression of {len(text)} characters (at most {max_chars} are read)")
-    return _Reader(text, max_depth).whole()
+    node = _Reader(text, max_depth).whole()
+    if (depth := _depth(node)) > 2 * max_depth:
+        raise Unreadable(f"operations nested {depth} deep")
+    return node
+
+
+def _depth(node: Node) -> int:
+    """Levels of the tree. What evaluates it calls itself once a level."""
+    depth, level = 0, [node]
+    while level:
+        depth += 1
+        level = [argument for parent in level for argument in parent.args]
+    return depth
 
 
 def _mixed(whole: Node, top: Node, bottom: Node) -> Node:
@@ -147,19 +159,19 @@ class _Reader:
         return node if sign > 0 else Node("neg", (node,))
 
     def product(self) -> Node:
-        node = self.factor()
+        factors = [self.factor()]
         while True:
             token = self.peek()
             if token in PRODUCT:
                 self.take()
-                node = Node("*", (node, self.signed_factor()))
+                factors.append(self.signed_factor())
             elif token in QUOTIENT:
                 self.take()
-                node = Node("/", (node, self.signed_factor()))
+                factors.append(Node("inverse", (self.signed_factor(),)))
             elif self.begins_factor(token):
-                node = Node("*", (node, self.factor()))
+                factors.append(self.factor())
             else:
-                return node
+                return factors[0] if len(factors) == 1 else Node("*", tuple(factors))
 
     def signed_factor(self) -> Node:
         sign = 1
@@ -223,7 +235,9 @@ class _Reader:
         node = self.base()
         if self.peek() in ("^", "**"):  # 2^3^2 is 2^(3^2)
             self.take()
+            self.enter()
             node = Node("^", (node, self.exponent()))
+            self.depth -= 1
         return self.signed(node, sign)
 
     def base(self) -> Node:

@@ -26,7 +26,7 @@ _SPACING = re.compile(r"(?<!\\)\\[!,;: ]|\\q?quad\b|\\displaystyle\b|\\left(?![a
 _BOLD = re.compile(r"\\(?:text|mathrm|mathbf|textbf|mathit|mbox|textrm|textnormal)\s*\{([^{}]*)\}")
 _WRAPPED = re.compile(r"\$\$(.*)\$\$|\$([^$]*)\$|\\\((.*)\\\)|\\\[(.*)\\\]", re.DOTALL)
 _CHOICE = re.compile(r"\([A-Z]\)")  # (C) is the choice C
-_WORDS = re.compile(r"[A-Za-z][a-z]+(?:[ '-][A-Za-z]?[a-z]+)*")
+_WORDS = re.compile(r"[A-Za-z][a-z]+(?:[ '-](?:[A-Z][a-z]|[a-z])[a-z]*)*")
 _IDLE_SPACE = re.compile(r"(?<![A-Za-z0-9]) | (?![A-Za-z0-9])")
 
 _DECIMAL = re.compile(r"([+-]?)(\d*)(?:\.(\d*))?")

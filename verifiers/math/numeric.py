@@ -7,6 +7,7 @@ double precision, where most unequal pairs part, then with 60 digits.
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
@@ -100,7 +101,7 @@ def _residue(node: Node, prime: int) -> int:
         if base == 0 and power < 0:
             raise Undefined
         return pow(base, power.numerator, prime)
-    if op not in ("+", "neg", "*", "/"):
+    if op not in ("+", "neg", "*", "/", "inverse"):
         raise Unfit(op)
     values = [_residue(argument, prime) for argument in node.args]
     if op == "+":
@@ -108,10 +109,11 @@ def _residue(node: Node, prime: int) -> int:
     if op == "neg":
         return -values[0] % prime
     if op == "*":
-        return values[0] * values[1] % prime
-    if values[1] == 0:
+        return functools.reduce(lambda a, b: a * b % prime, values)
+    top, bottom = (1, values[0]) if op == "inverse" else values
+    if bottom == 0:
         raise Undefined
-    return values[0] * pow(values[1], -1, prime) % prime
+    return top * pow(bottom, -1, prime) % prime
 
 
 def _probe(one: Node, other: Node) -> Equality:

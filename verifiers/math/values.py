@@ -5,6 +5,7 @@ from __future__ import annotations
 import cmath
 import functools
 import hashlib
+import operator
 import threading
 from collections.abc import Callable, Mapping
 from fractions import Fraction
@@ -137,7 +138,8 @@ _CONSTANTS: dict[str, Callable[[Any], Any]] = {"pi": lambda c: +c.pi, "e": lambd
 _NUMERIC: dict[str, Callable[..., Any]] = {
     "+": lambda c, *values: sum(values[1:], values[0]),
     "neg": lambda c, value: -value,
-    "*": lambda c, a, b: a * b,
+    "*": lambda c, *values: functools.reduce(operator.mul, values),
+    "inverse": lambda c, value: 1 / value,
     "/": lambda c, a, b: a / b,
     "^": _numeric_power,
     "root": _numeric_root,

@@ -14,6 +14,8 @@ from verifiers.math.normalise import squeezed
 from verifiers.math.numeric import real_value, same_equation, same_value
 from verifiers.math.structure import approximate_sides, sides
 
+MAX_SIDES = 6
+"""Sides of a chain of approximations."""
 _FUNCTION_HEAD = re.compile(rf"({NAME})\s*\(\s*({NAME})\s*\)")
 _QUALIFIER = re.compile(
     r"\s*(?:,\s*)?(?:\\text\s*\{\s*)?\b(?:for (?:all|any|every|each|some)|where|with|such that|as)\b.*$", re.DOTALL | re.IGNORECASE
@@ -35,7 +37,7 @@ def equation(pair: Pair) -> Comparison | None:
     for text, other, swap in ((answer, gold, False), (gold, answer, True)):
         near = [side for side in approximate_sides(text) if side and not is_head(side)]
         if near and (len(near) > 1 or len(approximate_sides(text)) > 1):
-            if not _agree(near):
+            if len(near) > MAX_SIDES or not _agree(near):
                 return Comparison(False, "equation", "the sides of the approximation are far apart")
             for side in near:  # a = b and its decimals: either may be what is wanted
                 made = pair.inner(other, side) if swap else pair.inner(side, other)

@@ -36,7 +36,8 @@ def real_set(pair: Pair) -> Comparison | None:
 
 
 def may_be_set(text: str) -> bool:
-    return bool(re.search(r"[(\[].*[,;].*[)\]]|<|>|\\l[et]|\\g[et]|\\ne|\\cup|\\mathbb", text))
+    paired = ("(" in text or "[" in text) and ("," in text or ";" in text)
+    return paired or re.search(r"<|>|\\l[et]|\\g[et]|\\ne|\\cup|\\mathbb", text) is not None
 
 
 def spread(text: str) -> list[Interval] | None:
