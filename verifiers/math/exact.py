@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 from fractions import Fraction
 
-from verifiers.math.expression import Node
+from verifiers.math.tree import Node
 
 MAX_BITS = 20_000
 """An exact number that would grow beyond this is left to floating point."""

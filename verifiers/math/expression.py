@@ -9,10 +9,10 @@ subscripts as part of a name (x_1), and f(x) as an unknown function of x. Readin
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from fractions import Fraction
 from typing import NoReturn
 
+from verifiers.math.tree import Node, depth_of, number
 from verifiers.math.vocabulary import BEGINNINGS, FUNCTIONS, GREEK, INVERSES, OPENING, PRODUCT, QUOTIENT, ROUNDING, UNKNOWN_FUNCTIONS
 
 MAX_CHARS = 12_000
@@ -33,46 +33,14 @@ class Unreadable(ValueError):
     """The text is no expression that is read here. Says why."""
 
 
-@dataclass(frozen=True, slots=True)
-class Node:
-    """`op` with its arguments. Leaves: "number" with a Fraction in `value`, "symbol" and "apply" with a name there."""
-
-    op: str
-    args: tuple[Node, ...] = ()
-    value: Fraction | str | None = None
-
-    def symbols(self) -> frozenset[str]:
-        """Names of the free symbols; constants (e, i, pi) are none."""
-        found, stack = set(), [self]
-        while stack:
-            node = stack.pop()
-            if node.op == "symbol":
-                found.add(str(node.value))
-            stack.extend(node.args)
-        return frozenset(found)
-
-
-def number(value: int | Fraction) -> Node:
-    return Node("number", (), Fraction(value))
-
-
 def read_expression(text: str, *, max_chars: int = MAX_CHARS, max_depth: int = MAX_DEPTH) -> Node:
     """The tree of an expression. Raises Unreadable."""
     if len(text) > max_chars:
         raise Unreadable(f"an expression of {len(text)} characters (at most {max_chars} are read)")
     node = _Reader(text, max_depth).whole()
-    if (depth := _depth(node)) > 2 * max_depth:
+    if (depth := depth_of(node)) > 2 * max_depth:
         raise Unreadable(f"operations nested {depth} deep")
     return node
-
-
-def _depth(node: Node) -> int:
-    """Levels of the tree. What evaluates it calls itself once a level."""
-    depth, level = 0, [node]
-    while level:
-        depth += 1
-        level = [argument for parent in level for argument in parent.args]
-    return depth
 
 
 def _mixed(whole: Node, top: Node, bottom: Node) -> Node:

@@ -13,7 +13,7 @@ from fractions import Fraction
 from typing import Any
 
 from verifiers.math.exact import TooLarge, Undefined, Unfit, exact
-from verifiers.math.expression import Node
+from verifiers.math.tree import Node
 from verifiers.math.values import RANGES, coordinate, double, evaluate, precise
 
 IMAGINARY = frozenset({"i"})

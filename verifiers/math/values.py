@@ -12,7 +12,7 @@ from fractions import Fraction
 from typing import Any
 
 from verifiers.math.exact import TooLarge, Undefined, Unfit
-from verifiers.math.expression import Node
+from verifiers.math.tree import Node
 
 DIGITS = 60
 RANGES = ((0.05, 0.95), (0.3, 2.2), (-2.2, -0.3), (0.05, 0.95), (1.5, 5.0), (-0.95, -0.05))
@@ -55,9 +55,9 @@ def evaluate(node: Node, context: Any, point: Mapping[str, float]) -> Any:
         raise TooLarge from error
     except ZeroDivisionError as error:
         raise Undefined(str(error)) from error
-    except (ValueError, TypeError, NotImplementedError) as error:
-        if isinstance(error, Unfit):
-            raise
+    except Unfit:
+        raise
+    except ValueError as error:  # mpmath's word for a point outside the domain
         raise Undefined(str(error)) from error
     if isinstance(value, float | complex) and not cmath.isfinite(value):
         raise TooLarge if cmath.isinf(value) else Undefined

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
-from verifiers.math.expression import Node, Unreadable, read_expression
+from verifiers.math.expression import Unreadable, read_expression
 from verifiers.math.layers.assignments import NAME, is_head
 from verifiers.math.layers.expressions import is_expression, renamed, verdict
 from verifiers.math.layers.numbers import is_plain_number
@@ -13,6 +13,7 @@ from verifiers.math.layers.pair import Comparison, Pair
 from verifiers.math.normalise import squeezed
 from verifiers.math.numeric import real_value, same_equation, same_value
 from verifiers.math.structure import approximate_sides, sides
+from verifiers.math.tree import Node
 
 MAX_SIDES = 6
 """Sides of a chain of approximations."""

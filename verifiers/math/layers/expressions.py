@@ -7,12 +7,13 @@ import re
 from dataclasses import replace
 from fractions import Fraction
 
-from verifiers.math.expression import Node, Unreadable, read_expression
+from verifiers.math.expression import Unreadable, read_expression
 from verifiers.math.layers.numbers import DECIMAL_TEXT, MONEY, Quantity, rounded_from, without_unit
 from verifiers.math.layers.pair import Comparison, Pair, all_equal
 from verifiers.math.numeric import Equality, mentions, real_value, same_value
 from verifiers.math.policy import MathPolicy
 from verifiers.math.structure import relation_parts, unwrap_group
+from verifiers.math.tree import Node
 
 PERIODIC = frozenset({"pi", "degrees"})
 PARAMETERS = frozenset({"k", "n", "m", "l", "ell", "t", "s"})
