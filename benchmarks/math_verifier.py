@@ -3,7 +3,8 @@
 `make bench-math` runs it. The labelled file has columns gold, pred, equivalent, form (answer or response), source, policy; rows with a
 policy are debatable and reported apart, as are the labels that we believe wrong (DISPUTED says why). A verdict of null is an error.
 
-Speed: whole file, cold cache, everything pinned to one core, start-up of processes not counted for either side.
+Speed: whole file, cold cache, everything pinned to one core, start-up of processes not counted for either side. Then the rows that reach
+a worker, with one worker and with two, alternated, on all cores.
 """
 
 from __future__ import annotations
@@ -11,9 +12,9 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import resource
 import statistics
 import sys
+import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ from typing import Any
 
 from reasonrl.stats import wilson
 from verifiers.errors import VerifierError
+from verifiers.math.compare import compare
 from verifiers.math.extract import Extraction, extract
 from verifiers.math.peer import MathVerify
 from verifiers.math.verifier import MathVerifier
@@ -61,6 +63,7 @@ def main() -> int:
     parser.add_argument("--labelled", type=Path, default=SHARED / "math_equivalence.jsonl")
     parser.add_argument("--hostile", type=Path, default=SHARED / "math_pathological.jsonl")
     parser.add_argument("--repeats", type=int, default=3, help="timed passes of ours (default 3); math-verify makes one")
+    parser.add_argument("--worker-repeats", type=int, default=5, help="timed passes with one and with two workers (default 5)")
     parser.add_argument("--json", type=Path, metavar="FILE")
     arguments = parser.parse_args()
     for path in (arguments.labelled, arguments.hostile):
@@ -75,10 +78,13 @@ def main() -> int:
     graders = [ours("lenient", arguments.repeats), ours("strict", 1), math_verify(), *verl_graders()]
     results = [measure(grader, cases) for grader in graders]
     os.sched_setaffinity(0, cores)
+    workers = one_worker_and_two(cases, arguments.worker_repeats)
     hostile = hostile_rows(arguments.hostile)
-    show(results, hostile)
+    show(results, workers, hostile)
     if arguments.json:
-        arguments.json.write_text(json.dumps({"graders": results, "hostile": hostile}, indent=1) + "\n", encoding="utf-8")
+        arguments.json.write_text(
+            json.dumps({"graders": results, "workers": workers, "hostile": hostile}, indent=1) + "\n", encoding="utf-8"
+        )
     return 0
 
 
@@ -91,8 +97,7 @@ def ours(mode: Any, repeats: int) -> Grader:
     verifier = MathVerifier(mode=mode, workers=1, cache_size=0)
 
     def ask(rows: Sequence[dict[str, Any]]) -> list[Verdict]:
-        found = [extract(row["pred"], mode) if row["form"] == "response" else Extraction(row["pred"], "the answer") for row in rows]
-        return verifier.judge(found, [{"answer": row["gold"]} for row in rows])
+        return verifier.judge([read(row, mode) for row in rows], [{"answer": row["gold"]} for row in rows])
 
     return Grader(f"reasonrl {mode}", ask, repeats)
 
@@ -179,6 +184,59 @@ def score(pairs: list[tuple[dict[str, Any], Verdict]]) -> dict[str, Any]:
     }
 
 
+def read(row: dict[str, Any], mode: Any = "lenient") -> Extraction:
+    if row["form"] == "response":
+        return extract(row["pred"], mode)
+    return Extraction(row["pred"], "the answer") if row["pred"].strip() else Extraction(None, "empty")
+
+
+def one_worker_and_two(cases: list[dict[str, Any]], repeats: int) -> dict[str, Any]:
+    """The rows that only a worker process can judge, each pair once: seconds with one worker and with two, alternated."""
+    pairs = {(answer, row["gold"]) for row in cases if (answer := read(row).answer) is not None and compare(answer, row["gold"]) is None}
+    found = [Extraction(answer, "the answer") for answer, _ in sorted(pairs)]
+    references = [{"answer": gold} for _, gold in sorted(pairs)]
+    verifiers = {count: MathVerifier(mode="lenient", workers=count, cache_size=0) for count in (1, 2)}
+    seconds: dict[int, list[float]] = {count: [] for count in verifiers}
+    for verifier in verifiers.values():
+        verifier.judge(found[:4] * 2, references[:4] * 2)
+    for _ in range(repeats):
+        for count, verifier in verifiers.items():
+            started = time.perf_counter()
+            verifier.judge(found, references)
+            seconds[count].append(time.perf_counter() - started)
+    for verifier in verifiers.values():
+        verifier.close()
+    ratios = [one / two for one, two in zip(seconds[1], seconds[2], strict=True)]
+    return {"rows": len(found), "seconds": seconds, "ratio": statistics.median(ratios), "ratios": ratios}
+
+
+class PeakMemory:
+    """Watches the workers of a verifier, dead ones included: the most resident memory that one took, in MB (Linux)."""
+
+    def __init__(self, verifier: MathVerifier) -> None:
+        self.mb = 0.0
+        self._verifier, self._over = verifier, threading.Event()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+
+    def __enter__(self) -> PeakMemory:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._thread.join()
+
+    def _watch(self) -> None:
+        while not self._over.wait(0.01):
+            for pid in self._verifier.worker_pids:
+                try:
+                    status = Path(f"/proc/{pid}/status").read_text()
+                except OSError:  # it has just ended; what it took was seen 10 ms ago
+                    continue
+                held = next((line.split()[1] for line in status.splitlines() if line.startswith("VmHWM")), "0")
+                self.mb = max(self.mb, int(held) / 1024)
+
+
 def share(count: int, n: int) -> dict[str, Any] | None:
     if not n:
         return None
@@ -191,25 +249,30 @@ def hostile_rows(path: Path) -> dict[str, Any]:
     rows = [json.loads(line) for line in path.open(encoding="utf-8")]
     verifier = MathVerifier(mode="lenient", workers=1, timeout_s=2.0)
     found, seconds = [], []
-    for row in rows:
-        started = time.perf_counter()
-        bare = Extraction(row["pred"], "the answer") if row["pred"].strip() else Extraction(None, "empty")
-        read = extract(row["pred"], "lenient") if row["form"] == "response" else bare
-        (verdict,) = verifier.judge([read], [{"answer": row["gold"]}])
-        seconds.append(time.perf_counter() - started)
-        found.append(
-            {"id": row["id"], "correct": verdict.correct, "status": verdict.status.value, "method": verdict.method, "seconds": seconds[-1]}
-        )
+    with PeakMemory(verifier) as memory:
+        for row in rows:
+            started = time.perf_counter()
+            (verdict,) = verifier.judge([read(row)], [{"answer": row["gold"]}])
+            seconds.append(time.perf_counter() - started)
+            found.append(
+                {
+                    "id": row["id"],
+                    "correct": verdict.correct,
+                    "status": verdict.status.value,
+                    "method": verdict.method,
+                    "seconds": seconds[-1],
+                }
+            )
     verifier.close()
     return {
         "rows": found,
         "slowest_s": max(seconds),
         "judged": sum(row["correct"] is not None for row in found),
-        "worker_peak_mb": resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024,
+        "worker_peak_mb": memory.mb,
     }
 
 
-def show(results: list[dict[str, Any]], hostile: dict[str, Any]) -> None:
+def show(results: list[dict[str, Any]], workers: dict[str, Any], hostile: dict[str, Any]) -> None:
     from rich.console import Console
     from rich.table import Table
 
@@ -241,6 +304,12 @@ def show(results: list[dict[str, Any]], hostile: dict[str, Any]) -> None:
     console.print(table)
     speeds = {made["name"]: made["cases per second"] for made in results}
     console.print(f"One core, cold cache: {speeds['reasonrl lenient'] / speeds['math-verify']:.1f} times math-verify's cases a second.")
+    one, two = (statistics.median(workers["seconds"][count]) for count in (1, 2))
+    console.print(
+        f"{workers['rows']} pairs that reach a worker: {one:.2f} s with one worker, {two:.2f} s with two; "
+        f"{workers['ratio']:.2f} times as fast (median of {len(workers['ratios'])}, from {min(workers['ratios']):.2f} "
+        f"to {max(workers['ratios']):.2f})."
+    )
     console.print(
         f"{len(hostile['rows'])} hostile inputs: slowest {hostile['slowest_s']:.2f} s (deadline 2 s), {hostile['judged']} judged, "
         f"worker peak {hostile['worker_peak_mb']:.0f} MB; not judged: "

@@ -47,6 +47,27 @@ def group_baseline(values: Tensor, group: Tensor, keep: Tensor | None = None) ->
     return group_mean(values, group, keep).where(group_size(group, keep) > 1, values.new_zeros(()))
 
 
+def zero_unjudged(advantages: Tensor, judged: Tensor | None) -> Tensor:
+    """Advantages [B] with exactly 0 where a row was not judged."""
+    return advantages if judged is None else advantages.where(judged, advantages.new_zeros(()))
+
+
+def whiten_over_tokens(values: Tensor, lengths: Tensor, keep: Tensor | None = None) -> Tensor:
+    """(x - mean) / sqrt(var + 1e-8) of `values` [B], each counted once for every of its `lengths` [B] tokens; unbiased variance.
+
+    With fewer than two tokens there is no variance: the values come back centred.
+    """
+    weight = lengths.double() if keep is None else lengths.double() * keep
+    kept = values.double() if keep is None else torch.where(keep, values, torch.zeros_like(values)).double()
+    count = weight.sum()
+    mean = (weight * kept).sum() / count.clamp(min=1)
+    centred = kept - mean
+    if count < 2:
+        return centred.to(values.dtype)
+    variance = (weight * centred**2).sum() / (count - 1)
+    return (centred * torch.rsqrt(variance + 1e-8)).to(values.dtype)
+
+
 @dataclass(frozen=True)
 class GroupMix:
     """How many groups can teach something. A group is `mixed` when its judged rewards differ."""

@@ -43,6 +43,11 @@ from verifiers.math.normalise import canonical_decimal, rational, same_plain
         ("(C)", "C"),
         ("5.", "5"),
         ("x\u00b2", "x^{2}"),
+        ("\u0661\u0662", "12"),
+        ("\U0001d7cf\U0001d7d0", "12"),
+        ("\u00bd", "1/2"),
+        ("5\u00bd", "5.5"),
+        ("x\u2082", "x_{2}"),
         ("9" * 50_000, "0" + "9" * 50_000),
     ],
 )

@@ -74,7 +74,7 @@ def test_a_row_past_its_deadline_is_no_wrong_answer_and_harms_no_other(verifier:
 
 
 def test_an_error_inside_math_verify_is_no_wrong_answer(verifier: MathVerifier) -> None:
-    verdict = judge(verifier, r"\boxed{x}", r"\frac{1}{0}")
+    verdict = judge(verifier, r"\boxed{x}", r"\sum_{k=1}^{n} k + {9^{9^{9^{9}}}}")
     assert (verdict.status, verdict.correct) == (Status.ERROR, None)
     assert "math-verify failed" in verdict.reason
 
@@ -165,3 +165,20 @@ def test_real_answers_are_their_own_gold() -> None:
     made = MathVerifier(workers=2)
     verdicts = made.verify([made.gold_response(reference) for reference in references], references)
     assert [verdict.reason for verdict in verdicts if verdict.correct is not True] == []
+
+
+def test_a_fault_of_ours_leaves_one_row_unjudged_and_the_others_judged(monkeypatch: pytest.MonkeyPatch) -> None:
+    import verifiers.math.verifier as module
+
+    original = module.compare
+
+    def faulty(answer: str, gold: str, policy: object) -> object:
+        if answer == "13":
+            raise ZeroDivisionError("thirteen")
+        return original(answer, gold, policy)
+
+    monkeypatch.setattr(module, "compare", faulty)
+    first, bad, last = MathVerifier(mode="whole").verify(["12", "13", "14"], [{"answer": "12"}] * 3)
+    assert (first.correct, last.correct) == (True, False)
+    assert (bad.status, bad.correct, bad.score) == (Status.ERROR, None, None)
+    assert "ZeroDivisionError: thirteen" in bad.reason

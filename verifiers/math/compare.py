@@ -30,6 +30,8 @@ from verifiers.math.policy import MathPolicy
 from verifiers.math.units import conflict
 
 LAYERS: tuple[Layer, ...] = (same_text, number, words, sentence, matrix, real_set, numeral, members, equation, expression, unlike)
+SETTLED = frozenset({"decimal", "rational"})
+"""What says "unequal" with these says it the other way round as well."""
 FOR_LONG: tuple[Layer, ...] = (same_text, number)
 
 __all__ = ["LAYERS", "Comparison", "compare", "explain"]
@@ -37,10 +39,19 @@ __all__ = ["LAYERS", "Comparison", "compare", "explain"]
 
 def compare(answer: str, gold: str, policy: MathPolicy | None = None) -> Comparison | None:
     """Whether `answer` is `gold`. None if only algebra in a worker process can tell."""
-    made = _decide(_pair(answer, gold, policy))
+    pair = _pair(answer, gold, policy)
+    made = _both_ways(pair, _decide(pair))
     if made is not None and made.equal and (units := conflict(answer, gold)):
         return Comparison(False, "units", units)
     return made
+
+
+def _both_ways(pair: Pair, made: Comparison | None) -> Comparison | None:
+    """Equality has no direction: what does not come out equal is asked the other way round, less what is read into an answer alone."""
+    if made and (made.equal or made.method in SETTLED):
+        return made
+    back = _decide(Pair(pair.gold, pair.answer, pair.policy.both_ways(), _decide))
+    return back if back and back.equal else made or back
 
 
 def explain(answer: str, gold: str, policy: MathPolicy | None = None) -> list[tuple[str, Comparison | None]]:

@@ -24,9 +24,14 @@ MAX_NUMBER = 2000
 _IGNORED = frozenset({"\\limits", "\\nolimits", "\\big", "\\Big", "\\bigg", "\\Bigg", "\\bigl", "\\bigr", "\\Bigl", "\\Bigr", "\\middle"})
 
 _TOKEN = re.compile(
-    r"(?P<number>(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d{1,4}(?![\w.]))?)|(?P<other>\\[A-Za-z]+|\\.|[A-Za-z]+|\*\*|\S)", re.DOTALL
+    r"(?P<number>(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]{1,4}(?![\w.]))?)|(?P<other>\\[A-Za-z]+|\\.|[A-Za-z]+|\*\*|\S)", re.DOTALL
 )
 _WORD = re.compile(r"[A-Za-z]+")
+
+
+def is_digits(text: str) -> bool:
+    """Digits that Python reads as a number: '²'.isdigit() is true as well."""
+    return text.isascii() and text.isdigit()
 
 
 class Unreadable(ValueError):
@@ -153,7 +158,7 @@ class _Reader:
         if token == "|":
             return self.bars == 0
         return (
-            token[0].isdigit()
+            is_digits(token[0])
             or token[0] == "."
             or (token.isalpha() and token.isascii())
             or token in OPENING
@@ -212,7 +217,7 @@ class _Reader:
         token = self.peek()
         if not token:
             self.stop()
-        if token[0].isdigit() or (token[0] == "." and len(token) > 1):
+        if is_digits(token[0]) or (token[0] == "." and len(token) > 1):
             return self.number()
         if token in OPENING:
             return self.group()
@@ -242,7 +247,7 @@ class _Reader:
         if len(token) > MAX_NUMBER:
             raise Unreadable(f"a number of {len(token)} digits")
         node = number(Fraction(token))
-        if token.isdigit():
+        if is_digits(token):
             place = self.at
             if self.peek() == "\\frac":  # 1\frac12
                 self.take()
@@ -251,11 +256,11 @@ class _Reader:
                     return _mixed(node, top, bottom)
                 self.at = place
             elif (
-                self.peek().isdigit()
+                is_digits(self.peek())
                 and self.at < len(self.spaced)
                 and self.spaced[self.at]
                 and self.peek(1) == "/"
-                and self.peek(2).isdigit()
+                and is_digits(self.peek(2))
             ):
                 parts = number(int(self.peek())), number(int(self.peek(2)))
                 self.at += 3
@@ -339,7 +344,7 @@ class _Reader:
         token = self.peek()
         if token == "{":
             return self.group()
-        if token[:1].isdigit() and len(token) > 1:  # \frac12
+        if is_digits(token[:1]) and len(token) > 1:  # \frac12
             self.tokens[self.at] = token[1:]
             return number(int(token[0]))
         self.enter()
@@ -394,7 +399,7 @@ class _Reader:
             if name in FUNCTIONS and name != "sqrt" and (token[0] == "\\" or len(token) > 1):
                 break
             node = Node("*", (node, self.factor()))
-        if self.peek() == "/" and not bracketed and self.peek(1).isdigit():  # sin x/2
+        if self.peek() == "/" and not bracketed and is_digits(self.peek(1)):  # sin x/2
             self.take()
             node = Node("/", (node, self.factor()))
         self.depth -= 1

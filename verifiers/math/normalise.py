@@ -7,6 +7,7 @@ Python's own reading of a long integer is quadratic and refuses beyond 4300 digi
 from __future__ import annotations
 
 import re
+import unicodedata
 from fractions import Fraction
 
 MAX_DIGITS = 1000
@@ -22,6 +23,10 @@ _CHARACTERS = str.maketrans(
 )
 _SUPERSCRIPTS = dict(zip("⁰¹²³⁴⁵⁶⁷⁸⁹⁻", "0123456789-", strict=True))
 _SUPERSCRIPT_RUN = re.compile("[" + "".join(_SUPERSCRIPTS) + "]+")
+_SUBSCRIPTS = dict(zip("₀₁₂₃₄₅₆₇₈₉₋", "0123456789-", strict=True))
+_SUBSCRIPT_RUN = re.compile("[" + "".join(_SUBSCRIPTS) + "]+")
+_FRACTIONS = re.compile(r"(\d?)([\u00bc-\u00be\u2150-\u215e])")
+_DIGITS_OF_OTHERS = re.compile(r"[^\W0-9A-Za-z_]")
 _SPACING = re.compile(r"(?<!\\)\\[!,;: ]|\\q?quad\b|\\displaystyle\b|\\left(?![a-zA-Z])|\\right(?![a-zA-Z])|~")
 _BOLD = re.compile(r"\\(?:text|mathrm|mathbf|textbf|mathit|mbox|textrm|textnormal)\s*\{([^{}]*)\}")
 _WRAPPED = re.compile(r"\$\$(.*)\$\$|\$([^$]*)\$|\\\((.*)\\\)|\\\[(.*)\\\]", re.DOTALL)
@@ -39,7 +44,18 @@ _POWER_OF_TEN = re.compile(r"(.+?)(?:[eE]([+-]?\d{1,3})|\s*(?:\\times|\\cdot|\*)
 def readable(answer: str) -> str:
     """The answer with Unicode look-alikes written as ASCII or LaTeX: what a parser of LaTeX can read."""
     text = answer.translate(_CHARACTERS)
+    if text.isascii():
+        return text.strip()
+    text = _FRACTIONS.sub(_vulgar_fraction, text)
+    text = _SUBSCRIPT_RUN.sub(lambda run: "_{" + "".join(_SUBSCRIPTS[sign] for sign in run.group()) + "}", text)
+    text = _DIGITS_OF_OTHERS.sub(lambda sign: str(unicodedata.decimal(sign.group(), sign.group())), text)  # Arabic, bold, ...
     return _SUPERSCRIPT_RUN.sub(lambda run: "^{" + "".join(_SUPERSCRIPTS[sign] for sign in run.group()) + "}", text).strip()
+
+
+def _vulgar_fraction(match: re.Match[str]) -> str:
+    """½ is 1/2, and 5½ is 5 1/2."""
+    top, bottom = unicodedata.normalize("NFKC", match[2]).split("\u2044")
+    return f"{match[1]} {top}/{bottom}" if match[1] else f"{top}/{bottom}"
 
 
 def plain_text(answer: str) -> str:

@@ -36,14 +36,17 @@ def same_value(one: Node, other: Node) -> Equality:
         return Equality(True, "same expression")
     if _size(one) + _size(other) > MAX_NODES:
         return Equality(None, "too long for probing")
-    try:
-        return Equality(exact(one) == exact(other), "rational")
-    except Unfit:
-        return _probe(one, other)
-    except Undefined:
+    values, troubles = [], set()
+    for node in (one, other):  # both, so that the outcome does not depend on which comes first
+        try:
+            values.append(exact(node))
+        except (Unfit, Undefined, TooLarge) as trouble:
+            troubles.add(type(trouble))
+    if not troubles:
+        return Equality(values[0] == values[1], "rational")
+    if Undefined in troubles:
         return Equality(False, "undefined")
-    except TooLarge:
-        return _large(one, other)
+    return _probe(one, other) if Unfit in troubles else _large(one, other)
 
 
 def _size(node: Node) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 
@@ -25,8 +25,18 @@ class MathPolicy:
     quoted_words: bool = True
     """A name or a phrase of two content words equals a reference that is a whole sentence around it: Petya for "Petya will receive the last
     token." Never when the sentence denies something."""
+    sentences: bool = True
+    """34 is read out of "The largest n is 34", 3 out of "Jane started 3 hours ago", and C out of "(C) 12 dollars"."""
+    worked_out: bool = True
+    """An equation equals what stands on its right: log_2 8 = 3 is 3."""
+    missing_base: bool = True
+    """The digits 4210 equal 4210 in base 7; but 4210 in base 7 does not equal the decimal number 4210."""
     order_of_lists: Literal["ignored", "kept"] = "ignored"
     """Bare lists and sets; the members of (a, b) are always in order."""
+
+    def both_ways(self) -> MathPolicy:
+        """The same without the four fields that have a direction: they read something into the answer, never into the reference."""
+        return replace(self, quoted_words=False, sentences=False, worked_out=False, missing_base=False)
 
     def __post_init__(self) -> None:
         if self.percent not in ("either", "fraction", "number"):

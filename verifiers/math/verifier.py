@@ -98,12 +98,17 @@ class MathVerifier:
                 verdict = Verdict(False, 0.0, Status.UNPARSED, None, "extract", extraction.reason, seconds)
             elif verdict is None and extraction.answer is not None:
                 pair = (extraction.answer, gold)
-                comparison = self._remembered(pair) or compare(*pair, self.policy)
-                if comparison is None:
-                    waiting.setdefault(pair, []).append(row)
+                try:
+                    comparison = self._remembered(pair) or compare(*pair, self.policy)
+                except Exception as broken:  # a fault of ours must not end a run of days: the row is not judged, counted, and says why
+                    reason = f"a fault in verifiers.math, please report it: {type(broken).__name__}: {broken} on {_short(pair[0])!r}"
+                    verdict = _undecided(Status.ERROR, extraction, "compare", reason, time.perf_counter() - started)
                 else:
-                    self._remember(pair, comparison)
-                    verdict = _decided(comparison, extraction, gold, time.perf_counter() - started)
+                    if comparison is None:
+                        waiting.setdefault(pair, []).append(row)
+                    else:
+                        self._remember(pair, comparison)
+                        verdict = _decided(comparison, extraction, gold, time.perf_counter() - started)
             verdicts.append(verdict)
         if waiting:  # each different pair once, though a group of rollouts may hold it many times
             for (pair, rows), outcome in zip(waiting.items(), self._pool.map(list(waiting)), strict=True):
@@ -114,6 +119,11 @@ class MathVerifier:
     def gold_response(self, reference: dict[str, Any]) -> str:
         """A response in the format of the mode that must score 1. Raises BadReference."""
         return wrap_answer(gold_answer(reference), self.mode)
+
+    @property
+    def worker_pids(self) -> list[int]:
+        """Process ids of the live workers: to look at their memory, or at `ps`."""
+        return self._pool.pids
 
     def close(self) -> None:
         """Ends the worker processes. They also end with the verifier and with the program."""

@@ -53,12 +53,12 @@ def equation(pair: Pair) -> Comparison | None:
     if len(theirs) > 2 and len(ours) <= 2:
         return pair.inner(answer, f"{theirs[0]} = {theirs[-1]}" if len(ours) == 2 else theirs[-1])
     if (len(ours) == 2 and len(theirs) == 1) or (len(ours) == 1 and len(theirs) == 2):
-        if len(ours) == 2 and pair.policy.assignments:  # log_2 8 = 3, worked out before our eyes
+        if len(ours) == 2 and pair.policy.worked_out and pair.policy.assignments:  # log_2 8 = 3, worked out before our eyes
             return pair.inner(ours[1], gold)
         long, short = (ours, gold) if len(ours) == 2 else (theirs, answer)
         if not pair.policy.assignments or not is_head(long[0]):
             return Comparison(False, "equation", "an equation against an expression") if is_expression(short) else None
-        return pair.inner(answer, long[1])
+        return pair.inner(long[1], gold) if long is ours else pair.inner(answer, long[1])
     if len(ours) == len(theirs) == 2:
         return two_equations(pair, ours, theirs)
     return None

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from verifiers.math.exact import TooLarge, Undefined, Unfit, exact
-from verifiers.math.expression import Unreadable, read_expression
+from verifiers.math.expression import Unreadable, is_digits, read_expression
 from verifiers.math.layers.assignments import unassigned
 from verifiers.math.layers.pair import Comparison, Pair
 from verifiers.math.layers.preparation import MAX_CHARS, NO_UNITS
@@ -19,7 +19,7 @@ _WORD_UNIT = re.compile(
 )
 MONEY = re.compile(r"^(?:\\?\$|€|£|¥|US\\?\$|USD|EUR|RMB)\s*(?=[\d.])")
 _DEGREES = re.compile(r"\s*(?:\^\s*\{?\s*\\(?:circ|degree)\s*\}?|\\degree|\\circ|°|\s+degrees?|\s+deg)\s*$")
-DECIMAL_TEXT = re.compile(r"[+-]?\d*\.\d+")
+DECIMAL_TEXT = re.compile(r"[+-]?[0-9]*\.[0-9]+")
 
 
 def number(pair: Pair) -> Comparison | None:
@@ -70,7 +70,7 @@ def quantity(text: str, policy: MathPolicy) -> Quantity | None:
             value = exact(read_expression(text))
         except (Unreadable, Unfit, Undefined, TooLarge):
             return None
-    decimal = text if DECIMAL_TEXT.fullmatch(text) or (percent and text.isdigit()) else None
+    decimal = text if DECIMAL_TEXT.fullmatch(text) or (percent and is_digits(text)) else None
     return Quantity(value / 100, True, decimal, 100) if percent else Quantity(value, False, decimal)
 
 

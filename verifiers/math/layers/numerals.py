@@ -24,7 +24,7 @@ def numeral(pair: Pair) -> Comparison | None:
             return Comparison(str(int(ours[1], _base(ours))) == canonical_decimal(pair.gold), "base")
         except ValueError:
             return Comparison(False, "base", "no such digits in this base")
-    if theirs and canonical_decimal(pair.answer) is not None and pair.policy.missing_units:
+    if theirs and canonical_decimal(pair.answer) is not None and pair.policy.missing_base:
         return Comparison(pair.answer.lstrip("0") == _digits(theirs), "base", "digits without their base")
     clocks = _CLOCK.fullmatch(pair.answer), _CLOCK.fullmatch(pair.gold)
     if clocks[0] and clocks[1] and int(clocks[0][2]) < 60 and int(clocks[1][2]) < 60:

@@ -43,7 +43,7 @@ def spelling(text: str) -> str:
 def words(pair: Pair) -> Comparison | None:
     if (described := _DESCRIBED_CHOICE.fullmatch(pair.gold)) and (picked := _CHOICE.fullmatch(pair.answer)):
         return Comparison(picked[1].upper() == described[1], "choice")
-    if re.fullmatch("[A-J]", pair.gold) and (picked := _PICKED.fullmatch(pair.answer)):
+    if pair.policy.sentences and re.fullmatch("[A-J]", pair.gold) and (picked := _PICKED.fullmatch(pair.answer)):
         return Comparison((picked[1] or picked[2]) == pair.gold, "choice")
     if choice := _CHOICE.fullmatch(pair.gold):
         picked = _CHOICE.fullmatch(pair.answer)
@@ -87,15 +87,20 @@ def bare_words(text: str) -> str:
 
 def sentence(pair: Pair) -> Comparison | None:
     """The largest n is 34."""
-    said = _SENTENCE.fullmatch(pair.answer)
+    said = _SENTENCE.fullmatch(pair.answer) if pair.policy.sentences else None
     return pair.inner(said["rest"], pair.gold) if said and not _SENTENCE.fullmatch(pair.gold) else None
 
 
 def unlike(pair: Pair) -> Comparison | None:
     """What is left is for algebra, unless a plain number stands against something that cannot be one."""
-    if not re.search(r"\w", pair.answer):
+    if not re.search(r"\w", pair.answer) or not re.search(r"\w", pair.gold):
         return Comparison(False, "unlike", "nothing to read")
-    if _PROSE.search(_COMMANDS.sub(" ", pair.answer)) and is_plain_number(pair.gold) and not re.search(r"[=$\\]", pair.answer):
+    if (
+        pair.policy.sentences
+        and _PROSE.search(_COMMANDS.sub(" ", pair.answer))
+        and is_plain_number(pair.gold)
+        and not re.search(r"[=$\\]", pair.answer)
+    ):
         numbers = _NUMBERS.findall(pair.answer)
         if len(numbers) == 1:  # Jane started 3 hours ago
             return Comparison(rational(numbers[0].replace(",", "")) == rational(pair.gold), "number in a sentence")
