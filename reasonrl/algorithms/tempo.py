@@ -23,6 +23,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from reasonrl.algorithms.advantages.dr_grpo import dr_grpo_advantages
 from reasonrl.algorithms.advantages.grpo import grpo_advantages
 from reasonrl.algorithms.groups import group_size, group_std
 
@@ -61,25 +62,34 @@ def tempo_advantages(
             f"tempo: tokens {list(tokens.shape)}, mask {list(mask.shape)}, rewards {list(rewards.shape)}, group {list(group.shape)}"
         )
     keep = torch.ones_like(group, dtype=torch.bool) if judged is None else judged
-    if not bool(torch.isfinite(rewards[keep]).all()):
-        raise ValueError("tempo: a judged reward is not a finite number")
-    base = grpo_advantages(rewards, group, keep, eps=eps) if norm_by_std else _centred(rewards, group, keep)
+    base = (grpo_advantages(rewards, group, keep, eps=eps) if norm_by_std else dr_grpo_advantages(rewards, group, keep))[:, None]
     scale = group_std(rewards, group, keep) + eps if norm_by_std else torch.ones_like(rewards)
-    out = base[:, None].repeat(1, tokens.shape[1])
+    return add_tree_term(base.repeat(1, tokens.shape[1]), scale, tokens, mask, rewards, group, judged=keep, token_mask=token_mask)
+
+
+def add_tree_term(
+    base: Tensor,
+    scale: Tensor,
+    tokens: Tensor,
+    mask: Tensor,
+    rewards: Tensor,
+    group: Tensor,
+    *,
+    judged: Tensor,
+    token_mask: Tensor | None = None,
+) -> Tensor:
+    """`base` [B, T] plus (V(child) - V(parent)) / `scale` [B] at every branching token: TEMPO's credit on any group baseline. Writes into
+    `base`. Other arguments and errors as in `tempo_advantages`."""
+    if not bool(torch.isfinite(rewards[judged]).all()):
+        raise ValueError("tempo: a judged reward is not a finite number")
     lengths = _lengths(mask if token_mask is None else token_mask)
-    ids, worth = tokens.cpu().numpy(), torch.where(keep, rewards, torch.nan).double().cpu().numpy()
-    for rows in _groups(group, keep, rewards):
+    ids, worth = tokens.cpu().numpy(), torch.where(judged, rewards, torch.nan).double().cpu().numpy()
+    rate = (judged / scale.double()).cpu()
+    for rows in _groups(group, judged, rewards):
         for column, members, difference in _branches(ids, lengths, worth, rows):
             at = torch.from_numpy(members)
-            # The same division as in the base: a difference is in units of reward.
-            out[at, column] += (difference / scale[at].double()).to(out.dtype) * keep[at]
-    return out * mask
-
-
-def _centred(rewards: Tensor, group: Tensor, keep: Tensor) -> Tensor:
-    from reasonrl.algorithms.advantages.dr_grpo import dr_grpo_advantages
-
-    return dr_grpo_advantages(rewards, group, keep)
+            base[at, column] += (difference * rate[at]).to(base)
+    return base * mask
 
 
 def _lengths(mask: Tensor) -> NDArray[np.int64]:

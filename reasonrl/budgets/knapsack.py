@@ -29,6 +29,9 @@ from numpy.typing import NDArray
 HEAP_ALONE = 2_000
 """Up to so many rollouts the heap needs no help."""
 
+SMALLEST = 1e-9
+"""Rates this near to 0 or 1 are as hard to tell from them as any."""
+
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
@@ -41,7 +44,7 @@ def task_value(count: int, rate: float) -> float:
 def cost(rate: float, *, alpha: float = 0.9, estimate: str = "probability") -> float:
     """Rollouts until a prompt of success rate `rate` in (0, 1) shows both outcomes: with probability `alpha`, or in expectation."""
     if estimate == "probability":
-        return math.log(1 - alpha) / math.log(max(rate, 1 - rate))
+        return math.log(1 - alpha) / math.log1p(-min(rate, 1 - rate))
     return 1 / (rate * (1 - rate)) - 1
 
 
@@ -67,7 +70,8 @@ def allocate(rates: Sequence[float | None], total: int, *, low: int, high: int, 
     rest = total - low * len(rates)
     for_unseen = min(rest, int(unseen.sum()) * (max(low, min(high, share)) - low))
     rest += _spread(counts, unseen, for_unseen, high) - for_unseen
-    need = sum(min(high - low, int(cost(float(rate)))) for rate in seen[between])
+    seen[between] = seen[between].clip(SMALLEST, 1 - SMALLEST)
+    need = sum(int(min(high - low, cost(float(rate)))) for rate in seen[between])
     if rest > need:
         rest = need + _spread(counts, never, rest - need, high)
     rest = _best(counts, between, seen, rest, high)
@@ -145,9 +149,9 @@ def _by_threshold(p: Floats, begun: Ints, amount: int, high: int) -> Ints:
 
 def _above(p: Floats, begun: Ints, bar: float, high: int) -> Ints:
     """Counts up to which each further rollout gains at least exp(bar)."""
-    larger, smaller = np.maximum(p, 1 - p), np.minimum(p, 1 - p)
+    smaller = np.minimum(p, 1 - p)
     goal = bar - np.log(p) - 2 * np.log1p(-p)
-    a, b = np.log(larger), np.log(smaller)
+    a, b = np.log1p(-smaller), np.log(smaller)
     # log gain is convex and falls in n: Newton's method from the left comes up to the root and never passes it.
     n = np.clip((goal - b) / a, begun, high)
     for _ in range(4):

@@ -1,0 +1,43 @@
+"""DCPO's smooth advantage standardisation: a prompt's rewards against all its rollouts so far (arXiv:2509.02333, section 3.2).
+
+With i the times this prompt has been rolled out, (m, v) mean and variance over the i - 1 earlier ones, pooled one visit at a time:
+
+    m_tot = ((i-1) m + m_new) / i        v_tot = ((i-1) v + v_new + (i-1)/i (m_new - m)^2) / i
+    A_new = (r - m_new) / s_new          A_tot = (r - m_tot) / s_tot
+    SA_new = (i-1)/i A_new + 1/i A_tot   SA_tot = 1/i A_new + (i-1)/i A_tot       A = the one of smaller magnitude
+
+So a group whose rewards are all equal learns from how it did before. As in the authors' code (lime-RL/DCPO); a deviation of 0 gives 0.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class PromptMoments:
+    """Pooled mean and deviation of a prompt's rewards over `visits` batches."""
+
+    visits: int = 0
+    mean: float = 0.0
+    std: float = 0.0
+
+
+def dcpo_advantages(rewards: Tensor, past: PromptMoments) -> tuple[Tensor, PromptMoments]:
+    """Advantages [G] of one group and the moments to keep for its prompt's next visit. Raises ValueError for an empty group."""
+    if not len(rewards):
+        raise ValueError("dcpo: a group without rewards")
+    values = rewards.double()
+    i = past.visits + 1
+    new_mean, new_std = float(values.mean()), float(values.std()) if len(values) > 1 else 0.0
+    mean = ((i - 1) * past.mean + new_mean) / i
+    variance = ((i - 1) * past.std**2 + new_std**2 + (i - 1) / i * (new_mean - past.mean) ** 2) / i
+    moments = PromptMoments(i, mean, variance**0.5)
+    ours = (values - new_mean) / new_std if new_std > 0 else torch.zeros_like(values)
+    total = (values - mean) / moments.std if moments.std > 0 else torch.zeros_like(values)
+    towards_new = (i - 1) / i * ours + total / i
+    towards_all = ours / i + (i - 1) / i * total
+    return torch.where(towards_new.abs() <= towards_all.abs(), towards_new, towards_all).to(rewards.dtype), moments
