@@ -5,7 +5,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: help install quickstart test test-slow test-floor test-verl venv-verl lint format wheel browser bench bench-math clean
+.PHONY: help install quickstart test test-slow test-floor test-verl venv-verl lint format wheel browser bench bench-math bench-algorithms clean
 
 help:
 	@echo "make quickstart   install, then train a pretrained model on this machine's CPU (about 10 minutes)"
@@ -16,6 +16,7 @@ help:
 	@echo "make venv-verl    the environment for verl and Ray (a third one), and make test-verl the tests that need it"
 	@echo "make bench        one update of ours against TRL's (a fourth environment)"
 	@echo "make bench-math   the math verifier against math-verify and verl's graders, on labelled data (verl's environment)"
+	@echo "make bench-algorithms   what TEMPO and the knapsack cost"
 	@echo "make browser      Chromium for the viewer's tests (Debian, Ubuntu; needs root)"
 
 install: $(VENV)/.installed
@@ -82,6 +83,9 @@ bench: .venv-bench/.installed
 
 bench-math: venv-verl
 	.venv-verl/bin/python benchmarks/math_verifier.py
+
+bench-algorithms: install
+	$(BIN)/python benchmarks/algorithms.py
 
 wheel: install
 	$(BIN)/python -m build --wheel

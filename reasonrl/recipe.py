@@ -12,16 +12,26 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-
-class Spec(BaseModel):
-    """Unknown keys are errors, in every section."""
-
-    model_config = ConfigDict(extra="forbid", validate_default=True, protected_namespaces=())
-
-
-Share = Annotated[float, Field(ge=0, le=1)]
-Positive = Annotated[float, Field(gt=0)]
-Count = Annotated[int, Field(ge=1)]
+from reasonrl.recipe_methods import (
+    CREDITED,
+    GROUP_LOSSES,
+    SEQUENCE_LOSSES,
+    Budget,
+    BudgetSpec,
+    Count,
+    Curriculum,
+    CurriculumSpec,
+    D3SSpec,
+    Loss,
+    Mismatch,
+    MismatchSpec,
+    OverlongSpec,
+    Positive,
+    RatesSpec,
+    Share,
+    Spec,
+    UnlikelinessSpec,
+)
 
 
 class LoraSpec(Spec):
@@ -149,10 +159,25 @@ class TrainSpec(Spec):
     """Optimiser steps that the rollouts of one step are cut into (whole groups). More than one is off-policy: see clip_low, clip_high."""
     epochs_per_step: Count = 1
     advantage: str = "grpo"
+    """grpo, dr_grpo, rloo, lite_ppo, ...: one file each in reasonrl/algorithms/advantages."""
+    credit: Literal["none", "tempo"] = "none"
+    """tempo: what single tokens are credited with, from the prefix tree of a group."""
+    unlikeliness: UnlikelinessSpec | None = None
+    """Right answers that are less likely earn more. Write {beta: 0.25}; use it with drop_silent_groups or refill."""
+    overlong: OverlongSpec | None = None
+    drop_silent_groups: bool = False
+    """Groups whose raw rewards are all equal are no part of the batch, nor of its denominators. `refill` does this too."""
+    clip_advantages: Positive | None = None
+    d3s: D3SSpec | None = None
+    loss: Loss = "ppo_clip"
     loss_aggregation: Literal["token_mean", "sequence_mean", "sequence_sum"] | None = None
-    """Empty: token_mean, and sequence_sum for dr_grpo."""
-    clip_low: Positive = 0.2
-    clip_high: Positive = 0.2
+    """Empty: what belongs to the method (token_mean; sequence_sum for dr_grpo; sequence_mean for losses over sequences)."""
+    clip_low: Positive | None = None
+    """Empty: what belongs to the loss (0.2 for PPO's clip)."""
+    clip_high: Positive | None = None
+    mirror_beta: Positive = 0.1
+    """mirror_descent: weight of the squared log-ratio."""
+    mismatch: Mismatch = MismatchSpec()
     dual_clip: Annotated[float, Field(gt=1)] | None = None
     kl: KlSpec = KlSpec()
     entropy_coefficient: Annotated[float, Field(ge=0)] = 0.0
@@ -166,6 +191,10 @@ class TrainSpec(Spec):
     positions_per_micro_batch: Count = 512
     """Most token positions that are in memory at once during the update. The result does not depend on it."""
     packing: Literal["tree", "rows"] = "tree"
+
+    @property
+    def drops_silent_groups(self) -> bool:
+        return self.drop_silent_groups or self.refill.enabled
 
 
 class OptimSpec(Spec):
@@ -228,6 +257,9 @@ class Recipe(Spec):
     data: DataSpec = DataSpec()
     verifier: Annotated[VerifierSpec, BeforeValidator(_verifier)] = VerifierSpec(name="math")
     reward: dict[str, Annotated[RewardSpec, BeforeValidator(_weighted)]] = {"correctness": RewardSpec()}
+    curriculum: Curriculum = CurriculumSpec()
+    budget: Budget = BudgetSpec()
+    success_rates: RatesSpec = RatesSpec()
     rollout: RolloutSpec = RolloutSpec()
     train: TrainSpec = TrainSpec()
     sft: SftSpec = SftSpec()
@@ -257,9 +289,49 @@ class Recipe(Spec):
             problems.append(
                 f"train.updates_per_step: {self.train.updates_per_step} updates cannot be cut from {self.train.prompts_per_step} groups"
             )
+        problems += self._methods_that_do_not_fit()
         if problems:
             raise ValueError("\n".join(problems))
         return self
+
+    def _methods_that_do_not_fit(self) -> list[str]:
+        train, budget, problems = self.train, self.budget, []
+        if train.credit == "tempo" and train.loss in SEQUENCE_LOSSES:
+            problems.append(
+                f"train.loss: {train.loss} averages over a response, so the credit of single tokens (train.credit: tempo) would be lost; "
+                "write ppo_clip, cispo or gspo, or credit: none"
+            )
+        if train.credit == "tempo" and train.advantage not in CREDITED:
+            problems.append(
+                f"train.credit: tempo adds to a group baseline, which advantage: {train.advantage} is not; use {', '.join(CREDITED)}"
+            )
+        if budget.name == "knapsack" and self.kind == "rl" and not budget.low <= self.rollout.rollouts_per_prompt <= budget.high:
+            problems.append(
+                f"budget: the mean is rollout.rollouts_per_prompt ({self.rollout.rollouts_per_prompt}), which must lie between budget.low "
+                f"({budget.low}) and budget.high ({budget.high})"
+            )
+        if self.rate_source == "history" and train.advantage == "shrinkage":
+            problems.append("success_rates.source: the shrinkage baseline needs a prediction before the rollouts; write value or blend")
+        if train.overlong is not None and train.overlong.buffer_tokens > self.rollout.max_new_tokens:
+            problems.append(
+                f"train.overlong.buffer_tokens: {train.overlong.buffer_tokens} is more than rollout.max_new_tokens "
+                f"({self.rollout.max_new_tokens}); even an empty response would be punished"
+            )
+        if train.loss in GROUP_LOSSES and train.d3s is not None:
+            problems.append(f"train.d3s: selects advantages, which play no part with loss: {train.loss}")
+        return problems
+
+    def warnings(self) -> list[str]:
+        """What may be meant, but seldom is."""
+        train, found = self.train, []
+        if train.unlikeliness is not None and not train.drops_silent_groups:
+            found.append(
+                "train.unlikeliness without train.drop_silent_groups or refill: in a group that is solved throughout, ranks alone become "
+                "advantages, and likely right answers are pushed down for nothing"
+            )
+        if train.loss in GROUP_LOSSES and (train.credit != "none" or train.advantage != "grpo"):
+            found.append(f"train.advantage plays no part with loss: {train.loss}, which compares right and wrong responses itself")
+        return found
 
     @property
     def total_steps(self) -> int:
@@ -267,7 +339,16 @@ class Recipe(Spec):
 
     @property
     def loss_aggregation(self) -> Literal["token_mean", "sequence_mean", "sequence_sum"]:
-        return self.train.loss_aggregation or ("sequence_sum" if self.train.advantage == "dr_grpo" else "token_mean")
+        if self.train.loss_aggregation is not None:
+            return self.train.loss_aggregation
+        if self.train.loss in (*SEQUENCE_LOSSES, "gspo"):
+            return "sequence_mean"
+        return "sequence_sum" if self.train.advantage == "dr_grpo" else "token_mean"
+
+    @property
+    def rate_source(self) -> Literal["history", "value", "blend"]:
+        wants_predictions = self.curriculum.name == "pcl" or self.train.advantage == "shrinkage"
+        return self.success_rates.source or ("blend" if wants_predictions else "history")
 
     @property
     def on_policy(self) -> bool:

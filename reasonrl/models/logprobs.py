@@ -7,6 +7,7 @@ cannot take a mask of our own (sliding windows, linear attention).
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -54,6 +55,22 @@ def response_logprobs(
     states, where, positions = (_tree_states if packing == "tree" else _padded_states)(model, rows)
     logprobs, entropy = _head(model, states, where, [list(row.response) for row in rows], temperature, entropy_gradient)
     return TokenLogprobs(logprobs, entropy, positions)
+
+
+def last_hidden_states(model: Any, prompts: Sequence[Sequence[int]], *, rows_per_batch: int = 64) -> Tensor:
+    """[n, H] in float32: the state at the last token of each prompt, without gradients. Prompts of one length go through together, so a
+    state does not depend on what else is asked for."""
+    base, head = _base(model)
+    out = torch.zeros(len(prompts), head.weight.shape[1])
+    order = sorted(range(len(prompts)), key=lambda i: len(prompts[i]))
+    with torch.no_grad():
+        for _, same in itertools.groupby(order, key=lambda i: len(prompts[i])):
+            members = list(same)
+            for start in range(0, len(members), rows_per_batch):
+                part = members[start : start + rows_per_batch]
+                ids = torch.tensor([list(prompts[i]) for i in part], device=head.weight.device)
+                out[part] = base(input_ids=ids, use_cache=False).last_hidden_state[:, -1].float().cpu()
+    return out
 
 
 def _base(model: Any) -> tuple[Any, Any]:

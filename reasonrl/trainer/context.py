@@ -14,16 +14,17 @@ from torch import Tensor
 from reasonrl.engines.base import BatchEngine, Sampling
 from reasonrl.environments.base import Environment
 from reasonrl.environments.rollouts import RewardPart
+from reasonrl.environments.single_turn import encode_prompt
 from reasonrl.errors import ModelError
 from reasonrl.models.loading import LanguageModel
-from reasonrl.models.logprobs import Packing, TokenRow, logits_are_heads, tree_is_exact
+from reasonrl.models.logprobs import Packing, TokenRow, last_hidden_states, logits_are_heads, tree_is_exact
 from reasonrl.recipe import LoraSpec, Recipe
 from reasonrl.runs.console import TrainConsole
 from reasonrl.runs.folder import RunFolder
 from reasonrl.trainer.optimizer import MasterAdamW
 from reasonrl.trainer.policy_update import score_rows
 from reasonrl.trainer.setup import RunData
-from verifiers.types import Verifier
+from verifiers.types import Problem, Verifier
 
 
 @dataclass
@@ -46,6 +47,11 @@ class StageContext:
     @property
     def model(self) -> Any:
         return self.language_model.model
+
+    def prompt_features(self, problems: Sequence[Problem]) -> Tensor:
+        """[n, H] last hidden state at the end of each prompt under the present weights: what a value model reads."""
+        rows = [encode_prompt(self.language_model.tokenizer, problem) for problem in problems]
+        return last_hidden_states(self.model, rows, rows_per_batch=self.recipe.rollout.rows_per_batch)
 
     def reference_logprobs(self, rows: Sequence[TokenRow]) -> Tensor:
         """Log-probs [B, T] under the model that this stage started from."""

@@ -14,11 +14,13 @@ import torch
 from torch import Tensor
 
 from reasonrl.algorithms.kl import kl_estimate
-from reasonrl.algorithms.losses.ppo_clip import ppo_clip_loss
+from reasonrl.algorithms.losses import token_loss
+from reasonrl.algorithms.mismatch import icepop_weights, rows_that_agree, truncated_weights
 from reasonrl.errors import TrainingError
 from reasonrl.models.logprobs import Packing, TokenRow, response_logprobs
 from reasonrl.models.prefix_tree import split_rows
 from reasonrl.recipe import TrainSpec
+from reasonrl.recipe_methods import GROUP_LOSSES
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,7 @@ class UpdateMeasures:
     clipped: float = 0.0
     rollout_gap: float = 0.0
     kl: float = 0.0
+    corrected: float = 0.0
     tokens: int = 0
     positions: int = 0
     rows: int = 0
@@ -67,6 +70,7 @@ class UpdateMeasures:
             "loss/total": self.policy_loss + self.kl_loss + self.entropy_loss,
             "policy/clip_fraction": self.clipped / tokens,
             "policy/rollout_gap": self.rollout_gap / tokens,
+            "rollouts/trained": self.rows,
             "tokens/computed": self.positions,
         }
 
@@ -94,11 +98,13 @@ def accumulate_gradients(
         weights, advantages = part.weights[:, :width].to(device), part.advantages[:, :width].to(device)
         current = made.logprobs.detach()
         old = current if part.old_logprobs is None else part.old_logprobs[:, :width].to(device)
-        token_loss, clipped = ppo_clip_loss(
-            made.logprobs, old, advantages, clip_low=spec.clip_low, clip_high=spec.clip_high, dual_clip=spec.dual_clip
-        )
-        loss = policy_loss = (weights * token_loss).sum()
         mask = weights > 0
+        losses, clipped = token_loss(
+            loss_name(spec), made.logprobs, old, advantages, mask, clip_low=spec.clip_low, clip_high=spec.clip_high,
+            dual_clip=spec.dual_clip, mirror_beta=spec.mirror_beta,
+        )  # fmt: skip
+        corrections = mismatch_weights(spec, old, part.rollout_logprobs[:, :width].to(device), mask)
+        loss = policy_loss = (weights * losses if corrections is None else weights * corrections * losses).sum()
         if spec.entropy_coefficient > 0:
             bonus = spec.entropy_coefficient * (weights * made.entropy).sum()
             loss = loss - bonus
@@ -117,7 +123,8 @@ def accumulate_gradients(
             )
         loss.backward()
         measures.policy_loss += float(policy_loss.detach())
-        measures.clipped += float((clipped & mask).sum())
+        measures.clipped += 0.0 if clipped is None else float((clipped & mask).sum())
+        measures.corrected += 0.0 if corrections is None else float(((corrections != 1) & mask).sum())
         measures.rollout_gap += float(((current - part.rollout_logprobs[:, :width].to(device)).abs() * mask).sum())
         measures.tokens += int(mask.sum())
         measures.positions += made.positions
@@ -125,12 +132,41 @@ def accumulate_gradients(
     return something_moves
 
 
+def loss_name(spec: TrainSpec) -> str:
+    """A loss over groups reaches the tokens as a weight of each row, by the plain policy gradient."""
+    return "reinforce" if spec.loss in GROUP_LOSSES else spec.loss
+
+
+def mismatch_weights(spec: TrainSpec, train_logprobs: Tensor, rollout_logprobs: Tensor, mask: Tensor) -> Tensor | None:
+    """[B, T] weights of the recipe against rollouts from other probabilities; None if it asks for none."""
+    mismatch = spec.mismatch
+    if not mismatch.is_on:
+        return None
+    weights = mask.float()
+    if mismatch.name == "tis":
+        weights = truncated_weights(train_logprobs, rollout_logprobs, cap=mismatch.cap)
+    elif mismatch.name == "icepop":
+        weights = icepop_weights(train_logprobs, rollout_logprobs, low=mismatch.low, high=mismatch.high)
+    if mismatch.reject_above is not None:
+        weights = weights * rows_that_agree(train_logprobs, rollout_logprobs, mask, bound=mismatch.reject_above)[:, None]
+    return weights
+
+
 def score_rows(model: Any, rows: Sequence[TokenRow], spec: TrainSpec, temperature: float, packing: Packing) -> Tensor:
     """Log-probs [B, T] of all rows under the present weights, without gradients: the old policy or the reference."""
+    return score_rows_with_entropy(model, rows, spec, temperature, packing)[0]
+
+
+def score_rows_with_entropy(
+    model: Any, rows: Sequence[TokenRow], spec: TrainSpec, temperature: float, packing: Packing
+) -> tuple[Tensor, Tensor]:
+    """Log-probs and entropies, each [B, T], of all rows under the present weights, without gradients."""
     width = max([len(row.response) for row in rows] + [1])
-    out = torch.zeros(len(rows), width)
+    logprobs, entropy = torch.zeros(len(rows), width), torch.zeros(len(rows), width)
     with torch.no_grad():
         for index in split_rows([[*row.prompt, *row.response] for row in rows], spec.positions_per_micro_batch):
             made = response_logprobs(model, [rows[i] for i in index], temperature=temperature, packing=packing)
-            out[torch.tensor(index), : made.logprobs.shape[1]] = made.logprobs.float().cpu()
-    return out
+            at = torch.tensor(index)
+            logprobs[at, : made.logprobs.shape[1]] = made.logprobs.float().cpu()
+            entropy[at, : made.entropy.shape[1]] = made.entropy.float().cpu()
+    return logprobs, entropy

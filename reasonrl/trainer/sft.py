@@ -6,6 +6,7 @@ import time
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from reasonrl.algorithms.batch import pad_rows
 from reasonrl.curricula.uniform import UniformCurriculum
@@ -84,3 +85,9 @@ class SFTStage:
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.curriculum.load_state_dict(state["curriculum"])
+
+    def tensors(self) -> dict[str, Tensor]:
+        return {}
+
+    def load_tensors(self, tensors: dict[str, Tensor]) -> None:
+        pass

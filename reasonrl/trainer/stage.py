@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from reasonrl.engines.base import BatchEngine
 from reasonrl.engines.hf import HFEngine
@@ -35,6 +36,9 @@ from reasonrl.trainer.setup import (
 )
 from reasonrl.trainer.sft import SFTStage
 
+METHODS = "methods/"
+"""Prefix of the tensors of curricula and value models in a checkpoint."""
+
 
 def run_stage(
     recipe: Recipe, path: Path, console: TrainConsole, *, init_from: str, resume: bool, offline: bool, interrupt: Interrupt
@@ -52,7 +56,9 @@ def run_stage(
     if checkpoint is not None:
         state = checkpoint.state()
         stage.load_state_dict(state["stage"])
-        context.optimizer.load_tensors(checkpoint.tensors(), parameters=recipe.model.lora is not None)
+        tensors = checkpoint.tensors()
+        context.optimizer.load_tensors(tensors, parameters=recipe.model.lora is not None)
+        stage.load_tensors({name.removeprefix(METHODS): value for name, value in tensors.items() if name.startswith(METHODS)})
         best, done = state["best"], checkpoint.step
         console.note(f"resumed from step {done}")
     folder.open(after_step=None if checkpoint is None else done)
@@ -77,7 +83,7 @@ def run_stage(
             stopping = interrupt.requested and not last
             if last or stopping or _due(step, recipe.checkpoint.every_steps):
                 state = {"stage": stage.state_dict(), "best": best, "finished": last}
-                checkpoint = save(context, step, state)
+                checkpoint = save(context, step, state, stage.tensors())
             if stopping:
                 raise KeyboardInterrupt
     finally:
@@ -112,7 +118,8 @@ def prepare(
     everything = [*data.train, *(problem for problems in data.heldout.values() for problem in problems)]
     check_lengths(recipe, language_model.tokenizer, language_model.model.config, everything)
     packing = choose_packing(recipe, language_model.model, console)
-    needs_reference = recipe.kind == "rl" and recipe.train.kl.coefficient > 0 and lora is None
+    compares = recipe.train.kl.coefficient > 0 or recipe.train.loss == "trpa"
+    needs_reference = recipe.kind == "rl" and compares and lora is None
     reference = None
     if needs_reference:
         began_with = language_model if source == init_from else load_for(recipe, init_from, offline=offline)
@@ -185,8 +192,8 @@ def run_evaluation(context: StageContext, step: int) -> float | None:
     return sum(accuracies) / len(accuracies)
 
 
-def save(context: StageContext, step: int, state: dict[str, Any]) -> Checkpoint:
-    tensors = context.optimizer.tensors()
+def save(context: StageContext, step: int, state: dict[str, Any], of_methods: dict[str, Tensor]) -> Checkpoint:
+    tensors = {**context.optimizer.tensors(), **{METHODS + name: value for name, value in of_methods.items()}}
     if context.recipe.model.lora is not None:
         tensors |= context.optimizer.parameters_by_name()
     return save_checkpoint(

@@ -58,9 +58,11 @@ def check_methods(loaded: LoadedRecipe) -> None:
     import difflib
 
     from reasonrl.algorithms.advantages import ADVANTAGES
+    from reasonrl.steps import STATEFUL
 
+    known = [*ADVANTAGES, *STATEFUL]
     for recipe in loaded.stages:
-        if recipe.train.advantage not in ADVANTAGES:
-            near = difflib.get_close_matches(recipe.train.advantage, ADVANTAGES, 1)
+        if recipe.train.advantage not in known:
+            near = difflib.get_close_matches(recipe.train.advantage, known, 1)
             hint = f"did you mean '{near[0]}'? " if near else ""
-            raise RecipeError(f"train.advantage: '{recipe.train.advantage}' is not known; {hint}choose one of {', '.join(ADVANTAGES)}")
+            raise RecipeError(f"train.advantage: '{recipe.train.advantage}' is not known; {hint}choose one of {', '.join(known)}")

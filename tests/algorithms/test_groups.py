@@ -82,13 +82,15 @@ def advantages_of(name: str, rewards: torch.Tensor, group: torch.Tensor, judged:
         "greedy_rewards": torch.full_like(rewards, 0.25),
         "reward_parts": {"a": rewards, "b": -rewards},
         "part_weights": {"a": 1.0, "b": 0.5},
+        "predictions": torch.where(rewards > 0, 0.75, torch.nan),
     }
     return ADVANTAGES[name](rewards, group, judged, **{key: extra[key] for key in NEEDS.get(name, ())})
 
 
 OF_THE_BATCH = {"reinforce_pp", "reinforce_pp_baseline", "gpg", "lite_ppo", "gdpo"}
 """Scaled by the whole batch."""
-WITHOUT_A_GROUP = {"reinforce_pp", "remax"}
+WITHOUT_A_GROUP = {"reinforce_pp", "remax", "shrinkage"}
+"""Even a group of equal rewards says something: against the batch, the greedy answer, the prediction."""
 FIRST_OF_EQUALS = {"passk"}
 """Among equals the first row is taken: permuting equals permutes nothing that matters, but the rows are told apart."""
 SCALED = {"grpo", "passk", "gdpo", "lite_ppo", "reinforce_pp_baseline", "max_rl"}

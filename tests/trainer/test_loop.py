@@ -107,7 +107,7 @@ def test_refill_draws_until_enough_groups_are_mixed(tmp_path: Path) -> None:
     assert row["rollouts/trained"] == 16
     assert engine.calls > 1
     # As many prompts as were drawn are behind us: the next step does not see them again.
-    assert made.curriculum.state_dict()["drawn"] == row["groups/total"]
+    assert made.methods.curriculum.state_dict()["drawn"] == row["groups/total"]
 
 
 def test_refill_gives_up_after_its_rounds_and_health_counts_all_of_them(tmp_path: Path) -> None:
@@ -172,7 +172,7 @@ def test_kl_in_the_reward_is_taken_off_each_row(tmp_path: Path) -> None:
     batch = made.make_batch(collected)
     reference = response_logprobs(made.c.model, token_rows(collected.episodes)).logprobs.detach()  # the model has not moved yet
     expected = batch.rewards - 0.5 * ((batch.rollout_logprobs - reference) * batch.loss_mask).sum(1)  # type: ignore[operator]
-    torch.testing.assert_close(made.shape(collected, batch), expected, atol=1e-5, rtol=0)
+    torch.testing.assert_close(batch.rewards - made.kl_penalty(collected, batch), expected, atol=1e-5, rtol=0)
     assert torch.equal(batch.rewards, torch.tensor([0.0, 1.0] * 8))  # what was observed stays raw
 
 
@@ -201,8 +201,8 @@ def test_a_loss_that_is_no_number_leaves_the_run_as_it_was(tmp_path: Path, monke
     made, _ = stage(tmp_path, half_right)
     made.run_step(1)
     before, optimizer = weights(made), {k: v.clone() for k, v in made.c.optimizer.tensors().items()}
-    real = policy_update.ppo_clip_loss
-    monkeypatch.setattr(policy_update, "ppo_clip_loss", lambda *a, **k: tuple(x * float("nan") for x in real(*a, **k)))
+    real = policy_update.token_loss
+    monkeypatch.setattr(policy_update, "token_loss", lambda *a, **k: tuple(x * float("nan") for x in real(*a, **k)))
     with pytest.raises(TrainingError, match="the loss is nan"):
         made.run_step(2)
     assert unchanged(made, before)
@@ -228,5 +228,5 @@ def test_the_state_of_a_stage_goes_on_where_it_stood(tmp_path: Path) -> None:
     first.run_step(1)
     second, _ = stage(tmp_path / "b", half_right)
     second.load_state_dict(first.state_dict())
-    assert [p.id for p in second.curriculum.select(8)] == [p.id for p in first.curriculum.select(8)]
-    assert second.curriculum.epoch == first.curriculum.epoch
+    assert [p.id for p in second.methods.select(8)] == [p.id for p in first.methods.select(8)]
+    assert second.methods.curriculum.epoch == first.methods.curriculum.epoch

@@ -29,7 +29,7 @@ def test_train_export_and_go_on(dtype: str, tmp_path: Path) -> None:
     assert losses[-1] < losses[0]
     frozen = {n.replace(".base_layer", ""): p for n, p in made.model.get_base_model().named_parameters() if "lora_" not in n}
     assert all(torch.equal(frozen[n], p) for n, p in base.named_parameters())
-    saved = save(made, 3, {"stage": trainer.state_dict(), "best": 0.0, "finished": False})
+    saved = save(made, 3, {"stage": trainer.state_dict(), "best": 0.0, "finished": False}, trainer.tensors())
 
     exported = load_model(str(saved.path), device="cpu", dtype=dtype).model
     assert type(exported) is type(base)

@@ -152,13 +152,13 @@ def test_a_loss_that_is_no_number_stops_before_the_weights(monkeypatch: pytest.M
     subject = model()
     batch = update_rows(subject, old=False, reference=False)
     before = [p.detach().clone() for p in subject.parameters()]
-    real = policy_update.ppo_clip_loss
+    real = policy_update.token_loss
 
     def broken(*arguments: Any, **more: Any) -> Any:
         loss, active = real(*arguments, **more)
         return loss * float("nan"), active
 
-    monkeypatch.setattr(policy_update, "ppo_clip_loss", broken)
+    monkeypatch.setattr(policy_update, "token_loss", broken)
     with pytest.raises(TrainingError, match="the loss is nan on 8 rows"):
         gradient(subject, batch)
     assert all(torch.equal(a, b) for a, b in zip(before, subject.parameters(), strict=True))

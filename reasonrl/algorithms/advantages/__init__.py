@@ -1,7 +1,8 @@
 """Group-relative advantages: `ADVANTAGES[name](rewards, group, judged) -> [B]`. One estimator, one file.
 
 Every estimator gives exactly 0 to a row that could not be judged, and leaves such rows out of the baseline. `NEEDS` names the keyword
-arguments that some want beside these: lengths [B], greedy_rewards [B], reward_parts and part_weights by name.
+arguments that some want beside these: lengths [B], greedy_rewards [B], predictions [B], reward_parts and part_weights by name.
+`dcpo` stands beside the others: it remembers each prompt (`reasonrl.steps`).
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from reasonrl.algorithms.advantages.passk import passk_advantages
 from reasonrl.algorithms.advantages.reinforce_pp import reinforce_pp_advantages, reinforce_pp_baseline_advantages
 from reasonrl.algorithms.advantages.remax import remax_advantages
 from reasonrl.algorithms.advantages.rloo import rloo_advantages
+from reasonrl.algorithms.advantages.shrinkage import shrinkage_advantages
 
 ADVANTAGES: dict[str, Callable[..., Tensor]] = {
     "grpo": grpo_advantages,
@@ -35,6 +37,7 @@ ADVANTAGES: dict[str, Callable[..., Tensor]] = {
     "lite_ppo": lite_ppo_advantages,
     "gdpo": gdpo_advantages,
     "max_rl": max_rl_advantages,
+    "shrinkage": shrinkage_advantages,
 }
 NEEDS: dict[str, tuple[str, ...]] = {
     "reinforce_pp": ("lengths",),
@@ -42,4 +45,5 @@ NEEDS: dict[str, tuple[str, ...]] = {
     "remax": ("greedy_rewards",),
     "opo": ("lengths",),
     "gdpo": ("lengths", "reward_parts", "part_weights"),
+    "shrinkage": ("predictions",),
 }
