@@ -17,6 +17,6 @@ from reasonrl.algorithms.groups import group_baseline, group_size, group_std
 def grpo_advantages(rewards: Tensor, group: Tensor, judged: Tensor | None = None, *, eps: float = 1e-6) -> Tensor:
     """Advantages [B] from raw or shaped rewards [B], group ordinals [B] and the mask of judged rows [B] (None: all)."""
     centred = rewards - group_baseline(rewards, group, judged)
-    scale = (group_std(rewards, group, judged) + eps).where(group_size(group, judged) > 1, rewards.new_ones(()))
-    advantages = centred / scale
+    deviation = group_std(rewards, group, judged).where(group_size(group, judged) > 1, rewards.new_ones(()))
+    advantages = centred / (deviation + eps)
     return advantages if judged is None else advantages.where(judged, advantages.new_zeros(()))
