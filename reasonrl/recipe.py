@@ -239,6 +239,8 @@ class CheckpointSpec(Spec):
 class HealthSpec(Spec):
     warn_after_steps_without_signal: Count = 3
     stop_after_steps_without_signal: Count | None = None
+    warn_unjudged_share: Share = 0.05
+    """More rollouts than this that time out or break, over the last ten steps, are an alarm."""
     max_unjudged_share: Share = 0.5
     """More rollouts than this that time out or break stop the run: a model can learn to write what cannot be judged."""
 

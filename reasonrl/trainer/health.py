@@ -16,6 +16,9 @@ from reasonrl.errors import TrainingError
 from reasonrl.recipe import HealthSpec
 from verifiers.types import Status
 
+WATCHED = 10
+"""Steps over which the share of unjudged rollouts is taken."""
+
 
 def count_outcomes(episodes: Sequence[Episode]) -> Counter[str]:
     """How the rollouts of a step ended: truncated, unparsed, timeout and error are counted apart, since their cures differ."""
@@ -37,6 +40,10 @@ class RunHealth:
         self._spec = spec
         self._silent_steps = 0
         self._outcomes: Counter[str] = Counter()
+        self._unjudged: list[tuple[int, int]] = []
+        """(unjudged, all) rollouts of the newest steps."""
+        self._quiet_steps = 0
+        """Steps until an alarm that goes on is given again."""
 
     def observe(self, step: int, mix: GroupMix, outcomes: Counter[str], example_reason: str = "") -> str | None:
         unjudged = outcomes["timeout"] + outcomes["error"]
@@ -46,23 +53,46 @@ class RunHealth:
                 f"{outcomes['error']} broke{': ' + example_reason if example_reason else ''}). A model can learn to write what cannot be "
                 "judged. Look at the newest samples, raise verifier.timeout_s, or raise health.max_unjudged_share, then resume"
             )
+        alarm = self._alarm(unjudged, outcomes, example_reason)
         if mix.mixed:
             self._silent_steps, self._outcomes = 0, Counter()
-            return None
+            return alarm
         self._silent_steps += 1
         self._outcomes += outcomes
         message = f"no signal for {self._silent_steps} steps: {explain_silence(self._outcomes, mix)}"
         stop = self._spec.stop_after_steps_without_signal
         if stop is not None and self._silent_steps >= stop:
             raise TrainingError(f"step {step}: stopped. {message}")
-        return message if self._silent_steps % self._spec.warn_after_steps_without_signal == 0 else None
+        return message if self._silent_steps % self._spec.warn_after_steps_without_signal == 0 else alarm
+
+    def _alarm(self, unjudged: int, outcomes: Counter[str], reason: str) -> str | None:
+        """What times out or breaks is masked, not punished: a share that grows is a policy that learns to write such things."""
+        self._unjudged = [*self._unjudged, (unjudged, outcomes["total"])][-WATCHED:]
+        self._quiet_steps = max(0, self._quiet_steps - 1)
+        share = sum(part for part, _ in self._unjudged) / max(1, sum(total for _, total in self._unjudged))
+        if share <= self._spec.warn_unjudged_share or self._quiet_steps:
+            return None
+        self._quiet_steps = WATCHED
+        watched = len(self._unjudged)
+        return (
+            f"{share:.1%} of the rollouts of the last {watched} step{'s' if watched > 1 else ''} could not be judged "
+            f"({outcomes['timeout']} timed out and {outcomes['error']} broke in this one{': ' + reason if reason else ''}). "
+            "They are masked, so a model can learn to write what cannot be judged. Look at the newest samples"
+        )
 
     def state_dict(self) -> dict[str, Any]:
-        return {"silent_steps": self._silent_steps, "outcomes": dict(self._outcomes)}
+        return {
+            "silent_steps": self._silent_steps,
+            "outcomes": dict(self._outcomes),
+            "unjudged": self._unjudged,
+            "quiet_steps": self._quiet_steps,
+        }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self._silent_steps = state["silent_steps"]
         self._outcomes = Counter(state["outcomes"])
+        self._unjudged = [(part, total) for part, total in state["unjudged"]]
+        self._quiet_steps = state["quiet_steps"]
 
 
 def explain_silence(outcomes: Counter[str], mix: GroupMix) -> str:

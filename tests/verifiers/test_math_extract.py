@@ -147,3 +147,18 @@ def test_it_takes_no_longer_than_the_text_is_long(unit: str, mode: str) -> None:
     extract(text, mode)
     extract(text + "}" * 20_000, mode)
     assert time.perf_counter() - started < 1.0
+
+
+@pytest.mark.parametrize(
+    ("response", "answer"),
+    [
+        ("#### Generalization:\nIn any case the number is \\(\\boxed{1}\\).", "1"),
+        ("#### Step 1: Read\nIt is 3 + 4.\n#### 2. Add\nThat is 7.\n#### 7", "7"),
+        ("#### 7\nand so on\n#### 8", None),
+        ("#### Monday", "Monday"),
+        ("So $\\boxed{\\frac{3}{16} = 0.0011_2}$. Final Answer: The final answer is 0.0011_2.", "0.0011_2"),
+        ("The answer is 5. So $\\boxed{x = 5}$.", "x = 5"),
+    ],
+)
+def test_headings_are_no_answers_and_an_equation_is_its_right_side(response: str, answer: str | None) -> None:
+    assert extract(response, "strict").answer == answer

@@ -26,6 +26,7 @@ TAIL_CHARS = 600  # "The answer is x" counts at the end only
 LENIENT_CHARS = 4000  # the last number or formula is looked for in so much text
 
 _TWO_LETTERS = re.compile(r"(?<![\\A-Za-z])[A-Za-z]{2}")
+_HEADING = re.compile(r"[*_]*(?:\d+(?:\.\d+)*[.):]?\s+)?[^\W\d_]{3}")
 _END_OF_TURN = re.compile(r"<\|(?:im_start|im_end|eot_id|end_of_text|endoftext|start_header_id)\|>")
 _BETWEEN_BOXES = re.compile(r"\\boxed\b")
 _ANSWER_TAG = re.compile(r"</?answer>", re.IGNORECASE)
@@ -114,13 +115,18 @@ def _marked(text: str) -> tuple[list[tuple[str, str]], str]:
     if opened is not None:
         return [], "the last <answer> is not closed"
 
-    marked += [(_unboxed(line), "####") for line in _HASHES.findall(text)]
+    marked += [(_unboxed(line[1]), "####") for line in _HASHES.finditer(text) if not _is_heading(line[1], text[line.end() :])]
     phrase = _final_phrase(text)
     if phrase:
         marked.append((_unboxed(phrase), "answer phrase"))
     if any(not content for content, _ in marked):
         return [], "the marked answer is empty"
     return marked, ""
+
+
+def _is_heading(line: str, rest: str) -> bool:
+    """A heading of Markdown, not an answer: it begins with a word, perhaps behind a number, and text comes after it."""
+    return _HEADING.match(line) is not None and bool(rest.strip())
 
 
 def _unboxed(text: str) -> str:
@@ -178,8 +184,8 @@ def _different(answers: list[str]) -> list[str]:
 def _same(one: str, other: str) -> bool:
     if same_plain(one, other):
         return True
-    made = compare(one, other)
-    return made is not None and made.equal
+    # Either way round: "3/16 = 0.0011_2" in a box and 0.0011_2 behind "the answer is" are one answer.
+    return any((made := compare(*pair)) is not None and made.equal for pair in ((one, other), (other, one)))
 
 
 def _boxes_of_one_sentence(text: str) -> str | None:
