@@ -114,6 +114,19 @@ def report(run: Annotated[Path, typer.Argument(help="A run folder.")], as_json: 
 
 
 @app.command()
+def replay(
+    run: Annotated[Path, typer.Argument(help="A run folder.")],
+    overrides: Annotated[list[str] | None, typer.Argument(metavar="[key=value ...]", help="Recipe keys to change.")] = None,
+    output: Annotated[Path | None, typer.Option(help="A .jsonl file for the samples with their new rewards and advantages.")] = None,
+    as_json: Json = False,
+) -> None:
+    """What would rewards, advantages and budgets of a run have been under other settings? Needs no model."""
+    from reasonrl.commands.replay import replay_command
+
+    replay_command(run, overrides or [], output=output, as_json=as_json)
+
+
+@app.command()
 def doctor(as_json: Json = False) -> None:
     """Is this environment sound, and what can it do?"""
     from reasonrl.commands.doctor import doctor_command

@@ -81,7 +81,7 @@ def _plan_stage(recipe: Recipe, *, offline: bool) -> StagePlan:
         first_prompts=[render_prompt_text(tokenizer, problem) for problem in data.train[:SHOWN]],
         gold_responses=[verifier.gold_response(problem.reference) for problem in data.train[:SHOWN]],
         data_checks={name: str(report) for name, report in data.reports.items()},
-        warnings=[w for part in parts[1:] if (w := constant_warning(part, data.train, tokenizer))],
+        warnings=[*recipe.warnings(), *(w for part in parts[1:] if (w := constant_warning(part, data.train, tokenizer)))],
         steps=recipe.total_steps,
         prompts_per_step=prompts,
         rollouts_per_step=rollouts,

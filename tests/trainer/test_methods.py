@@ -195,11 +195,14 @@ def test_the_value_model_reads_the_policys_own_states(tmp_path: Path) -> None:
     torch.testing.assert_close(states, alone, atol=1e-5, rtol=1e-5)
 
 
-PAIRS = [  # every pair of switches, on and off, occurs in one of these
-    ("grpo", []), ("dr_grpo", ["tempo", "knapsack", "pcl", "unlikeliness"]), ("grpo", ["tempo", "pcl"]), ("dr_grpo", ["knapsack", "pcl"]),
-    ("grpo", ["knapsack", "unlikeliness"]), ("dr_grpo", ["tempo", "unlikeliness"]), ("grpo", ["pcl", "unlikeliness"]), ("dr_grpo", []),
-    ("grpo", ["tempo", "knapsack"]),
-]  # fmt: skip
+PAIRS = [  # every pair of switches, each on and off, occurs in one of these six
+    ("dr_grpo", []),
+    ("dr_grpo", ["knapsack", "pcl"]),
+    ("dr_grpo", ["tempo", "knapsack", "unlikeliness"]),
+    ("grpo", ["unlikeliness"]),
+    ("grpo", ["tempo", "pcl"]),
+    ("grpo", ["tempo", "knapsack", "pcl", "unlikeliness"]),
+]
 
 
 def test_the_pairs_cover_every_pair() -> None:
@@ -209,7 +212,7 @@ def test_the_pairs_cover_every_pair() -> None:
 
 
 def test_methods_survive_being_killed(tmp_path: Path) -> None:
-    """One stage for each covering combination, killed in five of them at different moments, against a run that was left alone."""
+    """One stage for each covering combination, killed in four of them at different moments, against a run that was left alone."""
     stages: list[dict[str, Any]] = [
         {"name": "warm-up", "kind": "sft", "sft": {"steps": 60, "rows_per_step": 16, "response": " {gold}\n"}, "optim": {"lr": 3e-3}}
     ]
@@ -224,7 +227,7 @@ def test_methods_survive_being_killed(tmp_path: Path) -> None:
     folders = sorted(p.name for p in (tmp_path / "whole" / "stages").iterdir())
     moments = [
         (lambda f, s=folders[k], n=n: count_rows(f / "stages" / s / "metrics.jsonl", "train") >= n)
-        for k, n in ((2, 1), (4, 3), (5, 2), (7, 3), (9, 1))
+        for k, n in ((2, 1), (3, 3), (5, 2), (6, 3))
     ]
     kill_at(recipe, "killed", moments)
     for name in folders:

@@ -1,0 +1,157 @@
+"""Do the methods do what their papers say, on a small real task? Each method alone and all together, from the same warmed-up models.
+
+    python benchmarks/ablation.py run --seeds 1 2 3 4 5     trains what is not there yet into runs/ablation (about 2 minutes a run and core)
+    python benchmarks/ablation.py table                     the table, from what is there
+
+All methods have the same number of rollouts a step; the held-out problems are of the hard kind (see ablation_task.py). Differences are
+paired by seed: every method starts from the seed's own warm-up. Intervals are 95%, Student's t over seeds. Fixed before the reported seeds
+were run: the task, the recipe, the methods, and the target of "rollouts to target", which is plain GRPO's mean final accuracy, sampled.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from reasonrl.stats import pass_at_k
+
+ROOT = Path(__file__).resolve().parents[1]
+RECIPE = ROOT / "benchmarks" / "ablation.yaml"
+WARM_UP = [
+    "kind=sft",
+    'data.train={source: "benchmarks.ablation_task:problems", split: warm-up}',
+    'sft={steps: 250, rows_per_step: 64, response: " {gold}\\n"}',
+    "model.path=tiny-arithmetic",
+    "optim={lr: 2.0e-3}",
+    "evaluation={samples_per_problem: 32, before: false}",
+]
+METHODS: dict[str, list[str]] = {
+    "plain": [],
+    "tempo": ["train.credit=tempo"],
+    "knapsack": ["budget={name: knapsack, low: 2, high: 32}"],
+    "pcl": ["curriculum=pcl"],
+    "unlikeliness": ["train.unlikeliness={beta: 0.25}"],
+}
+METHODS["all"] = [override for overrides in METHODS.values() for override in overrides]
+KS = (1, 2, 4, 8, 16, 32)
+T_95 = {1: 12.706, 2: 4.303, 3: 3.182, 4: 2.776, 5: 2.571, 6: 2.447, 7: 2.365, 8: 2.306, 9: 2.262, 10: 2.228}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("what", choices=["run", "table"])
+    parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3, 4, 5])
+    parser.add_argument("--jobs", type=int, default=2, help="runs at a time, a core each")
+    parser.add_argument("--output", type=Path, default=ROOT / "runs" / "ablation")
+    parser.add_argument("--set", nargs="*", default=[], metavar="key=value", help="overrides for every run: for trying things out")
+    arguments = parser.parse_args()
+    if arguments.what == "run":
+        with ThreadPoolExecutor(arguments.jobs) as pool:
+            list(pool.map(lambda seed: warm_up(arguments.output, seed), arguments.seeds))
+            jobs = [(seed, method) for seed in arguments.seeds for method in METHODS]
+            list(pool.map(lambda job: train(arguments.output, *job, arguments.set), jobs))
+    show(arguments.output, arguments.seeds)
+
+
+def warm_up(output: Path, seed: int) -> None:
+    command(output / f"warm-up-{seed}", [f"seed={seed}", *WARM_UP])
+
+
+def train(output: Path, seed: int, method: str, more: list[str]) -> None:
+    model = max((output / f"warm-up-{seed}" / "checkpoints").glob("step-*"))
+    command(output / f"{method}-{seed}", [f"seed={seed}", f"model.path={model}", *METHODS[method], *more])
+
+
+def command(folder: Path, overrides: list[str]) -> None:
+    """One run, unless it is there already; one that was interrupted goes on."""
+    if (folder / "report.html").exists():
+        return
+    resume = ["--resume"] if (folder / "recipe.yaml").exists() else []
+    words = [sys.executable, "-m", "reasonrl.cli", "train", str(RECIPE), f"run_dir={folder}", *overrides, "--quiet", *resume]
+    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True)
+    if done.returncode != 0:
+        raise SystemExit(f"{folder}: {done.stderr.strip()[-2000:]}")
+    print(f"{folder.name} done", file=sys.stderr, flush=True)
+
+
+def read(folder: Path) -> dict[str, Any]:
+    """What a run has to say: final accuracies, pass@k, share of rollouts with a gradient, sampled accuracy after each so many rollouts."""
+    metrics = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    trained = [row for row in metrics if row["kind"] == "train"]
+    evaluated = [row for row in metrics if row["kind"] == "eval"]
+    right: dict[str, list[bool]] = {}
+    last = evaluated[-1]["step"]
+    for line in (folder / "samples.jsonl").open(encoding="utf-8"):
+        row = json.loads(line)
+        if row["kind"] == "eval" and row["step"] == last and row["mode"] == "sampled":
+            right.setdefault(row["problem_id"], []).append(row["verdicts"]["correctness"]["correct"] is True)
+    spent, total = {0: 0}, 0
+    for row in trained:
+        total += row["rollouts/total"]
+        spent[row["step"]] = total
+    passes = {f"pass@{k}": statistics.fmean(pass_at_k(len(rows), sum(rows), k) for rows in right.values()) for k in KS}
+    return {
+        "greedy": evaluated[-1]["eval/hard/greedy"],
+        **passes,
+        "gradient": statistics.fmean(row["rollouts/effective_share"] for row in trained),
+        "curve": [(spent[row["step"]], row["eval/hard/sampled"]) for row in evaluated],
+    }
+
+
+def rollouts_to(curve: list[tuple[int, float]], target: float) -> int | None:
+    return next((rollouts for rollouts, accuracy in curve if accuracy >= target), None)
+
+
+def interval(values: list[float]) -> str:
+    """Mean and its 95% interval over seeds, in percentage points."""
+    mean = 100 * statistics.fmean(values)
+    if len(values) < 2:
+        return f"{mean:+.1f}"
+    half = T_95[min(10, len(values) - 1)] * 100 * statistics.stdev(values) / len(values) ** 0.5
+    return f"{mean:+.1f} [{mean - half:+.1f}, {mean + half:+.1f}]"
+
+
+def show(output: Path, seeds: list[int]) -> None:
+    made = {
+        method: {seed: read(output / f"{method}-{seed}") for seed in seeds if (output / f"{method}-{seed}" / "report.html").exists()}
+        for method in METHODS
+    }
+    plain = made["plain"]
+    if not plain:
+        raise SystemExit(f"no finished runs of plain under {output}")
+    target = statistics.fmean(run["pass@1"] for run in plain.values())
+    table = Table(title=f"{len(plain)} seeds; plain: mean; others: difference from plain in points, paired by seed [95%, t]")
+    names = ["greedy", "pass@1", "pass@4", "pass@16", "pass@32", "gradient"]
+    for title in ("", *names, f"rollouts to {target:.1%} sampled"):
+        table.add_column(title, justify="left" if not title else "right")
+    for method, runs in made.items():
+        shared = [seed for seed in runs if seed in plain]
+        if not shared:
+            continue
+        cells = []
+        for name in names:
+            if method == "plain":
+                cells.append(f"{100 * statistics.fmean(run[name] for run in runs.values()):.1f}%")
+            else:
+                cells.append(interval([runs[seed][name] - plain[seed][name] for seed in shared]))
+        reached = [rollouts_to(runs[seed]["curve"], target) for seed in shared]
+        known = [count for count in reached if count is not None]
+        median = statistics.median_low([count if count is not None else 10**9 for count in reached])
+        cells.append(f"{f'{median:,}' if median < 10**9 else 'not reached'} ({len(known)} of {len(reached)} seeds)")
+        table.add_row(method, *cells)
+    Console(width=160).print(table)
+    curves = {method: {str(seed): run["curve"] for seed, run in runs.items()} for method, runs in made.items()}
+    (output / "results.json").write_text(json.dumps({"runs": made, "curves": curves, "target": target}, indent=1), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

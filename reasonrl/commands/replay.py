@@ -1,0 +1,55 @@
+"""`reasonrl replay`: a saved run under other settings, without a model."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+from statistics import fmean
+
+from reasonrl.commands.inspect import last_stage
+from reasonrl.commands.output import emit
+from reasonrl.runs.replay import Replay, replay
+
+SHOWN_STEPS = 12
+
+
+def replay_command(run: Path, overrides: list[str], *, output: Path | None, as_json: bool) -> None:
+    made = replay(last_stage(run), overrides)
+    if output is not None:
+        from reasonrl.data.writing import replaced
+
+        with replaced(output) as file:
+            for row in made.rows:
+                file.write((json.dumps(row, ensure_ascii=False) + "\n").encode())
+    value = {"run": made.run, "overrides": made.overrides, "notes": made.notes, "steps": [dataclasses.asdict(s) for s in made.steps]}
+    emit(as_json, value, "")
+    if not as_json:
+        print_replay(made)
+
+
+def print_replay(made: Replay) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console()
+    table = Table(title=f"{made.run} with {' '.join(made.overrides) or 'its own settings'}")
+    for title in ("step", "reward", "mixed groups", "mean |A|", "correlation of A", "verdicts changed", "rollouts a prompt"):
+        table.add_column(title, justify="right")
+    every = max(1, -(-len(made.steps) // SHOWN_STEPS))
+    for start in range(0, len(made.steps), every):
+        part = made.steps[start : start + every]
+        known = [s.correlation for s in part if s.correlation is not None]
+        budgets = [count for s in part for count in s.replayed_budgets]
+        table.add_row(
+            str(part[0].step) if len(part) == 1 else f"{part[0].step} to {part[-1].step}",
+            f"{fmean(s.reward for s in part):.3f} -> {fmean(s.replayed_reward for s in part):.3f}",
+            f"{sum(s.mixed for s in part)} -> {sum(s.replayed_mixed for s in part)} of {sum(s.groups for s in part)}",
+            f"{fmean(s.advantage for s in part):.3f} -> {fmean(s.replayed_advantage for s in part):.3f}",
+            "-" if not known else f"{fmean(known):.3f}",
+            str(sum(s.verdicts_changed for s in part)),
+            f"{min(budgets)} to {max(budgets)}",
+        )
+    console.print(table)
+    for note in made.notes:
+        console.print(f"note: {note}")
