@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import random
 import statistics
 import sys
 import threading
@@ -23,10 +24,12 @@ from typing import Any
 
 from reasonrl.stats import wilson
 from verifiers.errors import VerifierError
+from verifiers.math.algebra import POOL_INITIALIZER, POOL_TARGET
 from verifiers.math.compare import compare
 from verifiers.math.extract import Extraction, extract
 from verifiers.math.peer import MathVerify
 from verifiers.math.verifier import MathVerifier
+from verifiers.pool import WorkerPool
 from verifiers.types import Verdict
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
@@ -88,6 +91,7 @@ def main() -> int:
     return 0
 
 
+COPIES = 10
 WARM_UP = [{"pred": r"\boxed{\sum_{k=1}^{n} k}", "gold": r"\frac{n(n+1)}{2}", "form": "response"}] * 2
 """Goes to a worker: imports and start-up are paid before the clock runs, on every side."""
 
@@ -191,23 +195,24 @@ def read(row: dict[str, Any], mode: Any = "lenient") -> Extraction:
 
 
 def one_worker_and_two(cases: list[dict[str, Any]], repeats: int) -> dict[str, Any]:
-    """The rows that only a worker process can judge, each pair once: seconds with one worker and with two, alternated."""
-    pairs = {(answer, row["gold"]) for row in cases if (answer := read(row).answer) is not None and compare(answer, row["gold"]) is None}
-    found = [Extraction(answer, "the answer") for answer, _ in sorted(pairs)]
-    references = [{"answer": gold} for _, gold in sorted(pairs)]
-    verifiers = {count: MathVerifier(mode="lenient", workers=count, cache_size=0) for count in (1, 2)}
-    seconds: dict[int, list[float]] = {count: [] for count in verifiers}
-    for verifier in verifiers.values():
-        verifier.judge(found[:4] * 2, references[:4] * 2)
+    """The pairs that only a worker process can judge: seconds with one worker and with two, alternated. Each pair goes in `COPIES` times,
+    or the slowest one alone would decide; the verifier itself would judge equal pairs once, so they go to its pool."""
+    pairs = sorted({(a, row["gold"]) for row in cases if (a := read(row).answer) is not None and compare(a, row["gold"]) is None})
+    items = pairs * COPIES
+    random.Random(0).shuffle(items)  # in order, each of two workers would meet the same ten again and again, in sympy's cache
+    pools = {count: WorkerPool(POOL_TARGET, workers=count, timeout_s=5.0, initializer=POOL_INITIALIZER) for count in (1, 2)}
+    seconds: dict[int, list[float]] = {count: [] for count in pools}
+    for pool in pools.values():
+        pool.map(items[: 2 * len(pairs)])
     for _ in range(repeats):
-        for count, verifier in verifiers.items():
+        for count, pool in pools.items():
             started = time.perf_counter()
-            verifier.judge(found, references)
+            pool.map(items)
             seconds[count].append(time.perf_counter() - started)
-    for verifier in verifiers.values():
-        verifier.close()
+    for pool in pools.values():
+        pool.close()
     ratios = [one / two for one, two in zip(seconds[1], seconds[2], strict=True)]
-    return {"rows": len(found), "seconds": seconds, "ratio": statistics.median(ratios), "ratios": ratios}
+    return {"rows": len(items), "pairs": len(pairs), "seconds": seconds, "ratio": statistics.median(ratios), "ratios": ratios}
 
 
 class PeakMemory:
@@ -306,7 +311,7 @@ def show(results: list[dict[str, Any]], workers: dict[str, Any], hostile: dict[s
     console.print(f"One core, cold cache: {speeds['reasonrl lenient'] / speeds['math-verify']:.1f} times math-verify's cases a second.")
     one, two = (statistics.median(workers["seconds"][count]) for count in (1, 2))
     console.print(
-        f"{workers['rows']} pairs that reach a worker: {one:.2f} s with one worker, {two:.2f} s with two; "
+        f"{workers['pairs']} pairs reach a worker; {COPIES} times each: {one:.2f} s with one worker, {two:.2f} s with two; "
         f"{workers['ratio']:.2f} times as fast (median of {len(workers['ratios'])}, from {min(workers['ratios']):.2f} "
         f"to {max(workers['ratios']):.2f})."
     )
