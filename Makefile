@@ -5,7 +5,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: help install quickstart test test-slow test-floor test-verl venv-verl lint format wheel browser bench bench-math bench-algorithms clean
+.PHONY: help install quickstart test test-slow test-floor test-verl venv-verl lint format wheel browser bench bench-math bench-algorithms ablation clean
 
 help:
 	@echo "make quickstart   install, then train a pretrained model on this machine's CPU (about 10 minutes)"
@@ -17,6 +17,7 @@ help:
 	@echo "make bench        one update of ours against TRL's (a fourth environment)"
 	@echo "make bench-math   the math verifier against math-verify and verl's graders, on labelled data (verl's environment)"
 	@echo "make bench-algorithms   what TEMPO and the knapsack cost"
+	@echo "make ablation     each learning method alone and all together, eight seeds, on a small task (about 15 minutes)"
 	@echo "make browser      Chromium for the viewer's tests (Debian, Ubuntu; needs root)"
 
 install: $(VENV)/.installed
@@ -86,6 +87,9 @@ bench-math: venv-verl
 
 bench-algorithms: install
 	$(BIN)/python benchmarks/algorithms.py
+
+ablation: install
+	$(BIN)/python benchmarks/ablation.py run
 
 wheel: install
 	$(BIN)/python -m build --wheel

@@ -13,7 +13,7 @@ import random
 from typing import Any
 
 SEED = 20261121
-SIZES = {"solved": 40, "hard": 120, "impossible": 120, "test": 100, "shown": 150}
+SIZES = {"solved": 90, "hard": 300, "impossible": 300, "test": 100, "shown": 150}
 
 
 def _hard() -> list[tuple[int, int]]:
@@ -32,7 +32,7 @@ def problems(split: str) -> list[dict[str, Any]]:
     if split == "test":
         return [_row("hard", f"{a}+{b}", a + b) for a, b in test]
     if split == "warm-up":
-        return [_row("solved", f"{a}+{b}", a + b) for a, b in easy * 2] + [_row("hard", f"{a}+{b}", a + b) for a, b in shown]
+        return [_row("solved", f"{a}+{b}", a + b) for a, b in easy] + [_row("hard", f"{a}+{b}", a + b) for a, b in shown]
     if split != "train":
         raise ValueError(f"no split {split!r}; there are train, test and warm-up")
     products = [(generator.randint(13, 97), generator.randint(13, 97)) for _ in range(4 * SIZES["impossible"])]
