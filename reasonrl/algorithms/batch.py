@@ -46,6 +46,14 @@ class RolloutBatch:
                 raise ValueError(f"RolloutBatch.{name} has {len(values)} rows, problem_id has {rows}")
         if bool((self.loss_mask & ~self.token_mask).any()):
             raise ValueError("RolloutBatch.loss_mask is set where token_mask says there is no token")
+        if rows and int(self.group.min()) < 0:
+            row = int((self.group < 0).nonzero()[0])
+            raise ValueError(f"RolloutBatch.group is {int(self.group[row])} in row {row}; groups are numbered from 0")
+        for name in ("rollout_logprobs", "old_logprobs", "ref_logprobs"):
+            values = getattr(self, name)
+            if values is not None and bool((~torch.isfinite(values) & self.loss_mask).any()):
+                row = int((~torch.isfinite(values) & self.loss_mask).any(1).nonzero()[0])
+                raise ValueError(f"RolloutBatch.{name} of row {row} ({self.problem_id[row]}) holds a value that is not a finite number")
         bad = ~torch.isfinite(self.rewards) & self.judged
         if bool(bad.any()):
             raise ValueError(f"the reward of row {int(bad.nonzero()[0])} ({self.problem_id[int(bad.nonzero()[0])]}) is not a finite number")

@@ -14,6 +14,11 @@ import torch
 from torch import Tensor
 
 
+def real(values: Tensor) -> torch.dtype:
+    """The dtype of results: that of the values, or float32 for rewards that were given as integers."""
+    return values.dtype if values.is_floating_point() else torch.float32
+
+
 def _sums(values: Tensor, group: Tensor, keep: Tensor | None) -> tuple[Tensor, Tensor]:
     count = int(group.max()) + 1 if len(group) else 0
     values = values.double()
@@ -27,7 +32,7 @@ def _sums(values: Tensor, group: Tensor, keep: Tensor | None) -> tuple[Tensor, T
 def group_mean(values: Tensor, group: Tensor, keep: Tensor | None = None) -> Tensor:
     """Mean of `values` [B] over each group, one value a row [B]; 0 for a group with no kept row."""
     total, count = _sums(values, group, keep)
-    return (total / count.clamp(min=1))[group].to(values.dtype)
+    return (total / count.clamp(min=1))[group].to(real(values))
 
 
 def group_size(group: Tensor, keep: Tensor | None = None) -> Tensor:
@@ -39,12 +44,12 @@ def group_std(values: Tensor, group: Tensor, keep: Tensor | None = None) -> Tens
     """Unbiased (n-1) deviation in each group, one value a row [B]; 0 for groups of fewer than two kept rows."""
     centred = values - group_mean(values, group, keep)
     total, count = _sums(centred**2, group, keep)
-    return torch.sqrt(total / (count - 1).clamp(min=1))[group].to(values.dtype)
+    return torch.sqrt(total / (count - 1).clamp(min=1))[group].to(real(values))
 
 
 def group_baseline(values: Tensor, group: Tensor, keep: Tensor | None = None) -> Tensor:
     """The group mean [B], and 0 for a group with a single kept row: a reward cannot be its own baseline (as in verl)."""
-    return group_mean(values, group, keep).where(group_size(group, keep) > 1, values.new_zeros(()))
+    return group_mean(values, group, keep).where(group_size(group, keep) > 1, torch.zeros((), dtype=real(values), device=values.device))
 
 
 def zero_unjudged(advantages: Tensor, judged: Tensor | None) -> Tensor:
@@ -63,9 +68,9 @@ def whiten_over_tokens(values: Tensor, lengths: Tensor, keep: Tensor | None = No
     mean = (weight * kept).sum() / count.clamp(min=1)
     centred = kept - mean
     if count < 2:
-        return centred.to(values.dtype)
+        return centred.to(real(values))
     variance = (weight * centred**2).sum() / (count - 1)
-    return (centred * torch.rsqrt(variance + 1e-8)).to(values.dtype)
+    return (centred * torch.rsqrt(variance + 1e-8)).to(real(values))
 
 
 @dataclass(frozen=True)

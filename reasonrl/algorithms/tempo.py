@@ -25,7 +25,7 @@ from torch import Tensor
 
 from reasonrl.algorithms.advantages.dr_grpo import dr_grpo_advantages
 from reasonrl.algorithms.advantages.grpo import grpo_advantages
-from reasonrl.algorithms.groups import group_size, group_std
+from reasonrl.algorithms.groups import group_size, group_std, real
 
 FIRST_WINDOW = 32
 
@@ -61,6 +61,7 @@ def tempo_advantages(
         raise ValueError(
             f"tempo: tokens {list(tokens.shape)}, mask {list(mask.shape)}, rewards {list(rewards.shape)}, group {list(group.shape)}"
         )
+    rewards = rewards.to(real(rewards))
     keep = torch.ones_like(group, dtype=torch.bool) if judged is None else judged
     base = (grpo_advantages(rewards, group, keep, eps=eps) if norm_by_std else dr_grpo_advantages(rewards, group, keep))[:, None]
     scale = group_std(rewards, group, keep) + eps if norm_by_std else torch.ones_like(rewards)

@@ -18,7 +18,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from reasonrl.algorithms.groups import group_size
+from reasonrl.algorithms.groups import group_size, real
 
 
 def unlikeliness_rewards(
@@ -38,6 +38,7 @@ def unlikeliness_rewards(
     """
     if not 0 <= beta <= 1:
         raise ValueError(f"unlikeliness: beta is {beta}; it must be in [0, 1]")
+    rewards = rewards.to(real(rewards))
     ranks = group_ranks(mean_logprobs, group, judged)
     size = group_size(group, judged).clamp(min=1).to(rewards.dtype)
     shaped = rewards * (1 - beta * ranks.to(rewards.dtype) / size)

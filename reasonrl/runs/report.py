@@ -12,7 +12,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from reasonrl.runs import headline, plots
+from reasonrl.runs import headline, method_plots, plots
 from reasonrl.runs.metrics import ROW_KEYS, describe
 from reasonrl.runs.reading import Row, Run, series
 from reasonrl.runs.samples import SampleFilter, main_verdict, outcome
@@ -131,7 +131,7 @@ def _duration(seconds: float) -> str:
 
 
 def _charts(rows: list[Row]) -> str:
-    figures = "".join(map(_chart, plots.charts(rows)))
+    figures = "".join(map(_chart, [*plots.charts(rows), *method_plots.charts(rows)]))
     smoothed = len([row for row in rows if row["kind"] != "eval"]) >= plots.SMOOTH_FROM
     note = "<p class=note>Faint lines are single steps, strong lines their moving average.</p>" if smoothed else ""
     return f"{note}<section class=charts>{figures}</section>" if figures else ""

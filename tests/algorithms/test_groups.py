@@ -79,7 +79,7 @@ def advantages_of(name: str, rewards: torch.Tensor, group: torch.Tensor, judged:
     """Any estimator; what it needs besides is made from the rewards, so that it moves with the rows."""
     extra: dict[str, Any] = {
         "lengths": 1 + (rewards.nan_to_num().abs() * 10).round(),
-        "greedy_rewards": torch.full_like(rewards, 0.25),
+        "greedy_rewards": torch.full(rewards.shape, 0.25),
         "reward_parts": {"a": rewards, "b": -rewards},
         "part_weights": {"a": 1.0, "b": 0.5},
         "predictions": torch.where(rewards > 0, 0.75, torch.nan),
@@ -173,3 +173,9 @@ def test_group_mix_counts_every_group_once() -> None:
 def test_group_mix_of_nothing() -> None:
     empty = torch.zeros(0)
     assert group_mix(empty, empty.bool(), empty.long(), empty.bool()).total == 0
+
+
+@pytest.mark.parametrize("name", sorted(ADVANTAGES))
+def test_rewards_may_be_integers(name: str) -> None:
+    rewards, group = torch.tensor([1, 0, 0, 1, 1]), torch.tensor([0, 0, 0, 1, 1])
+    torch.testing.assert_close(advantages_of(name, rewards, group, None), advantages_of(name, rewards.float(), group, None))

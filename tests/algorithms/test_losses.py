@@ -10,8 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reasonrl.algorithms.batch import RolloutBatch, length_mask, pad_rows
+from reasonrl.algorithms.losses import token_loss
 from reasonrl.algorithms.losses.aggregation import token_weights
+from reasonrl.algorithms.losses.critique_grpo import critique_grpo_loss
 from reasonrl.algorithms.losses.ppo_clip import ppo_clip_loss
+from reasonrl.algorithms.losses.trpa import trpa_loss
 
 numbers = st.floats(-3, 3, width=32)
 
@@ -106,3 +109,42 @@ def test_padding() -> None:
     assert pad_rows([[1, 2], [], [3]], torch.long, -1).tolist() == [[1, 2], [-1, -1], [3, -1]]
     assert pad_rows([[], []], torch.float32).shape == (2, 1)
     assert length_mask([0, 2]).tolist() == [[False, False], [True, True]]
+
+
+def test_gspo_has_one_ratio_for_a_sequence() -> None:
+    old = torch.tensor([[-1.0, -2.0, -9.0]])
+    new = (old + torch.tensor([[0.2, -0.1, 5.0]])).requires_grad_(True)
+    mask = torch.tensor([[True, True, False]])
+    loss, active = token_loss("gspo", new, old, torch.ones(1, 3), mask, clip_low=0.2, clip_high=0.2)
+    assert loss[0, :2].tolist() == pytest.approx([-math.exp(0.05)] * 2)
+    assert not bool(active[0, :2].any())
+
+
+def test_cispo_never_drops_a_token() -> None:
+    old, new = torch.tensor([-3.0, -1.0]), torch.tensor([-1.0, -1.0], requires_grad=True)
+    loss, clipped = token_loss("cispo", new, old, torch.ones(2), torch.ones(2, dtype=torch.bool), clip_high=0.28)
+    (gradient,) = torch.autograd.grad(loss.sum(), new)
+    assert gradient.tolist() == pytest.approx([-1.28, -1.0])  # PPO's clip would have made the first one 0
+    assert clipped.tolist() == [True, False]
+
+
+def test_trpa_counts_every_pair() -> None:
+    ratios = torch.tensor([0.3, -0.2, 0.1], requires_grad=True)
+    made = trpa_loss(ratios, torch.tensor([1.0, 0.0, 0.0]), torch.tensor([0, 0, 0]))
+    pairs = [0.1 * 2.5 * 0.5, 0.1 * 2.5 * 0.2]
+    assert float(made.detach()) == pytest.approx(sum(math.log1p(math.exp(-h)) for h in pairs) / 2)
+    assert float(trpa_loss(ratios, torch.tensor([1.0, 0.0, 1.0]), torch.tensor([0, 1, 2])).detach()) == 0.0
+
+
+def test_critique_grpo_teaches_unlikely_tokens_most() -> None:
+    logprobs = torch.log(torch.tensor([0.01, 0.1, 0.9])).requires_grad_(True)
+    loss = critique_grpo_loss(logprobs, torch.ones(3))
+    assert loss.tolist() == pytest.approx([-0.01 / 0.11, -0.5, -0.9])
+    (gradient,) = torch.autograd.grad(loss.sum(), logprobs)
+    share = (gradient / torch.exp(logprobs)).abs()  # per unit of probability: gamma / (p + gamma)^2
+    assert share.tolist() == pytest.approx([0.1 / 0.11**2, 0.1 / 0.2**2, 0.1], rel=1e-4)
+
+
+def test_an_unknown_loss_is_named() -> None:
+    with pytest.raises(ValueError, match="'ppo' is not known"):
+        token_loss("ppo", torch.zeros(1), torch.zeros(1), torch.zeros(1), torch.ones(1, dtype=torch.bool))

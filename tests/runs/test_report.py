@@ -179,3 +179,13 @@ def test_headline_pairs_the_problems(run_path):
     for change in (greedy, sampled):
         assert change.points.estimate == pytest.approx(change.after.estimate - change.before.estimate)
         assert change.points.n == 40
+
+
+def test_methods_have_charts_of_their_own() -> None:
+    from reasonrl.runs import method_plots
+
+    row = {"kind": "train", "rollouts/effective_share": 0.5, "budget/rollouts_max": 9, "value/bias": 0.1, "credit/moved_share": 0.2}
+    drawn = method_plots.charts([row | {"step": step} for step in (1, 2, 3)])
+    assert [chart.name for chart in drawn] == ["effective", "budget", "value", "credit"]
+    assert all("<svg" in chart.svg for chart in drawn)
+    assert method_plots.charts([{"kind": "train", "step": 1, "reward/mean": 0.5}]) == []

@@ -10,7 +10,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from reasonrl.algorithms.groups import group_mean, group_size, zero_unjudged
+from reasonrl.algorithms.groups import group_mean, group_size, real, zero_unjudged
 
 
 def opo_advantages(rewards: Tensor, group: Tensor, judged: Tensor | None = None, *, lengths: Tensor) -> Tensor:
@@ -19,5 +19,5 @@ def opo_advantages(rewards: Tensor, group: Tensor, judged: Tensor | None = None,
     mean_length = group_mean(weight, group, judged)
     weight = torch.where(mean_length > 0, weight, torch.ones_like(weight))
     weighted = group_mean(rewards.double() * weight, group, judged) / group_mean(weight, group, judged).clamp(min=1e-12)
-    baseline = torch.where(group_size(group, judged) > 1, weighted, torch.zeros_like(weighted)).to(rewards.dtype)
+    baseline = torch.where(group_size(group, judged) > 1, weighted, torch.zeros_like(weighted)).to(real(rewards))
     return zero_unjudged(rewards - baseline, judged)

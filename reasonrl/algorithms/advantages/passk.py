@@ -11,13 +11,14 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from reasonrl.algorithms.groups import group_size, group_std, zero_unjudged
+from reasonrl.algorithms.groups import group_size, group_std, real, zero_unjudged
 
 
 def passk_advantages(
     rewards: Tensor, group: Tensor, judged: Tensor | None = None, *, eps: float = 1e-6, norm_by_std: bool = True
 ) -> Tensor:
     """Advantages [B] from rewards [B], group ordinals [B] and the mask of judged rows [B] (None: all)."""
+    rewards = rewards.to(real(rewards))
     keep = torch.ones_like(group, dtype=torch.bool) if judged is None else judged
     worth = torch.where(keep, rewards, torch.full_like(rewards, -torch.inf))
     by_worth = torch.argsort(worth, descending=True, stable=True)
