@@ -24,6 +24,7 @@ from reasonrl.engines.base import derive_seed
 from reasonrl.environments.base import Episode
 from reasonrl.environments.rollouts import judge, roll_out, sample_row, total_reward
 from reasonrl.environments.single_turn import render_prompt_text
+from reasonrl.errors import CheckpointError
 from reasonrl.models.logprobs import TokenRow
 from reasonrl.recipe_methods import GROUP_LOSSES
 from reasonrl.steps import Methods
@@ -250,6 +251,10 @@ class RLStage:
         return {"methods": self.methods.state_dict(), "health": self.health.state_dict()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
+        if "methods" not in state:
+            raise CheckpointError(
+                "this checkpoint is of an older reasonrl and cannot be resumed; start from its weights with model.path=FOLDER"
+            )
         self.methods.load_state_dict(state["methods"])
         self.health.load_state_dict(state["health"])
 

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from reasonrl.engines.base import Generation, Request
-from reasonrl.errors import TrainingError
+from reasonrl.errors import CheckpointError, TrainingError
 from reasonrl.models.logprobs import response_logprobs
 from reasonrl.recipe_files import parse_recipe
 from reasonrl.trainer import policy_update
@@ -230,3 +230,9 @@ def test_the_state_of_a_stage_goes_on_where_it_stood(tmp_path: Path) -> None:
     second.load_state_dict(first.state_dict())
     assert [p.id for p in second.methods.select(8)] == [p.id for p in first.methods.select(8)]
     assert second.methods.curriculum.epoch == first.methods.curriculum.epoch
+
+
+def test_a_checkpoint_of_an_older_version_is_refused_in_words(tmp_path: Path) -> None:
+    made, _ = stage(tmp_path, half_right)
+    with pytest.raises(CheckpointError, match="older reasonrl"):
+        made.load_state_dict({"curriculum": {"drawn": 4}, "health": {}})
