@@ -319,8 +319,40 @@ class Recipe(Spec):
                 f"train.overlong.buffer_tokens: {train.overlong.buffer_tokens} is more than rollout.max_new_tokens "
                 f"({self.rollout.max_new_tokens}); even an empty response would be punished"
             )
-        if train.loss in GROUP_LOSSES and train.d3s is not None:
-            problems.append(f"train.d3s: selects advantages, which play no part with loss: {train.loss}")
+        return problems + self._settings_without_effect()
+
+    def _settings_without_effect(self) -> list[str]:
+        """A setting that is accepted and then ignored is the worst kind of bug."""
+        train, problems = self.train, []
+        kl_in_reward = train.kl.where == "reward" and train.kl.coefficient > 0
+        shaping = {
+            "train.unlikeliness": train.unlikeliness,
+            "train.overlong": train.overlong,
+            "train.kl.where: reward": kl_in_reward or None,
+        }
+        shaped = [key for key, value in shaping.items() if value is not None]
+        blind = {
+            "gdpo": "normalises the parts of the reward",
+            "remax": "compares with the reward of the greedy response, which is not shaped",
+        }
+        if train.loss in GROUP_LOSSES:
+            problems += [f"{key}: shapes the reward, which loss: {train.loss} does not look at" for key in shaped]
+            for key, value in (("clip_advantages", train.clip_advantages), ("d3s", train.d3s)):
+                if value is not None:
+                    problems.append(f"train.{key}: works on advantages, which play no part with loss: {train.loss}")
+        elif train.advantage in blind:
+            problems += [
+                f"{key}: shapes the reward as a whole, but advantage: {train.advantage} {blind[train.advantage]}" for key in shaped
+            ]
+        if train.loss in SEQUENCE_LOSSES and train.loss_aggregation not in (None, "sequence_mean"):
+            problems.append(
+                f"train.loss_aggregation: {train.loss} is one number a response, and {train.loss_aggregation} would weigh responses by "
+                "their length; write sequence_mean, or leave it out"
+            )
+        if train.loss not in ("ppo_clip", "gspo", "cispo", "geometric_mean") and (train.clip_low or train.clip_high):
+            problems.append(f"train.clip_low, train.clip_high: loss: {train.loss} has no such bounds; leave them out")
+        if train.loss != "ppo_clip" and train.dual_clip is not None:
+            problems.append(f"train.dual_clip: belongs to ppo_clip; loss: {train.loss} has none")
         return problems
 
     def warnings(self) -> list[str]:
@@ -330,6 +362,10 @@ class Recipe(Spec):
             found.append(
                 "train.unlikeliness without train.drop_silent_groups or refill: in a group that is solved throughout, ranks alone become "
                 "advantages, and likely right answers are pushed down for nothing"
+            )
+        if train.advantage == "dcpo" and train.drops_silent_groups:
+            found.append(
+                "train.advantage: dcpo learns from groups whose rewards are all equal; drop_silent_groups and refill leave them out"
             )
         if train.loss in GROUP_LOSSES and (train.credit != "none" or train.advantage != "grpo"):
             found.append(f"train.advantage plays no part with loss: {train.loss}, which compares right and wrong responses itself")

@@ -66,6 +66,8 @@ class Methods:
     def begin_step(self) -> None:
         """The policy has changed."""
         self.rates.begin_step()
+        if isinstance(self.curriculum, PCLCurriculum):
+            self.curriculum.begin_step()
 
     def select(self, count: int) -> list[Problem]:
         """1: the problems that come next."""
@@ -73,9 +75,10 @@ class Methods:
 
     def allot(self, problems: Sequence[Problem]) -> list[int]:
         """2: rollouts of each."""
+        rates = self.rates.estimate(problems)  # also where nobody allots by them: the shrinkage baseline wants what was predicted
         if self.knapsack is None:
             return self._uniform.allot([problem.id for problem in problems])
-        return self.knapsack.allot(self.rates.estimate(problems))
+        return self.knapsack.allot(rates)
 
     # ---------------------------------------------------------------------------------------------------------------- after rollouts
 
@@ -142,12 +145,11 @@ class Methods:
             advantages = advantages * high_entropy_tokens(advantages, batch.entropy, mask, scheduled(*d3s.token_share, progress))
         return advantages
 
-    def observe_advantages(self, problems: Sequence[Problem], rows: Tensor, usable: Tensor) -> None:
-        """After 8, for a curriculum that lives on advantages."""
+    def observe_advantages(self, problems: Sequence[Problem], rows: Tensor) -> None:
+        """After 8, for a curriculum that lives on advantages: of every rollout, also of those that a filter has left out (their advantage
+        is 0), or a source that teaches nothing would count as one that was never seen."""
         if isinstance(self.curriculum, DumpCurriculum):
-            told = usable.tolist()
-            kept = [problem for problem, keep in zip(problems, told, strict=True) if keep]
-            self.curriculum.observe_advantages(kept, rows[usable].tolist())
+            self.curriculum.observe_advantages(problems, rows.tolist())
 
     def _scale(self, rewards: Tensor, batch: RolloutBatch, usable: Tensor) -> Tensor:
         """[B] what the estimator divides by."""

@@ -37,7 +37,7 @@ class Verdict:
     """What a verifier says of one response."""
 
     correct: bool | None
-    """None exactly when the status is TIMEOUT or ERROR."""
+    """None when the status is TIMEOUT or ERROR, and only then. A recipe that says `on_timeout: wrong` makes a time-out False."""
     score: float | None
     """In [0, 1]; for code the pass rate. None when `correct` is None."""
     status: Status
@@ -51,6 +51,8 @@ class Verdict:
 
     def __post_init__(self) -> None:
         judged = self.status in (Status.JUDGED, Status.UNPARSED)
+        if self.status is Status.TIMEOUT and (self.correct, self.score) == (False, 0.0):
+            return
         if judged != (self.correct is not None) or judged != (self.score is not None):
             raise ValueError(f"a verdict with status {self.status.value} cannot have correct={self.correct}, score={self.score}")
         if self.score is not None and not 0.0 <= self.score <= 1.0:

@@ -82,7 +82,7 @@ class GroupMix:
     all_correct: int
     all_wrong: int
     unjudged: int
-    """Groups with fewer than two judged rows and nothing else to say of them."""
+    """Groups of which no row was judged."""
 
 
 def group_mix(rewards: Tensor, correct: Tensor, group: Tensor, judged: Tensor) -> GroupMix:

@@ -41,13 +41,22 @@ class PCLCurriculum:
         self._size = len(problems)
         self._rates = rates
         self._factor, self._tau = candidates_per_prompt, target_rate
+        self._taken: set[str] = set()
+
+    def begin_step(self) -> None:
+        """Within one step, refills included, no problem is taken twice while others are left."""
+        self._taken.clear()
 
     def select(self, count: int) -> list[Problem]:
         """The next `count` problems, in the order in which they were drawn."""
         drawn = max(count, min(count * self._factor, self._size))
         candidates = self._pool.select(drawn)
+        fresh = [problem for problem in candidates if problem.id not in self._taken]
+        candidates = fresh if len(fresh) >= count else candidates
         chosen = select(self._rates.estimate(candidates), count, tau=self._tau)
-        return [candidates[i] for i in sorted(chosen)]
+        picked = [candidates[i] for i in sorted(chosen)]
+        self._taken.update(problem.id for problem in picked)
+        return picked
 
     @property
     def epoch(self) -> float:

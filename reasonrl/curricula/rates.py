@@ -83,7 +83,9 @@ class SuccessRates:
         assert self.value_model is not None
         made = self.value_model.predict(self._features_of(problems)) if problems else []
         kept = [None if value is None else min(max(value, LOWEST), 1 - LOWEST) for value in made]
-        self.predictions.update({problem.id: value for problem, value in zip(problems, kept, strict=True) if value is not None})
+        for problem, value in zip(problems, kept, strict=True):
+            if value is not None:  # the first one of a step: a later one may know the rollouts that it is to be compared with
+                self.predictions.setdefault(problem.id, value)
         return kept
 
     def _features_of(self, problems: Sequence[Problem]) -> Tensor:

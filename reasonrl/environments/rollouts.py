@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import math
 from collections import Counter
@@ -66,7 +67,8 @@ def judge(episodes: Sequence[Episode], parts: Sequence[RewardPart], *, on_timeou
             for i, verdict in zip(open_rows, made, strict=True):
                 episodes[i].verdicts[part.name] = verdict
             for episode in episodes:
-                episode.reward_parts[part.name] = _score(episode.verdicts[part.name], on_timeout)
+                episode.verdicts[part.name] = settled(episode.verdicts[part.name], on_timeout)
+                episode.reward_parts[part.name] = episode.verdicts[part.name].score
         elif part.function is not None:
             values = part.function(texts, [episode.problem for episode in episodes])
             if len(values) != len(episodes):
@@ -88,10 +90,11 @@ def _finite(value: Any, part: str, problem: str) -> float:
     return number
 
 
-def _score(verdict: Verdict, on_timeout: str) -> float | None:
+def settled(verdict: Verdict, on_timeout: str) -> Verdict:
+    """The verdict as the recipe reads it: with `on_timeout: wrong` a time-out is a wrong answer, for rewards, rates and accuracy alike."""
     if verdict.status is Status.TIMEOUT and on_timeout == "wrong":
-        return 0.0
-    return verdict.score
+        return dataclasses.replace(verdict, correct=False, score=0.0)
+    return verdict
 
 
 def total_reward(episode: Episode, parts: Sequence[RewardPart]) -> float | None:

@@ -97,7 +97,7 @@ def _registered() -> list[Metric]:
             "when most are, take easier problems or more rollouts",
         ),
         Metric("groups/trained", "Prompts whose answers entered the update", "prompts", "equal to the mixed groups unless all are kept"),
-        Metric("groups/unjudged", "Prompts of which no answer, or only one, could be judged", "prompts", "0"),
+        Metric("groups/unjudged", "Prompts of which no answer could be judged", "prompts", "0"),
         Metric("rollouts/trained", "Answers that entered the update", "answers", "those of the mixed groups, unless all are kept"),
         Metric("data/epoch", "Passes over the training problems that are complete", "passes"),
         Metric("rollouts/total", "Answers sampled in this step", "answers"),

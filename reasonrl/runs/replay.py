@@ -2,7 +2,8 @@
 
 Each step of samples.jsonl is taken through steps 4 to 9 of an update again, with the recipe of the run and overrides laid over it. The
 rollouts stay what they were: this answers "what would this method have made of them", not "what would the run have become". Budgets are
-replayed from the history that the run itself saw. A value model needs the policy; a recipe with one is replayed from the history.
+replayed from the history that the run itself saw, a whole step at once (the trainer gives out each round of a refill by itself). A value
+model needs the policy; a recipe with one is replayed from the history.
 """
 
 from __future__ import annotations
@@ -16,13 +17,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from reasonrl.algorithms.advantages import ADVANTAGES
 from reasonrl.algorithms.batch import RolloutBatch, length_mask, pad_rows
 from reasonrl.algorithms.groups import group_mix, group_std
+from reasonrl.environments.rollouts import settled
 from reasonrl.errors import RecipeError, UsageError
 from reasonrl.recipe import Recipe
 from reasonrl.recipe_files import load_recipe
 from reasonrl.runs.reading import Run
-from reasonrl.steps import Methods
+from reasonrl.steps import STATEFUL, Methods
 from verifiers.loading import load_verifier
 from verifiers.types import Problem
 
@@ -36,15 +39,15 @@ class ReplayedStep:
     step: int
     rollouts: int
     reward: float
+    """Mean raw reward of the judged rollouts, as it was, and as it would have been."""
     replayed_reward: float
     verdicts_changed: int
     mixed: int
     replayed_mixed: int
     groups: int
     advantage: float
-    """Mean |advantage| of a rollout, as it was."""
+    """Mean |advantage| over all rollouts, as it was, and as it would have been."""
     replayed_advantage: float
-    """Mean |advantage| of a token."""
     correlation: float | None
     """Of the old advantages with the new ones; None where one side is constant."""
     effective_share: float
@@ -62,7 +65,7 @@ class Replay:
     notes: list[str] = field(default_factory=list)
     steps: list[ReplayedStep] = field(default_factory=list)
     rows: list[Row] = field(default_factory=list)
-    """The sample rows with `reward`, `advantage` and, with credit, `token_advantages` as replayed."""
+    """The sample rows with `reward`, `shaped_reward`, `advantage` and, with credit, `token_advantages` as replayed."""
 
 
 def replay(run_dir: Path, overrides: list[str]) -> Replay:
@@ -75,6 +78,11 @@ def replay(run_dir: Path, overrides: list[str]) -> Replay:
         raise RecipeError("train.kl: a KL penalty in the reward needs the model; write train.kl.coefficient=0 to replay without it")
     if recipe.train.advantage == "remax":
         raise RecipeError("train.advantage: remax needs the greedy responses, which are not among the samples")
+    if recipe.train.d3s is not None:
+        raise RecipeError("train.d3s: needs the entropy of each token, which the samples do not hold; write train.d3s=null")
+    known = [*ADVANTAGES, *STATEFUL]
+    if recipe.train.advantage not in known:
+        raise RecipeError(f"train.advantage: '{recipe.train.advantage}' is not known; choose one of {', '.join(known)}")
     out = Replay(str(run_dir), overrides)
     if recipe.rate_source != "history":
         out.notes.append("success rates: no model is at hand, so they come from the history alone")
@@ -82,10 +90,10 @@ def replay(run_dir: Path, overrides: list[str]) -> Replay:
     steps = list(_steps(run))
     problems = {row["problem_id"]: _problem(row) for _, rows in steps for row in rows}
     methods = Methods(recipe.model_copy(update={"curriculum": type(recipe.curriculum)()}), list(problems.values()), 0)
-    judged_again = any(text.startswith("verifier") for text in overrides)
+    judged_again = any(text.startswith(("verifier", "train.on_timeout")) for text in overrides)
     verifier = load_verifier(recipe.verifier.name, **recipe.verifier.options) if judged_again else None
     for step, rows in steps:
-        changed = _judge_again(rows, verifier)
+        changed = _judge_again(rows, verifier, recipe.train.on_timeout)
         out.steps.append(_replay_step(recipe, methods, step, rows, changed, [problems[row["problem_id"]] for row in rows], out.rows))
     return out
 
@@ -111,13 +119,13 @@ def _problem(row: Row) -> Problem:
     )
 
 
-def _judge_again(rows: list[Row], verifier: Any) -> int:
+def _judge_again(rows: list[Row], verifier: Any, on_timeout: str) -> int:
     """Verdicts of correctness under another verifier. Returns how many changed."""
     if verifier is None:
         return 0
     changed = 0
     made = verifier.verify([row["response"] for row in rows], [row["reference"] for row in rows])
-    for row, verdict in zip(rows, made, strict=True):
+    for row, verdict in zip(rows, (settled(verdict, on_timeout) for verdict in made), strict=True):
         changed += row["verdicts"]["correctness"]["correct"] is not verdict.correct
         row["verdicts"]["correctness"] = verdict.to_dict()
         row["reward_parts"]["correctness"] = verdict.score
@@ -141,29 +149,31 @@ def _replay_step(
     usable = methods.usable(batch, eligible)
     shaped = methods.shape(batch, usable)
     row_values, tokens = methods.advantages(batch, shaped, usable)
-    chosen = methods.select_advantages(tokens, row_values, batch, usable, (step - 1) / max(1, recipe.train.steps - 1))
     was = torch.tensor([float(row["advantage"]) for row in rows])
-    for row, reward, value, credit in zip(rows, shaped.tolist(), row_values.tolist(), chosen.tolist(), strict=True):
-        judged = row["reward"] is not None
-        row["reward"], row["advantage"] = (reward if judged else None), value
+    old = [row["reward"] for row in rows]
+    everything = zip(
+        rows, batch.rewards.tolist(), shaped.tolist(), row_values.tolist(), tokens.tolist(), batch.judged.tolist(), strict=True
+    )
+    for row, reward, shaped_reward, value, credit, judged in everything:
+        row["reward"], row["shaped_reward"], row["advantage"] = reward if judged else None, shaped_reward if judged else None, value
         if recipe.train.credit != "none":
             row["token_advantages"] = [round(v, 6) for v in credit[: len(row["response_ids"])]]
         keep.append(row)
-    mask = batch.loss_mask & usable[:, None]
-    signal = (group_std(batch.rewards, batch.group, batch.judged) > 0) & batch.judged
-    old_rewards = torch.tensor([float(row["_reward"] or 0.0) for row in rows])
-    old_mix = group_mix(old_rewards, right, batch.group, torch.tensor([row.pop("_reward") is not None for row in rows]))
+    signal = (group_std(batch.rewards, batch.group, eligible) > 0) & eligible
+    was_judged = torch.tensor([reward is not None for reward in old])
+    old_rewards = torch.tensor([float(reward or 0.0) for reward in old])
+    old_mix = group_mix(old_rewards, right, batch.group, was_judged & (eligible | ~batch.judged))
     return ReplayedStep(
         step=step,
         rollouts=len(rows),
-        reward=float(old_rewards.mean()),
-        replayed_reward=float(shaped[batch.judged].mean()) if bool(batch.judged.any()) else 0.0,
+        reward=_mean_of(old_rewards, was_judged),
+        replayed_reward=_mean_of(batch.rewards, batch.judged),
         verdicts_changed=changed,
         mixed=old_mix.mixed,
         replayed_mixed=group_mix(batch.rewards, right, batch.group, eligible).mixed,
         groups=len(members),
         advantage=float(was.abs().mean()),
-        replayed_advantage=float(chosen.abs().sum() / mask.sum().clamp(min=1)),
+        replayed_advantage=float(row_values.abs().mean()),
         correlation=_correlation(was, row_values),
         effective_share=float(signal.float().mean()),
         budgets=[len(rows_of) for rows_of in members],
@@ -172,7 +182,7 @@ def _replay_step(
 
 
 def _batch(recipe: Recipe, rows: list[Row]) -> RolloutBatch:
-    """The rows of a step as the algorithms see them, their rewards summed anew from the parts. Keeps the old reward as `_reward`."""
+    """The rows of a step as the algorithms see them, their rewards summed anew from the parts."""
     weights = {name: part.weight for name, part in recipe.reward.items()}
     rewards: list[float | None] = []
     for row in rows:
@@ -181,7 +191,6 @@ def _batch(recipe: Recipe, rows: list[Row]) -> RolloutBatch:
         if missing:
             raise RecipeError(f"reward.{missing[0]}: the samples of this run have no such part; they have {', '.join(row['reward_parts'])}")
         undecided = any(value is None and weights[name] != 0 for name, value in parts.items())
-        row["_reward"] = row["reward"]
         rewards.append(None if undecided else sum(weights[name] * (value or 0.0) for name, value in parts.items()))
     lengths = [len(row["response_ids"]) for row in rows]
     mask = length_mask(lengths)
@@ -197,6 +206,10 @@ def _batch(recipe: Recipe, rows: list[Row]) -> RolloutBatch:
         reward_parts={name: torch.tensor([float(row["reward_parts"].get(name) or 0.0) for row in rows]) for name in weights},  # type: ignore[misc]
         rollout_logprobs=pad_rows([row["logprobs"] for row in rows], torch.float32),  # type: ignore[arg-type]
     )
+
+
+def _mean_of(values: Tensor, keep: Tensor) -> float:
+    return float(values[keep].mean()) if bool(keep.any()) else 0.0
 
 
 def _correlation(one: Tensor, other: Tensor) -> float | None:

@@ -39,7 +39,8 @@ def row_advantages(
     group = torch.unique(batch.group[rows], return_inverse=True)[1]
     if recipe.train.loss == "trpa":
         assert reference is not None
-        loss = trpa_loss(scores - mean(reference).double(), batch.rewards[rows], group)
+        best = sum(part.weight for part in recipe.reward.values() if part.weight > 0)
+        loss = trpa_loss(scores - mean(reference).double(), batch.rewards[rows], group, best=best)
     else:
         if recipe.train.loss == "drpo":
             loss = drpo_loss(scores, right[rows], group, lengths, max_length=recipe.rollout.max_new_tokens)

@@ -28,6 +28,7 @@ def count_outcomes(episodes: Sequence[Episode]) -> Counter[str]:
         counts["truncated"] += episode.trajectories[-1].finish_reason == "length"
         counts["correct"] += verdict.correct is True
         counts["judged"] += verdict.correct is not None
+        counts["unjudged"] += verdict.correct is None
         for status in (Status.UNPARSED, Status.TIMEOUT, Status.ERROR):
             counts[status.value] += verdict.status is status
     return counts
@@ -45,8 +46,9 @@ class RunHealth:
         self._quiet_steps = 0
         """Steps until an alarm that goes on is given again."""
 
-    def observe(self, step: int, mix: GroupMix, outcomes: Counter[str], example_reason: str = "") -> str | None:
-        unjudged = outcomes["timeout"] + outcomes["error"]
+    def observe(self, step: int, mix: GroupMix, outcomes: Counter[str], example_reason: str = "", *, learns: bool = False) -> str | None:
+        """`learns`: some advantage is not 0, though no group is mixed (a baseline from elsewhere)."""
+        unjudged = outcomes["unjudged"]
         if outcomes["total"] and unjudged / outcomes["total"] > self._spec.max_unjudged_share:
             raise TrainingError(
                 f"step {step}: {unjudged} of {outcomes['total']} rollouts could not be judged ({outcomes['timeout']} timed out, "
@@ -54,7 +56,7 @@ class RunHealth:
                 "judged. Look at the newest samples, raise verifier.timeout_s, or raise health.max_unjudged_share, then resume"
             )
         alarm = self._alarm(unjudged, outcomes, example_reason)
-        if mix.mixed:
+        if mix.mixed or learns:
             self._silent_steps, self._outcomes = 0, Counter()
             return alarm
         self._silent_steps += 1
@@ -63,7 +65,8 @@ class RunHealth:
         stop = self._spec.stop_after_steps_without_signal
         if stop is not None and self._silent_steps >= stop:
             raise TrainingError(f"step {step}: stopped. {message}")
-        return message if self._silent_steps % self._spec.warn_after_steps_without_signal == 0 else alarm
+        due = self._silent_steps % self._spec.warn_after_steps_without_signal == 0
+        return ". ".join(words for words in (message if due else None, alarm) if words) or None
 
     def _alarm(self, unjudged: int, outcomes: Counter[str], reason: str) -> str | None:
         """What times out or breaks is masked, not punished: a share that grows is a policy that learns to write such things."""
@@ -104,7 +107,7 @@ def explain_silence(outcomes: Counter[str], mix: GroupMix) -> str:
 
     if share("correct") > 0.9:
         return "nearly every rollout is correct, so there is nothing left to learn here. Use harder problems in data.train"
-    if share("timeout") + share("error") > 0.5:
+    if share("unjudged") > 0.5:
         return "most rollouts could not be judged. Read the verdicts in samples.jsonl, and raise verifier.timeout_s"
     if share("truncated") > 0.5:
         return f"{share('truncated'):.0%} of the responses are cut off before they end. Raise rollout.max_new_tokens, or set rollout.stop"

@@ -8,6 +8,7 @@ Everything random is a function of (seed, step, problem, rollout), so a run that
 from __future__ import annotations
 
 import dataclasses
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -47,7 +48,7 @@ class Collected:
     """One for each group."""
     counts: list[int] = field(default_factory=list)
     greedy: list[float] = field(default_factory=list)
-    """Reward of the greedy response to each problem; only where the recipe needs it."""
+    """Reward of the greedy response to each problem, NaN where it could not be judged; only where the recipe needs it."""
     predicted: list[float | None] = field(default_factory=list)
     """What the value model said of each problem before its rollouts."""
     rounds: int = 0
@@ -88,7 +89,7 @@ class RLStage:
         usable = self.methods.usable(batch, eligible)  # 6 filter: rows that were judged, in groups with something to compare
         rewards = self.methods.shape(batch, usable) - self.kl_penalty(collected, batch)  # 7 shape
         rows, tokens = self.methods.advantages(batch, rewards, usable, self.greedy_rewards(collected, batch))  # 8 advantage
-        self.methods.observe_advantages([e.problem for e in collected.episodes], rows, usable)
+        self.methods.observe_advantages([e.problem for e in collected.episodes], rows)
         chosen = self.methods.select_advantages(tokens, rows, batch, usable, (step - 1) / max(1, self.spec.steps - 1))  # 9 select
         phase = time.perf_counter()
         measures, norm, updates = self.update(step, collected.episodes, batch, usable, chosen, right)  # 10 update
@@ -96,7 +97,7 @@ class RLStage:
 
         outcomes = count_outcomes(collected.episodes)
         broken = next((v.reason for e in collected.episodes for v in e.verdicts.values() if v.correct is None), "")
-        warning = self.health.observe(step, mix, outcomes, broken)
+        warning = self.health.observe(step, mix, outcomes, broken, learns=bool((rows != 0).any()))
         if warning:
             self.c.console.warn(warning)
         self.c.folder.add_samples(self.sample_rows(step, collected, rows, tokens))
@@ -104,9 +105,9 @@ class RLStage:
         return {
             "kind": "train",
             "step": step,
-            **step_metrics.rewards_and_rollouts(collected, batch, mix, outcomes, [part.name for part in self.c.parts]),
+            **step_metrics.rewards_and_rollouts(collected, batch, eligible, mix, outcomes, [part.name for part in self.c.parts]),
             **step_metrics.methods(self.c.recipe, collected, batch, usable, rewards, rows, tokens),
-            **measures.summary(),
+            **measures.summary(updates, self.spec.epochs_per_step),
             **({"policy/kl_ref": measures.kl / max(1, measures.tokens)} if self.has_kl_loss else {}),
             **({"policy/corrected": measures.corrected / max(1, measures.tokens)} if self.spec.mismatch.is_on else {}),
             "optim/lr": self.c.optimizer.learning_rate(step),
@@ -139,7 +140,8 @@ class RLStage:
         into.counts += counts
         into.episodes += episodes
         into.rewards += [total_reward(episode, self.c.parts) for episode in episodes]
-        into.greedy += [total_reward(episode, self.c.parts) or 0.0 for episode in greedy]
+        judged = [total_reward(episode, self.c.parts) for episode in greedy]
+        into.greedy += [math.nan if reward is None else reward for reward in judged]
         into.rounds += 1
 
     def observe(self, problems: Sequence[Problem], counts: Sequence[int], episodes: Sequence[Episode]) -> None:
@@ -181,10 +183,12 @@ class RLStage:
         return torch.tensor([e.verdicts["correctness"].correct is True for e in collected.episodes])
 
     def eligible(self, collected: Collected, batch: RolloutBatch) -> Tensor:
-        """Rows [B] that were judged and, if the recipe masks cut-off responses, came to an end."""
-        if not self.spec.mask_truncated:
-            return batch.judged
-        return batch.judged & torch.tensor([e.trajectories[-1].finish_reason != "length" for e in collected.episodes])
+        """Rows [B] that were judged and, if the recipe masks cut-off responses, came to an end; with a greedy baseline that was judged."""
+        rows: Tensor = batch.judged
+        if self.spec.mask_truncated:
+            rows = rows & torch.tensor([e.trajectories[-1].finish_reason != "length" for e in collected.episodes])
+        greedy = self.greedy_rewards(collected, batch)
+        return rows if greedy is None else rows & ~torch.isnan(greedy)
 
     def greedy_rewards(self, collected: Collected, batch: RolloutBatch) -> Tensor | None:
         return torch.tensor(collected.greedy)[batch.group] if collected.greedy else None

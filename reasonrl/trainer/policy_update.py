@@ -61,16 +61,17 @@ class UpdateMeasures:
     positions: int = 0
     rows: int = 0
 
-    def summary(self) -> dict[str, float]:
-        tokens = max(1, self.tokens)
+    def summary(self, updates: int = 1, epochs: int = 1) -> dict[str, float]:
+        """Losses are means over `updates` optimiser steps; each row was trained on in each of `epochs`."""
+        tokens, steps = max(1, self.tokens), max(1, updates)
         return {
-            "loss/policy": self.policy_loss,
-            "loss/kl": self.kl_loss,
-            "loss/entropy": self.entropy_loss,
-            "loss/total": self.policy_loss + self.kl_loss + self.entropy_loss,
+            "loss/policy": self.policy_loss / steps,
+            "loss/kl": self.kl_loss / steps,
+            "loss/entropy": self.entropy_loss / steps,
+            "loss/total": (self.policy_loss + self.kl_loss + self.entropy_loss) / steps,
             "policy/clip_fraction": self.clipped / tokens,
             "policy/rollout_gap": self.rollout_gap / tokens,
-            "rollouts/trained": self.rows,
+            "rollouts/trained": self.rows // epochs,
             "tokens/computed": self.positions,
         }
 
@@ -124,7 +125,7 @@ def accumulate_gradients(
         loss.backward()
         measures.policy_loss += float(policy_loss.detach())
         measures.clipped += 0.0 if clipped is None else float((clipped & mask).sum())
-        measures.corrected += 0.0 if corrections is None else float(((corrections != 1) & mask).sum())
+        measures.corrected += 0.0 if corrections is None else float((_cut(spec, corrections) & mask).sum())
         measures.rollout_gap += float(((current - part.rollout_logprobs[:, :width].to(device)).abs() * mask).sum())
         measures.tokens += int(mask.sum())
         measures.positions += made.positions
@@ -150,6 +151,12 @@ def mismatch_weights(spec: TrainSpec, train_logprobs: Tensor, rollout_logprobs: 
     if mismatch.reject_above is not None:
         weights = weights * rows_that_agree(train_logprobs, rollout_logprobs, mask, bound=mismatch.reject_above)[:, None]
     return weights
+
+
+def _cut(spec: TrainSpec, weights: Tensor) -> Tensor:
+    """Where a correction has bitten: a weight that was truncated, or a token that was left out."""
+    truncated = weights >= spec.mismatch.cap if spec.mismatch.name == "tis" else torch.zeros_like(weights, dtype=torch.bool)
+    return truncated | (weights == 0)
 
 
 def score_rows(model: Any, rows: Sequence[TokenRow], spec: TrainSpec, temperature: float, packing: Packing) -> Tensor:

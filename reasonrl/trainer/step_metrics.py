@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def rewards_and_rollouts(
-    collected: Collected, batch: RolloutBatch, mix: GroupMix, outcomes: Counter[str], parts: Sequence[str]
+    collected: Collected, batch: RolloutBatch, eligible: Tensor, mix: GroupMix, outcomes: Counter[str], parts: Sequence[str]
 ) -> dict[str, Any]:
     """Rewards, groups, rollouts and lengths."""
     judged = batch.rewards[batch.judged]
@@ -44,8 +44,9 @@ def rewards_and_rollouts(
         "rollouts/unparsed": outcomes["unparsed"],
         "rollouts/timeout": outcomes["timeout"],
         "rollouts/error": outcomes["error"],
-        "rollouts/unjudged_share": (outcomes["timeout"] + outcomes["error"]) / max(1, outcomes["total"]),
-        "rollouts/masked": int((~batch.judged).sum()),
+        "rollouts/unjudged_share": outcomes["unjudged"] / max(1, outcomes["total"]),
+        "rollouts/masked": int((~eligible).sum()),
+        "rollouts/effective_share": float(with_signal(batch, eligible).float().mean()),
         "response/tokens_mean": float(lengths.mean()),
         "response/tokens_max": int(lengths.max()),
         # The mean surprise of what was sampled is an unbiased estimate of the entropy, and costs nothing.
@@ -55,12 +56,16 @@ def rewards_and_rollouts(
     }
 
 
+def with_signal(batch: RolloutBatch, eligible: Tensor) -> Tensor:
+    """Rows [B] in groups whose rewards differ."""
+    return (group_std(batch.rewards, batch.group, eligible) > 0) & eligible
+
+
 def methods(
     recipe: Recipe, collected: Collected, batch: RolloutBatch, usable: Tensor, shaped: Tensor, rows: Tensor, tokens: Tensor
 ) -> dict[str, Any]:
     """What each method that is switched on has done in this step."""
-    signal = (group_std(batch.rewards, batch.group, batch.judged) > 0) & batch.judged
-    out: dict[str, Any] = {"rollouts/effective_share": float(signal.float().mean())}
+    out: dict[str, Any] = {}
     if recipe.budget.name == "knapsack":
         out |= budget(collected.counts, recipe.budget.low, recipe.budget.high, recipe.rollout.rollouts_per_prompt)
     told = [(p, c) for p, c in zip(collected.predicted, _success_rates(collected), strict=True) if p is not None and c is not None]
@@ -71,7 +76,7 @@ def methods(
     if recipe.train.unlikeliness is not None:
         moved = (shaped - batch.rewards)[usable]
         out["reward/shaping_mean"] = float(moved.mean()) if len(moved) else 0.0
-        out["reward/likelihood_correlation"] = rank_correlation(batch, usable & signal)
+        out["reward/likelihood_correlation"] = rank_correlation(batch, with_signal(batch, usable))
     return out
 
 

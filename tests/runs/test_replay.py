@@ -42,6 +42,7 @@ def test_its_own_settings_give_back_its_own_numbers(trained: Path) -> None:
         assert step.effective_share == pytest.approx(row["rollouts/effective_share"])
         assert step.budgets == step.replayed_budgets == [4] * 15
         assert step.verdicts_changed == 0
+        assert step.replayed_reward == pytest.approx(step.reward) and step.replayed_advantage == pytest.approx(step.advantage, abs=1e-6)
     assert sum(step.mixed for step in made.steps) > 0, "a run without signal tests nothing"
 
 
@@ -69,6 +70,10 @@ def test_what_cannot_be_replayed_says_so(trained: Path) -> None:
         replay(trained, ["train.advantage=remax"])
     with pytest.raises(RecipeError, match="KL penalty in the reward"):
         replay(trained, ["train.kl={coefficient: 0.1, estimator: k1, where: reward}"])
+    with pytest.raises(RecipeError, match="d3s: needs the entropy"):
+        replay(trained, ["train.d3s={}"])
+    with pytest.raises(RecipeError, match="'grop' is not known"):
+        replay(trained, ["train.advantage=grop"])
     with pytest.raises(UsageError, match="supervised"):
         replay(trained.parent / "01-warm-up", [])
     with pytest.raises(RecipeError, match="did you mean"):

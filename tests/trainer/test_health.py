@@ -20,7 +20,7 @@ OTHER = GroupMix(4, 0, 1, 3, 0)
 
 
 def outcomes(**counts: int) -> Counter[str]:
-    return Counter({"total": 10, "judged": 10, **counts})
+    return Counter({"total": 10, "judged": 10, "unjudged": counts.get("timeout", 0) + counts.get("error", 0), **counts})
 
 
 @pytest.mark.parametrize(
@@ -86,7 +86,7 @@ def test_outcomes_are_counted_apart() -> None:
             episode(Status.ERROR, None, "stop"),
         ]
     )
-    assert counts == Counter(total=5, truncated=2, correct=1, judged=3, unparsed=1, timeout=1, error=1)
+    assert counts == Counter(total=5, truncated=2, correct=1, judged=3, unparsed=1, timeout=1, error=1, unjudged=2)
 
 
 def test_a_share_of_time_outs_is_an_alarm_and_is_not_said_at_every_step() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import math
 from pathlib import Path
@@ -14,10 +15,11 @@ from reasonrl.algorithms.advantages import ADVANTAGES
 from reasonrl.errors import RecipeError
 from reasonrl.recipe_files import parse_recipe
 from reasonrl.runs.metrics import check_names
-from reasonrl.trainer.loop import RLStage
+from reasonrl.trainer.loop import Collected, RLStage
 from tests.trainer.test_kill import count_rows, kill_at, without_clock
-from tests.trainer.test_loop import gold, half_right, stage
+from tests.trainer.test_loop import Scripted, gold, half_right, stage
 from tests.trainer.tiny_runs import context, rows, run, tiny, write_recipe
+from verifiers.types import Status, Verdict
 
 SWITCHES: dict[str, dict[str, Any]] = {
     "tempo": {"train": {"credit": "tempo"}},
@@ -92,7 +94,7 @@ def test_every_loss_trains_on_and_off_policy(loss: str, tmp_path: Path) -> None:
         {"d3s": {"row_share": [0.5, 0.5], "token_share": [0.5, 0.5]}},
         {"clip_advantages": 0.1},
         {"overlong": {"buffer_tokens": 3}},
-        {"mismatch": "tis"},
+        {"mismatch": {"name": "tis", "cap": 0.05}},
         {"mismatch": {"name": "icepop", "reject_above": 5.0}},
     ],
     ids=["d3s", "clip", "overlong", "tis", "icepop"],
@@ -110,8 +112,61 @@ def test_what_goes_beside_an_advantage(train: dict[str, Any], tmp_path: Path) ->
 
 
 def test_dump_moves_towards_the_source_that_teaches(tmp_path: Path) -> None:
-    made, _ = stage(tmp_path, half_right, curriculum="dump")
-    assert made.run_step(1)["groups/total"] == 4
+    """Also when a filter drops the groups of the other source: they count as seen, and as teaching nothing."""
+
+    def answer(question: str, seen: int) -> tuple[str, str]:
+        return half_right(question, seen) if eval(question) >= 9 else (gold(question), "stop")
+
+    recipe = tiny(curriculum="dump", train={"drop_silent_groups": True, "prompts_per_step": 8})
+    made = context(tmp_path, recipe)
+    train = [dataclasses.replace(p, source="hard" if eval(p.id.split("/")[-1]) >= 9 else "easy") for p in made.data.train]
+    made.data = dataclasses.replace(made.data, train=train)
+    made.engine = Scripted(made, answer)
+    subject = RLStage(made)
+    for step in range(1, 6):
+        subject.run_step(step)
+    weights = subject.methods.curriculum.weights()  # type: ignore[union-attr]
+    assert weights["hard"] > 0.9, weights
+
+
+def test_the_shrinkage_baseline_gets_its_predictions_whatever_the_curriculum(tmp_path: Path) -> None:
+    made, _ = stage(tmp_path, mixed_answers, train={"advantage": "shrinkage", "prompts_per_step": 16})
+    rows_ = [made.run_step(step) for step in (1, 2)]
+    assert rows_[0]["value/predicted_prompts"] == 0 and rows_[1]["value/predicted_prompts"] == 16
+
+
+def test_refill_with_pcl_takes_no_problem_twice_and_keeps_the_first_prediction(tmp_path: Path) -> None:
+    made, _ = stage(tmp_path, mixed_answers, curriculum="pcl", train={"prompts_per_step": 6, "refill": {"enabled": True, "max_rounds": 3}})
+    for step in (1, 2, 3):
+        made.run_step(step)
+        taken = {s["problem_id"] for s in rows(made.c.folder.path / "samples.jsonl") if s["step"] == step}
+        groups = {s["group"] for s in rows(made.c.folder.path / "samples.jsonl") if s["step"] == step}
+        assert len(taken) == len(groups)
+
+
+def test_a_time_out_that_counts_as_wrong_is_wrong_everywhere(tmp_path: Path) -> None:
+    made, _ = stage(tmp_path, half_right, train={"on_timeout": "wrong"})
+    late = Verdict(None, None, Status.TIMEOUT, None, "test", "killed", 2.0)
+    original = made.c.parts[0].verifier
+
+    class Slow:
+        def verify(self, responses: Any, references: Any) -> list[Verdict]:
+            return [late if v.correct is False else v for v in original.verify(responses, references)]  # type: ignore[union-attr]
+
+    made.c.parts[0] = dataclasses.replace(made.c.parts[0], verifier=Slow())  # type: ignore[arg-type]
+    row = made.run_step(1)
+    assert (row["rollouts/timeout"], row["rollouts/unjudged_share"], row["accuracy/train"], row["reward/mean"]) == (8, 0.0, 0.5, 0.5)
+
+
+def test_remax_does_not_take_a_broken_greedy_answer_for_a_zero(tmp_path: Path) -> None:
+    made, _ = stage(tmp_path, half_right, train={"advantage": "remax"})
+    collected = Collected()
+    made.collect(1, collected, 4, {"rollout": 0.0, "verify": 0.0})
+    collected.greedy[0] = math.nan
+    batch = made.make_batch(collected)
+    assert not bool(made.eligible(collected, batch)[batch.group == 0].any()) and bool(
+        made.eligible(collected, batch)[batch.group == 1].all()
+    )
 
 
 def test_knapsack_gives_more_to_what_is_seldom_solved(tmp_path: Path) -> None:
@@ -163,6 +218,13 @@ def test_tempo_credits_the_token_at_which_answers_part(tmp_path: Path) -> None:
         ({"train": {"unlikeliness": {"beta": 2}}}, "train.unlikeliness.beta"),
         ({"train": {"overlong": {"buffer_tokens": 99}}}, "train.overlong.buffer_tokens"),
         ({"train": {"loss": "disco", "d3s": {}}}, "train.d3s"),
+        ({"train": {"loss": "disco", "clip_advantages": 1.0}}, "train.clip_advantages"),
+        ({"train": {"loss": "drpo", "loss_aggregation": "token_mean"}}, "train.loss_aggregation"),
+        ({"train": {"loss": "trpa", "unlikeliness": {}}}, "train.unlikeliness: shapes the reward"),
+        ({"train": {"advantage": "gdpo", "overlong": {"buffer_tokens": 2}}}, "train.overlong: shapes the reward"),
+        ({"train": {"advantage": "remax", "kl": {"coefficient": 0.1, "estimator": "k1", "where": "reward"}}}, "train.kl.where: reward"),
+        ({"train": {"loss": "dcpo_clip", "clip_low": 0.1}}, "has no such bounds"),
+        ({"train": {"loss": "gspo", "dual_clip": 3.0}}, "train.dual_clip"),
     ],
 )
 def test_what_makes_no_sense_is_refused_with_the_key(changes: dict[str, Any], words: str) -> None:

@@ -17,7 +17,7 @@ def geometric_mean_loss(
     logprobs: Tensor, old_logprobs: Tensor, advantages: Tensor, mask: Tensor, *, clip_low: float = 0.4, clip_high: float = 0.4
 ) -> tuple[Tensor, Tensor]:
     """Loss of each token's sequence and whether the token's ratio was clipped, [B, T]; `mask` [B, T] marks the tokens of the loss."""
-    log_ratio = logprobs - old_logprobs
+    log_ratio = (logprobs - old_logprobs).clamp(-20.0, 20.0)
     bounded = log_ratio.clamp(-clip_low, clip_high)
     sign = advantages.sign()
     pessimistic = sign * torch.minimum(sign * log_ratio, sign * bounded)
