@@ -11,7 +11,7 @@ Lines = list[tuple[str, str, str]]
 
 def charts(rows: list[Row]) -> list[Chart]:
     """Every chart of a method that these metrics allow."""
-    return [chart for maker in (effective, budget, value, credit) if (chart := maker(rows)) is not None]
+    return [chart for maker in (effective, budget, value, credit, shaping) if (chart := maker(rows)) is not None]
 
 
 def effective(rows: list[Row]) -> Chart | None:
@@ -35,6 +35,14 @@ def value(rows: list[Row]) -> Chart | None:
 def credit(rows: list[Row]) -> Chart | None:
     lines = [("credit/moved_share", PURPLE, "credit moved"), ("credit/branching_share", GREY, "tokens that branch")]
     return _several(rows, "credit", "Credit by TEMPO", "Near 0, answers share too little for the tree to matter.", lines, percent=True)
+
+
+def shaping(rows: list[Row]) -> Chart | None:
+    lines = [
+        ("shaping/likelihood_correlation", PURPLE, "reward and likelihood, rank correlation"),
+        ("shaping/mean", ORANGE, "added to the reward"),
+    ]
+    return _several(rows, "shaping", "Shaping", "Near 1, the policy only sharpens what it already does.", lines)
 
 
 def _several(rows: list[Row], name: str, title: str, caption: str, lines: Lines, percent: bool = False) -> Chart | None:

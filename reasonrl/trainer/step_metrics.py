@@ -73,10 +73,11 @@ def methods(
         out |= calibration(told)
     if recipe.train.credit == "tempo":
         out |= credit(rows, tokens, batch.loss_mask)
-    if recipe.train.unlikeliness is not None:
+    if recipe.train.unlikeliness is not None or recipe.train.overlong is not None:
         moved = (shaped - batch.rewards)[usable]
-        out["reward/shaping_mean"] = float(moved.mean()) if len(moved) else 0.0
-        out["reward/likelihood_correlation"] = rank_correlation(batch, with_signal(batch, usable))
+        out["shaping/mean"] = float(moved.mean()) if len(moved) else 0.0
+    if recipe.train.unlikeliness is not None:
+        out["shaping/likelihood_correlation"] = rank_correlation(batch, with_signal(batch, usable))
     return out
 
 

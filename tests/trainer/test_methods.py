@@ -67,7 +67,7 @@ def test_every_combination_runs(advantage: str, names: list[str], tmp_path: Path
     assert ("credit/moved_share" in row) == ("tempo" in names)
     assert ("budget/rollouts_max" in row) == ("knapsack" in names)
     assert ("value/predicted_prompts" in row) == ("pcl" in names)
-    assert ("reward/likelihood_correlation" in row) == ("unlikeliness" in names)
+    assert ("shaping/likelihood_correlation" in row) == ("unlikeliness" in names)
 
 
 @pytest.mark.parametrize("advantage", sorted([*ADVANTAGES, "dcpo"]))
