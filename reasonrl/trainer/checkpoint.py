@@ -7,7 +7,6 @@ run needs.
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import json
 import os
@@ -20,6 +19,7 @@ from typing import Any
 from torch import Tensor
 
 from reasonrl.errors import CheckpointError
+from reasonrl.models.saving import disk_errors
 
 MANIFEST = "manifest.json"
 
@@ -94,7 +94,8 @@ def write_folder(target: Path, fill: Callable[[Path], None], facts: Mapping[str,
     temporary = target.with_name(f".{target.name}.tmp")
     temporary.mkdir()
     try:
-        _fill(temporary, fill)
+        with disk_errors(temporary):
+            fill(temporary)
         files = {}
         for file in sorted(p for p in temporary.rglob("*") if p.is_file()):
             with file.open("rb") as stream:
@@ -111,19 +112,6 @@ def write_folder(target: Path, fill: Callable[[Path], None], facts: Mapping[str,
         _fsync_folder(target.parent)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
-
-
-def _fill(folder: Path, fill: Callable[[Path], None]) -> None:
-    """safetensors tells of a full disk in words alone; callers are to get the OSError that every other writer raises."""
-    from safetensors import SafetensorError
-
-    try:
-        fill(folder)
-    except SafetensorError as error:
-        number = next((n for n in (errno.ENOSPC, errno.EDQUOT) if f"(os error {n})" in str(error)), None)
-        if number is None:
-            raise
-        raise OSError(number, os.strerror(number), str(folder)) from error
 
 
 def sweep(root: Path) -> None:

@@ -33,6 +33,7 @@ class StagePlan:
     steps: int
     prompts_per_step: int
     rollouts_per_step: int
+    methods: list[str]
     optimizer_updates: int
     most_tokens_sampled_per_step: int
     trainable_parameters: int
@@ -85,12 +86,34 @@ def _plan_stage(recipe: Recipe, *, offline: bool) -> StagePlan:
         steps=recipe.total_steps,
         prompts_per_step=prompts,
         rollouts_per_step=rollouts,
+        methods=methods_of(recipe) if rl else [],
         optimizer_updates=recipe.total_steps * (recipe.train.updates_per_step * recipe.train.epochs_per_step if rl else 1),
         most_tokens_sampled_per_step=rollouts * recipe.rollout.max_new_tokens,
         trainable_parameters=parameters,
         memory_gb=estimate_memory_gb(recipe, parameters),
         minutes=estimate_minutes(recipe, parameters, data.train, {n: len(r) for n, r in data.heldout.items()}, tokenizer),
     )
+
+
+def methods_of(recipe: Recipe) -> list[str]:
+    """What is switched on, in words, with its numbers."""
+    train, found = recipe.train, [f"advantage {recipe.train.advantage}", f"loss {recipe.train.loss}, {recipe.loss_aggregation}"]
+    if recipe.curriculum.name == "pcl":
+        candidates = recipe.curriculum.candidates_per_prompt * train.prompts_per_step
+        found.append(f"curriculum pcl: {candidates} candidates a step, those nearest to {recipe.curriculum.target_rate:g} are taken")
+    elif recipe.curriculum.name != "uniform":
+        found.append(f"curriculum {recipe.curriculum.name}")
+    if recipe.budget.name == "knapsack":
+        found.append(f"budget knapsack: {recipe.budget.low} to {recipe.budget.high} rollouts a prompt, rates from {recipe.rate_source}")
+    if train.credit != "none":
+        found.append(f"credit {train.credit}")
+    if train.unlikeliness is not None:
+        found.append(f"unlikeliness {train.unlikeliness.beta:g}")
+    if train.refill.enabled:
+        found.append(f"refill: up to {train.refill.max_rounds} more rounds of prompts")
+    elif train.drop_silent_groups:
+        found.append("silent groups are dropped")
+    return found
 
 
 def constant_warning(part: RewardPart, problems: list[Problem], tokenizer: Any) -> str | None:
@@ -192,6 +215,7 @@ def _stage_text(plan: StagePlan) -> str:
             f"  each step       {plan.prompts_per_step} prompts, {plan.rollouts_per_step} rollouts, at most "
             f"{plan.most_tokens_sampled_per_step:,} sampled tokens"
         )
+        lines.append("  methods         " + "; ".join(plan.methods))
     else:
         lines.append(f"  each step       {plan.prompts_per_step} gold responses")
     lines += [

@@ -301,3 +301,15 @@ def test_methods_survive_being_killed(tmp_path: Path) -> None:
             assert (ours / "checkpoints" / last / file).read_bytes() == (theirs / "checkpoints" / last / file).read_bytes(), (
                 f"{name}/{file}"
             )
+
+
+def test_the_plan_names_what_is_switched_on() -> None:
+    import yaml
+
+    from reasonrl.trainer.preflight import methods_of
+
+    (made,) = parse_recipe(yaml.safe_dump(recipe_of("dr_grpo", list(SWITCHES))), "test").stages
+    assert methods_of(made) == [
+        "advantage dr_grpo", "loss ppo_clip, sequence_sum", "curriculum pcl: 16 candidates a step, those nearest to 0.5 are taken",
+        "budget knapsack: 2 to 12 rollouts a prompt, rates from blend", "credit tempo", "unlikeliness 0.25", "silent groups are dropped",
+    ]  # fmt: skip
