@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from verifiers.math.extract import extract, strip_thinking
@@ -113,7 +113,9 @@ def test_thinking_never_leaks(text: str) -> None:
 PIECES = [*"\\boxed{}<answer>/$()[]#=0123.,-\n ", "\\boxed{", "</answer>", "<answer>", "the answer is ", "#### "]
 
 
+@settings(max_examples=1000)
 @given(st.lists(st.sampled_from(PIECES), max_size=40).map("".join))
+@example("$.$")
 def test_no_text_breaks_it(text: str) -> None:
     for mode in ("strict", "lenient", "whole"):
         found = extract(text, mode)

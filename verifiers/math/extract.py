@@ -223,7 +223,8 @@ def _last_expression(text: str) -> Extraction | None:
             together.insert(0, _content(earlier))
             end = earlier.start()
         content = ", ".join(_trim(part) for part in together)
-        return Extraction(content, "last formula" if len(together) == 1 else "last formulas") if together[-1].strip() else None
+        where = "last formula" if len(together) == 1 else "last formulas"
+        return Extraction(content, where) if content.strip(" ,") else None  # "$.$" holds nothing
     if number is not None:
         return Extraction(number.group(), "last number")
     return None
