@@ -128,7 +128,7 @@ def test_unequal(answer: str, gold: str) -> None:
 
 @pytest.mark.parametrize(("one", "other"), [(a, g) for a, g, _ in EQUAL] + UNEQUAL)
 def test_symmetry(one: str, other: str) -> None:
-    agree_in_both_directions(one, other)
+    assert_same_both_ways(one, other)
 
 
 @pytest.mark.parametrize(
@@ -206,10 +206,10 @@ def test_mutations_of_latex(one: str, other: str) -> None:
     for text in (one, other):
         same = compare(text, text)
         assert same is not None and same.equal, text
-    agree_in_both_directions(one, other)
+    assert_same_both_ways(one, other)
 
 
-def agree_in_both_directions(one: str, other: str) -> None:
+def assert_same_both_ways(one: str, other: str) -> None:
     forth, back = compare(one, other, BOTH_WAYS), compare(other, one, BOTH_WAYS)
     assert (forth and forth.equal) == (back and back.equal), (one, other, forth, back)
     forth, back = compare(one, other), compare(other, one)
@@ -225,4 +225,4 @@ def test_near_misses_agree_in_both_directions(one: str, data: st.DataObject) -> 
     at = data.draw(st.integers(0, len(one)))
     piece = data.draw(st.sampled_from(PIECES))
     other = one[:at] + piece + one[min(len(one), at + data.draw(st.integers(0, 3))) :]
-    agree_in_both_directions(one, other)
+    assert_same_both_ways(one, other)

@@ -8,10 +8,10 @@ subscripts as part of a name (x_1), and f(x) as an unknown function of x. Readin
 
 from __future__ import annotations
 
-import re
 from fractions import Fraction
 from typing import NoReturn
 
+from verifiers.math.tokens import Unreadable, is_digits, tokens_of
 from verifiers.math.tree import Node, depth_of, number
 from verifiers.math.vocabulary import BEGINNINGS, FUNCTIONS, GREEK, INVERSES, OPENING, PRODUCT, QUOTIENT, ROUNDING, UNKNOWN_FUNCTIONS
 
@@ -20,22 +20,6 @@ MAX_DEPTH = 40
 """Nested brackets. The reader goes some ten frames deeper for each."""
 MAX_NUMBER = 2000
 """Digits of one number; beyond, Python's own reading would be slow."""
-
-_IGNORED = frozenset({"\\limits", "\\nolimits", "\\big", "\\Big", "\\bigg", "\\Bigg", "\\bigl", "\\bigr", "\\Bigl", "\\Bigr", "\\middle"})
-
-_TOKEN = re.compile(
-    r"(?P<number>(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]{1,4}(?![\w.]))?)|(?P<other>\\[A-Za-z]+|\\.|[A-Za-z]+|\*\*|\S)", re.DOTALL
-)
-_WORD = re.compile(r"[A-Za-z]+")
-
-
-def is_digits(text: str) -> bool:
-    """Digits that Python reads as a number: '²'.isdigit() is true as well."""
-    return text.isascii() and text.isdigit()
-
-
-class Unreadable(ValueError):
-    """The text is no expression that is read here. Says why."""
 
 
 def read_expression(text: str, *, max_chars: int = MAX_CHARS, max_depth: int = MAX_DEPTH) -> Node:
@@ -54,36 +38,11 @@ def _mixed(whole: Node, top: Node, bottom: Node) -> Node:
 
 class _Reader:
     def __init__(self, text: str, max_depth: int) -> None:
-        self.tokens: list[str] = []
-        self.spaced: list[bool] = []
-        """Whether a space stands before the token: "1 1/2" is not "11/2"."""
-        end = 0
-        for match in _TOKEN.finditer(text):
-            token = match.group()
-            if token in _IGNORED:
-                continue
-            gap = match.start() > end
-            for part in self._parts(token):
-                self.tokens.append(part)
-                self.spaced.append(gap)
-                gap = False
-            end = match.end()
+        self.tokens, self.spaced = tokens_of(text)
         self.at = 0
         self.depth = 0
         self.max_depth = max_depth
         self.bars = 0
-
-    @staticmethod
-    def _parts(token: str) -> list[str]:
-        """Letters that stand together are a product, unless they are a function's name or a word."""
-        if not _WORD.fullmatch(token) or token in FUNCTIONS or token == "pi" or len(token) == 1:
-            return [token]
-        for name in sorted(FUNCTIONS, key=len, reverse=True):
-            if token.startswith(name) and len(token) == len(name) + 1:  # sinx
-                return [name, token[len(name) :]]
-        if len(token) > 3:
-            raise Unreadable(f"the word '{token[:20]}'")
-        return list(token)
 
     # ------------------------------------------------------------------------------------------------------------------- tokens
 

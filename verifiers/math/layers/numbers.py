@@ -7,12 +7,13 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from verifiers.math.exact import TooLarge, Undefined, Unfit, exact
-from verifiers.math.expression import Unreadable, is_digits, read_expression
+from verifiers.math.expression import Unreadable, read_expression
 from verifiers.math.layers.assignments import unassigned
 from verifiers.math.layers.pair import Comparison, Pair
 from verifiers.math.layers.preparation import MAX_CHARS, NO_UNITS
 from verifiers.math.normalise import canonical_decimal, rational
 from verifiers.math.policy import MathPolicy
+from verifiers.math.tokens import is_digits
 
 _WORD_UNIT = re.compile(
     r"(?<=[\d}\)])\s*((?:[A-Za-z]{2,}\.?(?:\s*\^\s*\{?-?\d\}?)?)(?:(?:\s+|\s*/\s*)[A-Za-z]{1,}(?:\^\{?-?\d\}?)?){0,3})\s*[.]?$"
