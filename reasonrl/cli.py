@@ -23,7 +23,9 @@ app = typer.Typer(
 recipes_app = typer.Typer(help="The recipes that come with reasonrl.", no_args_is_help=True)
 data_app = typer.Typer(help="Look at, check and convert problems.", no_args_is_help=True)
 verify_app = typer.Typer(help="Judge answers.", no_args_is_help=True)
+critic_app = typer.Typer(help="Train critics, and see how good they are.", no_args_is_help=True)
 app.add_typer(recipes_app, name="recipes")
+app.add_typer(critic_app, name="critic")
 app.add_typer(verify_app, name="verify")
 app.add_typer(data_app, name="data")
 
@@ -176,6 +178,51 @@ def audit(
     from reasonrl.commands.audit import audit_command
 
     audit_command(file, mode=mode, policy=policy or [], against=against, limit=limit, as_json=as_json)
+
+
+@critic_app.command("train")
+def critic_train(
+    recipe: Annotated[str, typer.Argument(help="A recipe that trains a critic (see: reasonrl recipes ls).")],
+    overrides: Annotated[list[str] | None, typer.Argument(metavar="[key=value ...]")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Check everything and show the plan; train nothing.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue the run, in whichever stage it stood.")] = False,
+    offline: Offline = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Only warnings and the result.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Train a critic: all stages of a recipe, one after the other."""
+    from reasonrl.commands.critic import critic_train_command
+
+    critic_train_command(recipe, overrides or [], dry_run=dry_run, resume=resume, offline=offline, quiet=quiet, as_json=as_json)
+
+
+@critic_app.command("eval")
+def critic_eval(
+    model: Annotated[str, typer.Argument(help="A run folder, a model, or the address of an OpenAI-compatible server (http://.../v1).")],
+    data: Annotated[str, typer.Option(help="Labelled solutions: rows of ProcessBench, BIG-Bench-Mistake, PRM800K, or of kind critique.")],
+    format_: Annotated[
+        str | None,
+        typer.Option("--format", help="How critiques are asked for and read. Default: the run's; boxed_index fits ProcessBench."),
+    ] = None,
+    option: Annotated[list[str] | None, typer.Option("--option", "-o", metavar="key=value", help="Options of the format.")] = None,
+    served_name: Annotated[str | None, typer.Option(help="A server's name for the model, if it has several.")] = None,
+    n: Annotated[int, typer.Option("--n", min=1, help="Critiques of each solution; more than one adds a majority vote.")] = 1,
+    temperature: Annotated[float, typer.Option(min=0.0)] = 0.0,
+    max_new_tokens: Annotated[int | None, typer.Option(min=1, help="Of a critique. Default: the run's, else 2048.")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Only the first solutions.")] = None,
+    output: Annotated[Path | None, typer.Option(help="Folder for results.json and samples.jsonl.")] = None,
+    seed: Annotated[int, typer.Option()] = 0,
+    offline: Offline = False,
+    as_json: Json = False,
+) -> None:
+    """Judge a critic on labelled solutions, subset by subset, with 95% intervals."""
+    from reasonrl.commands.critic import critic_eval_command
+    from reasonrl.commands.output import key_values
+
+    critic_eval_command(
+        model, data=data, format_name=format_, format_options=key_values(option or [], "--option"), served_name=served_name, n=n,
+        temperature=temperature, max_new_tokens=max_new_tokens, limit=limit, output=output, seed=seed, offline=offline, as_json=as_json,
+    )  # fmt: skip
 
 
 @recipes_app.command("ls")

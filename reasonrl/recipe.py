@@ -12,6 +12,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from reasonrl.recipe_critic import CollectSpec, CriticSpec, GameSpec, OfflineSpec
+from reasonrl.recipe_data import DataSpec
 from reasonrl.recipe_methods import (
     CREDITED,
     GROUP_LOSSES,
@@ -45,45 +47,13 @@ class LoraSpec(Spec):
 
 class ModelSpec(Spec):
     path: str = "smollm2-135m"
-    """A Hugging Face id, a local folder, or an embedded model: smollm2-135m (pretrained), tiny-arithmetic (random, for tests)."""
+    """A Hugging Face id, a local folder, or an embedded model: smollm2-135m (pretrained), tiny-arithmetic and
+    tiny-critic (random, for tests and small recipes)."""
     dtype: Literal["float32", "bfloat16"] = "float32"
     """Of the computation. The weights that the optimiser updates are float32 either way."""
     attention: Literal["sdpa", "eager"] = "sdpa"
     lora: LoraSpec | None = None
     gradient_checkpointing: bool = False
-
-
-class SourceSpec(Spec):
-    """Where problems come from: see `reasonrl.data.load_problems`."""
-
-    source: str
-    """A file (.jsonl, .json, .parquet, .csv), arithmetic, reasoning_gym, gsm8k, math, a Hugging Face id, or package.module:function."""
-    split: str | None = None
-    name: str | None = None
-    kind: str = "math"
-    columns: dict[str, str] = {}
-    """Ours to theirs: {prompt: question, answer: target}."""
-    limit: Count | None = None
-    """Use only the first rows."""
-    seed: int = 0
-    options: dict[str, Any] = {}
-
-
-class PromptSpec(Spec):
-    """How a bare question becomes a prompt. Leave it out for data whose prompts are complete."""
-
-    style: Literal["chat", "text"] = "chat"
-    template: str = "{question}"
-    few_shot: list[tuple[str, str]] = []
-    """Worked examples: [question, answer] pairs."""
-    system: str | None = None
-
-
-class DataSpec(Spec):
-    train: SourceSpec | None = None
-    heldout: dict[str, SourceSpec] = {}
-    """Named sets that are only evaluated on. No prompt may also be in the training set."""
-    prompt: PromptSpec | None = None
 
 
 def _named(value: Any) -> Any:
@@ -214,7 +184,8 @@ class SftSpec(Spec):
     steps: Count = 100
     rows_per_step: Count = 32
     response: str = "{gold}"
-    """What the model is taught to write; {gold} is the verifier's gold response. End-of-sequence follows unless it ends in a stop."""
+    """What the model is taught to write: {gold} is the verifier's gold response, {demonstration} the text of that name in the reference.
+    End-of-sequence follows unless it ends in a stop."""
 
 
 class EvalSpec(Spec):
@@ -250,7 +221,9 @@ class Recipe(Spec):
 
     name: str
     description: str = ""
-    kind: Literal["rl", "sft"] = "rl"
+    kind: Literal["rl", "sft", "offline", "collect", "game"] = "rl"
+    init_from: str | None = None
+    """A stage before this one, by its name, or a model as in model.path; empty: the stage before."""
     seed: int = 0
     device: str = "auto"
     threads: Count | None = None
@@ -258,6 +231,11 @@ class Recipe(Spec):
     model: ModelSpec = ModelSpec()
     data: DataSpec = DataSpec()
     verifier: Annotated[VerifierSpec, BeforeValidator(_verifier)] = VerifierSpec(name="math")
+    critic: CriticSpec | None = None
+    """Train a critic: problems are solutions to judge, and `verifier` judges their refinements."""
+    collect: CollectSpec = CollectSpec()
+    game: GameSpec = GameSpec()
+    offline: OfflineSpec = OfflineSpec()
     reward: dict[str, Annotated[RewardSpec, BeforeValidator(_weighted)]] = {"correctness": RewardSpec()}
     curriculum: Curriculum = CurriculumSpec()
     budget: Budget = BudgetSpec()
@@ -273,7 +251,7 @@ class Recipe(Spec):
     @model_validator(mode="after")
     def _parts_fit_together(self) -> Recipe:
         problems = []
-        if self.data.train is None:
+        if not self.data.train_sources:
             problems.append("data.train: missing; write where the problems come from, e.g. train: {source: problems.jsonl}")
         for name, part in self.reward.items():
             given = [key for key in ("verifier", "function") if getattr(part, key)]
@@ -291,6 +269,8 @@ class Recipe(Spec):
             problems.append(
                 f"train.updates_per_step: {self.train.updates_per_step} updates cannot be cut from {self.train.prompts_per_step} groups"
             )
+        if self.critic is not None and self.reward["correctness"].weight != 1.0:
+            problems.append("reward.correctness: of a critic, what the judgement is worth is said in the section critic; leave this out")
         problems += self._methods_that_do_not_fit()
         if problems:
             raise ValueError("\n".join(problems))
@@ -373,7 +353,7 @@ class Recipe(Spec):
 
     @property
     def total_steps(self) -> int:
-        return self.train.steps if self.kind == "rl" else self.sft.steps
+        return {"rl": self.train.steps, "sft": self.sft.steps, "offline": self.offline.steps}.get(self.kind, 1)
 
     @property
     def loss_aggregation(self) -> Literal["token_mean", "sequence_mean", "sequence_sum"]:

@@ -122,6 +122,32 @@ def clustered_bootstrap(groups: Sequence[Sequence[float]], *, seed: int, resampl
     return Interval(mean, min(low, mean), max(high, mean), len(groups))
 
 
+def harmonic_bootstrap(
+    first: Sequence[bool], second: Sequence[bool], *, seed: int, resamples: int = 2000, confidence: float = 0.95
+) -> Interval:
+    """Harmonic mean of two shares (ProcessBench's F1) with the percentile bootstrap that draws within each of the two sets.
+
+    0 where both shares are 0. `n` is the number of answers in all. Raises ValueError for an empty set or resamples < 1.
+    """
+    import numpy as np
+
+    if not first or not second:
+        raise ValueError("a harmonic mean of two shares needs answers of both kinds")
+    if resamples < 1:
+        raise ValueError(f"resamples must be at least 1, not {resamples}")
+    _z(confidence)
+    generator = np.random.default_rng(seed)
+    shares = [sum(answers) / len(answers) for answers in (first, second)]
+    # A share of n draws with replacement is a binomial count: no need to draw the answers themselves.
+    a, b = (
+        generator.binomial(len(answers), share, resamples) / len(answers) for answers, share in zip((first, second), shares, strict=True)
+    )
+    made = np.divide(2 * a * b, a + b, out=np.zeros(resamples), where=a + b > 0)
+    low, high = np.quantile(made, [(1 - confidence) / 2, (1 + confidence) / 2])
+    estimate = 2 * shares[0] * shares[1] / sum(shares) if sum(shares) > 0 else 0.0
+    return Interval(estimate, min(float(low), estimate), max(float(high), estimate), len(first) + len(second))
+
+
 def pass_at_k(n: int, correct: int, k: int) -> float:
     """The unbiased chance that at least one of k answers is right, from `correct` right ones of n: `1 - C(n-c, k) / C(n, k)`.
 

@@ -88,7 +88,7 @@ rollout:
 """
     told = mistakes(text)
     assert told == [
-        "kind (line 2): expected 'rl' or 'sft', got 'grpo'",
+        "kind (line 2): expected 'rl', 'sft', 'offline', 'collect' or 'game', got 'grpo'",
         "data.train.limmit (line 4): unknown key; did you mean 'limit'?",
         "rollout.stop (line 13): expected a valid list, got '\\n'",
         "train.steps (line 6): expected greater than or equal to 1, got -1",

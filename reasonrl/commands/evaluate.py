@@ -27,15 +27,17 @@ def eval_command(
         raise UsageError(f"{output} already holds results; name another folder with --output")
     from reasonrl.environments.single_turn import render_prompt_text
     from reasonrl.evaluation.evaluate import evaluate
-    from reasonrl.trainer.setup import check_lengths, environment_maker, eval_sampling, load_data, make_verifier
-    from reasonrl.trainer.stage import load_for, make_engine
+    from reasonrl.trainer.roles import load_actor, load_for, make_engine
+    from reasonrl.trainer.setup import check_lengths, environment_maker, eval_sampling, load_data, make_reward_parts, make_verifier
 
     started = time.perf_counter()
-    verifier = make_verifier(chosen)
-    problems = load_data(chosen, verifier, offline=offline).heldout
+    parts = make_reward_parts(chosen, make_verifier(chosen))[: 1 if chosen.critic is None else None]
+    assert parts[0].verifier is not None
+    problems = load_data(chosen, parts[0].verifier, offline=offline).heldout
     language_model = load_for(chosen, weights, offline=offline)
     check_lengths(chosen, language_model.tokenizer, language_model.model.config, [p for rows in problems.values() for p in rows])
     engine = make_engine(chosen, language_model)
+    actor, others = load_actor(chosen, language_model, offline=offline)
     metrics: dict[str, Any] = {}
     samples: list[dict[str, Any]] = []
     for name, rows in problems.items():
@@ -43,8 +45,9 @@ def eval_command(
             rows,
             set_name=name,
             engine=engine,
-            environment_for=environment_maker(chosen, language_model.tokenizer),
-            verifier=verifier,
+            environment_for=environment_maker(chosen, language_model.tokenizer, actor, evaluating=True),
+            parts=parts,
+            others=others,
             sampling=eval_sampling(chosen),
             greedy=chosen.evaluation.greedy,
             samples_per_problem=n,
@@ -108,11 +111,38 @@ def settings(
     raw.setdefault("data", {})
     raw["data"] = {**raw["data"], "heldout": heldout}
     loaded = parse_recipe(yaml.safe_dump(_with_any_train(raw)), recipe or "eval", overrides)
-    chosen = loaded.stages[-1]
+    chosen = linked(loaded.stages[-1], run)
     sources = {name: s.model_copy(update={"limit": limit}) if limit else s for name, s in chosen.data.heldout.items()}
     if not sources:
         raise UsageError("the recipe has no data.heldout: name problems with --data")
     return chosen.model_copy(update={"data": chosen.data.model_copy(update={"train": None, "heldout": sources})}), weights
+
+
+def settings_of_critic(model: str, *, offline: bool) -> tuple[Recipe, str]:
+    """The recipe that a critic was trained by, and its weights. A model that is no run has the defaults, and no `critic` section.
+
+    Raises UsageError for a run that trained something else.
+    """
+    run = Path(model)
+    if model.startswith(("http://", "https://")) or not (run / "recipe.yaml").is_file():
+        raw = {"name": "critic-eval", "data": {"train": {"source": "none"}}}
+        return parse_recipe(yaml.safe_dump(raw), "critic eval").stages[0], model
+    stage_dirs = sorted((run / "stages").glob("*/recipe.yaml"))
+    recipe = load_recipe(str(stage_dirs[-1] if stage_dirs else run / "recipe.yaml")).stages[-1]
+    if recipe.critic is None:
+        raise UsageError(f"{model} is a run that trained no critic (its last stage, {recipe.name}, has no section `critic`); name another")
+    return recipe, str(last_model(run))
+
+
+def linked(recipe: Recipe, run: Path) -> Recipe:
+    """With paths for what a stage takes from the other stages of its run."""
+    from reasonrl.stage_links import links_of, with_paths
+    from reasonrl.trainer.train import newest_model
+
+    if not links_of(recipe):
+        return recipe
+    root = run.parent.parent if run.parent.name == "stages" else run
+    return with_paths(recipe, root, newest_model)
 
 
 def has_chat_template(model: str, *, offline: bool) -> bool:

@@ -7,6 +7,7 @@
 | verl | data_source, prompt (messages), ability, reward_model {style, ground_truth}, extra_info |
 | TRL | prompt (text or messages), and any columns, of which answer or solution is the gold answer |
 | reasoning-gym | question, answer, metadata with source_dataset |
+| critiques | ProcessBench, BIG-Bench-Mistake, PRM800K: see `reasonrl.data.critiques` |
 
 Columns that none of this names are kept in `meta`.
 """
@@ -19,6 +20,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from reasonrl.data.answers import boxed_answer, marked_answer, number_text
+from reasonrl.data.critiques import published
 from reasonrl.data.files import Row
 from reasonrl.data.mistakes import Mistakes, nearest
 from reasonrl.data.problem import KINDS, collect
@@ -78,7 +80,9 @@ def _problem(row: dict[str, Any], default_id: str, source: str, kind: str, colum
         mapped[ours] = row[theirs]
     rest = {name: value for name, value in row.items() if name not in columns.values()}
     gold_is_mapped = any(name in mapped for name in GOLD_NAMES)
-    if "reward_model" in rest and not gold_is_mapped:
+    if not columns and (judged := _critique(row)) is not None:
+        fields = judged
+    elif "reward_model" in rest and not gold_is_mapped:
         fields = _verl(rest)
     elif not gold_is_mapped and _is_gym(rest):
         fields = _gym(rest)
@@ -99,6 +103,13 @@ def _problem(row: dict[str, Any], default_id: str, source: str, kind: str, colum
         source=source if fields.get("source") is None else fields["source"],
         meta=_object(fields.get("meta") or {}, "meta"),
     )
+
+
+def _critique(row: dict[str, Any]) -> dict[str, Any] | None:
+    try:
+        return published(row)
+    except (ValueError, KeyError, TypeError) as error:
+        raise _Unreadable(str(error)) from error
 
 
 def _plain(row: dict[str, Any], mapped: dict[str, Any]) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from reasonrl.data.gym import reasoning_gym_problems
 from reasonrl.data.hub import INSTEAD, hub_rows
 from reasonrl.data.mistakes import Mistakes, nearest, refuse_unknown
 from reasonrl.data.problem import collect
+from reasonrl.data.step_arithmetic import step_arithmetic
 from reasonrl.errors import DataError
 from verifiers.types import Problem
 
@@ -28,7 +29,7 @@ class Named(NamedTuple):
 
 
 NAMED = {"gsm8k": Named("openai/gsm8k", "main"), "math": Named("DigitalLearningGmbH/MATH-lighteval", None)}
-GENERATORS = ("arithmetic", "reasoning_gym")
+GENERATORS = ("arithmetic", "step_arithmetic", "reasoning_gym")
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 _DOTTED = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
 
@@ -48,9 +49,9 @@ def load_problems(
     """Loads problems from wherever they are.
 
     Args:
-        source: a .jsonl, .json, .parquet or .csv file; "gsm8k" or "math" (from the hub, or options {"path": file}); "arithmetic" or
-            "reasoning_gym" (made by rule from the options); a hub id "org/name"; or "package.module:function" of your own, called
-            with the options, that returns Problems or dicts. Forms of rows: see `reasonrl.data.columns`.
+        source: a .jsonl, .json, .parquet or .csv file; "gsm8k" or "math" (from the hub, or options {"path": file}); "arithmetic",
+            "step_arithmetic" or "reasoning_gym" (made by rule from the options); a hub id "org/name"; or "package.module:function" of your
+            own, called with the options, that returns Problems or dicts. Forms of rows: see `reasonrl.data.columns`.
         split: of a hub data set (default "train") or a generator; in a file, keeps the rows whose column `split` says so.
         name: configuration of a hub data set.
         kind: of rows that do not name their own; it decides what the reference must hold.
@@ -104,6 +105,9 @@ def _generated(source: str, options: dict[str, Any], split: str | None, seed: in
         if limit is not None:
             options["size"] = min(options["size"], limit) if isinstance(options.get("size"), int) else options.get("size", limit)
         return arithmetic_from_options({"seed": seed} | options)
+    if source == "step_arithmetic":
+        chosen = {"split": split, **options} if split is not None else options
+        return collect(((f"problem {i}", p) for i, p in enumerate(step_arithmetic(chosen, seed=seed)[:limit])), Mistakes(source))
     problems = reasoning_gym_problems(options, seed=seed, split=split)
     return collect(problems[:limit], Mistakes(f"reasoning_gym data set {options['dataset']!r}"))
 

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterable
 from typing import Any
 
+from critics.verifier import solution_of
 from reasonrl.data.mistakes import Mistakes
 from reasonrl.errors import DataError
 from verifiers.types import Message, Problem
@@ -89,9 +90,23 @@ def reference_mistakes(kind: str, reference: dict[str, Any]) -> list[str]:
         entry = reference.get("entry")
         if not isinstance(reference.get("dataset"), str) or not isinstance(entry, dict) or "answer" not in entry:
             return ["a reasoning_gym reference needs 'dataset' (a name) and 'entry' (an object with 'answer')"]
+    if kind == "critique":
+        return _critique_mistakes(reference)
     needed = {"code": ("format", "tests"), "lean": ("statement",)}.get(kind, ())
     missing = [name for name in needed if not reference.get(name)]
     return [f"a {kind} reference needs {', '.join(map(repr, needed))}; missing: {', '.join(missing)}"] if missing else []
+
+
+def _critique_mistakes(reference: dict[str, Any]) -> list[str]:
+    try:
+        solution = solution_of(reference)
+    except ValueError as error:
+        return [str(error)]
+    if solution.correct is None and solution.first_error is None:
+        return ["a critique reference needs a label: 'correct' (true or false) or 'first_error' (an index from 0, -1 for none)"]
+    if solution.correct is False and solution.first_error == -1:
+        return ["the labels contradict each other: the answer is wrong (correct: false), but no step is (first_error: -1)"]
+    return []
 
 
 def _answer_mistakes(reference: dict[str, Any]) -> list[str]:

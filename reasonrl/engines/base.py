@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol, TypeVar
 
@@ -55,6 +55,18 @@ class Engine(Protocol):
         ...
 
 
+class RoleEngines(Engine, Protocol):
+    """What an episode of several roles is given: the engine of the trained role, and those of the others by name."""
+
+    async def generate_many(self, prompts: Sequence[Sequence[int]], sampling: Sampling, seeds: Sequence[int]) -> list[Generation]:
+        """Several continuations at once. Asking for them one by one would cost a batch each."""
+        ...
+
+    def role(self, name: str) -> RoleEngines:
+        """The engine of another role. Raises ValueError when there is none of that name."""
+        ...
+
+
 class BatchEngine(Protocol):
     """An engine that runs in this process and wants batches."""
 
@@ -70,15 +82,20 @@ def derive_seed(*parts: object) -> int:
 @dataclass
 class _Waiting:
     order: int
-    request: Request
-    answer: asyncio.Future[Generation]
+    role: str
+    requests: list[Request]
+    answer: asyncio.Future[list[Generation]]
 
 
 @dataclass
 class GatheringEngine:
-    """Collects the requests of live episodes and hands them to a BatchEngine when every one of them waits."""
+    """Collects the requests of live episodes and hands them to their BatchEngines when every one of them waits.
 
-    engine: BatchEngine
+    An episode that waits for something else, the answer of a server say, holds the batches up until it has it.
+    """
+
+    engines: Mapping[str, BatchEngine]
+    """By role; "" is the one that is trained."""
     live: int = 0
     failed: bool = False
     """One episode has raised: the others are being cancelled, so nothing more is generated for them."""
@@ -87,44 +104,65 @@ class GatheringEngine:
     def seat(self, order: int) -> _Seat:
         return _Seat(self, order)
 
-    def submit(self, order: int, request: Request) -> asyncio.Future[Generation]:
-        answer: asyncio.Future[Generation] = asyncio.get_running_loop().create_future()
-        self._waiting.append(_Waiting(order, request, answer))
+    def submit(self, order: int, role: str, requests: list[Request]) -> asyncio.Future[list[Generation]]:
+        answer: asyncio.Future[list[Generation]] = asyncio.get_running_loop().create_future()
+        self._waiting.append(_Waiting(order, role, requests, answer))
         self.run_if_all_wait()
         return answer
 
     def run_if_all_wait(self) -> None:
         if self.failed or not self._waiting or len(self._waiting) < self.live:
             return
-        batch, self._waiting = sorted(self._waiting, key=lambda w: w.order), []
-        try:
-            results = self.engine.generate_batch([w.request for w in batch])
-        except BaseException as error:
-            for waiting in batch:
-                waiting.answer.set_exception(error)
-            return
-        for waiting, result in zip(batch, results, strict=True):
-            waiting.answer.set_result(result)
+        everyone, self._waiting = sorted(self._waiting, key=lambda w: w.order), []
+        for role in sorted({waiting.role for waiting in everyone}):
+            batch = [waiting for waiting in everyone if waiting.role == role]
+            try:
+                results = iter(self.engines[role].generate_batch([request for waiting in batch for request in waiting.requests]))
+                made = [[next(results) for _ in waiting.requests] for waiting in batch]
+            except BaseException as error:
+                for waiting in everyone:
+                    if not waiting.answer.done():
+                        waiting.answer.set_exception(error)
+                return
+            for waiting, result in zip(batch, made, strict=True):
+                waiting.answer.set_result(result)
 
 
 @dataclass(frozen=True)
 class _Seat:
-    """The engine as one episode sees it."""
+    """The engines as one episode sees them."""
 
     gathering: GatheringEngine
     order: int
+    name: str = ""
 
     async def generate(self, token_ids: Sequence[int], sampling: Sampling, seed: int) -> Generation:
-        return await self.gathering.submit(self.order, Request(tuple(token_ids), sampling, seed))
+        return (await self.generate_many([token_ids], sampling, [seed]))[0]
+
+    async def generate_many(self, prompts: Sequence[Sequence[int]], sampling: Sampling, seeds: Sequence[int]) -> list[Generation]:
+        requests = [Request(tuple(ids), sampling, seed) for ids, seed in zip(prompts, seeds, strict=True)]
+        return await self.gathering.submit(self.order, self.name, requests) if requests else []
+
+    def role(self, name: str) -> _Seat:
+        if name not in self.gathering.engines:
+            raise ValueError(
+                f"there is no engine for the role '{name}'; there are {', '.join(filter(None, self.gathering.engines)) or 'none'}"
+            )
+        return _Seat(self.gathering, self.order, name)
 
 
-def run_episodes(episodes: Sequence[Callable[[Engine], Awaitable[Result]]], engine: BatchEngine) -> list[Result]:
-    """Run all episodes to their end, batching their requests; results in order. The first exception stops them all and is raised."""
+def run_episodes(
+    episodes: Sequence[Callable[[RoleEngines], Awaitable[Result]]], engine: BatchEngine, others: Mapping[str, BatchEngine] | None = None
+) -> list[Result]:
+    """Run all episodes to their end, batching their requests; results in order. The first exception stops them all and is raised.
+
+    `others` are the engines of roles that are not trained.
+    """
 
     async def run_all() -> list[Result]:
-        gathering = GatheringEngine(engine, live=len(episodes))
+        gathering = GatheringEngine({"": engine, **(others or {})}, live=len(episodes))
 
-        async def run_one(order: int, episode: Callable[[Engine], Awaitable[Result]]) -> Result:
+        async def run_one(order: int, episode: Callable[[RoleEngines], Awaitable[Result]]) -> Result:
             try:
                 result = await episode(gathering.seat(order))
             except BaseException:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from reasonrl.engines.base import Engine
+from reasonrl.engines.base import RoleEngines
 from verifiers.types import Problem, Verdict
 
 
@@ -49,14 +49,21 @@ class Episode:
     """By reward part. An environment that verifies on its way fills in what it knows; step 4 fills in the rest."""
     reward_parts: dict[str, float | None] = field(default_factory=dict)
     info: dict[str, Any] = field(default_factory=dict)
+    trained: int = -1
+    """Which of the trajectories carries the loss: the last, unless other roles speak after the one that is trained."""
+
+    @property
+    def own(self) -> Trajectory:
+        """The trajectory of the role that is trained."""
+        return self.trajectories[self.trained]
 
     @property
     def text(self) -> str:
-        """The final response: what the verifier judges."""
-        return self.trajectories[-1].text
+        """The response that the verifier judges."""
+        return self.own.text
 
 
 class Environment(Protocol):
-    async def episode(self, problem: Problem, rollout: int, seed: int, engine: Engine) -> Episode:
+    async def episode(self, problem: Problem, rollout: int, seed: int, engine: RoleEngines) -> Episode:
         """Play one episode. All randomness comes from `seed`."""
         ...

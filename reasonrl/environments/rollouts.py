@@ -6,7 +6,7 @@ import dataclasses
 import functools
 import math
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,12 +16,22 @@ from reasonrl.errors import TrainingError
 from verifiers.types import Problem, Status, Verdict, Verifier
 
 RewardFunction = Callable[[Sequence[str], Sequence[Problem]], Sequence[float | None]]
+EpisodeReward = Callable[[Sequence[Episode], int], Sequence[float | None]]
+"""(episodes, step) -> rewards; None masks an episode. It may add to `verdicts` and `info`."""
 
 
 def roll_out(
-    environment: Environment, engine: BatchEngine, problems: Sequence[Problem], counts: Sequence[int], *, seed: tuple[Any, ...]
+    environment: Environment,
+    engine: BatchEngine,
+    problems: Sequence[Problem],
+    counts: Sequence[int],
+    *,
+    seed: tuple[Any, ...],
+    others: Mapping[str, BatchEngine] | None = None,
 ) -> list[Episode]:
     """`counts[i]` episodes of `problems[i]`, all in one batch, in order. The noise of each is a function of (seed, problem id, rollout).
+
+    `others` are the engines of the roles that are not trained.
 
     A problem that is listed twice (a step that spans two passes over the data) goes on counting its rollouts, or both would be the same.
     """
@@ -32,7 +42,7 @@ def roll_out(
             rollout = begun[problem.id]
             begun[problem.id] += 1
             plays.append(functools.partial(_play, environment, problem, rollout, derive_seed(*seed, problem.id, rollout)))
-    return run_episodes(plays, engine) if plays else []
+    return run_episodes(plays, engine, others) if plays else []
 
 
 async def _play(environment: Environment, problem: Problem, rollout: int, seed: int, engine: Any) -> Episode:
@@ -41,15 +51,17 @@ async def _play(environment: Environment, problem: Problem, rollout: int, seed: 
 
 @dataclass(frozen=True)
 class RewardPart:
-    """One term of the reward: a verifier's score, or a function of the user's."""
+    """One term of the reward: a verifier's score, a function of the user's, or a function of whole episodes."""
 
     name: str
     weight: float
     verifier: Verifier | None = None
     function: RewardFunction | None = None
+    episodes: EpisodeReward | None = None
+    """For rewards that look at more than a response: refinements, an opponent, the step of the run."""
 
 
-def judge(episodes: Sequence[Episode], parts: Sequence[RewardPart], *, on_timeout: str = "mask") -> None:
+def judge(episodes: Sequence[Episode], parts: Sequence[RewardPart], *, on_timeout: str = "mask", step: int = 0) -> None:
     """Fill in verdicts and reward parts of all episodes, one batch for each part, so that the worker pools are kept busy.
 
     A verdict that is not a judgement gives the part the value None, which masks the episode: it is never a silent zero. A recipe that says
@@ -69,8 +81,12 @@ def judge(episodes: Sequence[Episode], parts: Sequence[RewardPart], *, on_timeou
             for episode in episodes:
                 episode.verdicts[part.name] = settled(episode.verdicts[part.name], on_timeout)
                 episode.reward_parts[part.name] = episode.verdicts[part.name].score
-        elif part.function is not None:
-            values = part.function(texts, [episode.problem for episode in episodes])
+        elif part.function is not None or part.episodes is not None:
+            if part.function is not None:
+                values = part.function(texts, [episode.problem for episode in episodes])
+            else:
+                assert part.episodes is not None
+                values = part.episodes(episodes, step)
             if len(values) != len(episodes):
                 raise TrainingError(f"the function of reward.{part.name} returned {len(values)} values for {len(episodes)} responses")
             for episode, value in zip(episodes, values, strict=True):
@@ -112,7 +128,7 @@ def sample_row(
     episode: Episode, *, kind: str, step: int, mode: str, prompt: str, set_name: str | None = None, **more: Any
 ) -> dict[str, Any]:
     """What samples.jsonl keeps of an episode: enough to read it, to judge it again, and to compute its advantage again."""
-    last = episode.trajectories[-1]
+    last = episode.own
     return {
         "kind": kind,
         "step": step,
@@ -123,9 +139,15 @@ def sample_row(
         "prompt": prompt,
         "response": episode.text,
         "finish_reason": last.finish_reason,
-        "response_tokens": sum(len(t.response_ids) for t in episode.trajectories),
+        "response_tokens": len(last.response_ids),
+        **({"others": _others(episode)} if len(episode.trajectories) > 1 else {}),
         "reward_parts": episode.reward_parts,
         "verdicts": {name: verdict.to_dict() for name, verdict in episode.verdicts.items()},
         "reference": episode.problem.reference,
         **more,
     }
+
+
+def _others(episode: Episode) -> list[dict[str, Any]]:
+    """What the roles said that are not trained."""
+    return [{"role": t.role, "text": t.text, "finish_reason": t.finish_reason} for t in episode.trajectories if t is not episode.own]

@@ -7,7 +7,7 @@ from typing import Any
 from reasonrl.engines.base import Engine, Sampling
 from reasonrl.engines.hf import response_text
 from reasonrl.environments.base import Episode, Trajectory
-from verifiers.types import Problem
+from verifiers.types import Message, Problem
 
 
 class SingleTurn:
@@ -34,15 +34,18 @@ class SingleTurn:
 
 def encode_prompt(tokenizer: Any, problem: Problem) -> list[int]:
     """Token ids of a prompt, ready to be continued. Raises ValueError when messages meet a model without a chat template."""
-    if isinstance(problem.prompt, str):
-        return list(tokenizer(problem.prompt)["input_ids"])
+    return encode_messages(tokenizer, problem.prompt, f"problem {problem.id}")
+
+
+def encode_messages(tokenizer: Any, prompt: str | list[Message], owner: str) -> list[int]:
+    """The same of any prompt; `owner` names it in the message."""
+    if isinstance(prompt, str):
+        return list(tokenizer(prompt)["input_ids"])
     if tokenizer.chat_template is None:
         raise ValueError(
-            f"problem {problem.id} has chat messages, but the model's tokenizer has no chat template. "
-            "Write data.prompt.style: text, or name a chat model"
+            f"{owner} has messages, but the model's tokenizer has no chat template. Write data.prompt.style: text, or take a chat model"
         )
-    ids = tokenizer.apply_chat_template(problem.prompt, add_generation_prompt=True, return_dict=False)
-    return list(ids)
+    return list(tokenizer.apply_chat_template(prompt, add_generation_prompt=True, return_dict=False))
 
 
 def render_prompt_text(tokenizer: Any, problem: Problem) -> str:

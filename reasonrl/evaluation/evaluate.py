@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from reasonrl.critic_methods import sample_fields
 from reasonrl.engines.base import BatchEngine, Sampling
 from reasonrl.environments.base import Environment, Episode
 from reasonrl.environments.rollouts import RewardPart, judge, roll_out, sample_row
+from reasonrl.evaluation.critics import critic_metrics
 from reasonrl.stats import clustered_mean, pass_at_k, wilson
-from verifiers.types import Problem, Status, Verifier
+from verifiers.types import Problem, Status
 
 
 @dataclass(frozen=True)
@@ -27,20 +29,21 @@ def evaluate(
     set_name: str,
     engine: BatchEngine,
     environment_for: Callable[[Sampling], Environment],
-    verifier: Verifier,
+    parts: Sequence[RewardPart],
     sampling: Sampling,
     greedy: bool,
     samples_per_problem: int,
     seed: tuple[Any, ...],
     render: Callable[[Problem], str],
     step: int = 0,
+    others: Mapping[str, BatchEngine] | None = None,
 ) -> Evaluation:
-    """Evaluate on `problems`. An answer that could not be judged counts as wrong here, and its number is in the metrics.
+    """Evaluate on `problems`. `parts` judge the responses; accuracy is that of the part "correctness". An answer that could not be judged
+    counts as wrong here, and its number is in the metrics.
 
     `environment_for` makes an environment for a Sampling; `seed` is a prefix such as (run seed, "eval"): the same seed draws the same noise
     at every step, so that before and after differ by the model alone.
     """
-    parts = [RewardPart("correctness", 1.0, verifier)]
     metrics: dict[str, float] = {f"eval/{set_name}/problems": len(problems)}
     samples: list[dict[str, Any]] = []
     modes = [("greedy", 1, 0.0)] if greedy else []
@@ -50,8 +53,8 @@ def evaluate(
     unread = {"unparsed": 0, "truncated": 0, "timeout": 0, "error": 0}
     for mode, count, temperature in modes:
         chosen = Sampling(sampling.max_new_tokens, temperature, sampling.top_p, sampling.top_k, sampling.stop)
-        episodes = roll_out(environment_for(chosen), engine, problems, [count] * len(problems), seed=(*seed, set_name, mode))
-        judge(episodes, parts)
+        episodes = roll_out(environment_for(chosen), engine, problems, [count] * len(problems), seed=(*seed, set_name, mode), others=others)
+        judge(episodes, parts, step=step)
         correct = [
             [float(e.verdicts["correctness"].correct is True) for e in episodes[i * count : (i + 1) * count]] for i in range(len(problems))
         ]
@@ -62,10 +65,18 @@ def evaluate(
             # count samples a problem allow pass@k for k up to count; k = count is "any of them"
             solved = [pass_at_k(count, int(sum(row)), count) for row in correct]
             metrics[f"eval/{set_name}/any_of_n"] = sum(solved) / len(solved)
+        metrics |= critic_metrics(episodes, count, key)
         count_unread(episodes, unread)
         samples += [
             sample_row(
-                e, kind="eval", step=step, mode=mode, prompt=render(e.problem), set_name=set_name, reward=e.reward_parts["correctness"]
+                e,
+                kind="eval",
+                step=step,
+                mode=mode,
+                prompt=render(e.problem),
+                set_name=set_name,
+                reward=e.reward_parts["correctness"],
+                **sample_fields(e),
             )
             for e in episodes
         ]
@@ -76,6 +87,6 @@ def evaluate(
 
 def count_unread(episodes: Sequence[Episode], into: dict[str, int]) -> None:
     for episode in episodes:
-        into["truncated"] += episode.trajectories[-1].finish_reason == "length"
+        into["truncated"] += episode.own.finish_reason == "length"
         for status in (Status.UNPARSED, Status.TIMEOUT, Status.ERROR):
             into[status.value] += episode.verdicts["correctness"].status is status

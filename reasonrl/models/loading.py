@@ -49,15 +49,15 @@ def choose_device(name: str) -> torch.device:
 def load_model(
     name: str, *, dtype: str = "float32", device: str = "auto", seed: int = 0, offline: bool = False, attention: str = "sdpa"
 ) -> LanguageModel:
-    """Load an embedded model (`smollm2-135m`, `tiny-arithmetic`), a local folder, or a Hugging Face id.
+    """Load an embedded model (`smollm2-135m`, `tiny-arithmetic`, `tiny-critic`), a local folder, or a Hugging Face id.
 
     `seed` serves models with random weights only. Raises ModelError with one message when the model cannot be found or read.
     """
     where = choose_device(device)
     # oneDNN keeps a compiled kernel for each shape that it has met, 1024 by default and 50 KB each; it reads this when it is first used.
     os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "128")
-    if name == tiny.NAME:
-        return LanguageModel(tiny.build_model(seed, DTYPES[dtype]).to(where).eval(), tiny.build_tokenizer(), name)
+    if name in tiny.MODELS:
+        return LanguageModel(tiny.build_model(seed, DTYPES[dtype], name).to(where).eval(), tiny.build_tokenizer(name), name)
     from safetensors import SafetensorError
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
@@ -92,8 +92,8 @@ def _locate(name: str, *, offline: bool) -> str:
 
 def load_tokenizer_and_config(name: str, *, offline: bool = False) -> tuple[Any, Any]:
     """Tokenizer and config without the weights, for checks before a run. Raises ModelError."""
-    if name == tiny.NAME:
-        return tiny.build_tokenizer(), tiny.build_model(0, torch.float32).config
+    if name in tiny.MODELS:
+        return tiny.build_tokenizer(name), tiny.build_model(0, torch.float32, name).config
     from transformers import AutoConfig, AutoTokenizer
 
     source = _locate(name, offline=offline)

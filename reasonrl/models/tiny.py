@@ -1,41 +1,82 @@
-"""`tiny-arithmetic`: a random Llama of 0.2 M parameters whose tokens are single characters, for tests and the smoke recipe.
+"""Random Llamas small enough to be trained on a CPU in minutes. They know nothing until a supervised phase has taught them something.
 
-It knows nothing until a supervised phase has taught it something. Made in memory from a seed; nothing is downloaded.
+`tiny-arithmetic`: 0.2 M parameters whose tokens are single characters, for tests and the smoke recipe.
+`tiny-critic`: 0.9 M parameters with a chat template, for the critics' recipes. Its tokens are characters too, except for the phrases of a
+critique, which are one token each: a critique of three steps takes 50 tokens instead of 250.
+
+Made in memory from a seed; nothing is downloaded.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 NAME = "tiny-arithmetic"
+CRITIC = "tiny-critic"
 CHARACTERS = "0123456789+-*/=?()., :\nQA"
+ASCII = "".join(map(chr, range(32, 127))) + "\n"
+PHRASES = (
+    "Step sentence: ", "Correctness of the step: ", "Correctness of the final answer: ", "Explanation: ", "<Answer>", "</Answer>",
+    "Judgement: ", "Suggestions: ", "Correct", "Incorrect", "Wrong", "<solution>\n", "\n</solution>", "<steps>\n", "\n</steps>", "<step>\n",
+    "\n</step>", "\\boxed{", " + ", " - ", " = ", "<|user|>", "<|assistant|>", "Check.", "Again.", "Spoil.",
+)  # fmt: skip
+TEMPLATE = (
+    "{% for message in messages %}{% if message['role'] == 'assistant' %}<|assistant|>{{ message['content'] }}"
+    "{% else %}<|user|>{{ message['content'] }}{% endif %}{% endfor %}{% if add_generation_prompt %}<|assistant|>{% endif %}"
+)
 
 
-def build_tokenizer() -> Any:
-    """A character tokenizer with <pad>, <eos> and <unk>; text round-trips for the characters above."""
+@dataclass(frozen=True)
+class Shape:
+    layers: int
+    width: int
+    inner: int
+    heads: int
+    positions: int
+    vocabulary: tuple[str, ...]
+    chat_template: str | None = None
+
+
+MODELS = {
+    NAME: Shape(2, 96, 256, 4, 512, tuple(CHARACTERS)),
+    CRITIC: Shape(4, 128, 384, 4, 512, (*ASCII, *PHRASES), TEMPLATE),
+}
+
+
+def build_tokenizer(name: str = NAME) -> Any:
+    """Characters and phrases, longest first, with <pad>, <eos> and <unk>; text of the characters that are known round-trips."""
+    import re
+
     from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers
     from transformers import PreTrainedTokenizerFast
 
-    vocabulary = {token: i for i, token in enumerate(["<pad>", "<eos>", "<unk>", *CHARACTERS])}
+    shape = MODELS[name]
+    vocabulary = {token: i for i, token in enumerate(["<pad>", "<eos>", "<unk>", *shape.vocabulary])}
     tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="<unk>"))
-    tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex(r"[\s\S]"), "isolated")
+    phrases = [re.escape(piece) for piece in sorted(shape.vocabulary, key=len, reverse=True) if len(piece) > 1]
+    tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex("|".join([*phrases, r"[\s\S]"])), "isolated")
     tokenizer.decoder = decoders.Fuse()
-    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, pad_token="<pad>", eos_token="<eos>", unk_token="<unk>")
+    made = PreTrainedTokenizerFast(tokenizer_object=tokenizer, pad_token="<pad>", eos_token="<eos>", unk_token="<unk>")
+    if shape.chat_template is not None:
+        made.chat_template = shape.chat_template
+    return made
 
 
-def build_model(seed: int, dtype: Any) -> Any:
-    """Llama with random weights: 2 layers, width 96, 4 heads (2 key-value heads)."""
+def build_model(seed: int, dtype: Any, name: str = NAME) -> Any:
+    """Llama with random weights and two heads of queries for each of keys and values."""
     import torch
     from transformers import LlamaConfig, LlamaForCausalLM
 
+    shape = MODELS[name]
     config = LlamaConfig(
-        vocab_size=3 + len(CHARACTERS),
-        hidden_size=96,
-        intermediate_size=256,
-        num_hidden_layers=2,
-        num_attention_heads=4,
-        num_key_value_heads=2,
-        max_position_embeddings=512,
+        vocab_size=3 + len(shape.vocabulary),
+        hidden_size=shape.width,
+        intermediate_size=shape.inner,
+        num_hidden_layers=shape.layers,
+        num_attention_heads=shape.heads,
+        num_key_value_heads=shape.heads // 2,
+        max_position_embeddings=shape.positions,
         tie_word_embeddings=False,
         pad_token_id=0,
         eos_token_id=1,

@@ -101,6 +101,9 @@ class TrainConsole:
             if row.get(f"{base}/problems") is not None:
                 samples = row.get(f"{base}/samples_per_problem")
                 parts.append(f"n = {row[f'{base}/problems']:.0f}" + (f" x {samples:.0f}" if samples else ""))
+            if row.get(f"{base}/greedy_refine") is not None:
+                before = f"before {row[f'{base}/greedy_refine_before']:.1%}"
+                parts.append(f"after refinement {_with_interval(row, f'{base}/greedy_refine')}, {before}")
             self._print(f"  eval at step {row['step']} on {name}: " + ", ".join(parts), "cyan")
 
     def note(self, text: str) -> None:

@@ -179,8 +179,33 @@ def _registered() -> list[Metric]:
             Metric(f"eval/<set>/{mode}timeout", f"Share of answers whose verifier ran out of time{of}", share, "0"),
             Metric(f"eval/<set>/{mode}error", f"Share of answers on which the verifier broke{of}", share, "0"),
         ]
+    for mode in ("greedy", "sampled"):
+        metrics += [
+            Metric(f"eval/<set>/{mode}_{name}", f"{meaning} ({mode} critiques)", share, healthy)
+            for name, meaning, healthy in CRITIC_METRICS
+        ]
     return metrics
 
+
+CRITIC_METRICS = [
+    ("parse_rate", "Share of critiques in which exactly one judgement was read", "near 1"),
+    ("accuracy_of_parsed", "Acc@Dis without unread critiques, as Critique-RL prints it; the accuracy itself counts them as wrong", ""),
+    ("correct_recall", "Of the correct solutions, the share that is called correct", "rises"),
+    ("error_recall", "Of the incorrect solutions, the share that is called incorrect", "rises"),
+    ("false_alarm", "Of the correct solutions, the share that is called incorrect", "falls"),
+    ("first_error_accuracy", "Of the solutions with a wrong step, the share whose first wrong step is named", "rises"),
+    ("no_error_accuracy", "Of the solutions without a wrong step, the share in which none is named", "rises"),
+    ("process_f1", "Harmonic mean of the two (ProcessBench)", "rises"),
+    ("refine", "Acc@Refine: share of all solutions that are right after the critique", "above refine_before"),
+    ("refine_low", "Lower end of the 95% interval of `refine`", ""),
+    ("refine_high", "Upper end of the 95% interval of `refine`", ""),
+    ("refine_before", "Share of all solutions that were right before the critique", ""),
+    ("refine_i2c", "Share of all solutions that became right", "rises"),
+    ("refine_c2i", "Share of all solutions that were right and are so no more", "falls"),
+    ("leak_rate", "Share of critiques that state the reference answer where the solution did not", "low"),
+    ("refine_without_leak", "Acc@Refine over the critiques that do not", "near refine"),
+]
+"""Of critics: name, meaning, healthy range."""
 
 METRICS: list[Metric] = _registered()
 _PLACEHOLDERS = {"<part>": r"[^/]+", "<set>": r"[^/]+", "<k>": r"[1-9][0-9]*"}

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import copy
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -32,15 +32,21 @@ class StageContext:
     recipe: Recipe
     data: RunData
     verifier: Verifier
+    """Judges responses: of a critic, whether its judgement is right."""
+    oracle: Verifier
+    """Judges answers: that of the recipe."""
     parts: list[RewardPart]
     language_model: LanguageModel
     optimizer: MasterAdamW
     engine: BatchEngine
     environment_for: Callable[[Sampling], Environment]
+    evaluation_environment_for: Callable[[Sampling], Environment]
     sampling: Sampling
     folder: RunFolder
     console: TrainConsole
     packing: Packing
+    other_engines: Mapping[str, BatchEngine] = field(default_factory=dict)
+    """Of roles that are not trained."""
     reference: Any = None
     """A frozen copy of the model; None with LoRA (the base without its adapters serves) and without a KL term."""
 

@@ -25,7 +25,7 @@ def count_outcomes(episodes: Sequence[Episode]) -> Counter[str]:
     counts: Counter[str] = Counter(total=len(episodes))
     for episode in episodes:
         verdict = episode.verdicts["correctness"]
-        counts["truncated"] += episode.trajectories[-1].finish_reason == "length"
+        counts["truncated"] += episode.own.finish_reason == "length"
         counts["correct"] += verdict.correct is True
         counts["judged"] += verdict.correct is not None
         counts["unjudged"] += verdict.correct is None

@@ -21,6 +21,7 @@ from reasonrl.algorithms.batch import RolloutBatch, length_mask, pad_rows
 from reasonrl.algorithms.groups import group_mix
 from reasonrl.algorithms.kl import kl_estimate
 from reasonrl.algorithms.losses.aggregation import token_weights
+from reasonrl.critic_methods import sample_fields
 from reasonrl.engines.base import derive_seed
 from reasonrl.environments.base import Episode
 from reasonrl.environments.rollouts import judge, roll_out, sample_row, total_reward
@@ -125,13 +126,14 @@ class RLStage:
         clock["select"] = clock.get("select", 0.0) + time.perf_counter() - phase
         phase = time.perf_counter()
         seed = (self.c.recipe.seed, "rollout", step, into.rounds)
-        episodes = roll_out(self.environment, self.c.engine, problems, counts, seed=seed)
+        episodes = roll_out(self.environment, self.c.engine, problems, counts, seed=seed, others=self.c.other_engines)
         greedy = []
         if self.spec.advantage == "remax":
-            greedy = roll_out(self.greedy_environment, self.c.engine, problems, [1] * len(problems), seed=(*seed, "greedy"))
+            once = [1] * len(problems)
+            greedy = roll_out(self.greedy_environment, self.c.engine, problems, once, seed=(*seed, "greedy"), others=self.c.other_engines)
         clock["rollout"] += time.perf_counter() - phase
         phase = time.perf_counter()
-        judge([*episodes, *greedy], self.c.parts, on_timeout=self.spec.on_timeout)
+        judge([*episodes, *greedy], self.c.parts, on_timeout=self.spec.on_timeout, step=step)
         clock["verify"] += time.perf_counter() - phase
         into.predicted += [self.methods.rates.predictions.get(problem.id) for problem in problems]
         self.observe(problems, counts, episodes)
@@ -158,7 +160,7 @@ class RLStage:
 
     def make_batch(self, collected: Collected) -> RolloutBatch:
         episodes = collected.episodes
-        last = [episode.trajectories[-1] for episode in episodes]
+        last = [episode.own for episode in episodes]
         parts = {part.name: [e.reward_parts[part.name] for e in episodes] for part in self.c.parts}
         entropy = None
         if self.spec.d3s is not None:
@@ -186,7 +188,7 @@ class RLStage:
         """Rows [B] that were judged and, if the recipe masks cut-off responses, came to an end; with a greedy baseline that was judged."""
         rows: Tensor = batch.judged
         if self.spec.mask_truncated:
-            rows = rows & torch.tensor([e.trajectories[-1].finish_reason != "length" for e in collected.episodes])
+            rows = rows & torch.tensor([e.own.finish_reason != "length" for e in collected.episodes])
         greedy = self.greedy_rewards(collected, batch)
         return rows if greedy is None else rows & ~torch.isnan(greedy)
 
@@ -241,8 +243,13 @@ class RLStage:
         rows = []
         everything = zip(collected.episodes, collected.rewards, collected.groups, advantages.tolist(), tokens.tolist(), strict=True)
         for episode, reward, group, advantage, credit in everything:
-            last = episode.trajectories[-1]
-            more: dict[str, Any] = {"group": group, "response_ids": last.response_ids, "logprobs": [round(p, 6) for p in last.logprobs]}
+            last = episode.own
+            more: dict[str, Any] = {
+                **sample_fields(episode),
+                "group": group,
+                "response_ids": last.response_ids,
+                "logprobs": [round(p, 6) for p in last.logprobs],
+            }
             if self.spec.credit != "none":
                 more["token_advantages"] = [round(value, 6) for value in credit[: len(last.response_ids)]]
             prompt = render_prompt_text(tokenizer, episode.problem)
@@ -270,7 +277,7 @@ class RLStage:
 
 
 def token_rows(episodes: Sequence[Episode]) -> list[TokenRow]:
-    return [TokenRow(e.trajectories[-1].prompt_ids, e.trajectories[-1].response_ids) for e in episodes]
+    return [TokenRow(e.own.prompt_ids, e.own.response_ids) for e in episodes]
 
 
 def _parts(group: Tensor, count: int) -> list[Tensor]:

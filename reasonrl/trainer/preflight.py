@@ -9,6 +9,7 @@ from reasonrl.environments.rollouts import RewardPart
 from reasonrl.environments.single_turn import encode_prompt, render_prompt_text
 from reasonrl.recipe import Recipe
 from reasonrl.recipe_files import LoadedRecipe
+from reasonrl.stage_links import PREFIX, check_links
 from reasonrl.trainer.setup import check_lengths, load_data, make_reward_parts, make_verifier
 from verifiers.types import Problem
 
@@ -58,20 +59,28 @@ def preflight(loaded: LoadedRecipe, *, offline: bool = False) -> Plan:
     from reasonrl.trainer.train import check_methods
 
     check_methods(loaded)
+    check_links(loaded.stages)
     return Plan(loaded.name, [_plan_stage(recipe, offline=offline) for recipe in loaded.stages])
 
 
 def _plan_stage(recipe: Recipe, *, offline: bool) -> StagePlan:
+    if recipe.kind == "collect":
+        recipe = recipe.model_copy(update={"critic": None})
     from reasonrl.models.loading import load_tokenizer_and_config
 
     tokenizer, config = load_tokenizer_and_config(recipe.model.path, offline=offline)
-    verifier = make_verifier(recipe)
-    parts = make_reward_parts(recipe, verifier)
-    data = load_data(recipe, verifier, offline=offline)
-    longest = check_lengths(recipe, tokenizer, config, [*data.train, *(p for rows in data.heldout.values() for p in rows)])
+    parts = make_reward_parts(recipe, make_verifier(recipe))
+    verifier = parts[0].verifier
+    assert verifier is not None
+    present, later = without_links(recipe)
+    data = load_data(present, verifier, offline=offline)
+    everything = [*data.train, *(p for rows in data.heldout.values() for p in rows)]
+    longest = check_lengths(recipe, tokenizer, config, everything) if everything else 0
     rl = recipe.kind == "rl"
     prompts = recipe.train.prompts_per_step if rl else recipe.sft.rows_per_step
     rollouts = prompts * recipe.rollout.rollouts_per_prompt if rl else 0
+    if recipe.kind == "collect":
+        prompts, rollouts = len(everything), len(everything) * recipe.collect.samples_per_problem
     parameters = count_parameters(config)
     return StagePlan(
         name=recipe.name,
@@ -81,7 +90,7 @@ def _plan_stage(recipe: Recipe, *, offline: bool) -> StagePlan:
         longest_prompt_tokens=longest,
         first_prompts=[render_prompt_text(tokenizer, problem) for problem in data.train[:SHOWN]],
         gold_responses=[verifier.gold_response(problem.reference) for problem in data.train[:SHOWN]],
-        data_checks={name: str(report) for name, report in data.reports.items()},
+        data_checks={name: str(report) for name, report in data.reports.items()} | later,
         warnings=[*recipe.warnings(), *(w for part in parts[1:] if (w := constant_warning(part, data.train, tokenizer)))],
         steps=recipe.total_steps,
         prompts_per_step=prompts,
@@ -93,6 +102,25 @@ def _plan_stage(recipe: Recipe, *, offline: bool) -> StagePlan:
         memory_gb=estimate_memory_gb(recipe, parameters),
         minutes=estimate_minutes(recipe, parameters, data.train, {n: len(r) for n, r in data.heldout.items()}, tokenizer),
     )
+
+
+def without_links(recipe: Recipe) -> tuple[Recipe, dict[str, str]]:
+    """The recipe without the sets that an earlier stage will collect, and what to say of them."""
+    later: dict[str, str] = {}
+    train = [source for source in recipe.data.train_sources if not source.source.startswith(PREFIX)]
+    links = [source.source for source in recipe.data.train_sources if source.source.startswith(PREFIX)]
+    if links:
+        later["train"] = f"comes from {', '.join(links)}, and is checked when that has run"
+    replay = recipe.data.replay
+    if replay is not None and replay.source.startswith(PREFIX):
+        later["replay"], replay = f"comes from {replay.source}", None
+    heldout = {}
+    for name, source in recipe.data.heldout.items():
+        if source.source.startswith(PREFIX):
+            later[name] = f"comes from {source.source}"
+        else:
+            heldout[name] = source
+    return recipe.model_copy(update={"data": recipe.data.model_copy(update={"train": train, "replay": replay, "heldout": heldout})}), later
 
 
 def methods_of(recipe: Recipe) -> list[str]:
@@ -216,6 +244,8 @@ def _stage_text(plan: StagePlan) -> str:
             f"{plan.most_tokens_sampled_per_step:,} sampled tokens"
         )
         lines.append("  methods         " + "; ".join(plan.methods))
+    elif plan.kind == "collect":
+        lines.append(f"  collects        {plan.rollouts_per_step:,} solutions of {plan.prompts_per_step:,} problems")
     else:
         lines.append(f"  each step       {plan.prompts_per_step} gold responses")
     lines += [

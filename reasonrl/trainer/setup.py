@@ -3,21 +3,30 @@
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+from reasonrl.critic_methods import critic_parts
 from reasonrl.data import load_problems, render_prompt
 from reasonrl.data.checks import DataReport, check_problems, shared_prompts
+from reasonrl.data.critiques import critique_problem
 from reasonrl.engines.base import Sampling
 from reasonrl.environments.base import Environment
+from reasonrl.environments.critique import CritiqueAndRefine
+from reasonrl.environments.roles import Speaker
 from reasonrl.environments.rollouts import RewardPart
 from reasonrl.environments.single_turn import SingleTurn, encode_prompt
 from reasonrl.errors import DataError, RecipeError
-from reasonrl.recipe import Recipe, SourceSpec
+from reasonrl.recipe import Recipe
+from reasonrl.recipe_critic import RoleSpec
+from reasonrl.recipe_data import SourceSpec
 from reasonrl.recipe_files import import_dotted
 from verifiers.loading import load_verifier
 from verifiers.types import Problem, Verifier
+
+EnvironmentFor = Callable[[Sampling], Environment]
 
 
 @dataclass(frozen=True)
@@ -28,39 +37,87 @@ class RunData:
     heldout: dict[str, list[Problem]]
     reports: dict[str, DataReport]
     """By set: whether gold answers score 1 and empty answers 0."""
+    replay: list[Problem] = field(default_factory=list)
+    """offline: demonstrations."""
 
 
 def load_data(recipe: Recipe, verifier: Verifier, *, offline: bool = False) -> RunData:
     """Load, render and check all sets of a recipe. Raises DataError when a gold answer does not score 1 or sets overlap."""
-    sources: dict[str, SourceSpec] = dict(recipe.data.heldout)
-    if recipe.data.train is not None:
-        sources = {"train": recipe.data.train, **sources}
-    loaded: dict[str, list[Problem]] = {}
     reports: dict[str, DataReport] = {}
-    for name, source in sources.items():
-        where = "data.train" if name == "train" else f"data.heldout.{name}"
-        try:
-            problems = load_problems(**source.model_dump(), offline=offline)
-            loaded[name] = [_rendered(problem, recipe) for problem in problems]
-        except DataError as error:
-            raise DataError(f"{where}: {error}") from error
-        reports[name] = check_problems(loaded[name], verifier)
-        if not reports[name].ok:
-            raise DataError(
-                f"{where}: the gold answer of each problem must score 1 and an empty one 0, or the run would learn noise.\n{reports[name]}"
-            )
-    train = loaded.pop("train", [])
-    for name, problems in loaded.items():
+    train = _load_train(recipe, verifier, reports, offline)
+    heldout: dict[str, list[Problem]] = {}
+    for name, source in recipe.data.heldout.items():
+        heldout[name] = _loaded(source, recipe, f"data.heldout.{name}", offline)
+        _checked(heldout[name], verifier, f"data.heldout.{name}", name, reports)
+    replay = []
+    if recipe.data.replay is not None:
+        replay = _loaded(recipe.data.replay, recipe, "data.replay", offline)
+        _checked(replay, verifier, "data.replay", "replay", reports)
+    for name, problems in heldout.items():
         shared = shared_prompts(train, problems)
         if shared:
             raise DataError(
                 f"data.heldout.{name}: {len(shared)} of {len(problems)} problems are also in data.train (first: {shared[0]}). "
                 "Held-out accuracy would measure memory. Use another split"
             )
-    return RunData(train, loaded, reports)
+    return RunData(train, heldout, reports, replay)
+
+
+def _load_train(recipe: Recipe, verifier: Verifier, reports: dict[str, DataReport], offline: bool) -> list[Problem]:
+    """All sources of data.train, one after the other. What an `offline` stage learns from was judged when it was said."""
+    sources = recipe.data.train_sources
+    train: list[Problem] = []
+    used: set[str] = set()
+    for i, source in enumerate(sources):
+        where = "data.train" if len(sources) == 1 else f"data.train.{i}"
+        if recipe.kind == "offline":
+            problems = _offline(source, where, offline)
+        else:
+            problems = _loaded(source, recipe, where, offline)
+            _checked(problems, verifier, where, "train" if len(sources) == 1 else f"train.{i}", reports)
+        clash = next((p.id for p in problems if p.id in used), None)
+        if clash is not None:
+            raise DataError(f"{where}: the id {clash!r} is also in an earlier source of data.train. Ids must differ")
+        used |= {p.id for p in problems}
+        train += problems
+    return train
+
+
+def _loaded(source: SourceSpec, recipe: Recipe, where: str, offline: bool) -> list[Problem]:
+    try:
+        return [_rendered(problem, recipe) for problem in load_problems(**source.model_dump(), offline=offline)]
+    except DataError as error:
+        raise DataError(f"{where}: {error}") from error
+
+
+def _checked(problems: list[Problem], verifier: Verifier, where: str, name: str, reports: dict[str, DataReport]) -> None:
+    reports[name] = check_problems(problems, verifier)
+    if not reports[name].ok:
+        raise DataError(
+            f"{where}: the gold answer of each problem must score 1 and an empty one 0, or the run would learn noise.\n{reports[name]}"
+        )
+
+
+def _offline(source: SourceSpec, where: str, offline: bool) -> list[Problem]:
+    """Rows of kind "offline": a prompt, and {"response", "reward"} in the reference."""
+    try:
+        problems = load_problems(**source.model_dump() | {"kind": "offline"}, offline=offline)
+    except DataError as error:
+        raise DataError(f"{where}: {error}") from error
+    for row, problem in enumerate(problems, 1):
+        reward = problem.reference.get("reward")
+        number = isinstance(reward, int | float) and not isinstance(reward, bool) and math.isfinite(reward)
+        if not isinstance(problem.reference.get("response"), str) or not number:
+            raise DataError(
+                f"{where}: row {row} ({problem.id}): what an offline stage learns from has a 'response' (a text) and a 'reward' (a number) "
+                f"in its reference, not {sorted(problem.reference)}. A stage of kind game makes such rows"
+            )
+    return problems
 
 
 def _rendered(problem: Problem, recipe: Recipe) -> Problem:
+    if recipe.critic is not None:
+        return critique_problem(problem, recipe.critic.format.load())
     prompt = recipe.data.prompt
     if prompt is None:
         return problem
@@ -76,8 +133,12 @@ def make_verifier(recipe: Recipe) -> Verifier:
 
 
 def make_reward_parts(recipe: Recipe, verifier: Verifier) -> list[RewardPart]:
-    """The terms of the reward, correctness first."""
-    parts = [RewardPart("correctness", recipe.reward["correctness"].weight, verifier)]
+    """The terms of the reward, correctness first: its verifier is the one that judges the data too."""
+    if recipe.critic is not None:
+        own = import_dotted(recipe.critic.reward, "critic.reward") if ":" in recipe.critic.reward else None
+        parts = critic_parts(recipe.critic, verifier, own)
+    else:
+        parts = [RewardPart("correctness", recipe.reward["correctness"].weight, verifier)]
     for name, spec in recipe.reward.items():
         if name == "correctness":
             continue
@@ -102,12 +163,27 @@ def eval_sampling(recipe: Recipe) -> Sampling:
     return replace(rollout_sampling(recipe), temperature=recipe.evaluation.temperature or recipe.rollout.temperature)
 
 
-def environment_maker(recipe: Recipe, tokenizer: Any) -> Callable[[Sampling], Environment]:
-    """A function from sampling settings to an environment: training and evaluation sample differently."""
+def environment_maker(recipe: Recipe, tokenizer: Any, actor: Speaker | None = None, *, evaluating: bool = False) -> EnvironmentFor:
+    """A function from sampling settings to an environment: training and evaluation sample differently, and held-out critiques are always
+    refined on where there is an actor."""
+    if recipe.critic is not None and recipe.rollout.environment == "single_turn":
+        spec = recipe.critic
+        return functools.partial(
+            CritiqueAndRefine,
+            tokenizer,
+            format=spec.format.load(),
+            actor=actor,
+            refinements=spec.refine.refinements if evaluating or spec.looks_at_refinements else 0,
+            when=spec.refine.when,
+        )
     if recipe.rollout.environment == "single_turn":
         return functools.partial(SingleTurn, tokenizer)
     made = import_dotted(recipe.rollout.environment, "rollout.environment")
     return functools.partial(made, tokenizer)
+
+
+def role_sampling(spec: RoleSpec) -> Sampling:
+    return Sampling(spec.max_new_tokens, spec.temperature, stop=tuple(spec.stop))
 
 
 def check_lengths(recipe: Recipe, tokenizer: Any, config: Any, problems: list[Problem]) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -12,7 +13,7 @@ from reasonrl.algorithms.batch import pad_rows
 from reasonrl.curricula.uniform import UniformCurriculum
 from reasonrl.engines.base import derive_seed
 from reasonrl.environments.single_turn import encode_prompt
-from reasonrl.errors import TrainingError
+from reasonrl.errors import DataError, TrainingError
 from reasonrl.models.logprobs import TokenRow, response_logprobs
 from reasonrl.models.prefix_tree import split_rows
 from reasonrl.trainer.context import StageContext
@@ -27,21 +28,17 @@ class SFTStage:
         self.curriculum = UniformCurriculum(context.data.train, derive_seed(context.recipe.seed, "curriculum"))
 
     def row(self, problem: Problem) -> TokenRow:
-        """Prompt and gold response as tokens; the response ends as a rollout would: in a stop string, or with the end-of-sequence token."""
         recipe, tokenizer = self.c.recipe, self.c.language_model.tokenizer
-        prompt = encode_prompt(tokenizer, problem)
-        text = recipe.sft.response.replace("{gold}", self.c.verifier.gold_response(problem.reference))
-        if isinstance(problem.prompt, str):
-            # Tokenised together with its prompt, so that tokens at the seam are those that the model will meet.
-            whole = list(tokenizer(problem.prompt + text)["input_ids"])
-            response = (
-                whole[len(prompt) :] if whole[: len(prompt)] == prompt else list(tokenizer(text, add_special_tokens=False)["input_ids"])
-            )
-        else:
-            response = list(tokenizer(text, add_special_tokens=False)["input_ids"])
-        if not any(text.endswith(stop) for stop in recipe.rollout.stop):
-            response.append(tokenizer.eos_token_id)
-        return TokenRow(prompt, response)
+        return token_row(tokenizer, problem, self.response(problem), recipe.rollout.stop)
+
+    def response(self, problem: Problem) -> str:
+        template = self.c.recipe.sft.response
+        if "{demonstration}" not in template:
+            return template.replace("{gold}", self.c.verifier.gold_response(problem.reference))
+        text = problem.reference.get("demonstration")
+        if not isinstance(text, str) or not text:
+            raise DataError(f"data.train: problem {problem.id} has no text 'demonstration' in its reference, which sft.response asks for")
+        return template.replace("{demonstration}", text)
 
     def run_step(self, step: int) -> dict[str, Any]:
         """One optimiser step on `sft.rows_per_step` gold responses. Returns the row of metrics.jsonl."""
@@ -91,3 +88,17 @@ class SFTStage:
 
     def load_tensors(self, tensors: dict[str, Tensor]) -> None:
         pass
+
+
+def token_row(tokenizer: Any, problem: Problem, text: str, stops: Sequence[str]) -> TokenRow:
+    """Prompt and a given response as tokens; the response ends as a rollout would: in a stop string, or with the end-of-sequence token."""
+    prompt = encode_prompt(tokenizer, problem)
+    if isinstance(problem.prompt, str):
+        # Tokenised together with its prompt, so that tokens at the seam are those that the model will meet.
+        whole = list(tokenizer(problem.prompt + text)["input_ids"])
+        response = whole[len(prompt) :] if whole[: len(prompt)] == prompt else list(tokenizer(text, add_special_tokens=False)["input_ids"])
+    else:
+        response = list(tokenizer(text, add_special_tokens=False)["input_ids"])
+    if not any(text.endswith(stop) for stop in stops):
+        response.append(tokenizer.eos_token_id)
+    return TokenRow(prompt, response)

@@ -4,27 +4,25 @@ from __future__ import annotations
 
 import resource
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from reasonrl.engines.base import BatchEngine
-from reasonrl.engines.hf import HFEngine
 from reasonrl.environments.single_turn import render_prompt_text
-from reasonrl.errors import RecipeError
 from reasonrl.evaluation.evaluate import evaluate
-from reasonrl.models.loading import LanguageModel, load_model
 from reasonrl.recipe import Recipe
-from reasonrl.recipe_files import import_dotted
 from reasonrl.runs.console import TrainConsole
 from reasonrl.runs.folder import RunFolder
 from reasonrl.trainer.checkpoint import Checkpoint, newest_checkpoint, save_checkpoint, save_model, write_folder
 from reasonrl.trainer.context import StageContext, add_lora, choose_packing, frozen_copy
 from reasonrl.trainer.interrupt import Interrupt
 from reasonrl.trainer.loop import RLStage
+from reasonrl.trainer.offline import OfflineStage
 from reasonrl.trainer.optimizer import MasterAdamW
+from reasonrl.trainer.roles import load_actor, load_for, make_engine
 from reasonrl.trainer.setup import (
     check_lengths,
     environment_maker,
@@ -35,7 +33,9 @@ from reasonrl.trainer.setup import (
     rollout_sampling,
 )
 from reasonrl.trainer.sft import SFTStage
+from verifiers.types import Verifier
 
+STAGES: dict[str, Callable[[StageContext], RLStage | SFTStage | OfflineStage]] = {"rl": RLStage, "sft": SFTStage, "offline": OfflineStage}
 METHODS = "methods/"
 """Prefix of the tensors of curricula and value models in a checkpoint."""
 
@@ -50,7 +50,7 @@ def run_stage(
         console.note(f"{path} is complete ({checkpoint.step} steps)")
         return checkpoint.path
     context = prepare(recipe, folder, console, init_from=init_from, checkpoint=checkpoint, offline=offline)
-    stage = RLStage(context) if recipe.kind == "rl" else SFTStage(context)
+    stage = STAGES[recipe.kind](context)
     best = -1.0
     done = 0
     if checkpoint is not None:
@@ -88,9 +88,7 @@ def run_stage(
                 raise KeyboardInterrupt
     finally:
         folder.close()
-        close = getattr(context.verifier, "close", None)
-        if close is not None:
-            close()
+        close_verifier(context.oracle)
     assert checkpoint is not None
     return checkpoint.path
 
@@ -104,8 +102,10 @@ def prepare(
     from transformers.utils import logging as transformers_logging
 
     transformers_logging.disable_progress_bar()  # the run's own progress bar is the one that people read
-    verifier = make_verifier(recipe)
-    parts = make_reward_parts(recipe, verifier)
+    oracle = make_verifier(recipe)
+    parts = make_reward_parts(recipe, oracle)
+    verifier = parts[0].verifier
+    assert verifier is not None
     console.note("loading and checking the data")
     data = load_data(recipe, verifier, offline=offline)
     lora = recipe.model.lora
@@ -119,11 +119,12 @@ def prepare(
     check_lengths(recipe, language_model.tokenizer, language_model.model.config, everything)
     packing = choose_packing(recipe, language_model.model, console)
     compares = recipe.train.kl.coefficient > 0 or recipe.train.loss == "trpa"
-    needs_reference = recipe.kind == "rl" and compares and lora is None
+    needs_reference = lora is None and ((recipe.kind == "rl" and compares) or recipe.kind == "offline")
     reference = None
     if needs_reference:
         began_with = language_model if source == init_from else load_for(recipe, init_from, offline=offline)
         reference = frozen_copy(began_with.model)
+    actor, others = load_actor(recipe, language_model, offline=offline)
     if lora is not None:
         language_model.model = add_lora(language_model.model, lora, recipe.seed)
     if recipe.model.gradient_checkpointing:
@@ -133,11 +134,14 @@ def prepare(
         recipe=recipe,
         data=data,
         verifier=verifier,
+        oracle=oracle,
         parts=parts,
         language_model=language_model,
         optimizer=MasterAdamW(language_model.model, recipe.optim, recipe.total_steps),
         engine=make_engine(recipe, language_model),
-        environment_for=environment_maker(recipe, language_model.tokenizer),
+        environment_for=environment_maker(recipe, language_model.tokenizer, actor),
+        evaluation_environment_for=environment_maker(recipe, language_model.tokenizer, actor, evaluating=True),
+        other_engines=others,
         sampling=rollout_sampling(recipe),
         folder=folder,
         console=console,
@@ -146,21 +150,11 @@ def prepare(
     )
 
 
-def load_for(recipe: Recipe, source: str, *, offline: bool) -> LanguageModel:
-    return load_model(
-        source, dtype=recipe.model.dtype, device=recipe.device, seed=recipe.seed, offline=offline, attention=recipe.model.attention
-    )
-
-
-def make_engine(recipe: Recipe, language_model: LanguageModel) -> BatchEngine:
-    """`hf`, or package.module:Class called as Class(language_model, rows_per_batch=...)."""
-    name = recipe.rollout.engine
-    if name == "hf":
-        return HFEngine(language_model, rows_per_batch=recipe.rollout.rows_per_batch)
-    if ":" not in name:
-        raise RecipeError(f"rollout.engine: '{name}' is not known; write hf, or package.module:Class")
-    engine: BatchEngine = import_dotted(name, "rollout.engine")(language_model, rows_per_batch=recipe.rollout.rows_per_batch)
-    return engine
+def close_verifier(verifier: Verifier) -> None:
+    """End its worker processes, where it has any."""
+    close = getattr(verifier, "close", None)
+    if close is not None:
+        close()
 
 
 def run_evaluation(context: StageContext, step: int) -> float | None:
@@ -175,8 +169,9 @@ def run_evaluation(context: StageContext, step: int) -> float | None:
             problems,
             set_name=name,
             engine=context.engine,
-            environment_for=context.environment_for,
-            verifier=context.verifier,
+            environment_for=context.evaluation_environment_for,
+            parts=context.parts if context.recipe.critic is not None else context.parts[:1],
+            others=context.other_engines,
             sampling=eval_sampling(context.recipe),
             greedy=spec.greedy,
             samples_per_problem=spec.samples_per_problem,

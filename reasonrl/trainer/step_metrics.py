@@ -25,7 +25,7 @@ def rewards_and_rollouts(
     """Rewards, groups, rollouts and lengths."""
     judged = batch.rewards[batch.judged]
     lengths = batch.token_mask.sum(1).float()
-    first_of_group = {g: e.trajectories[-1] for g, e in zip(collected.groups, collected.episodes, strict=True)}
+    first_of_group = {g: e.own for g, e in zip(collected.groups, collected.episodes, strict=True)}
     assert batch.rollout_logprobs is not None
     written = batch.loss_mask.sum().clamp(min=1)
     means = {f"reward/{name}": _mean([v for e in collected.episodes if (v := e.reward_parts[name]) is not None]) for name in parts}

@@ -8,10 +8,15 @@ from pathlib import Path
 import yaml
 
 from reasonrl.errors import RecipeError
+from reasonrl.recipe import Recipe
 from reasonrl.recipe_files import LoadedRecipe
 from reasonrl.runs.console import TrainConsole
 from reasonrl.runs.folder import start_run
 from reasonrl.runs.report import write_report
+from reasonrl.stage_links import check_links, stage_folder, with_paths
+from reasonrl.trainer.checkpoint import newest_checkpoint
+from reasonrl.trainer.collect import run_collect
+from reasonrl.trainer.game import run_game
 from reasonrl.trainer.interrupt import Interrupt
 from reasonrl.trainer.stage import run_stage
 
@@ -27,6 +32,7 @@ class TrainResult:
 def train(loaded: LoadedRecipe, run_dir: Path, *, resume: bool = False, offline: bool = False, quiet: bool = False) -> TrainResult:
     """Train all stages of a recipe into `run_dir`. Raises ReasonRLError for what a user can mend; KeyboardInterrupt after Ctrl-C."""
     check_methods(loaded)
+    check_links(loaded.stages)
     start_run(run_dir, yaml.safe_dump(loaded.raw, sort_keys=False, allow_unicode=True), resume=resume)
     model: Path | None = None
     report = run_dir / "report.html"
@@ -36,14 +42,37 @@ def train(loaded: LoadedRecipe, run_dir: Path, *, resume: bool = False, offline:
             if loaded.staged:
                 start_run(folder, yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False, allow_unicode=True), resume=resume)
                 console.note(f"stage {recipe.name} ({recipe.kind})")
-            started_from = str(model) if model is not None else recipe.model.path
-            model = run_stage(recipe, folder, console, init_from=started_from, resume=resume, offline=offline, interrupt=interrupt)
+            started_from = starting_model(recipe, run_dir, loaded, model)
+            linked = with_paths(recipe, run_dir, newest_model)
+            if recipe.kind in ("collect", "game"):
+                gather = run_collect if recipe.kind == "collect" else run_game
+                gather(linked, folder, console, init_from=started_from, offline=offline)
+                continue
+            model = run_stage(linked, folder, console, init_from=started_from, resume=resume, offline=offline, interrupt=interrupt)
             report = write_report(folder)
             console.finish(f"report: {report}\nmodel:  {model}")
             if interrupt.requested and recipe is not loaded.stages[-1]:
                 raise KeyboardInterrupt  # asked for in the last step of a stage: the next one is not begun
-    assert model is not None
+    if model is None:
+        raise RecipeError("stages: there is nothing to train; add a stage of kind sft or rl")
     return TrainResult(run_dir, model, report)
+
+
+def starting_model(recipe: Recipe, run_dir: Path, loaded: LoadedRecipe, before: Path | None) -> str:
+    """What a stage begins with: what `init_from` names, else the model of the stage before, else model.path."""
+    if recipe.init_from is None:
+        return str(before) if before is not None else recipe.model.path
+    if any(stage.name == recipe.init_from for stage in loaded.stages):
+        return str(newest_model(stage_folder(run_dir, recipe.init_from)))
+    return recipe.init_from
+
+
+def newest_model(folder: Path) -> Path:
+    """The newest checkpoint of a stage. Raises RecipeError when there is none."""
+    checkpoint = newest_checkpoint(folder / "checkpoints")
+    if checkpoint is None:
+        raise RecipeError(f"{folder} has no complete checkpoint yet")
+    return checkpoint.path
 
 
 def stage_folders(loaded: LoadedRecipe, run_dir: Path) -> list[Path]:

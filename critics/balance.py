@@ -1,0 +1,54 @@
+"""As many right as wrong solutions.
+
+The reward 1[judgement = label] pays P(label) to a critic that always says the same. Where fewer than half of the solutions are right,
+"always incorrect" earns more than any critic that is right less often than that share, and a weak critic collapses into it (GC-RL,
+arXiv:2602.22765). Choosing the data cures it, better than weighing the reward does.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import defaultdict
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from typing import TypeVar
+
+Item = TypeVar("Item")
+
+
+def balanced(
+    items: Sequence[Item], label: Callable[[Item], bool], *, seed: int = 0, group: Callable[[Item], Hashable] | None = None
+) -> list[Item]:
+    """The items of which as many are labelled True as False, in their order; who has to go is drawn by `seed`.
+
+    With `group`, each group (the solutions of one problem) is balanced in itself, and a group with one label alone is left out.
+
+    Raises:
+        ValueError: nothing is left, since there is only one label: the message says which.
+    """
+    groups: dict[Hashable, list[int]] = defaultdict(list)
+    for index, item in enumerate(items):
+        groups[group(item) if group else None].append(index)
+    rng = random.Random(f"balanced {seed}")
+    kept: list[int] = []
+    for members in groups.values():
+        sides: tuple[list[int], list[int]] = ([], [])
+        for index in members:
+            sides[bool(label(items[index]))].append(index)
+        size = min(map(len, sides))
+        for side in sides:
+            kept += rng.sample(side, size)
+    if items and not kept:
+        right = sum(map(label, items))
+        raise ValueError(
+            f"of {len(items)} solutions {right} are right, and no {'problem has' if group else 'set is made of'} both kinds: nothing "
+            "can be balanced. Sample more solutions, or take problems that the policy solves sometimes"
+        )
+    return [items[index] for index in sorted(kept)]
+
+
+def correct_share(labels: Iterable[bool]) -> float:
+    """P(correct): what `rewards.LabelWeight` wants. Raises ValueError for no labels."""
+    made = list(labels)
+    if not made:
+        raise ValueError("there are no labels")
+    return sum(made) / len(made)

@@ -1,0 +1,136 @@
+"""What every critique format does: show a solution to a critic, read what it wrote, and hand the critique on to the one who refines.
+
+Reading is strict. A judgement counts when exactly one was given: both at once is a conflict, none is missing, something else is malformed,
+and in all three cases the critique has no judgement. Only what stands behind the thinking counts. Words are compared whole, so "incorrect"
+is never read as "correct". No reader looks at the solution: what a solution says of itself cannot become a judgement.
+"""
+
+from __future__ import annotations
+
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+from critics.types import Critique, Judgement, ParseStatus, Solution
+from verifiers.math.extract import strip_thinking
+from verifiers.types import Message, Problem
+
+CORRECT_WORDS = frozenset({"correct", "right", "true", "t", "yes"})
+INCORRECT_WORDS = frozenset({"incorrect", "wrong", "false", "f", "no"})
+
+_DECORATION = " \t*_`'\"[](){}.,;:!"
+
+
+def judgement_word(text: str) -> Judgement | None:
+    """One word, whatever its case and decoration ("**Correct**."), as a judgement. None for anything else: "not correct" is no word."""
+    word = text.strip(_DECORATION).lower()
+    if word in CORRECT_WORDS:
+        return Judgement.CORRECT
+    return Judgement.INCORRECT if word in INCORRECT_WORDS else None
+
+
+def settle(found: Iterable[Judgement | None]) -> tuple[Judgement | None, ParseStatus]:
+    """The one judgement that was given. None among those found stands for one that could not be read."""
+    given = set(found)
+    if not given:
+        return None, "missing"
+    if None in given:
+        return None, "malformed"
+    return (given.pop(), "ok") if len(given) == 1 else (None, "conflict")
+
+
+def question_of(problem: Problem) -> str:
+    """The bare question, for a prompt of a critic: a problem's `meta.question`, or its prompt, or the last user message of it."""
+    question = problem.meta.get("question")
+    if isinstance(question, str):
+        return question
+    if isinstance(problem.prompt, str):
+        return problem.prompt
+    asked = [message["content"] for message in problem.prompt if message["role"] == "user"]
+    if not asked:
+        raise ValueError(f"problem {problem.id} has no user message to take the question from")
+    return asked[-1]
+
+
+_TAGS = re.compile(r"<(?=\s*/?\s*(?:solution|steps?)\b)", re.IGNORECASE)
+
+
+def quoted(text: str, tag: str) -> str:
+    """Text of unknown origin between tags that it cannot close: a solution may not speak to its critic as the user does."""
+    harmless = _TAGS.sub("(", text)
+    return f"<{tag}>\n{harmless}\n</{tag}>"
+
+
+@dataclass(frozen=True, kw_only=True)
+class CritiqueFormat(ABC):
+    """One format. The texts are our own words and can be replaced; what is read out of a critique cannot."""
+
+    name: ClassVar[str]
+    instruction: str = ""
+    """What the critic is asked to do, behind question and solution."""
+    refine_instruction: str = "Here is a critique of your solution. Use it to solve the problem again."
+    prompt_template: str = "Problem:\n{question}\n\nSolution:\n{solution}\n\n{instruction}"
+    refine_template: str = "{critique}\n\n{refine_instruction}"
+    steps_template: str = field(default="{step}")
+    """How one step is shown; {index} counts from 0, {number} from 1."""
+
+    def render(self, problem: Problem, solution: Solution) -> list[Message]:
+        """The prompt of the critic."""
+        return [{"role": "user", "content": self.prompt_text(problem, solution)}]
+
+    def prompt_text(self, problem: Problem, solution: Solution) -> str:
+        return fill(
+            self.prompt_template, question=question_of(problem), solution=self.solution_text(solution), instruction=self.instruction
+        )
+
+    def solution_text(self, solution: Solution) -> str:
+        """The solution as the critic sees it."""
+        if not solution.steps:
+            return quoted(solution.text, "solution")
+        return quoted("\n".join(self.step_text(i, step) for i, step in enumerate(solution.steps)), "solution")
+
+    def step_text(self, index: int, step: str) -> str:
+        return fill(self.steps_template, step=" ".join(step.split()), index=str(index), number=str(index + 1))
+
+    @abstractmethod
+    def parse(self, text: str, steps: int | None = None) -> Critique:
+        """What a critic wrote, read. `steps` is how many the solution has: what is said of others is malformed. Never raises."""
+
+    @abstractmethod
+    def write(self, solution: Solution, comments: Sequence[str] = ()) -> str:
+        """The shortest critique in this format that says of a labelled solution what is true; `comments` go to the steps.
+
+        Raises ValueError when the labels that the format needs are missing.
+        """
+
+    def refine_messages(self, problem: Problem, solution: Solution, critique: Critique) -> list[Message]:
+        """The turn of the one who refines: question, solution, critique. The same in training and in evaluation."""
+        asked: list[Message] = (
+            [{"role": "user", "content": question_of(problem)}]
+            if "question" in problem.meta or isinstance(problem.prompt, str)
+            else list(problem.prompt)
+        )
+        turn = fill(self.refine_template, critique=critique.feedback, refine_instruction=self.refine_instruction)
+        return [*asked, {"role": "assistant", "content": solution.text}, {"role": "user", "content": turn}]
+
+
+_FIELD = re.compile(r"\{(\w+)\}")
+
+
+def fill(template: str, **values: str) -> str:
+    """Values into a template in one pass: braces inside of a value stay as they are."""
+    return _FIELD.sub(lambda match: values.get(match.group(1), match.group()), template)
+
+
+def after_thinking(text: str) -> str:
+    """What a critic says when it has thought: behind the last </think>; nothing of a thought that is never closed."""
+    return strip_thinking(text).strip()
+
+
+def truth(solution: Solution) -> Judgement:
+    """The label of a whole solution. Raises ValueError when there is none."""
+    if solution.correct is None:
+        raise ValueError(f"the solution of problem {solution.problem_id} is not labelled: `correct` is not known")
+    return Judgement.CORRECT if solution.correct else Judgement.INCORRECT

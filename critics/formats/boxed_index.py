@@ -1,0 +1,65 @@
+r"""The index of the first wrong step in a box: ProcessBench (arXiv:2412.06559) and DeepCritic (arXiv:2505.00662).
+
+Steps are tagged `<paragraph_i>`; the critic ends with the index of the earliest wrong one in `\boxed{}`, or -1. ProcessBench counts from 0,
+DeepCritic from 1 (`first_index`); here everything behind the reader counts from 0.
+
+Different from the official pattern `\\boxed\{([^}]*)\}`: braces are matched, a step that does not exist is malformed, and an unfinished
+last box is malformed instead of the box before it. As there, the last box counts: critics box intermediate results.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from critics.formats.base import CritiqueFormat, after_thinking
+from critics.types import Critique, Judgement, Solution, StepJudgement
+from verifiers.math.structure import boxes
+
+_INDEX = re.compile(r"(?:\\text\{)?\s*(?:<?paragraph_)?(-?\d{1,4})>?\s*\}?")
+
+
+@dataclass(frozen=True, kw_only=True)
+class BoxedIndex(CritiqueFormat):
+    """See the module. `first_index` is what the critic calls the first step: 0 (ProcessBench) or 1 (DeepCritic)."""
+
+    name: ClassVar[str] = "boxed_index"
+    instruction: str = (
+        "Examine the solution paragraph by paragraph. Put the index of the earliest paragraph with an error into \\boxed{}, "
+        "or -1 if there is none."
+    )
+    steps_template: str = "<paragraph_{index}>\n{step}\n</paragraph_{index}>"
+    first_index: int = 0
+
+    def __post_init__(self) -> None:
+        if self.first_index not in (0, 1):
+            raise ValueError(f"first_index is 0 or 1, not {self.first_index}")
+
+    def step_text(self, index: int, step: str) -> str:
+        return super().step_text(index + self.first_index, step)
+
+    def parse(self, text: str, steps: int | None = None) -> Critique:
+        said = after_thinking(text)
+        found, is_open = boxes(said)
+        if not found and not is_open:
+            return Critique(text, None, feedback=said, parse_status="missing")
+        match = None if is_open else _INDEX.fullmatch(found[-1].strip().strip("$ "))
+        index = None if match is None else int(match.group(1))
+        if index is not None and index != -1:
+            index -= self.first_index
+            if index < 0 or (steps is not None and index >= steps):
+                index = None
+        if index is None:
+            return Critique(text, None, feedback=said, parse_status="malformed")
+        if index == -1:
+            return Critique(text, Judgement.CORRECT, first_error=-1, feedback=said)
+        before = tuple(StepJudgement(i, Judgement.CORRECT) for i in range(index))
+        return Critique(text, Judgement.INCORRECT, (*before, StepJudgement(index, Judgement.INCORRECT)), index, feedback=said)
+
+    def write(self, solution: Solution, comments: Sequence[str] = ()) -> str:
+        if solution.first_error is None:
+            raise ValueError(f"the solution of problem {solution.problem_id} is not labelled: `first_error` is not known")
+        index = solution.first_error if solution.first_error == -1 else solution.first_error + self.first_index
+        return "\n".join([*(comment for comment in comments if comment), f"\\boxed{{{index}}}"])

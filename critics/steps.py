@@ -1,0 +1,48 @@
+"""Splitting a solution into steps. The pieces are the lines of the text as they stand: joined again they give its words."""
+
+from __future__ import annotations
+
+import re
+from typing import Literal, get_args
+
+Style = Literal["auto", "paragraphs", "lines", "sentences"]
+
+_PARAGRAPHS = re.compile(r"\n\s*\n")
+_SENTENCE_END = re.compile(r"(?<=[.!?])\s+(?=[A-Z\\$(])")
+_ABBREVIATION = re.compile(r"\b(?:e\.g|i\.e|cf|vs|Mr|Mrs|Dr|Fig|Eq|approx)\.$")
+
+
+def split_steps(text: str, style: Style = "auto") -> tuple[str, ...]:
+    """The steps of a solution.
+
+    Args:
+        text: the solution; blank pieces are left out.
+        style: `paragraphs` (blank lines, as ProcessBench), `lines`, `sentences`; `auto` takes the first of these that gives more than one.
+
+    Raises:
+        ValueError: the text is blank ("a solution without steps"), or there is no such style.
+    """
+    if style not in get_args(Style):
+        raise ValueError(f"style is one of {', '.join(get_args(Style))}, not {style!r}")
+    if not text.strip():
+        raise ValueError("the solution is empty: it has no steps")
+    for way in ("paragraphs", "lines", "sentences") if style == "auto" else (style,):
+        found = _split(text, way)
+        if len(found) > 1:
+            return found
+    return (text.strip(),)
+
+
+def _split(text: str, way: str) -> tuple[str, ...]:
+    if way == "paragraphs":
+        pieces = _PARAGRAPHS.split(text)
+    elif way == "lines":
+        pieces = text.split("\n")
+    else:
+        pieces = []
+        for piece in _SENTENCE_END.split(text):
+            if pieces and _ABBREVIATION.search(pieces[-1]):
+                pieces[-1] += " " + piece
+            else:
+                pieces.append(piece)
+    return tuple(piece.strip() for piece in pieces if piece.strip())

@@ -1,0 +1,122 @@
+"""Models behind an OpenAI-compatible server (vLLM, SGLang, llama.cpp, a provider): texts in, texts out, for roles that are not trained.
+
+A server answers with text, so there are no token ids or log-probs to train on. What goes wrong with one request is `ServedFailure`: the
+episode is masked and counted, it does not score 0.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from reasonrl.engines.base import Sampling
+from reasonrl.errors import ModelError
+from verifiers.types import Message
+
+RETRIES = 3
+RETRY_ON = frozenset({408, 409, 425, 429, 500, 502, 503, 504})
+
+
+class ServedFailure(Exception):
+    """One request was not answered with text. Says why in one line."""
+
+
+@dataclass
+class ServedModel:
+    """`base_url` ends in /v1. `name` None takes the server's only model."""
+
+    base_url: str
+    name: str | None = None
+    timeout_s: float = 120.0
+    api_key_env: str = "OPENAI_API_KEY"
+    concurrency: int = 16
+    retry_wait_s: float = 0.5
+    failures: int = field(default=0, init=False)
+
+    def check(self) -> None:
+        """Ask the server for its models, once, before anything is trained. Raises ModelError with one message."""
+        import httpx
+
+        try:
+            answer = httpx.get(f"{self.base_url.rstrip('/')}/models", headers=self._headers(), timeout=min(self.timeout_s, 10.0))
+            answer.raise_for_status()
+            names = [row["id"] for row in answer.json()["data"]]
+        except (httpx.HTTPError, ValueError, KeyError, TypeError) as error:
+            reason = str(error) or type(error).__name__
+            raise ModelError(
+                f"{self.base_url}: no OpenAI-compatible server answers there ({reason}). Is it running, and does the address end in /v1?"
+            ) from error
+        if self.name is None:
+            if len(names) != 1:
+                raise ModelError(f"{self.base_url} serves {', '.join(names) or 'no model'}: say which with served_name")
+            self.name = names[0]
+        elif self.name not in names:
+            raise ModelError(f"{self.base_url} does not serve '{self.name}', but {', '.join(names) or 'no model'}: mend served_name")
+
+    async def say_many(self, chats: Sequence[Sequence[Message]], sampling: Sampling, seeds: Sequence[int]) -> list[tuple[str, str]]:
+        """(text, finish reason) for each chat. Raises ServedFailure when a request still fails after its retries."""
+        import httpx
+
+        gate = asyncio.Semaphore(self.concurrency)
+        async with httpx.AsyncClient(timeout=self.timeout_s, headers=self._headers()) as client:
+
+            async def one(chat: Sequence[Message], seed: int) -> tuple[str, str]:
+                async with gate:
+                    return await self._ask(client, chat, sampling, seed)
+
+            return await asyncio.gather(*(one(chat, seed) for chat, seed in zip(chats, seeds, strict=True)))
+
+    async def _ask(self, client: Any, chat: Sequence[Message], sampling: Sampling, seed: int) -> tuple[str, str]:
+        import httpx
+
+        body: dict[str, Any] = {
+            "model": self.name,
+            "messages": list(chat),
+            "max_tokens": sampling.max_new_tokens,
+            "temperature": sampling.temperature,
+            "seed": seed % 2**31,
+        }
+        if chat and chat[-1]["role"] == "assistant":  # as vLLM and SGLang spell it; others go on from there by themselves
+            body |= {"continue_final_message": True, "add_generation_prompt": False}
+        if sampling.top_p < 1:
+            body["top_p"] = sampling.top_p
+        if sampling.stop:
+            body["stop"] = list(sampling.stop)
+        why = ""
+        for attempt in range(RETRIES):
+            if attempt:
+                await asyncio.sleep(self.retry_wait_s * 2 ** (attempt - 1))
+            try:
+                answer = await client.post(f"{self.base_url.rstrip('/')}/chat/completions", json=body)
+            except httpx.TimeoutException:
+                why = f"no answer within {self.timeout_s:g} s"
+                continue
+            except httpx.HTTPError as error:
+                why = str(error) or type(error).__name__
+                continue
+            if answer.status_code in RETRY_ON:
+                why = f"status {answer.status_code}"
+                continue
+            return self._read(answer)
+        self.failures += 1
+        raise ServedFailure(f"{self.base_url}: {why} ({RETRIES} attempts)")
+
+    def _read(self, answer: Any) -> tuple[str, str]:
+        try:
+            if answer.status_code != 200:
+                raise ValueError(f"status {answer.status_code}: {answer.text[:200]}")
+            choice = answer.json()["choices"][0]
+            text = choice["message"]["content"]
+            if not isinstance(text, str):
+                raise TypeError("its message has no text")
+        except (ValueError, KeyError, IndexError, TypeError) as error:
+            self.failures += 1
+            raise ServedFailure(f"{self.base_url}: the answer cannot be read: {type(error).__name__}: {error}") from error
+        return text, str(choice.get("finish_reason") or "stop")
+
+    def _headers(self) -> dict[str, str]:
+        key = os.environ.get(self.api_key_env)
+        return {"Authorization": f"Bearer {key}"} if key else {}

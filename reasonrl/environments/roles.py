@@ -1,0 +1,73 @@
+"""Who speaks in an episode beside the role that is trained: the same weights, another model here, or a model behind a server.
+
+All are one `Speaker`, so an environment does not know which it has.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from reasonrl.engines.base import RoleEngines, Sampling
+from reasonrl.engines.hf import response_text
+from reasonrl.engines.served import ServedFailure, ServedModel
+from reasonrl.environments.base import Trajectory
+from reasonrl.environments.single_turn import encode_messages
+from verifiers.types import Message
+
+__all__ = ["LocalSpeaker", "ServedFailure", "ServedSpeaker", "Speaker"]
+
+
+class Speaker(Protocol):
+    async def say(self, chats: Sequence[list[Message]], seeds: Sequence[int], engines: RoleEngines) -> list[Trajectory]:
+        """One answer to each chat, no loss on any. A last message of the assistant is begun, and is gone on with: the answer is the rest.
+
+        Raises ServedFailure when there is none.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class LocalSpeaker:
+    """A model in this process. `engine` is its name among the engines; "" is the one that is trained."""
+
+    role: str
+    tokenizer: Any
+    sampling: Sampling
+    engine: str = ""
+
+    async def say(self, chats: Sequence[list[Message]], seeds: Sequence[int], engines: RoleEngines) -> list[Trajectory]:
+        prompts = [self._encode(chat) for chat in chats]
+        engine = engines.role(self.engine) if self.engine else engines
+        made = await engine.generate_many(prompts, self.sampling, seeds)
+        return [
+            Trajectory(
+                role=self.role,
+                prompt_ids=ids,
+                response_ids=one.token_ids,
+                loss_mask=[False] * len(one.token_ids),
+                logprobs=one.logprobs,
+                text=response_text(self.tokenizer, one, self.sampling),
+                finish_reason=one.finish_reason,
+            )
+            for ids, one in zip(prompts, made, strict=True)
+        ]
+
+    def _encode(self, chat: list[Message]) -> list[int]:
+        begun = chat[-1]["content"] if chat[-1]["role"] == "assistant" else ""
+        ids = encode_messages(self.tokenizer, chat[:-1] if begun else chat, f"the {self.role}'s prompt")
+        return ids + list(self.tokenizer(begun, add_special_tokens=False)["input_ids"]) if begun else ids
+
+
+@dataclass(frozen=True)
+class ServedSpeaker:
+    """A model behind a server: its trajectories have a text but no tokens."""
+
+    role: str
+    model: ServedModel
+    sampling: Sampling
+
+    async def say(self, chats: Sequence[list[Message]], seeds: Sequence[int], engines: RoleEngines) -> list[Trajectory]:
+        answers = await self.model.say_many(chats, self.sampling, seeds)
+        return [Trajectory(self.role, [], [], [], [], text, "length" if why == "length" else "stop") for text, why in answers]

@@ -1,0 +1,59 @@
+"""The part of a recipe that says where problems come from and how they become prompts."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Discriminator, Tag
+
+from reasonrl.recipe_methods import Count, Spec
+
+
+class SourceSpec(Spec):
+    """Where problems come from: see `reasonrl.data.load_problems`."""
+
+    source: str
+    """A file (.jsonl, .json, .parquet, .csv), arithmetic, reasoning_gym, gsm8k, math, a Hugging Face id, or package.module:function."""
+    split: str | None = None
+    name: str | None = None
+    kind: str = "math"
+    columns: dict[str, str] = {}
+    """Ours to theirs: {prompt: question, answer: target}."""
+    limit: Count | None = None
+    """Use only the first rows."""
+    seed: int = 0
+    options: dict[str, Any] = {}
+
+
+class PromptSpec(Spec):
+    """How a bare question becomes a prompt. Leave it out for data whose prompts are complete."""
+
+    style: Literal["chat", "text"] = "chat"
+    template: str = "{question}"
+    few_shot: list[tuple[str, str]] = []
+    """Worked examples: [question, answer] pairs."""
+    system: str | None = None
+
+
+def _one_or_several(value: Any) -> str:
+    return "list[several]" if isinstance(value, list) else "list[one]"
+
+
+class DataSpec(Spec):
+    # The tags look like a list's, so that messages leave them out of the path.
+    train: (
+        Annotated[
+            Annotated[SourceSpec, Tag("list[one]")] | Annotated[list[SourceSpec], Tag("list[several]")], Discriminator(_one_or_several)
+        ]
+        | None
+    ) = None
+    """One source, or a list of several that are put together."""
+    replay: SourceSpec | None = None
+    """offline: solutions with demonstrations that are learnt again beside the rows."""
+    heldout: dict[str, SourceSpec] = {}
+    """Named sets that are only evaluated on. No prompt may also be in the training set."""
+    prompt: PromptSpec | None = None
+
+    @property
+    def train_sources(self) -> list[SourceSpec]:
+        return self.train if isinstance(self.train, list) else [] if self.train is None else [self.train]

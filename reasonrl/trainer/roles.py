@@ -1,0 +1,70 @@
+"""Models of a run: the one that is trained and those of the other roles, with their engines."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from reasonrl.engines.base import BatchEngine
+from reasonrl.engines.hf import HFEngine
+from reasonrl.engines.served import ServedModel
+from reasonrl.environments.roles import LocalSpeaker, ServedSpeaker, Speaker
+from reasonrl.errors import RecipeError
+from reasonrl.models.loading import LanguageModel, load_model
+from reasonrl.recipe import Recipe
+from reasonrl.recipe_critic import RoleSpec
+from reasonrl.recipe_files import import_dotted
+from reasonrl.trainer.setup import check_lengths, role_sampling
+from verifiers.types import Problem
+
+
+def load_for(recipe: Recipe, source: str, *, offline: bool) -> LanguageModel:
+    return load_model(
+        source, dtype=recipe.model.dtype, device=recipe.device, seed=recipe.seed, offline=offline, attention=recipe.model.attention
+    )
+
+
+def make_engine(recipe: Recipe, language_model: LanguageModel) -> BatchEngine:
+    """`hf`, or package.module:Class called as Class(language_model, rows_per_batch=...)."""
+    name = recipe.rollout.engine
+    if name == "hf":
+        return HFEngine(language_model, rows_per_batch=recipe.rollout.rows_per_batch)
+    if ":" not in name:
+        raise RecipeError(f"rollout.engine: '{name}' is not known; write hf, or package.module:Class")
+    engine: BatchEngine = import_dotted(name, "rollout.engine")(language_model, rows_per_batch=recipe.rollout.rows_per_batch)
+    return engine
+
+
+def load_actor(recipe: Recipe, trained: LanguageModel, *, offline: bool) -> tuple[Speaker | None, dict[str, BatchEngine]]:
+    """Who refines, and the engines that this takes beside that of the trained model. (None, {}) where nobody does."""
+    if recipe.critic is None or not recipe.critic.refine.refinements:
+        return None, {}
+    return load_role("actor", recipe, recipe.critic.refine.actor, trained, offline=offline)
+
+
+def load_critic(recipe: Recipe, spec: RoleSpec, problems: Sequence[Problem], *, offline: bool) -> tuple[Speaker, BatchEngine | None]:
+    """A critic that is only evaluated: a model of one's own with its engine, or a served one without."""
+    if spec.served:
+        served = ServedModel(spec.model, spec.served_name, spec.timeout_s, spec.api_key_env)
+        served.check()
+        return ServedSpeaker("critic", served, role_sampling(spec)), None
+    model = load_for(recipe, spec.model, offline=offline)
+    rollout = recipe.rollout.model_copy(update={"max_new_tokens": spec.max_new_tokens})
+    check_lengths(recipe.model_copy(update={"rollout": rollout}), model.tokenizer, model.model.config, list(problems))
+    return LocalSpeaker("critic", model.tokenizer, role_sampling(spec)), make_engine(recipe, model)
+
+
+def load_role(
+    role: str, recipe: Recipe, spec: RoleSpec, trained: LanguageModel, *, offline: bool
+) -> tuple[Speaker, dict[str, BatchEngine]]:
+    """One speaker for `same`, a model of one's own, or a served one. Raises ModelError when it cannot be had."""
+    sampling = role_sampling(spec)
+    if spec.model == "same":
+        return LocalSpeaker(role, trained.tokenizer, sampling), {}
+    if spec.served:
+        served = ServedModel(spec.model, spec.served_name, spec.timeout_s, spec.api_key_env)
+        served.check()
+        return ServedSpeaker(role, served, sampling), {}
+    model = load_for(recipe, spec.model, offline=offline)
+    for parameter in model.model.parameters():
+        parameter.requires_grad_(False)
+    return LocalSpeaker(role, model.tokenizer, sampling, engine=role), {role: make_engine(recipe, model)}

@@ -1,0 +1,102 @@
+"""Sums in steps: right ones are right, one error is one error, and demonstrations are what they say."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from critics.formats import load_format
+from critics.types import Judgement, Solution
+from reasonrl.data import load_problems
+from reasonrl.data.expressions import evaluate
+from reasonrl.data.step_arithmetic import comments, correction, demonstration, first_error, spoilt, worked
+from reasonrl.errors import DataError
+
+SUMS = st.lists(st.tuples(st.sampled_from("+-"), st.integers(0, 50)), min_size=1, max_size=5).map(
+    lambda pairs: "40 " + " ".join(f"{sign} {number}" for sign, number in pairs)
+)
+
+
+@given(SUMS)
+def test_worked(question: str) -> None:
+    steps = worked(question)
+    assert int(steps[-1].rpartition(" ")[2]) == evaluate(question) and first_error(question, steps) == -1
+
+
+@given(SUMS, st.integers(0, 100))
+def test_one_error_is_found_and_corrected(question: str, seed: int) -> None:
+    steps = spoilt(question, random.Random(seed))
+    wrong = first_error(question, steps)
+    right = worked(question)
+    assert 0 <= wrong < len(steps) and steps[:wrong] == right[:wrong] and steps[wrong] != right[wrong]
+    assert correction(question, steps, wrong) == right[wrong]
+    solution = Solution("p", "\n".join(steps), steps, None, False, wrong)
+    assert [bool(comment) for comment in comments(question, solution)] == [i == wrong for i in range(len(steps))]
+
+
+@pytest.mark.parametrize(
+    ("steps", "index"),
+    [
+        (["12 + 7 = 19", "19 - 5 = 14"], -1),
+        (["12 + 7 = 18", "18 - 5 = 13"], 0),
+        (["12 + 7 = 19", "18 - 5 = 13"], 1),
+        (["12 + 7 = 19"], 0),
+        (["12 + 7 = 19", "19 - 5 = 14", "14 + 0 = 14"], 2),
+        (["12+7=19"], 0),
+        (["hello", "19 - 5 = 14"], 0),
+        (["12 - 5 = 7", "7 + 7 = 14"], 0),
+    ],
+)
+def test_first_error(steps: list[str], index: int) -> None:
+    assert first_error("12 + 7 - 5", steps) == index
+
+
+def test_problems_and_their_demonstrations() -> None:
+    options = {"size": 60, "tasks": {"solve": 1, "refine": 1, "critique": 1}, "format": {"name": "step_sentence", "instruction": "Check."}}
+    problems = load_problems("step_arithmetic", options=options)
+    assert len({p.id for p in problems}) == 60 and {p.meta["task"] for p in problems} == {"solve", "refine", "critique"}
+    form = load_format("step_sentence")
+    for problem in problems:
+        question, said = problem.meta["question"], problem.reference["demonstration"]
+        if problem.meta["task"] == "critique":
+            assert form.parse(said).judgement in (Judgement.CORRECT, Judgement.INCORRECT) and "Check." in problem.prompt[-1]["content"]
+        else:
+            assert said == "\n".join(worked(question)) and said.endswith(f"= {problem.reference['answer']}")
+        if problem.meta["task"] == "refine":
+            assert [m["role"] for m in problem.prompt] == ["user", "assistant", "user"]
+
+
+def test_sides_share_nothing_and_sizes_nest() -> None:
+    questions = [
+        {p.meta["question"] for p in load_problems("step_arithmetic", options={"size": 200, "terms": 3}, split=s)}
+        for s in ("train", "test")
+    ]
+    assert not questions[0] & questions[1]
+    few, many = (load_problems("step_arithmetic", options={"size": size}) for size in (10, 20))
+    assert [p.prompt for p in few] == [p.prompt for p in many[:10]]
+
+
+def test_demonstration_of_a_right_solution() -> None:
+    problem = load_problems("step_arithmetic", options={"size": 1, "terms": 3})[0]
+    steps = worked(problem.meta["question"])
+    text = demonstration(problem, Solution(problem.id, "\n".join(steps), steps, None, True, -1), {"name": "step_sentence"})
+    assert text.count("Correctness of the step: Correct") == 2 and text.endswith("final answer: Correct") and "Explanation" not in text
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({}, "needs the option size"),
+        ({"size": 3, "tasks": {"solv": 1}}, "Did you mean|Tasks are"),
+        ({"size": 3, "split": "dev"}, "train or test"),
+        ({"size": 3, "low": 5, "high": 2}, "low <= high"),
+        ({"size": 500, "terms": 2, "high": 3}, "only .* different sums"),
+        ({"size": 1, "sise": 2}, "sise"),
+    ],
+)
+def test_bad_options(options: dict[str, object], message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        load_problems("step_arithmetic", options=options)

@@ -1,0 +1,126 @@
+"""A served model, against a server that does what servers do: answer, stall, break, answer nonsense."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+import time
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import pytest
+
+from reasonrl.engines.base import Sampling
+from reasonrl.engines.served import ServedFailure, ServedModel
+from reasonrl.errors import ModelError
+
+CHAT: Any = [{"role": "user", "content": "hello"}]
+
+
+class FakeServer(ThreadingHTTPServer):
+    """An OpenAI-compatible server whose answers are scripted by `mode`."""
+
+    mode = "echo"
+    asked: list[dict[str, Any]]
+    models = ("tiny",)
+
+
+class Handler(BaseHTTPRequestHandler):
+    server: FakeServer
+
+    def log_message(self, *arguments: Any) -> None:
+        pass
+
+    def do_GET(self) -> None:
+        self.answer(200, {"data": [{"id": name} for name in self.server.models]})
+
+    def do_POST(self) -> None:
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        self.server.asked.append({**body, "key": self.headers.get("Authorization")})
+        mode = self.server.mode
+        if mode == "stall":
+            time.sleep(1.5)
+        if mode == "busy" and len(self.server.asked) < 3:
+            return self.answer(503, {"error": "busy"})
+        if mode == "broken":
+            return self.answer(200, "{not json")
+        if mode == "empty":
+            return self.answer(200, {"choices": []})
+        if mode == "refused":
+            return self.answer(400, {"error": {"message": "context too long"}})
+        text = None if mode == "null" else body["messages"][-1]["content"].upper()
+        self.answer(200, {"choices": [{"message": {"content": text}, "finish_reason": "length" if mode == "long" else "stop"}]})
+
+    def answer(self, status: int, body: Any) -> None:
+        data = body.encode() if isinstance(body, str) else json.dumps(body).encode()
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        self.wfile.write(data)
+
+
+@pytest.fixture
+def server() -> Iterator[FakeServer]:
+    made = FakeServer(("127.0.0.1", 0), Handler)
+    made.asked = []
+    threading.Thread(target=made.serve_forever, daemon=True).start()
+    yield made
+    made.shutdown()
+    made.server_close()
+
+
+def model(server: FakeServer, **options: Any) -> ServedModel:
+    return ServedModel(f"http://127.0.0.1:{server.server_port}/v1", retry_wait_s=0.01, **options)
+
+
+def say(served: ServedModel, count: int = 1, sampling: Sampling | None = None) -> list[tuple[str, str]]:
+    return asyncio.run(served.say_many([CHAT] * count, sampling or Sampling(7, 0.5, stop=("\n",)), list(range(count))))
+
+
+def test_answers_in_order_with_its_settings(server: FakeServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MY_KEY", "secret")
+    served = model(server, api_key_env="MY_KEY")
+    served.check()
+    assert served.name == "tiny"
+    assert say(served, 3) == [("HELLO", "stop")] * 3
+    asked = server.asked[0]
+    assert (asked["model"], asked["max_tokens"], asked["temperature"], asked["stop"]) == ("tiny", 7, 0.5, ["\n"])
+    assert asked["key"] == "Bearer secret" and {row["seed"] for row in server.asked} == {0, 1, 2}
+    server.mode = "long"
+    assert say(served) == [("HELLO", "length")]
+
+
+def test_a_busy_server_is_asked_again(server: FakeServer) -> None:
+    server.mode = "busy"
+    assert say(model(server, name="tiny")) == [("HELLO", "stop")] and len(server.asked) == 3
+
+
+@pytest.mark.parametrize(
+    ("mode", "message"),
+    [
+        ("broken", "cannot be read"),
+        ("empty", "cannot be read: IndexError"),
+        ("null", "its message has no text"),
+        ("refused", "status 400: .*context too long"),
+        ("stall", r"no answer within 0.3 s \(3 attempts\)"),
+    ],
+)
+def test_what_is_no_answer_is_a_failure_with_its_reason(server: FakeServer, mode: str, message: str) -> None:
+    server.mode = mode
+    served = model(server, name="tiny", timeout_s=0.3)
+    with pytest.raises(ServedFailure, match=message):
+        say(served)
+    assert served.failures == 1
+
+
+def test_a_server_that_is_not_there_or_serves_others(server: FakeServer) -> None:
+    with pytest.raises(ModelError, match="no OpenAI-compatible server answers there"):
+        ServedModel("http://127.0.0.1:9/v1", timeout_s=1).check()
+    with pytest.raises(ModelError, match="does not serve 'other', but tiny"):
+        model(server, name="other").check()
+    server.models = ("a", "b")
+    with pytest.raises(ModelError, match="serves a, b: say which with served_name"):
+        model(server).check()

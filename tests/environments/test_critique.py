@@ -1,0 +1,125 @@
+"""A critique and its refinements: who speaks, what carries loss, what happens when the actor fails."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+
+from critics.formats import load_format
+from reasonrl.critic_methods import CritiqueRewards, critic_episode, critic_parts, sample_fields
+from reasonrl.data.critiques import critique_problem
+from reasonrl.engines.base import RoleEngines, Sampling
+from reasonrl.environments.base import Episode, Trajectory
+from reasonrl.environments.critique import CritiqueAndRefine
+from reasonrl.environments.roles import LocalSpeaker, ServedFailure
+from reasonrl.environments.rollouts import judge, roll_out, total_reward
+from reasonrl.errors import DataError
+from reasonrl.recipe_critic import CriticSpec
+from tests.environments.scripted import TOKENIZER, ScriptedEngine
+from verifiers.loading import load_verifier
+from verifiers.types import Message, Problem, Status
+
+FORMAT = load_format("step_sentence", instruction="Check.", refine_instruction="Again.")
+SAMPLING = Sampling(60)
+FINAL = "Correctness of the final answer: "
+
+
+def problem(name: str = "p", *, right: bool = False) -> Problem:
+    last = "19 - 5 = 14" if right else "19 - 5 = 13"
+    reference = {
+        "answer": "14",
+        "solution": f"12 + 7 = 19\n{last}",
+        "steps": ["12 + 7 = 19", last],
+        "correct": right,
+        "first_error": -1 if right else 1,
+    }
+    return critique_problem(Problem(name, "12 + 7 - 5", "critique", reference), FORMAT)
+
+
+def play(
+    critic: str, actor: str | None, *, refinements: int = 2, when: str = "all", problems: Sequence[Problem] = ()
+) -> tuple[list[Episode], ScriptedEngine, ScriptedEngine]:
+    trained, other = ScriptedEngine(lambda prompt, seed: critic), ScriptedEngine(lambda prompt, seed: actor or "")
+    speaker = LocalSpeaker("actor", TOKENIZER, Sampling(40), engine="actor") if actor is not None else None
+    environment = CritiqueAndRefine(TOKENIZER, SAMPLING, format=FORMAT, actor=speaker, refinements=refinements, when=when)  # type: ignore[arg-type]
+    chosen = list(problems) or [problem()]
+    return roll_out(environment, trained, chosen, [1] * len(chosen), seed=(0,), others={"actor": other}), trained, other
+
+
+def test_only_the_critic_carries_loss() -> None:
+    (episode,), _, _ = play(f"{FINAL}Wrong", "12 + 7 = 19\n19 - 5 = 14")
+    assert [t.role for t in episode.trajectories] == ["policy", "actor", "actor"]
+    assert episode.own is episode.trajectories[0] and all(episode.own.loss_mask)
+    assert not any(any(t.loss_mask) for t in episode.trajectories[1:])
+    assert episode.text == f"{FINAL}Wrong"
+    assert "Again." in TOKENIZER.decode(episode.trajectories[1].prompt_ids) and FINAL in TOKENIZER.decode(
+        episode.trajectories[1].prompt_ids
+    )
+
+
+def test_all_refinements_of_all_episodes_are_one_batch() -> None:
+    episodes, critic, actor = play(f"{FINAL}Wrong", "14", refinements=3, problems=[problem("a"), problem("b")])
+    assert critic.batches == [2] and actor.batches == [6] and len(episodes) == 2
+
+
+def test_what_is_called_correct_is_not_refined_if_the_recipe_says_so() -> None:
+    (episode,), _, actor = play(f"{FINAL}Correct", "14", when="judged_incorrect")
+    assert len(episode.trajectories) == 1 and actor.batches == []
+    (episode,), _, _ = play("no judgement", "14", when="judged_incorrect")
+    assert len(episode.trajectories) == 3
+
+
+def rewards(spec: CriticSpec, episodes: list[Episode]) -> list[float | None]:
+    parts = critic_parts(spec, load_verifier("math", mode="lenient"))
+    judge(episodes, parts)
+    return [total_reward(episode, parts) for episode in episodes]
+
+
+@pytest.mark.parametrize(
+    ("critic", "actor", "reward"),
+    [(f"{FINAL}Wrong", "12 + 7 = 19\n19 - 5 = 14", 1.2), (f"{FINAL}Wrong", "13", 0.2), (f"{FINAL}Correct", "14", 1.0), ("?", "13", 0.0)],
+)
+def test_stage_two_end_to_end(critic: str, actor: str, reward: float) -> None:
+    spec = CriticSpec.model_validate({"format": {"name": "step_sentence"}, "stage": 2, "refine": {"refinements": 2, "actor": "same"}})
+    episodes, _, _ = play(critic, actor)
+    assert rewards(spec, episodes) == [reward]
+    made = critic_episode(episodes[0])
+    assert [r.correct for r in made.refinements] == [actor != "13"] * 2
+    assert episodes[0].verdicts["correctness"].correct is (critic == f"{FINAL}Wrong")
+    assert sample_fields(episodes[0])["critique"]["refinements"][0]["correct"] is (actor != "13")
+
+
+class BrokenSpeaker:
+    async def say(self, chats: Sequence[list[Message]], seeds: Sequence[int], engines: RoleEngines) -> list[Trajectory]:
+        raise ServedFailure("http://somewhere: no answer within 1 s (3 attempts)")
+
+
+def test_an_actor_that_fails_masks_the_episode_and_is_counted() -> None:
+    environment = CritiqueAndRefine(TOKENIZER, SAMPLING, format=FORMAT, actor=BrokenSpeaker(), refinements=2)
+    episodes = roll_out(environment, ScriptedEngine(lambda prompt, seed: f"{FINAL}Wrong"), [problem()], [1], seed=(0,))
+    spec = CriticSpec.model_validate({"stage": 2, "refine": {"refinements": 2}})
+    assert rewards(spec, episodes) == [None]
+    verdict = episodes[0].verdicts["refined"]
+    assert verdict.status is Status.ERROR and "no answer within 1 s" in verdict.reason
+    assert episodes[0].verdicts["correctness"].correct is True, "the judgement itself was read"
+
+
+def test_an_actor_that_answers_nothing_is_wrong_not_broken() -> None:
+    spec = CriticSpec.model_validate({"stage": 2, "refine": {"refinements": 2}})
+    episodes, _, _ = play(f"{FINAL}Wrong", "")
+    assert rewards(spec, episodes) == [0.2]
+
+
+def test_a_function_of_ones_own_sees_the_refinements() -> None:
+    spec = CriticSpec.model_validate({"reward": "my:function", "refine": {"refinements": 2}})
+    episodes, _, _ = play(f"{FINAL}Wrong", "14")
+    own = CritiqueRewards(spec, load_verifier("math", mode="lenient"), lambda e: 10.0 * len(e.refinements))
+    assert own(episodes, 1) == [20.0]
+
+
+def test_problems_that_are_no_solutions_are_refused() -> None:
+    with pytest.raises(DataError, match="of kind 'math', but a critic judges solutions"):
+        critique_problem(Problem("m", "1 + 1", "math", {"answer": "2"}), FORMAT)
+    with pytest.raises(DataError, match="needs 'solution'"):
+        critique_problem(Problem("m", "1 + 1", "critique", {"correct": True}), FORMAT)
