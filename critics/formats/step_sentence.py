@@ -35,9 +35,11 @@ _WORDS = {Judgement.CORRECT: "Correct", Judgement.INCORRECT: "Wrong"}
 
 @dataclass(frozen=True, kw_only=True)
 class StepSentence(CritiqueFormat):
-    """See the module."""
+    """See the module. `explain_first`: demonstrations explain a step before they judge it, so that the judgement can follow from the
+    explanation. Read is either order."""
 
     name: ClassVar[str] = "step_sentence"
+    explain_first: bool = False
     instruction: str = (
         "Check the solution one step after the other. For each step write three lines:\n"
         f"{STEP} (the step)\n{VERDICT} Correct, or Wrong\n{WHY} (why)\n"
@@ -67,10 +69,9 @@ class StepSentence(CritiqueFormat):
             raise ValueError(f"the solution of problem {solution.problem_id} has steps, but `first_error` is not known")
         for i, step in enumerate(solution.steps):
             wrong = i == solution.first_error
-            lines += [f"{STEP} {' '.join(step.split())}", f"{VERDICT} {'Wrong' if wrong else 'Correct'}"]
             comment = comments[i] if i < len(comments) else ""
-            if comment:
-                lines.append(f"{WHY} {comment}")
+            judged = [f"{VERDICT} {'Wrong' if wrong else 'Correct'}", *([f"{WHY} {comment}"] if comment else [])]
+            lines += [f"{STEP} {' '.join(step.split())}", *(reversed(judged) if self.explain_first else judged)]
             if wrong:
                 break  # what follows a wrong step is neither right nor wrong
         return "\n".join([*lines, f"{FINAL} {_WORDS[truth(solution)]}"])

@@ -78,10 +78,10 @@ def correction(question: str, steps: Sequence[str], index: int) -> str:
     return step(value, *operations[index])[0] if index < len(operations) else ""
 
 
-def comments(question: str, solution: Solution) -> list[str]:
-    """One comment for each step: the correction of the first wrong one, nothing for the others."""
+def comments(question: str, solution: Solution, *, every_step: bool = False) -> list[str]:
+    """For each step what it should say: of the first wrong one, and nothing for the others, or (`every_step`) of each."""
     wrong = solution.first_error
-    return [correction(question, solution.steps, i) if i == wrong else "" for i in range(len(solution.steps))]
+    return [correction(question, solution.steps, i) if every_step or i == wrong else "" for i in range(len(solution.steps))]
 
 
 def label(problem: Problem, solution: Solution) -> int | None:
@@ -92,7 +92,9 @@ def label(problem: Problem, solution: Solution) -> int | None:
 def demonstration(problem: Problem, solution: Solution, format_options: dict[str, Any]) -> str:
     """A critique of a labelled solution that names the first wrong step and corrects it."""
     options = dict(format_options)
-    return load_format(options.pop("name"), **options).write(solution, comments(str(problem.meta["question"]), solution))
+    form = load_format(options.pop("name"), **options)
+    every_step = getattr(form, "explain_first", False)  # then the right steps are worked out too, before they are called right
+    return form.write(solution, comments(str(problem.meta["question"]), solution, every_step=every_step))
 
 
 def spoilt(question: str, rng: random.Random) -> tuple[str, ...]:

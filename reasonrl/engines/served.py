@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import os
+import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -35,6 +37,8 @@ class ServedModel:
     concurrency: int = 16
     retry_wait_s: float = 0.5
     failures: int = field(default=0, init=False)
+    _threads: ThreadPoolExecutor | None = field(default=None, init=False, repr=False)
+    _client: Any = field(default=None, init=False, repr=False)
 
     def check(self) -> None:
         """Ask the server for its models, once, before anything is trained. Raises ModelError with one message."""
@@ -57,20 +61,23 @@ class ServedModel:
             raise ModelError(f"{self.base_url} does not serve '{self.name}', but {', '.join(names) or 'no model'}: mend served_name")
 
     async def say_many(self, chats: Sequence[Sequence[Message]], sampling: Sampling, seeds: Sequence[int]) -> list[tuple[str, str]]:
-        """(text, finish reason) for each chat. Raises ServedFailure when a request still fails after its retries."""
+        """(text, finish reason) for each chat. Raises ServedFailure when a request still fails after its retries.
+
+        At most `concurrency` requests are under way, of all episodes together; connections are kept from one step to the next.
+        """
         import httpx
 
-        gate = asyncio.Semaphore(self.concurrency)
-        async with httpx.AsyncClient(timeout=self.timeout_s, headers=self._headers()) as client:
+        if self._threads is None:
+            self._threads = ThreadPoolExecutor(self.concurrency, thread_name_prefix="served")
+            self._client = httpx.Client(timeout=self.timeout_s, headers=self._headers())
+        loop = asyncio.get_running_loop()
+        asked = [loop.run_in_executor(self._threads, self._ask, chat, sampling, seed) for chat, seed in zip(chats, seeds, strict=True)]
+        return await asyncio.gather(*asked)
 
-            async def one(chat: Sequence[Message], seed: int) -> tuple[str, str]:
-                async with gate:
-                    return await self._ask(client, chat, sampling, seed)
-
-            return await asyncio.gather(*(one(chat, seed) for chat, seed in zip(chats, seeds, strict=True)))
-
-    async def _ask(self, client: Any, chat: Sequence[Message], sampling: Sampling, seed: int) -> tuple[str, str]:
+    def _ask(self, chat: Sequence[Message], sampling: Sampling, seed: int) -> tuple[str, str]:
         import httpx
+
+        assert self._client is not None
 
         body: dict[str, Any] = {
             "model": self.name,
@@ -88,9 +95,9 @@ class ServedModel:
         why = ""
         for attempt in range(RETRIES):
             if attempt:
-                await asyncio.sleep(self.retry_wait_s * 2 ** (attempt - 1))
+                time.sleep(self.retry_wait_s * 2 ** (attempt - 1))
             try:
-                answer = await client.post(f"{self.base_url.rstrip('/')}/chat/completions", json=body)
+                answer = self._client.post(f"{self.base_url.rstrip('/')}/chat/completions", json=body)
             except httpx.TimeoutException:
                 why = f"no answer within {self.timeout_s:g} s"
                 continue

@@ -21,16 +21,22 @@ WATCHED = 10
 
 
 def count_outcomes(episodes: Sequence[Episode]) -> Counter[str]:
-    """How the rollouts of a step ended: truncated, unparsed, timeout and error are counted apart, since their cures differ."""
+    """How the rollouts of a step ended: truncated, unparsed, timeout and error are counted apart, since their cures differ.
+
+    One verdict of several that could not be given, that of a refinement say, leaves the rollout unjudged.
+    """
     counts: Counter[str] = Counter(total=len(episodes))
     for episode in episodes:
         verdict = episode.verdicts["correctness"]
         counts["truncated"] += episode.own.finish_reason == "length"
         counts["correct"] += verdict.correct is True
-        counts["judged"] += verdict.correct is not None
-        counts["unjudged"] += verdict.correct is None
-        for status in (Status.UNPARSED, Status.TIMEOUT, Status.ERROR):
-            counts[status.value] += verdict.status is status
+        counts["unparsed"] += verdict.status is Status.UNPARSED
+        every = episode.verdicts.values()
+        missing = any(other.correct is None for other in every)
+        counts["judged"] += not missing
+        counts["unjudged"] += missing
+        for status in (Status.TIMEOUT, Status.ERROR):
+            counts[status.value] += any(other.status is status for other in every)
     return counts
 
 

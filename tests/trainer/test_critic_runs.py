@@ -1,0 +1,211 @@
+"""Critic recipes of several stages as a user runs them: one command, every file, killed and resumed, inspected, evaluated."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.engines.fake_server import running
+from tests.trainer.tiny_runs import command, environment, rows, run, write_recipe
+
+FORMAT = {"name": "step_sentence", "instruction": "Check.", "refine_instruction": "Again."}
+ROOT = Path(__file__).parents[2]
+COLLECTED = {"train": {"source": "stage:solutions/train"}, "heldout": {"sums": {"source": "stage:solutions/sums"}}}
+
+CRITIC: dict[str, Any] = {
+    "name": "critic",
+    "seed": 1,
+    "threads": 1,
+    "model": {"path": "tiny-critic"},
+    "verifier": {"name": "math", "mode": "lenient"},
+    "rollout": {"rollouts_per_prompt": 4, "max_new_tokens": 6},
+    "evaluation": {"samples_per_problem": 0},
+    "optim": {"lr": 1e-3},
+    "train": {"steps": 2, "prompts_per_step": 3},
+    "critic": {"format": FORMAT, "refine": {"refinements": 2, "actor": {"model": "stage:actor", "max_new_tokens": 5}}},
+    "stages": [
+        {
+            "name": "actor",
+            "kind": "sft",
+            "critic": None,
+            "data": {
+                "train": {
+                    "source": "step_arithmetic",
+                    "options": {"size": 12, "terms": 3, "tasks": {"solve": 1, "refine": 1}, "format": FORMAT},
+                }
+            },
+            "sft": {"steps": 2, "rows_per_step": 4, "response": "{demonstration}"},
+        },
+        {
+            "name": "solutions",
+            "kind": "collect",
+            "data": {
+                "train": {"source": "step_arithmetic", "options": {"size": 20, "terms": 3, "seed": 2}},
+                "heldout": {"sums": {"source": "step_arithmetic", "options": {"size": 12, "terms": 3, "split": "test"}}},
+            },
+            "rollout": {"engine": "tests.environments.fake_engines:HalfRight", "max_new_tokens": 48},
+            "collect": {
+                "samples_per_problem": 2,
+                "steps": "lines",
+                "labeller": "reasonrl.data.step_arithmetic:label",
+                "demonstrator": "reasonrl.data.step_arithmetic:demonstration",
+            },
+        },
+        {
+            "name": "demonstrations",
+            "kind": "sft",
+            "init_from": "actor",
+            "data": COLLECTED,
+            "sft": {"steps": 2, "rows_per_step": 4, "response": "{demonstration}"},
+        },
+        {"name": "judge", "kind": "rl", "data": COLLECTED},
+        {"name": "help", "kind": "rl", "data": COLLECTED, "critic": {"stage": 2}, "checkpoint": {"every_steps": 1}},
+    ],
+}
+
+
+def runs(folder: Path, *arguments: str | Path, code: int = 0) -> subprocess.CompletedProcess[str]:
+    made = run(folder, *arguments, env={**environment(), "PYTHONPATH": str(ROOT)})
+    assert made.returncode == code, made.stdout + made.stderr
+    return made
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("critic")
+    runs(folder, "critic", "train", write_recipe(folder, CRITIC), "run_dir=whole", "-q", "--offline")
+    return folder
+
+
+def test_every_stage_leaves_its_files(finished: Path) -> None:
+    stages = sorted((finished / "whole" / "stages").iterdir())
+    assert [stage.name for stage in stages] == ["01-actor", "02-solutions", "03-demonstrations", "04-judge", "05-help"]
+    counts = json.loads((stages[1] / "collect.json").read_text())
+    assert counts["train"]["sampled"] == 40 and counts["train"]["kept"] > 0
+    collected = rows(stages[1] / "train.jsonl")
+    assert sum(row["reference"]["correct"] for row in collected) * 2 == len(collected), "balanced"
+    for row in collected:
+        reference = row["reference"]
+        assert (reference["first_error"] == -1) == reference["correct"] and reference["demonstration"].count("Step sentence") >= 1
+    assert not {row["meta"]["question"] for row in collected} & {row["meta"]["question"] for row in rows(stages[1] / "sums.jsonl")}
+
+
+def test_refinements_are_in_samples_and_metrics(finished: Path) -> None:
+    last = finished / "whole" / "stages" / "05-help"
+    trained = [row for row in rows(last / "samples.jsonl") if row["kind"] == "train"]
+    assert len(trained) == 2 * 3 * 4
+    for row in trained:
+        assert [other["role"] for other in row["others"]] == ["actor", "actor"] and len(row["critique"]["refinements"]) == 2
+        assert set(row["reward_parts"]) == {"correctness", "critic", "refined"} and row["reward"] == row["reward_parts"]["critic"]
+    before = next(row for row in rows(last / "metrics.jsonl") if row["kind"] == "eval")
+    assert before["eval/sums/greedy_refine_before"] == 0.5 and before["eval/sums/greedy_parse_rate"] <= 1
+    # Stage I asks no actor in training, but held-out critiques are refined on.
+    first = finished / "whole" / "stages" / "04-judge"
+    assert all("others" not in row for row in rows(first / "samples.jsonl") if row["kind"] == "train")
+    assert any("eval/sums/greedy_refine" in row for row in rows(first / "metrics.jsonl"))
+
+
+def test_evaluation_of_a_run_and_of_a_moved_one(finished: Path) -> None:
+    made = json.loads(runs(finished, "eval", "whole", "--n", "0", "--json", "--offline").stdout)
+    assert made["metrics"]["eval/sums/greedy_refine_before"] == 0.5
+    moved = finished / "moved" / "elsewhere"
+    shutil.copytree(finished / "whole", moved)
+    again = json.loads(runs(finished, "eval", moved, "--n", "0", "--json", "--offline").stdout)
+    assert again["metrics"] == made["metrics"]
+
+
+def test_critic_eval_of_a_run(finished: Path) -> None:
+    data = finished / "whole" / "stages" / "02-solutions" / "sums.jsonl"
+    text = runs(finished, "critic", "eval", "whole", "--data", data, "--output", "out", "--n", "2", "--offline").stdout
+    for figure in ("parsed", "error accuracy", "false alarms", "f1", "f1 (vote)", "answer accuracy", "answer false alarms"):
+        assert figure in text, text
+    kept = rows(finished / "out" / "samples.jsonl")
+    assert {row["critique"] for row in kept} == {0, 1} and json.loads((finished / "out" / "results.json").read_text())[
+        "format"
+    ] == "step_sentence"
+    assert "already holds results" in runs(finished, "critic", "eval", "whole", "--data", data, "--output", "out", code=2).stderr
+
+
+def test_commands_refuse_what_is_no_critic(finished: Path) -> None:
+    assert "trains no critic" in runs(finished, "critic", "train", "smoke", code=2).stderr
+    data = finished / "whole" / "stages" / "02-solutions" / "sums.jsonl"
+    actor = finished / "whole" / "stages" / "01-actor"
+    assert "trained no critic" in runs(finished, "critic", "eval", actor, "--data", data, code=2).stderr
+    assert "no OpenAI-compatible server" in runs(finished, "critic", "eval", "http://127.0.0.1:9/v1", "--data", data, code=2).stderr
+    plain = finished / "plain.jsonl"
+    plain.write_text('{"prompt": "1 + 1", "kind": "math", "answer": "2"}\n')
+    assert "a critic judges solutions" in runs(finished, "critic", "eval", "whole", "--data", plain, code=2).stderr
+
+
+def test_a_dry_run_names_what_is_collected_later(finished: Path) -> None:
+    text = runs(finished, "critic", "train", finished / "tiny.yaml", "--dry-run", "--offline").stdout
+    assert "comes from stage:solutions/train" in text and "collects        " in text
+
+
+def test_the_actor_can_be_a_server(tmp_path: Path) -> None:
+    """One key of the recipe. A server that breaks masks the episodes, and the run says why."""
+    recipe = write_recipe(tmp_path, CRITIC)
+    with running() as server:
+        server.models = ("m",)
+        address = f"critic.refine.actor.model=http://127.0.0.1:{server.server_port}/v1"
+        runs(tmp_path, "critic", "train", recipe, address, "run_dir=served", "-q", "--offline")
+        assert server.asked and all(body["model"] == "m" and body["max_tokens"] == 5 for body in server.asked)
+        trained = [row for row in rows(tmp_path / "served" / "stages" / "05-help" / "samples.jsonl") if row["kind"] == "train"]
+        assert all(other["text"].isupper() or not other["text"].strip("0123456789 +-=\n") for row in trained for other in row["others"])
+        server.mode = "broken"
+        address += " run_dir=broken health.max_unjudged_share=1.0"
+        made = run(tmp_path, "critic", "train", recipe, *address.split(), "--offline", env={**environment(), "PYTHONPATH": str(ROOT)})
+        assert made.returncode == 0, made.stderr
+        broken = [row for row in rows(tmp_path / "broken" / "stages" / "05-help" / "samples.jsonl") if row["kind"] == "train"]
+        assert all(row["reward"] is None and row["verdicts"]["refined"]["status"] == "error" for row in broken)
+        assert "the answer cannot be read" in made.stdout + made.stderr
+        first = rows(tmp_path / "broken" / "stages" / "05-help" / "metrics.jsonl")
+        assert next(row for row in first if row["kind"] == "train")["rollouts/masked"] == 12
+
+
+def comparable(folder: Path) -> dict[str, Any]:
+    """Everything of a run but times, memory and what names a session."""
+    found: dict[str, Any] = {}
+    for path in sorted(folder.rglob("*")):
+        name = str(path.relative_to(folder))
+        if path.name in ("metrics.jsonl",):
+            found[name] = [{k: v for k, v in row.items() if not k.startswith(("time/", "memory/"))} for row in rows(path)]
+        elif path.name in ("samples.jsonl", "train.jsonl", "sums.jsonl"):
+            found[name] = [_timeless(row) for row in rows(path)]
+        elif path.suffix == ".safetensors":
+            found[name] = path.read_bytes()
+    return found
+
+
+def _timeless(value: Any) -> Any:
+    """Without the seconds that a verdict took."""
+    if isinstance(value, dict):
+        return {key: _timeless(inner) for key, inner in value.items() if key != "seconds"}
+    return [_timeless(inner) for inner in value] if isinstance(value, list) else value
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "marker", ["stages/02-solutions", "stages/03-demonstrations/metrics.jsonl", "stages/05-help/checkpoints/step-000001"]
+)
+def test_killed_in_any_stage_and_resumed_it_ends_the_same(finished: Path, tmp_path: Path, marker: str) -> None:
+    recipe = write_recipe(tmp_path, CRITIC)
+    arguments = command("critic", "train", recipe, "run_dir=killed", "-q", "--offline")
+    env = {**environment(), "PYTHONPATH": str(ROOT)}
+    process = subprocess.Popen(arguments, cwd=tmp_path, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    deadline = time.monotonic() + 100
+    while not (tmp_path / "killed" / marker).exists():
+        assert process.poll() is None and time.monotonic() < deadline, "it ended before it could be killed"
+        time.sleep(0.01)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    runs(tmp_path, "critic", "train", recipe, "run_dir=killed", "-q", "--offline", "--resume")
+    assert comparable(tmp_path / "killed") == comparable(finished / "whole")
