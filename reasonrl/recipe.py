@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from reasonrl.recipe_critic import CollectSpec, CriticSpec, GameSpec, OfflineSpec
+from reasonrl.recipe_critic import CollectSpec, CriticSpec, CritiqueGrpoSpec, GameSpec, OfflineSpec
 from reasonrl.recipe_data import DataSpec
 from reasonrl.recipe_methods import (
     CREDITED,
@@ -236,6 +236,8 @@ class Recipe(Spec):
     collect: CollectSpec = CollectSpec()
     game: GameSpec = GameSpec()
     offline: OfflineSpec = OfflineSpec()
+    critique_grpo: CritiqueGrpoSpec | None = None
+    """Train the policy on critique-guided refinements too."""
     reward: dict[str, Annotated[RewardSpec, BeforeValidator(_weighted)]] = {"correctness": RewardSpec()}
     curriculum: Curriculum = CurriculumSpec()
     budget: Budget = BudgetSpec()
@@ -271,7 +273,7 @@ class Recipe(Spec):
             )
         if self.critic is not None and self.reward["correctness"].weight != 1.0:
             problems.append("reward.correctness: of a critic, what the judgement is worth is said in the section critic; leave this out")
-        problems += self._methods_that_do_not_fit()
+        problems += self._methods_that_do_not_fit() + self._refinements_that_do_not_fit()
         if problems:
             raise ValueError("\n".join(problems))
         return self
@@ -300,6 +302,22 @@ class Recipe(Spec):
                 f"({self.rollout.max_new_tokens}); even an empty response would be punished"
             )
         return problems + self._settings_without_effect()
+
+    def _refinements_that_do_not_fit(self) -> list[str]:
+        if self.critique_grpo is None:
+            return []
+        train, problems = self.train, []
+        if self.critic is not None:
+            problems.append("critique_grpo: trains the policy, and critic: a critic; a stage has one of them")
+        if train.loss in GROUP_LOSSES or train.credit != "none":
+            problems.append("critique_grpo: its refinements are rows of a group baseline; take a loss over tokens, and credit: none")
+        if train.advantage in ("remax", "dcpo", "shrinkage", "gdpo", "passk"):
+            problems.append(f"critique_grpo: advantage: {train.advantage} has no place for rows that nobody drew; write dr_grpo")
+        if train.kl.where == "reward" and train.kl.coefficient > 0:
+            problems.append("critique_grpo: a KL term in the reward needs the probability of what was drawn; write train.kl.where: loss")
+        if train.unlikeliness is not None or train.d3s is not None or train.mismatch.is_on:
+            problems.append("critique_grpo: unlikeliness, d3s and mismatch look at the probability of what was drawn; leave them out")
+        return problems
 
     def _settings_without_effect(self) -> list[str]:
         """A setting that is accepted and then ignored is the worst kind of bug."""

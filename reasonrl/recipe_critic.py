@@ -163,6 +163,22 @@ class GameSpec(Spec):
         return value
 
 
+class CritiqueGrpoSpec(Spec):
+    """Refinements of wrong responses join their group (Critique-GRPO, arXiv:2506.03106)."""
+
+    critic: Annotated[RoleSpec | None, BeforeValidator(_model)] = None
+    """Who criticises. Empty: the critique is "The solution is incorrect.", no more."""
+    with_answer: bool = False
+    """Without a critic: add the reference answer to it. A refinement may then copy it."""
+    format: Annotated[FormatSpec, BeforeValidator(_named)] = FormatSpec(name="overall_judgment")
+    trigger: Literal["all", "all_wrong"] = "all_wrong"
+    """Refine the wrong responses of all groups (v1 of the paper), or of groups without a right one (v6)."""
+    refinements_kept: Count = 1
+    """Of each group, right ones first."""
+    gamma: Positive = 0.1
+    """Of the shaping p / (p + gamma)."""
+
+
 class OfflineSpec(Spec):
     """Learn from rows of kind "offline": what was said and what it earned."""
 

@@ -179,6 +179,7 @@ def _registered() -> list[Metric]:
             Metric(f"eval/<set>/{mode}timeout", f"Share of answers whose verifier ran out of time{of}", share, "0"),
             Metric(f"eval/<set>/{mode}error", f"Share of answers on which the verifier broke{of}", share, "0"),
         ]
+    metrics.append(Metric("rollouts/refined", "Critique-guided refinements that joined a group (critique_grpo)", "rollouts"))
     for mode in ("greedy", "sampled"):
         metrics += [
             Metric(f"eval/<set>/{mode}_{name}", f"{meaning} ({mode} critiques)", share, healthy)

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from reasonrl.engines.base import BatchEngine, Sampling
 from reasonrl.environments.base import Environment
+from reasonrl.environments.refined import Refiner
 from reasonrl.environments.rollouts import RewardPart
 from reasonrl.environments.single_turn import encode_prompt
 from reasonrl.errors import ModelError
@@ -47,6 +48,8 @@ class StageContext:
     packing: Packing
     other_engines: Mapping[str, BatchEngine] = field(default_factory=dict)
     """Of roles that are not trained."""
+    refiner: Refiner | None = None
+    """Critique-GRPO."""
     reference: Any = None
     """A frozen copy of the model; None with LoRA (the base without its adapters serves) and without a KL term."""
 

@@ -35,6 +35,7 @@ from reasonrl.trainer.context import StageContext
 from reasonrl.trainer.group_losses import row_advantages
 from reasonrl.trainer.health import RunHealth, count_outcomes
 from reasonrl.trainer.policy_update import UpdateMeasures, UpdateRows, accumulate_gradients, score_rows, score_rows_with_entropy
+from reasonrl.trainer.refined_rows import refined_rows
 from verifiers.types import Problem
 
 
@@ -96,7 +97,7 @@ class RLStage:
         measures, norm, updates = self.update(step, collected.episodes, batch, usable, chosen, right)  # 10 update
         clock["update"] = time.perf_counter() - phase
 
-        outcomes = count_outcomes(collected.episodes)
+        outcomes = count_outcomes([e for e in collected.episodes if not e.info.get("off_policy")])
         broken = next((v.reason for e in collected.episodes for v in e.verdicts.values() if v.correct is None), "")
         warning = self.health.observe(step, mix, outcomes, broken, learns=bool((rows != 0).any()))
         if warning:
@@ -109,6 +110,7 @@ class RLStage:
             **step_metrics.rewards_and_rollouts(collected, batch, eligible, mix, outcomes, [part.name for part in self.c.parts]),
             **step_metrics.methods(self.c.recipe, collected, batch, usable, rewards, rows, tokens),
             **measures.summary(updates, self.spec.epochs_per_step),
+            **({"rollouts/refined": int(batch.off_policy.sum())} if batch.off_policy is not None else {}),
             **({"policy/kl_ref": measures.kl / max(1, measures.tokens)} if self.has_kl_loss else {}),
             **({"policy/corrected": measures.corrected / max(1, measures.tokens)} if self.spec.mismatch.is_on else {}),
             "optim/lr": self.c.optimizer.learning_rate(step),
@@ -135,13 +137,19 @@ class RLStage:
         phase = time.perf_counter()
         judge([*episodes, *greedy], self.c.parts, on_timeout=self.spec.on_timeout, step=step)
         clock["verify"] += time.perf_counter() - phase
+        self.observe(problems, counts, episodes)  # what the policy wrote unaided; refinements are no success of its own
+        phase = time.perf_counter()
+        refined = refined_rows(self.c, counts, episodes, seed)  # Critique-GRPO: [] where the recipe does not ask for them
+        clock["rollout"] += time.perf_counter() - phase
         into.predicted += [self.methods.rates.predictions.get(problem.id) for problem in problems]
-        self.observe(problems, counts, episodes)
         into.groups += [len(into.problems) + i for i, count in enumerate(counts) for _ in range(count)]
         into.problems += problems
         into.counts += counts
         into.episodes += episodes
         into.rewards += [total_reward(episode, self.c.parts) for episode in episodes]
+        into.groups += [len(into.problems) - len(problems) + place for place, _ in refined]
+        into.episodes += [episode for _, episode in refined]
+        into.rewards += [total_reward(episode, self.c.parts) for _, episode in refined]
         judged = [total_reward(episode, self.c.parts) for episode in greedy]
         into.greedy += [math.nan if reward is None else reward for reward in judged]
         into.rounds += 1
@@ -179,7 +187,13 @@ class RLStage:
             reward_parts={name: torch.tensor([v or 0.0 for v in values]) for name, values in parts.items()},  # type: ignore[misc]
             rollout_logprobs=pad_rows([t.logprobs for t in last], torch.float32),  # type: ignore[arg-type]
             entropy=entropy,  # type: ignore[arg-type]
+            off_policy=self.off_policy(collected),
         )
+
+    def off_policy(self, collected: Collected) -> Any:
+        """[B] rows that the policy did not draw by itself; None where there are none."""
+        marks = [bool(episode.info.get("off_policy")) for episode in collected.episodes]
+        return torch.tensor(marks) if any(marks) else None
 
     def right(self, collected: Collected) -> Tensor:
         return torch.tensor([e.verdicts["correctness"].correct is True for e in collected.episodes])
@@ -228,7 +242,9 @@ class RLStage:
                     advantages = worth[:, None] * part_mask
                 weights = token_weights(part_mask, self.c.recipe.loss_aggregation, self.c.recipe.rollout.max_new_tokens)
                 kl_reference = reference if self.has_kl_loss else None
-                everything = UpdateRows(rows, advantages * part_mask, weights, batch.rollout_logprobs, old, kl_reference)
+                everything = UpdateRows(rows, advantages * part_mask, weights, batch.rollout_logprobs, old, kl_reference, batch.off_policy)
+                if self.c.recipe.critique_grpo is not None:
+                    everything = dataclasses.replace(everything, gamma=self.c.recipe.critique_grpo.gamma)
                 part = everything.take(members.nonzero()[:, 0].tolist())
                 if accumulate_gradients(self.c.model, part, self.spec, temperature, packing, measures):
                     norm = self.c.optimizer.step(step)
@@ -250,6 +266,8 @@ class RLStage:
                 "response_ids": last.response_ids,
                 "logprobs": [round(p, 6) for p in last.logprobs],
             }
+            if episode.info.get("off_policy"):
+                more |= {"off_policy": True, "critique_text": episode.info["critique"]}
             if self.spec.credit != "none":
                 more["token_advantages"] = [round(value, 6) for value in credit[: len(last.response_ids)]]
             prompt = render_prompt_text(tokenizer, episode.problem)

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from reasonrl.algorithms.kl import kl_estimate
 from reasonrl.algorithms.losses import token_loss
+from reasonrl.algorithms.losses.critique_grpo import critique_grpo_loss
 from reasonrl.algorithms.mismatch import icepop_weights, rows_that_agree, truncated_weights
 from reasonrl.errors import TrainingError
 from reasonrl.models.logprobs import Packing, TokenRow, response_logprobs
@@ -38,12 +39,16 @@ class UpdateRows:
     """[B, T]; None when the update is on-policy: then they are the current ones."""
     ref_logprobs: Tensor | None
     """[B, T]; needed for a KL term in the loss."""
+    off_policy: Tensor | None = None
+    """[B] rows that the policy did not draw (critique-guided refinements); their loss is p / (p + gamma)."""
+    gamma: float = 0.1
 
     def take(self, index: Sequence[int]) -> UpdateRows:
         """The rows at `index`, the tensors cut to them."""
         at = torch.tensor(list(index), dtype=torch.long)
-        cut = [None if t is None else t[at] for t in (self.old_logprobs, self.ref_logprobs)]
-        return UpdateRows([self.rows[i] for i in index], self.advantages[at], self.weights[at], self.rollout_logprobs[at], *cut)
+        old, reference, refined = (None if t is None else t[at] for t in (self.old_logprobs, self.ref_logprobs, self.off_policy))
+        rows = [self.rows[i] for i in index]
+        return UpdateRows(rows, self.advantages[at], self.weights[at], self.rollout_logprobs[at], old, reference, refined, self.gamma)
 
 
 @dataclass
@@ -104,6 +109,12 @@ def accumulate_gradients(
             loss_name(spec), made.logprobs, old, advantages, mask, clip_low=spec.clip_low, clip_high=spec.clip_high,
             dual_clip=spec.dual_clip, mirror_beta=spec.mirror_beta,
         )  # fmt: skip
+        gap = mask
+        if part.off_policy is not None:
+            refined = part.off_policy.to(device)[:, None]
+            losses = torch.where(refined, critique_grpo_loss(made.logprobs, advantages, gamma=part.gamma), losses)
+            clipped = None if clipped is None else clipped & ~refined
+            gap = mask & ~refined
         corrections = mismatch_weights(spec, old, part.rollout_logprobs[:, :width].to(device), mask)
         loss = policy_loss = (weights * losses if corrections is None else weights * corrections * losses).sum()
         if spec.entropy_coefficient > 0:
@@ -126,7 +137,7 @@ def accumulate_gradients(
         measures.policy_loss += float(policy_loss.detach())
         measures.clipped += 0.0 if clipped is None else float((clipped & mask).sum())
         measures.corrected += 0.0 if corrections is None else float((_cut(spec, corrections) & mask).sum())
-        measures.rollout_gap += float(((current - part.rollout_logprobs[:, :width].to(device)).abs() * mask).sum())
+        measures.rollout_gap += float(((current - part.rollout_logprobs[:, :width].to(device)).abs() * gap).sum())
         measures.tokens += int(mask.sum())
         measures.positions += made.positions
         measures.rows += len(part.rows)

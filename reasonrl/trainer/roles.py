@@ -7,13 +7,14 @@ from collections.abc import Sequence
 from reasonrl.engines.base import BatchEngine
 from reasonrl.engines.hf import HFEngine
 from reasonrl.engines.served import ServedModel
+from reasonrl.environments.refined import Refiner
 from reasonrl.environments.roles import LocalSpeaker, ServedSpeaker, Speaker
 from reasonrl.errors import RecipeError
 from reasonrl.models.loading import LanguageModel, load_model
 from reasonrl.recipe import Recipe
 from reasonrl.recipe_critic import RoleSpec
 from reasonrl.recipe_files import import_dotted
-from reasonrl.trainer.setup import check_lengths, role_sampling
+from reasonrl.trainer.setup import check_lengths, role_sampling, rollout_sampling
 from verifiers.types import Problem
 
 
@@ -39,6 +40,18 @@ def load_actor(recipe: Recipe, trained: LanguageModel, *, offline: bool) -> tupl
     if recipe.critic is None or not recipe.critic.refine.refinements:
         return None, {}
     return load_role("actor", recipe, recipe.critic.refine.actor, trained, offline=offline)
+
+
+def load_refiner(recipe: Recipe, trained: LanguageModel, *, offline: bool) -> tuple[Refiner | None, dict[str, BatchEngine]]:
+    """Critique-GRPO's refinements, written by the policy itself. Raises RecipeError for a model without a chat template."""
+    spec = recipe.critique_grpo
+    if spec is None:
+        return None, {}
+    if trained.tokenizer.chat_template is None:
+        raise RecipeError("critique_grpo: refining is a conversation, and the model's tokenizer has no chat template; take a chat model")
+    critic, engines = load_role("critic", recipe, spec.critic, trained, offline=offline) if spec.critic is not None else (None, {})
+    policy = LocalSpeaker("policy", trained.tokenizer, rollout_sampling(recipe))
+    return Refiner(policy, spec.format.load(), critic, spec.with_answer), engines
 
 
 def load_critic(recipe: Recipe, spec: RoleSpec, problems: Sequence[Problem], *, offline: bool) -> tuple[Speaker, BatchEngine | None]:

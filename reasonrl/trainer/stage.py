@@ -22,7 +22,7 @@ from reasonrl.trainer.interrupt import Interrupt
 from reasonrl.trainer.loop import RLStage
 from reasonrl.trainer.offline import OfflineStage
 from reasonrl.trainer.optimizer import MasterAdamW
-from reasonrl.trainer.roles import load_actor, load_for, make_engine
+from reasonrl.trainer.roles import load_actor, load_for, load_refiner, make_engine
 from reasonrl.trainer.setup import (
     check_lengths,
     environment_maker,
@@ -125,6 +125,8 @@ def prepare(
         began_with = language_model if source == init_from else load_for(recipe, init_from, offline=offline)
         reference = frozen_copy(began_with.model)
     actor, others = load_actor(recipe, language_model, offline=offline)
+    refiner, more = load_refiner(recipe, language_model, offline=offline)
+    others = {**others, **more}
     if lora is not None:
         language_model.model = add_lora(language_model.model, lora, recipe.seed)
     if recipe.model.gradient_checkpointing:
@@ -142,6 +144,7 @@ def prepare(
         environment_for=environment_maker(recipe, language_model.tokenizer, actor),
         evaluation_environment_for=environment_maker(recipe, language_model.tokenizer, actor, evaluating=True),
         other_engines=others,
+        refiner=refiner,
         sampling=rollout_sampling(recipe),
         folder=folder,
         console=console,
