@@ -29,8 +29,12 @@ def reward_term(spec: CriticSpec, step: int, own: Callable[[CriticEpisode], floa
     elif spec.reward == "spc":
         made = rewards.spc_critic()
     else:
-        made = {"ctrl": rewards.ctrl, "criticlean": rewards.criticlean, "deepcritic": rewards.deepcritic}[spec.reward]()
-    return WeightedSum([(1.0, made), (1.0, LeakPenalty(spec.leak_penalty))]) if spec.leak_penalty else made
+        made = {"ctrl": rewards.ctrl, "criticlean": rewards.criticlean, "crl": rewards.critique_coder, "deepcritic": rewards.deepcritic}[
+            spec.reward
+        ]()
+    if spec.scale == 1.0 and not spec.leak_penalty:
+        return made
+    return WeightedSum([(spec.scale, made), (1.0 if spec.leak_penalty else 0.0, LeakPenalty(spec.leak_penalty))])
 
 
 class CritiqueRewards:
@@ -40,9 +44,15 @@ class CritiqueRewards:
         self.spec, self.oracle, self.own = spec, oracle, own
 
     def __call__(self, episodes: Sequence[Episode], step: int) -> list[float | None]:
-        self.judge_refinements(episodes)
+        critiques = [episode for episode in episodes if is_critique(episode) or not self.spec.policy_rows]
+        self.judge_refinements(critiques)
         term = reward_term(self.spec, step, self.own)
-        return [None if "failure" in episode.info else term(critic_episode(episode)) for episode in episodes]
+        return [self._reward(episode, term) for episode in episodes]
+
+    def _reward(self, episode: Episode, term: Term) -> float | None:
+        if not is_critique(episode) and self.spec.policy_rows:
+            return episode.verdicts["correctness"].score
+        return None if "failure" in episode.info else term(critic_episode(episode))
 
     def judge_refinements(self, episodes: Sequence[Episode]) -> None:
         """Fill in `refinements` and a verdict "refined" for each episode that has any."""
@@ -59,6 +69,32 @@ class CritiqueRewards:
                 episode.verdicts["refined"] = failed
 
 
+class CritiqueOrAnswer:
+    """CRL's batches hold both: critiques are judged as such, all else by the recipe's verifier."""
+
+    def __init__(self, critiques: CritiqueVerifier, answers: Verifier) -> None:
+        self.critiques, self.answers = critiques, answers
+
+    def verify(self, responses: Sequence[str], references: Sequence[dict[str, Any]]) -> list[Verdict]:
+        made: list[Verdict | None] = [None] * len(responses)
+        for verifier, wanted in ((self.critiques, True), (self.answers, False)):
+            places = [i for i, reference in enumerate(references) if _of_critique(reference) == wanted]
+            for i, verdict in zip(places, verifier.verify([responses[i] for i in places], [references[i] for i in places]), strict=True):
+                made[i] = verdict
+        return [verdict for verdict in made if verdict is not None]
+
+    def gold_response(self, reference: dict[str, Any]) -> str:
+        return (self.critiques if _of_critique(reference) else self.answers).gold_response(reference)
+
+
+def _of_critique(reference: dict[str, Any]) -> bool:
+    return "solution" in reference or "steps" in reference
+
+
+def is_critique(episode: Episode) -> bool:
+    return isinstance(episode.info.get("critic"), CriticEpisode)
+
+
 def critic_episode(episode: Episode) -> CriticEpisode:
     made = episode.info.get("critic")
     if not isinstance(made, CriticEpisode):
@@ -67,13 +103,15 @@ def critic_episode(episode: Episode) -> CriticEpisode:
 
 
 def _of_term(term: Term) -> Callable[[Sequence[Episode], int], list[float | None]]:
-    return lambda episodes, step: [term(critic_episode(episode)) for episode in episodes]
+    return lambda episodes, step: [term(critic_episode(episode)) if is_critique(episode) else None for episode in episodes]
 
 
 def critic_parts(spec: CriticSpec, oracle: Verifier, own: Callable[[CriticEpisode], float | None] | None = None) -> list[RewardPart]:
     """The parts of a critic's reward. `correctness` is whether the judgement is right: it is the accuracy that is shown, and what success
     rates are about; it enters the reward through the term of the method alone."""
-    verifier = CritiqueVerifier(spec.format.load(), spec.target)
+    verifier: Verifier = CritiqueVerifier(spec.format.load(), spec.target)
+    if spec.policy_rows:
+        verifier = CritiqueOrAnswer(verifier, oracle)  # type: ignore[arg-type]
     parts = [RewardPart("correctness", 0.0, verifier), RewardPart("critic", 1.0, episodes=CritiqueRewards(spec, oracle, own))]
     if spec.looks_at_refinements:
         parts.append(RewardPart("refined", 0.0, episodes=_of_term(Helpfulness(when=spec.refine.when))))

@@ -76,7 +76,7 @@ class CriticSpec(Spec):
     target: Literal["answer", "last_step", "index"] = "answer"
     """What the judgement is compared with: the answer's label, the last step's, or the index of the first wrong step."""
     reward: str = "critique_rl"
-    """critique_rl, refcritic, ctrl, criticlean, deepcritic, spc, or package.module:function(CriticEpisode) -> number or None."""
+    """critique_rl, refcritic, ctrl, criticlean, crl, deepcritic, spc, or package.module:function(CriticEpisode) -> number or None."""
     stage: Literal[1, 2] = 1
     """critique_rl: 1 rewards the judgement alone, 2 the refinement too."""
     variant: Literal["paper", "code"] = "paper"
@@ -87,6 +87,10 @@ class CriticSpec(Spec):
     """critique_rl, stage 2."""
     refine_weight: tuple[tuple[int, float], ...] = ((0, 1.0),)
     """refcritic: lambda as [after this step, value] pairs."""
+    scale: Positive = 1.0
+    """What the reward of a critique is multiplied with (CRL, arXiv:2509.22824, has 0.8 in its phase of short contexts)."""
+    policy_rows: bool = False
+    """CRL: the data also hold problems that are no critiques; the same model solves them, and `verifier` judges its answers."""
     leak_penalty: Annotated[float, Field(ge=0)] = 0.0
     """Taken off for a critique that states the answer where the solution did not."""
     refine: RefineSpec = RefineSpec(refinements=0)
@@ -95,7 +99,7 @@ class CriticSpec(Spec):
     @field_validator("reward")
     @classmethod
     def _known(cls, value: str) -> str:
-        known = ("critique_rl", "refcritic", "ctrl", "criticlean", "deepcritic", "spc")
+        known = ("critique_rl", "refcritic", "ctrl", "criticlean", "crl", "deepcritic", "spc")
         if value not in known and ":" not in value:
             raise ValueError(f"'{value}' is not known; write {', '.join(known)} or package.module:function")
         return value

@@ -40,6 +40,8 @@ class CritiqueAndRefine:
 
     async def episode(self, problem: Problem, rollout: int, seed: int, engine: RoleEngines) -> Episode:
         played = await self._critic.episode(problem, rollout, seed, engine)
+        if problem.kind != "critique":  # CRL mixes problems to solve among those to judge
+            return played
         solution = solution_of(problem.reference, problem.id)
         critique = self._format.parse(played.text, len(solution.steps) or None)
         played.info["critic"] = judged = CriticEpisode(problem, solution, critique)

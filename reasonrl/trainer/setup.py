@@ -116,7 +116,7 @@ def _offline(source: SourceSpec, where: str, offline: bool) -> list[Problem]:
 
 
 def _rendered(problem: Problem, recipe: Recipe) -> Problem:
-    if recipe.critic is not None:
+    if recipe.critic is not None and not (recipe.critic.policy_rows and problem.kind != "critique"):
         return critique_problem(problem, recipe.critic.format.load())
     prompt = recipe.data.prompt
     if prompt is None:

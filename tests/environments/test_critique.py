@@ -123,3 +123,19 @@ def test_problems_that_are_no_solutions_are_refused() -> None:
         critique_problem(Problem("m", "1 + 1", "math", {"answer": "2"}), FORMAT)
     with pytest.raises(DataError, match="needs 'solution'"):
         critique_problem(Problem("m", "1 + 1", "critique", {"correct": True}), FORMAT)
+
+
+def test_crl_mixes_problems_to_solve_among_those_to_judge() -> None:
+    to_solve = Problem("m", [{"role": "user", "content": "12 + 7 - 5"}], "math", {"answer": "14"})
+    spec = CriticSpec.model_validate({"reward": "crl", "scale": 0.8, "policy_rows": True})
+    parts = critic_parts(spec, load_verifier("math", mode="lenient"))
+    answers = iter([f"{FINAL}Wrong", "12 + 7 = 19\n19 - 5 = 14", f"{FINAL}Correct", "13"])
+    engine = ScriptedEngine(lambda prompt, seed: next(answers))
+    environment = CritiqueAndRefine(TOKENIZER, SAMPLING, format=FORMAT)
+    problems = [problem("a"), to_solve, problem("b"), Problem("n", to_solve.prompt, "math", {"answer": "14"})]
+    episodes = roll_out(environment, engine, problems, [1] * 4, seed=(0,))
+    judge(episodes, parts)
+    assert [total_reward(episode, parts) for episode in episodes] == [0.8, 1.0, 0.0, 0.0]
+    assert [episode.verdicts["correctness"].correct for episode in episodes] == [True, True, False, False]
+    verifier = parts[0].verifier
+    assert verifier is not None and verifier.gold_response({"answer": "14"}) and "Wrong" in verifier.gold_response(problem("a").reference)
