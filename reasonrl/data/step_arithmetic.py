@@ -1,115 +1,21 @@
-"""Sums worked out one step after the other, with errors that can be found exactly: the ground on which critics are trained on a CPU.
-
-    12 + 7 - 5
-    12 + 7 = 19
-    19 - 5 = 14
-
-A step is right when it takes over the result of the step before (right or wrong, as it stands there), uses the next operation and number of
-the question, and calculates rightly. So the first wrong step is a fact, a later one that follows from it is not wrong, and the shape is
-that of BIG-Bench-Mistake's multistep arithmetic without its brackets.
-"""
+"""The data source `step_arithmetic`: sums in steps (see `step_sums`), on which critics are trained on a CPU."""
 
 from __future__ import annotations
 
 import random
-import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
-from critics.formats import load_format
-from critics.types import Solution
 from reasonrl.data.expressions import side
 from reasonrl.data.mistakes import nearest, refuse_unknown
+from reasonrl.data.step_demonstrations import demonstrated
+from reasonrl.data.step_sums import worked
 from reasonrl.errors import DataError
 from verifiers.types import Problem
 
-TASKS = ("solve", "refine", "critique")
-_STEP = re.compile(r"\s*(-?\d{1,9}) ([-+]) (\d{1,9}) = (-?\d{1,9})\s*")
-_QUESTION = re.compile(r"\s*\d{1,9}(?: [-+] \d{1,9})+\s*")
+TASKS = ("solve", "refine", "critique", "spoil")
 _MISSES = 200_000
-OPTIONS = ("size", "seed", "split", "test_share", "terms", "low", "high", "most", "tasks", "format", "error_rate")
-
-
-def terms_of(question: str) -> tuple[int, list[tuple[str, int]]]:
-    """The first number and the operations of "12 + 7 - 5". Raises ValueError for anything else."""
-    if not _QUESTION.fullmatch(question):
-        raise ValueError(f"{question!r:.60} is no sum such as '12 + 7 - 5'")
-    pieces = question.split()
-    return int(pieces[0]), [(sign, int(number)) for sign, number in zip(pieces[1::2], pieces[2::2], strict=True)]
-
-
-def step(before: int, sign: str, number: int) -> tuple[str, int]:
-    """A right step and its result."""
-    after = before + number if sign == "+" else before - number
-    return f"{before} {sign} {number} = {after}", after
-
-
-def worked(question: str) -> tuple[str, ...]:
-    """All steps, right."""
-    value, operations = terms_of(question)
-    steps = []
-    for sign, number in operations:
-        text, value = step(value, sign, number)
-        steps.append(text)
-    return tuple(steps)
-
-
-def first_error(question: str, steps: Sequence[str]) -> int:
-    """Index of the first wrong step from 0, -1 for none. Steps that are missing make the last one wrong. Raises ValueError for no steps."""
-    if not steps:
-        raise ValueError(f"the solution of {question!r} has no steps")
-    value, operations = terms_of(question)
-    for index, text in enumerate(steps):
-        made = _STEP.fullmatch(text)
-        if index >= len(operations) or made is None:
-            return index
-        right, after = step(value, *operations[index])
-        if text.strip() != right:
-            return index
-        value = after
-    return -1 if len(steps) == len(operations) else len(steps) - 1
-
-
-def correction(question: str, steps: Sequence[str], index: int) -> str:
-    """What step `index` should say, given those before it; empty where the question has no such step."""
-    value, operations = terms_of(question)
-    for made in map(_STEP.fullmatch, steps[:index]):
-        value = int(made.group(4)) if made else value
-    return step(value, *operations[index])[0] if index < len(operations) else ""
-
-
-def comments(question: str, solution: Solution, *, every_step: bool = False) -> list[str]:
-    """For each step what it should say: of the first wrong one, and nothing for the others, or (`every_step`) of each."""
-    wrong = solution.first_error
-    return [correction(question, solution.steps, i) if every_step or i == wrong else "" for i in range(len(solution.steps))]
-
-
-def label(problem: Problem, solution: Solution) -> int | None:
-    """The labeller of the `collect` stage: the index of the first wrong step."""
-    return first_error(str(problem.meta["question"]), solution.steps)
-
-
-def demonstration(problem: Problem, solution: Solution, format_options: dict[str, Any]) -> str:
-    """A critique of a labelled solution that names the first wrong step and corrects it."""
-    options = dict(format_options)
-    form = load_format(options.pop("name"), **options)
-    every_step = getattr(form, "explain_first", False)  # then the right steps are worked out too, before they are called right
-    return form.write(solution, comments(str(problem.meta["question"]), solution, every_step=every_step))
-
-
-def spoilt(question: str, rng: random.Random) -> tuple[str, ...]:
-    """The steps with one error, and what follows from it."""
-    value, operations = terms_of(question)
-    where = rng.randrange(len(operations))
-    steps = []
-    for index, (sign, number) in enumerate(operations):
-        text, after = step(value, sign, number)
-        if index == where:
-            after += rng.choice((-10, -2, -1, 1, 2, 10))
-            text = f"{value} {sign} {number} = {after}"
-        steps.append(text)
-        value = after
-    return tuple(steps)
+OPTIONS = ("size", "seed", "split", "test_share", "terms", "low", "high", "most", "tasks", "format", "error_rate", "sneaky_prompt")
 
 
 def step_arithmetic(options: dict[str, Any], *, seed: int = 0) -> list[Problem]:
@@ -118,9 +24,9 @@ def step_arithmetic(options: dict[str, Any], *, seed: int = 0) -> list[Problem]:
     Options:
         size: how many problems; terms: how many numbers a sum has; low, high: of the numbers; most: largest result on the way (least: 0);
         split, test_share: as in `arithmetic`, by a hash of the sum up to the order of its terms;
-        tasks: shares of solve (work it out), refine (a solution with an error and a critique are given) and critique (judge a solution),
-        with a demonstration in reference["demonstration"]; error_rate: of refine and critique, the share with an error;
-        format: of the critiques, as in `critic.format`.
+        tasks: shares of solve (work it out), refine (a solution and a critique of it are given), critique (judge a solution) and spoil
+        (SPC's generator), with a demonstration in reference["demonstration"]; error_rate: of refine and critique, the share with an error;
+        format: of the critiques, as in `critic.format`; sneaky_prompt: texts of the generator's prompt.
 
     Raises DataError.
     """
@@ -135,7 +41,6 @@ def step_arithmetic(options: dict[str, Any], *, seed: int = 0) -> list[Problem]:
             )
     seed = options.get("seed", seed)
     rng = random.Random(f"step arithmetic {seed} {options.get('split', 'train')}")
-    style = dict(options.get("format") or {"name": "step_sentence"})
     problems = []
     for number, question in enumerate(_questions(options, rng)):
         task = rng.choices(list(tasks), list(tasks.values()))[0]
@@ -147,22 +52,8 @@ def step_arithmetic(options: dict[str, Any], *, seed: int = 0) -> list[Problem]:
             source="step_arithmetic",
             meta={"question": question, "task": task},
         )
-        problems.append(problem if task == "solve" else _with_critique(problem, question, task, style, rng, options.get("error_rate", 0.8)))
+        problems.append(problem if task == "solve" else demonstrated(problem, task, options, rng))
     return problems
-
-
-def _with_critique(problem: Problem, question: str, task: str, style: dict[str, Any], rng: random.Random, error_rate: float) -> Problem:
-    steps = spoilt(question, rng) if rng.random() < error_rate else worked(question)
-    wrong = first_error(question, steps)
-    solution = Solution(problem.id, "\n".join(steps), steps, steps[-1].rpartition(" ")[2], wrong == -1, wrong)
-    critique = demonstration(problem, solution, style)
-    options = dict(style)
-    form = load_format(options.pop("name"), **options)
-    if task == "refine":
-        messages = form.refine_messages(problem, solution, form.parse(critique, len(steps)))
-        return Problem(problem.id, messages, "math", problem.reference, problem.source, problem.meta)
-    reference = {**problem.reference, "demonstration": critique}
-    return Problem(problem.id, form.render(problem, solution), "math", reference, problem.source, problem.meta)
 
 
 def _questions(options: dict[str, Any], rng: random.Random) -> Iterator[str]:

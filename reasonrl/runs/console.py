@@ -74,7 +74,7 @@ class TrainConsole:
             self._progress.start()
 
     def step(self, row: Row) -> None:
-        """One line for a "train" or "sft" row of the metrics."""
+        """One line for a "train", "sft" or "offline" row of the metrics."""
         self._marks.append(time.monotonic())
         left = _duration(self._seconds_left(int(row["step"])))
         if self._progress is not None and self._task is not None:
@@ -82,7 +82,7 @@ class TrainConsole:
         if self.quiet:
             return
         kind = str(row.get("kind", "train"))
-        columns = self._fitting(_sft_columns(self.total_steps) if kind == "sft" else _train_columns(self.total_steps))
+        columns = self._fitting(_loss_columns(self.total_steps, kind) if kind != "train" else _train_columns(self.total_steps))
         if kind != self._table or self._lines % HEADER_EVERY == 0:
             self._table, self._lines = kind, 0
             self._print("  ".join([*(f"{column.title:>{column.width}}" for column in columns), f"{'left':>8}"]), "bold")
@@ -183,11 +183,19 @@ def _train_columns(total: int) -> list[_Column]:
     ]
 
 
-def _sft_columns(total: int) -> list[_Column]:
+def _loss_columns(total: int, kind: str) -> list[_Column]:
+    """Of the phases that sample nothing: supervised, or offline on what was said before."""
     width = max(5, 2 * len(str(total)) + 1)
+    losses = [_Column("loss", 7, lambda row: _number(row, "loss/sft", ".4f"), 1)]
+    if kind == "offline":
+        losses = [
+            _Column("reward", 7, lambda row: _number(row, "reward/mean", ".3f"), 1),
+            _Column("loss", 8, lambda row: _number(row, "loss/policy", ".4f"), 1),
+            _Column("clipped", 7, lambda row: _number(row, "policy/clip_fraction", ".1%"), 3),
+        ]
     return [
         _Column("step", width, lambda row: f"{row['step']}/{total}", 0),
-        _Column("loss", 7, lambda row: _number(row, "loss/sft", ".4f"), 1),
+        *losses,
         _Column("tokens", 8, lambda row: _number(row, "tokens/response", ",.0f"), 3),
         _Column("grad norm", 9, lambda row: _number(row, "optim/grad_norm", ".3f"), 4),
         _Column("lr", 8, lambda row: _number(row, "optim/lr", ".1e"), 5),

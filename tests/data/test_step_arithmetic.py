@@ -9,10 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from critics.formats import load_format
+from critics.sneaky import spoilt_step
 from critics.types import Judgement, Solution
 from reasonrl.data import load_problems
 from reasonrl.data.expressions import evaluate
-from reasonrl.data.step_arithmetic import comments, correction, demonstration, first_error, spoilt, worked
+from reasonrl.data.step_demonstrations import comments, demonstration, spoilt
+from reasonrl.data.step_sums import correction, first_error, worked
 from reasonrl.errors import DataError
 
 SUMS = st.lists(st.tuples(st.sampled_from("+-"), st.integers(0, 50)), min_size=1, max_size=5).map(
@@ -55,14 +57,21 @@ def test_first_error(steps: list[str], index: int) -> None:
 
 
 def test_problems_and_their_demonstrations() -> None:
-    options = {"size": 60, "tasks": {"solve": 1, "refine": 1, "critique": 1}, "format": {"name": "step_sentence", "instruction": "Check."}}
+    options = {
+        "size": 60,
+        "tasks": {"solve": 1, "refine": 1, "critique": 1, "spoil": 1},
+        "format": {"name": "step_sentence", "instruction": "Check."},
+    }
     problems = load_problems("step_arithmetic", options=options)
-    assert len({p.id for p in problems}) == 60 and {p.meta["task"] for p in problems} == {"solve", "refine", "critique"}
+    assert len({p.id for p in problems}) == 60 and {p.meta["task"] for p in problems} == {"solve", "refine", "critique", "spoil"}
     form = load_format("step_sentence")
     for problem in problems:
         question, said = problem.meta["question"], problem.reference["demonstration"]
         if problem.meta["task"] == "critique":
             assert form.parse(said).judgement in (Judgement.CORRECT, Judgement.INCORRECT) and "Check." in problem.prompt[-1]["content"]
+        elif problem.meta["task"] == "spoil":
+            right = problem.prompt[-1]["content"].split("<step>\n")[1].split("\n</step>")[0]
+            assert right in worked(question) and spoilt_step(said, right) is not None
         else:
             assert said == "\n".join(worked(question)) and said.endswith(f"= {problem.reference['answer']}")
         if problem.meta["task"] == "refine":
@@ -100,3 +109,9 @@ def test_demonstration_of_a_right_solution() -> None:
 def test_bad_options(options: dict[str, object], message: str) -> None:
     with pytest.raises(DataError, match=message):
         load_problems("step_arithmetic", options=options)
+
+
+def test_critiques_of_the_last_step_end_in_it() -> None:
+    options = {"size": 40, "tasks": {"critique": 1}, "format": {"name": "answer_tag"}, "error_rate": 0.5}
+    said = [p.reference["demonstration"] for p in load_problems("step_arithmetic", options=options)]
+    assert {text.rpartition("<Answer>")[2] for text in said} == {"Correct</Answer>", "Incorrect</Answer>"}

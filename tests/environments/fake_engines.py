@@ -6,7 +6,8 @@ import random
 from collections.abc import Sequence
 from typing import Any
 
-from reasonrl.data.step_arithmetic import spoilt, worked
+from reasonrl.data.step_demonstrations import spoilt
+from reasonrl.data.step_sums import step, terms_of, worked
 from reasonrl.engines.base import Generation, Request
 
 
@@ -25,3 +26,34 @@ class HalfRight:
             ids = [*self.tokenizer(text, add_special_tokens=False)["input_ids"], self.tokenizer.eos_token_id]
             made.append(Generation(ids, [0.0] * len(ids), "stop"))
         return made
+
+
+class Players(HalfRight):
+    """All roles of SPC's game: spoils every step by one, goes on rightly from anywhere, and calls every second step wrong."""
+
+    def generate_batch(self, requests: Sequence[Request]) -> list[Generation]:
+        made = []
+        for request in requests:
+            prompt = self.tokenizer.decode(list(request.token_ids))
+            if "Spoil." in prompt:
+                left, _, result = prompt.split("<step>\n")[1].split("\n</step>")[0].rpartition(" = ")
+                text = f"<step>\n{left} = {int(result) + 1}\n</step>"
+            elif "Check." in prompt:
+                text = f"<Answer>{random.Random(request.seed).choice(['Correct', 'Incorrect'])}</Answer>"
+            else:
+                question, _, begun = prompt.removeprefix("<|user|>").partition("<|assistant|>")
+                text = _rest(question, begun)
+            ids = [*self.tokenizer(text, add_special_tokens=False)["input_ids"], self.tokenizer.eos_token_id]
+            made.append(Generation(ids, [0.0] * len(ids), "stop"))
+        return made
+
+
+def _rest(question: str, begun: str) -> str:
+    done = [line for line in begun.split("\n") if line]
+    value, operations = terms_of(question)
+    value = int(done[-1].rpartition(" ")[2]) if done else value
+    lines = []
+    for sign, number in operations[len(done) :]:
+        text, value = step(value, sign, number)
+        lines.append(text)
+    return "\n".join(lines)

@@ -19,7 +19,9 @@ from critics.formats import load_format
 from reasonrl.algorithms.advantages import ADVANTAGES
 from reasonrl.critic_methods import critic_parts
 from reasonrl.data.critiques import critique_problem
-from reasonrl.data.step_arithmetic import correction, first_error, spoilt, step_arithmetic, worked
+from reasonrl.data.step_arithmetic import step_arithmetic
+from reasonrl.data.step_demonstrations import spoilt
+from reasonrl.data.step_sums import correction, first_error, worked
 from reasonrl.engines.base import Sampling
 from reasonrl.environments.critique import CritiqueAndRefine
 from reasonrl.environments.roles import LocalSpeaker

@@ -9,7 +9,8 @@ import pytest
 from critics.formats import load_format
 from critics.rewards import Validation
 from critics.sneaky import SneakyPrompt
-from reasonrl.data.step_arithmetic import step_arithmetic, terms_of, worked
+from reasonrl.data.step_arithmetic import step_arithmetic
+from reasonrl.data.step_sums import terms_of, worked
 from reasonrl.engines.base import Sampling, run_episodes
 from reasonrl.environments.roles import LocalSpeaker
 from reasonrl.environments.sneaky import Game, SneakyGame

@@ -55,8 +55,8 @@ CRITIC: dict[str, Any] = {
             "collect": {
                 "samples_per_problem": 2,
                 "steps": "lines",
-                "labeller": "reasonrl.data.step_arithmetic:label",
-                "demonstrator": "reasonrl.data.step_arithmetic:demonstration",
+                "labeller": "reasonrl.data.step_demonstrations:label",
+                "demonstrator": "reasonrl.data.step_demonstrations:demonstration",
             },
         },
         {

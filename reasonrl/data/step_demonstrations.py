@@ -1,0 +1,80 @@
+"""What a small model is taught on sums in steps: to refine, to criticise, to spoil a step. And labels and critiques of real solutions."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+from critics.formats import load_format
+from critics.sneaky import SneakyPrompt
+from critics.types import Solution
+from reasonrl.data.step_sums import correction, first_error, step, terms_of, worked
+from verifiers.types import Problem
+
+ERROR_RATE = 0.8
+
+
+def comments(question: str, solution: Solution, *, every_step: bool = False) -> list[str]:
+    """For each step what it should say: of the first wrong one, and nothing for the others, or (`every_step`) of each."""
+    wrong = solution.first_error
+    return [correction(question, solution.steps, i) if every_step or i == wrong else "" for i in range(len(solution.steps))]
+
+
+def label(problem: Problem, solution: Solution) -> int | None:
+    """The labeller of the `collect` stage: the index of the first wrong step."""
+    return first_error(str(problem.meta["question"]), solution.steps)
+
+
+def demonstration(problem: Problem, solution: Solution, format_options: dict[str, Any]) -> str:
+    """A critique of a labelled solution that names the first wrong step and corrects it."""
+    options = dict(format_options)
+    form = load_format(options.pop("name"), **options)
+    every_step = getattr(form, "explain_first", False)  # then the right steps are worked out too, before they are called right
+    return form.write(solution, comments(str(problem.meta["question"]), solution, every_step=every_step))
+
+
+def spoilt(question: str, rng: random.Random) -> tuple[str, ...]:
+    """The steps with one error, and what follows from it."""
+    value, operations = terms_of(question)
+    where = rng.randrange(len(operations))
+    steps = []
+    for index, (sign, number) in enumerate(operations):
+        text, after = step(value, sign, number)
+        if index == where:
+            after += rng.choice((-10, -2, -1, 1, 2, 10))
+            text = f"{value} {sign} {number} = {after}"
+        steps.append(text)
+        value = after
+    return tuple(steps)
+
+
+def demonstrated(problem: Problem, task: str, options: dict[str, Any], rng: random.Random) -> Problem:
+    """A sum as a task of another kind than solving it, with reference["demonstration"]; `options` are those of `step_arithmetic`."""
+    question = str(problem.meta["question"])
+    if task == "spoil":
+        return _to_spoil(problem, question, options, rng)
+    style = dict(options.get("format") or {"name": "step_sentence"})
+    steps = spoilt(question, rng) if rng.random() < options.get("error_rate", ERROR_RATE) else worked(question)
+    wrong = first_error(question, steps)
+    if style["name"] == "answer_tag":  # the last step is judged: the first wrong one, or any of a right solution
+        steps = steps[: (wrong if wrong >= 0 else rng.randrange(len(steps))) + 1]
+    answer = steps[-1].rpartition(" ")[2]
+    solution = Solution(problem.id, "\n".join(steps), steps, answer, None if style["name"] == "answer_tag" else wrong == -1, wrong)
+    critique = demonstration(problem, solution, style)
+    form = load_format(style.pop("name"), **style)
+    if task == "refine":
+        messages = form.refine_messages(problem, solution, form.parse(critique, len(steps)))
+        return Problem(problem.id, messages, "math", problem.reference, problem.source, problem.meta)
+    reference = {**problem.reference, "demonstration": critique}
+    return Problem(problem.id, form.render(problem, solution), "math", reference, problem.source, problem.meta)
+
+
+def _to_spoil(problem: Problem, question: str, options: dict[str, Any], rng: random.Random) -> Problem:
+    """SPC's generator: a right step, and one that looks like it and is wrong."""
+    steps = worked(question)
+    at = rng.randrange(len(steps))
+    left, _, result = steps[at].rpartition(" = ")
+    wrong = int(result) + rng.choice((-10, -2, -1, 1, 2, 10))
+    prompt = SneakyPrompt(**options.get("sneaky_prompt") or {}).render(problem, steps[:at], steps[at], "a calculation error")
+    reference = {**problem.reference, "demonstration": f"<step>\n{left} = {wrong}\n</step>"}
+    return Problem(problem.id, prompt, "math", reference, problem.source, problem.meta)
