@@ -34,7 +34,7 @@ quickstart: install
 	$(BIN)/reasonrl train quickstart
 
 test: install lint
-	$(BIN)/python -m pytest -m 'not slow and not gpu and not verl'
+	$(BIN)/python -m pytest -m 'not slow and not gpu and not verl' -n 2 --dist loadfile
 
 test-slow: install
 	$(BIN)/python -m pytest -m 'slow and not gpu and not verl'
