@@ -1,7 +1,7 @@
 """Random Llamas small enough to be trained on a CPU in minutes. They know nothing until a supervised phase has taught them something.
 
 `tiny-arithmetic`: 0.2 M parameters whose tokens are single characters, for tests and the smoke recipe.
-`tiny-critic`: 0.9 M parameters with a chat template, for the critics' recipes. Its tokens are characters too, except for numbers up to
+`tiny-critic`: 0.8 M parameters with a chat template, for the critics' recipes. Its tokens are characters too, except for numbers up to
 99 and the phrases of a critique, which are one token each: a critique of three steps takes 40 tokens instead of 250.
 
 Made in memory from a seed; nothing is downloaded.
