@@ -70,6 +70,9 @@ def evaluate(
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first problems.")] = None,
     output: Annotated[Path | None, typer.Option(help="Folder for results.json and samples.jsonl.")] = None,
     set_: Annotated[list[str] | None, typer.Option("--set", metavar="key=value", help="Override recipe keys.")] = None,
+    controls: Annotated[
+        bool, typer.Option("--controls", help="A critic: also refine on an empty, a shuffled and an indicative critique, to compare with.")
+    ] = False,
     seed: Annotated[int, typer.Option(help="Of the samples.")] = 0,
     offline: Offline = False,
     as_json: Json = False,
@@ -79,7 +82,7 @@ def evaluate(
 
     eval_command(
         model, data=data, recipe=recipe, n=n, temperature=temperature, limit=limit, output=output, overrides=set_ or [], seed=seed,
-        offline=offline, as_json=as_json,
+        offline=offline, as_json=as_json, controls=controls,
     )  # fmt: skip
 
 

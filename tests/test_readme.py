@@ -72,7 +72,10 @@ def test_every_command_runs_in_order(tmp_path: Path) -> None:
     (tmp_path / "problems.jsonl").write_text("".join(json.dumps(p) + "\n" for p in PROBLEMS), encoding="utf-8")
     (tmp_path / "answers.jsonl").write_text(json.dumps({"id": 1, "gold": "1/2", "response": r"\boxed{0.5}"}) + "\n", encoding="utf-8")
     (tmp_path / "labelled.jsonl").write_text(json.dumps({"gold": "1/2", "pred": "0.5", "equivalent": True}) + "\n", encoding="utf-8")
-    solutions = [{"problem": "1 + 1?", "steps": ["1 + 1 = 3", "So 3."], "label": 0}, {"problem": "2 + 2?", "steps": ["It is 4."], "label": -1}]
+    solutions = [
+        {"problem": "1 + 1?", "steps": ["1 + 1 = 3", "So 3."], "label": 0},
+        {"problem": "2 + 2?", "steps": ["It is 4."], "label": -1},
+    ]
     (tmp_path / "solutions.jsonl").write_text("".join(json.dumps(row) + "\n" for row in solutions), encoding="utf-8")
     for line in commands():
         started = time.perf_counter()

@@ -18,20 +18,26 @@ from reasonrl.runs.folder import append_rows, run_facts, write_atomically
 
 def eval_command(
     model: str, *, data: str | None, recipe: str | None, n: int, temperature: float | None, limit: int | None, output: Path | None,
-    overrides: list[str], seed: int, offline: bool, as_json: bool,
+    overrides: list[str], seed: int, offline: bool, as_json: bool, controls: bool = False,
 ) -> None:  # fmt: skip
     chosen, weights = settings(model, data=data, recipe=recipe, limit=limit, overrides=overrides, offline=offline)
     if temperature is not None:
         chosen = chosen.model_copy(update={"evaluation": chosen.evaluation.model_copy(update={"temperature": temperature})})
     if output is not None and (output / "results.json").exists():
         raise UsageError(f"{output} already holds results; name another folder with --output")
+    if controls and (chosen.critic is None or not chosen.critic.refine.refinements or not chosen.evaluation.greedy):
+        raise UsageError(
+            "--controls: only a critic whose recipe has an actor (critic.refine), evaluated greedily, has refinements to compare with"
+        )
     from reasonrl.environments.single_turn import render_prompt_text
+    from reasonrl.evaluation.controls import control_metrics
     from reasonrl.evaluation.evaluate import evaluate
     from reasonrl.trainer.roles import load_actor, load_for, make_engine
     from reasonrl.trainer.setup import check_lengths, environment_maker, eval_sampling, load_data, make_reward_parts, make_verifier
 
     started = time.perf_counter()
-    parts = make_reward_parts(chosen, make_verifier(chosen))[: 1 if chosen.critic is None else None]
+    oracle = make_verifier(chosen)
+    parts = make_reward_parts(chosen, oracle)[: 1 if chosen.critic is None else None]
     assert parts[0].verifier is not None
     problems = load_data(chosen, parts[0].verifier, offline=offline).heldout
     language_model = load_for(chosen, weights, offline=offline)
@@ -55,6 +61,10 @@ def eval_command(
             render=lambda problem: render_prompt_text(language_model.tokenizer, problem),
         )
         metrics |= made.metrics
+        if controls and chosen.critic is not None and actor is not None:
+            greedy = [row["response"] for row in made.samples if row["mode"] == "greedy"]
+            ways = {"form": chosen.critic.format.load(), "actor": actor, "engine": engine, "others": others, "oracle": oracle}
+            metrics |= control_metrics(rows, greedy, **ways, key=f"eval/{name}/greedy", seed=(seed, "controls", name))  # type: ignore[arg-type]
         samples += made.samples
     results = {
         "model": model,
@@ -182,6 +192,14 @@ def table(metrics: dict[str, Any], sets: list[str]) -> str:
             if mode == "sampled":
                 count += f" x {metrics[f'{key}/samples_per_problem']} samples"
             lines.append(f"{name}  {mode:<8} {metrics[f'{key}/{mode}']:6.1%}  [{low:.1%}, {high:.1%}]  {count}")
+        if f"{key}/greedy_refine" in metrics:
+            shown = {"refine": "refined", **{f"refine_{control}": f"  {control}" for control in ("empty", "shuffled", "indicative")}}
+            for figure, words in shown.items():
+                if (value := metrics.get(f"{key}/greedy_{figure}")) is not None:
+                    low, high = metrics[f"{key}/greedy_{figure}_low"], metrics[f"{key}/greedy_{figure}_high"]
+                    lines.append(
+                        f"{name}  {words:<12} {value:6.1%}  [{low:.1%}, {high:.1%}]  before {metrics[f'{key}/greedy_refine_before']:.1%}"
+                    )
         unread = [
             f"{what} {metrics[f'{key}/{what}']:.1%}" for what in ("unparsed", "truncated", "timeout", "error") if metrics[f"{key}/{what}"]
         ]

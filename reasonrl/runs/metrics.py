@@ -203,6 +203,19 @@ CRITIC_METRICS = [
     ("refine_before", "Share of all solutions that were right before the critique", ""),
     ("refine_i2c", "Share of all solutions that became right", "rises"),
     ("refine_c2i", "Share of all solutions that were right and are so no more", "falls"),
+    *(
+        (f"refine_{control}{end}", f"{what}{words}", "")
+        for control, words in (
+            ("empty", "no words"),
+            ("shuffled", "the critique of another solution"),
+            ("indicative", "the bare judgement"),
+        )
+        for end, what in (
+            ("", "Acc@Refine after "),
+            ("_low", "Lower end of its 95% interval: Acc@Refine after "),
+            ("_high", "Upper end of it: Acc@Refine after "),
+        )
+    ),
     ("leak_rate", "Share of critiques that state the reference answer where the solution did not", "low"),
     ("refine_without_leak", "Acc@Refine over the critiques that do not", "near refine"),
 ]

@@ -116,6 +116,11 @@ def test_refinements_are_in_samples_and_metrics(finished: Path) -> None:
 def test_evaluation_of_a_run_and_of_a_moved_one(finished: Path) -> None:
     made = json.loads(runs(finished, "eval", "whole", "--n", "0", "--json", "--offline").stdout)
     assert made["metrics"]["eval/sums/greedy_refine_before"] == 0.5
+    compared = json.loads(runs(finished, "eval", "whole", "--n", "0", "--json", "--offline", "--controls").stdout)["metrics"]
+    for control in ("empty", "shuffled", "indicative"):
+        name = f"eval/sums/greedy_refine_{control}"
+        assert compared[f"{name}_low"] <= compared[name] <= compared[f"{name}_high"]
+    assert "--controls: only a critic" in runs(finished, "eval", "whole/stages/01-actor", "--controls", "--data", "x.jsonl", code=2).stderr
     moved = finished / "moved" / "elsewhere"
     shutil.copytree(finished / "whole", moved)
     again = json.loads(runs(finished, "eval", moved, "--n", "0", "--json", "--offline").stdout)
