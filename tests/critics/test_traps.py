@@ -190,3 +190,24 @@ def test_t05_controls_are_there() -> None:
     assert feedback["shuffled"] != ["a", "b", "c"] and sorted(feedback["shuffled"]) == ["a", "b", "c"]
     assert all(one != other for one, other in zip(feedback["shuffled"], ["a", "b", "c"], strict=True)), "nobody keeps his own"
     assert len(set(feedback["indicative"])) == 2 and "a" not in "".join(feedback["indicative"]).split()
+
+
+def test_t09_a_shared_model_gains_by_wrong_solutions_that_it_flags_unless_they_are_not_its_own() -> None:
+    """One model writes and judges. Honest: 70% right, judges 75% rightly. Sandbagging: all wrong on purpose, and all called wrong."""
+    rng = random.Random(0)
+    term = Discriminability()
+
+    def critique_reward(labels: list[bool], judge_well: bool) -> float:
+        said = [label == (rng.random() < 0.75) if judge_well else False for label in labels]
+        return sum(term(episode(label, CORRECT if word else INCORRECT)) or 0.0 for label, word in zip(labels, said, strict=True)) / len(
+            labels
+        )
+
+    honest, sandbag = [rng.random() < 0.7 for _ in range(2000)], [False] * 2000
+    assert critique_reward(sandbag, False) == 1.0 > critique_reward(honest, True), "judged on its own fresh solutions it learns to fail"
+    collected = balanced([rng.random() < 0.7 for _ in range(4000)], bool)
+    assert critique_reward(collected, True) > 0.7 > critique_reward(collected, False) == 0.5, (
+        "collected solutions (kind: collect) do not move"
+    )
+    joint = critique_reward(honest, True) + sum(honest) / 2000, critique_reward(sandbag, False) + sum(sandbag) / 2000
+    assert joint[0] > joint[1], "with its answers in the batch (critic.policy_rows) failing on purpose costs more than it earns"
