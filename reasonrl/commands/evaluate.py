@@ -100,7 +100,9 @@ def settings(
     run = Path(model)
     weights = model
     if (run / "recipe.yaml").is_file():
-        weights = str(last_model(run))
+        from reasonrl.trainer.run_models import newest_model
+
+        weights = str(newest_model(run))
         stage_dirs = sorted((run / "stages").glob("*/recipe.yaml"))
         own = stage_dirs[-1] if stage_dirs else run / "recipe.yaml"
         recipe = recipe or str(own)
@@ -141,13 +143,15 @@ def settings_of_critic(model: str, *, offline: bool) -> tuple[Recipe, str]:
     recipe = load_recipe(str(stage_dirs[-1] if stage_dirs else run / "recipe.yaml")).stages[-1]
     if recipe.critic is None:
         raise UsageError(f"{model} is a run that trained no critic (its last stage, {recipe.name}, has no section `critic`); name another")
-    return recipe, str(last_model(run))
+    from reasonrl.trainer.run_models import newest_model
+
+    return recipe, str(newest_model(run))
 
 
 def linked(recipe: Recipe, run: Path) -> Recipe:
     """With paths for what a stage takes from the other stages of its run."""
     from reasonrl.stage_links import links_of, with_paths
-    from reasonrl.trainer.train import newest_model
+    from reasonrl.trainer.run_models import newest_model
 
     if not links_of(recipe):
         return recipe
@@ -165,18 +169,6 @@ def _with_any_train(raw: dict[str, Any]) -> dict[str, Any]:
     """A recipe without data.train is not a recipe; evaluation needs none, so one that is never loaded stands in."""
     data = raw["data"]
     return {**raw, "data": {**data, "train": data.get("train") or {"source": "none"}}}
-
-
-def last_model(run: Path) -> Path:
-    """The newest complete checkpoint of a run's last stage."""
-    from reasonrl.trainer.checkpoint import list_checkpoints
-
-    stages = sorted((run / "stages").glob("*/checkpoints")) or [run / "checkpoints"]
-    for folder in reversed(stages):
-        complete = list_checkpoints(folder)
-        if complete:
-            return complete[-1].path
-    raise UsageError(f"{run} has no complete checkpoint yet")
 
 
 def table(metrics: dict[str, Any], sets: list[str]) -> str:

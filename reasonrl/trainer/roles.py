@@ -14,6 +14,7 @@ from reasonrl.models.loading import LanguageModel, load_model
 from reasonrl.recipe import Recipe
 from reasonrl.recipe_critic import RoleSpec
 from reasonrl.recipe_files import import_dotted
+from reasonrl.trainer.run_models import model_for_role
 from reasonrl.trainer.setup import check_lengths, role_sampling, rollout_sampling
 from verifiers.types import Problem
 
@@ -77,7 +78,7 @@ def load_role(
         served = ServedModel(spec.model, spec.served_name, spec.timeout_s, spec.api_key_env)
         served.check()
         return ServedSpeaker(role, served, sampling), {}
-    model = load_for(recipe, spec.model, offline=offline)
+    model = load_for(recipe, model_for_role(role, spec.model), offline=offline)
     for parameter in model.model.parameters():
         parameter.requires_grad_(False)
     return LocalSpeaker(role, model.tokenizer, sampling, engine=role), {role: make_engine(recipe, model)}

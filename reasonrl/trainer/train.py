@@ -14,10 +14,10 @@ from reasonrl.runs.console import TrainConsole
 from reasonrl.runs.folder import start_run
 from reasonrl.runs.report import write_report
 from reasonrl.stage_links import check_links, stage_folder, with_paths
-from reasonrl.trainer.checkpoint import newest_checkpoint
 from reasonrl.trainer.collect import run_collect
 from reasonrl.trainer.game import run_game
 from reasonrl.trainer.interrupt import Interrupt
+from reasonrl.trainer.run_models import newest_model
 from reasonrl.trainer.stage import run_stage
 
 
@@ -65,14 +65,6 @@ def starting_model(recipe: Recipe, run_dir: Path, loaded: LoadedRecipe, before: 
     if any(stage.name == recipe.init_from for stage in loaded.stages):
         return str(newest_model(stage_folder(run_dir, recipe.init_from)))
     return recipe.init_from
-
-
-def newest_model(folder: Path) -> Path:
-    """The newest checkpoint of a stage. Raises RecipeError when there is none."""
-    checkpoint = newest_checkpoint(folder / "checkpoints")
-    if checkpoint is None:
-        raise RecipeError(f"{folder} has no complete checkpoint yet")
-    return checkpoint.path
 
 
 def stage_folders(loaded: LoadedRecipe, run_dir: Path) -> list[Path]:

@@ -13,6 +13,8 @@ from typing import Any
 
 import pytest
 
+from reasonrl.errors import RecipeError
+from reasonrl.trainer.run_models import model_for_role
 from tests.engines.fake_server import running
 from tests.trainer.tiny_runs import command, environment, rows, run, write_recipe
 
@@ -148,6 +150,16 @@ def test_commands_refuse_what_is_no_critic(finished: Path) -> None:
     plain = finished / "plain.jsonl"
     plain.write_text('{"prompt": "1 + 1", "kind": "math", "answer": "2"}\n')
     assert "a critic judges solutions" in runs(finished, "critic", "eval", "whole", "--data", plain, code=2).stderr
+
+
+def test_a_critic_is_no_actor_and_a_run_stands_for_its_newest_model(finished: Path) -> None:
+    stages = finished / "whole" / "stages"
+    assert model_for_role("actor", str(stages / "01-actor")) == str(stages / "01-actor" / "checkpoints" / "step-000002")
+    assert model_for_role("critic", str(finished / "whole")).endswith("05-help/checkpoints/step-000002")
+    for name in (finished / "whole", stages / "04-judge", stages / "04-judge" / "checkpoints" / "step-000002"):
+        with pytest.raises(RecipeError, match=r"was trained as a critic .*it does not solve"):
+            model_for_role("actor", str(name))
+    assert model_for_role("actor", "smollm2-135m") == "smollm2-135m"
 
 
 def test_a_dry_run_names_what_is_collected_later(finished: Path) -> None:
