@@ -41,8 +41,9 @@ class Refiner:
                 critique = self.format.parse(said.text)
             chat = self.format.refine_messages(problem, solution, critique)
             (again,) = await self.policy.say([chat], [derive_seed(seed, "refine")], engines)
-        except ServedFailure:
-            return None  # this response goes without a refinement: nobody's reward changes by it
+        except ServedFailure as failure:
+            episode.info["refine_failure"] = str(failure)  # counted and told; the response goes without a refinement
+            return None
         # The question alone stands before the refinement, and no probability of it was ever sampled.
         row = Trajectory(
             role="policy",

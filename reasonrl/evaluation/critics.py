@@ -31,24 +31,28 @@ def critic_metrics(episodes: Sequence[Episode], per_problem: int, key: str) -> d
     if any(e.critique.first_error is not None for e in indexed):
         score = process_bench([e.critique.first_error for e in indexed], [int(e.solution.first_error or 0) for e in indexed])
         found |= {"first_error_accuracy": score.error_accuracy, "no_error_accuracy": score.correct_accuracy, "process_f1": score.f1}
-    if any(e.refinements for e in made):
-        table = refinement_table(made)
+    # An actor that did not answer leaves nothing to measure: its solution has not stayed what it was, it is unknown.
+    answered = [critic for e, critic in zip(episodes, made, strict=True) if "failure" not in e.info]
+    if len(answered) < len(made):
+        found["refine_failed"] = 1 - len(answered) / len(made)
+    if any(e.refinements for e in answered):
+        table = refinement_table(answered)
         found |= {"refine": table.accuracy, "refine_before": table.before, "refine_i2c": table.i2c, "refine_c2i": table.c2i}
-        found |= _refine_interval(made, per_problem)
-        answers = [str(e.problem.reference.get("answer", "")) for e in made]
-        leaking = [leaks(e.critique.feedback, gold, e.solution.text) for e, gold in zip(made, answers, strict=True)]
+        found |= _refine_interval(episodes, per_problem)
+        answers = [str(e.problem.reference.get("answer", "")) for e in answered]
+        leaking = [leaks(e.critique.feedback, gold, e.solution.text) for e, gold in zip(answered, answers, strict=True)]
         found["leak_rate"] = sum(leaking) / len(leaking)
-        honest = [e for e, leak in zip(made, leaking, strict=True) if not leak]
+        honest = [e for e, leak in zip(answered, leaking, strict=True) if not leak]
         if honest:
             found["refine_without_leak"] = refinement_table(honest).accuracy
     return {f"{key}_{name}": value for name, value in found.items() if value == value}
 
 
-def _refine_interval(episodes: Sequence[CriticEpisode], per_problem: int) -> dict[str, float]:
+def _refine_interval(episodes: Sequence[Episode], per_problem: int) -> dict[str, float]:
     rows: list[list[float]] = []
     for start in range(0, len(episodes), per_problem):
         worth = []
-        for episode in episodes[start : start + per_problem]:
+        for episode in [e.info["critic"] for e in episodes[start : start + per_problem] if "failure" not in e.info]:
             judged = [float(r.correct) for r in episode.refinements if r.correct is not None]
             if judged:
                 worth.append(sum(judged) / len(judged))

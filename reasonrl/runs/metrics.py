@@ -179,6 +179,7 @@ def _registered() -> list[Metric]:
             Metric(f"eval/<set>/{mode}timeout", f"Share of answers whose verifier ran out of time{of}", share, "0"),
             Metric(f"eval/<set>/{mode}error", f"Share of answers on which the verifier broke{of}", share, "0"),
         ]
+    metrics.append(Metric("rollouts/refine_failed", "Wrong responses whose critic did not answer (critique_grpo)", "rollouts", "0"))
     metrics.append(Metric("rollouts/refined", "Critique-guided refinements that joined a group (critique_grpo)", "rollouts"))
     for mode in ("greedy", "sampled"):
         metrics += [
@@ -200,6 +201,7 @@ CRITIC_METRICS = [
     ("refine", "Acc@Refine: share of all solutions that are right after the critique", "above refine_before"),
     ("refine_low", "Lower end of the 95% interval of `refine`", ""),
     ("refine_high", "Upper end of the 95% interval of `refine`", ""),
+    ("refine_failed", "Share of critiques whose actor did not answer; they are in no figure of refinements", "0"),
     ("refine_before", "Share of all solutions that were right before the critique", ""),
     ("refine_i2c", "Share of all solutions that became right", "rises"),
     ("refine_c2i", "Share of all solutions that were right and are so no more", "falls"),

@@ -102,6 +102,9 @@ class RLStage:
         warning = self.health.observe(step, mix, outcomes, broken, learns=bool((rows != 0).any()))
         if warning:
             self.c.console.warn(warning)
+        unrefined = [e.info["refine_failure"] for e in collected.episodes if "refine_failure" in e.info]
+        if unrefined:
+            self.c.console.warn(f"{len(unrefined)} wrong responses go without a refinement: {unrefined[0]}")
         self.c.folder.add_samples(self.sample_rows(step, collected, rows, tokens))
         clock["step"] = time.perf_counter() - started
         return {
@@ -110,6 +113,7 @@ class RLStage:
             **step_metrics.rewards_and_rollouts(collected, batch, eligible, mix, outcomes, [part.name for part in self.c.parts]),
             **step_metrics.methods(self.c.recipe, collected, batch, usable, rewards, rows, tokens),
             **measures.summary(updates, self.spec.epochs_per_step),
+            **({"rollouts/refine_failed": len(unrefined)} if unrefined else {}),
             **({"rollouts/refined": int(batch.off_policy.sum())} if batch.off_policy is not None else {}),
             **({"policy/kl_ref": measures.kl / max(1, measures.tokens)} if self.has_kl_loss else {}),
             **({"policy/corrected": measures.corrected / max(1, measures.tokens)} if self.spec.mismatch.is_on else {}),

@@ -87,7 +87,7 @@ def test_t04_leaks(critique: str, gold: str, solution: str, leaking: bool) -> No
 def test_t06_an_indicative_critique_carries_no_step() -> None:
     read = load_format("step_sentence").parse(f"{FINAL}Wrong", 2)
     assert read.judgement is INCORRECT and read.steps == () and read.first_error is None
-    assert rewards.IndexMatch()(episode(False, INCORRECT, first_error=1)) is not None
+    assert rewards.IndexMatch()(episode(False, INCORRECT, first_error=1)) == 0.0
 
 
 def test_t07_the_refinement_bonus_tells_luck_from_sight() -> None:

@@ -15,6 +15,7 @@ from reasonrl.environments.critique import CritiqueAndRefine
 from reasonrl.environments.roles import LocalSpeaker, ServedFailure
 from reasonrl.environments.rollouts import judge, roll_out, total_reward
 from reasonrl.errors import DataError
+from reasonrl.evaluation.critics import critic_metrics
 from reasonrl.recipe_critic import CriticSpec
 from tests.environments.scripted import TOKENIZER, ScriptedEngine
 from verifiers.loading import load_verifier
@@ -103,6 +104,12 @@ def test_an_actor_that_fails_masks_the_episode_and_is_counted() -> None:
     verdict = episodes[0].verdicts["refined"]
     assert verdict.status is Status.ERROR and "no answer within 1 s" in verdict.reason
     assert episodes[0].verdicts["correctness"].correct is True, "the judgement itself was read"
+    # An evaluation leaves it out of every figure of refinements, and says how many there were.
+    answered, _, _ = play(f"{FINAL}Wrong", "12 + 7 = 19\n19 - 5 = 14")
+    rewards(spec, answered)
+    made = critic_metrics([*answered, *episodes], 1, "k")
+    assert (made["k_refine"], made["k_refine_before"], made["k_refine_failed"], made["k_parse_rate"]) == (1.0, 0.0, 0.5, 1.0)
+    assert "k_refine" not in critic_metrics(episodes, 1, "k")
 
 
 def test_an_actor_that_answers_nothing_is_wrong_not_broken() -> None:

@@ -74,7 +74,9 @@ def test_a_critic_is_asked_and_a_broken_one_costs_the_refinement_alone() -> None
     policy = ScriptedEngine(lambda prompt, seed: heard.append(prompt) or "19")  # type: ignore[func-returns-value]
     (made,) = refiner(critic=critic).refine([judged(False)], policy, engines, seed=(0,))
     assert made is not None and "Look at 7." in heard[0] and made.info["critique"] == "Look at 7."
-    assert refiner(critic=BrokenSpeaker()).refine([judged(False)], policy, {}, seed=(0,)) == [None]
+    wrong = judged(False)
+    assert refiner(critic=BrokenSpeaker()).refine([wrong], policy, {}, seed=(0,)) == [None]
+    assert "no answer within 1 s" in wrong.info["refine_failure"], "counted and told"
 
 
 RECIPE: dict[str, Any] = {
