@@ -118,8 +118,14 @@ class CriticSpec(Spec):
 
 
 class CollectSpec(Spec):
-    """Solutions of a policy, labelled: what critics are trained on."""
+    """Solutions of a policy, judged: labelled ones for critics to learn from, or right ones for the policy itself."""
 
+    make: Literal["critiques", "responses"] = "critiques"
+    """critiques: solutions to judge, with their labels. responses: problems with a right response of the policy's own to learn."""
+    critic: Annotated[RoleSpec | None, BeforeValidator(_model)] = None
+    """responses: who criticises wrong ones, which the policy then refines (AutoMathCritique); empty: right ones alone are kept."""
+    shortcut_margin: Annotated[int, Field(ge=0)] = 2
+    """responses: a refinement with more than so many numbers fewer than before has left its reasoning out, and is dropped."""
     samples_per_problem: Count = 4
     temperature: Positive = 1.0
     steps: Literal["auto", "paragraphs", "lines", "sentences"] = "auto"
@@ -132,12 +138,22 @@ class CollectSpec(Spec):
     demonstrator: str | None = None
     """package.module:function(problem, solution, format) -> a critique to learn from, for the supervised phase."""
     balance: Literal["none", "all", "problem"] = "all"
-    """As many right as wrong solutions: in all, or of each problem. Where most are wrong, 'always incorrect' is the best constant
-    critic."""
+    """critiques: as many right as wrong solutions, in all or of each problem. Where most are wrong, 'always incorrect' is the best
+    constant critic."""
     limit: Count | None = None
     """Rows of each set, after balancing."""
     cut: Literal["none", "last_step"] = "none"
     """last_step: each solution ends in the step that is to be judged, the first wrong one or, of a solution without one, any (SPC)."""
+
+    @model_validator(mode="after")
+    def _for_what_is_made(self) -> CollectSpec:
+        if self.make == "critiques" and self.critic is not None:
+            raise ValueError("critic: plays no part in collecting solutions to judge; write make: responses, or leave it out")
+        if self.make == "responses" and (given := [key for key in ("labeller", "demonstrator") if getattr(self, key)]):
+            raise ValueError(f"{given[0]}: of solutions to judge; with make: responses leave it out")
+        if self.make == "responses" and self.cut != "none":
+            raise ValueError("cut: of solutions to judge; with make: responses leave it out")
+        return self
 
 
 class GameSpec(Spec):

@@ -1,4 +1,5 @@
-"""The stage `kind: collect`: a policy solves problems, and its solutions, labelled, become problems of kind "critique" in files.
+"""The stage `kind: collect`: a policy solves problems, and its solutions, labelled, become problems of kind "critique" in files; or, with
+`make: responses`, its right ones become what it is taught next (`reasonrl.trainer.self_training`).
 
 The folder of the stage then holds `train.jsonl` and one file for each held-out set, which later stages read as `stage:NAME/train` and so
 on, and `collect.json` with what was kept and why the rest was not.
@@ -9,7 +10,7 @@ from __future__ import annotations
 import json
 import random
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,18 +21,21 @@ from critics.types import Solution
 from reasonrl.data.convert import write_problems
 from reasonrl.engines.base import BatchEngine, Sampling, derive_seed
 from reasonrl.environments.base import Episode
+from reasonrl.environments.refined import Refiner
+from reasonrl.environments.roles import LocalSpeaker
 from reasonrl.environments.rollouts import roll_out
 from reasonrl.environments.single_turn import SingleTurn
-from reasonrl.errors import TrainingError
+from reasonrl.errors import RecipeError, TrainingError
 from reasonrl.models.loading import LanguageModel
 from reasonrl.recipe import Recipe
 from reasonrl.recipe_files import import_dotted
 from reasonrl.runs.console import TrainConsole
 from reasonrl.runs.folder import write_atomically
 from reasonrl.trainer.monte_carlo import monte_carlo_labels
-from reasonrl.trainer.roles import load_for, make_engine
+from reasonrl.trainer.roles import load_for, load_role, make_engine
+from reasonrl.trainer.self_training import right_responses
 from reasonrl.trainer.setup import check_lengths, load_data, make_verifier
-from verifiers.types import Problem, Verifier
+from verifiers.types import Problem, Verdict, Verifier
 
 DONE = "collect.json"
 Labeller = Callable[[Problem, Solution], int | None]
@@ -49,11 +53,15 @@ def run_collect(recipe: Recipe, path: Path, console: TrainConsole, *, init_from:
     sets = {"train": data.train, **data.heldout}
     check_lengths(recipe, model.tokenizer, model.model.config, [p for problems in sets.values() for p in problems])
     engine = make_engine(recipe, model)
+    refiner, others = load_collector(recipe, model, offline=offline)
     summary: dict[str, Any] = {}
     rows: dict[str, list[Problem]] = {}
     for name, problems in sets.items():
         counts: Counter[str] = Counter()
-        rows[name] = collect_set(recipe, name, problems, model, engine, verifier, counts)
+        if recipe.collect.make == "responses":
+            rows[name] = collect_responses(recipe, name, problems, model, engine, verifier, counts, refiner, others)
+        else:
+            rows[name] = collect_set(recipe, name, problems, model, engine, verifier, counts)
         summary[name] = dict(counts)
         console.note(f"{name}: {_sentence(counts)}")
     close = getattr(verifier, "close", None)
@@ -66,32 +74,71 @@ def run_collect(recipe: Recipe, path: Path, console: TrainConsole, *, init_from:
     return path
 
 
-def collect_set(
-    recipe: Recipe,
-    name: str,
-    problems: Sequence[Problem],
-    model: LanguageModel,
-    engine: BatchEngine,
-    verifier: Verifier,
+def sampled(
+    recipe: Recipe, name: str, problems: Sequence[Problem], model: LanguageModel, engine: BatchEngine, verifier: Verifier,
     counts: Counter[str],
-) -> list[Problem]:
-    """The labelled solutions of one set, balanced. `counts` says what became of every sample."""
-    spec, rollout = recipe.collect, recipe.rollout
-    sampling = Sampling(rollout.max_new_tokens, spec.temperature, stop=tuple(rollout.stop))
-    environment = SingleTurn(model.tokenizer, sampling)
-    seed = (recipe.seed, "collect", name)
-    episodes = roll_out(environment, engine, problems, [spec.samples_per_problem] * len(problems), seed=seed)
+) -> list[tuple[Episode, Verdict]]:  # fmt: skip
+    """What the policy says to each problem of a set; what was cut off or could not be judged is counted and left out."""
+    spec = recipe.collect
+    environment = SingleTurn(model.tokenizer, collect_sampling(recipe))
+    counts_of = [spec.samples_per_problem] * len(problems)
+    episodes = roll_out(environment, engine, problems, counts_of, seed=(recipe.seed, "collect", name))
     verdicts = verifier.verify([e.text for e in episodes], [e.problem.reference for e in episodes])
-    found: list[tuple[Problem, Solution]] = []
-    seen: set[tuple[str, str]] = set()
+    counts["sampled"] = len(episodes)
+    found = []
     for episode, verdict in zip(episodes, verdicts, strict=True):
-        counts["sampled"] += 1
-        text = episode.text.strip()
         if verdict.correct is None:
             counts["not judged"] += 1
         elif episode.own.finish_reason == "length":
             counts["cut off"] += 1
-        elif not text:
+        else:
+            found.append((episode, verdict))
+    return found
+
+
+def collect_sampling(recipe: Recipe) -> Sampling:
+    return Sampling(recipe.rollout.max_new_tokens, recipe.collect.temperature, stop=tuple(recipe.rollout.stop))
+
+
+def load_collector(recipe: Recipe, model: LanguageModel, *, offline: bool) -> tuple[Refiner | None, dict[str, BatchEngine]]:
+    """Who refines wrong responses, where the recipe wants that: the policy itself, on what `collect.critic` says."""
+    if recipe.collect.critic is None:
+        return None, {}
+    if recipe.critic is None:
+        raise RecipeError("collect.critic: needs the section critic, for the format of its critiques")
+    critic, engines = load_role("critic", recipe, recipe.collect.critic, model, offline=offline)
+    policy = LocalSpeaker("policy", model.tokenizer, collect_sampling(recipe))
+    return Refiner(policy, recipe.critic.format.load(), critic), engines
+
+
+def collect_responses(
+    recipe: Recipe, name: str, problems: Sequence[Problem], model: LanguageModel, engine: BatchEngine, verifier: Verifier,
+    counts: Counter[str], refiner: Refiner | None, others: Mapping[str, BatchEngine],
+) -> list[Problem]:  # fmt: skip
+    """Right responses of one set, the policy's own and, with a critic, those that it was helped to."""
+    spec = recipe.collect
+    samples = sampled(recipe, name, problems, model, engine, verifier, counts)
+    seed = (recipe.seed, "refine", name)
+    found = right_responses(samples, refiner, engine, others, verifier, counts, margin=spec.shortcut_margin, seed=seed)
+    if not found:
+        raise TrainingError(f"collect: of {counts['sampled']} responses to '{name}' none is right: {_sentence(counts)}")
+    found = found[: spec.limit]
+    counts["kept"] = len(found)
+    return found
+
+
+def collect_set(
+    recipe: Recipe, name: str, problems: Sequence[Problem], model: LanguageModel, engine: BatchEngine, verifier: Verifier,
+    counts: Counter[str],
+) -> list[Problem]:  # fmt: skip
+    """The labelled solutions of one set, balanced. `counts` says what became of every sample."""
+    spec = recipe.collect
+    found: list[tuple[Problem, Solution]] = []
+    seen: set[tuple[str, str]] = set()
+    for episode, verdict in sampled(recipe, name, problems, model, engine, verifier, counts):
+        assert verdict.correct is not None
+        text = episode.text.strip()
+        if not text:
             counts["empty"] += 1
         elif (episode.problem.id, text) in seen:
             counts["said before"] += 1
