@@ -32,10 +32,7 @@ def is_right(episode: CriticEpisode, target: Target = "answer") -> bool | None:
 
 def label_of(episode: CriticEpisode, target: Target = "answer") -> bool | None:
     """True where the thing that is judged is correct."""
-    solution = episode.solution
-    if target == "answer":
-        return solution.correct
-    return None if solution.first_error is None else solution.first_error != len(solution.steps) - 1
+    return episode.solution.correct if target == "answer" else episode.solution.last_step_correct
 
 
 @dataclass(frozen=True)

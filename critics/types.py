@@ -72,6 +72,13 @@ class Solution:
             if self.first_error >= max(1, len(self.steps)):
                 raise ValueError(f"first_error of a Solution is {self.first_error}, but it has {len(self.steps)} steps (they count from 0)")
 
+    @property
+    def last_step_correct(self) -> bool | None:
+        """Whether the last step is right; None when that is not known, as for a step that follows from a wrong one."""
+        if self.first_error is None or -1 < self.first_error < len(self.steps) - 1:
+            return None
+        return self.first_error == -1
+
 
 @dataclass(frozen=True, slots=True)
 class StepJudgement:

@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from typing import Any, get_args
 
 from critics.formats import CritiqueFormat, load_format
-from critics.formats.answer_tag import last_step_truth
 from critics.rewards import Target
 from critics.types import Critique, Judgement, Solution
 from verifiers.types import Status, Verdict
@@ -40,8 +39,8 @@ def solution_of(reference: dict[str, Any], problem_id: str = "-") -> Solution:
 class CritiqueVerifier:
     """`target`: what is compared.
 
-    answer: the judgement with `correct`. last_step: the judgement with whether the last step is the first wrong one. index: the index of
-    the first wrong step with `first_error`.
+    answer: the judgement with `correct`. last_step: the judgement with whether the last step is right (not known, and not judged, behind a
+    wrong step). index: the index of the first wrong step with `first_error`.
     """
 
     def __init__(self, format: str | dict[str, Any] | CritiqueFormat = "step_sentence", target: Target | str = "answer") -> None:
@@ -90,8 +89,12 @@ class CritiqueVerifier:
         if self.target == "index":
             return solution.first_error
         if self.target == "last_step":
-            return last_step_truth(solution) if solution.first_error is not None or solution.correct is not None else None
-        return None if solution.correct is None else (Judgement.CORRECT if solution.correct else Judgement.INCORRECT)
+            return _as_judgement(solution.last_step_correct)
+        return _as_judgement(solution.correct)
+
+
+def _as_judgement(label: bool | None) -> Judgement | None:
+    return None if label is None else (Judgement.CORRECT if label else Judgement.INCORRECT)
 
 
 def _verdict(right: bool, extracted: str, method: str, reason: str) -> Verdict:

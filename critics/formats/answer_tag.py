@@ -63,6 +63,5 @@ class AnswerTag(CritiqueFormat):
 
 def last_step_truth(solution: Solution) -> Judgement:
     """Whether the last step is right, from its own label where the steps are labelled, else from the answer. Raises ValueError."""
-    if solution.first_error is None or not solution.steps:
-        return truth(solution)
-    return Judgement.CORRECT if solution.first_error == -1 else Judgement.INCORRECT
+    label = solution.last_step_correct
+    return truth(solution) if label is None else Judgement.CORRECT if label else Judgement.INCORRECT

@@ -20,8 +20,11 @@ def view_command(run: Path, *, port: int, as_json: bool) -> None:
 
 def report_command(run: Path, *, as_json: bool) -> None:
     from reasonrl.runs.report import write_report
+    from reasonrl.runs.stages_report import write_stages_report
 
-    path = write_report(last_stage(run))
+    for stage in sorted(path.parent for path in run.glob("stages/*/metrics.jsonl")):
+        write_report(stage)
+    path = write_stages_report(run) if any(run.glob("stages/*/recipe.yaml")) else write_report(run)
     emit(as_json, {"report": str(path)}, str(path))
 
 

@@ -15,7 +15,21 @@ from verifiers.types import Problem
 
 TASKS = ("solve", "refine", "critique", "spoil")
 _MISSES = 200_000
-OPTIONS = ("size", "seed", "split", "test_share", "terms", "low", "high", "most", "tasks", "format", "error_rate", "sneaky_prompt")
+OPTIONS = (
+    "size",
+    "seed",
+    "split",
+    "test_share",
+    "terms",
+    "low",
+    "high",
+    "most",
+    "tasks",
+    "format",
+    "error_rate",
+    "false_critiques",
+    "sneaky_prompt",
+)
 
 
 def step_arithmetic(options: dict[str, Any], *, seed: int = 0) -> list[Problem]:
@@ -26,6 +40,8 @@ def step_arithmetic(options: dict[str, Any], *, seed: int = 0) -> list[Problem]:
         split, test_share: as in `arithmetic`, by a hash of the sum up to the order of its terms;
         tasks: shares of solve (work it out), refine (a solution and a critique of it are given), critique (judge a solution) and spoil
         (SPC's generator), with a demonstration in reference["demonstration"]; error_rate: of refine and critique, the share with an error;
+        false_critiques: of refine, the share whose critique is false, and whose demonstration follows it all the same: who refines then
+        does what the critique says, and refinements measure the critic;
         format: of the critiques, as in `critic.format`; sneaky_prompt: texts of the generator's prompt.
 
     Raises DataError.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from typing import Any
 
 from critics.formats import load_format
@@ -12,6 +13,8 @@ from reasonrl.data.step_sums import correction, first_error, step, terms_of, wor
 from verifiers.types import Problem
 
 ERROR_RATE = 0.8
+OFFSETS = (-10, -2, -1, 1, 2, 10)
+"""By how much a spoilt result is off."""
 
 
 def comments(question: str, solution: Solution, *, every_step: bool = False) -> list[str]:
@@ -41,7 +44,7 @@ def spoilt(question: str, rng: random.Random) -> tuple[str, ...]:
     for index, (sign, number) in enumerate(operations):
         text, after = step(value, sign, number)
         if index == where:
-            after += rng.choice((-10, -2, -1, 1, 2, 10))
+            after += rng.choice(OFFSETS)
             text = f"{value} {sign} {number} = {after}"
         steps.append(text)
         value = after
@@ -60,13 +63,42 @@ def demonstrated(problem: Problem, task: str, options: dict[str, Any], rng: rand
         steps = steps[: (wrong if wrong >= 0 else rng.randrange(len(steps))) + 1]
     answer = steps[-1].rpartition(" ")[2]
     solution = Solution(problem.id, "\n".join(steps), steps, answer, None if style["name"] == "answer_tag" else wrong == -1, wrong)
+    if task == "refine":
+        return _to_refine(problem, question, solution, style, options.get("false_critiques", 0.0), rng)
     critique = demonstration(problem, solution, style)
     form = load_format(style.pop("name"), **style)
-    if task == "refine":
-        messages = form.refine_messages(problem, solution, form.parse(critique, len(steps)))
-        return Problem(problem.id, messages, "math", problem.reference, problem.source, problem.meta)
     reference = {**problem.reference, "demonstration": critique}
     return Problem(problem.id, form.render(problem, solution), "math", reference, problem.source, problem.meta)
+
+
+def _to_refine(
+    problem: Problem, question: str, solution: Solution, style: dict[str, Any], false_share: float, rng: random.Random
+) -> Problem:
+    """A solution, a critique of it, and what follows from the critique, be it true or false: whoever refines has to adhere to it."""
+    steps, blamed = solution.steps, solution.first_error
+    assert blamed is not None
+    said = correction(question, steps, blamed) if blamed >= 0 else ""
+    if rng.random() < false_share:
+        blamed = rng.choice([i for i in range(-1, len(steps)) if i != blamed])
+        left, _, result = correction(question, steps, blamed).rpartition(" = ") if blamed >= 0 else ("", "", "0")
+        said = f"{left} = {int(result) + rng.choice(OFFSETS)}"
+    believed = Solution(problem.id, solution.text, steps, solution.answer, blamed == -1, blamed)
+    form = load_format(**style)
+    critique = form.write(believed, [said if i == blamed else "" for i in range(len(steps))])
+    refined = steps if blamed == -1 else followed(question, steps, blamed, said)
+    reference = {"answer": refined[-1].rpartition(" ")[2], "demonstration": "\n".join(refined)}
+    messages = form.refine_messages(problem, solution, form.parse(critique, len(steps)))
+    return Problem(problem.id, messages, "math", reference, problem.source, problem.meta)
+
+
+def followed(question: str, steps: Sequence[str], blamed: int, said: str) -> tuple[str, ...]:
+    """The steps up to the one that is blamed, what is said instead of it, and what follows from that."""
+    _, operations = terms_of(question)
+    lines, value = [*steps[:blamed], said], int(said.rpartition(" ")[2])
+    for sign, number in operations[blamed + 1 :]:
+        text, value = step(value, sign, number)
+        lines.append(text)
+    return tuple(lines)
 
 
 def _to_spoil(problem: Problem, question: str, options: dict[str, Any], rng: random.Random) -> Problem:
@@ -74,7 +106,7 @@ def _to_spoil(problem: Problem, question: str, options: dict[str, Any], rng: ran
     steps = worked(question)
     at = rng.randrange(len(steps))
     left, _, result = steps[at].rpartition(" = ")
-    wrong = int(result) + rng.choice((-10, -2, -1, 1, 2, 10))
+    wrong = int(result) + rng.choice(OFFSETS)
     prompt = SneakyPrompt(**options.get("sneaky_prompt") or {}).render(problem, steps[:at], steps[at], "a calculation error")
     reference = {**problem.reference, "demonstration": f"<step>\n{left} = {wrong}\n</step>"}
     return Problem(problem.id, prompt, "math", reference, problem.source, problem.meta)

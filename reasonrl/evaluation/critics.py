@@ -18,8 +18,9 @@ def critic_metrics(episodes: Sequence[Episode], per_problem: int, key: str) -> d
         return {}
     found: dict[str, float] = {}
     labelled = [e for e in made if e.solution.correct is not None]
-    if labelled:
-        told = discrimination(labelled)
+    steps = [] if labelled else [e for e in made if e.solution.first_error is not None]  # solutions cut at the step that is judged
+    if labelled or steps:
+        told = discrimination(labelled) if labelled else discrimination(steps, "last_step")
         found |= {
             "parse_rate": told.parse_rate,
             "accuracy_of_parsed": told.accuracy_of_parsed,
@@ -28,7 +29,7 @@ def critic_metrics(episodes: Sequence[Episode], per_problem: int, key: str) -> d
             "false_alarm": told.false_alarm,
         }
     indexed = [e for e in made if e.solution.first_error is not None]
-    if any(e.critique.first_error is not None for e in indexed):
+    if not steps and any(e.critique.first_error is not None for e in indexed):
         score = process_bench([e.critique.first_error for e in indexed], [int(e.solution.first_error or 0) for e in indexed])
         found |= {"first_error_accuracy": score.error_accuracy, "no_error_accuracy": score.correct_accuracy, "process_f1": score.f1}
     # An actor that did not answer leaves nothing to measure: its solution has not stayed what it was, it is unknown.

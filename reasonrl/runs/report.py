@@ -114,7 +114,7 @@ def _facts(rows: list[Row]) -> str:
         if series(rows, "tokens/response")
         else None,
         (f"{100 * mixed / groups:.0f}%", f"of {groups:,.0f} groups carried signal") if groups else None,
-        (_duration(seconds), "in training steps") if seconds else None,
+        (duration(seconds), "in training steps") if seconds else None,
         (f"{peak / 1024:.1f} GB", "peak memory") if peak else None,
     ]
     for kind, label in (("truncated", "of answers cut off"), ("unparsed", "of answers unparsed")):
@@ -124,7 +124,8 @@ def _facts(rows: list[Row]) -> str:
     return f"<section class=facts>{cells}</section>" if cells else ""
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
+    """In words: "3 min 20 s"."""
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"

@@ -25,7 +25,7 @@ from reasonrl.runs.console import TrainConsole
 from reasonrl.runs.folder import append_rows, write_atomically
 from reasonrl.stats import wilson
 from reasonrl.trainer.roles import load_for, load_role, make_engine
-from reasonrl.trainer.setup import load_data, make_reward_parts, make_verifier
+from reasonrl.trainer.setup import load_data, make_verifier
 from verifiers.types import Problem, Verifier
 
 DONE = "game.json"
@@ -39,9 +39,9 @@ def run_game(recipe: Recipe, path: Path, console: TrainConsole, *, init_from: st
     if recipe.critic is None:
         raise RecipeError("critic: a game needs the section critic, for the format in which steps are judged")
     oracle = make_verifier(recipe)
-    verifier = make_reward_parts(recipe, oracle)[0].verifier
-    assert verifier is not None
-    right = [p for p in load_data(recipe, verifier, offline=offline).train if p.reference.get("first_error") == -1]
+    # Checked as problems with an answer, which the solver has to arrive at; whether a last step is right is only asked in the game.
+    data = load_data(recipe.model_copy(update={"critic": None}), oracle, offline=offline)
+    right = [problem for problem in data.train if problem.reference.get("first_error") == -1]
     if not right:
         raise TrainingError("data.train: no solution is known to be right (first_error -1), so there is no right step to spoil")
     chosen = right[: recipe.game.solutions] if recipe.game.solutions is not None else right

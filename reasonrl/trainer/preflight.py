@@ -11,7 +11,8 @@ from reasonrl.recipe import Recipe
 from reasonrl.recipe_files import LoadedRecipe
 from reasonrl.stage_links import PREFIX, check_links
 from reasonrl.trainer.setup import check_lengths, load_data, make_reward_parts, make_verifier
-from verifiers.types import Problem
+from reasonrl.trainer.sft import taught_response
+from verifiers.types import Problem, Verifier
 
 SHOWN = 2
 PROBES = ("", " ", "x", "12", "\\boxed{1}")
@@ -29,6 +30,7 @@ class StagePlan:
     longest_prompt_tokens: int
     first_prompts: list[str]
     gold_responses: list[str]
+    """Of kind sft: what is taught, in the words of sft.response."""
     data_checks: dict[str, str]
     warnings: list[str]
     steps: int
@@ -89,7 +91,7 @@ def _plan_stage(recipe: Recipe, *, offline: bool) -> StagePlan:
         heldout_problems={name: len(rows) for name, rows in data.heldout.items()},
         longest_prompt_tokens=longest,
         first_prompts=[render_prompt_text(tokenizer, problem) for problem in data.train[:SHOWN]],
-        gold_responses=[verifier.gold_response(problem.reference) for problem in data.train[:SHOWN]],
+        gold_responses=[_gold(recipe, verifier, problem) for problem in data.train[:SHOWN]],
         data_checks={name: str(report) for name, report in data.reports.items()} | later,
         warnings=[*recipe.warnings(), *(w for part in parts[1:] if (w := constant_warning(part, data.train, tokenizer)))],
         steps=recipe.total_steps,
@@ -102,6 +104,10 @@ def _plan_stage(recipe: Recipe, *, offline: bool) -> StagePlan:
         memory_gb=estimate_memory_gb(recipe, parameters),
         minutes=estimate_minutes(recipe, parameters, data.train, {n: len(r) for n, r in data.heldout.items()}, tokenizer),
     )
+
+
+def _gold(recipe: Recipe, verifier: Verifier, problem: Problem) -> str:
+    return taught_response(recipe.sft.response, verifier, problem) if recipe.kind == "sft" else verifier.gold_response(problem.reference)
 
 
 def without_links(recipe: Recipe) -> tuple[Recipe, dict[str, str]]:
@@ -236,8 +242,9 @@ def _stage_text(plan: StagePlan) -> str:
         f"  problems        {plan.train_problems:,} to train on; held out: {heldout}; longest prompt {plan.longest_prompt_tokens} tokens",
     ]
     lines += [f"  check {name:<9} {text}" for name, text in plan.data_checks.items()]
+    label = "is taught" if plan.kind == "sft" else "gold response"
     for prompt, gold in zip(plan.first_prompts, plan.gold_responses, strict=True):
-        lines += ["  prompt          " + prompt.replace("\n", "\n                  "), f"  gold response   {gold!r}"]
+        lines += ["  prompt          " + prompt.replace("\n", "\n                  "), f"  {label:<15} {gold!r}"]
     if plan.kind == "rl":
         lines.append(
             f"  each step       {plan.prompts_per_step} prompts, {plan.rollouts_per_step} rollouts, at most "
@@ -247,7 +254,7 @@ def _stage_text(plan: StagePlan) -> str:
     elif plan.kind == "collect":
         lines.append(f"  collects        {plan.rollouts_per_step:,} solutions of {plan.prompts_per_step:,} problems")
     else:
-        lines.append(f"  each step       {plan.prompts_per_step} gold responses")
+        lines.append(f"  each step       {plan.prompts_per_step} responses that are taught")
     lines += [
         f"  in all          {plan.steps:,} steps, {plan.optimizer_updates:,} optimiser updates",
         f"  model           {plan.trainable_parameters / 1e6:,.1f} M parameters",

@@ -17,7 +17,7 @@ from reasonrl.errors import DataError, TrainingError
 from reasonrl.models.logprobs import TokenRow, response_logprobs
 from reasonrl.models.prefix_tree import split_rows
 from reasonrl.trainer.context import StageContext
-from verifiers.types import Problem
+from verifiers.types import Problem, Verifier
 
 
 class SFTStage:
@@ -29,16 +29,7 @@ class SFTStage:
 
     def row(self, problem: Problem) -> TokenRow:
         recipe, tokenizer = self.c.recipe, self.c.language_model.tokenizer
-        return token_row(tokenizer, problem, self.response(problem), recipe.rollout.stop)
-
-    def response(self, problem: Problem) -> str:
-        template = self.c.recipe.sft.response
-        if "{demonstration}" not in template:
-            return template.replace("{gold}", self.c.verifier.gold_response(problem.reference))
-        text = problem.reference.get("demonstration")
-        if not isinstance(text, str) or not text:
-            raise DataError(f"data.train: problem {problem.id} has no text 'demonstration' in its reference, which sft.response asks for")
-        return template.replace("{demonstration}", text)
+        return token_row(tokenizer, problem, taught_response(recipe.sft.response, self.c.verifier, problem), recipe.rollout.stop)
 
     def run_step(self, step: int) -> dict[str, Any]:
         """One optimiser step on `sft.rows_per_step` gold responses. Returns the row of metrics.jsonl."""
@@ -88,6 +79,16 @@ class SFTStage:
 
     def load_tensors(self, tensors: dict[str, Tensor]) -> None:
         pass
+
+
+def taught_response(template: str, verifier: Verifier, problem: Problem) -> str:
+    """What `sft.response` makes of a problem. Raises DataError where it asks for a demonstration and there is none."""
+    if "{demonstration}" not in template:
+        return template.replace("{gold}", verifier.gold_response(problem.reference))
+    text = problem.reference.get("demonstration")
+    if not isinstance(text, str) or not text:
+        raise DataError(f"data.train: problem {problem.id} has no text 'demonstration' in its reference, which sft.response asks for")
+    return template.replace("{demonstration}", text)
 
 
 def token_row(tokenizer: Any, problem: Problem, text: str, stops: Sequence[str]) -> TokenRow:

@@ -13,6 +13,7 @@ from reasonrl.recipe_files import LoadedRecipe
 from reasonrl.runs.console import TrainConsole
 from reasonrl.runs.folder import start_run
 from reasonrl.runs.report import write_report
+from reasonrl.runs.stages_report import write_stages_report
 from reasonrl.stage_links import check_links, stage_folder, with_paths
 from reasonrl.trainer.collect import run_collect
 from reasonrl.trainer.game import run_game
@@ -53,6 +54,8 @@ def train(loaded: LoadedRecipe, run_dir: Path, *, resume: bool = False, offline:
             console.finish(f"report: {report}\nmodel:  {model}")
             if interrupt.requested and recipe is not loaded.stages[-1]:
                 raise KeyboardInterrupt  # asked for in the last step of a stage: the next one is not begun
+    if loaded.staged:
+        report = write_stages_report(run_dir)
     if model is None:
         raise RecipeError("stages: there is nothing to train; add a stage of kind sft or rl")
     return TrainResult(run_dir, model, report)

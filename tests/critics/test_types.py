@@ -94,3 +94,9 @@ def test_the_parts_of_an_episode_belong_together() -> None:
         CriticEpisode(PROBLEM, SOLUTION, CRITIQUE, [Refinement("", None, None, 1)])
     with pytest.raises(ValueError, match=r"judges steps \[5\]"):
         CriticEpisode(PROBLEM, SOLUTION, dataclasses.replace(CRITIQUE, steps=(StepJudgement(5, None),)))
+
+
+def test_the_last_step_behind_a_wrong_one_has_no_label() -> None:
+    steps = ("a", "b", "c")
+    known = {-1: True, 0: None, 1: None, 2: False, None: None}
+    assert {index: Solution("p", "a", steps, first_error=index).last_step_correct for index in known} == known

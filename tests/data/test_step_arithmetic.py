@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+import re
+from collections import Counter
 
 import pytest
 from hypothesis import given
@@ -13,6 +15,7 @@ from critics.sneaky import spoilt_step
 from critics.types import Judgement, Solution
 from reasonrl.data import load_problems
 from reasonrl.data.expressions import evaluate
+from reasonrl.data.step_arithmetic import step_arithmetic
 from reasonrl.data.step_demonstrations import comments, demonstration, spoilt
 from reasonrl.data.step_sums import correction, first_error, worked
 from reasonrl.errors import DataError
@@ -115,3 +118,27 @@ def test_critiques_of_the_last_step_end_in_it() -> None:
     options = {"size": 40, "tasks": {"critique": 1}, "format": {"name": "answer_tag"}, "error_rate": 0.5}
     said = [p.reference["demonstration"] for p in load_problems("step_arithmetic", options=options)]
     assert {text.rpartition("<Answer>")[2] for text in said} == {"Correct</Answer>", "Incorrect</Answer>"}
+
+
+def test_a_false_critique_is_followed() -> None:
+    """Whoever refines does what the critique says: nothing, or the step that it asks for and what follows from that."""
+    options = {"size": 60, "terms": 4, "tasks": {"refine": 1}, "error_rate": 0.5, "false_critiques": 1.0}
+    kinds = Counter[str]()
+    for problem in step_arithmetic(options):
+        question = problem.meta["question"]
+        _, before, turn = (message["content"] for message in problem.prompt)
+        steps, refined = before.split("\n"), problem.reference["demonstration"].split("\n")
+        blamed = [word == "Wrong" for word in re.findall(r"Correctness of the step: (\w+)", turn)]
+        assert problem.reference["answer"] == refined[-1].rpartition(" ")[2]
+        if True not in blamed:
+            kinds["calls a wrong solution right"] += 1
+            assert first_error(question, steps) >= 0 and refined == steps
+        else:
+            kinds["blames another step"] += 1
+            index = blamed.index(True)
+            assert index != first_error(question, steps) and refined[:index] == steps[:index]
+            assert f"Explanation: {refined[index]}\n" in turn and refined[index] != correction(question, steps, index)
+            true = first_error(question, steps)
+            # An earlier error stays; otherwise the false step is the first one, and what follows from it is consistent.
+            assert first_error(question, refined) == (true if 0 <= true < index else index) and len(refined) == 3
+    assert min(kinds.values()) > 10 and len(kinds) == 2

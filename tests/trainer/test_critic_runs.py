@@ -100,6 +100,17 @@ def test_every_stage_leaves_its_files(finished: Path) -> None:
     assert not {row["meta"]["question"] for row in collected} & {row["meta"]["question"] for row in rows(stages[1] / "sums.jsonl")}
 
 
+def test_a_run_in_stages_has_one_page(finished: Path) -> None:
+    page = (finished / "whole" / "report.html").read_text()
+    for name in ("01-actor", "03-demonstrations", "04-judge", "05-help"):
+        assert f'href="stages/{name}/report.html"' in page and (finished / "whole" / "stages" / name / "report.html").exists()
+    assert "40 sampled" in page and "right after refinement" in page and "errors found" in page
+    assert "&lt;- the first wrong step" in page, "rows of what was collected"
+    (finished / "whole" / "report.html").unlink()
+    assert runs(finished, "report", "whole").stdout.strip() == "whole/report.html"
+    assert (finished / "whole" / "report.html").read_text() == page
+
+
 def test_refinements_are_in_samples_and_metrics(finished: Path) -> None:
     last = finished / "whole" / "stages" / "05-help"
     trained = [row for row in rows(last / "samples.jsonl") if row["kind"] == "train"]
@@ -165,6 +176,7 @@ def test_a_critic_is_no_actor_and_a_run_stands_for_its_newest_model(finished: Pa
 def test_a_dry_run_names_what_is_collected_later(finished: Path) -> None:
     text = runs(finished, "critic", "train", finished / "tiny.yaml", "--dry-run", "--offline").stdout
     assert "comes from stage:solutions/train" in text and "collects        " in text
+    assert "is taught       " in text and "  gold response   " in text
 
 
 def test_the_actor_can_be_a_server(tmp_path: Path) -> None:

@@ -104,6 +104,8 @@ def test_the_game_is_recorded(played: Path) -> None:
     games = rows(played / "04-game-1" / "games.jsonl")
     assert all(game["before"] == 1.0 and game["after"] == 0.0 and game["original"] != game["spoilt"] for game in games)
     said = rows(played / "04-game-1" / "critic.jsonl")
+    page = (played.parent / "report.html").read_text()
+    assert "critic: error recall" in page and "game-1: the first games" in page
     assert len(said) == 2 * len(games) and {row["reference"]["reward"] for row in said} == {1.0, -1.0}
 
 
@@ -114,6 +116,8 @@ def test_critic_and_generator_learn_from_it(played: Path) -> None:
     assert steps[0]["loss/policy"] == pytest.approx(-steps[0]["reward/mean"], abs=1e-4), "the ratio is 1 at first"
     evaluated = [row for row in critic if row["kind"] == "eval"]
     assert [row["step"] for row in evaluated] == [0, 2] and "eval/steps/greedy" in evaluated[0]
+    assert {f"eval/steps/greedy_{name}" for name in ("error_recall", "correct_recall", "false_alarm")} <= set(evaluated[0])
+    assert "eval/steps/greedy_process_f1" not in evaluated[0], "one step is judged; which one is wrong is no question"
     assert rows(played / "06-sneaky-1" / "metrics.jsonl")[-1]["kind"] == "offline"
 
 

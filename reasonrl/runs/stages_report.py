@@ -1,0 +1,167 @@
+"""report.html of a run in stages: what each stage did, in one table, with its figures before and after and a link to its own report.
+
+Stages that gather (`collect`, `game`) have no metrics by step; what they counted and the first of what they made is shown here.
+"""
+
+from __future__ import annotations
+
+import json
+from html import escape
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from reasonrl.errors import UsageError
+from reasonrl.runs import headline
+from reasonrl.runs.folder import write_atomically
+from reasonrl.runs.reading import Row, Run, read_rows, series
+from reasonrl.runs.report import duration
+
+BESIDE = (
+    ("error_recall", "errors found"),
+    ("false_alarm", "false alarms"),
+    ("process_f1", "first wrong step, F1"),
+    ("refine", "right after refinement"),
+)
+"""Figures of a critic that stand beside its accuracy."""
+EXAMPLES = 6
+
+
+def write_stages_report(run_path: str | Path) -> Path:
+    """Write RUN/report.html of a run in stages and return its path.
+
+    Raises:
+        UsageError: the folder holds no stages, or a file of one is damaged.
+    """
+    folder = Path(run_path)
+    stages = [Run.open(inner.parent) for inner in sorted(folder.glob("stages/*/recipe.yaml"))]
+    if not stages:
+        raise UsageError(f"{folder} holds no stages")
+    whole = json.loads((folder / "run.json").read_text(encoding="utf-8")) if (folder / "run.json").is_file() else {}
+    started = str(((whole.get("sessions") or [{}])[0]).get("started", ""))[:16].replace("T", " ")
+    style = resources.files("reasonrl.runs").joinpath("assets/report.css").read_text(encoding="utf-8")
+    seconds = sum(_seconds(stage.metrics()) for stage in stages)
+    meta = " · ".join(filter(None, [f"{len(stages)} stages", f"started {started}" if started else "", f"{duration(seconds)} in steps"]))
+    rows = "".join(_row(stage) for stage in stages)
+    head = "<thead><tr><th>stage<th>kind<th>did<th>result</thead>"
+    page = (
+        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<title>{escape(folder.resolve().name)}: stages</title><style>{style}</style></head>\n<body><main>\n"
+        f"<header><p class=eyebrow>Run in stages</p><h1>{escape(folder.resolve().name)}</h1><p class=meta>{meta}</p></header>\n"
+        f"<article><div class=scroll><table>{head}<tbody>{rows}</tbody></table></div></article>\n"
+        + "\n".join(filter(None, map(_examples, stages)))
+        + "\n</main></body></html>\n"
+    )
+    target = folder / "report.html"
+    write_atomically(target, page)
+    return target
+
+
+def _row(stage: Run) -> str:
+    kind = str(stage.recipe.get("kind", "rl"))
+    name = escape(stage.name)
+    rows = stage.metrics()
+    if (stage.path / "report.html").exists():
+        name = f'<a href="stages/{escape(stage.path.name)}/report.html">{name}</a>'
+    if kind in ("collect", "game"):
+        counts = _counts(stage)
+        did, result = "gathered" if counts else "not finished", "<br>".join(f"{escape(k)}: {v}" for k, v in _counted(counts))
+    else:
+        steps = max((int(row["step"]) for row in rows), default=0)
+        did = f"{steps:,} steps, {duration(_seconds(rows))}" if rows else "not begun"
+        result = "<br>".join(line for change in headline.changes(stage) for line in _change(change, rows)) or _loss(rows)
+    return f"<tr><td><b>{name}</b><td>{kind}<td>{did}<td>{result}"
+
+
+def _change(change: headline.Change, rows: list[Row]) -> list[str]:
+    """One evaluation set: accuracy before and after, then a critic's other figures."""
+    label = f"{change.set.replace('_', ' ')}, {headline.MODES.get(change.mode, change.mode)}"
+    before = f"{100 * change.before.estimate:.1f} &rarr; " if change.before is not None else ""
+    low, high = 100 * change.after.low, 100 * change.after.high
+    lines = [f"{escape(label)}: {before}<b>{100 * change.after.estimate:.1f}%</b> [{low:.1f}, {high:.1f}]"]
+    for name, words in BESIDE:
+        points = series(rows, f"eval/{change.set}/{change.mode}_{name}")
+        if points:
+            first = f"{100 * points[0][1]:.1f} &rarr; " if len(points) > 1 else ""
+            lines.append(f"<span class=meta>{words}: {first}{100 * points[-1][1]:.1f}%</span>")
+    return lines
+
+
+def _loss(rows: list[Row]) -> str:
+    kind = rows[-1]["kind"] if rows else "sft"
+    points = series(rows, "loss/sft" if kind == "sft" else "loss/policy")
+    return f"loss {points[0][1]:.3f} &rarr; {points[-1][1]:.3f}" if points else ""
+
+
+def _counts(stage: Run) -> dict[str, Any]:
+    for name in ("collect.json", "game.json"):
+        if (stage.path / name).is_file():
+            return dict(json.loads((stage.path / name).read_text(encoding="utf-8")))
+    return {}
+
+
+def _counted(counts: dict[str, Any]) -> list[tuple[str, str]]:
+    """Lines of collect.json (counts by set) or of game.json (counts, and shares with their intervals)."""
+    lines = []
+    for name, value in counts.items():
+        if not isinstance(value, dict):
+            lines.append((name, f"{value:,}"))
+        elif "estimate" in value:
+            low, high = 100 * value["low"], 100 * value["high"]
+            lines.append((name, f"<b>{100 * value['estimate']:.1f}%</b> [{low:.1f}, {high:.1f}], n = {value['n']:,}"))
+        else:
+            lines.append((name, ", ".join(f"{count:,} {escape(what)}" for what, count in value.items())))
+    return lines
+
+
+def _examples(stage: Run) -> str:
+    """The first of what a stage gathered."""
+    games = _first(stage.path / "games.jsonl")
+    if games:
+        cells = "".join(
+            f"<tr><td>{escape(str(game['original']))}<td>{escape(str(game['spoilt']))}<td>{_share(game['before'])}<td>{_share(game['after'])}"
+            f"<td>{'yes' if game['validated'] else 'no'}<td>{_found(game['detected'])}"
+            for game in games
+        )
+        head = "<tr><th>right step<th>spoilt<th>solved from the first<th>from the second<th>counts<th>found by the critic"
+        return f"<details><summary>{escape(stage.name)}: the first games</summary><table>{head}{cells}</table></details>"
+    rows = _first(stage.path / "train.jsonl")
+    if not rows:
+        return ""
+    blocks = "".join(f"<article><pre class=prompt>{_prompt(row)}</pre><pre>{_made(row)}</pre></article>" for row in rows[:3])
+    return f"<details><summary>{escape(stage.name)}: the first rows</summary>{blocks}</details>"
+
+
+def _prompt(row: Row) -> str:
+    prompt = row.get("prompt", "")
+    return escape(prompt if isinstance(prompt, str) else str(prompt[-1].get("content", "")))[-400:]
+
+
+def _made(row: Row) -> str:
+    reference = row.get("reference", {})
+    if "solution" not in reference:
+        return escape(str(reference.get("demonstration", "")))
+    wrong = reference.get("first_error")
+    steps = reference.get("steps") or [reference["solution"]]
+    return escape("\n".join(f"{step}    <- the first wrong step" if i == wrong else step for i, step in enumerate(steps)))
+
+
+def _first(path: Path) -> list[Row]:
+    found = []
+    for row in read_rows(path):
+        found.append(row)
+        if len(found) == EXAMPLES:
+            break
+    return found
+
+
+def _share(value: float | None) -> str:
+    return "" if value is None else f"{100 * value:.0f}%"
+
+
+def _found(value: bool | None) -> str:
+    return "" if value is None else "yes" if value else "no"
+
+
+def _seconds(rows: list[Row]) -> float:
+    return sum(value for _, value in series(rows, "time/step_s"))
