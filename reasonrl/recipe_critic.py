@@ -108,6 +108,8 @@ class CriticSpec(Spec):
     def _refinements_where_needed(self) -> CriticSpec:
         if self.looks_at_refinements and ":" not in self.reward and self.refine.refinements < 1:
             raise ValueError(f"reward {self.reward} looks at refinements: write refine: {{refinements: 1, actor: MODEL}}")
+        if self.reward == "spc" and self.target != "last_step":
+            raise ValueError(f"reward spc is about the last step, and target: {self.target} is not; write target: last_step")
         return self
 
     @property

@@ -75,6 +75,8 @@ class CritiqueFormat(ABC):
     refine_template: str = "{critique}\n\n{refine_instruction}"
     steps_template: str = field(default="{step}")
     """How one step is shown; {index} counts from 0, {number} from 1."""
+    explain_first: bool = False
+    """Of demonstrations: every step is worked out before it is judged, so that the judgement can follow from that. Read is either way."""
 
     def render(self, problem: Problem, solution: Solution) -> list[Message]:
         """The prompt of the critic."""

@@ -40,7 +40,15 @@ class LongCoT(CritiqueFormat):
         return Critique(text, judgement, feedback=said, parse_status=status)
 
     def write(self, solution: Solution, comments: Sequence[str] = ()) -> str:
-        thought = "</think>\n" if self.needs_thinking else ""
+        given = [comment for comment in comments if comment]
+        thought = "\n".join(given) + "\n" if self.explain_first and given else ""
+        if self.needs_thinking:
+            thought += "</think>\n"
+        elif thought:
+            thought = f"<think>\n{thought}</think>\n"
         word = "Correct" if truth(solution) is Judgement.CORRECT else "Incorrect"
-        suggestions = " ".join(comment for comment in comments if comment)
+        wrong = solution.first_error
+        if self.explain_first:  # the thinking is not handed on, so what is wrong is said again
+            given = [comments[wrong]] if wrong is not None and 0 <= wrong < len(comments) and comments[wrong] else []
+        suggestions = " ".join(given)
         return f"{thought}Judgement: {word}" + (f"\nSuggestions: {suggestions}" if suggestions else "")

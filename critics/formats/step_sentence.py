@@ -35,11 +35,9 @@ _WORDS = {Judgement.CORRECT: "Correct", Judgement.INCORRECT: "Wrong"}
 
 @dataclass(frozen=True, kw_only=True)
 class StepSentence(CritiqueFormat):
-    """See the module. `explain_first`: demonstrations explain a step before they judge it, so that the judgement can follow from the
-    explanation. Read is either order."""
+    """See the module."""
 
     name: ClassVar[str] = "step_sentence"
-    explain_first: bool = False
     instruction: str = (
         "Check the solution one step after the other. For each step write three lines:\n"
         f"{STEP} (the step)\n{VERDICT} Correct, or Wrong\n{WHY} (why)\n"

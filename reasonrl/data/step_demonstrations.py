@@ -32,7 +32,7 @@ def demonstration(problem: Problem, solution: Solution, format_options: dict[str
     """A critique of a labelled solution that names the first wrong step and corrects it."""
     options = dict(format_options)
     form = load_format(options.pop("name"), **options)
-    every_step = getattr(form, "explain_first", False)  # then the right steps are worked out too, before they are called right
+    every_step = form.explain_first  # then the right steps are worked out too, before they are called right
     return form.write(solution, comments(str(problem.meta["question"]), solution, every_step=every_step))
 
 

@@ -23,7 +23,7 @@ def control_metrics(
 ) -> dict[str, float]:  # fmt: skip
     """Acc@Refine of one critique of each problem where the actor is given a control instead: key_refine_empty, ..., with intervals.
 
-    A refinement that could not be had or judged leaves its problem out, as in Acc@Refine itself.
+    A refinement that could not be had or judged leaves its problem out, as in Acc@Refine itself; key_refine_empty_failed is their share.
     """
     read = [form.parse(text, len(p.reference.get("steps") or ()) or None) for p, text in zip(problems, critiques, strict=True)]
     said = [critique.judgement and critique.judgement.value for critique in read]
@@ -42,6 +42,8 @@ def control_metrics(
         kept = [(problem, text) for problem, text in zip(problems, texts, strict=True) if text is not None]
         verdicts = oracle.verify([text for _, text in kept], [problem.reference for problem, _ in kept])
         judged = [[float(verdict.correct)] for verdict in verdicts if verdict.correct is not None]
+        if len(judged) < len(problems):
+            metrics[f"{key}_refine_{name}_failed"] = 1 - len(judged) / len(problems)
         if judged:
             interval = clustered_mean(judged)
             metrics |= {

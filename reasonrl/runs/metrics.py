@@ -216,6 +216,7 @@ CRITIC_METRICS = [
             ("", "Acc@Refine after "),
             ("_low", "Lower end of its 95% interval: Acc@Refine after "),
             ("_high", "Upper end of it: Acc@Refine after "),
+            ("_failed", "Share of problems that this leaves out, for want of a refinement that could be judged: Acc@Refine after "),
         )
     ),
     ("leak_rate", "Share of critiques that state the reference answer where the solution did not", "low"),

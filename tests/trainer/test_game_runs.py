@@ -133,6 +133,7 @@ def test_bad_games(tmp_path: Path) -> None:
         ({"game": {"prompt": {"instructions": "x"}}}, "no text instructions"),
         ({"game": {"sneaky": "stage:solutions"}}, "collects problems and has no model"),
         ({"critic": None}, "a game needs the section critic"),
+        ({"critic": {"reward": "spc", "target": "answer"}}, "write target: last_step"),
     ):
         game = {**SPC["stages"][3], **change}
         recipe = write_recipe(tmp_path, {**SPC, "stages": [*first, game]}, f"{len(message)}.yaml")
