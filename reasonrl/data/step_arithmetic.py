@@ -17,6 +17,7 @@ TASKS = ("solve", "refine", "critique", "spoil")
 _MISSES = 200_000
 OPTIONS = (
     "size",
+    "repeat",
     "seed",
     "split",
     "test_share",
@@ -36,7 +37,8 @@ def step_arithmetic(options: dict[str, Any], *, seed: int = 0) -> list[Problem]:
     """Problems of kind "math": the answer is the result.
 
     Options:
-        size: how many problems; terms: how many numbers a sum has; low, high: of the numbers; most: largest result on the way (least: 0);
+        size: how many sums; repeat: how many problems are made of each, their tasks and errors drawn anew (1);
+        terms: how many numbers a sum has; low, high: of the numbers; most: largest result on the way (least: 0);
         split, test_share: as in `arithmetic`, by a hash of the sum up to the order of its terms;
         tasks: shares of solve (work it out), refine (a solution and a critique of it are given), critique (judge a solution) and spoil
         (SPC's generator), with a demonstration in reference["demonstration"]; error_rate: of refine and critique, the share with an error;
@@ -48,7 +50,7 @@ def step_arithmetic(options: dict[str, Any], *, seed: int = 0) -> list[Problem]:
     """
     refuse_unknown(options, OPTIONS, "step_arithmetic")
     if "size" not in options:
-        raise DataError("step_arithmetic: needs the option size, the number of problems")
+        raise DataError("step_arithmetic: needs the option size, the number of sums")
     tasks = options.get("tasks") or {"solve": 1.0}
     for name, weight in tasks.items():
         if name not in TASKS or not isinstance(weight, int | float) or weight < 0:
@@ -58,7 +60,8 @@ def step_arithmetic(options: dict[str, Any], *, seed: int = 0) -> list[Problem]:
     seed = options.get("seed", seed)
     rng = random.Random(f"step arithmetic {seed} {options.get('split', 'train')}")
     problems = []
-    for number, question in enumerate(_questions(options, rng)):
+    sums = (question for question in _questions(options, rng) for _ in range(options.get("repeat", 1)))
+    for number, question in enumerate(sums):
         task = rng.choices(list(tasks), list(tasks.values()))[0]
         problem = Problem(
             id=f"steps/{options.get('split', 'train')}-{seed}-{number}",

@@ -15,6 +15,7 @@ from reasonrl.trainer.sft import taught_response
 from verifiers.types import Problem, Verifier
 
 SHOWN = 2
+TRAINED = ("rl", "sft", "offline")
 PROBES = ("", " ", "x", "12", "\\boxed{1}")
 """Responses of different shapes: a format reward that cannot tell them apart is a constant."""
 
@@ -79,10 +80,12 @@ def _plan_stage(recipe: Recipe, *, offline: bool) -> StagePlan:
     everything = [*data.train, *(p for rows in data.heldout.values() for p in rows)]
     longest = check_lengths(recipe, tokenizer, config, everything) if everything else 0
     rl = recipe.kind == "rl"
-    prompts = recipe.train.prompts_per_step if rl else recipe.sft.rows_per_step
+    prompts = {"rl": recipe.train.prompts_per_step, "offline": recipe.offline.rows_per_step}.get(recipe.kind, recipe.sft.rows_per_step)
     rollouts = prompts * recipe.rollout.rollouts_per_prompt if rl else 0
     if recipe.kind == "collect":
         prompts, rollouts = len(everything), len(everything) * recipe.collect.samples_per_problem
+    if recipe.kind == "game":
+        prompts, rollouts = recipe.game.solutions or len(everything), 2 * recipe.game.completions
     parameters = count_parameters(config)
     return StagePlan(
         name=recipe.name,
@@ -253,10 +256,16 @@ def _stage_text(plan: StagePlan) -> str:
         lines.append("  methods         " + "; ".join(plan.methods))
     elif plan.kind == "collect":
         lines.append(f"  collects        {plan.rollouts_per_step:,} solutions of {plan.prompts_per_step:,} problems")
+    elif plan.kind == "game":
+        solutions = f"{plan.prompts_per_step:,} right solutions" if plan.prompts_per_step else "all right solutions"
+        lines.append(f"  plays           on {solutions}, {plan.rollouts_per_step} completions of the solver in each game")
+    elif plan.kind == "offline":
+        lines.append(f"  each step       {plan.prompts_per_step} rows of what was said and what it earned")
     else:
         lines.append(f"  each step       {plan.prompts_per_step} responses that are taught")
+    if plan.kind in TRAINED:
+        lines.append(f"  in all          {plan.steps:,} steps, {plan.optimizer_updates:,} optimiser updates")
     lines += [
-        f"  in all          {plan.steps:,} steps, {plan.optimizer_updates:,} optimiser updates",
         f"  model           {plan.trainable_parameters / 1e6:,.1f} M parameters",
         f"  memory          about {plan.memory_gb:.1f} GB",
         f"  time            about {plan.minutes:.0f} min (a rough guess from this machine's speed)"

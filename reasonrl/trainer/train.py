@@ -48,6 +48,8 @@ def train(loaded: LoadedRecipe, run_dir: Path, *, resume: bool = False, offline:
             if recipe.kind in ("collect", "game"):
                 gather = run_collect if recipe.kind == "collect" else run_game
                 gather(linked, folder, console, init_from=started_from, offline=offline)
+                if interrupt.requested:
+                    raise KeyboardInterrupt  # asked for while it gathered, which is done in one piece
                 continue
             model = run_stage(linked, folder, console, init_from=started_from, resume=resume, offline=offline, interrupt=interrupt)
             report = write_report(folder)

@@ -142,3 +142,11 @@ def test_a_false_critique_is_followed() -> None:
             # An earlier error stays; otherwise the false step is the first one, and what follows from it is consistent.
             assert first_error(question, refined) == (true if 0 <= true < index else index) and len(refined) == 3
     assert min(kinds.values()) > 10 and len(kinds) == 2
+
+
+def test_sums_can_be_repeated() -> None:
+    options = {"size": 20, "repeat": 3, "tasks": {"refine": 1, "critique": 1}}
+    problems = step_arithmetic(options)
+    assert len({problem.id for problem in problems}) == len(problems) == 60
+    assert len({problem.meta["question"] for problem in problems}) == 20
+    assert len({str(problem.prompt) for problem in problems}) > 50, "their tasks and errors are drawn anew"

@@ -14,7 +14,9 @@ from typing import Any
 import pytest
 
 from reasonrl.errors import RecipeError
+from reasonrl.recipe_files import load_recipe
 from reasonrl.trainer.run_models import model_for_role
+from reasonrl.trainer.train import train
 from tests.engines.fake_server import running
 from tests.trainer.tiny_runs import command, environment, rows, run, write_recipe
 
@@ -109,6 +111,23 @@ def test_a_run_in_stages_has_one_page(finished: Path) -> None:
     (finished / "whole" / "report.html").unlink()
     assert runs(finished, "report", "whole").stdout.strip() == "whole/report.html"
     assert (finished / "whole" / "report.html").read_text() == page
+
+
+def test_a_stop_while_solutions_are_collected_is_heard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is gathered in one piece; the stage behind it is not begun."""
+    gathered: list[Path] = []
+
+    def gather(recipe: Any, folder: Path, *rest: Any, **options: Any) -> Path:
+        gathered.append(folder)
+        os.kill(os.getpid(), signal.SIGTERM)
+        return folder
+
+    monkeypatch.setattr("reasonrl.trainer.train.run_collect", gather)
+    stages = [CRITIC["stages"][1], {**CRITIC["stages"][2], "init_from": "tiny-critic"}]
+    recipe = write_recipe(tmp_path, {**CRITIC, "stages": stages, "critic": {"format": FORMAT}})
+    with pytest.raises(KeyboardInterrupt):
+        train(load_recipe(str(recipe)), tmp_path / "run", offline=True, quiet=True)
+    assert len(gathered) == 1 and not (tmp_path / "run" / "stages" / "02-demonstrations").exists()
 
 
 def test_refinements_are_in_samples_and_metrics(finished: Path) -> None:
