@@ -47,8 +47,8 @@ class LoraSpec(Spec):
 
 class ModelSpec(Spec):
     path: str = "smollm2-135m"
-    """A Hugging Face id, a local folder, or an embedded model: smollm2-135m (pretrained), tiny-arithmetic and
-    tiny-critic (random, for tests and small recipes)."""
+    """A Hugging Face id, a local folder, a run or a stage of one (its newest checkpoint), or an embedded model: smollm2-135m (pretrained),
+    tiny-arithmetic and tiny-critic (random, for tests and small recipes)."""
     dtype: Literal["float32", "bfloat16"] = "float32"
     """Of the computation. The weights that the optimiser updates are float32 either way."""
     attention: Literal["sdpa", "eager"] = "sdpa"

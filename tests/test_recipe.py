@@ -263,6 +263,11 @@ def test_shipped_recipes_are_right(folder: str) -> None:
     assert len((shipped_recipes() / folder / "recipe.yaml").read_text().splitlines()) <= 150
 
 
+@pytest.mark.parametrize("file", sorted(p for p in shipped_recipes().glob("*/*.yaml") if p.name != "recipe.yaml"), ids=str)
+def test_controls_beside_recipes_are_right(file: Path) -> None:
+    assert load_recipe(str(file)).name == f"{file.parent.name}_{file.stem}"
+
+
 def test_dotted_paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("sys.path", [str(tmp_path), *__import__("sys").path])

@@ -10,6 +10,7 @@ from reasonrl.environments.single_turn import encode_prompt, render_prompt_text
 from reasonrl.recipe import Recipe
 from reasonrl.recipe_files import LoadedRecipe
 from reasonrl.stage_links import PREFIX, check_links
+from reasonrl.trainer.run_models import weights_of
 from reasonrl.trainer.setup import check_lengths, load_data, make_reward_parts, make_verifier
 from reasonrl.trainer.sft import taught_response
 from verifiers.types import Problem, Verifier
@@ -71,7 +72,7 @@ def _plan_stage(recipe: Recipe, *, offline: bool) -> StagePlan:
         recipe = recipe.model_copy(update={"critic": None})
     from reasonrl.models.loading import load_tokenizer_and_config
 
-    tokenizer, config = load_tokenizer_and_config(recipe.model.path, offline=offline)
+    tokenizer, config = load_tokenizer_and_config(weights_of(recipe.model.path), offline=offline)
     parts = make_reward_parts(recipe, make_verifier(recipe))
     verifier = parts[0].verifier
     assert verifier is not None

@@ -20,14 +20,18 @@ def newest_model(folder: Path) -> Path:
     raise RecipeError(f"{folder} has no complete checkpoint yet")
 
 
+def weights_of(name: str) -> str:
+    """What a recipe names as a model: a run folder, or a stage's, stands for its newest checkpoint. Raises RecipeError for one without."""
+    path = Path(name).expanduser()
+    return str(newest_model(path)) if (path / "recipe.yaml").is_file() else name
+
+
 def model_for_role(role: str, name: str) -> str:
-    """What a recipe names as the model of a role: a run folder stands for its newest checkpoint.
+    """What a recipe names as the model of a role.
 
     Raises RecipeError for weights that were trained to judge where a role solves or writes: they would answer with a verdict.
     """
-    path = Path(name).expanduser()
-    if (path / "recipe.yaml").is_file():
-        path = newest_model(path)
+    path = Path(weights_of(name)).expanduser()
     recipe = path.parent.parent / "recipe.yaml"
     if role in ("actor", "solver", "sneaky") and path.parent.name == "checkpoints" and recipe.is_file():
         stage = load_recipe(str(recipe)).stages[-1]

@@ -18,7 +18,7 @@ from reasonrl.stage_links import check_links, stage_folder, with_paths
 from reasonrl.trainer.collect import run_collect
 from reasonrl.trainer.game import run_game
 from reasonrl.trainer.interrupt import Interrupt
-from reasonrl.trainer.run_models import newest_model
+from reasonrl.trainer.run_models import newest_model, weights_of
 from reasonrl.trainer.stage import run_stage
 
 
@@ -66,10 +66,10 @@ def train(loaded: LoadedRecipe, run_dir: Path, *, resume: bool = False, offline:
 def starting_model(recipe: Recipe, run_dir: Path, loaded: LoadedRecipe, before: Path | None) -> str:
     """What a stage begins with: what `init_from` names, else the model of the stage before, else model.path."""
     if recipe.init_from is None:
-        return str(before) if before is not None else recipe.model.path
+        return str(before) if before is not None else weights_of(recipe.model.path)
     if any(stage.name == recipe.init_from for stage in loaded.stages):
         return str(newest_model(stage_folder(run_dir, recipe.init_from)))
-    return recipe.init_from
+    return weights_of(recipe.init_from)
 
 
 def stage_folders(loaded: LoadedRecipe, run_dir: Path) -> list[Path]:

@@ -192,6 +192,19 @@ def test_a_critic_is_no_actor_and_a_run_stands_for_its_newest_model(finished: Pa
     assert model_for_role("actor", "smollm2-135m") == "smollm2-135m"
 
 
+def test_a_stage_stands_for_its_model(finished: Path) -> None:
+    """A run is begun where another one has ended, by its folder: what the control of critique_rl does."""
+    stages = finished / "whole" / "stages"
+    data = {"train": {"source": str(stages / "02-solutions" / "train.jsonl"), "limit": 4}}
+    sft = {**{k: CRITIC[k] for k in ("name", "seed", "threads", "verifier", "evaluation")}, "kind": "sft", "critic": {"format": FORMAT}}
+    recipe = write_recipe(
+        finished, {**sft, "model": {"path": str(stages / "03-demonstrations")}, "data": data, "sft": {"steps": 1}}, "go-on.yaml"
+    )
+    assert "0.8 M parameters" in runs(finished, "train", recipe, "--dry-run", "--offline").stdout
+    text = runs(finished, "train", recipe, "run_dir=gone-on", "--offline").stdout
+    assert "03-demonstrations/checkpoints/step-000002" in text
+
+
 def test_a_dry_run_names_what_is_collected_later(finished: Path) -> None:
     text = runs(finished, "critic", "train", finished / "tiny.yaml", "--dry-run", "--offline").stdout
     assert "comes from stage:solutions/train" in text and "collects        " in text
