@@ -6,21 +6,25 @@ from collections.abc import Sequence
 
 from critics.leak import leaks
 from critics.metrics import discrimination, process_bench, refinement_table
+from critics.rewards import Target, label_of
 from critics.types import CriticEpisode
 from reasonrl.environments.base import Episode
 from reasonrl.stats import clustered_mean
 
 
-def critic_metrics(episodes: Sequence[Episode], per_problem: int, key: str) -> dict[str, float]:
-    """Metrics whose names begin with `key`, such as eval/SET/greedy; {} where there are no critiques. Intervals are by problem."""
+def critic_metrics(episodes: Sequence[Episode], per_problem: int, key: str, target: str = "answer") -> dict[str, float]:
+    """Metrics whose names begin with `key`, such as eval/SET/greedy; {} where there are no critiques. Intervals are by problem.
+
+    `target` is that of the critic: one that judges last steps has its recalls over these, and names no index.
+    """
     made = [e.info["critic"] for e in episodes if isinstance(e.info.get("critic"), CriticEpisode)]
     if not made or len(made) != len(episodes):
         return {}
     found: dict[str, float] = {}
-    labelled = [e for e in made if e.solution.correct is not None]
-    steps = [] if labelled else [e for e in made if e.solution.first_error is not None]  # solutions cut at the step that is judged
-    if labelled or steps:
-        told = discrimination(labelled) if labelled else discrimination(steps, "last_step")
+    judged: Target = "last_step" if target == "last_step" else "answer"
+    labelled = [e for e in made if label_of(e, judged) is not None]
+    if labelled:
+        told = discrimination(labelled, judged)
         found |= {
             "parse_rate": told.parse_rate,
             "accuracy_of_parsed": told.accuracy_of_parsed,
@@ -29,7 +33,7 @@ def critic_metrics(episodes: Sequence[Episode], per_problem: int, key: str) -> d
             "false_alarm": told.false_alarm,
         }
     indexed = [e for e in made if e.solution.first_error is not None]
-    if not steps and any(e.critique.first_error is not None for e in indexed):
+    if judged == "answer" and any(e.critique.first_error is not None for e in indexed):
         score = process_bench([e.critique.first_error for e in indexed], [int(e.solution.first_error or 0) for e in indexed])
         found |= {"first_error_accuracy": score.error_accuracy, "no_error_accuracy": score.correct_accuracy, "process_f1": score.f1}
     # An actor that did not answer leaves nothing to measure: its solution has not stayed what it was, it is unknown.

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from critics.verifier import CritiqueVerifier
 from reasonrl.critic_methods import sample_fields
 from reasonrl.engines.base import BatchEngine, Sampling
 from reasonrl.environments.base import Environment, Episode
@@ -50,6 +51,7 @@ def evaluate(
     if samples_per_problem:
         modes.append(("sampled", samples_per_problem, sampling.temperature))
         metrics[f"eval/{set_name}/samples_per_problem"] = samples_per_problem
+    target = next((part.verifier.target for part in parts if isinstance(part.verifier, CritiqueVerifier)), "answer")
     unread = {"unparsed": 0, "truncated": 0, "timeout": 0, "error": 0}
     for mode, count, temperature in modes:
         chosen = Sampling(sampling.max_new_tokens, temperature, sampling.top_p, sampling.top_k, sampling.stop)
@@ -65,7 +67,7 @@ def evaluate(
             # count samples a problem allow pass@k for k up to count; k = count is "any of them"
             solved = [pass_at_k(count, int(sum(row)), count) for row in correct]
             metrics[f"eval/{set_name}/any_of_n"] = sum(solved) / len(solved)
-        metrics |= critic_metrics(episodes, count, key)
+        metrics |= critic_metrics(episodes, count, key, target)
         count_unread(episodes, unread)
         samples += [
             sample_row(

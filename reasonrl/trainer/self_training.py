@@ -70,8 +70,8 @@ def _keep(found: dict[tuple[str, str], Problem], problem: Problem, text: str, co
     if (problem.id, text) in found:
         counts["said before"] += 1
         return
-    number = sum(of == problem.id for of, _ in found) + 1
     reference = {**problem.reference, "demonstration": text}
+    identity = f"{problem.id}/{len(found) + 1}"
     found[problem.id, text] = Problem(
-        f"{problem.id}/{number}", problem.prompt, problem.kind, reference, problem.source, {**problem.meta, "refined": refined}
+        identity, problem.prompt, problem.kind, reference, problem.source, {**problem.meta, "refined": refined}
     )

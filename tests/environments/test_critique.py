@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import pytest
 
 from critics.formats import load_format
+from critics.types import CriticEpisode, Critique, Judgement, Solution
 from reasonrl.critic_methods import CritiqueRewards, critic_episode, critic_parts, sample_fields
 from reasonrl.data.critiques import critique_problem
 from reasonrl.engines.base import RoleEngines, Sampling
@@ -146,3 +147,20 @@ def test_crl_mixes_problems_to_solve_among_those_to_judge() -> None:
     assert [episode.verdicts["correctness"].correct for episode in episodes] == [True, True, False, False]
     verifier = parts[0].verifier
     assert verifier is not None and verifier.gold_response({"answer": "14"}) and "Wrong" in verifier.gold_response(problem("a").reference)
+
+
+def test_recalls_are_about_what_the_critic_judges() -> None:
+    """Rows with a marked step and no answer label, as those of PRM800K: an index for one critic, a last step for another, or not known."""
+    steps = ("a", "b", "c")
+
+    def one(first_error: int, said: Judgement, named: int | None) -> Episode:
+        solution = Solution("p", "a", steps, first_error=first_error)
+        critic = CriticEpisode(problem(), solution, Critique("", said, first_error=named))
+        return Episode(problem(), 0, 0, [], info={"critic": critic})
+
+    episodes = [one(-1, Judgement.CORRECT, -1), one(1, Judgement.INCORRECT, 1), one(2, Judgement.CORRECT, -1)]
+    by_index = critic_metrics(episodes, 1, "k", "index")
+    assert by_index["k_first_error_accuracy"] == 0.5 and by_index["k_no_error_accuracy"] == 1.0 and "k_error_recall" not in by_index
+    by_last_step = critic_metrics(episodes, 1, "k", "last_step")
+    assert (by_last_step["k_correct_recall"], by_last_step["k_error_recall"]) == (1.0, 0.0), "the step behind a wrong one has no label"
+    assert "k_process_f1" not in by_last_step
