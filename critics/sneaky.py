@@ -24,7 +24,7 @@ _STEP = re.compile(r"<step>(.*?)</step>", re.DOTALL | re.IGNORECASE)
 
 @dataclass(frozen=True, kw_only=True)
 class SneakyPrompt:
-    """What the generator is asked, with the kind of error in {error}; it answers with the new step in <step> tags."""
+    """What the generator is asked, with the kind of error in {error}, one of `error_types`; it answers with the new step in <step> tags."""
 
     instruction: str = (
         "Rewrite the last step so that it contains {error}. It should look convincing, and it should lead to a wrong answer. "
@@ -32,6 +32,7 @@ class SneakyPrompt:
     )
     prompt_template: str = "Problem:\n{question}\n\nSteps so far:\n{prefix}\n\nLast step:\n{step}\n\n{instruction}"
     empty_prefix: str = "(There are none: the last step is the first.)"
+    error_types: Sequence[str] = ERROR_TYPES
 
     def render(self, problem: Problem, prefix: Sequence[str], step: str, error_type: str) -> list[Message]:
         text = fill(

@@ -137,6 +137,8 @@ class CollectSpec(Spec):
     labelled."""
     completions_per_step: Count = 8
     """monte_carlo."""
+    completer: Annotated[RoleSpec | None, BeforeValidator(_model)] = None
+    """monte_carlo: who goes on from each step; empty: the policy that wrote the solutions. A stronger one makes better labels."""
     demonstrator: str | None = None
     """package.module:function(problem, solution, format) -> a critique to learn from, for the supervised phase."""
     balance: Literal["none", "all", "problem"] = "all"
@@ -153,6 +155,8 @@ class CollectSpec(Spec):
             raise ValueError("critic: plays no part in collecting solutions to judge; write make: responses, or leave it out")
         if self.make == "responses" and (given := [key for key in ("labeller", "demonstrator") if getattr(self, key)]):
             raise ValueError(f"{given[0]}: of solutions to judge; with make: responses leave it out")
+        if self.completer is not None and self.labeller != "monte_carlo":
+            raise ValueError("completer: only labeller: monte_carlo goes on from steps; write that, or leave completer out")
         if self.make == "responses" and self.cut != "none":
             raise ValueError("cut: of solutions to judge; with make: responses leave it out")
         return self
@@ -173,15 +177,19 @@ class GameSpec(Spec):
     most_after: Annotated[float, Field(ge=0, le=1)] = 0.0
     detected_reward: Literal[-1, 0] = -1
     """Of the generator when its step is found out: sources differ."""
-    prompt: dict[str, str] = {}
-    """Texts of the generator's prompt: instruction, prompt_template, empty_prefix (see critics.sneaky)."""
+    prompt: dict[str, str | list[str]] = {}
+    """Texts of the generator's prompt: instruction, prompt_template, empty_prefix, and error_types, the kinds of error to ask for
+    (see critics.sneaky)."""
 
     @field_validator("prompt")
     @classmethod
-    def _texts(cls, value: dict[str, str]) -> dict[str, str]:
+    def _texts(cls, value: dict[str, str | list[str]]) -> dict[str, str | list[str]]:
         known = [f.name for f in dataclasses.fields(SneakyPrompt)]
         if unknown := sorted(set(value) - set(known)):
             raise ValueError(f"no text {', '.join(unknown)}; its texts: {', '.join(known)}")
+        for name, text in value.items():
+            if isinstance(text, list) is not (name == "error_types") or not text:
+                raise ValueError(f"{name} is {'a list of at least one text' if name == 'error_types' else 'one text'}, not {text!r}")
         return value
 
 

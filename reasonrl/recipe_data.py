@@ -39,21 +39,29 @@ def _one_or_several(value: Any) -> str:
     return "list[several]" if isinstance(value, list) else "list[one]"
 
 
+# The tags look like a list's, so that messages leave them out of the path.
+Sources = Annotated[
+    Annotated[SourceSpec, Tag("list[one]")] | Annotated[list[SourceSpec], Tag("list[several]")], Discriminator(_one_or_several)
+]
+"""One source, or a list of several that are put together."""
+
+
 class DataSpec(Spec):
-    # The tags look like a list's, so that messages leave them out of the path.
-    train: (
-        Annotated[
-            Annotated[SourceSpec, Tag("list[one]")] | Annotated[list[SourceSpec], Tag("list[several]")], Discriminator(_one_or_several)
-        ]
-        | None
-    ) = None
-    """One source, or a list of several that are put together."""
-    replay: SourceSpec | None = None
-    """offline: solutions with demonstrations that are learnt again beside the rows."""
+    train: Sources | None = None
+    replay: Sources | None = None
+    """offline: problems with demonstrations that are learnt again beside the rows."""
     heldout: dict[str, SourceSpec] = {}
     """Named sets that are only evaluated on. No prompt may also be in the training set."""
     prompt: PromptSpec | None = None
 
     @property
     def train_sources(self) -> list[SourceSpec]:
-        return self.train if isinstance(self.train, list) else [] if self.train is None else [self.train]
+        return _listed(self.train)
+
+    @property
+    def replay_sources(self) -> list[SourceSpec]:
+        return _listed(self.replay)
+
+
+def _listed(sources: SourceSpec | list[SourceSpec] | None) -> list[SourceSpec]:
+    return sources if isinstance(sources, list) else [] if sources is None else [sources]

@@ -28,4 +28,8 @@ def train_command(recipe: str, overrides: list[str], *, dry_run: bool, resume: b
         print(f"stopped. Continue with: reasonrl train {run_dir / 'recipe.yaml'} --resume run_dir={run_dir}", file=sys.stderr)
         raise
     if as_json:
-        emit(True, {"run_dir": str(result.run_dir), "model": str(result.model), "report": str(result.report)}, "")
+        emit(True, {"run_dir": str(result.run_dir), "model": _text(result.model), "report": _text(result.report)}, "")
+
+
+def _text(path: Path | None) -> str | None:
+    return str(path) if path is not None else None

@@ -10,11 +10,15 @@ from critics.formats import load_format
 from critics.sneaky import SneakyPrompt
 from critics.types import Solution
 from reasonrl.data.step_sums import correction, first_error, step, terms_of, worked
+from reasonrl.errors import DataError
 from verifiers.types import Problem
 
 ERROR_RATE = 0.8
 OFFSETS = (-10, -2, -1, 1, 2, 10)
 """By how much a spoilt result is off."""
+ERRORS = ("result", "number", "start", "form")
+"""Kinds of error that a step can be spoilt with: it is not calculated rightly, it does not use the number and sign of the question, it does
+not take over the result before it, or it is no step at all."""
 
 
 def comments(question: str, solution: Solution, *, every_step: bool = False) -> list[str]:
@@ -105,8 +109,27 @@ def _to_spoil(problem: Problem, question: str, options: dict[str, Any], rng: ran
     """SPC's generator: a right step, and one that looks like it and is wrong."""
     steps = worked(question)
     at = rng.randrange(len(steps))
-    left, _, result = steps[at].rpartition(" = ")
-    wrong = int(result) + rng.choice(OFFSETS)
-    prompt = SneakyPrompt(**options.get("sneaky_prompt") or {}).render(problem, steps[:at], steps[at], "a calculation error")
-    reference = {**problem.reference, "demonstration": f"<step>\n{left} = {wrong}\n</step>"}
-    return Problem(problem.id, prompt, "math", reference, problem.source, problem.meta)
+    prompt = SneakyPrompt(**{"error_types": ERRORS[:1], **(options.get("sneaky_prompt") or {})})
+    error = rng.choice(prompt.error_types)
+    messages = prompt.render(problem, steps[:at], steps[at], error)
+    reference = {**problem.reference, "demonstration": f"<step>\n{spoilt_line(steps[at], error, rng)}\n</step>"}
+    return Problem(problem.id, messages, "math", reference, problem.source, problem.meta)
+
+
+def spoilt_line(line: str, error: str, rng: random.Random) -> str:
+    """A right step with an error of one kind of ERRORS. Raises DataError for another kind."""
+    before, sign, number, _, result = line.split()
+    value, operand = int(before), int(number)
+    if error == "result":
+        return f"{before} {sign} {number} = {int(result) + rng.choice(OFFSETS)}"
+    if error == "number":
+        operations = [(s, n) for s in "+-" for n in range(max(operand - 2, 0), operand + 3) if (s, n) != (sign, operand)]
+        return step(value, *rng.choice(operations))[0]
+    if error == "start":
+        return step(value + rng.choice([-2, -1, 1, 2] if value >= 2 else [1, 2]), sign, operand)[0]
+    if error == "form":
+        pieces = line.split()
+        at = rng.randrange(len(pieces))
+        others = sorted({"", *pieces} - {pieces[at]})  # the piece is lost, or another one stands in its place
+        return " ".join(filter(None, [*pieces[:at], rng.choice(others), *pieces[at + 1 :]]))
+    raise DataError(f"step_arithmetic: sneaky_prompt.error_types gives {error!r}, but sums are spoilt with {', '.join(ERRORS)}")

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from critics.formats import CritiqueFormat
 from critics.formats.base import question_of
 from critics.rewards import Validation, sneaky_reward, spc_critic
-from critics.sneaky import ERROR_TYPES, SneakyPrompt, spoilt_step
+from critics.sneaky import SneakyPrompt, spoilt_step
 from critics.types import CriticEpisode, Judgement, Solution
 from critics.verifier import solution_of
 from reasonrl.engines.base import RoleEngines, derive_seed
@@ -84,7 +84,8 @@ class SneakyGame:
         if not steps:
             raise ValueError(f"the solution of problem {problem.id} is not split into steps: there is nothing to spoil")
         at = derive_seed(seed, "step") % len(steps)
-        game = Game(problem, at, ERROR_TYPES[derive_seed(seed, "error") % len(ERROR_TYPES)], steps[at])
+        kinds = self._prompt.error_types
+        game = Game(problem, at, kinds[derive_seed(seed, "error") % len(kinds)], steps[at])
         prefix = steps[:at]
         try:
             asked = self._prompt.render(problem, prefix, game.original, game.error_type)
@@ -103,7 +104,9 @@ class SneakyGame:
 
     async def _validate(self, game: Game, prefix: Sequence[str], seed: int, engines: RoleEngines) -> None:
         assert game.spoilt is not None
-        begun = ["\n".join([*prefix, step]) + "\n" for step in (game.original, game.spoilt)]
+        # Behind the last step nothing is begun: a solver that sees a further line begun would write one.
+        separator = "\n" if len(prefix) + 1 < len(solution_of(game.problem.reference, game.problem.id).steps) else ""
+        begun = ["\n".join([*prefix, step]) + separator for step in (game.original, game.spoilt)]
         chats: list[list[Message]] = [
             [{"role": "user", "content": question_of(game.problem)}, {"role": "assistant", "content": text}]
             for text in begun

@@ -31,7 +31,7 @@ from reasonrl.recipe import Recipe
 from reasonrl.recipe_files import import_dotted
 from reasonrl.runs.console import TrainConsole
 from reasonrl.runs.folder import write_atomically
-from reasonrl.trainer.monte_carlo import monte_carlo_labels
+from reasonrl.trainer.monte_carlo import Complete, by_policy, by_speaker, monte_carlo_labels
 from reasonrl.trainer.roles import load_for, load_role, make_engine
 from reasonrl.trainer.self_training import right_responses
 from reasonrl.trainer.setup import check_lengths, load_data, make_verifier
@@ -54,6 +54,7 @@ def run_collect(recipe: Recipe, path: Path, console: TrainConsole, *, init_from:
     check_lengths(recipe, model.tokenizer, model.model.config, [p for problems in sets.values() for p in problems])
     engine = make_engine(recipe, model)
     refiner, others = load_collector(recipe, model, offline=offline)
+    complete = load_completer(recipe, model, engine, offline=offline)
     summary: dict[str, Any] = {}
     rows: dict[str, list[Problem]] = {}
     for name, problems in sets.items():
@@ -61,7 +62,7 @@ def run_collect(recipe: Recipe, path: Path, console: TrainConsole, *, init_from:
         if recipe.collect.make == "responses":
             rows[name] = collect_responses(recipe, name, problems, model, engine, verifier, counts, refiner, others)
         else:
-            rows[name] = collect_set(recipe, name, problems, model, engine, verifier, counts)
+            rows[name] = collect_set(recipe, name, problems, model, engine, verifier, counts, complete)
         summary[name] = dict(counts)
         console.note(f"{name}: {_sentence(counts)}")
     close = getattr(verifier, "close", None)
@@ -111,6 +112,14 @@ def load_collector(recipe: Recipe, model: LanguageModel, *, offline: bool) -> tu
     return Refiner(policy, recipe.critic.format.load(), critic), engines
 
 
+def load_completer(recipe: Recipe, model: LanguageModel, engine: BatchEngine, *, offline: bool) -> Complete:
+    """Who goes on from each step for labels by completion."""
+    if recipe.collect.completer is None:
+        return by_policy(model, engine, collect_sampling(recipe))
+    speaker, others = load_role("completer", recipe, recipe.collect.completer, model, offline=offline)
+    return by_speaker(speaker, engine, others)
+
+
 def collect_responses(
     recipe: Recipe, name: str, problems: Sequence[Problem], model: LanguageModel, engine: BatchEngine, verifier: Verifier,
     counts: Counter[str], refiner: Refiner | None, others: Mapping[str, BatchEngine],
@@ -129,7 +138,7 @@ def collect_responses(
 
 def collect_set(
     recipe: Recipe, name: str, problems: Sequence[Problem], model: LanguageModel, engine: BatchEngine, verifier: Verifier,
-    counts: Counter[str],
+    counts: Counter[str], complete: Complete,
 ) -> list[Problem]:  # fmt: skip
     """The labelled solutions of one set, balanced. `counts` says what became of every sample."""
     spec = recipe.collect
@@ -145,7 +154,7 @@ def collect_set(
         else:
             seen.add((episode.problem.id, text))
             found.append((episode.problem, _solution(episode, text, verdict.correct, verdict.extracted, spec.steps)))
-    found = _labelled(recipe, found, model, engine, verifier, counts, name)
+    found = _labelled(recipe, found, complete, verifier, counts, name)
     if spec.cut == "last_step":
         found = _cut(recipe, found)
     counts["right"], counts["wrong"] = sum(_is_right(s) for _, s in found), sum(not _is_right(s) for _, s in found)
@@ -187,15 +196,15 @@ def _solution(episode: Episode, text: str, correct: bool, answer: str | None, st
 
 
 def _labelled(
-    recipe: Recipe, found: list[tuple[Problem, Solution]], model: LanguageModel, engine: BatchEngine, verifier: Verifier,
-    counts: Counter[str], name: str,
-) -> list[tuple[Problem, Solution]]:  # fmt: skip
+    recipe: Recipe, found: list[tuple[Problem, Solution]], complete: Complete, verifier: Verifier, counts: Counter[str], name: str
+) -> list[tuple[Problem, Solution]]:
     """With the index of the first wrong step, where the recipe names a labeller. A wrong answer without a wrong step contradicts itself."""
     spec = recipe.collect
     if spec.labeller is None:
         return found
     if spec.labeller == "monte_carlo":
-        indices = monte_carlo_labels(recipe, found, model, engine, verifier, (recipe.seed, "monte carlo", name))
+        seed = (recipe.seed, "monte carlo", name)
+        indices = monte_carlo_labels(found, complete, verifier, seed=seed, count=spec.completions_per_step)
     else:
         labeller: Labeller = import_dotted(spec.labeller, "collect.labeller")
         indices = [labeller(problem, solution) for problem, solution in found]

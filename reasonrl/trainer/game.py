@@ -90,7 +90,7 @@ def play(
         critic=speakers["critic"],
         oracle=oracle,
         format=recipe.critic.format.load(),
-        prompt=SneakyPrompt(**spec.prompt),
+        prompt=SneakyPrompt(**spec.prompt),  # type: ignore[arg-type]  # checked in the recipe
         validation=Validation(spec.least_before, spec.most_after),
         completions=spec.completions,
         detected_reward=spec.detected_reward,

@@ -2,52 +2,88 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import functools
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from critics.formats.base import question_of
 from critics.labels import first_error
 from critics.types import Solution
-from reasonrl.engines.base import BatchEngine, Request, Sampling, derive_seed
+from reasonrl.engines.base import BatchEngine, Request, RoleEngines, Sampling, derive_seed, run_episodes
 from reasonrl.engines.hf import response_text
+from reasonrl.environments.roles import ServedFailure, Speaker
 from reasonrl.environments.single_turn import encode_prompt
 from reasonrl.models.loading import LanguageModel
-from reasonrl.recipe import Recipe
-from verifiers.types import Problem, Verifier
+from verifiers.types import Message, Problem, Verifier
+
+Begun = tuple[Problem, str]
+"""A problem and the beginning of a solution."""
+Complete = Callable[[Sequence[tuple[Begun, int]]], list[str | None]]
+"""What follows each beginning, from its seed; None where nobody answered."""
+
+
+def by_policy(model: LanguageModel, engine: BatchEngine, sampling: Sampling) -> Complete:
+    """The policy that wrote the solutions goes on with them; its problems need not be conversations."""
+
+    def complete(rows: Sequence[tuple[Begun, int]]) -> list[str | None]:
+        requests = []
+        for (problem, prefix), seed in rows:
+            ids = encode_prompt(model.tokenizer, problem) + list(model.tokenizer(prefix, add_special_tokens=False)["input_ids"])
+            requests.append(Request(tuple(ids), sampling, seed))
+        return [response_text(model.tokenizer, one, sampling) for one in engine.generate_batch(requests)]
+
+    return complete
+
+
+def by_speaker(speaker: Speaker, engine: BatchEngine, others: Mapping[str, BatchEngine]) -> Complete:
+    """Another model goes on, here or behind a server."""
+
+    async def play(begun: Begun, seed: int, engines: RoleEngines) -> str | None:
+        problem, prefix = begun
+        chat: list[Message] = [{"role": "user", "content": question_of(problem)}]
+        if prefix:
+            chat.append({"role": "assistant", "content": prefix})
+        try:
+            (said,) = await speaker.say([chat], [seed], engines)
+        except ServedFailure:
+            return None
+        return said.text
+
+    def complete(rows: Sequence[tuple[Begun, int]]) -> list[str | None]:
+        return run_episodes([functools.partial(play, begun, seed) for begun, seed in rows], engine, others) if rows else []
+
+    return complete
 
 
 def success_rates(
-    recipe: Recipe, prefixes: Sequence[tuple[Problem, str]], model: LanguageModel, engine: BatchEngine, verifier: Verifier,
-    seed: tuple[Any, ...], count: int,
-) -> list[float | None]:  # fmt: skip
+    prefixes: Sequence[Begun], complete: Complete, verifier: Verifier, *, seed: tuple[Any, ...], count: int
+) -> list[float | None]:
     """Share of `count` completions of each (problem, begun solution) whose answer is right; None where none could be judged."""
-    sampling = Sampling(recipe.rollout.max_new_tokens, recipe.collect.temperature, stop=tuple(recipe.rollout.stop))
-    requests = []
-    for problem, prefix in prefixes:
-        ids = encode_prompt(model.tokenizer, problem) + list(model.tokenizer(prefix, add_special_tokens=False)["input_ids"])
-        requests += [Request(tuple(ids), sampling, derive_seed(*seed, problem.id, prefix, i)) for i in range(count)]
-    made = engine.generate_batch(requests)
-    owners = [item for item in prefixes for _ in range(count)]
-    texts = [prefix + response_text(model.tokenizer, one, sampling) for (_, prefix), one in zip(owners, made, strict=True)]
-    verdicts = verifier.verify(texts, [problem.reference for problem, _ in owners])
+    rows = [(begun, derive_seed(*seed, begun[0].id, begun[1], i)) for begun in prefixes for i in range(count)]
+    made = complete(rows)
+    answered = [(begun[1] + said, begun[0].reference) for (begun, _), said in zip(rows, made, strict=True) if said is not None]
+    judged = iter(verifier.verify([text for text, _ in answered], [reference for _, reference in answered]))
+    correct = [None if said is None else next(judged).correct for said in made]
     rates: list[float | None] = []
-    for start in range(0, len(verdicts), count):
-        judged = [v.correct for v in verdicts[start : start + count] if v.correct is not None]
-        rates.append(sum(judged) / len(judged) if judged else None)
+    for start in range(0, len(correct), count):
+        known = [value for value in correct[start : start + count] if value is not None]
+        rates.append(sum(known) / len(known) if known else None)
     return rates
 
 
 def monte_carlo_labels(
-    recipe: Recipe, found: Sequence[tuple[Problem, Solution]], model: LanguageModel, engine: BatchEngine, verifier: Verifier,
-    seed: tuple[Any, ...],
-) -> list[int | None]:  # fmt: skip
-    """The index of the first wrong step of each solution; None where the completions do not tell."""
-    count = recipe.collect.completions_per_step
-    prefixes: list[tuple[Problem, str]] = []
+    found: Sequence[tuple[Problem, Solution]], complete: Complete, verifier: Verifier, *, seed: tuple[Any, ...], count: int
+) -> list[int | None]:
+    """The index of the first wrong step of each solution; None where the completions do not tell.
+
+    Beginnings that several solutions share are gone on with once.
+    """
+    prefixes: list[Begun] = []
     for problem, solution in found:
         prefixes.append((problem, ""))
         prefixes += [(problem, prefix) for prefix in _prefixes(solution)]
     distinct = list({(problem.id, prefix): (problem, prefix) for problem, prefix in prefixes}.values())
-    made = success_rates(recipe, distinct, model, engine, verifier, seed, count)
+    made = success_rates(distinct, complete, verifier, seed=seed, count=count)
     known = {(problem.id, prefix): rate for (problem, prefix), rate in zip(distinct, made, strict=True)}
     labels: list[int | None] = []
     for problem, solution in found:

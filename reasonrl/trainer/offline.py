@@ -54,7 +54,7 @@ class OfflineStage:
         replayed = UpdateMeasures()
         if self.replay is not None:
             again = self.replay.select(spec.replay_rows_per_step)
-            demonstrations = [self._row(problem, self.c.verifier.gold_response(problem.reference)) for problem in again]
+            demonstrations = [self._row(problem, self._shown(problem)) for problem in again]
             plain = recipe.train.model_copy(update={"loss": "reinforce", "kl": recipe.train.kl.model_copy(update={"coefficient": 0.0})})
             self._accumulate(demonstrations, torch.ones(len(again)), plain, spec.sft_weight, replayed)
         norm = self.c.optimizer.step(step)
@@ -84,6 +84,10 @@ class OfflineStage:
         reference = old if spec.kl.coefficient > 0 else None
         batch = UpdateRows(rows, rewards[:, None] * mask, weights, old, old, reference)
         accumulate_gradients(self.c.model, batch, spec, self.c.recipe.rollout.temperature, self.c.packing, measures)
+
+    def _shown(self, problem: Problem) -> str:
+        shown = problem.reference.get("demonstration")
+        return shown if isinstance(shown, str) else self.c.verifier.gold_response(problem.reference)
 
     def _row(self, problem: Problem, text: str) -> TokenRow:
         return token_row(self.c.language_model.tokenizer, problem, text, self.c.recipe.rollout.stop)

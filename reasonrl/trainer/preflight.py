@@ -32,7 +32,7 @@ class StagePlan:
     longest_prompt_tokens: int
     first_prompts: list[str]
     gold_responses: list[str]
-    """Of kind sft: what is taught, in the words of sft.response."""
+    """Of kind sft: what is taught, in the words of sft.response; of kind offline: what was said."""
     data_checks: dict[str, str]
     warnings: list[str]
     steps: int
@@ -111,6 +111,8 @@ def _plan_stage(recipe: Recipe, *, offline: bool) -> StagePlan:
 
 
 def _gold(recipe: Recipe, verifier: Verifier, problem: Problem) -> str:
+    if recipe.kind == "offline":
+        return str(problem.reference["response"])
     return taught_response(recipe.sft.response, verifier, problem) if recipe.kind == "sft" else verifier.gold_response(problem.reference)
 
 
@@ -121,9 +123,9 @@ def without_links(recipe: Recipe) -> tuple[Recipe, dict[str, str]]:
     links = [source.source for source in recipe.data.train_sources if source.source.startswith(PREFIX)]
     if links:
         later["train"] = f"comes from {', '.join(links)}, and is checked when that has run"
-    replay = recipe.data.replay
-    if replay is not None and replay.source.startswith(PREFIX):
-        later["replay"], replay = f"comes from {replay.source}", None
+    replay = [source for source in recipe.data.replay_sources if not source.source.startswith(PREFIX)]
+    if links := [source.source for source in recipe.data.replay_sources if source.source.startswith(PREFIX)]:
+        later["replay"] = f"comes from {', '.join(links)}"
     heldout = {}
     for name, source in recipe.data.heldout.items():
         if source.source.startswith(PREFIX):
@@ -246,7 +248,7 @@ def _stage_text(plan: StagePlan) -> str:
         f"  problems        {plan.train_problems:,} to train on; held out: {heldout}; longest prompt {plan.longest_prompt_tokens} tokens",
     ]
     lines += [f"  check {name:<9} {text}" for name, text in plan.data_checks.items()]
-    label = "is taught" if plan.kind == "sft" else "gold response"
+    label = {"sft": "is taught", "offline": "was said"}.get(plan.kind, "gold response")
     for prompt, gold in zip(plan.first_prompts, plan.gold_responses, strict=True):
         lines += ["  prompt          " + prompt.replace("\n", "\n                  "), f"  {label:<15} {gold!r}"]
     if plan.kind == "rl":

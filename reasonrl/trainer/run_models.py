@@ -33,7 +33,7 @@ def model_for_role(role: str, name: str) -> str:
     """
     path = Path(weights_of(name)).expanduser()
     recipe = path.parent.parent / "recipe.yaml"
-    if role in ("actor", "solver", "sneaky") and path.parent.name == "checkpoints" and recipe.is_file():
+    if role in ("actor", "solver", "sneaky", "completer") and path.parent.name == "checkpoints" and recipe.is_file():
         stage = load_recipe(str(recipe)).stages[-1]
         if stage.critic is not None and not stage.critic.policy_rows and stage.kind in JUDGES:
             raise RecipeError(

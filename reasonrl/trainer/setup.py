@@ -49,10 +49,7 @@ def load_data(recipe: Recipe, verifier: Verifier, *, offline: bool = False) -> R
     for name, source in recipe.data.heldout.items():
         heldout[name] = _loaded(source, recipe, f"data.heldout.{name}", offline)
         _checked(heldout[name], verifier, f"data.heldout.{name}", name, reports)
-    replay = []
-    if recipe.data.replay is not None:
-        replay = _loaded(recipe.data.replay, recipe, "data.replay", offline)
-        _checked(replay, verifier, "data.replay", "replay", reports)
+    replay = _load_replay(recipe, verifier, reports, offline)
     for name, problems in heldout.items():
         shared = shared_prompts(train, problems)
         if shared:
@@ -83,9 +80,27 @@ def _load_train(recipe: Recipe, verifier: Verifier, reports: dict[str, DataRepor
     return train
 
 
-def _loaded(source: SourceSpec, recipe: Recipe, where: str, offline: bool) -> list[Problem]:
+def _load_replay(recipe: Recipe, verifier: Verifier, reports: dict[str, DataReport], offline: bool) -> list[Problem]:
+    """All sources of data.replay: solutions to judge, or problems of any kind that show what to say."""
+    sources = recipe.data.replay_sources
+    replay: list[Problem] = []
+    for i, source in enumerate(sources):
+        where, name = ("data.replay", "replay") if len(sources) == 1 else (f"data.replay.{i}", f"replay.{i}")
+        problems = _loaded(source, recipe, where, offline, demonstrations=True)
+        judged = [problem for problem in problems if recipe.critic is None or problem.kind == "critique"]
+        if judged:
+            _checked(judged, verifier, where, name, reports)
+        shown = [problem for problem in problems if recipe.critic is not None and problem.kind != "critique"]
+        bare = next((problem.id for problem in shown if not isinstance(problem.reference.get("demonstration"), str)), None)
+        if bare is not None:
+            raise DataError(f"{where}: problem {bare} is no solution to judge, and shows no 'demonstration' in its reference")
+        replay += problems
+    return replay
+
+
+def _loaded(source: SourceSpec, recipe: Recipe, where: str, offline: bool, *, demonstrations: bool = False) -> list[Problem]:
     try:
-        return [_rendered(problem, recipe) for problem in load_problems(**source.model_dump(), offline=offline)]
+        return [_rendered(problem, recipe, demonstrations) for problem in load_problems(**source.model_dump(), offline=offline)]
     except DataError as error:
         raise DataError(f"{where}: {error}") from error
 
@@ -115,8 +130,8 @@ def _offline(source: SourceSpec, where: str, offline: bool) -> list[Problem]:
     return problems
 
 
-def _rendered(problem: Problem, recipe: Recipe) -> Problem:
-    if recipe.critic is not None and not (recipe.critic.policy_rows and problem.kind != "critique"):
+def _rendered(problem: Problem, recipe: Recipe, demonstrations: bool = False) -> Problem:
+    if recipe.critic is not None and not ((demonstrations or recipe.critic.policy_rows) and problem.kind != "critique"):
         return critique_problem(problem, recipe.critic.format.load())
     prompt = recipe.data.prompt
     if prompt is None:

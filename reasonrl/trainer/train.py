@@ -25,9 +25,9 @@ from reasonrl.trainer.stage import run_stage
 @dataclass(frozen=True)
 class TrainResult:
     run_dir: Path
-    model: Path
-    """The folder of the trained model."""
-    report: Path
+    model: Path | None
+    """The folder of the trained model; None where stages only gathered."""
+    report: Path | None
 
 
 def train(loaded: LoadedRecipe, run_dir: Path, *, resume: bool = False, offline: bool = False, quiet: bool = False) -> TrainResult:
@@ -36,7 +36,7 @@ def train(loaded: LoadedRecipe, run_dir: Path, *, resume: bool = False, offline:
     check_links(loaded.stages)
     start_run(run_dir, yaml.safe_dump(loaded.raw, sort_keys=False, allow_unicode=True), resume=resume)
     model: Path | None = None
-    report = run_dir / "report.html"
+    report: Path | None = None
     for folder, recipe in zip(stage_folders(loaded, run_dir), loaded.stages, strict=True):
         console = TrainConsole(recipe.total_steps, quiet=quiet)
         with console, Interrupt(console.warn) as interrupt:
@@ -58,8 +58,6 @@ def train(loaded: LoadedRecipe, run_dir: Path, *, resume: bool = False, offline:
                 raise KeyboardInterrupt  # asked for in the last step of a stage: the next one is not begun
     if loaded.staged:
         report = write_stages_report(run_dir)
-    if model is None:
-        raise RecipeError("stages: there is nothing to train; add a stage of kind sft or rl")
     return TrainResult(run_dir, model, report)
 
 

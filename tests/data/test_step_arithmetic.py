@@ -16,8 +16,8 @@ from critics.types import Judgement, Solution
 from reasonrl.data import load_problems
 from reasonrl.data.expressions import evaluate
 from reasonrl.data.step_arithmetic import step_arithmetic
-from reasonrl.data.step_demonstrations import comments, demonstration, spoilt
-from reasonrl.data.step_sums import correction, first_error, worked
+from reasonrl.data.step_demonstrations import ERRORS, comments, demonstration, spoilt, spoilt_line
+from reasonrl.data.step_sums import correction, first_error, step, worked
 from reasonrl.errors import DataError
 
 SUMS = st.lists(st.tuples(st.sampled_from("+-"), st.integers(0, 50)), min_size=1, max_size=5).map(
@@ -40,6 +40,18 @@ def test_one_error_is_found_and_corrected(question: str, seed: int) -> None:
     assert correction(question, steps, wrong) == right[wrong]
     solution = Solution("p", "\n".join(steps), steps, None, False, wrong)
     assert [bool(comment) for comment in comments(question, solution)] == [i == wrong for i in range(len(steps))]
+
+
+@given(SUMS, st.sampled_from(ERRORS), st.integers(0, 100))
+def test_a_step_is_spoilt_with_every_kind_of_error(question: str, error: str, seed: int) -> None:
+    steps = worked(question)
+    at = seed % len(steps)
+    spoilt_one = spoilt_line(steps[at], error, random.Random(seed))
+    assert first_error(question, [*steps[:at], spoilt_one]) == at
+    if error != "form":
+        before, sign, number, _, _ = spoilt_one.split()
+        calculated = step(int(before), sign, int(number))[0] == spoilt_one
+        assert calculated is (error in ("number", "start"))
 
 
 @pytest.mark.parametrize(

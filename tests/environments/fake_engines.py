@@ -14,17 +14,34 @@ from reasonrl.engines.base import Generation, Request
 class HalfRight:
     """Works sums out in steps, and errs in every second."""
 
+    right_share = 0.5
+
     def __init__(self, language_model: Any, rows_per_batch: int) -> None:
         self.tokenizer = language_model.tokenizer
 
     def generate_batch(self, requests: Sequence[Request]) -> list[Generation]:
         made = []
         for request in requests:
-            question = self.tokenizer.decode(list(request.token_ids)).removeprefix("<|user|>").removesuffix("<|assistant|>")
+            question = self.tokenizer.decode(list(request.token_ids)).removeprefix("<|user|>").partition("<|assistant|>")[0]
             rng = random.Random(request.seed)
-            text = "\n".join(worked(question) if rng.random() < 0.5 else spoilt(question, rng))
+            text = "\n".join(worked(question) if rng.random() < self.right_share else spoilt(question, rng))
             ids = [*self.tokenizer(text, add_special_tokens=False)["input_ids"], self.tokenizer.eos_token_id]
             made.append(Generation(ids, [0.0] * len(ids), "stop"))
+        return made
+
+
+class Completing(HalfRight):
+    """Works sums out in steps, errs in every fifth, and goes on from any beginning without a further error."""
+
+    right_share = 0.8
+
+    def generate_batch(self, requests: Sequence[Request]) -> list[Generation]:
+        made = super().generate_batch(requests)
+        for i, request in enumerate(requests):
+            question, _, begun = self.tokenizer.decode(list(request.token_ids)).removeprefix("<|user|>").partition("<|assistant|>")
+            if begun:
+                ids = [*self.tokenizer(_rest(question, begun), add_special_tokens=False)["input_ids"], self.tokenizer.eos_token_id]
+                made[i] = Generation(ids, [0.0] * len(ids), "stop")
         return made
 
 

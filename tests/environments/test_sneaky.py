@@ -62,14 +62,32 @@ def play(sneaky: Any = spoil, solver: Any = go_on, critic: Any = None, *, count:
     engines["critic"] = critic if isinstance(critic, TabularCritic) else judge  # type: ignore[assignment]
     speakers = {role: LocalSpeaker(role, TOKENIZER, Sampling(40), engine=role) for role in engines}
     game = SneakyGame(
-        **speakers, oracle=load_verifier("math", mode="lenient"), format=FORMAT, prompt=SneakyPrompt(instruction="Spoil."),
-        validation=Validation(), completions=4, **options,
+        **speakers, oracle=load_verifier("math", mode="lenient"), format=FORMAT,
+        **{"prompt": SneakyPrompt(instruction="Spoil."), "validation": Validation(), "completions": 4, **options},
     )  # fmt: skip
 
     def one(number: int) -> Any:
         return lambda seat: game.play(right_solution(number), 0, seed * 1000 + number, seat)
 
     return run_episodes([one(number) for number in range(count)], ScriptedEngine(lambda p, s: ""), engines)
+
+
+def test_behind_the_last_step_no_further_line_is_begun() -> None:
+    """A model that has learnt to write lines writes one after a line break, and a complete solution would come out wrong."""
+
+    def line_writer(prompt: str, seed: int) -> str:
+        return go_on(prompt, seed) or ("7 + 7 = 0" if prompt.endswith("\n") else "")
+
+    games = play(solver=line_writer, count=12)
+    assert {game.step for game in games} == {0, 1} and all(game.validated for game in games)
+
+
+def test_the_kinds_of_error_are_the_prompts() -> None:
+    heard: list[str] = []
+    prompt = SneakyPrompt(instruction="Spoil: {error}.", error_types=("sign", "number"))
+    games = play(sneaky=lambda text, seed: heard.append(text) or spoil(text, seed), prompt=prompt, count=12)  # type: ignore[func-returns-value]
+    assert {game.error_type for game in games} == {"sign", "number"}
+    assert all(f"Spoil: {game.error_type}." in text for game, text in zip(games, heard, strict=True))
 
 
 def test_a_harmful_step_that_is_found_out() -> None:

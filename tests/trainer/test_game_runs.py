@@ -16,6 +16,7 @@ COLLECTED = {"source": "stage:solutions/train"}
 HELDOUT = {"steps": {"source": "stage:judged/steps"}}
 LABELS = {"steps": "lines", "labeller": "reasonrl.data.step_demonstrations:label"}
 WORLD = {"terms": 3, "high": 9}
+SHOWN = {"source": "step_arithmetic", "options": {**WORLD, "size": 8, "tasks": {"critique": 1}, "format": TAG}}
 
 SPC: dict[str, Any] = {
     "name": "spc",
@@ -74,7 +75,7 @@ SPC: dict[str, Any] = {
             "name": "critic-1",
             "kind": "offline",
             "init_from": "start",
-            "data": {"train": {"source": "stage:game-1/critic"}, "replay": {"source": "stage:judged/train"}, "heldout": HELDOUT},
+            "data": {"train": {"source": "stage:game-1/critic"}, "replay": [{"source": "stage:judged/train"}, SHOWN], "heldout": HELDOUT},
             "offline": {"steps": 2, "rows_per_step": 8, "replay_rows_per_step": 4},
         },
         {
@@ -127,10 +128,30 @@ def test_steps_to_judge_end_where_they_should(played: Path) -> None:
         assert reference["correct"] is None and reference["first_error"] in (-1, len(reference["steps"]) - 1)
 
 
+def offline_recipe(folder: Path, played: Path, **data: Any) -> Path:
+    stage = {"kind": "offline", "data": {"train": {"source": str(played / "04-game-1" / "critic.jsonl")}, **data}}
+    return write_recipe(folder, {key: value for key, value in SPC.items() if key != "stages"} | stage)
+
+
+def test_the_dry_run_shows_what_was_said(played: Path, tmp_path: Path) -> None:
+    told = runs(tmp_path, "train", offline_recipe(tmp_path, played, replay=SHOWN), "--dry-run", "--offline").stdout
+    assert "was said" in told and "<Answer>" in told
+
+
+def test_what_is_replayed_shows_what_to_say(played: Path, tmp_path: Path) -> None:
+    bare = tmp_path / "bare.jsonl"
+    bare.write_text(json.dumps({"id": "b7", "prompt": "1 + 1", "answer": "2"}) + "\n")
+    recipe = offline_recipe(tmp_path, played, replay=[SHOWN, {"source": str(bare)}])
+    failed = runs(tmp_path, "train", recipe, "run_dir=run", "--offline", code=2)
+    assert "data.replay.1: problem b7 is no solution to judge" in failed.stderr and not (tmp_path / "run" / "checkpoints").exists()
+
+
 def test_bad_games(tmp_path: Path) -> None:
     first = SPC["stages"][:2]
     for change, message in (
         ({"game": {"prompt": {"instructions": "x"}}}, "no text instructions"),
+        ({"game": {"prompt": {"error_types": []}}}, "error_types is a list of at least one text"),
+        ({"game": {"prompt": {"instruction": ["x"]}}}, "instruction is one text"),
         ({"game": {"sneaky": "stage:solutions"}}, "collects problems and has no model"),
         ({"critic": None}, "a game needs the section critic"),
         ({"critic": {"reward": "spc", "target": "answer"}}, "write target: last_step"),
