@@ -204,7 +204,7 @@ def _labelled(
         return found
     if spec.labeller == "monte_carlo":
         seed = (recipe.seed, "monte carlo", name)
-        indices = monte_carlo_labels(found, complete, verifier, seed=seed, count=spec.completions_per_step)
+        indices = monte_carlo_labels(found, complete, verifier, counts, seed=seed, count=spec.completions_per_step)
     else:
         labeller: Labeller = import_dotted(spec.labeller, "collect.labeller")
         indices = [labeller(problem, solution) for problem, solution in found]

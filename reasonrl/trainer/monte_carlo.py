@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -18,14 +19,14 @@ from verifiers.types import Message, Problem, Verifier
 
 Begun = tuple[Problem, str]
 """A problem and the beginning of a solution."""
-Complete = Callable[[Sequence[tuple[Begun, int]]], list[str | None]]
-"""What follows each beginning, from its seed; None where nobody answered."""
+Complete = Callable[[Sequence[tuple[Begun, int]]], list[str | ServedFailure]]
+"""What follows each beginning, from its seed, or why nobody answered."""
 
 
 def by_policy(model: LanguageModel, engine: BatchEngine, sampling: Sampling) -> Complete:
     """The policy that wrote the solutions goes on with them; its problems need not be conversations."""
 
-    def complete(rows: Sequence[tuple[Begun, int]]) -> list[str | None]:
+    def complete(rows: Sequence[tuple[Begun, int]]) -> list[str | ServedFailure]:
         requests = []
         for (problem, prefix), seed in rows:
             ids = encode_prompt(model.tokenizer, problem) + list(model.tokenizer(prefix, add_special_tokens=False)["input_ids"])
@@ -38,32 +39,37 @@ def by_policy(model: LanguageModel, engine: BatchEngine, sampling: Sampling) -> 
 def by_speaker(speaker: Speaker, engine: BatchEngine, others: Mapping[str, BatchEngine]) -> Complete:
     """Another model goes on, here or behind a server."""
 
-    async def play(begun: Begun, seed: int, engines: RoleEngines) -> str | None:
+    async def play(begun: Begun, seed: int, engines: RoleEngines) -> str | ServedFailure:
         problem, prefix = begun
         chat: list[Message] = [{"role": "user", "content": question_of(problem)}]
         if prefix:
             chat.append({"role": "assistant", "content": prefix})
         try:
             (said,) = await speaker.say([chat], [seed], engines)
-        except ServedFailure:
-            return None
+        except ServedFailure as failure:
+            return failure
         return said.text
 
-    def complete(rows: Sequence[tuple[Begun, int]]) -> list[str | None]:
+    def complete(rows: Sequence[tuple[Begun, int]]) -> list[str | ServedFailure]:
         return run_episodes([functools.partial(play, begun, seed) for begun, seed in rows], engine, others) if rows else []
 
     return complete
 
 
 def success_rates(
-    prefixes: Sequence[Begun], complete: Complete, verifier: Verifier, *, seed: tuple[Any, ...], count: int
+    prefixes: Sequence[Begun], complete: Complete, verifier: Verifier, counts: Counter[str], *, seed: tuple[Any, ...], count: int
 ) -> list[float | None]:
-    """Share of `count` completions of each (problem, begun solution) whose answer is right; None where none could be judged."""
+    """Share of `count` completions of each (problem, begun solution) whose answer is right; None where none could be judged.
+
+    `counts` says how many completions did not come, and why.
+    """
     rows = [(begun, derive_seed(*seed, begun[0].id, begun[1], i)) for begun in prefixes for i in range(count)]
     made = complete(rows)
-    answered = [(begun[1] + said, begun[0].reference) for (begun, _), said in zip(rows, made, strict=True) if said is not None]
+    answered = [(begun[1] + said, begun[0].reference) for (begun, _), said in zip(rows, made, strict=True) if isinstance(said, str)]
+    if failures := [said for said in made if isinstance(said, ServedFailure)]:
+        counts[f"completions not answered (first: {failures[0]})"] += len(failures)
     judged = iter(verifier.verify([text for text, _ in answered], [reference for _, reference in answered]))
-    correct = [None if said is None else next(judged).correct for said in made]
+    correct = [next(judged).correct if isinstance(said, str) else None for said in made]
     rates: list[float | None] = []
     for start in range(0, len(correct), count):
         known = [value for value in correct[start : start + count] if value is not None]
@@ -72,8 +78,9 @@ def success_rates(
 
 
 def monte_carlo_labels(
-    found: Sequence[tuple[Problem, Solution]], complete: Complete, verifier: Verifier, *, seed: tuple[Any, ...], count: int
-) -> list[int | None]:
+    found: Sequence[tuple[Problem, Solution]], complete: Complete, verifier: Verifier, counts: Counter[str], *, seed: tuple[Any, ...],
+    count: int,
+) -> list[int | None]:  # fmt: skip
     """The index of the first wrong step of each solution; None where the completions do not tell.
 
     Beginnings that several solutions share are gone on with once.
@@ -83,7 +90,7 @@ def monte_carlo_labels(
         prefixes.append((problem, ""))
         prefixes += [(problem, prefix) for prefix in _prefixes(solution)]
     distinct = list({(problem.id, prefix): (problem, prefix) for problem, prefix in prefixes}.values())
-    made = success_rates(distinct, complete, verifier, seed=seed, count=count)
+    made = success_rates(distinct, complete, verifier, counts, seed=seed, count=count)
     known = {(problem.id, prefix): rate for (problem, prefix), rate in zip(distinct, made, strict=True)}
     labels: list[int | None] = []
     for problem, solution in found:

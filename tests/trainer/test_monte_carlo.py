@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 
 from critics.types import Solution
 from reasonrl.data.step_sums import first_error
+from reasonrl.environments.roles import ServedFailure
 from reasonrl.errors import RecipeError, TrainingError
 from reasonrl.recipe import Recipe
 from reasonrl.recipe_files import load_recipe
@@ -53,7 +55,7 @@ def test_a_completer_behind_a_server(tmp_path: Path) -> None:
     with running() as server:
         url = f"http://127.0.0.1:{server.server_port}/v1"
         server.mode = "refused"
-        with pytest.raises(TrainingError, match=r"none can be used.* steps not labelled"):
+        with pytest.raises(TrainingError, match=r"not answered \(first: .*context too long.* steps not labelled"):
             train(recipe(tmp_path, completer=url), tmp_path / "run", offline=True, quiet=True)
         asked = [row["messages"] for row in server.asked]
     assert all(messages[0]["role"] == "user" for messages in asked)
@@ -65,15 +67,19 @@ def test_who_did_not_answer_is_not_a_failure_of_the_prefix() -> None:
     problem = Problem("p", "1 + 1 + 1", "math", {"answer": "3"})
     solution = Solution("p", "1 + 1 = 3\n3 + 1 = 4", ("1 + 1 = 3", "3 + 1 = 4"), "4", False)
 
-    def half(rows: Any) -> list[str | None]:
-        return [None if i % 2 else ("\n3 + 1 = 4" if begun else "2\n3") for i, ((_, begun), _) in enumerate(rows)]
+    missing = ServedFailure("no answer within 1 s")
 
-    def silent(rows: Any) -> list[str | None]:
-        return [None for _ in rows]
+    def half(rows: Any) -> list[str | ServedFailure]:
+        return [missing if i % 2 else ("\n3 + 1 = 4" if begun else "2\n3") for i, ((_, begun), _) in enumerate(rows)]
+
+    def silent(rows: Any) -> list[str | ServedFailure]:
+        return [missing for _ in rows]
 
     oracle = load_verifier("math", mode="lenient")
-    assert monte_carlo_labels([(problem, solution)], half, oracle, seed=(1,), count=4) == [0]
-    assert monte_carlo_labels([(problem, solution)], silent, oracle, seed=(1,), count=4) == [None]
+    counts: Counter[str] = Counter()
+    assert monte_carlo_labels([(problem, solution)], half, oracle, counts, seed=(1,), count=4) == [0]
+    assert counts == {"completions not answered (first: no answer within 1 s)": 6}, "half of four from each of three beginnings"
+    assert monte_carlo_labels([(problem, solution)], silent, oracle, counts, seed=(1,), count=4) == [None]
 
 
 def test_a_completer_without_its_labeller(tmp_path: Path) -> None:
