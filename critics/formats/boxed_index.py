@@ -61,5 +61,7 @@ class BoxedIndex(CritiqueFormat):
     def write(self, solution: Solution, comments: Sequence[str] = ()) -> str:
         if solution.first_error is None:
             raise ValueError(f"the solution of problem {solution.problem_id} is not labelled: `first_error` is not known")
-        index = solution.first_error if solution.first_error == -1 else solution.first_error + self.first_index
-        return "\n".join([*(comment for comment in comments if comment), f"\\boxed{{{index}}}"])
+        wrong = solution.first_error
+        said = comments if wrong == -1 else comments[: wrong + 1]  # what follows a wrong step is neither right nor wrong
+        index = wrong if wrong == -1 else wrong + self.first_index
+        return "\n".join([*(comment for comment in said if comment), f"\\boxed{{{index}}}"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -152,6 +153,14 @@ def test_answer_tag_shows_the_last_step_apart() -> None:
 def test_boxed_index(text: str, status: str, index: int | None) -> None:
     read = load_format("boxed_index").parse(text, 2)
     assert (read.parse_status, read.first_error) == (status, index)
+
+
+def test_a_boxed_index_is_written_behind_the_steps_that_lead_to_it() -> None:
+    """What follows the first wrong step is no part of a demonstration: it was right or wrong by luck."""
+    form = load_format("boxed_index", first_index=1)
+    solution = Solution("p", "a\nb\nc", ("a", "b", "c"), "c", False, 1)
+    assert form.write(solution, ["A", "B", "C"]) == "A\nB\n\\boxed{2}"
+    assert form.write(replace(solution, correct=True, first_error=-1), ["A", "", "C"]) == "A\nC\n\\boxed{-1}"
 
 
 def test_json_verdict() -> None:
