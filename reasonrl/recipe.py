@@ -88,8 +88,21 @@ def _weighted(value: Any) -> Any:
     return {"weight": value} if isinstance(value, int | float) and not isinstance(value, bool) else value
 
 
+class VllmSpec(Spec):
+    """Of `rollout.engine: vllm`."""
+
+    kv_cache_gib: Positive = 2.0
+    """On a CPU: memory for keys and values of running requests."""
+    gpu_memory_share: Share = 0.4
+    """On a GPU: of all its memory, for vLLM's weights and cache; the trainer has the rest."""
+    max_model_len: Count | None = None
+    """Most tokens of prompt and response together; empty: what the model allows, at most 32,768."""
+
+
 class RolloutSpec(Spec):
     engine: str = "hf"
+    """hf (transformers, the trained weights themselves), vllm (a copy that follows them), or package.module:Class."""
+    vllm: VllmSpec = VllmSpec()
     environment: str = "single_turn"
     """single_turn, or package.module:Class with the signature of reasonrl.environments.single_turn.SingleTurn."""
     rollouts_per_prompt: Count = 8
@@ -349,6 +362,8 @@ class Recipe(Spec):
             )
         if train.loss not in ("ppo_clip", "gspo", "cispo", "geometric_mean") and (train.clip_low or train.clip_high):
             problems.append(f"train.clip_low, train.clip_high: loss: {train.loss} has no such bounds; leave them out")
+        if self.rollout.vllm != VllmSpec() and self.rollout.engine != "vllm":
+            problems.append(f"rollout.vllm: the engine is {self.rollout.engine}; write rollout.engine: vllm, or leave this out")
         if train.loss != "ppo_clip" and train.dual_clip is not None:
             problems.append(f"train.dual_clip: belongs to ppo_clip; loss: {train.loss} has none")
         return problems
@@ -364,6 +379,11 @@ class Recipe(Spec):
         if train.advantage == "dcpo" and train.drops_silent_groups:
             found.append(
                 "train.advantage: dcpo learns from groups whose rewards are all equal; drop_silent_groups and refill leave them out"
+            )
+        if self.rollout.engine == "vllm" and self.model.dtype == "bfloat16" and not train.mismatch.is_on:
+            found.append(
+                "rollout.engine: vllm computes bfloat16 in other kernels than the trainer, so the probabilities differ (see "
+                "policy/rollout_gap); train.mismatch: tis corrects for it"
             )
         if train.loss in GROUP_LOSSES and (train.credit != "none" or train.advantage != "grpo"):
             found.append(f"train.advantage plays no part with loss: {train.loss}, which compares right and wrong responses itself")

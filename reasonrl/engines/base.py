@@ -11,7 +11,7 @@ import asyncio
 import hashlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, Protocol, TypeVar
+from typing import Literal, Protocol, TypeVar, runtime_checkable
 
 Result = TypeVar("Result")
 
@@ -71,6 +71,13 @@ class BatchEngine(Protocol):
     """An engine that runs in this process and wants batches."""
 
     def generate_batch(self, requests: Sequence[Request]) -> list[Generation]: ...
+
+
+@runtime_checkable
+class SleepingEngine(Protocol):
+    """An engine that can hand its memory to the trainer between rollouts."""
+
+    def sleep(self) -> None: ...
 
 
 def derive_seed(*parts: object) -> int:

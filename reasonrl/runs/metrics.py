@@ -127,6 +127,12 @@ def _registered() -> list[Metric]:
             "nats",
             "below 0.01 in fp32, 0.05 in bf16",
         ),
+        Metric(
+            "policy/rollout_gap_max",
+            "Largest |log-prob in training - log-prob in sampling| of a token of this step",
+            "nats",
+            "below 0.001 in fp32; with vLLM a jump says that its weights are old",
+        ),
         Metric("policy/clip_fraction", "Share of response tokens whose update was clipped", share, "0 when on-policy, else under 0.2"),
         Metric("loss/policy", "Policy-gradient loss", "loss", "near 0 on policy; its level says little"),
         Metric("loss/kl", "Penalty for leaving the reference model, with its weight", "loss"),

@@ -19,7 +19,7 @@ from typing import Any
 from torch import Tensor
 
 from reasonrl.errors import CheckpointError
-from reasonrl.models.saving import disk_errors
+from reasonrl.models.saving import disk_errors, merged_state_dict
 
 MANIFEST = "manifest.json"
 
@@ -48,23 +48,6 @@ def save_model(model: Any, tokenizer: Any, folder: Path) -> None:
     else:
         model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
-
-
-def merged_state_dict(peft_model: Any) -> dict[str, Tensor]:
-    """Weights of the base model with every adapter added in, under the base model's own names."""
-    base = peft_model.get_base_model()
-    out: dict[str, Tensor] = {}
-    deltas = {name: m.get_delta_weight("default") for name, m in base.named_modules() if hasattr(m, "get_delta_weight")}
-    for name, tensor in base.state_dict().items():
-        if ".lora_" in name:
-            continue
-        module, _, leaf = name.rpartition(".base_layer.")
-        if module:
-            merged = tensor + deltas[module].to(tensor.dtype) if leaf == "weight" else tensor
-            out[f"{module}.{leaf}"] = merged
-        else:
-            out[name] = tensor
-    return out
 
 
 def save_checkpoint(

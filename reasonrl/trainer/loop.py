@@ -22,7 +22,7 @@ from reasonrl.algorithms.groups import group_mix
 from reasonrl.algorithms.kl import kl_estimate
 from reasonrl.algorithms.losses.aggregation import token_weights
 from reasonrl.critic_methods import sample_fields
-from reasonrl.engines.base import derive_seed
+from reasonrl.engines.base import SleepingEngine, derive_seed
 from reasonrl.environments.base import Episode
 from reasonrl.environments.rollouts import judge, roll_out, sample_row, total_reward
 from reasonrl.environments.single_turn import render_prompt_text
@@ -227,6 +227,8 @@ class RLStage:
         self, step: int, episodes: Sequence[Episode], batch: RolloutBatch, usable: Tensor, advantages: Tensor, right: Tensor
     ) -> tuple[UpdateMeasures, float, int]:
         """Optimiser steps on whole groups. Returns measures, the last gradient norm and the number of optimiser steps."""
+        if isinstance(self.c.engine, SleepingEngine):
+            self.c.engine.sleep()
         temperature, packing = self.c.recipe.rollout.temperature, self.c.packing
         mask = batch.loss_mask & usable[:, None]
         rows = token_rows(episodes)

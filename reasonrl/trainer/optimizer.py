@@ -89,6 +89,8 @@ class MasterAdamW:
                 by_storage[param.data_ptr()] = _slot(name, param)
             if param.dtype == torch.bfloat16:
                 param.register_post_accumulate_grad_hook(_sum_into(by_storage[param.data_ptr()]))
+        self.updates = 0
+        """Changes of the weights so far, for engines that keep a copy of them."""
         self._slots = list(by_storage.values())
         if not self._slots:
             raise TrainingError("the model has no trainable parameters")
@@ -143,6 +145,7 @@ class MasterAdamW:
                 )
             slot.step.add_(1)
             slot.clear()
+        self.updates += 1
         return float(norm)
 
     def zero_grad(self) -> None:
@@ -167,6 +170,7 @@ class MasterAdamW:
     @torch.no_grad()
     def load_tensors(self, tensors: dict[str, Tensor], *, parameters: bool = False) -> None:
         """Restore what `tensors` gave, into a model that has its weights already. With `parameters` they are in there too (LoRA)."""
+        self.updates += 1
         for slot in self._slots:
             if parameters:
                 slot.param.copy_(tensors[f"parameter/{slot.name}"])

@@ -60,6 +60,7 @@ class UpdateMeasures:
     entropy_loss: float = 0.0
     clipped: float = 0.0
     rollout_gap: float = 0.0
+    rollout_gap_max: float = 0.0
     kl: float = 0.0
     corrected: float = 0.0
     tokens: int = 0
@@ -76,6 +77,7 @@ class UpdateMeasures:
             "loss/total": (self.policy_loss + self.kl_loss + self.entropy_loss) / steps,
             "policy/clip_fraction": self.clipped / tokens,
             "policy/rollout_gap": self.rollout_gap / tokens,
+            "policy/rollout_gap_max": self.rollout_gap_max,
             "rollouts/trained": self.rows // epochs,
             "tokens/computed": self.positions,
         }
@@ -137,7 +139,9 @@ def accumulate_gradients(
         measures.policy_loss += float(policy_loss.detach())
         measures.clipped += 0.0 if clipped is None else float((clipped & mask).sum())
         measures.corrected += 0.0 if corrections is None else float((_cut(spec, corrections) & mask).sum())
-        measures.rollout_gap += float(((current - part.rollout_logprobs[:, :width].to(device)).abs() * gap).sum())
+        gaps = (current - part.rollout_logprobs[:, :width].to(device)).abs() * gap
+        measures.rollout_gap += float(gaps.sum())
+        measures.rollout_gap_max = max(measures.rollout_gap_max, float(gaps.max()))
         measures.tokens += int(mask.sum())
         measures.positions += made.positions
         measures.rows += len(part.rows)

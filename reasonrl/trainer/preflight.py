@@ -199,12 +199,14 @@ def count_parameters(config: Any) -> int:
 
 
 def estimate_memory_gb(recipe: Recipe, parameters: int) -> float:
-    """Weights, gradients and moments (16 bytes a weight in either dtype), a reference, and one micro-batch; libraries take 0.5 GB."""
+    """Weights, gradients and moments (16 bytes a weight in either dtype), a reference, one micro-batch, vLLM's copy and cache;
+    libraries take 0.5 GB."""
     width = 2 if recipe.model.dtype == "bfloat16" else 4
     model = parameters * (1.1 * width if recipe.model.lora is not None else 16)
     reference = parameters * width if recipe.train.kl.coefficient > 0 and recipe.model.lora is None else 0
     activations = recipe.train.positions_per_micro_batch * 900e3 * (parameters / 135e6) ** 0.5
-    return (model + reference + activations + 0.5e9) / 1e9
+    copy = parameters * width + recipe.rollout.vllm.kv_cache_gib * 2**30 if recipe.rollout.engine == "vllm" else 0
+    return (model + reference + activations + copy + 0.5e9) / 1e9
 
 
 def estimate_minutes(recipe: Recipe, parameters: int, train: list[Problem], heldout: dict[str, int], tokenizer: Any) -> float:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import importlib.util
+from collections.abc import Callable, Sequence
 
 from reasonrl.engines.base import BatchEngine
 from reasonrl.engines.hf import HFEngine
@@ -25,13 +26,32 @@ def load_for(recipe: Recipe, source: str, *, offline: bool) -> LanguageModel:
     )
 
 
-def make_engine(recipe: Recipe, language_model: LanguageModel) -> BatchEngine:
-    """`hf`, or package.module:Class called as Class(language_model, rows_per_batch=...)."""
+def check_engine(recipe: Recipe) -> None:
+    """Before anything is loaded. Raises RecipeError for an engine that is not known or not installed."""
+    name = recipe.rollout.engine
+    if name == "vllm" and importlib.util.find_spec("vllm") is None:
+        raise RecipeError(
+            "rollout.engine: vllm is not installed here. `pip install 'reasonrl[vllm]'` (GPU) or `make venv-vllm` (CPU), or write hf"
+        )
+    if name not in ("hf", "vllm"):
+        if ":" not in name:
+            raise RecipeError(f"rollout.engine: '{name}' is not known; write hf, vllm, or package.module:Class")
+        import_dotted(name, "rollout.engine")
+
+
+def make_engine(recipe: Recipe, language_model: LanguageModel, updates: Callable[[], int] = lambda: 0) -> BatchEngine:
+    """`hf`, `vllm`, or package.module:Class called as Class(language_model, rows_per_batch=...).
+
+    `updates` counts the changes of the weights, for engines that keep a copy of them.
+    """
     name = recipe.rollout.engine
     if name == "hf":
         return HFEngine(language_model, rows_per_batch=recipe.rollout.rows_per_batch)
-    if ":" not in name:
-        raise RecipeError(f"rollout.engine: '{name}' is not known; write hf, or package.module:Class")
+    if name == "vllm":
+        from reasonrl.engines.vllm import VLLMEngine
+
+        return VLLMEngine(language_model, rows_per_batch=recipe.rollout.rows_per_batch, updates=updates, **recipe.rollout.vllm.model_dump())
+    check_engine(recipe)
     engine: BatchEngine = import_dotted(name, "rollout.engine")(language_model, rows_per_batch=recipe.rollout.rows_per_batch)
     return engine
 
@@ -81,4 +101,6 @@ def load_role(
     model = load_for(recipe, model_for_role(role, spec.model), offline=offline)
     for parameter in model.model.parameters():
         parameter.requires_grad_(False)
+    if recipe.rollout.engine == "vllm":  # there is one vLLM in a process, and it has the weights that are trained
+        recipe = recipe.model_copy(update={"rollout": recipe.rollout.model_copy(update={"engine": "hf"})})
     return LocalSpeaker(role, model.tokenizer, sampling, engine=role), {role: make_engine(recipe, model)}

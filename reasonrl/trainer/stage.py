@@ -132,6 +132,7 @@ def prepare(
     if recipe.model.gradient_checkpointing:
         language_model.model.gradient_checkpointing_enable()
         language_model.model.enable_input_require_grads()
+    optimizer = MasterAdamW(language_model.model, recipe.optim, recipe.total_steps)
     return StageContext(
         recipe=recipe,
         data=data,
@@ -139,8 +140,8 @@ def prepare(
         oracle=oracle,
         parts=parts,
         language_model=language_model,
-        optimizer=MasterAdamW(language_model.model, recipe.optim, recipe.total_steps),
-        engine=make_engine(recipe, language_model),
+        optimizer=optimizer,
+        engine=make_engine(recipe, language_model, lambda: optimizer.updates),
         environment_for=environment_maker(recipe, language_model.tokenizer, actor),
         evaluation_environment_for=environment_maker(recipe, language_model.tokenizer, actor, evaluating=True),
         other_engines=others,

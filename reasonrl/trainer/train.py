@@ -18,6 +18,7 @@ from reasonrl.stage_links import check_links, stage_folder, with_paths
 from reasonrl.trainer.collect import run_collect
 from reasonrl.trainer.game import run_game
 from reasonrl.trainer.interrupt import Interrupt
+from reasonrl.trainer.roles import check_engine
 from reasonrl.trainer.run_models import newest_model, weights_of
 from reasonrl.trainer.stage import run_stage
 
@@ -86,6 +87,7 @@ def check_methods(loaded: LoadedRecipe) -> None:
 
     known = [*ADVANTAGES, *STATEFUL]
     for recipe in loaded.stages:
+        check_engine(recipe)
         if recipe.train.advantage not in known:
             near = difflib.get_close_matches(recipe.train.advantage, known, 1)
             hint = f"did you mean '{near[0]}'? " if near else ""

