@@ -213,7 +213,7 @@ def test_a_model_that_vllm_has_no_kernel_for_is_refused_before_anything_is_sampl
 def test_without_vllm_the_message_says_how_to_get_it() -> None:
     from reasonrl.engines.vllm import VLLMEngine
 
-    with pytest.raises(ModelError, match=r"vLLM cannot be imported .* make venv-vllm"):
+    with pytest.raises(ModelError, match=r"vLLM cannot be imported .*make venv-vllm"):
         VLLMEngine(load_model("tiny-critic"))
 
 
