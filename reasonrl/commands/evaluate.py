@@ -32,8 +32,8 @@ def eval_command(
     from reasonrl.environments.single_turn import render_prompt_text
     from reasonrl.evaluation.controls import control_metrics
     from reasonrl.evaluation.evaluate import evaluate
+    from reasonrl.setup import check_lengths, environment_maker, eval_sampling, load_data, make_reward_parts, make_verifier
     from reasonrl.trainer.roles import load_actor, load_for, make_engine
-    from reasonrl.trainer.setup import check_lengths, environment_maker, eval_sampling, load_data, make_reward_parts, make_verifier
 
     started = time.perf_counter()
     oracle = make_verifier(chosen)

@@ -25,7 +25,7 @@ from reasonrl.errors import RecipeError, UsageError
 from reasonrl.recipe import Recipe
 from reasonrl.recipe_files import load_recipe
 from reasonrl.runs.reading import Run
-from reasonrl.steps import STATEFUL, Methods
+from reasonrl.steps.methods import STATEFUL, Methods
 from verifiers.loading import load_verifier
 from verifiers.types import Problem
 

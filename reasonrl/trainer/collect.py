@@ -31,10 +31,10 @@ from reasonrl.recipe import Recipe
 from reasonrl.recipe_files import import_dotted
 from reasonrl.runs.console import TrainConsole
 from reasonrl.runs.folder import write_atomically
+from reasonrl.setup import check_lengths, load_data, make_verifier
 from reasonrl.trainer.monte_carlo import Complete, by_policy, by_speaker, monte_carlo_labels
 from reasonrl.trainer.roles import load_for, load_role, make_engine
 from reasonrl.trainer.self_training import right_responses
-from reasonrl.trainer.setup import check_lengths, load_data, make_verifier
 from verifiers.types import Problem, Verdict, Verifier
 
 DONE = "collect.json"

@@ -22,9 +22,9 @@ from reasonrl.models.logprobs import Packing, TokenRow, last_hidden_states, logi
 from reasonrl.recipe import LoraSpec, Recipe
 from reasonrl.runs.console import TrainConsole
 from reasonrl.runs.folder import RunFolder
+from reasonrl.setup import RunData
 from reasonrl.trainer.optimizer import MasterAdamW
 from reasonrl.trainer.policy_update import score_rows
-from reasonrl.trainer.setup import RunData
 from verifiers.types import Problem, Verifier
 
 

@@ -23,9 +23,9 @@ from reasonrl.models.loading import LanguageModel
 from reasonrl.recipe import Recipe
 from reasonrl.runs.console import TrainConsole
 from reasonrl.runs.folder import append_rows, write_atomically
+from reasonrl.setup import load_data, make_verifier
 from reasonrl.stats import wilson
 from reasonrl.trainer.roles import load_for, load_role, make_engine
-from reasonrl.trainer.setup import load_data, make_verifier
 from verifiers.types import Problem, Verifier
 
 DONE = "game.json"

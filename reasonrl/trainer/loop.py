@@ -8,52 +8,33 @@ Everything random is a function of (seed, step, problem, rollout), so a run that
 from __future__ import annotations
 
 import dataclasses
-import math
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from reasonrl.algorithms.batch import RolloutBatch, length_mask, pad_rows
+from reasonrl.algorithms.batch import RolloutBatch
 from reasonrl.algorithms.groups import group_mix
 from reasonrl.algorithms.kl import kl_estimate
 from reasonrl.algorithms.losses.aggregation import token_weights
 from reasonrl.critic_methods import sample_fields
 from reasonrl.engines.base import SleepingEngine, derive_seed
 from reasonrl.environments.base import Episode
-from reasonrl.environments.rollouts import judge, roll_out, sample_row, total_reward
+from reasonrl.environments.rollouts import judge, roll_out, sample_row
 from reasonrl.environments.single_turn import render_prompt_text
 from reasonrl.errors import CheckpointError
 from reasonrl.models.logprobs import TokenRow
 from reasonrl.recipe_methods import GROUP_LOSSES
-from reasonrl.steps import Methods
-from reasonrl.trainer import step_metrics
+from reasonrl.steps import metrics as step_metrics
+from reasonrl.steps.collected import Collected, successes
+from reasonrl.steps.health import RunHealth, count_outcomes
+from reasonrl.steps.methods import Methods
 from reasonrl.trainer.context import StageContext
 from reasonrl.trainer.group_losses import row_advantages
-from reasonrl.trainer.health import RunHealth, count_outcomes
 from reasonrl.trainer.policy_update import UpdateMeasures, UpdateRows, accumulate_gradients, score_rows, score_rows_with_entropy
 from reasonrl.trainer.refined_rows import refined_rows
-from verifiers.types import Problem
-
-
-@dataclass
-class Collected:
-    """The episodes of one step with their rewards, after steps 1 to 5."""
-
-    episodes: list[Episode] = field(default_factory=list)
-    rewards: list[float | None] = field(default_factory=list)
-    groups: list[int] = field(default_factory=list)
-    problems: list[Problem] = field(default_factory=list)
-    """One for each group."""
-    counts: list[int] = field(default_factory=list)
-    greedy: list[float] = field(default_factory=list)
-    """Reward of the greedy response to each problem, NaN where it could not be judged; only where the recipe needs it."""
-    predicted: list[float | None] = field(default_factory=list)
-    """What the value model said of each problem before its rollouts."""
-    rounds: int = 0
 
 
 class RLStage:
@@ -82,15 +63,15 @@ class RLStage:
         collected = Collected()
         while True:
             self.collect(step, collected, wanted, clock)  # 1 select, 2 allot, 3 roll out, 4 verify, 5 observe
-            batch = self.make_batch(collected)
-            right, eligible = self.right(collected), self.eligible(collected, batch)
+            batch = collected.batch(self.c.parts, self.entropy(collected))
+            right, eligible = collected.right(), collected.eligible(batch, mask_truncated=self.spec.mask_truncated)
             mix = group_mix(batch.rewards, right, batch.group, eligible)
             wanted = self.spec.prompts_per_step - mix.mixed
             if not self.spec.refill.enabled or wanted <= 0 or collected.rounds > self.spec.refill.max_rounds:
                 break
         usable = self.methods.usable(batch, eligible)  # 6 filter: rows that were judged, in groups with something to compare
         rewards = self.methods.shape(batch, usable) - self.kl_penalty(collected, batch)  # 7 shape
-        rows, tokens = self.methods.advantages(batch, rewards, usable, self.greedy_rewards(collected, batch))  # 8 advantage
+        rows, tokens = self.methods.advantages(batch, rewards, usable, collected.greedy_rewards(batch))  # 8 advantage
         self.methods.observe_advantages([e.problem for e in collected.episodes], rows)
         chosen = self.methods.select_advantages(tokens, rows, batch, usable, (step - 1) / max(1, self.spec.steps - 1))  # 9 select
         phase = time.perf_counter()
@@ -141,28 +122,12 @@ class RLStage:
         phase = time.perf_counter()
         judge([*episodes, *greedy], self.c.parts, on_timeout=self.spec.on_timeout, step=step)
         clock["verify"] += time.perf_counter() - phase
-        self.observe(problems, counts, episodes)  # what the policy wrote unaided; refinements are no success of its own
+        self.methods.observe(problems, successes(counts, episodes))  # what the policy wrote unaided; refinements are no success of its own
         phase = time.perf_counter()
         refined = refined_rows(self.c, counts, episodes, seed)  # Critique-GRPO: [] where the recipe does not ask for them
         clock["rollout"] += time.perf_counter() - phase
-        into.predicted += [self.methods.rates.predictions.get(problem.id) for problem in problems]
-        into.groups += [len(into.problems) + i for i, count in enumerate(counts) for _ in range(count)]
-        into.problems += problems
-        into.counts += counts
-        into.episodes += episodes
-        into.rewards += [total_reward(episode, self.c.parts) for episode in episodes]
-        into.groups += [len(into.problems) - len(problems) + place for place, _ in refined]
-        into.episodes += [episode for _, episode in refined]
-        into.rewards += [total_reward(episode, self.c.parts) for _, episode in refined]
-        judged = [total_reward(episode, self.c.parts) for episode in greedy]
-        into.greedy += [math.nan if reward is None else reward for reward in judged]
-        into.rounds += 1
-
-    def observe(self, problems: Sequence[Problem], counts: Sequence[int], episodes: Sequence[Episode]) -> None:
-        """Step 5: right or wrong, of every rollout that was judged, whatever is filtered later."""
-        rows = iter(episodes)
-        verdicts = [[next(rows).verdicts["correctness"] for _ in range(count)] for count in counts]
-        self.methods.observe(problems, [[v.correct is True for v in group if v.correct is not None] for group in verdicts])
+        predicted = [self.methods.rates.predictions.get(problem.id) for problem in problems]
+        into.add(problems, counts, episodes, self.c.parts, predicted=predicted, greedy=greedy, refined=refined)
 
     # ---------------------------------------------------------------------------------------------------------------- the parts
 
@@ -170,48 +135,12 @@ class RLStage:
     def has_kl_loss(self) -> bool:
         return self.spec.kl.coefficient > 0 and self.spec.kl.where == "loss"
 
-    def make_batch(self, collected: Collected) -> RolloutBatch:
-        episodes = collected.episodes
-        last = [episode.own for episode in episodes]
-        parts = {part.name: [e.reward_parts[part.name] for e in episodes] for part in self.c.parts}
-        entropy = None
-        if self.spec.d3s is not None:
-            entropy = score_rows_with_entropy(
-                self.c.model, token_rows(episodes), self.spec, self.c.recipe.rollout.temperature, self.c.packing
-            )[1]
-        return RolloutBatch(
-            problem_id=[episode.problem.id for episode in episodes],
-            group=torch.tensor(collected.groups),  # type: ignore[arg-type]
-            role=[t.role for t in last],
-            tokens=pad_rows([t.response_ids for t in last], torch.long),  # type: ignore[arg-type]
-            loss_mask=pad_rows([[float(m) for m in t.loss_mask] for t in last], torch.float32).bool(),  # type: ignore[arg-type]
-            token_mask=length_mask([len(t.response_ids) for t in last]),
-            rewards=torch.tensor([0.0 if r is None else r for r in collected.rewards]),  # type: ignore[arg-type]
-            judged=torch.tensor([r is not None for r in collected.rewards]),  # type: ignore[arg-type]
-            reward_parts={name: torch.tensor([v or 0.0 for v in values]) for name, values in parts.items()},  # type: ignore[misc]
-            rollout_logprobs=pad_rows([t.logprobs for t in last], torch.float32),  # type: ignore[arg-type]
-            entropy=entropy,  # type: ignore[arg-type]
-            off_policy=self.off_policy(collected),
-        )
-
-    def off_policy(self, collected: Collected) -> Any:
-        """[B] rows that the policy did not draw by itself; None where there are none."""
-        marks = [bool(episode.info.get("off_policy")) for episode in collected.episodes]
-        return torch.tensor(marks) if any(marks) else None
-
-    def right(self, collected: Collected) -> Tensor:
-        return torch.tensor([e.verdicts["correctness"].correct is True for e in collected.episodes])
-
-    def eligible(self, collected: Collected, batch: RolloutBatch) -> Tensor:
-        """Rows [B] that were judged and, if the recipe masks cut-off responses, came to an end; with a greedy baseline that was judged."""
-        rows: Tensor = batch.judged
-        if self.spec.mask_truncated:
-            rows = rows & torch.tensor([e.own.finish_reason != "length" for e in collected.episodes])
-        greedy = self.greedy_rewards(collected, batch)
-        return rows if greedy is None else rows & ~torch.isnan(greedy)
-
-    def greedy_rewards(self, collected: Collected, batch: RolloutBatch) -> Tensor | None:
-        return torch.tensor(collected.greedy)[batch.group] if collected.greedy else None
+    def entropy(self, collected: Collected) -> Tensor | None:
+        """[B, T] of each token's distribution, where the recipe chooses tokens by it."""
+        if self.spec.d3s is None:
+            return None
+        rows, temperature = token_rows(collected.episodes), self.c.recipe.rollout.temperature
+        return score_rows_with_entropy(self.c.model, rows, self.spec, temperature, self.c.packing)[1]
 
     def kl_penalty(self, collected: Collected, batch: RolloutBatch) -> Tensor:
         """[B] what the recipe takes off the reward for leaving the reference; zeros where it does not."""

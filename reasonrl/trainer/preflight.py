@@ -9,9 +9,9 @@ from reasonrl.environments.rollouts import RewardPart
 from reasonrl.environments.single_turn import encode_prompt, render_prompt_text
 from reasonrl.recipe import Recipe
 from reasonrl.recipe_files import LoadedRecipe
+from reasonrl.setup import check_lengths, load_data, make_reward_parts, make_verifier
 from reasonrl.stage_links import PREFIX, check_links
 from reasonrl.trainer.run_models import weights_of
-from reasonrl.trainer.setup import check_lengths, load_data, make_reward_parts, make_verifier
 from reasonrl.trainer.sft import taught_response
 from verifiers.types import Problem, Verifier
 

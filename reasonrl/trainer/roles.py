@@ -15,8 +15,8 @@ from reasonrl.models.loading import LanguageModel, load_model
 from reasonrl.recipe import Recipe
 from reasonrl.recipe_critic import RoleSpec
 from reasonrl.recipe_files import import_dotted
+from reasonrl.setup import check_lengths, role_sampling, rollout_sampling
 from reasonrl.trainer.run_models import model_for_role
-from reasonrl.trainer.setup import check_lengths, role_sampling, rollout_sampling
 from verifiers.types import Problem
 
 

@@ -16,14 +16,7 @@ from reasonrl.evaluation.evaluate import evaluate
 from reasonrl.recipe import Recipe
 from reasonrl.runs.console import TrainConsole
 from reasonrl.runs.folder import RunFolder
-from reasonrl.trainer.checkpoint import Checkpoint, newest_checkpoint, save_checkpoint, save_model, write_folder
-from reasonrl.trainer.context import StageContext, add_lora, choose_packing, frozen_copy
-from reasonrl.trainer.interrupt import Interrupt
-from reasonrl.trainer.loop import RLStage
-from reasonrl.trainer.offline import OfflineStage
-from reasonrl.trainer.optimizer import MasterAdamW
-from reasonrl.trainer.roles import load_actor, load_for, load_refiner, make_engine
-from reasonrl.trainer.setup import (
+from reasonrl.setup import (
     check_lengths,
     environment_maker,
     eval_sampling,
@@ -32,6 +25,13 @@ from reasonrl.trainer.setup import (
     make_verifier,
     rollout_sampling,
 )
+from reasonrl.trainer.checkpoint import Checkpoint, newest_checkpoint, save_checkpoint, save_model, write_folder
+from reasonrl.trainer.context import StageContext, add_lora, choose_packing, frozen_copy
+from reasonrl.trainer.interrupt import Interrupt
+from reasonrl.trainer.loop import RLStage
+from reasonrl.trainer.offline import OfflineStage
+from reasonrl.trainer.optimizer import MasterAdamW
+from reasonrl.trainer.roles import load_actor, load_for, load_refiner, make_engine
 from reasonrl.trainer.sft import SFTStage
 from verifiers.types import Verifier
 

@@ -83,7 +83,7 @@ def check_methods(loaded: LoadedRecipe) -> None:
     import difflib
 
     from reasonrl.algorithms.advantages import ADVANTAGES
-    from reasonrl.steps import STATEFUL
+    from reasonrl.steps.methods import STATEFUL
 
     known = [*ADVANTAGES, *STATEFUL]
     for recipe in loaded.stages:

@@ -13,9 +13,10 @@ from reasonrl.engines.base import Generation, Request
 from reasonrl.errors import CheckpointError, TrainingError
 from reasonrl.models.logprobs import response_logprobs
 from reasonrl.recipe_files import parse_recipe
+from reasonrl.steps.collected import Collected
 from reasonrl.trainer import policy_update
 from reasonrl.trainer.context import StageContext
-from reasonrl.trainer.loop import Collected, RLStage, token_rows
+from reasonrl.trainer.loop import RLStage, token_rows
 from tests.trainer.tiny_runs import context, rows, tiny
 
 Answer = Callable[[str, int], tuple[str, str]]
@@ -169,7 +170,7 @@ def test_kl_in_the_reward_is_taken_off_each_row(tmp_path: Path) -> None:
     made, _ = stage(tmp_path, half_right, train={"kl": {"coefficient": 0.5, "estimator": "k1", "where": "reward"}})
     collected = Collected()
     made.collect(1, collected, 4, {"rollout": 0.0, "verify": 0.0})
-    batch = made.make_batch(collected)
+    batch = collected.batch(made.c.parts, made.entropy(collected))
     reference = response_logprobs(made.c.model, token_rows(collected.episodes)).logprobs.detach()  # the model has not moved yet
     expected = batch.rewards - 0.5 * ((batch.rollout_logprobs - reference) * batch.loss_mask).sum(1)  # type: ignore[operator]
     torch.testing.assert_close(batch.rewards - made.kl_penalty(collected, batch), expected, atol=1e-5, rtol=0)

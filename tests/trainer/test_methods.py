@@ -15,7 +15,8 @@ from reasonrl.algorithms.advantages import ADVANTAGES
 from reasonrl.errors import RecipeError
 from reasonrl.recipe_files import parse_recipe
 from reasonrl.runs.metrics import check_names
-from reasonrl.trainer.loop import Collected, RLStage
+from reasonrl.steps.collected import Collected
+from reasonrl.trainer.loop import RLStage
 from tests.trainer.test_kill import count_rows, kill_at, without_clock
 from tests.trainer.test_loop import Scripted, gold, half_right, stage
 from tests.trainer.tiny_runs import context, rows, run, tiny, write_recipe
@@ -163,9 +164,9 @@ def test_remax_does_not_take_a_broken_greedy_answer_for_a_zero(tmp_path: Path) -
     collected = Collected()
     made.collect(1, collected, 4, {"rollout": 0.0, "verify": 0.0})
     collected.greedy[0] = math.nan
-    batch = made.make_batch(collected)
-    assert not bool(made.eligible(collected, batch)[batch.group == 0].any()) and bool(
-        made.eligible(collected, batch)[batch.group == 1].all()
+    batch = collected.batch(made.c.parts, made.entropy(collected))
+    assert not bool(collected.eligible(batch, mask_truncated=made.spec.mask_truncated)[batch.group == 0].any()) and bool(
+        collected.eligible(batch, mask_truncated=made.spec.mask_truncated)[batch.group == 1].all()
     )
 
 

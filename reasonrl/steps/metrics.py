@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -13,10 +13,8 @@ from reasonrl.algorithms.batch import RolloutBatch
 from reasonrl.algorithms.groups import GroupMix, group_mean, group_std
 from reasonrl.algorithms.unlikeliness import group_ranks
 from reasonrl.recipe import Recipe
-from reasonrl.steps import mean_logprobs
-
-if TYPE_CHECKING:
-    from reasonrl.trainer.loop import Collected
+from reasonrl.steps.collected import Collected
+from reasonrl.steps.methods import mean_logprobs
 
 
 def rewards_and_rollouts(
