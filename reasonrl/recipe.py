@@ -229,6 +229,31 @@ class HealthSpec(Spec):
     """More rollouts than this that time out or break stop the run: a model can learn to write what cannot be judged."""
 
 
+class VerlSpec(Spec):
+    """Of `backend: verl`: the machines, and what practitioners set by hand. Everything else follows from the recipe."""
+
+    platform: Literal["gpu", "cpu"] = "gpu"
+    """cpu: for tests and for trying a recipe out, with a small model and transformers for vLLM."""
+    nodes: Count = 1
+    gpus_per_node: Count = 1
+    tensor_parallel: Count = 1
+    """GPUs that one vLLM server is spread over."""
+    rollout_memory_share: Share = 0.5
+    """Of each GPU, for vLLM while it generates; trainer and servers take turns on the same GPUs."""
+    tokens_per_gpu: Count = 16384
+    """Most tokens of a micro-batch on one GPU (packed, so lengths do not matter)."""
+    offload: bool = False
+    """Keep weights and optimiser state in host memory while vLLM generates."""
+    agent_workers: Count = 8
+    """Processes that play and judge episodes."""
+    judge_timeout_s: Positive = 300.0
+    """An episode whose verdicts take longer is masked and counted. Verifiers have deadlines of their own below this."""
+    value_lr: Positive = 1e-5
+    """Learning rate of the value head, where success_rates.source needs one."""
+    settings: list[str] = []
+    """More settings in verl's own words, laid over ours: [actor_rollout_ref.actor.fsdp_config.reshard_after_forward=False]."""
+
+
 class Recipe(Spec):
     """One stage of a run, complete."""
 
@@ -238,6 +263,9 @@ class Recipe(Spec):
     init_from: str | None = None
     """A stage before this one, by its name, or a model as in model.path; empty: the stage before."""
     seed: int = 0
+    backend: Literal["local", "verl"] = "local"
+    """Where stages of kind rl run: in this process, or on verl's workers. The other kinds run in this process either way."""
+    verl: VerlSpec = VerlSpec()
     device: str = "auto"
     threads: Count | None = None
     """CPU threads; empty: all cores. Runs repeat bit for bit with the same number."""

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
 from reasonrl.commands.output import emit
+from reasonrl.recipe import Recipe
 from reasonrl.recipe_files import load_recipe
 from reasonrl.runs.folder import next_run_dir
 
@@ -17,18 +19,32 @@ def train_command(recipe: str, overrides: list[str], *, dry_run: bool, resume: b
     if dry_run:
         from reasonrl.trainer.preflight import preflight
 
-        plan = preflight(loaded, offline=offline)
+        plan = preflight(loaded, offline=offline, backends={"verl": _verl_plan})
         emit(as_json, plan.to_dict(), plan.text())
         return
     from reasonrl.trainer.train import train
 
     try:
-        result = train(loaded, run_dir, resume=resume, offline=offline, quiet=quiet or as_json)
+        result = train(loaded, run_dir, resume=resume, offline=offline, quiet=quiet or as_json, backends={"verl": _run_on_verl})
     except KeyboardInterrupt:
         print(f"stopped. Continue with: reasonrl train {run_dir / 'recipe.yaml'} --resume run_dir={run_dir}", file=sys.stderr)
         raise
     if as_json:
         emit(True, {"run_dir": str(result.run_dir), "model": _text(result.model), "report": _text(result.report)}, "")
+
+
+def _run_on_verl(*arguments: Any, **options: Any) -> Path:
+    from reasonrl.verl_backend.launch import run_verl_stage
+
+    return run_verl_stage(*arguments, **options)
+
+
+def _verl_plan(recipe: Recipe, model: str, longest: int, parameters: int) -> list[str]:
+    from reasonrl.verl_backend.launch import check_settings
+    from reasonrl.verl_backend.plan import make_plan
+
+    plan = make_plan(recipe, Path("runs") / recipe.name, model, longest_prompt=longest, parameters=parameters)
+    return [*plan.lines, f"  checked         {check_settings(plan)}"]
 
 
 def _text(path: Path | None) -> str | None:

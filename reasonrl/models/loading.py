@@ -61,7 +61,7 @@ def load_model(
     from safetensors import SafetensorError
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    source = _locate(name, offline=offline)
+    source = model_source(name, offline=offline)
     local_only = offline or Path(source).is_dir()
     try:
         tokenizer = AutoTokenizer.from_pretrained(source, local_files_only=local_only)
@@ -75,7 +75,8 @@ def load_model(
     return LanguageModel(model.to(where).eval(), tokenizer, name)
 
 
-def _locate(name: str, *, offline: bool) -> str:
+def model_source(name: str, *, offline: bool) -> str:
+    """The folder of an embedded or a local model, or the id to ask the hub for. Raises ModelError for what is neither."""
     if name == embedded.NAME:
         return str(embedded.smollm2_folder(offline=offline))
     path = Path(name).expanduser()
@@ -96,7 +97,7 @@ def load_tokenizer_and_config(name: str, *, offline: bool = False) -> tuple[Any,
         return tiny.build_tokenizer(name), tiny.build_model(0, torch.float32, name).config
     from transformers import AutoConfig, AutoTokenizer
 
-    source = _locate(name, offline=offline)
+    source = model_source(name, offline=offline)
     local_only = offline or Path(source).is_dir()
     try:
         return AutoTokenizer.from_pretrained(source, local_files_only=local_only), AutoConfig.from_pretrained(

@@ -18,6 +18,7 @@ from reasonrl.algorithms.advantages.dcpo import PromptMoments, dcpo_advantages
 from reasonrl.algorithms.batch import RolloutBatch
 from reasonrl.algorithms.groups import group_size, group_std
 from reasonrl.algorithms.length import overlong_penalty
+from reasonrl.algorithms.mismatch import icepop_weights, rows_that_agree, truncated_weights
 from reasonrl.algorithms.selection import clip_advantages, high_entropy_tokens, most_spread_rows, scheduled
 from reasonrl.algorithms.tempo import add_tree_term
 from reasonrl.algorithms.unlikeliness import unlikeliness_rewards
@@ -29,7 +30,7 @@ from reasonrl.curricula.pcl import PCLCurriculum
 from reasonrl.curricula.rates import Features, SuccessRates
 from reasonrl.curricula.uniform import UniformCurriculum
 from reasonrl.curricula.value_model import ValueModel
-from reasonrl.recipe import Recipe
+from reasonrl.recipe import Recipe, TrainSpec
 from verifiers.types import Problem
 
 STATEFUL = ("dcpo",)
@@ -195,3 +196,18 @@ def mean_logprobs(batch: RolloutBatch) -> Tensor:
     known = batch.old_logprobs if batch.old_logprobs is not None else batch.rollout_logprobs
     assert known is not None
     return (known * batch.loss_mask).sum(1) / batch.loss_mask.sum(1).clamp(min=1)
+
+
+def mismatch_weights(spec: TrainSpec, train_logprobs: Tensor, rollout_logprobs: Tensor, mask: Tensor) -> Tensor | None:
+    """[B, T] weights of the recipe against rollouts from other probabilities; None if it asks for none."""
+    mismatch = spec.mismatch
+    if not mismatch.is_on:
+        return None
+    weights = mask.float()
+    if mismatch.name == "tis":
+        weights = truncated_weights(train_logprobs, rollout_logprobs, cap=mismatch.cap)
+    elif mismatch.name == "icepop":
+        weights = icepop_weights(train_logprobs, rollout_logprobs, low=mismatch.low, high=mismatch.high)
+    if mismatch.reject_above is not None:
+        weights = weights * rows_that_agree(train_logprobs, rollout_logprobs, mask, bound=mismatch.reject_above)[:, None]
+    return weights

@@ -16,12 +16,12 @@ from torch import Tensor
 from reasonrl.algorithms.kl import kl_estimate
 from reasonrl.algorithms.losses import token_loss
 from reasonrl.algorithms.losses.critique_grpo import critique_grpo_loss
-from reasonrl.algorithms.mismatch import icepop_weights, rows_that_agree, truncated_weights
 from reasonrl.errors import TrainingError
 from reasonrl.models.logprobs import Packing, TokenRow, response_logprobs
 from reasonrl.models.prefix_tree import split_rows
 from reasonrl.recipe import TrainSpec
 from reasonrl.recipe_methods import GROUP_LOSSES
+from reasonrl.steps.methods import mismatch_weights
 
 
 @dataclass(frozen=True)
@@ -151,21 +151,6 @@ def accumulate_gradients(
 def loss_name(spec: TrainSpec) -> str:
     """A loss over groups reaches the tokens as a weight of each row, by the plain policy gradient."""
     return "reinforce" if spec.loss in GROUP_LOSSES else spec.loss
-
-
-def mismatch_weights(spec: TrainSpec, train_logprobs: Tensor, rollout_logprobs: Tensor, mask: Tensor) -> Tensor | None:
-    """[B, T] weights of the recipe against rollouts from other probabilities; None if it asks for none."""
-    mismatch = spec.mismatch
-    if not mismatch.is_on:
-        return None
-    weights = mask.float()
-    if mismatch.name == "tis":
-        weights = truncated_weights(train_logprobs, rollout_logprobs, cap=mismatch.cap)
-    elif mismatch.name == "icepop":
-        weights = icepop_weights(train_logprobs, rollout_logprobs, low=mismatch.low, high=mismatch.high)
-    if mismatch.reject_above is not None:
-        weights = weights * rows_that_agree(train_logprobs, rollout_logprobs, mask, bound=mismatch.reject_above)[:, None]
-    return weights
 
 
 def _cut(spec: TrainSpec, weights: Tensor) -> Tensor:

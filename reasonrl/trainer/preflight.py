@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from reasonrl.environments.rollouts import RewardPart
 from reasonrl.environments.single_turn import encode_prompt, render_prompt_text
+from reasonrl.models.sizes import count_parameters
 from reasonrl.recipe import Recipe
 from reasonrl.recipe_files import LoadedRecipe
 from reasonrl.setup import check_lengths, load_data, make_reward_parts, make_verifier
@@ -44,6 +46,8 @@ class StagePlan:
     trainable_parameters: int
     memory_gb: float
     minutes: float
+    backend: list[str] = field(default_factory=list)
+    """Of a stage that another backend runs: its plan, a line each."""
 
 
 @dataclass
@@ -58,16 +62,20 @@ class Plan:
         return "\n\n".join(_stage_text(stage) for stage in self.stages) + "\n\nnothing was trained (--dry-run)"
 
 
-def preflight(loaded: LoadedRecipe, *, offline: bool = False) -> Plan:
+BackendPlan = Callable[[Recipe, str, int, int], list[str]]
+"""(stage, its model, tokens of the longest prompt, parameters) -> the plan of another backend. Raises RecipeError for what it cannot do."""
+
+
+def preflight(loaded: LoadedRecipe, *, offline: bool = False, backends: Mapping[str, BackendPlan] | None = None) -> Plan:
     """Check every stage of a recipe without its weights. Raises ReasonRLError for what would stop the run."""
     from reasonrl.trainer.train import check_methods
 
     check_methods(loaded)
     check_links(loaded.stages)
-    return Plan(loaded.name, [_plan_stage(recipe, offline=offline) for recipe in loaded.stages])
+    return Plan(loaded.name, [_plan_stage(recipe, offline=offline, backends=backends or {}) for recipe in loaded.stages])
 
 
-def _plan_stage(recipe: Recipe, *, offline: bool) -> StagePlan:
+def _plan_stage(recipe: Recipe, *, offline: bool, backends: Mapping[str, BackendPlan]) -> StagePlan:
     if recipe.kind == "collect":
         recipe = recipe.model_copy(update={"critic": None})
     from reasonrl.models.loading import load_tokenizer_and_config
@@ -88,7 +96,10 @@ def _plan_stage(recipe: Recipe, *, offline: bool) -> StagePlan:
     if recipe.kind == "game":
         prompts, rollouts = recipe.game.solutions or len(everything), 2 * recipe.game.completions
     parameters = count_parameters(config)
+    elsewhere = rl and recipe.backend != "local"
+    backend = backends[recipe.backend](recipe, weights_of(recipe.model.path), longest, parameters) if elsewhere else []
     return StagePlan(
+        backend=backend,
         name=recipe.name,
         kind=recipe.kind,
         train_problems=len(data.train),
@@ -189,15 +200,6 @@ def _prefill_warning(part: RewardPart, problem: Problem, gold: str, tokenizer: A
     return None
 
 
-def count_parameters(config: Any) -> int:
-    """Parameters of the model that a config describes; nothing is allocated."""
-    import torch
-    from transformers import AutoModelForCausalLM
-
-    with torch.device("meta"):
-        return sum(p.numel() for p in AutoModelForCausalLM.from_config(config).parameters())
-
-
 def estimate_memory_gb(recipe: Recipe, parameters: int) -> float:
     """Weights, gradients and moments (16 bytes a weight in either dtype), a reference, one micro-batch, vLLM's copy and cache;
     libraries take 0.5 GB."""
@@ -244,6 +246,7 @@ def estimate_minutes(recipe: Recipe, parameters: int, train: list[Problem], held
 
 
 def _stage_text(plan: StagePlan) -> str:
+    warnings = [f"  WARNING         {warning}" for warning in plan.warnings]
     heldout = ", ".join(f"{name} ({count})" for name, count in plan.heldout_problems.items()) or "none"
     lines = [
         f"stage {plan.name} ({plan.kind})",
@@ -270,6 +273,8 @@ def _stage_text(plan: StagePlan) -> str:
         lines.append(f"  each step       {plan.prompts_per_step} responses that are taught")
     if plan.kind in TRAINED:
         lines.append(f"  in all          {plan.steps:,} steps, {plan.optimizer_updates:,} optimiser updates")
+    if plan.backend:
+        return "\n".join([*lines, f"  model           {plan.trainable_parameters / 1e6:,.1f} M parameters", *plan.backend, *warnings])
     lines += [
         f"  model           {plan.trainable_parameters / 1e6:,.1f} M parameters",
         f"  memory          about {plan.memory_gb:.1f} GB",
@@ -277,5 +282,4 @@ def _stage_text(plan: StagePlan) -> str:
         if plan.minutes >= 1
         else f"  time            about {plan.minutes * 60:.0f} s (a rough guess from this machine's speed)",
     ]
-    lines += [f"  WARNING         {warning}" for warning in plan.warnings]
-    return "\n".join(lines)
+    return "\n".join([*lines, *warnings])

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from reasonrl.errors import RecipeError
 from reasonrl.recipe_files import load_recipe
-from reasonrl.trainer.checkpoint import list_checkpoints
+from reasonrl.runs.checkpoint import list_checkpoints
 
 JUDGES = ("rl", "offline")
 

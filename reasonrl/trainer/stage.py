@@ -14,6 +14,7 @@ from torch import Tensor
 from reasonrl.environments.single_turn import render_prompt_text
 from reasonrl.evaluation.evaluate import evaluate
 from reasonrl.recipe import Recipe
+from reasonrl.runs.checkpoint import Checkpoint, newest_checkpoint, save_checkpoint, save_model, write_folder
 from reasonrl.runs.console import TrainConsole
 from reasonrl.runs.folder import RunFolder
 from reasonrl.setup import (
@@ -25,7 +26,6 @@ from reasonrl.setup import (
     make_verifier,
     rollout_sampling,
 )
-from reasonrl.trainer.checkpoint import Checkpoint, newest_checkpoint, save_checkpoint, save_model, write_folder
 from reasonrl.trainer.context import StageContext, add_lora, choose_packing, frozen_copy
 from reasonrl.trainer.interrupt import Interrupt
 from reasonrl.trainer.loop import RLStage

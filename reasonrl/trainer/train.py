@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import yaml
 
@@ -31,8 +33,25 @@ class TrainResult:
     report: Path | None
 
 
-def train(loaded: LoadedRecipe, run_dir: Path, *, resume: bool = False, offline: bool = False, quiet: bool = False) -> TrainResult:
-    """Train all stages of a recipe into `run_dir`. Raises ReasonRLError for what a user can mend; KeyboardInterrupt after Ctrl-C."""
+class RunElsewhere(Protocol):
+    def __call__(self, recipe: Recipe, folder: Path, console: TrainConsole, *, init_from: str, resume: bool, offline: bool) -> Path:
+        """Run or resume a stage on another backend. Returns its newest model."""
+        ...
+
+
+def train(
+    loaded: LoadedRecipe,
+    run_dir: Path,
+    *,
+    resume: bool = False,
+    offline: bool = False,
+    quiet: bool = False,
+    backends: Mapping[str, RunElsewhere] | None = None,
+) -> TrainResult:
+    """Train all stages of a recipe into `run_dir`. `backends` run stages of kind rl that ask for them, by name.
+
+    Raises ReasonRLError for what a user can mend; KeyboardInterrupt after Ctrl-C.
+    """
     check_methods(loaded)
     check_links(loaded.stages)
     start_run(run_dir, yaml.safe_dump(loaded.raw, sort_keys=False, allow_unicode=True), resume=resume)
@@ -51,6 +70,12 @@ def train(loaded: LoadedRecipe, run_dir: Path, *, resume: bool = False, offline:
                 gather(linked, folder, console, init_from=started_from, offline=offline)
                 if interrupt.requested:
                     raise KeyboardInterrupt  # asked for while it gathered, which is done in one piece
+                continue
+            if recipe.kind == "rl" and recipe.backend != "local":
+                elsewhere = (backends or {})[recipe.backend]
+                model = elsewhere(linked, folder, console, init_from=started_from, resume=resume, offline=offline)
+                report = write_report(folder)
+                console.finish(f"report: {report}\nmodel:  {model}")
                 continue
             model = run_stage(linked, folder, console, init_from=started_from, resume=resume, offline=offline, interrupt=interrupt)
             report = write_report(folder)

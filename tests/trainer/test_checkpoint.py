@@ -16,8 +16,7 @@ from safetensors import SafetensorError
 from reasonrl import cli
 from reasonrl.errors import CheckpointError
 from reasonrl.models import tiny as tiny_model
-from reasonrl.runs.folder import write_atomically
-from reasonrl.trainer.checkpoint import (
+from reasonrl.runs.checkpoint import (
     MANIFEST,
     Checkpoint,
     is_complete,
@@ -26,6 +25,7 @@ from reasonrl.trainer.checkpoint import (
     save_checkpoint,
     write_folder,
 )
+from reasonrl.runs.folder import write_atomically
 from tests.trainer.tiny_runs import rows, tiny, write_recipe
 
 

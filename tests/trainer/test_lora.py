@@ -10,7 +10,7 @@ import torch
 pytest.importorskip("peft", reason="needs the extra lora")
 
 from reasonrl.models.loading import load_model
-from reasonrl.trainer.checkpoint import newest_checkpoint
+from reasonrl.runs.checkpoint import newest_checkpoint
 from reasonrl.trainer.sft import SFTStage
 from reasonrl.trainer.stage import save
 from tests.trainer.tiny_runs import context, tiny

@@ -1,0 +1,143 @@
+"""Steps 3 and 4 on verl: an environment plays one episode over verl's servers, and is judged in the worker that played it.
+
+The environment, the format of critiques, the verifiers and their reward parts are those of the recipe, unchanged. What cannot be played
+(a server that died, a role that does not answer) or judged becomes a row without tokens to learn from, with its reason.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Sequence
+from typing import Any
+from uuid import uuid4
+
+from verl.experimental.agent_loop.agent_loop import AgentLoopBase, AgentLoopOutput, register
+
+from reasonrl.engines.base import Generation, Sampling, derive_seed
+from reasonrl.engines.served import ServedModel
+from reasonrl.environments.base import Episode
+from reasonrl.environments.roles import LocalSpeaker, ServedSpeaker, Speaker
+from reasonrl.environments.rollouts import judge, total_reward
+from reasonrl.errors import ModelError
+from reasonrl.recipe import Recipe
+from reasonrl.setup import environment_maker, role_sampling, rollout_sampling
+from reasonrl.verl_backend.rows import AGENT, FIELD, pack_episode, pack_failure
+from reasonrl.verl_backend.stage import verl_stage
+from verifiers.types import Problem
+
+
+class ServerEngine:
+    """verl's servers as an environment sees an engine. All roles that are not served elsewhere are played by the trained weights."""
+
+    def __init__(self, client: Any, eos_ids: Sequence[int], tokenizer: Any) -> None:
+        self._client, self._eos, self._tokenizer = client, frozenset(eos_ids), tokenizer
+        self.extra: dict[str, Any] = {}
+        """Fields of the last answer that verl wants back: the version of the weights."""
+
+    async def generate(self, token_ids: Sequence[int], sampling: Sampling, seed: int) -> Generation:
+        asked: dict[str, Any] = {
+            "temperature": sampling.temperature,
+            "top_p": sampling.top_p,
+            "top_k": sampling.top_k or -1,
+            "max_tokens": sampling.max_new_tokens,
+            "logprobs": True,
+            "seed": seed % 2**63,
+        }
+        if sampling.stop:
+            asked["stop"] = list(sampling.stop)
+        made = await self._client.generate(request_id=uuid4().hex, prompt_ids=list(token_ids), sampling_params=asked)
+        if made.stop_reason == "aborted" or not made.token_ids:
+            raise ModelError("the rollout server gave no answer (aborted)")
+        self.extra = dict(made.extra_fields)
+        return Generation(list(made.token_ids), list(made.log_probs), self._why(made.token_ids, sampling))
+
+    async def generate_many(self, prompts: Sequence[Sequence[int]], sampling: Sampling, seeds: Sequence[int]) -> list[Generation]:
+        return list(await asyncio.gather(*(self.generate(ids, sampling, seed) for ids, seed in zip(prompts, seeds, strict=True))))
+
+    def role(self, name: str) -> ServerEngine:
+        raise ValueError(f"there is no engine for the role '{name}' on verl: serve that model, or write model: same")
+
+    def _why(self, token_ids: Sequence[int], sampling: Sampling) -> Any:
+        """verl calls an answer completed whether it ended or was cut off."""
+        if token_ids[-1] in self._eos or len(token_ids) < sampling.max_new_tokens:
+            return "stop"
+        tail = self._tokenizer.decode(list(token_ids)[-64:]) if sampling.stop else ""
+        return "stop" if any(stop in tail for stop in sampling.stop) else "length"
+
+
+def actor_for(recipe: Recipe, tokenizer: Any) -> Speaker | None:
+    """Who refines; None where nobody does."""
+    if recipe.critic is None or not recipe.critic.refine.refinements:
+        return None
+    spec = recipe.critic.refine.actor
+    if spec.served:
+        return ServedSpeaker("actor", ServedModel(spec.model, spec.served_name, spec.timeout_s, spec.api_key_env), role_sampling(spec))
+    return LocalSpeaker("actor", tokenizer, role_sampling(spec))
+
+
+def end_tokens(tokenizer: Any, config: Any) -> list[int]:
+    configured = getattr(config, "eos_token_id", None)
+    ids = [tokenizer.eos_token_id, *(configured if isinstance(configured, list) else [configured])]
+    return sorted({i for i in ids if i is not None})
+
+
+@register(AGENT)
+class ReasonrlLoop(AgentLoopBase):
+    """One episode of the recipe's environment for each session. Judging ends by the verifiers' own deadlines, or by the recipe's."""
+
+    async def run(self, sampling_params: dict[str, Any], **kwargs: Any) -> AgentLoopOutput:
+        stage = verl_stage()
+        recipe, problem = stage.recipe, Problem(**json.loads(kwargs["problem"]))
+        step, rollout = int(kwargs["global_steps"]), int(kwargs["session_id"])
+        engine = ServerEngine(self.server_manager, end_tokens(self.tokenizer, _model_config(self.config)), self.tokenizer)
+        environment = environment_maker(recipe, self.tokenizer, actor_for(recipe, self.tokenizer))(rollout_sampling(recipe))
+        seed = derive_seed(recipe.seed, "rollout", step, kwargs.get("round", 0), problem.id, rollout)
+        try:
+            episode: Episode = await environment.episode(problem, rollout, seed, engine)
+            await asyncio.wait_for(
+                asyncio.to_thread(judge, [episode], stage.parts, on_timeout=recipe.train.on_timeout, step=step), recipe.verl.judge_timeout_s
+            )
+        except Exception as error:  # told to the trainer, which masks and counts the row, or stops the run
+            return self._masked(pack_failure(error), engine)
+        own, reward = episode.own, total_reward(episode, stage.parts)
+        if not own.response_ids:
+            return self._masked(pack_failure(ModelError("the response has no tokens")), engine)
+        return AgentLoopOutput(
+            prompt_ids=own.prompt_ids,
+            response_ids=own.response_ids,
+            response_mask=[int(m) for m in own.loss_mask],
+            response_logprobs=own.logprobs,
+            reward_score=0.0 if reward is None else reward,
+            num_turns=1 + len(episode.trajectories),
+            metrics={},
+            extra_fields=self._extra(engine) | {FIELD: pack_episode(episode, reward)},
+        )
+
+    def _masked(self, packed: str, engine: ServerEngine) -> AgentLoopOutput:
+        end = int(self.tokenizer.eos_token_id)
+        return AgentLoopOutput(
+            prompt_ids=[end], response_ids=[end], response_mask=[0], response_logprobs=[0.0], reward_score=0.0, num_turns=0, metrics={},
+            extra_fields=self._extra(engine) | {FIELD: packed},
+        )  # fmt: skip
+
+    def _extra(self, engine: ServerEngine) -> dict[str, Any]:
+        """verl computes how old the weights of a row were from these; its own loops get them from the server's answer."""
+        version = engine.extra.get("global_steps")
+        known: dict[str, Any] = {"min_global_steps": version, "max_global_steps": version, "turn_scores": [], "tool_rewards": [], "reward_extra_info": {}}
+        return known | engine.extra
+
+
+def _model_config(config: Any) -> Any:
+    from transformers import AutoConfig
+
+    return _cached(config.actor_rollout_ref.model.path, AutoConfig)
+
+
+_configs: dict[str, Any] = {}
+
+
+def _cached(path: str, loader: Any) -> Any:
+    if path not in _configs:
+        _configs[path] = loader.from_pretrained(path)
+    return _configs[path]

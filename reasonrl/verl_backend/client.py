@@ -1,0 +1,28 @@
+"""verl's servers as a batch engine in the trainer's own process: what held-out sets are evaluated with."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Sequence
+from typing import Any
+
+from reasonrl.engines.base import Generation, Request
+from reasonrl.verl_backend.agent_loop import ServerEngine, end_tokens
+
+
+class ClientEngine:
+    """`generate_batch` over verl's client, on an event loop of its own: the caller may stand inside another one."""
+
+    def __init__(self, client: Any, tokenizer: Any, model_path: str) -> None:
+        from transformers import AutoConfig
+
+        self._engine = ServerEngine(client, end_tokens(tokenizer, AutoConfig.from_pretrained(model_path)), tokenizer)
+        self._loop = asyncio.new_event_loop()
+        threading.Thread(target=self._loop.run_forever, daemon=True, name="reasonrl-client").start()
+
+    def generate_batch(self, requests: Sequence[Request]) -> list[Generation]:
+        async def everything() -> list[Generation]:
+            return list(await asyncio.gather(*(self._engine.generate(r.token_ids, r.sampling, r.seed) for r in requests)))
+
+        return asyncio.run_coroutine_threadsafe(everything(), self._loop).result()

@@ -1,0 +1,170 @@
+"""A stage of kind rl on verl: data and settings into the run folder, then verl's own entry point in a process of its own.
+
+STAGE/verl/recipe.yaml     what every process of verl reads
+STAGE/verl/data/*.jsonl    the problems, checked
+STAGE/verl/settings.txt    verl's settings, one in a line: `python -m verl.trainer.main_ppo $(cat settings.txt)` is the launch
+STAGE/verl/log.txt         what verl printed
+STAGE/verl/checkpoints/    verl's checkpoints, ours in each; STAGE/checkpoints/ has the weights as Hugging Face folders
+STAGE/metrics.jsonl, samples.jsonl   as a local run writes them
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import importlib.util
+import os
+import re
+import shlex
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from reasonrl.environments.single_turn import encode_prompt
+from reasonrl.errors import ModelError, RecipeError, TrainingError
+from reasonrl.models import tiny
+from reasonrl.models.loading import load_model, load_tokenizer_and_config, model_source
+from reasonrl.recipe import Recipe
+from reasonrl.runs.checkpoint import newest_checkpoint
+from reasonrl.setup import RunData, load_data, make_reward_parts, make_verifier
+from reasonrl.verl_backend.plan import TESTED, VerlPlan, make_plan
+from reasonrl.verl_backend.stage import VerlStage
+
+if TYPE_CHECKING:
+    from reasonrl.runs.console import TrainConsole
+
+INSTALL = "Install it with `pip install 'reasonrl[verl]'` in an environment of its own (CPU: make venv-verl), or write backend: local"
+_MESSAGE = re.compile(r"(?:reasonrl\.errors\.\w+|\w*(?:TrainingError|ModelError|DataError|RecipeError)): (.+)")
+
+
+def check_verl() -> None:
+    """Raises RecipeError where verl is not installed, or is another version than the one that this is written against."""
+    if importlib.util.find_spec("verl") is None:
+        raise RecipeError(f"backend: verl is not installed here. {INSTALL}")
+    version = importlib.metadata.version("verl")
+    if version != TESTED:
+        raise RecipeError(
+            f"backend: verl {version} is installed, but the hooks that are used here are private and tested with {TESTED} alone. "
+            f"`pip install verl=={TESTED}`"
+        )
+
+
+def prepare(recipe: Recipe, folder: Path, *, init_from: str, offline: bool) -> tuple[VerlPlan, RunData]:
+    """Check data, lengths and settings of a stage; nothing is written but a model that exists nowhere else. Raises ReasonRLError."""
+    parts = make_reward_parts(recipe, make_verifier(recipe))
+    verifier = parts[0].verifier
+    assert verifier is not None
+    data = load_data(recipe, verifier, offline=offline)
+    tokenizer, config = load_tokenizer_and_config(init_from, offline=offline)
+    everything = [*data.train, *(problem for problems in data.heldout.values() for problem in problems)]
+    try:
+        longest = max(len(encode_prompt(tokenizer, problem)) for problem in everything)
+    except ValueError as error:
+        raise RecipeError(str(error)) from error
+    if len(data.train) < recipe.train.prompts_per_step:
+        raise RecipeError(
+            f"train.prompts_per_step: {recipe.train.prompts_per_step}, but data.train has {len(data.train)} problems, and verl counts in passes "
+            "over the data. Lower it, or add problems"
+        )
+    limit = getattr(config.get_text_config(), "max_position_embeddings", None)
+    if limit is not None and longest + recipe.rollout.max_new_tokens > limit:
+        raise RecipeError(
+            f"rollout.max_new_tokens: the longest prompt has {longest} tokens, and with {recipe.rollout.max_new_tokens} new ones it exceeds the "
+            f"{limit} positions of the model"
+        )
+    from reasonrl.models.sizes import count_parameters
+
+    plan = make_plan(recipe, folder, _place(recipe, init_from, folder), longest_prompt=longest, parameters=count_parameters(config))
+    return plan, data
+
+
+def _place(recipe: Recipe, source: str, folder: Path) -> str:
+    """A folder or an id that verl's workers can load."""
+    if source in tiny.MODELS:
+        return str((folder / "verl" / "model").resolve())
+    found = model_source(source, offline=True)
+    return str(Path(found).resolve()) if Path(found).is_dir() else found
+
+
+def run_verl_stage(recipe: Recipe, folder: Path, console: TrainConsole, *, init_from: str, resume: bool, offline: bool) -> Path:
+    """Run or resume one stage. Returns the newest checkpoint as a Hugging Face folder. Raises TrainingError with verl's own reason."""
+    done = newest_checkpoint(folder / "checkpoints") if resume else None
+    if done is not None and done.step >= recipe.train.steps:
+        console.note(f"{folder} is complete ({done.step} steps)")
+        return done.path
+    check_verl()
+    console.note("loading and checking the data")
+    plan, data = prepare(recipe, folder, init_from=init_from, offline=offline)
+    stage = VerlStage(folder, recipe)
+    stage.write({"train": data.train, **{f"heldout.{name}": rows for name, rows in data.heldout.items()}})
+    if init_from in tiny.MODELS and not (folder / "verl" / "model" / "config.json").exists():
+        made = load_model(init_from, seed=recipe.seed, device="cpu", offline=offline)
+        made.model.save_pretrained(folder / "verl" / "model")
+        made.tokenizer.save_pretrained(folder / "verl" / "model")
+    (stage.shared / "settings.txt").write_text("\n".join(shlex.quote(one) for one in plan.settings) + "\n", encoding="utf-8")
+    for line in plan.lines:
+        console.note(line.strip())
+    log = stage.shared / "log.txt"
+    console.note(f"verl runs; its words are in {log}")
+    code = _run([sys.executable, "-m", "verl.trainer.main_ppo", *plan.settings], plan.environment, log)
+    if code == 130:
+        raise KeyboardInterrupt
+    if code != 0:
+        raise TrainingError(
+            f"verl ended with {code}: {reason(log)}\nThe whole log is {log}. Go on from the newest checkpoint with --resume"
+        )
+    made_checkpoint = newest_checkpoint(folder / "checkpoints")
+    if made_checkpoint is None:
+        raise ModelError(f"verl has ended, but wrote no checkpoint under {folder / 'checkpoints'}; see {log}")
+    return made_checkpoint.path
+
+
+def _run(command: list[str], environment: dict[str, str], log: Path) -> int:
+    """Run to the end, all output into `log`. Ctrl-C ends Ray's processes too: they are of one group."""
+    with log.open("ab") as out:
+        process = subprocess.Popen(
+            command,
+            env={**os.environ, **environment},
+            stdout=out,
+            stderr=subprocess.STDOUT,
+            stdin=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        try:
+            return process.wait()
+        except KeyboardInterrupt:
+            os.killpg(process.pid, signal.SIGINT)
+            try:
+                process.wait(timeout=30)
+            except subprocess.TimeoutExpired:
+                os.killpg(process.pid, signal.SIGKILL)
+            return 130
+
+
+def reason(log: Path) -> str:
+    """The most telling line of a log: our own message if there is one, else the last line that names an error."""
+    lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
+    ours = [match.group(1) for line in lines if (match := _MESSAGE.search(line))]
+    if ours:
+        return ours[-1]
+    named = [line.strip() for line in lines if re.search(r"\b\w*(?:Error|Exception)\b.*:", line)]
+    return re.sub(r"^\x1b?\[?.*?\(pid=\d+\)\S*\s*", "", named[-1]) if named else "it said no reason"
+
+
+def check_settings(plan: VerlPlan) -> str:
+    """The plan against the schema of the verl that is installed: every key must be there. Returns a line for the plan."""
+    if importlib.util.find_spec("verl") is None:
+        return "verl is not installed here: its settings were not checked against its schema"
+    check_verl()
+    import verl.trainer
+    from hydra import compose, initialize_config_dir
+    from hydra.errors import HydraException
+
+    path = str(Path(verl.trainer.__file__).parent / "config")
+    try:
+        with initialize_config_dir(path, version_base=None):
+            compose("ppo_trainer", overrides=plan.settings)
+    except HydraException as error:
+        raise RecipeError(f"verl.settings: verl {TESTED} does not take this: {error}") from error
+    return f"all {len(plan.settings)} settings are known to verl {TESTED}"

@@ -1,0 +1,288 @@
+"""A stage of a recipe in verl's settings: what cannot be honoured is said with its key, what is left is checked against verl's own schema.
+
+verl counts mini-batches in prompts (times rollout.n rows), micro-batches in rows or tokens for each GPU; a recipe counts prompts, rollouts
+and optimiser updates of a step. The arithmetic between the two is here, and is printed with the plan.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from reasonrl.errors import RecipeError
+from reasonrl.recipe import Recipe
+from reasonrl.recipe_methods import GROUP_LOSSES
+from reasonrl.verl_backend.stage import VARIABLE
+
+TESTED = "0.9.1"
+AGGREGATION = {"token_mean": "token-mean", "sequence_mean": "seq-mean-token-mean", "sequence_sum": "seq-mean-token-sum-norm"}
+KL = {"k2": "k2", "k3": "low_var_kl"}
+SCHEDULES = ("constant", "cosine")
+
+
+@dataclass(frozen=True)
+class VerlPlan:
+    """What a launch would do."""
+
+    settings: list[str]
+    environment: dict[str, str]
+    lines: list[str]
+    """The plan in words."""
+
+
+def unsupported(recipe: Recipe) -> list[str]:
+    """Keys of an rl stage that verl cannot honour, each with what to write instead."""
+    train, problems = recipe.train, []
+    if train.loss in GROUP_LOSSES:
+        problems.append(
+            f"train.loss: {train.loss} compares the responses of a group inside of the loss, which verl's actor cannot; write ppo_clip"
+        )
+    if train.advantage == "remax":
+        problems.append("train.advantage: remax needs a greedy response to every prompt, which verl does not sample; write grpo or rloo")
+    if train.refill.enabled:
+        problems.append("train.refill: is not there on verl yet; write drop_silent_groups: true, or backend: local")
+    if recipe.critique_grpo is not None:
+        problems.append("critique_grpo: is not there on verl yet; write backend: local")
+    if train.epochs_per_step > 1 and train.updates_per_step > 1:
+        problems.append("train.epochs_per_step: verl goes through all updates of a step and then begins anew; write updates_per_step: 1")
+    if train.prompts_per_step % train.updates_per_step:
+        problems.append(
+            f"train.updates_per_step: {train.updates_per_step} does not divide prompts_per_step ({train.prompts_per_step}); verl fills up with "
+            "empty rows then. Take a divisor"
+        )
+    if recipe.optim.schedule not in SCHEDULES:
+        problems.append(f"optim.schedule: verl has {' and '.join(SCHEDULES)}, not {recipe.optim.schedule}")
+    if recipe.budget.name == "knapsack" and recipe.budget.low < 2:
+        problems.append(
+            f"budget.low: {recipe.budget.low} would leave verl prompts without rollouts or with nothing to compare; write 2 or more"
+        )
+    if recipe.critic is not None and recipe.critic.refine.refinements:
+        actor = recipe.critic.refine.actor
+        if actor.model != "same" and not actor.served:
+            problems.append(
+                f"critic.refine.actor.model: {actor.model} would have to live in every agent worker; serve it (python -m "
+                "vllm.entrypoints.openai.api_server) and write its address, or write same"
+            )
+    if recipe.rollout.engine not in ("hf", "vllm"):
+        problems.append(f"rollout.engine: {recipe.rollout.engine} is an engine of local runs; leave it out, verl has its own servers")
+    if recipe.model.dtype == "float32" and recipe.verl.platform == "gpu":
+        problems.append(
+            "model.dtype: verl computes in bfloat16 on GPUs (weights of the optimiser are float32); write model.dtype: bfloat16"
+        )
+    gpus = recipe.verl.nodes * recipe.verl.gpus_per_node
+    if gpus % recipe.verl.tensor_parallel:
+        problems.append(f"verl.tensor_parallel: {recipe.verl.tensor_parallel} does not divide the {gpus} GPUs")
+    rows = train.prompts_per_step // max(1, train.updates_per_step) * recipe.rollout.rollouts_per_prompt
+    if rows % gpus:
+        problems.append(
+            f"train.prompts_per_step: {rows} rollouts of an update do not divide by {gpus} GPUs; verl would fill up with empty rows"
+        )
+    if recipe.verl.platform == "cpu" and gpus > 1:
+        problems.append("verl.gpus_per_node: platform cpu has one worker; write 1")
+    return problems
+
+
+def needs_value_head(recipe: Recipe) -> bool:
+    return recipe.rate_source != "history"
+
+
+def translate(recipe: Recipe, folder: Path, model: str, longest_prompt: int) -> dict[str, Any]:
+    """Every setting of verl that a stage decides, by its dotted name."""
+    train, rollout, verl, optim = recipe.train, recipe.rollout, recipe.verl, recipe.optim
+    on_cpu = verl.platform == "cpu"
+    mini = train.prompts_per_step // train.updates_per_step
+    reference = train.kl.coefficient > 0
+    length = longest_prompt + rollout.max_new_tokens
+    turns = 0
+    if recipe.critic is not None and recipe.critic.refine.refinements:
+        turns = rollout.max_new_tokens + recipe.critic.refine.actor.max_new_tokens
+    dtype = "fp32" if on_cpu else "bf16"
+    settings: dict[str, Any] = {
+        "trainer.v1.trainer_mode": "reasonrl_sync",
+        "algorithm.adv_estimator": "grpo",  # never asked: our trainer computes advantages
+        "algorithm.use_kl_in_reward": False,
+        "algorithm.rollout_correction.bypass_mode": False,
+        "data.custom_cls.path": "pkg://reasonrl.verl_backend.rows",
+        "data.custom_cls.name": "ProblemDataset",
+        "data.train_files": "train",
+        "data.val_files": "train",  # held-out sets are evaluated by ours
+        "data.train_batch_size": train.prompts_per_step,
+        "data.max_prompt_length": longest_prompt + turns,
+        "data.max_response_length": rollout.max_new_tokens,
+        "data.dataloader_num_workers": 0,
+        "actor_rollout_ref.model.path": model,
+        "actor_rollout_ref.model.use_remove_padding": not on_cpu,
+        "actor_rollout_ref.model.enable_gradient_checkpointing": recipe.model.gradient_checkpointing or not on_cpu,
+        "actor_rollout_ref.actor.strategy": "fsdp2",
+        "actor_rollout_ref.actor.ppo_mini_batch_size": mini,
+        "actor_rollout_ref.actor.ppo_epochs": train.epochs_per_step,
+        "actor_rollout_ref.actor.use_dynamic_bsz": not on_cpu,
+        "actor_rollout_ref.actor.ppo_max_token_len_per_gpu": max(verl.tokens_per_gpu, length),
+        "actor_rollout_ref.actor.policy_loss.loss_mode": "reasonrl",
+        "actor_rollout_ref.actor.loss_agg_mode": AGGREGATION[recipe.loss_aggregation],
+        "actor_rollout_ref.actor.loss_scale_factor": rollout.max_new_tokens if recipe.loss_aggregation == "sequence_sum" else None,
+        "actor_rollout_ref.actor.entropy_coeff": train.entropy_coefficient,
+        "actor_rollout_ref.actor.use_kl_loss": reference and train.kl.where == "loss",
+        "actor_rollout_ref.actor.kl_loss_coef": train.kl.coefficient,
+        "actor_rollout_ref.actor.kl_loss_type": KL.get(train.kl.estimator, "low_var_kl"),
+        "actor_rollout_ref.actor.grad_clip": optim.max_grad_norm if optim.max_grad_norm is not None else 1e9,
+        "actor_rollout_ref.actor.optim.lr": optim.lr,
+        "actor_rollout_ref.actor.optim.lr_warmup_steps": optim.warmup_steps,
+        "actor_rollout_ref.actor.optim.lr_scheduler_type": optim.schedule,
+        "actor_rollout_ref.actor.optim.weight_decay": optim.weight_decay,
+        "actor_rollout_ref.actor.optim.betas": list(optim.betas),
+        "actor_rollout_ref.actor.checkpoint.save_contents": ["model", "optimizer", "extra", "hf_model"],
+        "actor_rollout_ref.actor.fsdp_config.param_offload": verl.offload,
+        "actor_rollout_ref.actor.fsdp_config.optimizer_offload": verl.offload,
+        "actor_rollout_ref.actor.fsdp_config.model_dtype": "fp32",
+        "actor_rollout_ref.rollout.name": "reasonrl_hf" if on_cpu else "vllm",
+        "actor_rollout_ref.rollout.n": rollout.rollouts_per_prompt,
+        "actor_rollout_ref.rollout.temperature": rollout.temperature,
+        "actor_rollout_ref.rollout.prompt_length": longest_prompt + turns,
+        "actor_rollout_ref.rollout.response_length": rollout.max_new_tokens,
+        "actor_rollout_ref.rollout.calculate_log_probs": True,
+        "actor_rollout_ref.rollout.tensor_model_parallel_size": verl.tensor_parallel,
+        "actor_rollout_ref.rollout.gpu_memory_utilization": verl.rollout_memory_share,
+        "actor_rollout_ref.rollout.log_prob_use_dynamic_bsz": not on_cpu,
+        "actor_rollout_ref.rollout.log_prob_max_token_len_per_gpu": max(2 * verl.tokens_per_gpu, length),
+        "actor_rollout_ref.rollout.agent.num_workers": 1 if on_cpu else verl.agent_workers,
+        "actor_rollout_ref.rollout.agent.default_agent_loop": "reasonrl",
+        "reward.num_workers": 1,
+        "trainer.n_gpus_per_node": verl.gpus_per_node,
+        "trainer.nnodes": verl.nodes,
+        "trainer.logger": ["console"],
+        "trainer.project_name": "reasonrl",
+        "trainer.experiment_name": recipe.name,
+        "trainer.total_training_steps": train.steps,
+        "trainer.total_epochs": 1_000_000,  # steps decide
+        "trainer.save_freq": recipe.checkpoint.every_steps or train.steps,
+        "trainer.max_actor_ckpt_to_keep": recipe.checkpoint.keep_last,
+        "trainer.max_critic_ckpt_to_keep": recipe.checkpoint.keep_last,
+        "trainer.test_freq": recipe.evaluation.every_steps or train.steps,
+        "trainer.val_before_train": recipe.evaluation.before,
+        "trainer.default_local_dir": str((folder / "verl" / "checkpoints").resolve()),
+        "trainer.resume_mode": "auto",
+    }  # fmt: skip
+    if recipe.model.lora is not None:
+        settings |= {
+            "actor_rollout_ref.model.lora_rank": recipe.model.lora.rank,
+            "actor_rollout_ref.model.lora_alpha": recipe.model.lora.alpha,
+            "actor_rollout_ref.model.target_modules": recipe.model.lora.target_modules,
+        }
+    if reference and train.kl.where == "reward":
+        # verl makes a reference policy for a KL loss only; ours reads its log-probs and gives the loss no weight
+        settings |= {"actor_rollout_ref.actor.use_kl_loss": True, "actor_rollout_ref.actor.kl_loss_coef": 0.0}
+    if needs_value_head(recipe):
+        settings |= {
+            "critic.enable": True,
+            "critic.strategy": "fsdp2",
+            "critic.model.path": model,
+            "critic.model.use_remove_padding": not on_cpu,
+            "critic.model.enable_gradient_checkpointing": not on_cpu,
+            "critic.ppo_mini_batch_size": train.prompts_per_step,
+            "critic.use_dynamic_bsz": not on_cpu,
+            "critic.optim.lr": verl.value_lr,
+            "critic.fsdp.model_dtype": "fp32",
+        }
+    else:
+        settings["critic.enable"] = False
+    return settings | (_cpu_settings(recipe) if on_cpu else {"+actor_rollout_ref.actor.fsdp_config.mixed_precision.param_dtype": dtype})
+
+
+def _cpu_settings(recipe: Recipe) -> dict[str, Any]:
+    """fp32 without compilation, flash attention or a second GPU; Ray is told of a GPU that verl can count."""
+    rows = recipe.train.prompts_per_step * recipe.rollout.rollouts_per_prompt
+    made: dict[str, Any] = {
+        "trainer.device": "cpu",
+        "+actor_rollout_ref.model.override_config.attn_implementation": "eager",
+        "actor_rollout_ref.actor.ppo_micro_batch_size_per_gpu": rows,
+        "actor_rollout_ref.actor.use_torch_compile": False,
+        "actor_rollout_ref.actor.fsdp_config.use_torch_compile": False,
+        "+actor_rollout_ref.actor.fsdp_config.mixed_precision.param_dtype": "fp32",
+        "actor_rollout_ref.rollout.log_prob_micro_batch_size_per_gpu": rows,
+        "actor_rollout_ref.rollout.load_format": "auto",
+        "actor_rollout_ref.ref.log_prob_micro_batch_size_per_gpu": rows,
+        "actor_rollout_ref.ref.fsdp_config.use_torch_compile": False,
+        "actor_rollout_ref.ref.fsdp_config.model_dtype": "fp32",
+        "+actor_rollout_ref.ref.fsdp_config.mixed_precision.param_dtype": "fp32",
+        "transfer_queue.backend.SimpleStorage.num_data_storage_units": 1,
+        "ray_kwargs.ray_init.num_cpus": 16,
+        "+ray_kwargs.ray_init.num_gpus": 1,
+        "+ray_kwargs.ray_init.include_dashboard": False,
+        "+ray_kwargs.ray_init.object_store_memory": 500_000_000,
+    }
+    if needs_value_head(recipe):
+        made |= {
+            "+critic.model.override_config.attn_implementation": "eager",
+            "critic.ppo_micro_batch_size_per_gpu": rows,
+            "critic.fsdp.use_torch_compile": False,
+            "+critic.fsdp.mixed_precision.param_dtype": "fp32",
+        }
+    return made
+
+
+def hydra(settings: dict[str, Any]) -> list[str]:
+    """Settings as Hydra reads them from a command line."""
+    return [f"{name}={_value(value)}" for name, value in settings.items()]
+
+
+def _value(value: Any) -> str:
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return str(value)
+    if isinstance(value, list | tuple):
+        return "[" + ",".join(_value(one) for one in value) + "]"
+    if isinstance(value, str):
+        return value if value and all(c.isalnum() or c in "_-./" for c in value) else json.dumps(value)
+    return repr(value)
+
+
+def make_plan(recipe: Recipe, folder: Path, model: str, *, longest_prompt: int, parameters: int) -> VerlPlan:
+    """Raises RecipeError with every key that verl cannot honour."""
+    problems = unsupported(recipe)
+    if problems:
+        raise RecipeError("backend: verl cannot run this recipe:\n" + "\n".join(f"  {problem}" for problem in problems))
+    settings = [*hydra(translate(recipe, folder, model, longest_prompt)), *recipe.verl.settings]
+    environment = {
+        VARIABLE: str(folder.resolve()),
+        "VERL_USE_EXTERNAL_MODULES": "reasonrl.verl_backend.plugin",
+        "TOKENIZERS_PARALLELISM": "false",
+    }
+    if recipe.verl.platform == "cpu":
+        environment |= {"VERL_PLATFORM": "cpu", "VERL_ENGINE_DEVICE": "cuda", "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
+        environment |= {"RAY_raylet_start_wait_time_s": "180"}
+    return VerlPlan(settings, environment, list(_words(recipe, parameters, longest_prompt)))
+
+
+def memory_gb(recipe: Recipe, parameters: int) -> tuple[float, float]:
+    """On each GPU, in GB: the trainer's share of states (FSDP2: weights, gradients, moments in float32, a reference in bfloat16), and vLLM's
+    weights. What is left is for activations and for vLLM's cache."""
+    gpus = recipe.verl.nodes * recipe.verl.gpus_per_node
+    states = parameters * (2.2 if recipe.model.lora is not None else 16) / gpus
+    reference = parameters * 2 / gpus if recipe.train.kl.coefficient > 0 and recipe.model.lora is None else 0
+    value = parameters * 16 / gpus if needs_value_head(recipe) else 0
+    return (states + reference + value) / 1e9, parameters * 2 / recipe.verl.tensor_parallel / 1e9
+
+
+def _words(recipe: Recipe, parameters: int, longest: int) -> Iterable[str]:
+    train, verl, n = recipe.train, recipe.verl, recipe.rollout.rollouts_per_prompt
+    gpus = verl.nodes * verl.gpus_per_node
+    where = "one CPU worker (for tests)" if verl.platform == "cpu" else f"{verl.nodes} x {verl.gpus_per_node} GPUs"
+    servers = gpus // verl.tensor_parallel
+    yield f"  backend         verl {TESTED}, {where}; trainer and {servers} rollout server(s) take turns on them, tensor parallel {verl.tensor_parallel}"
+    mini = train.prompts_per_step // train.updates_per_step
+    yield (
+        f"  a step          {train.prompts_per_step} prompts x {n} = {train.prompts_per_step * n} rollouts; {train.updates_per_step} update(s) of "
+        f"{mini} prompts = {mini * n} rollouts (verl: ppo_mini_batch_size={mini}), {mini * n // gpus} a GPU"
+    )
+    if verl.platform == "gpu":
+        yield f"  micro-batches   packed to {max(verl.tokens_per_gpu, longest + recipe.rollout.max_new_tokens):,} tokens a GPU"
+        trainer, server = memory_gb(recipe, parameters)
+        moved = " (in host memory while vLLM generates)" if verl.offload else ""
+        yield f"  memory a GPU    trainer {trainer:.1f} GB{moved}, vLLM's weights {server:.1f} GB, its cache the rest of {verl.rollout_memory_share:.0%}"
+    if needs_value_head(recipe):
+        yield "  value head      verl's critic, trained on raw rewards; its value of a prompt is what the curriculum and the budget go by"

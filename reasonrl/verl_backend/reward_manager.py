@@ -1,0 +1,46 @@
+"""Our verifiers for verl recipes that are not ours: `reward.reward_manager.name=reasonrl` and a verifier by its name.
+
+    reward.reward_manager.name=reasonrl +reward.reward_kwargs.verifier=math
+
+The reference is read from reward_model.ground_truth: JSON as our own rows have it, or a plain answer. Hanging work is killed by the pool.
+verl has no place for "could not be judged", so such a row gets the score 0 and `judged: 0` beside it; our own trainer masks it instead.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+
+from verl.experimental.reward_loop.reward_manager import register
+from verl.experimental.reward_loop.reward_manager.base import RewardManagerBase
+
+from verifiers.loading import load_verifier
+
+
+@register("reasonrl")
+class ReasonrlRewardManager(RewardManagerBase):
+    def __init__(self, config: Any, tokenizer: Any, compute_score: Any = None, **_: Any) -> None:
+        super().__init__(config, tokenizer, compute_score)
+        options = dict(config.reward.get("reward_kwargs", {}) or {})
+        self._verifier = load_verifier(options.pop("verifier", "math"), **options)
+
+    async def run_single(self, data: Any) -> dict[str, Any]:
+        item = data[-1:][0]
+        length = int(item.batch["attention_mask"][-item.batch["responses"].shape[-1] :].sum())
+        text = self.tokenizer.decode(item.batch["responses"][:length], skip_special_tokens=True)
+        reference = read_reference(item.non_tensor_batch["reward_model"]["ground_truth"])
+        (verdict,) = await asyncio.to_thread(self._verifier.verify, [text], [reference])
+        told = {"acc": float(verdict.correct is True), "judged": float(verdict.correct is not None), "reason": verdict.reason}
+        return {"reward_score": verdict.score or 0.0, "reward_extra_info": told}
+
+
+def read_reference(ground_truth: Any) -> dict[str, Any]:
+    """A reference of ours from JSON, or {"answer": ...} from anything else."""
+    if isinstance(ground_truth, dict):
+        return ground_truth
+    try:
+        made = json.loads(str(ground_truth))
+    except json.JSONDecodeError:
+        return {"answer": str(ground_truth)}
+    return made if isinstance(made, dict) else {"answer": str(ground_truth)}

@@ -1,0 +1,106 @@
+"""Problems on their way to verl's agent loops, and episodes on their way back through TransferQueue.
+
+An episode goes as JSON beside its tokens: what it said, its verdicts and reward parts. Tokens, masks and log-probs are read back from
+verl's own fields, since those are what verl trains on.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+import torch
+from torch.utils.data import Dataset
+
+from reasonrl.environments.base import Episode, Trajectory
+from reasonrl.errors import TrainingError
+from reasonrl.verl_backend.stage import verl_stage
+from verifiers.types import Problem, Status, Verdict
+
+AGENT = "reasonrl"
+FIELD = "reasonrl"
+"""Of a row's extra fields: the episode, or why there is none."""
+
+
+def problem_row(problem: Problem, index: int) -> dict[str, Any]:
+    """One prompt as verl's data loader would give it. `problem` is what our agent loop reads; the others are what verl itself asks for."""
+    prompt = problem.prompt
+    return {
+        "raw_prompt": [{"role": "user", "content": prompt}] if isinstance(prompt, str) else list(prompt),
+        "problem": json.dumps(asdict(problem), ensure_ascii=False),
+        "data_source": problem.source or problem.kind,
+        "reward_model": {"style": "rule", "ground_truth": json.dumps(problem.reference, ensure_ascii=False)},
+        "extra_info": {"index": index, "kind": problem.kind},
+        "index": index,
+        "agent_name": AGENT,
+        "dummy_tensor": torch.zeros(1, dtype=torch.uint8),
+    }
+
+
+class ProblemDataset(Dataset):  # type: ignore[type-arg]
+    """`data.custom_cls`: the problems that the launcher wrote. `data_files` names the set."""
+
+    def __init__(self, data_files: Any, tokenizer: Any, config: Any, processor: Any = None, max_samples: int = -1) -> None:
+        name = data_files if isinstance(data_files, str) else next(iter(data_files))
+        self._problems = verl_stage().problems(name)
+
+    def __len__(self) -> int:
+        return len(self._problems)
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        return problem_row(self._problems[index], index)
+
+
+def pack_episode(episode: Episode, reward: float | None) -> str:
+    """What the tokens do not say of an episode."""
+    own = episode.own
+    return json.dumps(
+        {
+            "rollout": episode.rollout,
+            "seed": episode.seed,
+            "reward": reward,
+            "role": own.role,
+            "text": own.text,
+            "finish_reason": own.finish_reason,
+            "verdicts": {name: verdict.to_dict() for name, verdict in episode.verdicts.items()},
+            "reward_parts": episode.reward_parts,
+            "info": _plain(episode.info),
+            "others": [[t.role, t.text, t.finish_reason] for t in episode.trajectories if t is not own],
+        },
+        ensure_ascii=False,
+    )
+
+
+def unpack_episode(packed: str, problem: Problem, row: Mapping[str, Sequence[Any]]) -> Episode:
+    """The episode of a row of verl: `row` holds its `prompts`, `responses`, `response_mask` and `rollout_log_probs`, not padded."""
+    made = json.loads(packed)
+    others = [Trajectory(role, [], [], [], [], text, why) for role, text, why in made["others"]]
+    own = Trajectory(
+        role=made["role"],
+        prompt_ids=list(row["prompts"]),
+        response_ids=list(row["responses"]),
+        loss_mask=[bool(m) for m in row["response_mask"]],
+        logprobs=list(row["rollout_log_probs"]),
+        text=made["text"],
+        finish_reason=made["finish_reason"],
+    )
+    verdicts = {name: Verdict(**value | {"status": Status(value["status"])}) for name, value in made["verdicts"].items()}
+    return Episode(problem, made["rollout"], made["seed"], [*others, own], verdicts, made["reward_parts"], made["info"])
+
+
+def pack_failure(error: BaseException) -> str:
+    """An episode that could not be played: the row is masked and counted, never scored."""
+    return json.dumps({"failure": f"{type(error).__name__}: {error}", "stops": isinstance(error, TrainingError)}, ensure_ascii=False)
+
+
+def failure_of(packed: str) -> tuple[str, bool] | None:
+    """Why a row has no episode, and whether that is a fault that must stop the run."""
+    made = json.loads(packed)
+    return (made["failure"], made["stops"]) if "failure" in made else None
+
+
+def _plain(value: Any) -> Any:
+    """What an environment leaves in `info`, as JSON has it."""
+    return json.loads(json.dumps(value, default=lambda thing: asdict(thing) if hasattr(thing, "__dataclass_fields__") else str(thing)))

@@ -1,0 +1,370 @@
+"""verl's synchronous trainer with our steps 1, 2 and 5 to 9: which problems, how many rollouts, what is observed, and every advantage.
+
+    verl's hook              our step
+    _next_train_batch        1 select, 2 allot (`__rollout_n__`)
+    agent loop               3 roll out, 4 verify (agent_loop.py)
+    _compute_advantage       5 observe, 6 filter, 7 shape, 8 advantage, 9 select
+    policy loss              10 update (losses.py)
+    _validate                held-out sets, by the evaluation that local runs have
+    _save_checkpoint         the methods' state beside verl's own; the weights as a Hugging Face folder too
+
+The objects are those of the local trainer: `reasonrl.steps`. verl's own group filter is not used, since it would throw groups away
+before they are observed. Rows that verl adds to fill a batch carry no tokens to learn from and are left out of every baseline.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+import uuid
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import transfer_queue as tq
+from tensordict import TensorDict
+from torch import Tensor
+from verl.trainer.ppo.v1.trainer_base import register_trainer
+from verl.trainer.ppo.v1.trainer_sync import PPOTrainerSync
+from verl.utils import tensordict_utils as tu
+from verl.utils.dataset.rl_dataset import collate_fn
+from verl.workers.utils.padding import response_to_nested
+
+from reasonrl.algorithms.groups import group_mix
+from reasonrl.algorithms.kl import kl_estimate
+from reasonrl.critic_methods import sample_fields
+from reasonrl.engines.base import derive_seed
+from reasonrl.environments.rollouts import sample_row
+from reasonrl.environments.single_turn import encode_prompt, render_prompt_text
+from reasonrl.errors import TrainingError
+from reasonrl.evaluation.evaluate import evaluate
+from reasonrl.runs.checkpoint import write_folder
+from reasonrl.runs.folder import RunFolder
+from reasonrl.setup import environment_maker, eval_sampling
+from reasonrl.steps import metrics as step_metrics
+from reasonrl.steps.collected import Collected, successes
+from reasonrl.steps.health import RunHealth, count_outcomes
+from reasonrl.steps.methods import Methods, mismatch_weights
+from reasonrl.verl_backend.agent_loop import actor_for
+from reasonrl.verl_backend.client import ClientEngine
+from reasonrl.verl_backend.rows import FIELD, failure_of, problem_row, unpack_episode
+from reasonrl.verl_backend.stage import verl_stage
+from verifiers.types import Problem
+
+NAME = "reasonrl_sync"
+STATE = "reasonrl"
+"""Folder of our part in a checkpoint of verl."""
+
+
+@register_trainer(NAME)
+class ReasonrlTrainer(PPOTrainerSync):
+    def __init__(self, config: Any) -> None:
+        config.trainer.v1.trainer_mode = "sync"  # verl compares with this word in a dozen places
+        self.stage = verl_stage()
+        self.recipe = self.stage.recipe
+        self.run = RunFolder(self.stage.folder)
+        super().__init__(config)
+
+    # ---------------------------------------------------------------------------------------------------------------- set-up
+
+    def _build_replay_buffer(self) -> Any:
+        buffer = super()._build_replay_buffer()
+        buffer.poll_interval = 0.05  # 2 s by default: longer than a whole step of a small model
+        return buffer
+
+    def _init_dataloader(self) -> None:
+        super()._init_dataloader()
+        recipe = self.recipe
+        self.problems = self.stage.problems("train")
+        self.heldout = self.stage.heldout()
+        features = self._prompt_values if recipe.rate_source != "history" else None
+        self.methods = Methods(recipe, self.problems, derive_seed(recipe.seed, "curriculum"), features)
+        self.health = RunHealth(recipe.health)
+        self._row: dict[str, Any] = {}
+        self._asked: dict[str, tuple[int, Problem]] = {}
+        """By uid: place in the step, and the problem."""
+        self._counts: list[int] = []
+
+    def _load_checkpoint(self) -> None:
+        super()._load_checkpoint()
+        if self.global_steps:
+            folder = self._state_folder(self.global_steps)
+            if not (folder / "state.json").is_file():
+                raise TrainingError(f"{folder} is missing: this checkpoint was not written by reasonrl. Start a new run_dir")
+            state = json.loads((folder / "state.json").read_text(encoding="utf-8"))
+            self.methods.load_state_dict(state["methods"])
+            self.health.load_state_dict(state["health"])
+            self.methods.load_tensors(torch.load(folder / "tensors.pt", weights_only=True))
+        self.run.open(after_step=self.global_steps or None)
+
+    def _save_checkpoint(self) -> None:
+        # Ours first: verl's note of the newest checkpoint is written last, so a kill in between leaves the one before in force.
+        folder = self._state_folder(self.global_steps)
+        folder.mkdir(parents=True, exist_ok=True)
+        torch.save(self.methods.tensors(), folder / "tensors.pt")
+        state = {"methods": self.methods.state_dict(), "health": self.health.state_dict()}
+        (folder / "state.json").write_text(json.dumps(state), encoding="utf-8")
+        super()._save_checkpoint()
+        exported = folder.parent / "actor" / "huggingface"
+        if any(exported.glob("*.safetensors")):
+            target = self.run.checkpoints / f"step-{self.global_steps:06d}"
+            write_folder(target, lambda made: _copy(exported, made), {"step": self.global_steps})
+
+    def _state_folder(self, step: int) -> Path:
+        return Path(self.config.trainer.default_local_dir) / f"global_step_{step}" / STATE
+
+    # ---------------------------------------------------------------------------------------------------------------- steps 1 and 2
+
+    def _next_train_batch(self, num_prompts: int | None = None) -> TensorDict:
+        count = num_prompts or self.config.data.train_batch_size
+        self.methods.begin_step()
+        problems = self.methods.select(count)
+        self._counts = self.methods.allot(problems)
+        made = self._prompt_batch(problems)
+        tu.assign_non_tensor_stack(made, "__rollout_n__", self._counts)
+        self._asked = {uid: (place, problem) for place, (uid, problem) in enumerate(zip(made["uid"], problems, strict=True))}
+        return made
+
+    def _prompt_batch(self, problems: Sequence[Problem]) -> TensorDict:
+        rows = collate_fn([problem_row(problem, i) for i, problem in enumerate(problems)])
+        rows["uid"] = np.array([uuid.uuid4().hex for _ in problems], dtype=object)
+        made = tu.get_tensordict(rows)
+        tu.assign_non_tensor_data(made, "global_steps", self.global_steps)
+        return made
+
+    def _prompt_values(self, problems: Sequence[Problem]) -> Tensor:
+        """[n, 1] of n problems: what verl's critic expects at the end of each prompt, before anything is sampled."""
+        uids = [f"{uuid.uuid4().hex}_0_0" for _ in problems]
+        end = int(self.tokenizer.eos_token_id)
+        prompts = [encode_prompt(self.tokenizer, problem) for problem in problems]
+        rows = []
+        for ids in prompts:
+            tokens = torch.tensor([*ids, end])
+            one = torch.ones(1, dtype=torch.int64)
+            rows.append(
+                {
+                    "prompts": torch.tensor(ids), "responses": torch.tensor([end]), "input_ids": tokens, "response_mask": one,
+                    "loss_mask": one, "position_ids": torch.arange(len(tokens)), "multi_modal_inputs": {},
+                }
+            )  # fmt: skip
+        tags = [{"status": "success", "seq_len": len(ids) + 1, "prompt_len": len(ids), "response_len": 1} for ids in prompts]
+        meta = tq.kv_batch_put(keys=uids, fields=tu.list_of_dict_to_tensordict(rows), tags=tags, partition_id="prompts")
+        try:
+            self._compute_values(meta, {})
+            values = tq.kv_batch_get(keys=uids, partition_id="prompts", select_fields=["values"])["values"]
+            return torch.stack([value[:1].float() for value in values.unbind()])
+        finally:
+            tq.kv_clear(keys=uids, partition_id="prompts")
+
+    # ---------------------------------------------------------------------------------------------------------------- steps 5 to 9
+
+    def _compute_advantage(self, batch: Any, metrics: dict[str, Any]) -> Any:
+        masks = tq.kv_batch_get(keys=batch.keys, partition_id=batch.partition_id, select_fields=["response_mask"])["response_mask"]
+        where, collected = self._collect(batch)
+        spec, recipe = self.recipe.train, self.recipe
+        rows = self._fields(batch, [batch.keys[i] for i in where])
+        made = collected.batch(self.stage.parts, rows.get("entropy"))
+        right, eligible = collected.right(), collected.eligible(made, mask_truncated=spec.mask_truncated)
+        mix = group_mix(made.rewards, right, made.group, eligible)
+        usable = self.methods.usable(made, eligible)  # 6
+        rewards = self.methods.shape(made, usable)  # 7
+        if spec.kl.where == "reward" and spec.kl.coefficient > 0:
+            assert made.rollout_logprobs is not None
+            penalty = kl_estimate(made.rollout_logprobs, rows["ref_log_prob"], spec.kl.estimator) * made.loss_mask
+            rewards = rewards - spec.kl.coefficient * penalty.sum(1)
+        of_rows, of_tokens = self.methods.advantages(made, rewards, usable)  # 8
+        self.methods.observe_advantages([e.problem for e in collected.episodes], of_rows)
+        progress = (self.global_steps - 1) / max(1, spec.steps - 1)
+        chosen = self.methods.select_advantages(of_tokens, of_rows, made, usable, progress)  # 9
+
+        learnt = made.loss_mask & usable[:, None]
+        self._usable_rows = int(learnt.any(1).sum())
+        fields = {
+            "advantages": chosen,
+            "returns": (made.rewards[:, None] * learnt).float(),  # what a value head is to expect: the raw reward, at every token
+            "response_mask": learnt.long(),
+            "loss_mask": learnt.long(),
+        }
+        if spec.mismatch.is_on:
+            assert made.rollout_logprobs is not None
+            weights = mismatch_weights(spec, rows["old_log_probs"], made.rollout_logprobs, learnt)
+            assert weights is not None
+            fields["rollout_is_weights"] = weights
+        nested = {name: _spread(value, where, masks) for name, value in fields.items()}
+        batch = tq.kv_batch_put(keys=batch.keys, partition_id=batch.partition_id, fields=TensorDict(nested, batch_size=len(batch)))
+
+        outcomes = count_outcomes(collected.episodes)
+        broken = next((v.reason for e in collected.episodes for v in e.verdicts.values() if v.correct is None), "")
+        warning = self.health.observe(self.global_steps, mix, outcomes, broken, learns=bool((of_rows != 0).any()))
+        if warning:
+            print(f"reasonrl: {warning}", flush=True)
+        self._row = {
+            **step_metrics.rewards_and_rollouts(collected, made, eligible, mix, outcomes, [part.name for part in self.stage.parts]),
+            **step_metrics.methods(recipe, collected, made, usable, rewards, of_rows, of_tokens),
+            "rollouts/trained": self._usable_rows,
+            "rollouts/failed": self._failed,
+            "policy/rollout_gap": _gap(rows["old_log_probs"], made.rollout_logprobs, learnt)[0],
+            "policy/rollout_gap_max": _gap(rows["old_log_probs"], made.rollout_logprobs, learnt)[1],
+            "data/epoch": self.methods.curriculum.epoch,
+        }
+        metrics |= {f"reasonrl/{name}": value for name, value in self._row.items() if isinstance(value, int | float)}
+        self._keep_samples(collected, of_rows, chosen)
+        return batch
+
+    def _collect(self, batch: Any) -> tuple[list[int], Collected]:
+        """Places in the batch of the rows that have an episode, and these in the order of the problems. Observes them (5)."""
+        places: list[tuple[int, int, int]] = []
+        real = [i for i, tag in enumerate(batch.tags) if not tag.get("is_padding", False)]
+        keys = [batch.keys[i] for i in real]
+        select = ["prompts", "responses", "response_mask", "rollout_log_probs", "extra_fields"]
+        data = tq.kv_batch_get(keys=keys, partition_id=batch.partition_id, select_fields=select)
+        columns = {name: [row.tolist() for row in data[name].unbind()] for name in select[:-1]}
+        packed = [extra[FIELD] for extra in list(data["extra_fields"])]
+        reasons: Counter[str] = Counter()
+        episodes = []
+        for k, (i, key) in enumerate(zip(real, keys, strict=True)):
+            failure = failure_of(packed[k])
+            if failure is not None:
+                reasons[failure[0]] += 1
+                if failure[1]:
+                    raise TrainingError(failure[0].partition(": ")[2])
+                continue
+            place, problem = self._asked[key.split("_")[0]]
+            episodes.append((place, unpack_episode(packed[k], problem, {name: column[k] for name, column in columns.items()}), i))
+        episodes.sort(key=lambda row: (row[0], row[1].rollout))
+        places = [(place, episode.rollout, i) for place, episode, i in episodes]
+        counts = Counter(place for place, _, _ in places)
+        problems = [problem for place, problem in self._asked.values()]
+        given = [counts[place] for place in range(len(problems))]
+        self._failed = sum(self._counts) - sum(given)
+        self._complain(reasons)
+        collected = Collected()
+        predicted = [self.methods.rates.predictions.get(problem.id) for problem in problems]
+        ordered = [episode for _, episode, _ in episodes]
+        self.methods.observe(problems, successes(given, ordered))  # 5
+        collected.add(problems, given, ordered, self.stage.parts, predicted=predicted)
+        return [i for _, _, i in places], collected
+
+    def _complain(self, reasons: Counter[str]) -> None:
+        """Rollouts that never came, or came without an episode: counted aloud; most of them end the run, which can be resumed."""
+        if not self._failed:
+            return
+        why = reasons.most_common(1)[0][0] if reasons else "the worker that played them has died; its log is in Ray's session folder"
+        share = self._failed / max(1, sum(self._counts))
+        text = f"step {self.global_steps}: {self._failed} of {sum(self._counts)} rollouts have failed ({why})"
+        if share > self.recipe.health.max_unjudged_share:
+            raise TrainingError(f"{text}. Nothing was learnt from this step. Mend the cause and go on with --resume")
+        print(f"reasonrl: {text}; they are left out", flush=True)
+
+    def _fields(self, batch: Any, keys: Sequence[str]) -> dict[str, Tensor]:
+        """What verl has computed of these rows, padded to [B, T]."""
+        names = ["old_log_probs", "entropy", *(["ref_log_prob"] if self.use_reference_policy else [])]
+        data = tq.kv_batch_get(keys=list(keys), partition_id=batch.partition_id, select_fields=names)
+        return {name: data[name].to_padded_tensor(0.0).float() for name in names if name in data}
+
+    def _keep_samples(self, collected: Collected, rows: Tensor, tokens: Tensor) -> None:
+        kept = []
+        everything = zip(collected.episodes, collected.rewards, collected.groups, rows.tolist(), tokens.tolist(), strict=True)
+        for episode, reward, group, advantage, credit in everything:
+            own = episode.own
+            more: dict[str, Any] = {
+                **sample_fields(episode),
+                "group": group,
+                "response_ids": own.response_ids,
+                "logprobs": [round(p, 6) for p in own.logprobs],
+            }
+            if self.recipe.train.credit != "none":
+                more["token_advantages"] = [round(value, 6) for value in credit[: len(own.response_ids)]]
+            prompt = render_prompt_text(self.tokenizer, episode.problem)
+            kept.append(
+                sample_row(
+                    episode, kind="train", step=self.global_steps, mode="train", prompt=prompt, reward=reward, advantage=advantage, **more
+                )
+            )
+        self.run.add_samples(kept)
+
+    # ---------------------------------------------------------------------------------------------------------------- step 10
+
+    def _update_actor(self, batch: Any, metrics: dict[str, Any]) -> Any:
+        """As verl's, but means over sequences are over those that are learnt from."""
+        actor = self.config.actor_rollout_ref.actor
+        whole = int(self.config.data.train_batch_size) == int(actor.ppo_mini_batch_size)
+        send = self.actor_rollout_wg.update_actor
+        if whole and self._usable_rows:
+
+            def update_actor(given: Any) -> Any:
+                given.extra_info["global_batch_size"] = self._usable_rows
+                return send(given)
+
+            self.actor_rollout_wg.update_actor = update_actor
+        try:
+            return super()._update_actor(batch, metrics)
+        finally:
+            self.actor_rollout_wg.update_actor = send
+
+    def _compute_metrics(self, batch: Any, metrics: dict[str, Any], timing_raw: dict[str, float], global_steps: int, epoch: int) -> None:
+        super()._compute_metrics(batch, metrics, timing_raw, global_steps=global_steps, epoch=epoch)
+        names = {
+            "loss/policy": "actor/pg_loss",
+            "loss/kl": "actor/kl_loss",
+            "policy/entropy": "actor/entropy",
+            "policy/clip_fraction": "actor/pg_clipfrac",
+            "optim/grad_norm": "actor/grad_norm",
+            "optim/lr": "actor/lr",
+            "critic/loss": "critic/critic/vf_loss",
+        }
+        ours = {name: float(metrics[theirs]) for name, theirs in names.items() if theirs in metrics}
+        phases = {"rollout": "gen", "update": "update_actor", "step": "step"}
+        times = {f"time/{name}_s": float(timing_raw[theirs]) for name, theirs in phases.items() if theirs in timing_raw}
+        self.run.add_metrics({"kind": "train", "step": global_steps, **self._row, **ours, **times})
+
+    # ---------------------------------------------------------------------------------------------------------------- held-out sets
+
+    def _validate(self) -> dict[str, float]:
+        recipe, spec = self.recipe, self.recipe.evaluation
+        found: dict[str, float] = {}
+        engine = ClientEngine(self.get_llm_client(), self.tokenizer, self.config.actor_rollout_ref.model.path)
+        actor = actor_for(recipe, self.tokenizer)
+        for name, problems in self.heldout.items():
+            started = time.perf_counter()
+            made = evaluate(
+                problems,
+                set_name=name,
+                engine=engine,
+                environment_for=environment_maker(recipe, self.tokenizer, actor, evaluating=True),
+                parts=self.stage.parts if recipe.critic is not None else self.stage.parts[:1],
+                sampling=eval_sampling(recipe),
+                greedy=spec.greedy,
+                samples_per_problem=spec.samples_per_problem,
+                seed=(recipe.seed, "eval"),
+                render=lambda problem: render_prompt_text(self.tokenizer, problem),
+                step=self.global_steps,
+            )
+            self.run.add_samples(made.samples)
+            self.run.add_metrics({"kind": "eval", "step": self.global_steps, **made.metrics, "time/eval_s": time.perf_counter() - started})
+            found |= made.metrics
+        return found or {"eval/none": 0.0}
+
+
+def _copy(source: Path, target: Path) -> None:
+    shutil.copytree(source, target, dirs_exist_ok=True)
+
+
+def _spread(rows: Tensor, where: Sequence[int], masks: Tensor) -> Tensor:
+    """Values [b, T] of the rows at `where`, among all rows of the batch (zeros for the others), as verl's nested tensor."""
+    lengths = torch.tensor([len(row) for row in masks.unbind()])
+    width = max(int(lengths.max()), rows.shape[1])
+    everything = torch.zeros(len(lengths), width, dtype=rows.dtype)
+    everything[torch.tensor(list(where), dtype=torch.long), : rows.shape[1]] = rows
+    return response_to_nested(everything, masks)
+
+
+def _gap(train: Tensor, rollout: Tensor | None, mask: Tensor) -> tuple[float, float]:
+    """Mean and largest |difference| of log-probs over `mask`."""
+    assert rollout is not None
+    gap = (train[:, : mask.shape[1]] - rollout).abs() * mask
+    return float(gap.sum() / mask.sum().clamp(min=1)), float(gap.max()) if gap.numel() else 0.0
