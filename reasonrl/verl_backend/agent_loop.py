@@ -124,8 +124,8 @@ class ReasonrlLoop(AgentLoopBase):
     def _extra(self, engine: ServerEngine) -> dict[str, Any]:
         """verl computes how old the weights of a row were from these; its own loops get them from the server's answer."""
         version = engine.extra.get("global_steps")
-        known: dict[str, Any] = {"min_global_steps": version, "max_global_steps": version, "turn_scores": [], "tool_rewards": [], "reward_extra_info": {}}
-        return known | engine.extra
+        versions = {"min_global_steps": version, "max_global_steps": version}
+        return versions | {"turn_scores": [], "tool_rewards": [], "reward_extra_info": {}} | engine.extra
 
 
 def _model_config(config: Any) -> Any:

@@ -62,16 +62,16 @@ def prepare(recipe: Recipe, folder: Path, *, init_from: str, offline: bool) -> t
         longest = max(len(encode_prompt(tokenizer, problem)) for problem in everything)
     except ValueError as error:
         raise RecipeError(str(error)) from error
-    if len(data.train) < recipe.train.prompts_per_step:
+    steps, have = recipe.train.prompts_per_step, len(data.train)
+    if have < steps:
         raise RecipeError(
-            f"train.prompts_per_step: {recipe.train.prompts_per_step}, but data.train has {len(data.train)} problems, and verl counts in passes "
-            "over the data. Lower it, or add problems"
+            f"train.prompts_per_step: {steps}, but data.train has {have} problems, and verl counts in passes over the data. "
+            "Lower it, or add some"
         )
-    limit = getattr(config.get_text_config(), "max_position_embeddings", None)
-    if limit is not None and longest + recipe.rollout.max_new_tokens > limit:
+    limit, new = getattr(config.get_text_config(), "max_position_embeddings", None), recipe.rollout.max_new_tokens
+    if limit is not None and longest + new > limit:
         raise RecipeError(
-            f"rollout.max_new_tokens: the longest prompt has {longest} tokens, and with {recipe.rollout.max_new_tokens} new ones it exceeds the "
-            f"{limit} positions of the model"
+            f"rollout.max_new_tokens: the longest prompt has {longest} tokens, and {new} new ones exceed the {limit} positions of the model"
         )
     from reasonrl.models.sizes import count_parameters
 

@@ -7,6 +7,7 @@ and optimiser updates of a step. The arithmetic between the two is here, and is 
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,7 @@ from reasonrl.recipe_methods import GROUP_LOSSES
 from reasonrl.verl_backend.stage import VARIABLE
 
 TESTED = "0.9.1"
+PLUGIN = "reasonrl.verl_backend.plugin"
 AGGREGATION = {"token_mean": "token-mean", "sequence_mean": "seq-mean-token-mean", "sequence_sum": "seq-mean-token-sum-norm"}
 KL = {"k2": "k2", "k3": "low_var_kl"}
 SCHEDULES = ("constant", "cosine")
@@ -35,54 +37,45 @@ class VerlPlan:
 
 def unsupported(recipe: Recipe) -> list[str]:
     """Keys of an rl stage that verl cannot honour, each with what to write instead."""
-    train, problems = recipe.train, []
-    if train.loss in GROUP_LOSSES:
-        problems.append(
-            f"train.loss: {train.loss} compares the responses of a group inside of the loss, which verl's actor cannot; write ppo_clip"
-        )
-    if train.advantage == "remax":
-        problems.append("train.advantage: remax needs a greedy response to every prompt, which verl does not sample; write grpo or rloo")
-    if train.refill.enabled:
-        problems.append("train.refill: is not there on verl yet; write drop_silent_groups: true, or backend: local")
-    if recipe.critique_grpo is not None:
-        problems.append("critique_grpo: is not there on verl yet; write backend: local")
-    if train.epochs_per_step > 1 and train.updates_per_step > 1:
-        problems.append("train.epochs_per_step: verl goes through all updates of a step and then begins anew; write updates_per_step: 1")
-    if train.prompts_per_step % train.updates_per_step:
-        problems.append(
-            f"train.updates_per_step: {train.updates_per_step} does not divide prompts_per_step ({train.prompts_per_step}); verl fills up with "
-            "empty rows then. Take a divisor"
-        )
-    if recipe.optim.schedule not in SCHEDULES:
-        problems.append(f"optim.schedule: verl has {' and '.join(SCHEDULES)}, not {recipe.optim.schedule}")
-    if recipe.budget.name == "knapsack" and recipe.budget.low < 2:
-        problems.append(
-            f"budget.low: {recipe.budget.low} would leave verl prompts without rollouts or with nothing to compare; write 2 or more"
-        )
-    if recipe.critic is not None and recipe.critic.refine.refinements:
-        actor = recipe.critic.refine.actor
-        if actor.model != "same" and not actor.served:
-            problems.append(
-                f"critic.refine.actor.model: {actor.model} would have to live in every agent worker; serve it (python -m "
-                "vllm.entrypoints.openai.api_server) and write its address, or write same"
-            )
-    if recipe.rollout.engine not in ("hf", "vllm"):
-        problems.append(f"rollout.engine: {recipe.rollout.engine} is an engine of local runs; leave it out, verl has its own servers")
-    if recipe.model.dtype == "float32" and recipe.verl.platform == "gpu":
-        problems.append(
-            "model.dtype: verl computes in bfloat16 on GPUs (weights of the optimiser are float32); write model.dtype: bfloat16"
-        )
-    gpus = recipe.verl.nodes * recipe.verl.gpus_per_node
-    if gpus % recipe.verl.tensor_parallel:
-        problems.append(f"verl.tensor_parallel: {recipe.verl.tensor_parallel} does not divide the {gpus} GPUs")
-    rows = train.prompts_per_step // max(1, train.updates_per_step) * recipe.rollout.rollouts_per_prompt
-    if rows % gpus:
-        problems.append(
-            f"train.prompts_per_step: {rows} rollouts of an update do not divide by {gpus} GPUs; verl would fill up with empty rows"
-        )
-    if recipe.verl.platform == "cpu" and gpus > 1:
-        problems.append("verl.gpus_per_node: platform cpu has one worker; write 1")
-    return problems
+    train, verl = recipe.train, recipe.verl
+    actor = recipe.critic.refine.actor if recipe.critic is not None and recipe.critic.refine.refinements else None
+    gpus = verl.nodes * verl.gpus_per_node
+    rows = train.prompts_per_step // train.updates_per_step * recipe.rollout.rollouts_per_prompt
+    refused = {
+        f"train.loss: {train.loss} compares the responses of a group inside the loss, which verl's actor cannot; write ppo_clip": (
+            train.loss in GROUP_LOSSES
+        ),
+        "train.advantage: remax needs a greedy response to every prompt, which verl does not sample; write grpo or rloo": (
+            train.advantage == "remax"
+        ),
+        "train.refill: is not there on verl; write drop_silent_groups: true, or backend: local": train.refill.enabled,
+        "critique_grpo: is not there on verl; write backend: local": recipe.critique_grpo is not None,
+        "train.epochs_per_step: verl goes through all updates of a step and then begins anew; write updates_per_step: 1": (
+            train.epochs_per_step > 1 and train.updates_per_step > 1
+        ),
+        f"train.updates_per_step: {train.updates_per_step} does not divide prompts_per_step ({train.prompts_per_step}), and verl fills "
+        "up with empty rows then; take a divisor": train.prompts_per_step % train.updates_per_step != 0,
+        f"optim.schedule: verl has {' and '.join(SCHEDULES)}, not {recipe.optim.schedule}": recipe.optim.schedule not in SCHEDULES,
+        f"budget.low: {recipe.budget.low} would leave prompts with nothing to compare, or without rollouts; write 2 or more": (
+            recipe.budget.name == "knapsack" and recipe.budget.low < 2
+        ),
+        f"critic.refine.actor.model: {actor.model if actor else ''} would have to live in every agent worker; serve it (python -m "
+        "vllm.entrypoints.openai.api_server) and write its address, or write same": (
+            actor is not None and actor.model != "same" and not actor.served
+        ),
+        f"rollout.engine: {recipe.rollout.engine} is an engine of local runs; leave it out, verl has its own servers": (
+            recipe.rollout.engine not in ("hf", "vllm")
+        ),
+        "model.dtype: verl computes in bfloat16 on GPUs (the optimiser's weights are float32); write model.dtype: bfloat16": (
+            recipe.model.dtype == "float32" and verl.platform == "gpu"
+        ),
+        f"verl.tensor_parallel: {verl.tensor_parallel} does not divide the {gpus} GPUs": gpus % verl.tensor_parallel != 0,
+        f"train.prompts_per_step: the {rows} rollouts of an update do not divide by {gpus} GPUs, and verl fills up with empty rows then": (
+            rows % gpus != 0
+        ),
+        "verl.gpus_per_node: platform cpu has one worker; write 1": verl.platform == "cpu" and gpus > 1,
+    }
+    return [message for message, wrong in refused.items() if wrong]
 
 
 def needs_value_head(recipe: Recipe) -> bool:
@@ -237,7 +230,8 @@ def _value(value: Any) -> str:
     if isinstance(value, list | tuple):
         return "[" + ",".join(_value(one) for one in value) + "]"
     if isinstance(value, str):
-        return value if value and all(c.isalnum() or c in "_-./" for c in value) else json.dumps(value)
+        word = value and all(c.isalnum() or c in "_-./" for c in value) and not value[0].isdigit()
+        return value if word and value.lower() not in ("true", "false", "null") else json.dumps(value)
     return repr(value)
 
 
@@ -246,21 +240,24 @@ def make_plan(recipe: Recipe, folder: Path, model: str, *, longest_prompt: int, 
     problems = unsupported(recipe)
     if problems:
         raise RecipeError("backend: verl cannot run this recipe:\n" + "\n".join(f"  {problem}" for problem in problems))
-    settings = [*hydra(translate(recipe, folder, model, longest_prompt)), *recipe.verl.settings]
     environment = {
         VARIABLE: str(folder.resolve()),
-        "VERL_USE_EXTERNAL_MODULES": "reasonrl.verl_backend.plugin",
+        "VERL_USE_EXTERNAL_MODULES": ",".join(filter(None, [PLUGIN, os.environ.get("VERL_USE_EXTERNAL_MODULES", "")])),
         "TOKENIZERS_PARALLELISM": "false",
     }
     if recipe.verl.platform == "cpu":
         environment |= {"VERL_PLATFORM": "cpu", "VERL_ENGINE_DEVICE": "cuda", "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
         environment |= {"RAY_raylet_start_wait_time_s": "180"}
+    # Workers on other machines get their environment from Ray, those on this one from the launcher.
+    everywhere = {f"+ray_kwargs.ray_init.runtime_env.env_vars.{name}": value for name, value in environment.items()}
+    translated = translate(recipe, folder, model, longest_prompt) | everywhere
+    settings = [*hydra(translated), *recipe.verl.settings]
     return VerlPlan(settings, environment, list(_words(recipe, parameters, longest_prompt)))
 
 
 def memory_gb(recipe: Recipe, parameters: int) -> tuple[float, float]:
-    """On each GPU, in GB: the trainer's share of states (FSDP2: weights, gradients, moments in float32, a reference in bfloat16), and vLLM's
-    weights. What is left is for activations and for vLLM's cache."""
+    """On each GPU, in GB: the trainer's share of states (FSDP2: weights, gradients, moments in float32, a reference in bfloat16), and
+    vLLM's weights. What is left is for activations and for vLLM's cache."""
     gpus = recipe.verl.nodes * recipe.verl.gpus_per_node
     states = parameters * (2.2 if recipe.model.lora is not None else 16) / gpus
     reference = parameters * 2 / gpus if recipe.train.kl.coefficient > 0 and recipe.model.lora is None else 0
@@ -273,16 +270,19 @@ def _words(recipe: Recipe, parameters: int, longest: int) -> Iterable[str]:
     gpus = verl.nodes * verl.gpus_per_node
     where = "one CPU worker (for tests)" if verl.platform == "cpu" else f"{verl.nodes} x {verl.gpus_per_node} GPUs"
     servers = gpus // verl.tensor_parallel
-    yield f"  backend         verl {TESTED}, {where}; trainer and {servers} rollout server(s) take turns on them, tensor parallel {verl.tensor_parallel}"
+    yield f"  backend         verl {TESTED} on {where}; trainer and rollout servers take turns on them"
+    yield f"  rollouts        {servers} server{'s' if servers > 1 else ''}, tensor parallel {verl.tensor_parallel}"
     mini = train.prompts_per_step // train.updates_per_step
+    yield f"  a step          {train.prompts_per_step} prompts x {n} = {train.prompts_per_step * n} rollouts"
     yield (
-        f"  a step          {train.prompts_per_step} prompts x {n} = {train.prompts_per_step * n} rollouts; {train.updates_per_step} update(s) of "
-        f"{mini} prompts = {mini * n} rollouts (verl: ppo_mini_batch_size={mini}), {mini * n // gpus} a GPU"
+        f"  an update       {mini} prompts x {n} = {mini * n} rollouts, {mini * n // gpus} a GPU (verl: ppo_mini_batch_size={mini}); "
+        f"{train.updates_per_step} a step"
     )
     if verl.platform == "gpu":
-        yield f"  micro-batches   packed to {max(verl.tokens_per_gpu, longest + recipe.rollout.max_new_tokens):,} tokens a GPU"
         trainer, server = memory_gb(recipe, parameters)
         moved = " (in host memory while vLLM generates)" if verl.offload else ""
-        yield f"  memory a GPU    trainer {trainer:.1f} GB{moved}, vLLM's weights {server:.1f} GB, its cache the rest of {verl.rollout_memory_share:.0%}"
+        yield f"  micro-batches   packed to {max(verl.tokens_per_gpu, longest + recipe.rollout.max_new_tokens):,} tokens a GPU"
+        yield f"  memory a GPU    trainer {trainer:.1f} GB{moved}, vLLM's weights {server:.1f} GB;"
+        yield f"                  vLLM takes {verl.rollout_memory_share:.0%} of the GPU with its cache"
     if needs_value_head(recipe):
         yield "  value head      verl's critic, trained on raw rewards; its value of a prompt is what the curriculum and the budget go by"

@@ -306,21 +306,27 @@ class ReasonrlTrainer(PPOTrainerSync):
         finally:
             self.actor_rollout_wg.update_actor = send
 
-    def _compute_metrics(self, batch: Any, metrics: dict[str, Any], timing_raw: dict[str, float], global_steps: int, epoch: int) -> None:
-        super()._compute_metrics(batch, metrics, timing_raw, global_steps=global_steps, epoch=epoch)
+    def step(self, metrics: dict[str, Any], timing_raw: dict[str, float]) -> Any:
+        """One step of verl; its row is on disk before a checkpoint can be, or a kill in between would lose it."""
+        started, actor = time.perf_counter(), self.config.actor_rollout_ref.actor
+        batch = super().step(metrics, timing_raw)
         names = {
             "loss/policy": "actor/pg_loss",
-            "loss/kl": "actor/kl_loss",
             "policy/entropy": "actor/entropy",
             "policy/clip_fraction": "actor/pg_clipfrac",
             "optim/grad_norm": "actor/grad_norm",
             "optim/lr": "actor/lr",
-            "critic/loss": "critic/critic/vf_loss",
+            "loss/value": "critic/vf_loss",
         }
-        ours = {name: float(metrics[theirs]) for name, theirs in names.items() if theirs in metrics}
-        phases = {"rollout": "gen", "update": "update_actor", "step": "step"}
-        times = {f"time/{name}_s": float(timing_raw[theirs]) for name, theirs in phases.items() if theirs in timing_raw}
-        self.run.add_metrics({"kind": "train", "step": global_steps, **self._row, **ours, **times})
+        theirs = {ours: float(metrics[name]) for ours, name in names.items() if name in metrics}
+        weighted = {"loss/kl": ("kl_loss", actor.kl_loss_coef), "loss/entropy": ("entropy_loss", -actor.entropy_coeff)}
+        theirs |= {ours: weight * float(metrics.get(f"actor/{name}", 0.0)) for ours, (name, weight) in weighted.items()}
+        theirs["loss/total"] = sum(theirs.get(name, 0.0) for name in ("loss/policy", "loss/kl", "loss/entropy"))
+        phases = {"rollout": "gen", "update": "update_actor"}
+        times = {f"time/{name}_s": float(timing_raw[phase]) for name, phase in phases.items() if phase in timing_raw}
+        times["time/step_s"] = time.perf_counter() - started
+        self.run.add_metrics({"kind": "train", "step": self.global_steps, **self._row, **theirs, **times})
+        return batch
 
     # ---------------------------------------------------------------------------------------------------------------- held-out sets
 

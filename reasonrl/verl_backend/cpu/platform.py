@@ -24,6 +24,8 @@ class _Device(types.ModuleType):
             return lambda *_, **__: None
         if name in _ZERO:
             return lambda *_, **__: 0
+        if name in ("get_rng_state", "set_rng_state"):  # a checkpoint keeps that of the device beside that of the CPU
+            return lambda state=None, *_, **__: torch.get_rng_state() if state is None else torch.set_rng_state(state)
         if name in _ANSWERS:
             return lambda *_, **__: _ANSWERS[name]
         return getattr(torch.cpu, name)

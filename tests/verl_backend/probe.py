@@ -1,0 +1,66 @@
+"""Imported by every process of a verl run under test: writes down what went through it, and breaks what a test wants broken.
+
+PROBE_FOLDER: step-N.pt with the fields of TransferQueue before and after the advantages were put there; grads-N.pt with the actor's
+weights and gradients before clipping. PROBE_KILL_SERVER_AT: the rollout server dies before the rollouts of that step.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import torch
+
+FOLDER = os.environ.get("PROBE_FOLDER")
+RAW = ["uid", "prompts", "responses", "response_mask", "rm_scores", "rollout_log_probs", "old_log_probs"]
+
+
+def install() -> None:
+    import transfer_queue as tq
+    from verl.workers.engine.fsdp.transformer_impl import FSDPEngine
+
+    from reasonrl.verl_backend.trainer import ReasonrlTrainer
+
+    compute, submit, optimize = ReasonrlTrainer._compute_advantage, ReasonrlTrainer._next_train_batch, FSDPEngine.optimizer_step
+
+    def fields(batch: Any, names: list[str]) -> dict[str, list[Any]]:
+        data = tq.kv_batch_get(keys=batch.keys, partition_id=batch.partition_id, select_fields=names)
+        return {name: [v.tolist() if isinstance(v, torch.Tensor) else v for v in list(data[name])] for name in names}
+
+    def _compute_advantage(self: Any, batch: Any, metrics: dict[str, Any]) -> Any:
+        if not FOLDER:
+            return compute(self, batch, metrics)
+        before = fields(batch, RAW)
+        made = compute(self, batch, metrics)
+        after = fields(batch, ["advantages", "response_mask", "returns"])
+        asked = [(problem.id, count) for (_, problem), count in zip(self._asked.values(), self._counts, strict=True)]
+        kept = {"keys": list(batch.keys), "raw": before, "made": after, "asked": asked, "uids": list(self._asked)}
+        torch.save(kept, Path(FOLDER) / f"step-{self.global_steps}.pt")
+        return made
+
+    def _next_train_batch(self: Any, num_prompts: int | None = None) -> Any:
+        if os.environ.get("PROBE_KILL_SERVER_AT") == str(self.global_steps):
+            import ray
+
+            ray.kill(ray.get_actor("reasonrl_hf_server_0"))
+        return submit(self, num_prompts)
+
+    def optimizer_step(self: Any) -> Any:
+        if FOLDER and type(self).__name__ == "FSDPEngineWithLMHead":
+            number = 1 + len(list(Path(FOLDER).glob("grads-*.pt")))
+            named = {name: p for name, p in self.module.named_parameters() if p.grad is not None}
+            whole = {name: (_full(p.detach()), _full(p.grad)) for name, p in named.items()}
+            torch.save(whole, Path(FOLDER) / f"grads-{number}.pt")
+        return optimize(self)
+
+    ReasonrlTrainer._compute_advantage = _compute_advantage
+    ReasonrlTrainer._next_train_batch = _next_train_batch
+    FSDPEngine.optimizer_step = optimizer_step
+
+
+def _full(tensor: Any) -> torch.Tensor:
+    return (tensor.full_tensor() if hasattr(tensor, "full_tensor") else tensor).clone().float().cpu()
+
+
+install()

@@ -1,0 +1,58 @@
+"""Two turns on verl, and what happens when something of it dies."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from reasonrl.runs.checkpoint import list_checkpoints
+from tests.verl_backend.recipes import EVERYTHING, critique, launch
+
+pytestmark = [
+    pytest.mark.verl,
+    pytest.mark.timeout(900),
+    pytest.mark.skipif(importlib.util.find_spec("verl") is None, reason="needs verl: make test-verl"),
+]
+
+
+def rows(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def test_a_critic_is_trained_on_what_becomes_of_its_critiques(tmp_path: Path) -> None:
+    """Critique, then two refinements by the same weights; only the critique carries loss."""
+    assert launch(critique(), tmp_path).wait(timeout=600) == 0, (tmp_path / "out.txt").read_text()[-3000:]
+    stage = tmp_path / "run" / "stages" / "03-critic"
+    steps = [row for row in rows(stage / "metrics.jsonl") if row["kind"] == "train"]
+    assert [row["step"] for row in steps] == [1, 2] and all(row["rollouts/failed"] == 0 for row in steps)
+    assert all(row["policy/rollout_gap_max"] < 1e-3 for row in steps)
+    samples = [row for row in rows(stage / "samples.jsonl") if row["kind"] == "train"]
+    assert len(samples) == 2 * 4 * 4
+    judged_wrong = [row for row in samples if row["critique"]["judgement"] == "incorrect"]
+    assert judged_wrong and all(len(row["others"]) == 2 for row in judged_wrong), "two refinements of what was judged wrong"
+    assert all(turn["role"] == "actor" and turn["text"] for row in judged_wrong for turn in row["others"])
+    found = [row for row in rows(stage / "metrics.jsonl") if row["kind"] == "eval"][-1]
+    assert 0 <= found["eval/balanced/greedy_low"] <= found["eval/balanced/greedy"] <= found["eval/balanced/greedy_high"] <= 1
+
+
+def test_a_dead_rollout_server_ends_the_run_with_its_reason_and_the_run_goes_on(tmp_path: Path) -> None:
+    recipe = yaml.safe_load(yaml.safe_dump(EVERYTHING))
+    recipe |= {"curriculum": {"name": "uniform"}, "evaluation": {"before": False, "samples_per_problem": 0}}
+    recipe["stages"][1]["train"] = {"steps": 3, "prompts_per_step": 8}
+    recipe["stages"][1]["checkpoint"] = {"every_steps": 1}
+    recipe["stages"][0]["sft"]["steps"] = 20
+    ended = launch(recipe, tmp_path, probe=tmp_path / "probe", PROBE_KILL_SERVER_AT="2").wait(timeout=400)
+    said = (tmp_path / "out.txt").read_text()
+    assert ended == 1, said[-3000:]
+    assert "step 2: 32 of 32 rollouts have failed" in " ".join(said.split()) and "--resume" in said
+    assert "Traceback" not in said
+    stage = tmp_path / "run" / "stages" / "02-grpo"
+    assert [c.step for c in list_checkpoints(stage / "checkpoints")] == [1]
+    assert launch(recipe, tmp_path, "--resume").wait(timeout=400) == 0, (tmp_path / "out.txt").read_text()[-3000:]
+    steps = [row["step"] for row in rows(stage / "metrics.jsonl") if row["kind"] == "train"]
+    assert steps == [1, 2, 3]
