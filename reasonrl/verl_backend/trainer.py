@@ -15,6 +15,7 @@ before they are observed. Rows that verl adds to fill a batch carry no tokens to
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import time
 import uuid
@@ -26,6 +27,7 @@ from typing import Any
 import numpy as np
 import torch
 import transfer_queue as tq
+from ray.exceptions import RayActorError
 from tensordict import TensorDict
 from torch import Tensor
 from verl.trainer.ppo.v1.trainer_base import register_trainer
@@ -309,7 +311,10 @@ class ReasonrlTrainer(PPOTrainerSync):
     def step(self, metrics: dict[str, Any], timing_raw: dict[str, float]) -> Any:
         """One step of verl; its row is on disk before a checkpoint can be, or a kill in between would lose it."""
         started, actor = time.perf_counter(), self.config.actor_rollout_ref.actor
-        batch = super().step(metrics, timing_raw)
+        try:
+            batch = super().step(metrics, timing_raw)
+        except RayActorError as error:
+            raise TrainingError(f"step {self.global_steps}: {_who_died(error)}. Nothing was learnt from this step") from error
         names = {
             "loss/policy": "actor/pg_loss",
             "policy/entropy": "actor/entropy",
@@ -354,6 +359,14 @@ class ReasonrlTrainer(PPOTrainerSync):
             self.run.add_metrics({"kind": "eval", "step": self.global_steps, **made.metrics, "time/eval_s": time.perf_counter() - started})
             found |= made.metrics
         return found or {"eval/none": 0.0}
+
+
+def _who_died(error: RayActorError) -> str:
+    """Ray says which actor in a block of lines."""
+    told = dict(re.findall(r"^\s*(class_name|pid|ip): (.+)$", str(error), re.MULTILINE))
+    who = told.get("class_name", "a process of the run").rpartition(".")[2]
+    where = f" (process {told['pid']} on {told['ip']})" if {"pid", "ip"} <= set(told) else ""
+    return f"{who}{where} has died; its last words are in the logs folder of Ray's session"
 
 
 def _copy(source: Path, target: Path) -> None:

@@ -72,7 +72,7 @@ CRITIQUE: dict[str, Any] = {
 def critique() -> dict[str, Any]:
     """A base that solves, criticises and refines a little; its solutions; stage II of Critique-RL on verl, refined by the policy itself."""
     made = copy.deepcopy(CRITIQUE)
-    world = {"size": 400, "split": "train", "terms": 3, "low": 1, "high": 5, "most": 15, "format": made["critic"]["format"]}
+    world = {"size": 400, "split": "train", "terms": 4, "low": 1, "high": 5, "most": 18, "format": made["critic"]["format"]}
     tasks = {"solve": 0.3, "refine": 0.3, "critique": 0.4}
     train = {"source": "step_arithmetic", "options": {**world, "repeat": 8, "tasks": tasks, "error_rate": 0.5}}
     labeller = "reasonrl.data.step_demonstrations:label"

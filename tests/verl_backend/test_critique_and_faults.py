@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +50,7 @@ def test_a_dead_rollout_server_ends_the_run_with_its_reason_and_the_run_goes_on(
     ended = launch(recipe, tmp_path, probe=tmp_path / "probe", PROBE_KILL_SERVER_AT="2").wait(timeout=400)
     said = (tmp_path / "out.txt").read_text()
     assert ended == 1, said[-3000:]
-    assert "step 2: 32 of 32 rollouts have failed" in " ".join(said.split()) and "--resume" in said
+    assert re.search(r"verl ended with 1: step 2: HFServer .* has died; its last words", said) and "--resume" in said, said[-2000:]
     assert "Traceback" not in said
     stage = tmp_path / "run" / "stages" / "02-grpo"
     assert [c.step for c in list_checkpoints(stage / "checkpoints")] == [1]
