@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from torch.utils.data import Dataset
 
+from reasonrl.critic_methods import sample_fields
 from reasonrl.environments.base import Episode, Trajectory
 from reasonrl.errors import TrainingError
 from reasonrl.verl_backend.stage import verl_stage
@@ -66,7 +67,7 @@ def pack_episode(episode: Episode, reward: float | None) -> str:
             "finish_reason": own.finish_reason,
             "verdicts": {name: verdict.to_dict() for name, verdict in episode.verdicts.items()},
             "reward_parts": episode.reward_parts,
-            "info": _plain(episode.info),
+            "info": {"sample_fields": sample_fields(episode)} | {k: v for k, v in episode.info.items() if _is_plain(v)},
             "others": [[t.role, t.text, t.finish_reason] for t in episode.trajectories if t is not own],
         },
         ensure_ascii=False,
@@ -101,6 +102,5 @@ def failure_of(packed: str) -> tuple[str, bool] | None:
     return (made["failure"], made["stops"]) if "failure" in made else None
 
 
-def _plain(value: Any) -> Any:
-    """What an environment leaves in `info`, as JSON has it."""
-    return json.loads(json.dumps(value, default=lambda thing: asdict(thing) if hasattr(thing, "__dataclass_fields__") else str(thing)))
+def _is_plain(value: Any) -> bool:
+    return isinstance(value, str | int | float | bool | None)

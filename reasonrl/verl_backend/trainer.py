@@ -38,7 +38,6 @@ from verl.workers.utils.padding import response_to_nested
 
 from reasonrl.algorithms.groups import group_mix
 from reasonrl.algorithms.kl import kl_estimate
-from reasonrl.critic_methods import sample_fields
 from reasonrl.engines.base import derive_seed
 from reasonrl.environments.rollouts import sample_row
 from reasonrl.environments.single_turn import encode_prompt, render_prompt_text
@@ -274,7 +273,7 @@ class ReasonrlTrainer(PPOTrainerSync):
         for episode, reward, group, advantage, credit in everything:
             own = episode.own
             more: dict[str, Any] = {
-                **sample_fields(episode),
+                **episode.info.get("sample_fields", {}),
                 "group": group,
                 "response_ids": own.response_ids,
                 "logprobs": [round(p, 6) for p in own.logprobs],
