@@ -27,8 +27,16 @@ class DataError(UsageError):
     """A data set cannot be read as problems. The message names the file, the row and the field."""
 
 
+class DataNotHere(DataError):
+    """A data set of the hub is not in the local cache, and offline was asked for."""
+
+
 class ModelError(UsageError):
     """A model cannot be found or loaded."""
+
+
+class ModelNotHere(ModelError):
+    """A model of the hub is not in the local cache, and offline was asked for."""
 
 
 class TrainingError(ReasonRLError, RuntimeError):

@@ -242,6 +242,8 @@ class VerlSpec(Spec):
     """Of each GPU, for vLLM while it generates; trainer and servers take turns on the same GPUs."""
     tokens_per_gpu: Count = 16384
     """Most tokens of a micro-batch on one GPU (packed, so lengths do not matter)."""
+    gpu_memory_gb: Positive = 80.0
+    """Of one GPU: a plan that needs more is refused before anything is launched."""
     offload: bool = False
     """Keep weights and optimiser state in host memory while vLLM generates."""
     agent_workers: Count = 8
@@ -408,10 +410,11 @@ class Recipe(Spec):
             found.append(
                 "train.advantage: dcpo learns from groups whose rewards are all equal; drop_silent_groups and refill leave them out"
             )
-        if self.rollout.engine == "vllm" and self.model.dtype == "bfloat16" and not train.mismatch.is_on:
+        by_vllm = self.rollout.engine == "vllm" if self.backend == "local" else self.verl.platform == "gpu"
+        if self.kind == "rl" and by_vllm and self.model.dtype == "bfloat16" and not train.mismatch.is_on:
             found.append(
-                "rollout.engine: vllm computes bfloat16 in other kernels than the trainer, so the probabilities differ (see "
-                "policy/rollout_gap); train.mismatch: tis corrects for it"
+                "vLLM computes bfloat16 in other kernels than the trainer, so the probabilities differ (see policy/rollout_gap); "
+                "train.mismatch: tis corrects for it"
             )
         if train.loss in GROUP_LOSSES and (train.credit != "none" or train.advantage != "grpo"):
             found.append(f"train.advantage plays no part with loss: {train.loss}, which compares right and wrong responses itself")

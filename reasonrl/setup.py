@@ -102,7 +102,7 @@ def _loaded(source: SourceSpec, recipe: Recipe, where: str, offline: bool, *, de
     try:
         return [_rendered(problem, recipe, demonstrations) for problem in load_problems(**source.model_dump(), offline=offline)]
     except DataError as error:
-        raise DataError(f"{where}: {error}") from error
+        raise type(error)(f"{where}: {error}") from error
 
 
 def _checked(problems: list[Problem], verifier: Verifier, where: str, name: str, reports: dict[str, DataReport]) -> None:

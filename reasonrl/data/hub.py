@@ -8,7 +8,7 @@ from typing import Any
 
 from reasonrl.data.files import Row, jsonable
 from reasonrl.data.mistakes import refuse_unknown
-from reasonrl.errors import DataError
+from reasonrl.errors import DataError, DataNotHere
 
 OPTIONS = ("revision", "data_dir", "data_files")
 INSTEAD = "Or download it once elsewhere and name the local file (.jsonl, .json, .parquet, .csv) as the source"
@@ -42,7 +42,8 @@ def hub_rows(
     except (OSError, HTTPError) as error:
         why = "it is not in the local cache, and offline was asked for" if offline else f"{type(error).__name__}: {_first_line(error)}"
         online = "Run once with a network and without --offline" if offline else "Check the name and the network"
-        raise DataError(f"the data set {hub_id!r} cannot be reached: {why}. {online}. {instead}") from error
+        kind = DataNotHere if offline else DataError
+        raise kind(f"the data set {hub_id!r} cannot be reached: {why}. {online}. {instead}") from error
     except (ValueError, RuntimeError, datasets.exceptions.DatasetsError) as error:
         asked = f"split {split!r}" + (f", name {name!r}" if name else "")
         raise DataError(f"the data set {hub_id!r} has no {asked}, or cannot be read: {_first_line(error)}") from error

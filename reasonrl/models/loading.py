@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from reasonrl.errors import ModelError
+from reasonrl.errors import ModelError, ModelNotHere
 from reasonrl.models import embedded, tiny
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
@@ -110,4 +110,5 @@ def load_tokenizer_and_config(name: str, *, offline: bool = False) -> tuple[Any,
 def _unloadable(name: str, error: Exception, local_only: bool) -> ModelError:
     first = str(error).strip().splitlines()[0]
     where_from = "" if local_only else " (is the network reachable, and is the name spelt as on the hub?)"
-    return ModelError(f"model.path: '{name}' cannot be loaded{where_from}: {first}")
+    kind = ModelNotHere if local_only and not Path(name).is_dir() and name.count("/") == 1 else ModelError
+    return kind(f"model.path: '{name}' cannot be loaded{where_from}: {first}")

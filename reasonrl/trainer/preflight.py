@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from reasonrl.environments.rollouts import RewardPart
 from reasonrl.environments.single_turn import encode_prompt, render_prompt_text
-from reasonrl.models.sizes import count_parameters
+from reasonrl.errors import DataNotHere, ModelNotHere
+from reasonrl.models.sizes import count_parameters, parameters_by_name
 from reasonrl.recipe import Recipe
 from reasonrl.recipe_files import LoadedRecipe
-from reasonrl.setup import check_lengths, load_data, make_reward_parts, make_verifier
+from reasonrl.setup import RunData, check_lengths, load_data, make_reward_parts, make_verifier
 from reasonrl.stage_links import PREFIX, check_links
-from reasonrl.trainer.run_models import weights_of
+from reasonrl.trainer.run_models import runs_elsewhere, weights_of
 from reasonrl.trainer.sft import taught_response
 from verifiers.types import Problem, Verifier
 
 SHOWN = 2
+ASSUMED_PROMPT = 1024
+"""Tokens of the longest prompt, where the data or the tokenizer are not at hand."""
 TRAINED = ("rl", "sft", "offline")
 PROBES = ("", " ", "x", "12", "\\boxed{1}")
 """Responses of different shapes: a format reward that cannot tell them apart is a constant."""
@@ -48,6 +52,8 @@ class StagePlan:
     minutes: float
     backend: list[str] = field(default_factory=list)
     """Of a stage that another backend runs: its plan, a line each."""
+    not_checked: list[str] = field(default_factory=list)
+    """Offline: what is not on this machine, and what was left unchecked for that."""
 
 
 @dataclass
@@ -70,7 +76,7 @@ def preflight(loaded: LoadedRecipe, *, offline: bool = False, backends: Mapping[
     """Check every stage of a recipe without its weights. Raises ReasonRLError for what would stop the run."""
     from reasonrl.trainer.train import check_methods
 
-    check_methods(loaded)
+    check_methods(loaded, installed=not offline)
     check_links(loaded.stages)
     return Plan(loaded.name, [_plan_stage(recipe, offline=offline, backends=backends or {}) for recipe in loaded.stages])
 
@@ -80,14 +86,30 @@ def _plan_stage(recipe: Recipe, *, offline: bool, backends: Mapping[str, Backend
         recipe = recipe.model_copy(update={"critic": None})
     from reasonrl.models.loading import load_tokenizer_and_config
 
-    tokenizer, config = load_tokenizer_and_config(weights_of(recipe.model.path), offline=offline)
+    not_checked: list[str] = []
+    tokenizer, config = None, None
+    try:
+        tokenizer, config = load_tokenizer_and_config(weights_of(recipe.model.path), offline=offline)
+    except ModelNotHere:
+        if not offline:
+            raise
+        unknown = "its chat template and the lengths of prompts were not checked, its size is taken from its name"
+        not_checked.append(f"the model {recipe.model.path} is not in the local cache: {unknown}")
+    if recipe.rollout.engine == "vllm" and not runs_elsewhere(recipe) and importlib.util.find_spec("vllm") is None:
+        not_checked.append("vLLM is not installed here, so whether it runs this model was not checked")
     parts = make_reward_parts(recipe, make_verifier(recipe))
     verifier = parts[0].verifier
     assert verifier is not None
     present, later = without_links(recipe)
-    data = load_data(present, verifier, offline=offline)
+    data = RunData([], {}, {})
+    try:
+        data = load_data(present, verifier, offline=offline)
+    except DataNotHere as error:
+        if not offline:
+            raise
+        not_checked.append(f"{str(error).partition(':')[0]} is not in the local cache: no row, prompt or gold answer was checked")
     everything = [*data.train, *(p for rows in data.heldout.values() for p in rows)]
-    longest = check_lengths(recipe, tokenizer, config, everything) if everything else 0
+    longest = check_lengths(recipe, tokenizer, config, everything) if everything and config is not None else 0
     rl = recipe.kind == "rl"
     prompts = {"rl": recipe.train.prompts_per_step, "offline": recipe.offline.rows_per_step}.get(recipe.kind, recipe.sft.rows_per_step)
     rollouts = prompts * recipe.rollout.rollouts_per_prompt if rl else 0
@@ -95,20 +117,23 @@ def _plan_stage(recipe: Recipe, *, offline: bool, backends: Mapping[str, Backend
         prompts, rollouts = len(everything), len(everything) * recipe.collect.samples_per_problem
     if recipe.kind == "game":
         prompts, rollouts = recipe.game.solutions or len(everything), 2 * recipe.game.completions
-    parameters = count_parameters(config)
-    elsewhere = rl and recipe.backend != "local"
-    backend = backends[recipe.backend](recipe, weights_of(recipe.model.path), longest, parameters) if elsewhere else []
+    parameters = count_parameters(config) if config is not None else parameters_by_name(recipe.model.path)
+    elsewhere = runs_elsewhere(recipe)
+    backend = backends[recipe.backend](recipe, weights_of(recipe.model.path), longest or ASSUMED_PROMPT, parameters) if elsewhere else []
+    shown = data.train[:SHOWN] if tokenizer is not None else []
+    known = config is not None
     return StagePlan(
         backend=backend,
+        not_checked=not_checked,
         name=recipe.name,
         kind=recipe.kind,
         train_problems=len(data.train),
         heldout_problems={name: len(rows) for name, rows in data.heldout.items()},
         longest_prompt_tokens=longest,
-        first_prompts=[render_prompt_text(tokenizer, problem) for problem in data.train[:SHOWN]],
-        gold_responses=[_gold(recipe, verifier, problem) for problem in data.train[:SHOWN]],
+        first_prompts=[render_prompt_text(tokenizer, problem) for problem in shown],
+        gold_responses=[_gold(recipe, verifier, problem) for problem in shown],
         data_checks={name: str(report) for name, report in data.reports.items()} | later,
-        warnings=[*recipe.warnings(), *(w for part in parts[1:] if (w := constant_warning(part, data.train, tokenizer)))],
+        warnings=[*recipe.warnings(), *(w for part in parts[1:] if known and (w := constant_warning(part, data.train, tokenizer)))],
         steps=recipe.total_steps,
         prompts_per_step=prompts,
         rollouts_per_step=rollouts,
@@ -117,7 +142,7 @@ def _plan_stage(recipe: Recipe, *, offline: bool, backends: Mapping[str, Backend
         most_tokens_sampled_per_step=rollouts * recipe.rollout.max_new_tokens,
         trainable_parameters=parameters,
         memory_gb=estimate_memory_gb(recipe, parameters),
-        minutes=estimate_minutes(recipe, parameters, data.train, {n: len(r) for n, r in data.heldout.items()}, tokenizer),
+        minutes=estimate_minutes(recipe, parameters, data.train, {n: len(r) for n, r in data.heldout.items()}, tokenizer) if known else 0.0,
     )
 
 
@@ -204,7 +229,7 @@ def estimate_memory_gb(recipe: Recipe, parameters: int) -> float:
     """Weights, gradients and moments (16 bytes a weight in either dtype), a reference, one micro-batch, vLLM's copy and cache;
     libraries take 0.5 GB."""
     width = 2 if recipe.model.dtype == "bfloat16" else 4
-    model = parameters * (1.1 * width if recipe.model.lora is not None else 16)
+    model = parameters * (1.1 * width if recipe.model.lora is not None else 16 if recipe.kind in TRAINED else width)
     reference = parameters * width if recipe.train.kl.coefficient > 0 and recipe.model.lora is None else 0
     activations = recipe.train.positions_per_micro_batch * 900e3 * (parameters / 135e6) ** 0.5
     copy = parameters * width + recipe.rollout.vllm.kv_cache_gib * 2**30 if recipe.rollout.engine == "vllm" else 0
@@ -246,11 +271,13 @@ def estimate_minutes(recipe: Recipe, parameters: int, train: list[Problem], held
 
 
 def _stage_text(plan: StagePlan) -> str:
-    warnings = [f"  WARNING         {warning}" for warning in plan.warnings]
+    warnings = [f"  not checked     {text}" for text in plan.not_checked] + [f"  WARNING         {text}" for text in plan.warnings]
     heldout = ", ".join(f"{name} ({count})" for name, count in plan.heldout_problems.items()) or "none"
     lines = [
         f"stage {plan.name} ({plan.kind})",
-        f"  problems        {plan.train_problems:,} to train on; held out: {heldout}; longest prompt {plan.longest_prompt_tokens} tokens",
+        f"  problems        {plan.train_problems:,} to train on; held out: {heldout}; longest prompt {plan.longest_prompt_tokens} tokens"
+        if plan.train_problems
+        else "  problems        not here yet",
     ]
     lines += [f"  check {name:<9} {text}" for name, text in plan.data_checks.items()]
     label = {"sft": "is taught", "offline": "was said"}.get(plan.kind, "gold response")
@@ -278,6 +305,10 @@ def _stage_text(plan: StagePlan) -> str:
     lines += [
         f"  model           {plan.trainable_parameters / 1e6:,.1f} M parameters",
         f"  memory          about {plan.memory_gb:.1f} GB",
+    ]
+    if not plan.minutes:
+        return "\n".join([*lines, *warnings])
+    lines += [
         f"  time            about {plan.minutes:.0f} min (a rough guess from this machine's speed)"
         if plan.minutes >= 1
         else f"  time            about {plan.minutes * 60:.0f} s (a rough guess from this machine's speed)",

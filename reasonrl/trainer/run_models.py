@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from reasonrl.errors import RecipeError
+from reasonrl.recipe import Recipe
 from reasonrl.recipe_files import load_recipe
 from reasonrl.runs.checkpoint import list_checkpoints
 
@@ -40,3 +41,8 @@ def model_for_role(role: str, name: str) -> str:
                 f"the {role}'s model {name} was trained as a critic (stage {stage.name}): it judges, it does not solve; name another"
             )
     return str(path) if path.is_dir() else name
+
+
+def runs_elsewhere(recipe: Recipe) -> bool:
+    """Whether another backend runs this stage, with engines of its own."""
+    return recipe.kind == "rl" and recipe.backend != "local"

@@ -21,7 +21,7 @@ from reasonrl.trainer.collect import run_collect
 from reasonrl.trainer.game import run_game
 from reasonrl.trainer.interrupt import Interrupt
 from reasonrl.trainer.roles import check_engine
-from reasonrl.trainer.run_models import newest_model, weights_of
+from reasonrl.trainer.run_models import newest_model, runs_elsewhere, weights_of
 from reasonrl.trainer.stage import run_stage
 
 
@@ -71,7 +71,7 @@ def train(
                 if interrupt.requested:
                     raise KeyboardInterrupt  # asked for while it gathered, which is done in one piece
                 continue
-            if recipe.kind == "rl" and recipe.backend != "local":
+            if runs_elsewhere(recipe):
                 elsewhere = (backends or {})[recipe.backend]
                 model = elsewhere(linked, folder, console, init_from=started_from, resume=resume, offline=offline)
                 report = write_report(folder)
@@ -103,8 +103,8 @@ def stage_folders(loaded: LoadedRecipe, run_dir: Path) -> list[Path]:
     return [run_dir / "stages" / f"{i:02d}-{recipe.name}" for i, recipe in enumerate(loaded.stages, 1)]
 
 
-def check_methods(loaded: LoadedRecipe) -> None:
-    """Names that only the trainer knows. Raises RecipeError."""
+def check_methods(loaded: LoadedRecipe, *, installed: bool = True) -> None:
+    """Names that only the trainer knows, and with `installed` whether their engines are there. Raises RecipeError."""
     import difflib
 
     from reasonrl.algorithms.advantages import ADVANTAGES
@@ -112,7 +112,8 @@ def check_methods(loaded: LoadedRecipe) -> None:
 
     known = [*ADVANTAGES, *STATEFUL]
     for recipe in loaded.stages:
-        check_engine(recipe)
+        if installed and not runs_elsewhere(recipe):
+            check_engine(recipe)
         if recipe.train.advantage not in known:
             near = difflib.get_close_matches(recipe.train.advantage, known, 1)
             hint = f"did you mean '{near[0]}'? " if near else ""

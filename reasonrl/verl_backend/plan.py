@@ -237,7 +237,7 @@ def _value(value: Any) -> str:
 
 def make_plan(recipe: Recipe, folder: Path, model: str, *, longest_prompt: int, parameters: int) -> VerlPlan:
     """Raises RecipeError with every key that verl cannot honour."""
-    problems = unsupported(recipe)
+    problems = [*unsupported(recipe), *too_large(recipe, parameters)]
     if problems:
         raise RecipeError("backend: verl cannot run this recipe:\n" + "\n".join(f"  {problem}" for problem in problems))
     environment = {
@@ -263,6 +263,36 @@ def memory_gb(recipe: Recipe, parameters: int) -> tuple[float, float]:
     reference = parameters * 2 / gpus if recipe.train.kl.coefficient > 0 and recipe.model.lora is None else 0
     value = parameters * 16 / gpus if needs_value_head(recipe) else 0
     return (states + reference + value) / 1e9, parameters * 2 / recipe.verl.tensor_parallel / 1e9
+
+
+RESERVE = 0.15
+"""Of a GPU, for activations, logits of a micro-batch and what the libraries take."""
+
+
+def too_large(recipe: Recipe, parameters: int) -> list[str]:
+    """What does not fit on a GPU by the plan, and what would help."""
+    verl = recipe.verl
+    if verl.platform == "cpu":
+        return []
+    trainer, server = memory_gb(recipe, parameters)
+    have, share = verl.gpu_memory_gb, verl.rollout_memory_share
+    problems = []
+    if server > share * have:
+        problems.append(
+            f"verl.rollout_memory_share: vLLM's weights alone take {server:.0f} GB of its {share * have:.0f} GB; raise it, or verl.tensor_parallel"
+        )
+    together = trainer if verl.offload else trainer + share * have
+    if together > (1 - RESERVE) * have:
+        cure = (
+            "take more GPUs, or model.lora"
+            if verl.offload
+            else "write verl.offload: true, lower verl.rollout_memory_share, or take more GPUs"
+        )
+        problems.append(
+            f"verl.gpu_memory_gb: {together:.0f} GB of {have:.0f} are taken before any activation (trainer {trainer:.0f} GB"
+            f"{'' if verl.offload else f', vLLM {share * have:.0f} GB'}); {cure}"
+        )
+    return problems
 
 
 def _words(recipe: Recipe, parameters: int, longest: int) -> Iterable[str]:
