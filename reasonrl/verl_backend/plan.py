@@ -56,9 +56,6 @@ def unsupported(recipe: Recipe) -> list[str]:
         f"train.updates_per_step: {train.updates_per_step} does not divide prompts_per_step ({train.prompts_per_step}), and verl fills "
         "up with empty rows then; take a divisor": train.prompts_per_step % train.updates_per_step != 0,
         f"optim.schedule: verl has {' and '.join(SCHEDULES)}, not {recipe.optim.schedule}": recipe.optim.schedule not in SCHEDULES,
-        f"budget.low: {recipe.budget.low} would leave prompts with nothing to compare, or without rollouts; write 2 or more": (
-            recipe.budget.name == "knapsack" and recipe.budget.low < 2
-        ),
         f"critic.refine.actor.model: {actor.model if actor else ''} would have to live in every agent worker; serve it (python -m "
         "vllm.entrypoints.openai.api_server) and write its address, or write same": (
             actor is not None and actor.model != "same" and not actor.served
@@ -279,18 +276,15 @@ def too_large(recipe: Recipe, parameters: int) -> list[str]:
     problems = []
     if server > share * have:
         problems.append(
-            f"verl.rollout_memory_share: vLLM's weights alone take {server:.0f} GB of its {share * have:.0f} GB; raise it, or verl.tensor_parallel"
+            f"verl.rollout_memory_share: vLLM's weights alone take {server:.0f} GB of its {share * have:.0f} GB; raise it, or "
+            "verl.tensor_parallel"
         )
     together = trainer if verl.offload else trainer + share * have
     if together > (1 - RESERVE) * have:
-        cure = (
-            "take more GPUs, or model.lora"
-            if verl.offload
-            else "write verl.offload: true, lower verl.rollout_memory_share, or take more GPUs"
-        )
+        parts = f"trainer {trainer:.0f} GB" + ("" if verl.offload else f", vLLM {share * have:.0f} GB")
+        cure = "use model.lora" if verl.offload else "write verl.offload: true, lower verl.rollout_memory_share"
         problems.append(
-            f"verl.gpu_memory_gb: {together:.0f} GB of {have:.0f} are taken before any activation (trainer {trainer:.0f} GB"
-            f"{'' if verl.offload else f', vLLM {share * have:.0f} GB'}); {cure}"
+            f"verl.gpu_memory_gb: {together:.0f} GB of {have:.0f} are taken before any activation ({parts}); {cure}, or take more GPUs"
         )
     return problems
 
