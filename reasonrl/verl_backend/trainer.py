@@ -93,6 +93,7 @@ class ReasonrlTrainer(PPOTrainerSync):
     def _load_checkpoint(self) -> None:
         super()._load_checkpoint()
         if self.global_steps:
+            self.config.trainer.val_before_train = False  # that was before the first step; verl would do it again
             folder = self._state_folder(self.global_steps)
             if not (folder / "state.json").is_file():
                 raise TrainingError(f"{folder} is missing: this checkpoint was not written by reasonrl. Start a new run_dir")
