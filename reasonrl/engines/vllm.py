@@ -87,7 +87,10 @@ class VLLMEngine:
             base = _base(self._lm.model)
             base.config.save_pretrained(folder)
             self._lm.tokenizer.save_pretrained(folder)
-            where: dict[str, Any] = {"enable_sleep_mode": True, "gpu_memory_utilization": gpu_memory_share} if self._on_gpu else {}
+            if self._on_gpu:
+                where: dict[str, Any] = {"enable_sleep_mode": True, "gpu_memory_utilization": gpu_memory_share}
+            else:  # a prompt that is cut in two draws a token too many, which vLLM takes back from a GPU's generator and not from a CPU's
+                where = {"enable_chunked_prefill": False, "max_num_batched_tokens": max(8192, self._limit)}
             try:
                 return LLM(
                     model=str(folder),

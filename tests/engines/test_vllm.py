@@ -102,6 +102,19 @@ def test_the_copy_follows_every_part_of_the_weights(tied: bool, vllm_stopped: No
 
 
 @pytest.mark.vllm
+@needs_vllm
+def test_more_prompt_tokens_than_one_pass_takes(vllm_stopped: None) -> None:
+    """A prompt that vLLM cuts in two would end in "CPU Generator does not use offset": requests have noise of their own."""
+    from reasonrl.engines.vllm import VLLMEngine
+
+    model = small_model(tied=True)
+    engine = VLLMEngine(model, kv_cache_gib=1)
+    requests = [Request(tuple(3 + (i + k) % 40 for k in range(230)), Sampling(4, ignore_eos=True), i) for i in range(60)]
+    made = engine.generate_batch(requests)
+    assert [len(g.token_ids) for g in made] == [4] * 60 and largest_gap(model, requests, made) < 1e-3
+
+
+@pytest.mark.vllm
 @pytest.mark.model
 @needs_vllm
 def test_the_pretrained_model_says_the_same_and_ends_the_same(vllm_stopped: None) -> None:
