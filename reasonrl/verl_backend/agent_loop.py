@@ -12,10 +12,11 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import uuid4
 
+from ray.exceptions import RayError
 from verl.experimental.agent_loop.agent_loop import AgentLoopBase, AgentLoopOutput, register
 
 from reasonrl.engines.base import Generation, Sampling, derive_seed
-from reasonrl.engines.served import ServedModel
+from reasonrl.engines.served import ServedFailure, ServedModel
 from reasonrl.environments.base import Episode
 from reasonrl.environments.roles import LocalSpeaker, ServedSpeaker, Speaker
 from reasonrl.environments.rollouts import judge, total_reward
@@ -25,6 +26,9 @@ from reasonrl.setup import environment_maker, role_sampling, rollout_sampling
 from reasonrl.verl_backend.rows import AGENT, FIELD, pack_episode, pack_failure
 from reasonrl.verl_backend.stage import verl_stage
 from verifiers.types import Problem
+
+PASSING = (ModelError, ServedFailure, TimeoutError, OSError, RayError)
+"""What may befall a single rollout: a server, a role or a judge that does not answer. Anything else is a fault in code, and ends the run."""
 
 
 class ServerEngine:
@@ -99,10 +103,10 @@ class ReasonrlLoop(AgentLoopBase):
                 asyncio.to_thread(judge, [episode], stage.parts, on_timeout=recipe.train.on_timeout, step=step), recipe.verl.judge_timeout_s
             )
         except Exception as error:  # told to the trainer, which masks and counts the row, or stops the run
-            return self._masked(pack_failure(error), engine)
+            return self._masked(pack_failure(error, stops=not isinstance(error, PASSING)), engine)
         own, reward = episode.own, total_reward(episode, stage.parts)
         if not own.response_ids:
-            return self._masked(pack_failure(ModelError("the response has no tokens")), engine)
+            return self._masked(pack_failure(ModelError("the response has no tokens"), stops=False), engine)
         return AgentLoopOutput(
             prompt_ids=own.prompt_ids,
             response_ids=own.response_ids,

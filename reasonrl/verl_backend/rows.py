@@ -16,7 +16,6 @@ from torch.utils.data import Dataset
 
 from reasonrl.critic_methods import sample_fields
 from reasonrl.environments.base import Episode, Trajectory
-from reasonrl.errors import TrainingError
 from reasonrl.verl_backend.stage import verl_stage
 from verifiers.types import Problem, Status, Verdict
 
@@ -91,9 +90,9 @@ def unpack_episode(packed: str, problem: Problem, row: Mapping[str, Sequence[Any
     return Episode(problem, made["rollout"], made["seed"], [*others, own], verdicts, made["reward_parts"], made["info"])
 
 
-def pack_failure(error: BaseException) -> str:
-    """An episode that could not be played: the row is masked and counted, never scored."""
-    return json.dumps({"failure": f"{type(error).__name__}: {error}", "stops": isinstance(error, TrainingError)}, ensure_ascii=False)
+def pack_failure(error: BaseException, *, stops: bool) -> str:
+    """An episode that could not be played: the row is masked and counted, never scored; `stops`: a fault that must end the run."""
+    return json.dumps({"failure": f"{type(error).__name__}: {error}", "stops": stops}, ensure_ascii=False)
 
 
 def failure_of(packed: str) -> tuple[str, bool] | None:

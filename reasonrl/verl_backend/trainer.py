@@ -169,7 +169,7 @@ class ReasonrlTrainer(PPOTrainerSync):
         where, collected = self._collect(batch)
         spec, recipe = self.recipe.train, self.recipe
         rows = self._fields(batch, [batch.keys[i] for i in where])
-        made = collected.batch(self.stage.parts, rows.get("entropy"))
+        made = collected.batch(self.stage.parts, rows["entropy"])
         right, eligible = collected.right(), collected.eligible(made, mask_truncated=spec.mask_truncated)
         mix = group_mix(made.rewards, right, made.group, eligible)
         usable = self.methods.usable(made, eligible)  # 6
@@ -183,13 +183,15 @@ class ReasonrlTrainer(PPOTrainerSync):
         progress = (self.global_steps - 1) / max(1, spec.steps - 1)
         chosen = self.methods.select_advantages(of_tokens, of_rows, made, usable, progress)  # 9
 
-        learnt = made.loss_mask & usable[:, None]
-        self._usable_rows = int(learnt.any(1).sum())
+        learnt, judged = made.loss_mask & usable[:, None], made.loss_mask & made.judged[:, None]
+        self._usable_rows, self._judged_rows = int(learnt.any(1).sum()), int(judged.any(1).sum())
+        self._learnt = _spread(learnt.long(), where, masks)  # the actor's, put there when it is its turn
         fields = {
             "advantages": chosen,
-            "returns": (made.rewards[:, None] * learnt).float(),  # what a value head is to expect: the raw reward, at every token
-            "response_mask": learnt.long(),
-            "loss_mask": learnt.long(),
+            # A value head is to expect the raw reward of everything that was judged: what a filter leaves out is no less likely.
+            "returns": (made.rewards[:, None] * judged).float(),
+            "response_mask": judged.long(),
+            "loss_mask": judged.long(),
         }
         if spec.mismatch.is_on:
             assert made.rollout_logprobs is not None
@@ -219,7 +221,6 @@ class ReasonrlTrainer(PPOTrainerSync):
 
     def _collect(self, batch: Any) -> tuple[list[int], Collected]:
         """Places in the batch of the rows that have an episode, and these in the order of the problems. Observes them (5)."""
-        places: list[tuple[int, int, int]] = []
         real = [i for i, tag in enumerate(batch.tags) if not tag.get("is_padding", False)]
         keys = [batch.keys[i] for i in real]
         select = ["prompts", "responses", "response_mask", "rollout_log_probs", "extra_fields"]
@@ -233,7 +234,7 @@ class ReasonrlTrainer(PPOTrainerSync):
             if failure is not None:
                 reasons[failure[0]] += 1
                 if failure[1]:
-                    raise TrainingError(failure[0].partition(": ")[2])
+                    raise TrainingError(failure[0])
                 continue
             place, problem = self._asked[key.split("_")[0]]
             episodes.append((place, unpack_episode(packed[k], problem, {name: column[k] for name, column in columns.items()}), i))
@@ -266,7 +267,7 @@ class ReasonrlTrainer(PPOTrainerSync):
         """What verl has computed of these rows, padded to [B, T]."""
         names = ["old_log_probs", "entropy", *(["ref_log_prob"] if self.use_reference_policy else [])]
         data = tq.kv_batch_get(keys=list(keys), partition_id=batch.partition_id, select_fields=names)
-        return {name: data[name].to_padded_tensor(0.0).float() for name in names if name in data}
+        return {name: data[name].to_padded_tensor(0.0).float() for name in names}
 
     def _keep_samples(self, collected: Collected, rows: Tensor, tokens: Tensor) -> None:
         kept = []
@@ -291,12 +292,19 @@ class ReasonrlTrainer(PPOTrainerSync):
 
     # ---------------------------------------------------------------------------------------------------------------- step 10
 
+    def _update_critic(self, batch: Any, metrics: dict[str, Any]) -> Any:
+        return super()._update_critic(batch, metrics) if self._judged_rows else batch  # a mean over no tokens is not a number
+
     def _update_actor(self, batch: Any, metrics: dict[str, Any]) -> Any:
-        """As verl's, but means over sequences are over those that are learnt from."""
+        """As verl's, but on the rows that are learnt from, and means over sequences are over those. Without any there is no update."""
+        if not self._usable_rows:
+            return batch
+        masks = TensorDict({"response_mask": self._learnt, "loss_mask": self._learnt.clone()}, batch_size=len(batch))
+        batch = tq.kv_batch_put(keys=batch.keys, partition_id=batch.partition_id, fields=masks)
         actor = self.config.actor_rollout_ref.actor
         whole = int(self.config.data.train_batch_size) == int(actor.ppo_mini_batch_size)
         send = self.actor_rollout_wg.update_actor
-        if whole and self._usable_rows:
+        if whole:
 
             def update_actor(given: Any) -> Any:
                 given.extra_info["global_batch_size"] = self._usable_rows
@@ -324,9 +332,10 @@ class ReasonrlTrainer(PPOTrainerSync):
             "loss/value": "critic/vf_loss",
         }
         theirs = {ours: float(metrics[name]) for ours, name in names.items() if name in metrics}
-        weighted = {"loss/kl": ("kl_loss", actor.kl_loss_coef), "loss/entropy": ("entropy_loss", -actor.entropy_coeff)}
-        theirs |= {ours: weight * float(metrics.get(f"actor/{name}", 0.0)) for ours, (name, weight) in weighted.items()}
-        theirs["loss/total"] = sum(theirs.get(name, 0.0) for name in ("loss/policy", "loss/kl", "loss/entropy"))
+        if self._usable_rows:
+            theirs["loss/kl"] = actor.kl_loss_coef * float(metrics["actor/kl_loss"]) if actor.use_kl_loss else 0.0
+            theirs["loss/entropy"] = -actor.entropy_coeff * float(metrics["actor/entropy_loss"]) if actor.entropy_coeff else 0.0
+            theirs["loss/total"] = theirs["loss/policy"] + theirs["loss/kl"] + theirs["loss/entropy"]
         phases = {"rollout": "gen", "update": "update_actor"}
         times = {f"time/{name}_s": float(timing_raw[phase]) for name, phase in phases.items() if phase in timing_raw}
         times["time/step_s"] = time.perf_counter() - started

@@ -23,6 +23,7 @@ def install() -> None:
     from reasonrl.verl_backend.trainer import ReasonrlTrainer
 
     compute, submit, optimize = ReasonrlTrainer._compute_advantage, ReasonrlTrainer._next_train_batch, FSDPEngine.optimizer_step
+    update = ReasonrlTrainer._update_actor
 
     def fields(batch: Any, names: list[str]) -> dict[str, list[Any]]:
         data = tq.kv_batch_get(keys=batch.keys, partition_id=batch.partition_id, select_fields=names)
@@ -54,6 +55,16 @@ def install() -> None:
             torch.save(whole, Path(FOLDER) / f"grads-{number}.pt")
         return optimize(self)
 
+    def _update_actor(self: Any, batch: Any, metrics: dict[str, Any]) -> Any:
+        made = update(self, batch, metrics)
+        if FOLDER:
+            path = Path(FOLDER) / f"step-{self.global_steps}.pt"
+            kept = torch.load(path, weights_only=False)
+            kept["learnt"] = fields(batch, ["response_mask"])["response_mask"]
+            torch.save(kept, path)
+        return made
+
+    ReasonrlTrainer._update_actor = _update_actor
     ReasonrlTrainer._compute_advantage = _compute_advantage
     ReasonrlTrainer._next_train_batch = _next_train_batch
     FSDPEngine.optimizer_step = optimizer_step

@@ -143,10 +143,12 @@ def test_advantages_in_transfer_queue_equal_those_of_the_raw_fields(run: Run) ->
         shaped[keep] = unlikeliness_rewards(scores[keep], mean_logprobs[keep], group[keep], beta=0.25)
         wanted = torch.zeros(len(group), width)
         wanted[keep] = tempo_advantages(tokens[keep], mask[keep], shaped[keep], group[keep])
-        for row, (advantages, learnt) in enumerate(zip(made["advantages"], made["response_mask"], strict=True)):
+        for row, (advantages, learnt) in enumerate(zip(made["advantages"], kept["learnt"], strict=True)):
             length = len(advantages)
             assert advantages == pytest.approx(wanted[row, :length].tolist(), abs=1e-5), (number, row)
             assert [bool(m) for m in learnt] == (mask[row, :length] & keep[row]).tolist()
+            assert made["response_mask"][row] == raw["response_mask"][row], "the value head learns from silent groups too"
+            assert made["returns"][row] == pytest.approx([float(scores[row]) * m for m in raw["response_mask"][row]])
             compared += int(keep[row]) * length
     assert compared > 100, "hardly any group had something to compare; the test would show nothing"
 

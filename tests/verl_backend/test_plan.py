@@ -137,8 +137,8 @@ def test_an_episode_goes_through_a_row_and_back() -> None:
 
 
 def test_failures_are_told_apart() -> None:
-    assert failure_of(pack_failure(ModelError("gone"))) == ("ModelError: gone", False)
-    assert failure_of(pack_failure(TrainingError("the function is broken"))) == ("TrainingError: the function is broken", True)
+    assert failure_of(pack_failure(ModelError("gone"), stops=False)) == ("ModelError: gone", False)
+    assert failure_of(pack_failure(TrainingError("the function is broken"), stops=True)) == ("TrainingError: the function is broken", True)
     assert failure_of(json.dumps({"rollout": 1})) is None
 
 
