@@ -28,7 +28,7 @@ from reasonrl.verl_backend.stage import verl_stage
 from verifiers.types import Problem
 
 PASSING = (ModelError, ServedFailure, TimeoutError, OSError, RayError)
-"""What may befall a single rollout: a server, a role or a judge that does not answer. Anything else is a fault in code, and ends the run."""
+"""What may befall one rollout: a server, a role or a judge that does not answer. Anything else is a fault in code, and ends the run."""
 
 
 class ServerEngine:
