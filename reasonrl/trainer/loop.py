@@ -22,8 +22,7 @@ from reasonrl.algorithms.losses.aggregation import token_weights
 from reasonrl.critic_methods import sample_fields
 from reasonrl.engines.base import SleepingEngine, derive_seed
 from reasonrl.environments.base import Episode
-from reasonrl.environments.rollouts import judge, roll_out, sample_row
-from reasonrl.environments.single_turn import render_prompt_text
+from reasonrl.environments.rollouts import judge, roll_out
 from reasonrl.errors import CheckpointError
 from reasonrl.models.logprobs import TokenRow
 from reasonrl.recipe_methods import GROUP_LOSSES
@@ -31,6 +30,7 @@ from reasonrl.steps import metrics as step_metrics
 from reasonrl.steps.collected import Collected, successes
 from reasonrl.steps.health import RunHealth, count_outcomes
 from reasonrl.steps.methods import Methods
+from reasonrl.steps.samples import train_samples
 from reasonrl.trainer.context import StageContext
 from reasonrl.trainer.group_losses import row_advantages
 from reasonrl.trainer.policy_update import UpdateMeasures, UpdateRows, accumulate_gradients, score_rows, score_rows_with_entropy
@@ -86,7 +86,16 @@ class RLStage:
         unrefined = [e.info["refine_failure"] for e in collected.episodes if "refine_failure" in e.info]
         if unrefined:
             self.c.console.warn(f"{len(unrefined)} wrong responses go without a refinement: {unrefined[0]}")
-        self.c.folder.add_samples(self.sample_rows(step, collected, rows, tokens))
+        samples = train_samples(
+            collected,
+            rows,
+            tokens,
+            step=step,
+            tokenizer=self.c.language_model.tokenizer,
+            credited=self.spec.credit != "none",
+            fields=sample_fields,
+        )
+        self.c.folder.add_samples(samples)
         clock["step"] = time.perf_counter() - started
         return {
             "kind": "train",
@@ -188,28 +197,6 @@ class RLStage:
         return measures, norm, updates
 
     # ---------------------------------------------------------------------------------------------------------------- what is kept
-
-    def sample_rows(self, step: int, collected: Collected, advantages: Tensor, tokens: Tensor) -> list[dict[str, Any]]:
-        tokenizer = self.c.language_model.tokenizer
-        rows = []
-        everything = zip(collected.episodes, collected.rewards, collected.groups, advantages.tolist(), tokens.tolist(), strict=True)
-        for episode, reward, group, advantage, credit in everything:
-            last = episode.own
-            more: dict[str, Any] = {
-                **sample_fields(episode),
-                "group": group,
-                "response_ids": last.response_ids,
-                "logprobs": [round(p, 6) for p in last.logprobs],
-            }
-            if episode.info.get("off_policy"):
-                more |= {"off_policy": True, "critique_text": episode.info["critique"]}
-            if self.spec.credit != "none":
-                more["token_advantages"] = [round(value, 6) for value in credit[: len(last.response_ids)]]
-            prompt = render_prompt_text(tokenizer, episode.problem)
-            rows.append(
-                sample_row(episode, kind="train", step=step, mode="train", prompt=prompt, reward=reward, advantage=advantage, **more)
-            )
-        return rows
 
     def state_dict(self) -> dict[str, Any]:
         return {"methods": self.methods.state_dict(), "health": self.health.state_dict()}

@@ -7,6 +7,7 @@ The environment, the format of critiques, the verifiers and their reward parts a
 from __future__ import annotations
 
 import asyncio
+import functools
 import json
 from collections.abc import Sequence
 from typing import Any
@@ -94,7 +95,9 @@ class ReasonrlLoop(AgentLoopBase):
         stage = verl_stage()
         recipe, problem = stage.recipe, Problem(**json.loads(kwargs["problem"]))
         step, rollout = int(kwargs["global_steps"]), int(kwargs["session_id"])
-        engine = ServerEngine(self.server_manager, end_tokens(self.tokenizer, _model_config(self.config)), self.tokenizer)
+        engine = ServerEngine(
+            self.server_manager, end_tokens(self.tokenizer, _model_config(self.config.actor_rollout_ref.model.path)), self.tokenizer
+        )
         environment = environment_maker(recipe, self.tokenizer, actor_for(recipe, self.tokenizer))(rollout_sampling(recipe))
         seed = derive_seed(recipe.seed, "rollout", step, kwargs.get("round", 0), problem.id, rollout)
         try:
@@ -132,16 +135,8 @@ class ReasonrlLoop(AgentLoopBase):
         return versions | {"turn_scores": [], "tool_rewards": [], "reward_extra_info": {}} | engine.extra
 
 
-def _model_config(config: Any) -> Any:
+@functools.cache
+def _model_config(path: str) -> Any:
     from transformers import AutoConfig
 
-    return _cached(config.actor_rollout_ref.model.path, AutoConfig)
-
-
-_configs: dict[str, Any] = {}
-
-
-def _cached(path: str, loader: Any) -> Any:
-    if path not in _configs:
-        _configs[path] = loader.from_pretrained(path)
-    return _configs[path]
+    return AutoConfig.from_pretrained(path)

@@ -39,7 +39,6 @@ from verl.workers.utils.padding import response_to_nested
 from reasonrl.algorithms.groups import group_mix
 from reasonrl.algorithms.kl import kl_estimate
 from reasonrl.engines.base import derive_seed
-from reasonrl.environments.rollouts import sample_row
 from reasonrl.environments.single_turn import encode_prompt, render_prompt_text
 from reasonrl.errors import TrainingError
 from reasonrl.evaluation.evaluate import evaluate
@@ -50,6 +49,7 @@ from reasonrl.steps import metrics as step_metrics
 from reasonrl.steps.collected import Collected, successes
 from reasonrl.steps.health import RunHealth, count_outcomes
 from reasonrl.steps.methods import Methods, mismatch_weights
+from reasonrl.steps.samples import train_samples
 from reasonrl.verl_backend.agent_loop import actor_for
 from reasonrl.verl_backend.client import ClientEngine
 from reasonrl.verl_backend.rows import FIELD, failure_of, problem_row, unpack_episode
@@ -216,7 +216,16 @@ class ReasonrlTrainer(PPOTrainerSync):
             "data/epoch": self.methods.curriculum.epoch,
         }
         metrics |= {f"reasonrl/{name}": value for name, value in self._row.items() if isinstance(value, int | float)}
-        self._keep_samples(collected, of_rows, chosen)
+        samples = train_samples(
+            collected,
+            of_rows,
+            chosen,
+            step=self.global_steps,
+            tokenizer=self.tokenizer,
+            credited=spec.credit != "none",
+            fields=lambda episode: episode.info.get("sample_fields", {}),
+        )
+        self.run.add_samples(samples)
         return batch
 
     def _collect(self, batch: Any) -> tuple[list[int], Collected]:
@@ -268,27 +277,6 @@ class ReasonrlTrainer(PPOTrainerSync):
         names = ["old_log_probs", "entropy", *(["ref_log_prob"] if self.use_reference_policy else [])]
         data = tq.kv_batch_get(keys=list(keys), partition_id=batch.partition_id, select_fields=names)
         return {name: data[name].to_padded_tensor(0.0).float() for name in names}
-
-    def _keep_samples(self, collected: Collected, rows: Tensor, tokens: Tensor) -> None:
-        kept = []
-        everything = zip(collected.episodes, collected.rewards, collected.groups, rows.tolist(), tokens.tolist(), strict=True)
-        for episode, reward, group, advantage, credit in everything:
-            own = episode.own
-            more: dict[str, Any] = {
-                **episode.info.get("sample_fields", {}),
-                "group": group,
-                "response_ids": own.response_ids,
-                "logprobs": [round(p, 6) for p in own.logprobs],
-            }
-            if self.recipe.train.credit != "none":
-                more["token_advantages"] = [round(value, 6) for value in credit[: len(own.response_ids)]]
-            prompt = render_prompt_text(self.tokenizer, episode.problem)
-            kept.append(
-                sample_row(
-                    episode, kind="train", step=self.global_steps, mode="train", prompt=prompt, reward=reward, advantage=advantage, **more
-                )
-            )
-        self.run.add_samples(kept)
 
     # ---------------------------------------------------------------------------------------------------------------- step 10
 

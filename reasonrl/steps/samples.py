@@ -1,0 +1,45 @@
+"""What samples.jsonl keeps of the rollouts of a step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from torch import Tensor
+
+from reasonrl.environments.base import Episode
+from reasonrl.environments.rollouts import sample_row
+from reasonrl.environments.single_turn import render_prompt_text
+from reasonrl.steps.collected import Collected
+
+
+def train_samples(
+    collected: Collected,
+    of_rows: Tensor,
+    of_tokens: Tensor,
+    *,
+    step: int,
+    tokenizer: Any,
+    credited: bool,
+    fields: Callable[[Episode], dict[str, Any]],
+) -> list[dict[str, Any]]:
+    """One row an episode, with the advantages [B] and [B, T] that it was given; `fields` adds what a method knows of it.
+
+    Advantages of single tokens are kept only where they differ (`credited`)."""
+    kept = []
+    everything = zip(collected.episodes, collected.rewards, collected.groups, of_rows.tolist(), of_tokens.tolist(), strict=True)
+    for episode, reward, group, advantage, credit in everything:
+        own = episode.own
+        more: dict[str, Any] = {
+            **fields(episode),
+            "group": group,
+            "response_ids": own.response_ids,
+            "logprobs": [round(p, 6) for p in own.logprobs],
+        }
+        if episode.info.get("off_policy"):
+            more |= {"off_policy": True, "critique_text": episode.info["critique"]}
+        if credited:
+            more["token_advantages"] = [round(value, 6) for value in credit[: len(own.response_ids)]]
+        prompt = render_prompt_text(tokenizer, episode.problem)
+        kept.append(sample_row(episode, kind="train", step=step, mode="train", prompt=prompt, reward=reward, advantage=advantage, **more))
+    return kept
