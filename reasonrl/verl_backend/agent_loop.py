@@ -9,7 +9,9 @@ from __future__ import annotations
 import asyncio
 import functools
 import json
-from collections.abc import Sequence
+import os
+import threading
+from collections.abc import Callable, Sequence
 from typing import Any
 from uuid import uuid4
 
@@ -102,9 +104,9 @@ class ReasonrlLoop(AgentLoopBase):
         seed = derive_seed(recipe.seed, "rollout", step, kwargs.get("round", 0), problem.id, rollout)
         try:
             episode: Episode = await environment.episode(problem, rollout, seed, engine)
-            await asyncio.wait_for(
-                asyncio.to_thread(judge, [episode], stage.parts, on_timeout=recipe.train.on_timeout, step=step), recipe.verl.judge_timeout_s
-            )
+            judging = functools.partial(judge, [episode], stage.parts, on_timeout=recipe.train.on_timeout, step=step)
+            async with _judging_at_once():
+                await within(recipe.verl.judge_timeout_s, judging, "verl.judge_timeout_s")
         except Exception as error:  # told to the trainer, which masks and counts the row, or stops the run
             return self._masked(pack_failure(error, stops=not isinstance(error, PASSING)), engine)
         own, reward = episode.own, total_reward(episode, stage.parts)
@@ -133,6 +135,39 @@ class ReasonrlLoop(AgentLoopBase):
         version = engine.extra.get("global_steps")
         versions = {"min_global_steps": version, "max_global_steps": version}
         return versions | {"turn_scores": [], "tool_rewards": [], "reward_extra_info": {}} | engine.extra
+
+
+@functools.cache
+def _judging_at_once() -> asyncio.Semaphore:
+    """More would only wait for the same cores, and their deadlines with them."""
+    return asyncio.Semaphore(4 + (os.cpu_count() or 1))
+
+
+async def within(seconds: float, call: Callable[[], None], key: str) -> None:
+    """`call` in a thread of its own. Raises TimeoutError after `seconds`: the thread is left behind, and neither takes the place of the
+    next (in a pool it would) nor keeps the process from ending."""
+    loop = asyncio.get_running_loop()
+    done: asyncio.Future[None] = loop.create_future()
+
+    def tell(error: BaseException | None) -> None:
+        if not done.done():
+            done.set_exception(error) if error is not None else done.set_result(None)
+
+    def run() -> None:
+        error: BaseException | None = None
+        try:
+            call()
+        except BaseException as raised:  # raised again where it is awaited
+            error = raised
+        loop.call_soon_threadsafe(tell, error)
+
+    threading.Thread(target=run, name="judge", daemon=True).start()
+    try:
+        await asyncio.wait_for(done, seconds)
+    except TimeoutError:
+        if done.cancelled():
+            raise TimeoutError(f"no verdict after {seconds:g} s ({key})") from None
+        raise
 
 
 @functools.cache

@@ -107,12 +107,13 @@ def run_verl_stage(recipe: Recipe, folder: Path, console: TrainConsole, *, init_
         console.note(line.strip())
     log = stage.shared / "log.txt"
     console.note(f"verl runs; its words are in {log}")
+    begins = log.stat().st_size if log.exists() else 0  # a resumed run appends
     code = _run([sys.executable, "-m", "verl.trainer.main_ppo", *plan.settings], plan.environment, log)
     if code == 130:
         raise KeyboardInterrupt
     if code != 0:
         raise TrainingError(
-            f"verl ended with {code}: {reason(log)}\nThe whole log is {log}. Go on from the newest checkpoint with --resume"
+            f"verl ended with {code}: {reason(log, begins)}\nThe whole log is {log}. Go on from the newest checkpoint with --resume"
         )
     made_checkpoint = newest_checkpoint(folder / "checkpoints")
     if made_checkpoint is None:
@@ -142,9 +143,9 @@ def _run(command: list[str], environment: dict[str, str], log: Path) -> int:
             return 130
 
 
-def reason(log: Path) -> str:
-    """The most telling line of a log: our own message if there is one, else the last line that names an error."""
-    lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
+def reason(log: Path, begins: int = 0) -> str:
+    """The most telling line of a log behind byte `begins`: our own message if there is one, else the last line that names an error."""
+    lines = log.read_bytes()[begins:].decode(errors="replace").splitlines()
     ours = [match.group(1) for line in lines if (match := _MESSAGE.search(line))]
     if ours:
         return ours[-1]

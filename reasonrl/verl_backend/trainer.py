@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import ray
 import torch
 import transfer_queue as tq
 from ray.exceptions import RayActorError
@@ -75,7 +76,28 @@ class ReasonrlTrainer(PPOTrainerSync):
     def _build_replay_buffer(self) -> Any:
         buffer = super()._build_replay_buffer()
         buffer.poll_interval = 0.05  # 2 s by default: longer than a whole step of a small model
+        wait = buffer._wait_for_next_poll
+
+        def look_and_wait(partition_id: str, last_debug_time: float) -> float:
+            self._look_at_workers()
+            return wait(partition_id, last_debug_time)
+
+        buffer._wait_for_next_poll = look_and_wait
+        self._pings: dict[int, Any] = {}
+        self._looked = 0.0
         return buffer
+
+    def _look_at_workers(self) -> None:
+        """verl waits for the rollouts of a step without end, and an agent worker that dies takes its own with it. Raises RayActorError."""
+        if time.monotonic() - self._looked < 1:
+            return
+        self._looked = time.monotonic()
+        for place, worker in enumerate(self.agent_loop_manager.agent_loop_workers):
+            ping = self._pings.pop(place, None) or worker.__ray_ready__.remote()
+            if ray.wait([ping], timeout=0)[0]:
+                ray.get(ping)
+            else:
+                self._pings[place] = ping
 
     def _init_dataloader(self) -> None:
         super()._init_dataloader()

@@ -1,7 +1,8 @@
 """Imported by every process of a verl run under test: writes down what went through it, and breaks what a test wants broken.
 
 PROBE_FOLDER: step-N.pt with the fields of TransferQueue before and after the advantages were put there; grads-N.pt with the actor's
-weights and gradients before clipping. PROBE_KILL_SERVER_AT: the rollout server dies before the rollouts of that step.
+weights and gradients before clipping. PROBE_KILL="WHO STEP": that actor of Ray dies in that step: the rollout `server` and the `agent`
+worker while they play, the `trainer` before its update.
 """
 
 from __future__ import annotations
@@ -17,13 +18,16 @@ RAW = ["uid", "prompts", "responses", "response_mask", "rm_scores", "rollout_log
 
 
 def install() -> None:
+    import ray
     import transfer_queue as tq
     from verl.workers.engine.fsdp.transformer_impl import FSDPEngine
 
     from reasonrl.verl_backend.trainer import ReasonrlTrainer
 
-    compute, submit, optimize = ReasonrlTrainer._compute_advantage, ReasonrlTrainer._next_train_batch, FSDPEngine.optimizer_step
-    update = ReasonrlTrainer._update_actor
+    compute, submit, update = ReasonrlTrainer._compute_advantage, ReasonrlTrainer._add_batch_to_generate, ReasonrlTrainer._update_actor
+    optimize = FSDPEngine.optimizer_step
+    who, _, step = os.environ.get("PROBE_KILL", "nobody 0").partition(" ")
+    victim = (who, int(step))
 
     def fields(batch: Any, names: list[str]) -> dict[str, list[Any]]:
         data = tq.kv_batch_get(keys=batch.keys, partition_id=batch.partition_id, select_fields=names)
@@ -40,12 +44,13 @@ def install() -> None:
         torch.save(kept, Path(FOLDER) / f"step-{self.global_steps}.pt")
         return made
 
-    def _next_train_batch(self: Any, num_prompts: int | None = None) -> Any:
-        if os.environ.get("PROBE_KILL_SERVER_AT") == str(self.global_steps):
-            import ray
-
+    def _add_batch_to_generate(self: Any) -> Any:
+        made = submit(self)
+        if victim == ("server", self.global_steps):
             ray.kill(ray.get_actor("reasonrl_hf_server_0"))
-        return submit(self, num_prompts)
+        if victim == ("agent", self.global_steps):
+            ray.kill(self.agent_loop_manager.agent_loop_workers[0])
+        return made
 
     def optimizer_step(self: Any) -> Any:
         if FOLDER and type(self).__name__ == "FSDPEngineWithLMHead":
@@ -56,6 +61,8 @@ def install() -> None:
         return optimize(self)
 
     def _update_actor(self: Any, batch: Any, metrics: dict[str, Any]) -> Any:
+        if victim == ("trainer", self.global_steps):
+            ray.kill(self.actor_rollout_wg.workers[0])
         made = update(self, batch, metrics)
         if FOLDER:
             path = Path(FOLDER) / f"step-{self.global_steps}.pt"
@@ -66,7 +73,7 @@ def install() -> None:
 
     ReasonrlTrainer._update_actor = _update_actor
     ReasonrlTrainer._compute_advantage = _compute_advantage
-    ReasonrlTrainer._next_train_batch = _next_train_batch
+    ReasonrlTrainer._add_batch_to_generate = _add_batch_to_generate
     FSDPEngine.optimizer_step = optimizer_step
 
 

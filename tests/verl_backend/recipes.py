@@ -111,11 +111,12 @@ def critique() -> dict[str, Any]:
 def launch(recipe: dict[str, Any], folder: Path, *more: str, probe: Path | None = None, **environment: str) -> subprocess.Popen[str]:
     """`reasonrl train` in a process group of its own; its run folder is folder/run."""
     (folder / "recipe.yaml").write_text(yaml.safe_dump(recipe, sort_keys=False))
-    around = {**os.environ, **environment}
+    around = dict(os.environ)
     if probe is not None:
         probe.mkdir(exist_ok=True)
         around |= {"PROBE_FOLDER": str(probe), "VERL_USE_EXTERNAL_MODULES": "tests.verl_backend.probe"}
         around["PYTHONPATH"] = os.pathsep.join(filter(None, [str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH")]))
+    around |= environment
     command = [sys.executable, "-m", "reasonrl.cli", "train", str(folder / "recipe.yaml"), f"run_dir={folder / 'run'}", *more]
     with (folder / "out.txt").open("ab") as out:
         return subprocess.Popen(command, stdout=out, stderr=subprocess.STDOUT, cwd=folder, env=around, start_new_session=True, text=True)
