@@ -85,7 +85,7 @@ def test_every_command_runs_in_order(tmp_path: Path) -> None:
             view(line, tmp_path)
             continue
         more: list[str] = []
-        if line.startswith("reasonrl train"):
+        if line.startswith("reasonrl train") and "--dry-run" not in line:
             more = SHORT
         elif line.startswith("reasonrl eval"):
             more = ["--limit", "2", "--set", "rollout.max_new_tokens=8"]

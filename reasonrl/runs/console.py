@@ -64,10 +64,10 @@ class TrainConsole:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self._stop()
 
-    def start(self) -> None:
+    def start(self, seconds_ago: float = 0.0) -> None:
         """Show the bar and begin to count the time of the first step: call it when loading and the first evaluation are over."""
         self._marks.clear()
-        self._marks.append(time.monotonic())
+        self._marks.append(time.monotonic() - seconds_ago)
         if self._terminal and not self.quiet and self._progress is None:
             self._progress = self._make_progress()
             self._task = self._progress.add_task("training", total=self.total_steps, left="")

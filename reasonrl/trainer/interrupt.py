@@ -15,6 +15,9 @@ class Interrupt:
         self._tell = tell
         self._previous: dict[int, Any] = {}
 
+    def asked(self) -> bool:
+        return self.requested
+
     def __enter__(self) -> Interrupt:
         for number in (signal.SIGINT, signal.SIGTERM):
             self._previous[number] = signal.signal(number, self._handle)

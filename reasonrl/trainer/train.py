@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -34,8 +34,20 @@ class TrainResult:
 
 
 class RunElsewhere(Protocol):
-    def __call__(self, recipe: Recipe, folder: Path, console: TrainConsole, *, init_from: str, resume: bool, offline: bool) -> Path:
-        """Run or resume a stage on another backend. Returns its newest model."""
+    def __call__(
+        self,
+        recipe: Recipe,
+        folder: Path,
+        console: TrainConsole,
+        *,
+        init_from: str,
+        resume: bool,
+        offline: bool,
+        stop_asked: Callable[[], bool],
+    ) -> Path:
+        """Run or resume a stage on another backend. Returns its newest model.
+
+        As soon as `stop_asked` says so it ends behind the step of the moment, with a checkpoint, and raises KeyboardInterrupt."""
         ...
 
 
@@ -73,11 +85,11 @@ def train(
                 continue
             if runs_elsewhere(recipe):
                 elsewhere = (backends or {})[recipe.backend]
-                model = elsewhere(linked, folder, console, init_from=started_from, resume=resume, offline=offline)
-                report = write_report(folder)
-                console.finish(f"report: {report}\nmodel:  {model}")
-                continue
-            model = run_stage(linked, folder, console, init_from=started_from, resume=resume, offline=offline, interrupt=interrupt)
+                model = elsewhere(
+                    linked, folder, console, init_from=started_from, resume=resume, offline=offline, stop_asked=interrupt.asked
+                )
+            else:
+                model = run_stage(linked, folder, console, init_from=started_from, resume=resume, offline=offline, interrupt=interrupt)
             report = write_report(folder)
             console.finish(f"report: {report}\nmodel:  {model}")
             if interrupt.requested and recipe is not loaded.stages[-1]:

@@ -18,6 +18,7 @@ import shlex
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,6 +31,7 @@ from reasonrl.runs.checkpoint import newest_checkpoint
 from reasonrl.setup import RunData, load_data, make_reward_parts, make_verifier
 from reasonrl.verl_backend.plan import TESTED, VerlPlan, make_plan
 from reasonrl.verl_backend.stage import VerlStage
+from reasonrl.verl_backend.watch import Watch
 
 if TYPE_CHECKING:
     from reasonrl.runs.console import TrainConsole
@@ -87,8 +89,19 @@ def _place(recipe: Recipe, source: str, folder: Path) -> str:
     return str(Path(found).resolve()) if Path(found).is_dir() else found
 
 
-def run_verl_stage(recipe: Recipe, folder: Path, console: TrainConsole, *, init_from: str, resume: bool, offline: bool) -> Path:
-    """Run or resume one stage. Returns the newest checkpoint as a Hugging Face folder. Raises TrainingError with verl's own reason."""
+def run_verl_stage(
+    recipe: Recipe,
+    folder: Path,
+    console: TrainConsole,
+    *,
+    init_from: str,
+    resume: bool,
+    offline: bool,
+    stop_asked: Callable[[], bool] = lambda: False,
+) -> Path:
+    """Run or resume one stage. Returns the newest checkpoint as a Hugging Face folder.
+
+    Raises TrainingError with verl's own reason, and KeyboardInterrupt where the run ended because `stop_asked`."""
     done = newest_checkpoint(folder / "checkpoints") if resume else None
     if done is not None and done.step >= recipe.train.steps:
         console.note(f"{folder} is complete ({done.step} steps)")
@@ -108,9 +121,8 @@ def run_verl_stage(recipe: Recipe, folder: Path, console: TrainConsole, *, init_
     log = stage.shared / "log.txt"
     console.note(f"verl runs; its words are in {log}")
     begins = log.stat().st_size if log.exists() else 0  # a resumed run appends
-    code = _run([sys.executable, "-m", "verl.trainer.main_ppo", *plan.settings], plan.environment, log)
-    if code == 130:
-        raise KeyboardInterrupt
+    watch = Watch(folder, log, console, stop_asked)
+    code = _run([sys.executable, "-m", "verl.trainer.main_ppo", *plan.settings], plan.environment, log, watch)
     if code != 0:
         raise TrainingError(
             f"verl ended with {code}: {reason(log, begins)}\nThe whole log is {log}. Go on from the newest checkpoint with --resume"
@@ -118,11 +130,13 @@ def run_verl_stage(recipe: Recipe, folder: Path, console: TrainConsole, *, init_
     made_checkpoint = newest_checkpoint(folder / "checkpoints")
     if made_checkpoint is None:
         raise ModelError(f"verl has ended, but wrote no checkpoint under {folder / 'checkpoints'}; see {log}")
+    if stop_asked() and made_checkpoint.step < recipe.train.steps:
+        raise KeyboardInterrupt
     return made_checkpoint.path
 
 
-def _run(command: list[str], environment: dict[str, str], log: Path) -> int:
-    """Run to the end, all output into `log`. Ctrl-C ends Ray's processes too: they are of one group."""
+def _run(command: list[str], environment: dict[str, str], log: Path, watch: Callable[[], None]) -> int:
+    """Run to the end, all output into `log`, and `watch` meanwhile. Raises KeyboardInterrupt when Ray's processes have ended too."""
     with log.open("ab") as out:
         process = subprocess.Popen(
             command,
@@ -133,14 +147,20 @@ def _run(command: list[str], environment: dict[str, str], log: Path) -> int:
             start_new_session=True,
         )
         try:
-            return process.wait()
+            while True:
+                try:
+                    return process.wait(timeout=0.3)
+                except subprocess.TimeoutExpired:
+                    watch()
         except KeyboardInterrupt:
             os.killpg(process.pid, signal.SIGINT)
             try:
                 process.wait(timeout=30)
             except subprocess.TimeoutExpired:
                 os.killpg(process.pid, signal.SIGKILL)
-            return 130
+            raise
+        finally:
+            watch()
 
 
 def reason(log: Path, begins: int = 0) -> str:

@@ -55,6 +55,7 @@ from reasonrl.verl_backend.agent_loop import actor_for
 from reasonrl.verl_backend.client import ClientEngine
 from reasonrl.verl_backend.rows import FIELD, failure_of, problem_row, unpack_episode
 from reasonrl.verl_backend.stage import verl_stage
+from reasonrl.verl_backend.watch import STOP
 from verifiers.types import Problem
 
 NAME = "reasonrl_sync"
@@ -350,6 +351,8 @@ class ReasonrlTrainer(PPOTrainerSync):
         times = {f"time/{name}_s": float(timing_raw[phase]) for name, phase in phases.items() if phase in timing_raw}
         times["time/step_s"] = time.perf_counter() - started
         self.run.add_metrics({"kind": "train", "step": self.global_steps, **self._row, **theirs, **times})
+        if (self.stage.shared / STOP).exists():  # Ctrl-C in the terminal of the launch: verl saves and is done
+            self.config.trainer.save_freq, self.total_training_steps = 1, self.global_steps
         return batch
 
     # ---------------------------------------------------------------------------------------------------------------- held-out sets

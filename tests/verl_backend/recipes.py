@@ -120,3 +120,16 @@ def launch(recipe: dict[str, Any], folder: Path, *more: str, probe: Path | None 
     command = [sys.executable, "-m", "reasonrl.cli", "train", str(folder / "recipe.yaml"), f"run_dir={folder / 'run'}", *more]
     with (folder / "out.txt").open("ab") as out:
         return subprocess.Popen(command, stdout=out, stderr=subprocess.STDOUT, cwd=folder, env=around, start_new_session=True, text=True)
+
+
+def processes_of(folder: Path) -> list[int]:
+    """Every process, of Ray too, that was started for a run in this folder: it is in their environment."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit() and int(entry.name) != os.getpid():
+            try:
+                if str(folder).encode() in (entry / "environ").read_bytes():
+                    found.append(int(entry.name))
+            except (FileNotFoundError, ProcessLookupError, PermissionError):
+                continue
+    return found

@@ -5,6 +5,9 @@ from __future__ import annotations
 import importlib.util
 import json
 import re
+import signal
+import subprocess
+import time
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +15,7 @@ import pytest
 import yaml
 
 from reasonrl.runs.checkpoint import list_checkpoints
-from tests.verl_backend.recipes import EVERYTHING, critique, launch
+from tests.verl_backend.recipes import EVERYTHING, critique, launch, processes_of
 
 pytestmark = [
     pytest.mark.verl,
@@ -74,3 +77,37 @@ def test_what_is_stuck_is_masked_and_what_dies_ends_the_run_with_its_name(tmp_pa
     assert sum(stuck) > 0 and len(samples) == 3 * 32 - sum(stuck), "every rollout is kept or counted"
     log = (stage / "verl" / "log.txt").read_text(errors="replace")
     assert "no verdict after 2 s (verl.judge_timeout_s)" in log and "they are left out" in log
+
+
+def test_ctrl_c_stops_behind_a_checkpoint_and_twice_at_once(tmp_path: Path) -> None:
+    recipe = yaml.safe_load(yaml.safe_dump(EVERYTHING))
+    recipe |= {"curriculum": {"name": "uniform"}, "evaluation": {"before": False, "samples_per_problem": 0}}
+    recipe["stages"][1]["train"] = {"steps": 500, "prompts_per_step": 8}
+    recipe["stages"][1] |= {"checkpoint": {}}
+    recipe["stages"][0]["sft"]["steps"] = 20
+    stage = tmp_path / "run" / "stages" / "02-grpo"
+
+    def wait_for_a_step(process: subprocess.Popen[str], shown: str) -> None:
+        deadline = time.monotonic() + 200
+        while shown not in (tmp_path / "out.txt").read_text() and process.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.1)
+        assert process.poll() is None and shown in (tmp_path / "out.txt").read_text(), (tmp_path / "out.txt").read_text()[-3000:]
+
+    process = launch(recipe, tmp_path)
+    wait_for_a_step(process, " 2/500 ")
+    process.send_signal(signal.SIGINT)
+    assert process.wait(timeout=100) == 130, (tmp_path / "out.txt").read_text()[-3000:]
+    said = (tmp_path / "out.txt").read_text()
+    assert "stopping after this step and its checkpoint" in said and "--resume" in said and "Traceback" not in said
+    (saved,) = list_checkpoints(stage / "checkpoints")
+    assert [row["step"] for row in rows(stage / "metrics.jsonl")] == list(range(1, saved.step + 1))
+
+    process = launch(recipe, tmp_path, "--resume")
+    wait_for_a_step(process, f" {saved.step + 1}/500 ")
+    process.send_signal(signal.SIGINT)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(timeout=60) == 130, (tmp_path / "out.txt").read_text()[-3000:]
+    deadline = time.monotonic() + 20
+    while (left := processes_of(tmp_path)) and time.monotonic() < deadline:
+        time.sleep(0.2)
+    assert not left, f"still there: {left}"

@@ -5,6 +5,7 @@ Two starts of Ray: a few minutes. The runs are made once for all tests of this f
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import json
 import os
@@ -29,7 +30,7 @@ from reasonrl.runs.console import TrainConsole
 from reasonrl.runs.folder import RunFolder
 from reasonrl.trainer.loop import RLStage
 from reasonrl.trainer.stage import prepare
-from tests.verl_backend.recipes import EVERYTHING, launch
+from tests.verl_backend.recipes import EVERYTHING, launch, processes_of
 
 pytestmark = [
     pytest.mark.verl,
@@ -77,15 +78,9 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
 
 def kill_everything(folder: Path) -> None:
     """SIGKILL to the launcher, to verl's driver and to all of Ray that works for it: what a lost machine looks like."""
-    mark = str(folder).encode()
-    for entry in Path("/proc").iterdir():
-        if not entry.name.isdigit() or int(entry.name) == os.getpid():
-            continue
-        try:
-            if mark in (entry / "environ").read_bytes():
-                os.kill(int(entry.name), signal.SIGKILL)
-        except (FileNotFoundError, ProcessLookupError, PermissionError):
-            continue
+    for process in processes_of(folder):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(process, signal.SIGKILL)
 
 
 def test_all_methods_ran_and_the_run_went_on_where_it_was_killed(run: Run) -> None:

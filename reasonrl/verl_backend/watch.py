@@ -1,0 +1,58 @@
+"""A run on verl as the terminal that launched it sees it: rows and warnings as they are written, and Ctrl-C on the way back."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from reasonrl.runs.console import TrainConsole
+
+STOP = "stop"
+"""File under STAGE/verl: the trainer ends behind the step of the moment, with a checkpoint."""
+_WARNING = re.compile(r"\breasonrl: (.+)")
+
+
+class Watch:
+    """Call it every now and then. `console` gets what metrics.jsonl and verl's log have got since."""
+
+    def __init__(self, folder: Path, log: Path, console: TrainConsole, stop_asked: Callable[[], bool]) -> None:
+        self._rows, self._log = NewLines(folder / "metrics.jsonl"), NewLines(log)
+        self._console, self._asked, self._stop = console, stop_asked, folder / "verl" / STOP
+        self._started = False
+        self._stop.unlink(missing_ok=True)
+
+    def __call__(self) -> None:
+        for line in self._log:
+            if told := _WARNING.search(line):
+                self._console.warn(told[1])
+        for row in map(json.loads, self._rows):
+            if row["kind"] != "train":
+                self._console.evaluation(row)
+                continue
+            if not self._started:
+                self._console.start(row["time/step_s"])
+                self._started = True
+            self._console.step(row)
+        if self._asked():
+            self._stop.touch()
+
+
+class NewLines:
+    """Iterating gives the whole lines that a file has got since the last time, or since this was made."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._at = path.stat().st_size if path.exists() else 0
+
+    def __iter__(self) -> Iterator[str]:
+        if not self._path.exists():
+            return
+        self._at = min(self._at, self._path.stat().st_size)  # a resumed run cuts off what lies behind its checkpoint
+        with self._path.open("rb") as file:
+            file.seek(self._at)
+            new = file.read()
+        new = new[: new.rfind(b"\n") + 1]
+        self._at += len(new)
+        yield from new.decode(errors="replace").splitlines()
