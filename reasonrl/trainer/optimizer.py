@@ -8,7 +8,6 @@ exactly (`join`), one tensor at a time. Moments are float32.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -19,6 +18,7 @@ from torch.optim.adamw import adamw
 
 from reasonrl.errors import TrainingError
 from reasonrl.recipe import OptimSpec
+from reasonrl.steps.schedule import learning_rate
 
 MOMENTS = ("exp_avg", "exp_avg_sq")
 SLICE = 2**20
@@ -96,15 +96,8 @@ class MasterAdamW:
             raise TrainingError("the model has no trainable parameters")
 
     def learning_rate(self, step: int) -> float:
-        """Learning rate of 1-based `step`: linear warm-up, then constant, or down to 0 just after the last step."""
-        spec = self._spec
-        if step <= spec.warmup_steps:
-            return spec.lr * step / (spec.warmup_steps + 1)
-        if spec.schedule == "constant":
-            return spec.lr
-        progress = (step - 1 - spec.warmup_steps) / max(1, self._total_steps - spec.warmup_steps)
-        remaining = 1 - progress if spec.schedule == "linear" else 0.5 * (1 + math.cos(math.pi * progress))
-        return spec.lr * max(0.0, remaining)
+        """Of 1-based `step`."""
+        return learning_rate(self._spec, step, self._total_steps)
 
     @torch.no_grad()
     def step(self, step: int) -> float:

@@ -96,12 +96,12 @@ class ReasonrlLoop(AgentLoopBase):
     async def run(self, sampling_params: dict[str, Any], **kwargs: Any) -> AgentLoopOutput:
         stage = verl_stage()
         recipe, problem = stage.recipe, Problem(**json.loads(kwargs["problem"]))
-        step, rollout = int(kwargs["global_steps"]), int(kwargs["session_id"])
+        step, rollout = int(kwargs["global_steps"]), int(kwargs["first_rollout"]) + int(kwargs["session_id"])
         engine = ServerEngine(
             self.server_manager, end_tokens(self.tokenizer, _model_config(self.config.actor_rollout_ref.model.path)), self.tokenizer
         )
         environment = environment_maker(recipe, self.tokenizer, actor_for(recipe, self.tokenizer))(rollout_sampling(recipe))
-        seed = derive_seed(recipe.seed, "rollout", step, kwargs.get("round", 0), problem.id, rollout)
+        seed = derive_seed(recipe.seed, "rollout", step, kwargs["round"], problem.id, rollout)
         try:
             episode: Episode = await environment.episode(problem, rollout, seed, engine)
             judging = functools.partial(judge, [episode], stage.parts, on_timeout=recipe.train.on_timeout, step=step)

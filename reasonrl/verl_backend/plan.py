@@ -16,13 +16,12 @@ from typing import Any
 from reasonrl.errors import RecipeError
 from reasonrl.recipe import Recipe
 from reasonrl.recipe_methods import GROUP_LOSSES
-from reasonrl.verl_backend.stage import VARIABLE
+from reasonrl.verl_backend.stage import VARIABLE, VENDOR
 
 TESTED = "0.9.1"
 PLUGIN = "reasonrl.verl_backend.plugin"
 AGGREGATION = {"token_mean": "token-mean", "sequence_mean": "seq-mean-token-mean", "sequence_sum": "seq-mean-token-sum-norm"}
 KL = {"k2": "k2", "k3": "low_var_kl"}
-SCHEDULES = ("constant", "cosine")
 
 
 @dataclass(frozen=True)
@@ -40,7 +39,7 @@ def unsupported(recipe: Recipe) -> list[str]:
     train, verl = recipe.train, recipe.verl
     actor = recipe.critic.refine.actor if recipe.critic is not None and recipe.critic.refine.refinements else None
     gpus = verl.nodes * verl.gpus_per_node
-    rows = train.prompts_per_step // train.updates_per_step * recipe.rollout.rollouts_per_prompt
+    rows = train.prompts_per_step * recipe.rollout.rollouts_per_prompt
     refused = {
         f"train.loss: {train.loss} compares the responses of a group inside the loss, which verl's actor cannot; write ppo_clip": (
             train.loss in GROUP_LOSSES
@@ -48,14 +47,10 @@ def unsupported(recipe: Recipe) -> list[str]:
         "train.advantage: remax needs a greedy response to every prompt, which verl does not sample; write grpo or rloo": (
             train.advantage == "remax"
         ),
-        "train.refill: is not there on verl; write drop_silent_groups: true, or backend: local": train.refill.enabled,
         "critique_grpo: is not there on verl; write backend: local": recipe.critique_grpo is not None,
         "train.epochs_per_step: verl goes through all updates of a step and then begins anew; write updates_per_step: 1": (
             train.epochs_per_step > 1 and train.updates_per_step > 1
         ),
-        f"train.updates_per_step: {train.updates_per_step} does not divide prompts_per_step ({train.prompts_per_step}), and verl fills "
-        "up with empty rows then; take a divisor": train.prompts_per_step % train.updates_per_step != 0,
-        f"optim.schedule: verl has {' and '.join(SCHEDULES)}, not {recipe.optim.schedule}": recipe.optim.schedule not in SCHEDULES,
         f"critic.refine.actor.model: {actor.model if actor else ''} would have to live in every agent worker; serve it (python -m "
         "vllm.entrypoints.openai.api_server) and write its address, or write same": (
             actor is not None and actor.model != "same" and not actor.served
@@ -67,9 +62,8 @@ def unsupported(recipe: Recipe) -> list[str]:
             recipe.model.dtype == "float32" and verl.platform == "gpu"
         ),
         f"verl.tensor_parallel: {verl.tensor_parallel} does not divide the {gpus} GPUs": gpus % verl.tensor_parallel != 0,
-        f"train.prompts_per_step: the {rows} rollouts of an update do not divide by {gpus} GPUs, and verl fills up with empty rows then": (
-            rows % gpus != 0
-        ),
+        f"train.prompts_per_step: the {rows} rollouts of a step do not divide by {gpus} GPUs, which verl insists on": rows % gpus != 0,
+        "model.lora.dropout: verl's adapters have none; write 0.0": recipe.model.lora is not None and recipe.model.lora.dropout > 0,
         "verl.gpus_per_node: platform cpu has one worker; write 1": verl.platform == "cpu" and gpus > 1,
     }
     return [message for message, wrong in refused.items() if wrong]
@@ -109,7 +103,7 @@ def translate(recipe: Recipe, folder: Path, model: str, longest_prompt: int) -> 
         "actor_rollout_ref.actor.strategy": "fsdp2",
         "actor_rollout_ref.actor.ppo_mini_batch_size": mini,
         "actor_rollout_ref.actor.ppo_epochs": train.epochs_per_step,
-        "actor_rollout_ref.actor.use_dynamic_bsz": not on_cpu,
+        "actor_rollout_ref.actor.use_dynamic_bsz": True,
         "actor_rollout_ref.actor.ppo_max_token_len_per_gpu": max(verl.tokens_per_gpu, length),
         "actor_rollout_ref.actor.policy_loss.loss_mode": "reasonrl",
         "actor_rollout_ref.actor.loss_agg_mode": AGGREGATION[recipe.loss_aggregation],
@@ -120,10 +114,10 @@ def translate(recipe: Recipe, folder: Path, model: str, longest_prompt: int) -> 
         "actor_rollout_ref.actor.kl_loss_type": KL.get(train.kl.estimator, "low_var_kl"),
         "actor_rollout_ref.actor.grad_clip": optim.max_grad_norm if optim.max_grad_norm is not None else 1e9,
         "actor_rollout_ref.actor.optim.lr": optim.lr,
-        "actor_rollout_ref.actor.optim.lr_warmup_steps": optim.warmup_steps,
-        "actor_rollout_ref.actor.optim.lr_scheduler_type": optim.schedule,
+        "actor_rollout_ref.actor.optim.lr_scheduler_type": "constant",  # the recipe's schedule is in our engine
         "actor_rollout_ref.actor.optim.weight_decay": optim.weight_decay,
         "actor_rollout_ref.actor.optim.betas": list(optim.betas),
+        "+actor_rollout_ref.actor.optim.override_optimizer_config.eps": optim.eps,
         "actor_rollout_ref.actor.checkpoint.save_contents": ["model", "optimizer", "extra", "hf_model"],
         "actor_rollout_ref.actor.fsdp_config.param_offload": verl.offload,
         "actor_rollout_ref.actor.fsdp_config.optimizer_offload": verl.offload,
@@ -136,7 +130,7 @@ def translate(recipe: Recipe, folder: Path, model: str, longest_prompt: int) -> 
         "actor_rollout_ref.rollout.calculate_log_probs": True,
         "actor_rollout_ref.rollout.tensor_model_parallel_size": verl.tensor_parallel,
         "actor_rollout_ref.rollout.gpu_memory_utilization": verl.rollout_memory_share,
-        "actor_rollout_ref.rollout.log_prob_use_dynamic_bsz": not on_cpu,
+        "actor_rollout_ref.rollout.log_prob_use_dynamic_bsz": True,
         "actor_rollout_ref.rollout.log_prob_max_token_len_per_gpu": max(2 * verl.tokens_per_gpu, length),
         "actor_rollout_ref.rollout.agent.num_workers": 1 if on_cpu else verl.agent_workers,
         "actor_rollout_ref.rollout.agent.default_agent_loop": "reasonrl",
@@ -173,7 +167,7 @@ def translate(recipe: Recipe, folder: Path, model: str, longest_prompt: int) -> 
             "critic.model.use_remove_padding": not on_cpu,
             "critic.model.enable_gradient_checkpointing": not on_cpu,
             "critic.ppo_mini_batch_size": train.prompts_per_step,
-            "critic.use_dynamic_bsz": not on_cpu,
+            "critic.use_dynamic_bsz": True,
             "critic.optim.lr": verl.value_lr,
             "critic.fsdp.model_dtype": "fp32",
         }
@@ -184,17 +178,13 @@ def translate(recipe: Recipe, folder: Path, model: str, longest_prompt: int) -> 
 
 def _cpu_settings(recipe: Recipe) -> dict[str, Any]:
     """fp32 without compilation, flash attention or a second GPU; Ray is told of a GPU that verl can count."""
-    rows = recipe.train.prompts_per_step * recipe.rollout.rollouts_per_prompt
     made: dict[str, Any] = {
         "trainer.device": "cpu",
         "+actor_rollout_ref.model.override_config.attn_implementation": "eager",
-        "actor_rollout_ref.actor.ppo_micro_batch_size_per_gpu": rows,
         "actor_rollout_ref.actor.use_torch_compile": False,
         "actor_rollout_ref.actor.fsdp_config.use_torch_compile": False,
         "+actor_rollout_ref.actor.fsdp_config.mixed_precision.param_dtype": "fp32",
-        "actor_rollout_ref.rollout.log_prob_micro_batch_size_per_gpu": rows,
         "actor_rollout_ref.rollout.load_format": "auto",
-        "actor_rollout_ref.ref.log_prob_micro_batch_size_per_gpu": rows,
         "actor_rollout_ref.ref.fsdp_config.use_torch_compile": False,
         "actor_rollout_ref.ref.fsdp_config.model_dtype": "fp32",
         "+actor_rollout_ref.ref.fsdp_config.mixed_precision.param_dtype": "fp32",
@@ -207,7 +197,6 @@ def _cpu_settings(recipe: Recipe) -> dict[str, Any]:
     if needs_value_head(recipe):
         made |= {
             "+critic.model.override_config.attn_implementation": "eager",
-            "critic.ppo_micro_batch_size_per_gpu": rows,
             "critic.fsdp.use_torch_compile": False,
             "+critic.fsdp.mixed_precision.param_dtype": "fp32",
         }
@@ -240,6 +229,7 @@ def make_plan(recipe: Recipe, folder: Path, model: str, *, longest_prompt: int, 
     environment = {
         VARIABLE: str(folder.resolve()),
         "VERL_USE_EXTERNAL_MODULES": ",".join(filter(None, [PLUGIN, os.environ.get("VERL_USE_EXTERNAL_MODULES", "")])),
+        "VERL_ENGINE_VENDOR": VENDOR,
         "TOKENIZERS_PARALLELISM": "false",
     }
     if recipe.verl.platform == "cpu":
@@ -300,7 +290,7 @@ def _words(recipe: Recipe, parameters: int, longest: int) -> Iterable[str]:
     yield f"  a step          {train.prompts_per_step} prompts x {n} = {train.prompts_per_step * n} rollouts"
     yield (
         f"  an update       {mini} prompts x {n} = {mini * n} rollouts, {mini * n // gpus} a GPU (verl: ppo_mini_batch_size={mini}); "
-        f"{train.updates_per_step} a step"
+        f"{train.updates_per_step} a step, fewer rows where some are not learnt from"
     )
     if verl.platform == "gpu":
         trainer, server = memory_gb(recipe, parameters)
@@ -308,5 +298,8 @@ def _words(recipe: Recipe, parameters: int, longest: int) -> Iterable[str]:
         yield f"  micro-batches   packed to {max(verl.tokens_per_gpu, longest + recipe.rollout.max_new_tokens):,} tokens a GPU"
         yield f"  memory a GPU    trainer {trainer:.1f} GB{moved}, vLLM's weights {server:.1f} GB;"
         yield f"                  vLLM takes {verl.rollout_memory_share:.0%} of the GPU with its cache"
+    saved, tested = (every or train.steps for every in (recipe.checkpoint.every_steps, recipe.evaluation.every_steps))
+    if recipe.checkpoint.keep_best and recipe.data.heldout and tested % saved:
+        yield f"  best weights    of the steps that are saved and evaluated; write checkpoint.every_steps: {tested} to have all of them"
     if needs_value_head(recipe):
         yield "  value head      verl's critic, trained on raw rewards; its value of a prompt is what the curriculum and the budget go by"

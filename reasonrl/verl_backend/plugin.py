@@ -12,4 +12,4 @@ if os.environ.get("VERL_PLATFORM", "").lower() == "cpu":
     apply()
 
 if os.environ.get("REASONRL_VERL_STAGE"):
-    from reasonrl.verl_backend import agent_loop, losses, reward_manager, trainer  # noqa: F401  (importing registers them)
+    from reasonrl.verl_backend import agent_loop, engine, losses, reward_manager, trainer  # noqa: F401  (importing registers them)

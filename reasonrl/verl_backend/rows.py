@@ -103,3 +103,19 @@ def failure_of(packed: str) -> tuple[str, bool] | None:
 
 def _is_plain(value: Any) -> bool:
     return isinstance(value, str | int | float | bool | None)
+
+
+def bare_prompts(prompts: Sequence[Sequence[int]], end: int) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Rows and tags for TransferQueue of prompts that were only just asked: the response is the `end` token alone."""
+    one = torch.ones(1, dtype=torch.int64)
+    rows: list[dict[str, Any]] = []
+    for ids in prompts:
+        tokens = torch.tensor([*ids, end])
+        rows.append(
+            {
+                "prompts": torch.tensor(ids), "responses": torch.tensor([end]), "input_ids": tokens, "response_mask": one,
+                "loss_mask": one, "position_ids": torch.arange(len(tokens)), "multi_modal_inputs": {},
+            }
+        )  # fmt: skip
+    tags = [{"status": "success", "seq_len": len(ids) + 1, "prompt_len": len(ids), "response_len": 1} for ids in prompts]
+    return rows, tags

@@ -18,6 +18,8 @@ from reasonrl.setup import make_reward_parts, make_verifier
 from verifiers.types import Problem
 
 VARIABLE = "REASONRL_VERL_STAGE"
+VENDOR = "reasonrl"
+"""By which verl finds our engine."""
 
 
 @dataclass(frozen=True)

@@ -3,8 +3,9 @@
     verl's hook              our step
     _next_train_batch        1 select, 2 allot (`__rollout_n__`)
     agent loop               3 roll out, 4 verify (agent_loop.py)
-    _compute_advantage       5 observe, 6 filter, 7 shape, 8 advantage, 9 select
-    policy loss              10 update (losses.py)
+    replay buffer's sample   5 observe (rollouts.py), and again from 1 where the recipe refills
+    _compute_advantage       6 filter, 7 shape, 8 advantage, 9 select
+    _update_actor            10 update, of the rows that are learnt from (losses.py, engine.py)
     _validate                held-out sets, by the evaluation that local runs have
     _save_checkpoint         the methods' state beside verl's own; the weights as a Hugging Face folder too
 
@@ -14,12 +15,13 @@ before they are observed. Rows that verl adds to fill a batch carry no tokens to
 
 from __future__ import annotations
 
+import functools
 import json
+import math
 import re
 import shutil
 import time
 import uuid
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -31,11 +33,14 @@ import transfer_queue as tq
 from ray.exceptions import RayActorError
 from tensordict import TensorDict
 from torch import Tensor
+from transfer_queue import KVBatchMeta
 from verl.trainer.ppo.v1.trainer_base import register_trainer
 from verl.trainer.ppo.v1.trainer_sync import PPOTrainerSync
 from verl.utils import tensordict_utils as tu
 from verl.utils.dataset.rl_dataset import collate_fn
-from verl.workers.utils.padding import response_to_nested
+from verl.utils.metric import reduce_metrics
+from verl.utils.py_functional import rename_dict
+from verl.utils.seqlen_balancing import calculate_workload, get_seqlen_balanced_partitions
 
 from reasonrl.algorithms.groups import group_mix
 from reasonrl.algorithms.kl import kl_estimate
@@ -43,17 +48,18 @@ from reasonrl.engines.base import derive_seed
 from reasonrl.environments.single_turn import encode_prompt, render_prompt_text
 from reasonrl.errors import TrainingError
 from reasonrl.evaluation.evaluate import evaluate
-from reasonrl.runs.checkpoint import write_folder
+from reasonrl.runs.checkpoint import MANIFEST, write_folder
 from reasonrl.runs.folder import RunFolder
 from reasonrl.setup import environment_maker, eval_sampling
 from reasonrl.steps import metrics as step_metrics
-from reasonrl.steps.collected import Collected, successes
 from reasonrl.steps.health import RunHealth, count_outcomes
 from reasonrl.steps.methods import Methods, mismatch_weights
 from reasonrl.steps.samples import train_samples
 from reasonrl.verl_backend.agent_loop import actor_for
 from reasonrl.verl_backend.client import ClientEngine
-from reasonrl.verl_backend.rows import FIELD, failure_of, problem_row, unpack_episode
+from reasonrl.verl_backend.engine import STEP
+from reasonrl.verl_backend.rollouts import StepRollouts, gap, spread
+from reasonrl.verl_backend.rows import bare_prompts, problem_row
 from reasonrl.verl_backend.stage import verl_stage
 from reasonrl.verl_backend.watch import STOP
 from verifiers.types import Problem
@@ -77,13 +83,14 @@ class ReasonrlTrainer(PPOTrainerSync):
     def _build_replay_buffer(self) -> Any:
         buffer = super()._build_replay_buffer()
         buffer.poll_interval = 0.05  # 2 s by default: longer than a whole step of a small model
-        wait = buffer._wait_for_next_poll
+        wait, sample = buffer._wait_for_next_poll, buffer.sample
 
         def look_and_wait(partition_id: str, last_debug_time: float) -> float:
             self._look_at_workers()
             return wait(partition_id, last_debug_time)
 
         buffer._wait_for_next_poll = look_and_wait
+        buffer.sample = functools.partial(self._sample, sample)
         self._pings: dict[int, Any] = {}
         self._looked = 0.0
         return buffer
@@ -108,10 +115,8 @@ class ReasonrlTrainer(PPOTrainerSync):
         features = self._prompt_values if recipe.rate_source != "history" else None
         self.methods = Methods(recipe, self.problems, derive_seed(recipe.seed, "curriculum"), features)
         self.health = RunHealth(recipe.health)
+        self.rollouts = StepRollouts()
         self._row: dict[str, Any] = {}
-        self._asked: dict[str, tuple[int, Problem]] = {}
-        """By uid: place in the step, and the problem."""
-        self._counts: list[int] = []
 
     def _load_checkpoint(self) -> None:
         super()._load_checkpoint()
@@ -137,22 +142,50 @@ class ReasonrlTrainer(PPOTrainerSync):
         exported = folder.parent / "actor" / "huggingface"
         if any(exported.glob("*.safetensors")):
             target = self.run.checkpoints / f"step-{self.global_steps:06d}"
-            write_folder(target, lambda made: _copy(exported, made), {"step": self.global_steps})
+            write_folder(target, functools.partial(_copy_weights, exported), {"step": self.global_steps})
 
     def _state_folder(self, step: int) -> Path:
         return Path(self.config.trainer.default_local_dir) / f"global_step_{step}" / STATE
 
     # ---------------------------------------------------------------------------------------------------------------- steps 1 and 2
 
-    def _next_train_batch(self, num_prompts: int | None = None) -> TensorDict:
-        count = num_prompts or self.config.data.train_batch_size
+    def prepare_step(self) -> dict[str, Any]:
         self.methods.begin_step()
-        problems = self.methods.select(count)
-        self._counts = self.methods.allot(problems)
-        made = self._prompt_batch(problems)
-        tu.assign_non_tensor_stack(made, "__rollout_n__", self._counts)
-        self._asked = {uid: (place, problem) for place, (uid, problem) in enumerate(zip(made["uid"], problems, strict=True))}
+        self.rollouts = StepRollouts()
+        made: dict[str, Any] = super().prepare_step()
         return made
+
+    def _next_train_batch(self, num_prompts: int | None = None) -> TensorDict:
+        problems = self.methods.select(num_prompts or self.config.data.train_batch_size)
+        counts = self.methods.allot(problems)
+        made = self._prompt_batch(problems)
+        tu.assign_non_tensor_stack(made, "__rollout_n__", counts)
+        tu.assign_non_tensor_data(made, "round", self.rollouts.collected.rounds)
+        tu.assign_non_tensor_stack(made, "first_rollout", self.rollouts.ask(list(made["uid"]), problems, counts))
+        return made
+
+    def _sample(self, theirs: Any, *, global_steps: int, partition_id: str, batch_size: int) -> Any:
+        """The rollouts of a step; with `train.refill` of more prompts, until enough groups have something to compare."""
+        spec, most = self.recipe.train, self.recipe.health.max_unjudged_share
+        batch, metrics = theirs(global_steps=global_steps, partition_id=partition_id, batch_size=batch_size)
+        self.rollouts.take(batch, self.methods, self.stage.parts)
+        complaint = self.rollouts.complaint(most)
+        while spec.refill.enabled and self.rollouts.collected.rounds <= spec.refill.max_rounds:
+            wanted = spec.prompts_per_step - self.rollouts.mix(self.stage.parts, mask_truncated=spec.mask_truncated).mixed
+            if wanted <= 0:
+                break
+            self._add_prompts_to_generate(wanted)
+            more, _ = theirs(global_steps=global_steps, partition_id=partition_id, batch_size=wanted)
+            self.rollouts.take(more, self.methods, self.stage.parts)
+            complaint = self.rollouts.complaint(most)
+            batch = KVBatchMeta(keys=[*batch.keys, *more.keys], tags=[*batch.tags, *more.tags], partition_id=partition_id)
+        if complaint:
+            print(f"reasonrl: step {self.global_steps}: {complaint}", flush=True)
+        return batch, metrics
+
+    def _get_required_batch_multiple(self, dp_size: int) -> int:
+        """verl fills up to whole mini-batches of its own counting; ours are cut from whatever there is (`_update_actor`)."""
+        return dp_size * int(self.recipe.train.updates_per_step)
 
     def _prompt_batch(self, problems: Sequence[Problem]) -> TensorDict:
         rows = collate_fn([problem_row(problem, i) for i, problem in enumerate(problems)])
@@ -164,19 +197,8 @@ class ReasonrlTrainer(PPOTrainerSync):
     def _prompt_values(self, problems: Sequence[Problem]) -> Tensor:
         """[n, 1] of n problems: what verl's critic expects at the end of each prompt, before anything is sampled."""
         uids = [f"{uuid.uuid4().hex}_0_0" for _ in problems]
-        end = int(self.tokenizer.eos_token_id)
         prompts = [encode_prompt(self.tokenizer, problem) for problem in problems]
-        rows = []
-        for ids in prompts:
-            tokens = torch.tensor([*ids, end])
-            one = torch.ones(1, dtype=torch.int64)
-            rows.append(
-                {
-                    "prompts": torch.tensor(ids), "responses": torch.tensor([end]), "input_ids": tokens, "response_mask": one,
-                    "loss_mask": one, "position_ids": torch.arange(len(tokens)), "multi_modal_inputs": {},
-                }
-            )  # fmt: skip
-        tags = [{"status": "success", "seq_len": len(ids) + 1, "prompt_len": len(ids), "response_len": 1} for ids in prompts]
+        rows, tags = bare_prompts(prompts, int(self.tokenizer.eos_token_id))
         meta = tq.kv_batch_put(keys=uids, fields=tu.list_of_dict_to_tensordict(rows), tags=tags, partition_id="prompts")
         try:
             self._compute_values(meta, {})
@@ -189,9 +211,10 @@ class ReasonrlTrainer(PPOTrainerSync):
 
     def _compute_advantage(self, batch: Any, metrics: dict[str, Any]) -> Any:
         masks = tq.kv_batch_get(keys=batch.keys, partition_id=batch.partition_id, select_fields=["response_mask"])["response_mask"]
-        where, collected = self._collect(batch)
-        spec, recipe = self.recipe.train, self.recipe
-        rows = self._fields(batch, [batch.keys[i] for i in where])
+        spec, recipe, collected = self.recipe.train, self.recipe, self.rollouts.collected
+        places = {key: i for i, key in enumerate(batch.keys)}
+        where = [places[key] for key in self.rollouts.keys]
+        rows = self._fields(batch, self.rollouts.keys)
         made = collected.batch(self.stage.parts, rows["entropy"])
         right, eligible = collected.right(), collected.eligible(made, mask_truncated=spec.mask_truncated)
         mix = group_mix(made.rewards, right, made.group, eligible)
@@ -207,8 +230,8 @@ class ReasonrlTrainer(PPOTrainerSync):
         chosen = self.methods.select_advantages(of_tokens, of_rows, made, usable, progress)  # 9
 
         learnt, judged = made.loss_mask & usable[:, None], made.loss_mask & made.judged[:, None]
-        self._usable_rows, self._judged_rows = int(learnt.any(1).sum()), int(judged.any(1).sum())
-        self._learnt = _spread(learnt.long(), where, masks)  # the actor's, put there when it is its turn
+        self._judged_rows = int(judged.any(1).sum())
+        self._learnt = spread(learnt.long(), where, masks)  # the actor's, put there when it is its turn
         fields = {
             "advantages": chosen,
             # A value head is to expect the raw reward of everything that was judged: what a filter leaves out is no less likely.
@@ -221,7 +244,7 @@ class ReasonrlTrainer(PPOTrainerSync):
             weights = mismatch_weights(spec, rows["old_log_probs"], made.rollout_logprobs, learnt)
             assert weights is not None
             fields["rollout_is_weights"] = weights
-        nested = {name: _spread(value, where, masks) for name, value in fields.items()}
+        nested = {name: spread(value, where, masks) for name, value in fields.items()}
         batch = tq.kv_batch_put(keys=batch.keys, partition_id=batch.partition_id, fields=TensorDict(nested, batch_size=len(batch)))
 
         outcomes = count_outcomes(collected.episodes)
@@ -232,10 +255,10 @@ class ReasonrlTrainer(PPOTrainerSync):
         self._row = {
             **step_metrics.rewards_and_rollouts(collected, made, eligible, mix, outcomes, [part.name for part in self.stage.parts]),
             **step_metrics.methods(recipe, collected, made, usable, rewards, of_rows, of_tokens),
-            "rollouts/trained": self._usable_rows,
-            "rollouts/failed": self._failed,
-            "policy/rollout_gap": _gap(rows["old_log_probs"], made.rollout_logprobs, learnt)[0],
-            "policy/rollout_gap_max": _gap(rows["old_log_probs"], made.rollout_logprobs, learnt)[1],
+            "rollouts/trained": int(learnt.any(1).sum()),
+            "rollouts/failed": self.rollouts.failed,
+            "policy/rollout_gap": gap(rows["old_log_probs"], made.rollout_logprobs, learnt)[0],
+            "policy/rollout_gap_max": gap(rows["old_log_probs"], made.rollout_logprobs, learnt)[1],
             "data/epoch": self.methods.curriculum.epoch,
         }
         metrics |= {f"reasonrl/{name}": value for name, value in self._row.items() if isinstance(value, int | float)}
@@ -251,50 +274,6 @@ class ReasonrlTrainer(PPOTrainerSync):
         self.run.add_samples(samples)
         return batch
 
-    def _collect(self, batch: Any) -> tuple[list[int], Collected]:
-        """Places in the batch of the rows that have an episode, and these in the order of the problems. Observes them (5)."""
-        real = [i for i, tag in enumerate(batch.tags) if not tag.get("is_padding", False)]
-        keys = [batch.keys[i] for i in real]
-        select = ["prompts", "responses", "response_mask", "rollout_log_probs", "extra_fields"]
-        data = tq.kv_batch_get(keys=keys, partition_id=batch.partition_id, select_fields=select)
-        columns = {name: [row.tolist() for row in data[name].unbind()] for name in select[:-1]}
-        packed = [extra[FIELD] for extra in list(data["extra_fields"])]
-        reasons: Counter[str] = Counter()
-        episodes = []
-        for k, (i, key) in enumerate(zip(real, keys, strict=True)):
-            failure = failure_of(packed[k])
-            if failure is not None:
-                reasons[failure[0]] += 1
-                if failure[1]:
-                    raise TrainingError(failure[0])
-                continue
-            place, problem = self._asked[key.split("_")[0]]
-            episodes.append((place, unpack_episode(packed[k], problem, {name: column[k] for name, column in columns.items()}), i))
-        episodes.sort(key=lambda row: (row[0], row[1].rollout))
-        places = [(place, episode.rollout, i) for place, episode, i in episodes]
-        counts = Counter(place for place, _, _ in places)
-        problems = [problem for place, problem in self._asked.values()]
-        given = [counts[place] for place in range(len(problems))]
-        self._failed = sum(self._counts) - sum(given)
-        self._complain(reasons)
-        collected = Collected()
-        predicted = [self.methods.rates.predictions.get(problem.id) for problem in problems]
-        ordered = [episode for _, episode, _ in episodes]
-        self.methods.observe(problems, successes(given, ordered))  # 5
-        collected.add(problems, given, ordered, self.stage.parts, predicted=predicted)
-        return [i for _, _, i in places], collected
-
-    def _complain(self, reasons: Counter[str]) -> None:
-        """Rollouts that never came, or came without an episode: counted aloud; most of them end the run, which can be resumed."""
-        if not self._failed:
-            return
-        why = reasons.most_common(1)[0][0] if reasons else "the worker that played them has died; its log is in Ray's session folder"
-        share = self._failed / max(1, sum(self._counts))
-        text = f"step {self.global_steps}: {self._failed} of {sum(self._counts)} rollouts have failed ({why})"
-        if share > self.recipe.health.max_unjudged_share:
-            raise TrainingError(f"{text}. Nothing was learnt from this step. Mend the cause and go on with --resume")
-        print(f"reasonrl: {text}; they are left out", flush=True)
-
     def _fields(self, batch: Any, keys: Sequence[str]) -> dict[str, Tensor]:
         """What verl has computed of these rows, padded to [B, T]."""
         names = ["old_log_probs", "entropy", *(["ref_log_prob"] if self.use_reference_policy else [])]
@@ -304,28 +283,47 @@ class ReasonrlTrainer(PPOTrainerSync):
     # ---------------------------------------------------------------------------------------------------------------- step 10
 
     def _update_critic(self, batch: Any, metrics: dict[str, Any]) -> Any:
-        return super()._update_critic(batch, metrics) if self._judged_rows else batch  # a mean over no tokens is not a number
+        if self._judged_rows:  # a mean over no tokens is not a number
+            batch.extra_info |= self._one_update(self.config.critic, len(batch))
+            output = self.critic_wg.train_mini_batch(batch).get()
+            metrics |= reduce_metrics(rename_dict(output["metrics"], "critic/"))
+        return batch
 
     def _update_actor(self, batch: Any, metrics: dict[str, Any]) -> Any:
-        """As verl's, but on the rows that are learnt from, and means over sequences are over those. Without any there is no update."""
-        if not self._usable_rows:
+        """On the rows that are learnt from, spread evenly over GPUs and updates; without any there is no update."""
+        learns = [bool(row.any()) for row in self._learnt.unbind()]
+        if not any(learns):
             return batch
+        updates, gpus = int(self.recipe.train.updates_per_step), 1 + max(self.actor_rollout_wg._dispatch_info["actor"])
         masks = TensorDict({"response_mask": self._learnt, "loss_mask": self._learnt.clone()}, batch_size=len(batch))
-        batch = tq.kv_batch_put(keys=batch.keys, partition_id=batch.partition_id, fields=masks)
+        tq.kv_batch_put(keys=batch.keys, partition_id=batch.partition_id, fields=masks)
+        order = sorted(range(len(batch)), key=lambda i: not learns[i])  # masked rows fill up
+        order = order[: math.ceil(sum(learns) / (gpus * updates)) * gpus * updates]
+        work = calculate_workload(torch.tensor([batch.tags[i]["seq_len"] for i in order], dtype=torch.int64))
+        parts = get_seqlen_balanced_partitions(work, k_partitions=gpus, equal_size=True)
+        order = [order[i] for part in parts for i in part]
+        rows = KVBatchMeta([batch.keys[i] for i in order], [batch.tags[i] for i in order], batch.partition_id)
         actor = self.config.actor_rollout_ref.actor
-        whole = int(self.config.data.train_batch_size) == int(actor.ppo_mini_batch_size)
-        send = self.actor_rollout_wg.update_actor
-        if whole:
+        rows.extra_info = self._one_update(actor, len(rows) // updates) | {
+            STEP: self.global_steps,
+            "calculate_entropy": True,
+            "distillation_use_topk": False,
+            "distillation_only": False,
+        }
+        output = self.actor_rollout_wg.update_actor(rows)
+        metrics |= reduce_metrics(rename_dict(output["metrics"], "actor/"))
+        return batch
 
-            def update_actor(given: Any) -> Any:
-                given.extra_info["global_batch_size"] = self._usable_rows
-                return send(given)
-
-            self.actor_rollout_wg.update_actor = update_actor
-        try:
-            return super()._update_actor(batch, metrics)
-        finally:
-            self.actor_rollout_wg.update_actor = send
+    def _one_update(self, config: Any, rows: int) -> dict[str, Any]:
+        """What verl's workers want to know of mini-batches of so many rows."""
+        return {
+            "global_batch_size": rows,
+            "mini_batch_size": rows,
+            "epochs": config.ppo_epochs,
+            "seed": config.data_loader_seed,
+            "dataloader_kwargs": {"shuffle": config.shuffle},
+            "temperature": self.config.actor_rollout_ref.rollout.temperature,
+        }
 
     def step(self, metrics: dict[str, Any], timing_raw: dict[str, float]) -> Any:
         """One step of verl; its row is on disk before a checkpoint can be, or a kill in between would lose it."""
@@ -343,7 +341,7 @@ class ReasonrlTrainer(PPOTrainerSync):
             "loss/value": "critic/vf_loss",
         }
         theirs = {ours: float(metrics[name]) for ours, name in names.items() if name in metrics}
-        if self._usable_rows:
+        if "loss/policy" in theirs:  # there was something to learn from
             theirs["loss/kl"] = actor.kl_loss_coef * float(metrics["actor/kl_loss"]) if actor.use_kl_loss else 0.0
             theirs["loss/entropy"] = -actor.entropy_coeff * float(metrics["actor/entropy_loss"]) if actor.entropy_coeff else 0.0
             theirs["loss/total"] = theirs["loss/policy"] + theirs["loss/kl"] + theirs["loss/entropy"]
@@ -360,6 +358,7 @@ class ReasonrlTrainer(PPOTrainerSync):
     def _validate(self) -> dict[str, float]:
         recipe, spec = self.recipe, self.recipe.evaluation
         found: dict[str, float] = {}
+        accuracies: list[float] = []
         engine = ClientEngine(self.get_llm_client(), self.tokenizer, self.config.actor_rollout_ref.model.path)
         actor = actor_for(recipe, self.tokenizer)
         for name, problems in self.heldout.items():
@@ -380,7 +379,17 @@ class ReasonrlTrainer(PPOTrainerSync):
             self.run.add_samples(made.samples)
             self.run.add_metrics({"kind": "eval", "step": self.global_steps, **made.metrics, "time/eval_s": time.perf_counter() - started})
             found |= made.metrics
+            accuracies.append(made.metrics.get(f"eval/{name}/sampled", made.metrics.get(f"eval/{name}/greedy", 0.0)))
+        if accuracies and recipe.checkpoint.keep_best:
+            self._keep_best(sum(accuracies) / len(accuracies))
         return found or {"eval/none": 0.0}
+
+    def _keep_best(self, accuracy: float) -> None:
+        """Of the steps that were saved: verl saves before it evaluates, and weights that it has not written are not here."""
+        saved, best = self.run.checkpoints / f"step-{self.global_steps:06d}", self.run.path / "best"
+        before = json.loads((best / MANIFEST).read_text(encoding="utf-8"))["accuracy"] if best.is_dir() else -1.0
+        if saved.is_dir() and accuracy > before:
+            write_folder(best, functools.partial(_copy_weights, saved), {"step": self.global_steps, "accuracy": accuracy})
 
 
 def _who_died(error: RayActorError) -> str:
@@ -391,21 +400,5 @@ def _who_died(error: RayActorError) -> str:
     return f"{who}{where} has died; its last words are in the logs folder of Ray's session"
 
 
-def _copy(source: Path, target: Path) -> None:
-    shutil.copytree(source, target, dirs_exist_ok=True)
-
-
-def _spread(rows: Tensor, where: Sequence[int], masks: Tensor) -> Tensor:
-    """Values [b, T] of the rows at `where`, among all rows of the batch (zeros for the others), as verl's nested tensor."""
-    lengths = torch.tensor([len(row) for row in masks.unbind()])
-    width = max(int(lengths.max()), rows.shape[1])
-    everything = torch.zeros(len(lengths), width, dtype=rows.dtype)
-    everything[torch.tensor(list(where), dtype=torch.long), : rows.shape[1]] = rows
-    return response_to_nested(everything, masks)
-
-
-def _gap(train: Tensor, rollout: Tensor | None, mask: Tensor) -> tuple[float, float]:
-    """Mean and largest |difference| of log-probs over `mask`."""
-    assert rollout is not None
-    gap = (train[:, : mask.shape[1]] - rollout).abs() * mask
-    return float(gap.sum() / mask.sum().clamp(min=1)), float(gap.max()) if gap.numel() else 0.0
+def _copy_weights(source: Path, target: Path) -> None:
+    shutil.copytree(source, target, dirs_exist_ok=True, ignore=shutil.ignore_patterns(MANIFEST))

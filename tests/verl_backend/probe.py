@@ -39,8 +39,8 @@ def install() -> None:
         before = fields(batch, RAW)
         made = compute(self, batch, metrics)
         after = fields(batch, ["advantages", "response_mask", "returns"])
-        asked = [(problem.id, count) for (_, problem), count in zip(self._asked.values(), self._counts, strict=True)]
-        kept = {"keys": list(batch.keys), "raw": before, "made": after, "asked": asked, "uids": list(self._asked)}
+        asked = [(problem.id, count) for problem, count in self.rollouts.asked]
+        kept = {"keys": list(batch.keys), "raw": before, "made": after, "asked": asked}
         torch.save(kept, Path(FOLDER) / f"step-{self.global_steps}.pt")
         return made
 
@@ -53,11 +53,10 @@ def install() -> None:
         return made
 
     def optimizer_step(self: Any) -> Any:
-        if FOLDER and type(self).__name__ == "FSDPEngineWithLMHead":
-            number = 1 + len(list(Path(FOLDER).glob("grads-*.pt")))
+        if FOLDER and type(self).__name__ == "ReasonrlEngine":
             named = {name: p for name, p in self.module.named_parameters() if p.grad is not None}
             whole = {name: (_full(p.detach()), _full(p.grad)) for name, p in named.items()}
-            torch.save(whole, Path(FOLDER) / f"grads-{number}.pt")
+            torch.save(whole, Path(FOLDER) / f"grads-{self._step}.pt")
         return optimize(self)
 
     def _update_actor(self: Any, batch: Any, metrics: dict[str, Any]) -> Any:

@@ -46,7 +46,7 @@ EVERYTHING: dict[str, Any] = {
                 "mismatch": {"name": "tis"},
             },
             # Small: exp(reference - policy) of the KL term multiplies the rounding of the gradients that are compared.
-            "optim": {"lr": 1.0e-4, "warmup_steps": 2},
+            "optim": {"lr": 1.0e-4, "warmup_steps": 2, "schedule": "linear"},
             "checkpoint": {"every_steps": 3, "keep_last": 2},
         },
     ],

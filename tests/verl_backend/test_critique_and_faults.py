@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import math
 import re
 import signal
 import subprocess
@@ -82,8 +83,10 @@ def test_what_is_stuck_is_masked_and_what_dies_ends_the_run_with_its_name(tmp_pa
 def test_ctrl_c_stops_behind_a_checkpoint_and_twice_at_once(tmp_path: Path) -> None:
     recipe = yaml.safe_load(yaml.safe_dump(EVERYTHING))
     recipe |= {"curriculum": {"name": "uniform"}, "evaluation": {"before": False, "samples_per_problem": 0}}
-    recipe["stages"][1]["train"] = {"steps": 500, "prompts_per_step": 8}
+    train = {"steps": 500, "prompts_per_step": 8, "updates_per_step": 2, "loss_aggregation": "sequence_mean"}
+    recipe["stages"][1]["train"] = train | {"refill": {"enabled": True, "max_rounds": 2}}
     recipe["stages"][1] |= {"checkpoint": {}}
+    recipe["budget"] = {"name": "uniform"}
     recipe["stages"][0]["sft"]["steps"] = 20
     stage = tmp_path / "run" / "stages" / "02-grpo"
 
@@ -100,7 +103,12 @@ def test_ctrl_c_stops_behind_a_checkpoint_and_twice_at_once(tmp_path: Path) -> N
     said = (tmp_path / "out.txt").read_text()
     assert "stopping after this step and its checkpoint" in said and "--resume" in said and "Traceback" not in said
     (saved,) = list_checkpoints(stage / "checkpoints")
-    assert [row["step"] for row in rows(stage / "metrics.jsonl")] == list(range(1, saved.step + 1))
+    steps = rows(stage / "metrics.jsonl")
+    assert [row["step"] for row in steps] == list(range(1, saved.step + 1))
+    assert any(row["rollouts/total"] > 32 for row in steps), "more prompts were drawn where too few groups had something to compare"
+    for row in steps:
+        assert row["groups/mixed"] >= 8 or row["rollouts/total"] >= 32 + 2 * 4, "and as many rounds as the recipe allows"
+        assert row["rollouts/trained"] == 4 * row["groups/mixed"] < row["rollouts/total"] and math.isfinite(row["loss/policy"])
 
     process = launch(recipe, tmp_path, "--resume")
     wait_for_a_step(process, f" {saved.step + 1}/500 ")

@@ -28,6 +28,7 @@ from reasonrl.recipe_files import parse_recipe
 from reasonrl.runs.checkpoint import list_checkpoints
 from reasonrl.runs.console import TrainConsole
 from reasonrl.runs.folder import RunFolder
+from reasonrl.steps.schedule import learning_rate
 from reasonrl.trainer.loop import RLStage
 from reasonrl.trainer.stage import prepare
 from tests.verl_backend.recipes import EVERYTHING, launch, processes_of
@@ -91,6 +92,9 @@ def test_all_methods_ran_and_the_run_went_on_where_it_was_killed(run: Run) -> No
     assert all(row["rollouts/total"] == 32 and row["rollouts/failed"] == 0 for row in rows), "the sum of the budget is kept"
     assert max(row["policy/rollout_gap_max"] for row in rows) < 1e-3, "the servers have the weights of the moment"
     assert any(row["loss/kl"] > 0 for row in rows[1:]), "a reference policy"
+    optim = parse_recipe(yaml.safe_dump(EVERYTHING), "test").stages[1].optim
+    assert [row["optim/lr"] for row in rows] == pytest.approx([learning_rate(optim, step, STEPS) for step in range(1, STEPS + 1)])
+    assert all(row["rollouts/trained"] < 32 for row in rows), "silent groups are no part of the update"
     for group in ("credit/", "shaping/", "budget/", "value/"):
         assert any(name.startswith(group) for name in rows[-1]), f"nothing is said of {group}"
     log = (run.stage / "verl" / "log.txt").read_text(errors="replace")
@@ -100,6 +104,7 @@ def test_all_methods_ran_and_the_run_went_on_where_it_was_killed(run: Run) -> No
     samples = [json.loads(line) for line in (run.stage / "samples.jsonl").read_text().splitlines()]
     assert sum(s["kind"] == "train" for s in samples) == 32 * STEPS
     assert (run.stage / "report.html").is_file()
+    assert json.loads((run.stage / "best" / "manifest.json").read_text())["step"] == STEPS
 
 
 def test_the_state_of_the_methods_is_in_the_checkpoint(run: Run) -> None:
