@@ -6,18 +6,33 @@ Value heads keep verl's own. What is different:
 - The learning rate is a function of the step, as in local runs. verl has no linear schedule, makes its first update with warm-up at rate 0,
   and reports the rate of the update to come.
 - Means over sequences count the rows of the mini-batch that are learnt from (verl: all of them), so masked rows dilute nothing.
+- Adapters (LoRA) are merged into what the rollout servers get, in the precision that is computed in, and into what is saved for others;
+  verl writes a Hugging Face folder with the names of adapters, which nothing can load.
 - A mini-batch without any such row changes nothing (verl: 0/0), and a gradient that is not finite ends the run (verl goes on without).
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import torch
 from tensordict import TensorDict
+from torch import Tensor
+from torch.distributed.tensor import DTensor
+from transformers import AutoConfig, AutoModelForCausalLM
 from verl.utils import tensordict_utils as tu
-from verl.utils.device import get_device_id
+from verl.utils.checkpoint.fsdp_checkpoint_manager import drop_tied_target_keys
+from verl.utils.device import get_device_id, get_device_name
+from verl.utils.fsdp_utils import (
+    load_fsdp_model_to_gpu,
+    merged_lora_context,
+    normalize_peft_param_name,
+    offload_fsdp_model_to_cpu,
+)
+from verl.utils.model import convert_weight_keys
 from verl.workers.engine import EngineRegistry
 from verl.workers.engine.fsdp.transformer_impl import FSDPEngineWithLMHead
 
@@ -56,6 +71,39 @@ class ReasonrlEngine(FSDPEngineWithLMHead):
                 f"step {self._step}: the gradient is not finite. Lower optim.lr or rollout.temperature, and go on with --resume"
             )
         return norm
+
+    def save_checkpoint(self, local_path: str, *arguments: Any, **options: Any) -> None:
+        super().save_checkpoint(local_path, *arguments, **options)
+        if not hasattr(self.module, "peft_config"):
+            return
+        if self._is_offload_param:
+            load_fsdp_model_to_gpu(self.module)
+        weights = {name: weight.cpu() for name, weight in self._merged_weights(torch.float32)}  # every rank has a part of each
+        if torch.distributed.get_rank() == 0:
+            folder = Path(local_path) / "huggingface"
+            config = AutoConfig.from_pretrained(folder)
+            with torch.device("meta"):
+                model = AutoModelForCausalLM.from_config(config, dtype=torch.float32)
+            drop_tied_target_keys(weights, model, config)
+            model.save_pretrained(folder, state_dict=weights)
+        torch.distributed.barrier()
+        if self._is_offload_param:
+            offload_fsdp_model_to_cpu(self.module)
+
+    def _merged_lora_per_tensor_param(self) -> Iterator[tuple[str, Tensor]]:
+        try:
+            yield from self._merged_weights(torch.float32 if get_device_name() == "cpu" else torch.bfloat16)
+        finally:
+            if self._is_offload_param:
+                offload_fsdp_model_to_cpu(self.module)
+
+    def _merged_weights(self, dtype: torch.dtype) -> Iterator[tuple[str, Tensor]]:
+        """Each weight under its name without adapters. What is yielded is a copy: behind the last one the base weights are as before."""
+        with merged_lora_context(self.module, backup_adapters=True):
+            named = convert_weight_keys(normalize_peft_param_name(self.module.state_dict()), self.module)
+            for name, weight in named.items():
+                whole = weight.to(get_device_id()).full_tensor() if isinstance(weight, DTensor) else weight.detach().clone()
+                yield name, whole.to(dtype)
 
     def lr_scheduler_step(self) -> float:
         return float(self.optimizer.param_groups[0]["lr"])  # that of the update that was made; verl's own schedule stands still

@@ -152,6 +152,8 @@ def translate(recipe: Recipe, folder: Path, model: str, longest_prompt: int) -> 
     }  # fmt: skip
     if recipe.model.lora is not None:
         settings |= {
+            "actor_rollout_ref.model.lora.merge": True,  # servers get whole weights
+            "actor_rollout_ref.actor.checkpoint.save_contents": ["model", "optimizer", "extra"],  # our engine writes them merged
             "actor_rollout_ref.model.lora_rank": recipe.model.lora.rank,
             "actor_rollout_ref.model.lora_alpha": recipe.model.lora.alpha,
             "actor_rollout_ref.model.target_modules": recipe.model.lora.target_modules,
