@@ -6,7 +6,7 @@ import errno
 import json
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -129,6 +129,19 @@ def replay(
     from reasonrl.commands.replay import replay_command
 
     replay_command(run, overrides or [], output=output, as_json=as_json)
+
+
+@app.command()
+def export(
+    source: Annotated[Path, typer.Argument(help="A run, a stage of one, a checkpoint, or a checkpoint of verl (global_step_N).")],
+    target: Annotated[Path, typer.Argument(help="The folder to write; it must not be there yet.")],
+    dtype: Annotated[Literal["float32", "bfloat16"] | None, typer.Option(help="Of the weights; as they were saved if left out.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Write weights as a Hugging Face folder, shards and adapters merged."""
+    from reasonrl.commands.export import export_command
+
+    export_command(source, target, dtype=dtype, as_json=as_json)
 
 
 @app.command()

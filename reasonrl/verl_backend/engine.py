@@ -102,8 +102,8 @@ class ReasonrlEngine(FSDPEngineWithLMHead):
         with merged_lora_context(self.module, backup_adapters=True):
             named = convert_weight_keys(normalize_peft_param_name(self.module.state_dict()), self.module)
             for name, weight in named.items():
-                whole = weight.to(get_device_id()).full_tensor() if isinstance(weight, DTensor) else weight.detach().clone()
-                yield name, whole.to(dtype)
+                here = weight.detach().to(get_device_id())
+                yield name, (here.full_tensor() if isinstance(here, DTensor) else here).to(dtype, copy=True)
 
     def lr_scheduler_step(self) -> float:
         return float(self.optimizer.param_groups[0]["lr"])  # that of the update that was made; verl's own schedule stands still

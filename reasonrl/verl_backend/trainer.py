@@ -19,7 +19,6 @@ import functools
 import json
 import math
 import re
-import shutil
 import time
 import uuid
 from collections.abc import Sequence
@@ -48,7 +47,6 @@ from reasonrl.engines.base import derive_seed
 from reasonrl.environments.single_turn import encode_prompt, render_prompt_text
 from reasonrl.errors import TrainingError
 from reasonrl.evaluation.evaluate import evaluate
-from reasonrl.runs.checkpoint import MANIFEST, write_folder
 from reasonrl.runs.folder import RunFolder
 from reasonrl.setup import environment_maker, eval_sampling
 from reasonrl.steps import metrics as step_metrics
@@ -58,6 +56,7 @@ from reasonrl.steps.samples import train_samples
 from reasonrl.verl_backend.agent_loop import actor_for
 from reasonrl.verl_backend.client import ClientEngine
 from reasonrl.verl_backend.engine import STEP
+from reasonrl.verl_backend.exports import keep_best, keep_exported
 from reasonrl.verl_backend.rollouts import StepRollouts, gap, spread
 from reasonrl.verl_backend.rows import bare_prompts, problem_row
 from reasonrl.verl_backend.stage import verl_stage
@@ -139,10 +138,7 @@ class ReasonrlTrainer(PPOTrainerSync):
         state = {"methods": self.methods.state_dict(), "health": self.health.state_dict()}
         (folder / "state.json").write_text(json.dumps(state), encoding="utf-8")
         super()._save_checkpoint()
-        exported = folder.parent / "actor" / "huggingface"
-        if any(exported.glob("*.safetensors")):
-            target = self.run.checkpoints / f"step-{self.global_steps:06d}"
-            write_folder(target, functools.partial(_copy_weights, exported), {"step": self.global_steps})
+        keep_exported(self.run, folder.parent / "actor" / "huggingface", self.global_steps, self.recipe.checkpoint.keep_last)
 
     def _state_folder(self, step: int) -> Path:
         return Path(self.config.trainer.default_local_dir) / f"global_step_{step}" / STATE
@@ -381,15 +377,8 @@ class ReasonrlTrainer(PPOTrainerSync):
             found |= made.metrics
             accuracies.append(made.metrics.get(f"eval/{name}/sampled", made.metrics.get(f"eval/{name}/greedy", 0.0)))
         if accuracies and recipe.checkpoint.keep_best:
-            self._keep_best(sum(accuracies) / len(accuracies))
+            keep_best(self.run, self.global_steps, sum(accuracies) / len(accuracies))
         return found or {"eval/none": 0.0}
-
-    def _keep_best(self, accuracy: float) -> None:
-        """Of the steps that were saved: verl saves before it evaluates, and weights that it has not written are not here."""
-        saved, best = self.run.checkpoints / f"step-{self.global_steps:06d}", self.run.path / "best"
-        before = json.loads((best / MANIFEST).read_text(encoding="utf-8"))["accuracy"] if best.is_dir() else -1.0
-        if saved.is_dir() and accuracy > before:
-            write_folder(best, functools.partial(_copy_weights, saved), {"step": self.global_steps, "accuracy": accuracy})
 
 
 def _who_died(error: RayActorError) -> str:
@@ -398,7 +387,3 @@ def _who_died(error: RayActorError) -> str:
     who = told.get("class_name", "a process of the run").rpartition(".")[2]
     where = f" (process {told['pid']} on {told['ip']})" if {"pid", "ip"} <= set(told) else ""
     return f"{who}{where} has died; its last words are in the logs folder of Ray's session"
-
-
-def _copy_weights(source: Path, target: Path) -> None:
-    shutil.copytree(source, target, dirs_exist_ok=True, ignore=shutil.ignore_patterns(MANIFEST))
