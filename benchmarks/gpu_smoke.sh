@@ -16,13 +16,16 @@ if [ "$DEVICE" = cuda ] && ! "$PYTHON" -c 'import sys, torch; sys.exit(not torch
 fi
 
 failed=0
-part() { # NAME MODULE [key=value ...]: one run, or the reason why there is none
-  local name=$1 module=$2
+part() { # NAME "MODULES" [key=value ...]: one run, or the reason why there is none
+  local name=$1 modules=$2
   shift 2
-  if ! "$PYTHON" -c "import sys, importlib.util as u; sys.exit(u.find_spec('$module') is None)"; then
-    echo "$name: left out, $module is not installed" | tee "$OUT/$name.left-out"
-    return
-  fi
+  rm -f "$OUT/$name.left-out"
+  for module in $modules; do
+    if ! "$PYTHON" -c "import sys, importlib.util as u; sys.exit(u.find_spec('$module') is None)"; then
+      echo "$name: left out, $module is not installed" | tee "$OUT/$name.left-out"
+      return
+    fi
+  done
   echo "== $name"
   if ! "$PYTHON" -m reasonrl.cli train quickstart "run_dir=$OUT/$name" device="$DEVICE" model.path="$MODEL" \
     train.steps="$STEPS" optim.warmup_steps=1 evaluation.samples_per_problem=1 checkpoint.every_steps=null "$@" >"$OUT/$name.log" 2>&1; then
@@ -36,7 +39,7 @@ part bfloat16 torch model.dtype=bfloat16
 part rows torch model.dtype=bfloat16 train.packing=rows
 part vllm vllm model.dtype=bfloat16 rollout.engine=vllm train.mismatch.name=tis
 if [ "$DEVICE" = cuda ]; then
-  part verl verl model.dtype=bfloat16 backend=verl verl.gpus_per_node=1 verl.rollout_memory_share=0.4 train.mismatch.name=tis
+  part verl "verl vllm flash_attn" model.dtype=bfloat16 backend=verl verl.gpus_per_node=1 verl.rollout_memory_share=0.4 train.mismatch.name=tis
 fi
 "$PYTHON" benchmarks/gpu_smoke.py "$OUT" || failed=1
 exit $failed

@@ -40,11 +40,13 @@ def _run_on_verl(*arguments: Any, **options: Any) -> Path:
 
 
 def _verl_plan(recipe: Recipe, model: str, longest: int, parameters: int) -> list[str]:
-    from reasonrl.verl_backend.launch import check_settings
+    from reasonrl.verl_backend.launch import check_settings, gpu_packages_left
     from reasonrl.verl_backend.plan import make_plan
 
     plan = make_plan(recipe, Path("runs") / recipe.name, model, longest_prompt=longest, parameters=parameters)
-    return [*plan.lines, f"  checked         {check_settings(plan)}"]
+    left = gpu_packages_left(recipe)
+    missing = [f"  not installed   {' and '.join(left)}: a launch needs them"] if left else []
+    return [*plan.lines, f"  checked         {check_settings(plan)}", *missing]
 
 
 def _text(path: Path | None) -> str | None:

@@ -1,14 +1,15 @@
-"""Ctrl-C once: finish the step, save, stop. Ctrl-C twice: stop now; the last checkpoint is there."""
+"""Ctrl-C once: finish the step, save, stop. Ctrl-C twice: stop now; the last checkpoint is there. A closed terminal counts as one."""
 
 from __future__ import annotations
 
+import contextlib
 import signal
 from types import FrameType
 from typing import Any
 
 
 class Interrupt:
-    """A context manager that turns the first SIGINT or SIGTERM into a wish."""
+    """A context manager that turns the first SIGINT, SIGTERM or SIGHUP into a wish."""
 
     def __init__(self, tell: Any) -> None:
         self.requested = False
@@ -19,8 +20,9 @@ class Interrupt:
         return self.requested
 
     def __enter__(self) -> Interrupt:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            self._previous[number] = signal.signal(number, self._handle)
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:  # what nohup started goes on
+                self._previous[number] = signal.signal(number, self._handle)
         return self
 
     def __exit__(self, *exception: object) -> None:
@@ -31,4 +33,5 @@ class Interrupt:
         if self.requested:
             raise KeyboardInterrupt
         self.requested = True
-        self._tell("stopping after this step and its checkpoint; press Ctrl-C again to stop at once")
+        with contextlib.suppress(OSError):  # the terminal may be gone
+            self._tell("stopping after this step and its checkpoint; press Ctrl-C again to stop at once")

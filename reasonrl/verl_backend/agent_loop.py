@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 from uuid import uuid4
 
-from ray.exceptions import RayError
+from ray.exceptions import RayActorError, RayError
 from verl.experimental.agent_loop.agent_loop import AgentLoopBase, AgentLoopOutput, register
 
 from reasonrl.engines.base import Generation, Sampling, derive_seed
@@ -26,6 +26,7 @@ from reasonrl.environments.rollouts import judge, total_reward
 from reasonrl.errors import ModelError
 from reasonrl.recipe import Recipe
 from reasonrl.setup import environment_maker, role_sampling, rollout_sampling
+from reasonrl.verl_backend.faults import who_died
 from reasonrl.verl_backend.rows import AGENT, FIELD, pack_episode, pack_failure
 from reasonrl.verl_backend.stage import verl_stage
 from verifiers.types import Problem
@@ -108,10 +109,11 @@ class ReasonrlLoop(AgentLoopBase):
             async with _judging_at_once():
                 await within(recipe.verl.judge_timeout_s, judging, "verl.judge_timeout_s")
         except Exception as error:  # told to the trainer, which masks and counts the row, or stops the run
-            return self._masked(pack_failure(error, stops=not isinstance(error, PASSING)), engine)
+            told = ModelError(who_died(error)) if isinstance(error, RayActorError) else error
+            return self._masked(pack_failure(told, stops=not isinstance(error, PASSING)), engine, step)
         own, reward = episode.own, total_reward(episode, stage.parts)
         if not own.response_ids:
-            return self._masked(pack_failure(ModelError("the response has no tokens"), stops=False), engine)
+            return self._masked(pack_failure(ModelError("the response has no tokens"), stops=False), engine, step)
         return AgentLoopOutput(
             prompt_ids=own.prompt_ids,
             response_ids=own.response_ids,
@@ -120,19 +122,20 @@ class ReasonrlLoop(AgentLoopBase):
             reward_score=0.0 if reward is None else reward,
             num_turns=1 + len(episode.trajectories),
             metrics={},
-            extra_fields=self._extra(engine) | {FIELD: pack_episode(episode, reward)},
+            extra_fields=self._extra(engine, step) | {FIELD: pack_episode(episode, reward)},
         )
 
-    def _masked(self, packed: str, engine: ServerEngine) -> AgentLoopOutput:
+    def _masked(self, packed: str, engine: ServerEngine, step: int) -> AgentLoopOutput:
         end = int(self.tokenizer.eos_token_id)
         return AgentLoopOutput(
             prompt_ids=[end], response_ids=[end], response_mask=[0], response_logprobs=[0.0], reward_score=0.0, num_turns=0, metrics={},
-            extra_fields=self._extra(engine) | {FIELD: packed},
+            extra_fields=self._extra(engine, step) | {FIELD: packed},
         )  # fmt: skip
 
-    def _extra(self, engine: ServerEngine) -> dict[str, Any]:
+    def _extra(self, engine: ServerEngine, step: int) -> dict[str, Any]:
         """verl computes how old the weights of a row were from these; its own loops get them from the server's answer."""
         version = engine.extra.get("global_steps")
+        version = step - 1 if version is None else version  # nothing was answered
         versions = {"min_global_steps": version, "max_global_steps": version}
         return versions | {"turn_scores": [], "tool_rewards": [], "reward_extra_info": {}} | engine.extra
 

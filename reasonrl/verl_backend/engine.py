@@ -78,8 +78,11 @@ class ReasonrlEngine(FSDPEngineWithLMHead):
             return
         if self._is_offload_param:
             load_fsdp_model_to_gpu(self.module)
-        weights = {name: weight.cpu() for name, weight in self._merged_weights(torch.float32)}  # every rank has a part of each
-        if torch.distributed.get_rank() == 0:
+        first, weights = torch.distributed.get_rank() == 0, {}
+        for name, weight in self._merged_weights(torch.float32):  # every rank has a part of each
+            if first:
+                weights[name] = weight.cpu()
+        if first:
             folder = Path(local_path) / "huggingface"
             config = AutoConfig.from_pretrained(folder)
             with torch.device("meta"):

@@ -10,6 +10,7 @@ STAGE/metrics.jsonl, samples.jsonl   as a local run writes them
 
 from __future__ import annotations
 
+import contextlib
 import importlib.metadata
 import importlib.util
 import os
@@ -29,6 +30,7 @@ from reasonrl.models.loading import load_model, load_tokenizer_and_config, model
 from reasonrl.recipe import Recipe
 from reasonrl.runs.checkpoint import newest_checkpoint
 from reasonrl.setup import RunData, load_data, make_reward_parts, make_verifier
+from reasonrl.verl_backend.exports import evaluations_left, settle
 from reasonrl.verl_backend.plan import TESTED, VerlPlan, make_plan
 from reasonrl.verl_backend.stage import VerlStage
 from reasonrl.verl_backend.watch import Watch
@@ -52,6 +54,18 @@ def check_verl() -> None:
         )
 
 
+def check_gpu_packages(recipe: Recipe) -> None:
+    """Raises RecipeError where what verl wants beside itself on GPUs is missing; it would say so minutes later, in a worker."""
+    missing = gpu_packages_left(recipe)
+    if missing:
+        raise RecipeError(f"backend: verl on GPUs needs {' and '.join(missing)}: `pip install 'verl[vllm]=={TESTED}' flash-attn`")
+
+
+def gpu_packages_left(recipe: Recipe) -> list[str]:
+    wanted = {"vllm": "vLLM", "flash_attn": "flash attention"} if recipe.verl.platform == "gpu" else {}
+    return [what for name, what in wanted.items() if importlib.util.find_spec(name) is None]
+
+
 def prepare(recipe: Recipe, folder: Path, *, init_from: str, offline: bool) -> tuple[VerlPlan, RunData]:
     """Check data, lengths and settings of a stage; nothing is written but a model that exists nowhere else. Raises ReasonRLError."""
     parts = make_reward_parts(recipe, make_verifier(recipe))
@@ -64,10 +78,10 @@ def prepare(recipe: Recipe, folder: Path, *, init_from: str, offline: bool) -> t
         longest = max(len(encode_prompt(tokenizer, problem)) for problem in everything)
     except ValueError as error:
         raise RecipeError(str(error)) from error
-    steps, have = recipe.train.prompts_per_step, len(data.train)
-    if have < steps:
+    count, have = recipe.train.prompts_per_step, len(data.train)
+    if have < count:
         raise RecipeError(
-            f"train.prompts_per_step: {steps}, but data.train has {have} problems, and verl counts in passes over the data. "
+            f"train.prompts_per_step: {count}, but data.train has {have} problems, and verl counts in passes over the data. "
             "Lower it, or add some"
         )
     limit, new = getattr(config.get_text_config(), "max_position_embeddings", None), recipe.rollout.max_new_tokens
@@ -103,10 +117,12 @@ def run_verl_stage(
 
     Raises TrainingError with verl's own reason, and KeyboardInterrupt where the run ended because `stop_asked`."""
     done = newest_checkpoint(folder / "checkpoints") if resume else None
-    if done is not None and done.step >= recipe.train.steps:
+    steps = recipe.train.steps
+    if done is not None and done.step >= steps and not evaluations_left(folder, recipe, steps):
         console.note(f"{folder} is complete ({done.step} steps)")
         return done.path
     check_verl()
+    check_gpu_packages(recipe)
     console.note("loading and checking the data")
     plan, data = prepare(recipe, folder, init_from=init_from, offline=offline)
     stage = VerlStage(folder, recipe)
@@ -121,6 +137,7 @@ def run_verl_stage(
     log = stage.shared / "log.txt"
     console.note(f"verl runs; its words are in {log}")
     begins = log.stat().st_size if log.exists() else 0  # a resumed run appends
+    settle(stage.shared / "checkpoints")
     watch = Watch(folder, log, console, stop_asked)
     code = _run([sys.executable, "-m", "verl.trainer.main_ppo", *plan.settings], plan.environment, log, watch)
     if code != 0:
@@ -130,8 +147,10 @@ def run_verl_stage(
     made_checkpoint = newest_checkpoint(folder / "checkpoints")
     if made_checkpoint is None:
         raise ModelError(f"verl has ended, but wrote no checkpoint under {folder / 'checkpoints'}; see {log}")
-    if stop_asked() and made_checkpoint.step < recipe.train.steps:
-        raise KeyboardInterrupt
+    if made_checkpoint.step < steps:
+        if stop_asked():
+            raise KeyboardInterrupt
+        raise TrainingError(f"verl has ended behind step {made_checkpoint.step} of {steps}; see {log}. Go on with --resume")
     return made_checkpoint.path
 
 
@@ -149,18 +168,20 @@ def _run(command: list[str], environment: dict[str, str], log: Path, watch: Call
         try:
             while True:
                 try:
-                    return process.wait(timeout=0.3)
+                    code = process.wait(timeout=0.3)
                 except subprocess.TimeoutExpired:
                     watch()
-        except KeyboardInterrupt:
-            os.killpg(process.pid, signal.SIGINT)
-            try:
-                process.wait(timeout=30)
-            except subprocess.TimeoutExpired:
-                os.killpg(process.pid, signal.SIGKILL)
+                    continue
+                watch()
+                return code
+        except BaseException:  # a closed terminal too: whatever ends the launch, GPUs are not left with a run that nobody owns
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGINT)
+                try:
+                    process.wait(timeout=30)
+                except subprocess.TimeoutExpired:
+                    os.killpg(process.pid, signal.SIGKILL)
             raise
-        finally:
-            watch()
 
 
 def reason(log: Path, begins: int = 0) -> str:

@@ -39,7 +39,6 @@ def unsupported(recipe: Recipe) -> list[str]:
     train, verl = recipe.train, recipe.verl
     actor = recipe.critic.refine.actor if recipe.critic is not None and recipe.critic.refine.refinements else None
     gpus = verl.nodes * verl.gpus_per_node
-    rows = train.prompts_per_step * recipe.rollout.rollouts_per_prompt
     refused = {
         f"train.loss: {train.loss} compares the responses of a group inside the loss, which verl's actor cannot; write ppo_clip": (
             train.loss in GROUP_LOSSES
@@ -48,8 +47,8 @@ def unsupported(recipe: Recipe) -> list[str]:
             train.advantage == "remax"
         ),
         "critique_grpo: is not there on verl; write backend: local": recipe.critique_grpo is not None,
-        "train.epochs_per_step: verl goes through all updates of a step and then begins anew; write updates_per_step: 1": (
-            train.epochs_per_step > 1 and train.updates_per_step > 1
+        "model.attention: verl packs rows on GPUs, which takes flash attention; leave it out": (
+            recipe.model.attention == "eager" and verl.platform == "gpu"
         ),
         f"critic.refine.actor.model: {actor.model if actor else ''} would have to live in every agent worker; serve it (python -m "
         "vllm.entrypoints.openai.api_server) and write its address, or write same": (
@@ -62,9 +61,8 @@ def unsupported(recipe: Recipe) -> list[str]:
             recipe.model.dtype == "float32" and verl.platform == "gpu"
         ),
         f"verl.tensor_parallel: {verl.tensor_parallel} does not divide the {gpus} GPUs": gpus % verl.tensor_parallel != 0,
-        f"train.prompts_per_step: the {rows} rollouts of a step do not divide by {gpus} GPUs, which verl insists on": rows % gpus != 0,
         "model.lora.dropout: verl's adapters have none; write 0.0": recipe.model.lora is not None and recipe.model.lora.dropout > 0,
-        "verl.gpus_per_node: platform cpu has one worker; write 1": verl.platform == "cpu" and gpus > 1,
+        "verl.nodes: platform cpu is one machine; write 1": verl.platform == "cpu" and verl.nodes > 1,
     }
     return [message for message, wrong in refused.items() if wrong]
 
@@ -102,7 +100,6 @@ def translate(recipe: Recipe, folder: Path, model: str, longest_prompt: int) -> 
         "actor_rollout_ref.model.enable_gradient_checkpointing": recipe.model.gradient_checkpointing or not on_cpu,
         "actor_rollout_ref.actor.strategy": "fsdp2",
         "actor_rollout_ref.actor.ppo_mini_batch_size": mini,
-        "actor_rollout_ref.actor.ppo_epochs": train.epochs_per_step,
         "actor_rollout_ref.actor.use_dynamic_bsz": True,
         "actor_rollout_ref.actor.ppo_max_token_len_per_gpu": max(verl.tokens_per_gpu, length),
         "actor_rollout_ref.actor.policy_loss.loss_mode": "reasonrl",
@@ -112,7 +109,7 @@ def translate(recipe: Recipe, folder: Path, model: str, longest_prompt: int) -> 
         "actor_rollout_ref.actor.use_kl_loss": reference and train.kl.where == "loss",
         "actor_rollout_ref.actor.kl_loss_coef": train.kl.coefficient,
         "actor_rollout_ref.actor.kl_loss_type": KL.get(train.kl.estimator, "low_var_kl"),
-        "actor_rollout_ref.actor.grad_clip": optim.max_grad_norm if optim.max_grad_norm is not None else 1e9,
+        "actor_rollout_ref.actor.optim.clip_grad": optim.max_grad_norm if optim.max_grad_norm is not None else 1e9,
         "actor_rollout_ref.actor.optim.lr": optim.lr,
         "actor_rollout_ref.actor.optim.lr_scheduler_type": "constant",  # the recipe's schedule is in our engine
         "actor_rollout_ref.actor.optim.weight_decay": optim.weight_decay,
@@ -132,7 +129,7 @@ def translate(recipe: Recipe, folder: Path, model: str, longest_prompt: int) -> 
         "actor_rollout_ref.rollout.gpu_memory_utilization": verl.rollout_memory_share,
         "actor_rollout_ref.rollout.log_prob_use_dynamic_bsz": True,
         "actor_rollout_ref.rollout.log_prob_max_token_len_per_gpu": max(2 * verl.tokens_per_gpu, length),
-        "actor_rollout_ref.rollout.agent.num_workers": 1 if on_cpu else verl.agent_workers,
+        "actor_rollout_ref.rollout.agent.num_workers": verl.gpus_per_node if on_cpu else verl.agent_workers,
         "actor_rollout_ref.rollout.agent.default_agent_loop": "reasonrl",
         "reward.num_workers": 1,
         "trainer.n_gpus_per_node": verl.gpus_per_node,
@@ -143,8 +140,8 @@ def translate(recipe: Recipe, folder: Path, model: str, longest_prompt: int) -> 
         "trainer.total_training_steps": train.steps,
         "trainer.total_epochs": 1_000_000,  # steps decide
         "trainer.save_freq": recipe.checkpoint.every_steps or train.steps,
-        "trainer.max_actor_ckpt_to_keep": recipe.checkpoint.keep_last,
-        "trainer.max_critic_ckpt_to_keep": recipe.checkpoint.keep_last,
+        "trainer.max_actor_ckpt_to_keep": None,  # verl removes the last one before the next is complete; ours removes them (exports.py)
+        "trainer.max_critic_ckpt_to_keep": None,
         "trainer.test_freq": recipe.evaluation.every_steps or train.steps,
         "trainer.val_before_train": recipe.evaluation.before,
         "trainer.default_local_dir": str((folder / "verl" / "checkpoints").resolve()),
@@ -172,6 +169,10 @@ def translate(recipe: Recipe, folder: Path, model: str, longest_prompt: int) -> 
             "critic.use_dynamic_bsz": True,
             "critic.optim.lr": verl.value_lr,
             "critic.fsdp.model_dtype": "fp32",
+            "critic.fsdp.param_offload": verl.offload,
+            "critic.fsdp.optimizer_offload": verl.offload,
+            "critic.ppo_max_token_len_per_gpu": max(verl.tokens_per_gpu, length),
+            "+critic.ppo_infer_max_token_len_per_gpu": max(verl.tokens_per_gpu, length),
         }
     else:
         settings["critic.enable"] = False
@@ -179,7 +180,7 @@ def translate(recipe: Recipe, folder: Path, model: str, longest_prompt: int) -> 
 
 
 def _cpu_settings(recipe: Recipe) -> dict[str, Any]:
-    """fp32 without compilation, flash attention or a second GPU; Ray is told of a GPU that verl can count."""
+    """fp32 without compilation or flash attention; Ray is told of GPUs, one for each worker, that verl can count."""
     made: dict[str, Any] = {
         "trainer.device": "cpu",
         "+actor_rollout_ref.model.override_config.attn_implementation": "eager",
@@ -192,7 +193,7 @@ def _cpu_settings(recipe: Recipe) -> dict[str, Any]:
         "+actor_rollout_ref.ref.fsdp_config.mixed_precision.param_dtype": "fp32",
         "transfer_queue.backend.SimpleStorage.num_data_storage_units": 1,
         "ray_kwargs.ray_init.num_cpus": 16,
-        "+ray_kwargs.ray_init.num_gpus": 1,
+        "+ray_kwargs.ray_init.num_gpus": recipe.verl.gpus_per_node,
         "+ray_kwargs.ray_init.include_dashboard": False,
         "+ray_kwargs.ray_init.object_store_memory": 500_000_000,
     }
@@ -248,7 +249,7 @@ def memory_gb(recipe: Recipe, parameters: int) -> tuple[float, float]:
     """On each GPU, in GB: the trainer's share of states (FSDP2: weights, gradients, moments in float32, a reference in bfloat16), and
     vLLM's weights. What is left is for activations and for vLLM's cache."""
     gpus = recipe.verl.nodes * recipe.verl.gpus_per_node
-    states = parameters * (2.2 if recipe.model.lora is not None else 16) / gpus
+    states = parameters * (4.2 if recipe.model.lora is not None else 16) / gpus
     reference = parameters * 2 / gpus if recipe.train.kl.coefficient > 0 and recipe.model.lora is None else 0
     value = parameters * 16 / gpus if needs_value_head(recipe) else 0
     return (states + reference + value) / 1e9, parameters * 2 / recipe.verl.tensor_parallel / 1e9
@@ -284,14 +285,18 @@ def too_large(recipe: Recipe, parameters: int) -> list[str]:
 def _words(recipe: Recipe, parameters: int, longest: int) -> Iterable[str]:
     train, verl, n = recipe.train, recipe.verl, recipe.rollout.rollouts_per_prompt
     gpus = verl.nodes * verl.gpus_per_node
-    where = "one CPU worker (for tests)" if verl.platform == "cpu" else f"{verl.nodes} x {verl.gpus_per_node} GPUs"
+    where = (
+        f"{verl.gpus_per_node} CPU worker{'s' if verl.gpus_per_node > 1 else ''} (for tests)"
+        if verl.platform == "cpu"
+        else f"{verl.nodes} x {verl.gpus_per_node} GPUs"
+    )
     servers = gpus // verl.tensor_parallel
     yield f"  backend         verl {TESTED} on {where}; trainer and rollout servers take turns on them"
     yield f"  rollouts        {servers} server{'s' if servers > 1 else ''}, tensor parallel {verl.tensor_parallel}"
     mini = train.prompts_per_step // train.updates_per_step
     yield f"  a step          {train.prompts_per_step} prompts x {n} = {train.prompts_per_step * n} rollouts"
     yield (
-        f"  an update       {mini} prompts x {n} = {mini * n} rollouts, {mini * n // gpus} a GPU (verl: ppo_mini_batch_size={mini}); "
+        f"  an update       {mini} prompts x {n} = {mini * n} rollouts, {-(-mini * n // gpus)} a GPU (verl: ppo_mini_batch_size={mini}); "
         f"{train.updates_per_step} a step, fewer rows where some are not learnt from"
     )
     if verl.platform == "gpu":

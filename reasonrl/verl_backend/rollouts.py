@@ -10,6 +10,8 @@ from typing import Any
 import torch
 import transfer_queue as tq
 from torch import Tensor
+from transfer_queue import KVBatchMeta
+from verl.utils.seqlen_balancing import calculate_workload, get_seqlen_balanced_partitions
 from verl.workers.utils.padding import response_to_nested
 
 from reasonrl.algorithms.groups import GroupMix, group_mix
@@ -80,15 +82,15 @@ class StepRollouts:
     def failed(self) -> int:
         return sum(count for _, count in self.asked) - len(self.keys)
 
-    def complaint(self, most: float) -> str | None:
+    def complaint(self, step: int, most: float) -> str | None:
         """Rollouts that never came, or came without an episode. Raises TrainingError when they are more than the share `most`."""
         if not self.failed:
             return None
         total = sum(count for _, count in self.asked)
         why = self.reasons.most_common(1)[0][0] if self.reasons else "they never came; the logs of the agent workers say why"
-        text = f"{self.failed} of {total} rollouts have failed ({why})"
+        text = f"step {step}: {self.failed} of {total} rollouts have failed ({why})"
         if self.failed > most * total or not self.keys:
-            raise TrainingError(f"{text}. Nothing was learnt from this step. Mend the cause and go on with --resume")
+            raise TrainingError(f"{text}. Nothing was learnt from this step")
         return f"{text}; they are left out"
 
     def mix(self, parts: Sequence[RewardPart], *, mask_truncated: bool) -> GroupMix:
@@ -111,3 +113,24 @@ def gap(train: Tensor, rollout: Tensor | None, mask: Tensor) -> tuple[float, flo
     assert rollout is not None
     gap = (train[:, : mask.shape[1]] - rollout).abs() * mask
     return float(gap.sum() / mask.sum().clamp(min=1)), float(gap.max()) if gap.numel() else 0.0
+
+
+def evenly(batch: Any, keys: Sequence[str], fillers: Sequence[str], gpus: int) -> KVBatchMeta:
+    """`keys` of a batch, as many tokens and as many rows for each GPU; `fillers`, rows without anything to learn, make up the number."""
+    chosen = [*keys, *fillers[: -len(keys) % gpus]]
+    tags = dict(zip(batch.keys, batch.tags, strict=True))
+    work = calculate_workload(torch.tensor([tags[key]["seq_len"] for key in chosen], dtype=torch.int64))
+    order = [chosen[i] for part in get_seqlen_balanced_partitions(work, k_partitions=gpus, equal_size=True) for i in part]
+    return KVBatchMeta(order, [tags[key] for key in order], batch.partition_id)
+
+
+def one_update(config: Any, rows: int, temperature: float) -> dict[str, Any]:
+    """What verl's workers want to know of a mini-batch of so many rows."""
+    return {
+        "global_batch_size": rows,
+        "mini_batch_size": rows,
+        "epochs": config.ppo_epochs,
+        "seed": config.data_loader_seed,
+        "dataloader_kwargs": {"shuffle": config.shuffle},
+        "temperature": temperature,
+    }

@@ -18,11 +18,13 @@ from __future__ import annotations
 import functools
 import json
 import math
-import re
+import shutil
 import time
 import uuid
+from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import numpy as np
@@ -39,7 +41,6 @@ from verl.utils import tensordict_utils as tu
 from verl.utils.dataset.rl_dataset import collate_fn
 from verl.utils.metric import reduce_metrics
 from verl.utils.py_functional import rename_dict
-from verl.utils.seqlen_balancing import calculate_workload, get_seqlen_balanced_partitions
 
 from reasonrl.algorithms.groups import group_mix
 from reasonrl.algorithms.kl import kl_estimate
@@ -56,8 +57,9 @@ from reasonrl.steps.samples import train_samples
 from reasonrl.verl_backend.agent_loop import actor_for
 from reasonrl.verl_backend.client import ClientEngine
 from reasonrl.verl_backend.engine import STEP
-from reasonrl.verl_backend.exports import keep_best, keep_exported
-from reasonrl.verl_backend.rollouts import StepRollouts, gap, spread
+from reasonrl.verl_backend.exports import complete, complete_steps, evaluations_at, evaluations_left, keep_best, keep_exported
+from reasonrl.verl_backend.faults import who_died
+from reasonrl.verl_backend.rollouts import StepRollouts, evenly, gap, one_update, spread
 from reasonrl.verl_backend.rows import bare_prompts, problem_row
 from reasonrl.verl_backend.stage import verl_stage
 from reasonrl.verl_backend.watch import STOP
@@ -119,26 +121,32 @@ class ReasonrlTrainer(PPOTrainerSync):
 
     def _load_checkpoint(self) -> None:
         super()._load_checkpoint()
-        if self.global_steps:
-            self.config.trainer.val_before_train = False  # that was before the first step; verl would do it again
-            folder = self._state_folder(self.global_steps)
-            if not (folder / "state.json").is_file():
-                raise TrainingError(f"{folder} is missing: this checkpoint was not written by reasonrl. Start a new run_dir")
-            state = json.loads((folder / "state.json").read_text(encoding="utf-8"))
-            self.methods.load_state_dict(state["methods"])
-            self.health.load_state_dict(state["health"])
-            self.methods.load_tensors(torch.load(folder / "tensors.pt", weights_only=True))
         self.run.open(after_step=self.global_steps or None)
+        if not self.global_steps:
+            return
+        folder = self._state_folder(self.global_steps)
+        if not (folder / "state.json").is_file():
+            raise TrainingError(f"{folder} is missing: this checkpoint was not written by reasonrl. Start a new run_dir")
+        state = json.loads((folder / "state.json").read_text(encoding="utf-8"))
+        self.methods.load_state_dict(state["methods"])
+        self.health.load_state_dict(state["health"])
+        self.methods.load_tensors(torch.load(folder / "tensors.pt", weights_only=True))
+        due = self.global_steps % self.config.trainer.test_freq == 0 or self.global_steps >= self.recipe.train.steps
+        # verl saves before it evaluates: a kill in between leaves an evaluation to be made up for.
+        self.config.trainer.val_before_train = due and bool(evaluations_left(self.run.path, self.recipe, self.global_steps))
 
     def _save_checkpoint(self) -> None:
-        # Ours first: verl's note of the newest checkpoint is written last, so a kill in between leaves the one before in force.
         folder = self._state_folder(self.global_steps)
         folder.mkdir(parents=True, exist_ok=True)
         torch.save(self.methods.tensors(), folder / "tensors.pt")
         state = {"methods": self.methods.state_dict(), "health": self.health.state_dict()}
         (folder / "state.json").write_text(json.dumps(state), encoding="utf-8")
         super()._save_checkpoint()
-        keep_exported(self.run, folder.parent / "actor" / "huggingface", self.global_steps, self.recipe.checkpoint.keep_last)
+        keep = int(self.recipe.checkpoint.keep_last)
+        keep_exported(self.run, folder.parent / "actor" / "huggingface", self.global_steps, keep)
+        complete(folder.parent)
+        for old in complete_steps(folder.parent.parent)[:-keep]:
+            shutil.rmtree(old)
 
     def _state_folder(self, step: int) -> Path:
         return Path(self.config.trainer.default_local_dir) / f"global_step_{step}" / STATE
@@ -165,7 +173,7 @@ class ReasonrlTrainer(PPOTrainerSync):
         spec, most = self.recipe.train, self.recipe.health.max_unjudged_share
         batch, metrics = theirs(global_steps=global_steps, partition_id=partition_id, batch_size=batch_size)
         self.rollouts.take(batch, self.methods, self.stage.parts)
-        complaint = self.rollouts.complaint(most)
+        complaint = self.rollouts.complaint(self.global_steps, most)
         while spec.refill.enabled and self.rollouts.collected.rounds <= spec.refill.max_rounds:
             wanted = spec.prompts_per_step - self.rollouts.mix(self.stage.parts, mask_truncated=spec.mask_truncated).mixed
             if wanted <= 0:
@@ -173,15 +181,20 @@ class ReasonrlTrainer(PPOTrainerSync):
             self._add_prompts_to_generate(wanted)
             more, _ = theirs(global_steps=global_steps, partition_id=partition_id, batch_size=wanted)
             self.rollouts.take(more, self.methods, self.stage.parts)
-            complaint = self.rollouts.complaint(most)
+            complaint = self.rollouts.complaint(self.global_steps, most)
             batch = KVBatchMeta(keys=[*batch.keys, *more.keys], tags=[*batch.tags, *more.tags], partition_id=partition_id)
         if complaint:
-            print(f"reasonrl: step {self.global_steps}: {complaint}", flush=True)
+            print(f"reasonrl: {complaint}", flush=True)
         return batch, metrics
 
+    def _balance_batch(self, batch: Any, metrics: Any, *arguments: Any, **options: Any) -> Any:
+        self._rows = len(batch)
+        return super()._balance_batch(batch, metrics, *arguments, **options)
+
     def _get_required_batch_multiple(self, dp_size: int) -> int:
-        """verl fills up to whole mini-batches of its own counting; ours are cut from whatever there is (`_update_actor`)."""
-        return dp_size * int(self.recipe.train.updates_per_step)
+        """verl fills up with empty rows to whole mini-batches of its own counting; we, so that each of our updates can be spread evenly."""
+        spare = dp_size - 1 if self.recipe.train.updates_per_step > 1 else 0
+        return math.ceil((self._rows + spare) / dp_size) * dp_size
 
     def _prompt_batch(self, problems: Sequence[Problem]) -> TensorDict:
         rows = collate_fn([problem_row(problem, i) for i, problem in enumerate(problems)])
@@ -192,14 +205,15 @@ class ReasonrlTrainer(PPOTrainerSync):
 
     def _prompt_values(self, problems: Sequence[Problem]) -> Tensor:
         """[n, 1] of n problems: what verl's critic expects at the end of each prompt, before anything is sampled."""
-        uids = [f"{uuid.uuid4().hex}_0_0" for _ in problems]
         prompts = [encode_prompt(self.tokenizer, problem) for problem in problems]
+        prompts += prompts[:1] * (-len(prompts) % (self.recipe.verl.nodes * self.recipe.verl.gpus_per_node))  # as many for each GPU
+        uids = [f"{uuid.uuid4().hex}_0_0" for _ in prompts]
         rows, tags = bare_prompts(prompts, int(self.tokenizer.eos_token_id))
         meta = tq.kv_batch_put(keys=uids, fields=tu.list_of_dict_to_tensordict(rows), tags=tags, partition_id="prompts")
         try:
             self._compute_values(meta, {})
             values = tq.kv_batch_get(keys=uids, partition_id="prompts", select_fields=["values"])["values"]
-            return torch.stack([value[:1].float() for value in values.unbind()])
+            return torch.stack([value[:1].float() for value in values.unbind()])[: len(problems)]
         finally:
             tq.kv_clear(keys=uids, partition_id="prompts")
 
@@ -278,56 +292,62 @@ class ReasonrlTrainer(PPOTrainerSync):
 
     # ---------------------------------------------------------------------------------------------------------------- step 10
 
+    def _compute_ref_log_prob(self, batch: Any, metrics: dict[str, Any]) -> Any:
+        batch = super()._compute_ref_log_prob(batch, metrics=metrics)
+        batch.extra_info.pop("no_lora_adapter", None)  # meant for the actor; verl would ask the value head for adapters too
+        return batch
+
     def _update_critic(self, batch: Any, metrics: dict[str, Any]) -> Any:
         if self._judged_rows:  # a mean over no tokens is not a number
-            batch.extra_info |= self._one_update(self.config.critic, len(batch))
+            batch.extra_info |= one_update(self.config.critic, len(batch), self.recipe.rollout.temperature)
             output = self.critic_wg.train_mini_batch(batch).get()
             metrics |= reduce_metrics(rename_dict(output["metrics"], "critic/"))
         return batch
 
     def _update_actor(self, batch: Any, metrics: dict[str, Any]) -> Any:
-        """On the rows that are learnt from, spread evenly over GPUs and updates; without any there is no update."""
-        learns = [bool(row.any()) for row in self._learnt.unbind()]
-        if not any(learns):
+        """Whole groups in each update, as in local runs, and only rows that are learnt from; without any there is no update."""
+        rows = {key: bool(row.any()) for key, row in zip(batch.keys, self._learnt.unbind(), strict=True)}
+        if not any(rows.values()):
             return batch
-        updates, gpus = int(self.recipe.train.updates_per_step), 1 + max(self.actor_rollout_wg._dispatch_info["actor"])
         masks = TensorDict({"response_mask": self._learnt, "loss_mask": self._learnt.clone()}, batch_size=len(batch))
         tq.kv_batch_put(keys=batch.keys, partition_id=batch.partition_id, fields=masks)
-        order = sorted(range(len(batch)), key=lambda i: not learns[i])  # masked rows fill up
-        order = order[: math.ceil(sum(learns) / (gpus * updates)) * gpus * updates]
-        work = calculate_workload(torch.tensor([batch.tags[i]["seq_len"] for i in order], dtype=torch.int64))
-        parts = get_seqlen_balanced_partitions(work, k_partitions=gpus, equal_size=True)
-        order = [order[i] for part in parts for i in part]
-        rows = KVBatchMeta([batch.keys[i] for i in order], [batch.tags[i] for i in order], batch.partition_id)
-        actor = self.config.actor_rollout_ref.actor
-        rows.extra_info = self._one_update(actor, len(rows) // updates) | {
-            STEP: self.global_steps,
-            "calculate_entropy": True,
-            "distillation_use_topk": False,
-            "distillation_only": False,
-        }
-        output = self.actor_rollout_wg.update_actor(rows)
-        metrics |= reduce_metrics(rename_dict(output["metrics"], "actor/"))
+        spec, actor = self.recipe.train, self.config.actor_rollout_ref.actor
+        groups = zip(self.rollouts.keys, self.rollouts.collected.groups, strict=True)
+        parts: list[list[str]] = [[] for _ in range(spec.updates_per_step)]
+        for key, group in groups:
+            if rows[key]:
+                parts[group % len(parts)].append(key)
+        found: dict[str, list[float]] = defaultdict(list)
+        for keys in parts * spec.epochs_per_step:
+            if not keys:
+                continue
+            part = evenly(batch, keys, [key for key, learns in rows.items() if not learns], self._gpus())
+            part.extra_info = one_update(actor, len(part), self.recipe.rollout.temperature) | {
+                STEP: self.global_steps,
+                "epochs": 1,
+                "calculate_entropy": bool(actor.entropy_coeff),
+                "distillation_use_topk": False,
+                "distillation_only": False,
+            }
+            output = self.actor_rollout_wg.update_actor(part)
+            for name, value in reduce_metrics(rename_dict(output["metrics"], "actor/")).items():
+                found[name].append(float(value))
+        metrics |= {name: fmean(values) for name, values in found.items()}
         return batch
 
-    def _one_update(self, config: Any, rows: int) -> dict[str, Any]:
-        """What verl's workers want to know of mini-batches of so many rows."""
-        return {
-            "global_batch_size": rows,
-            "mini_batch_size": rows,
-            "epochs": config.ppo_epochs,
-            "seed": config.data_loader_seed,
-            "dataloader_kwargs": {"shuffle": config.shuffle},
-            "temperature": self.config.actor_rollout_ref.rollout.temperature,
-        }
+    def _gpus(self) -> int:
+        return 1 + max(self.actor_rollout_wg._dispatch_info["actor"])
+
+    def fit(self, agent_loop_manager: Any) -> None:
+        try:
+            super().fit(agent_loop_manager)
+        except RayActorError as error:
+            raise TrainingError(f"step {self.global_steps}: {who_died(error)}") from error
 
     def step(self, metrics: dict[str, Any], timing_raw: dict[str, float]) -> Any:
         """One step of verl; its row is on disk before a checkpoint can be, or a kill in between would lose it."""
         started, actor = time.perf_counter(), self.config.actor_rollout_ref.actor
-        try:
-            batch = super().step(metrics, timing_raw)
-        except RayActorError as error:
-            raise TrainingError(f"step {self.global_steps}: {_who_died(error)}. Nothing was learnt from this step") from error
+        batch = super().step(metrics, timing_raw)
         names = {
             "loss/policy": "actor/pg_loss",
             "policy/entropy": "actor/entropy",
@@ -354,10 +374,10 @@ class ReasonrlTrainer(PPOTrainerSync):
     def _validate(self) -> dict[str, float]:
         recipe, spec = self.recipe, self.recipe.evaluation
         found: dict[str, float] = {}
-        accuracies: list[float] = []
         engine = ClientEngine(self.get_llm_client(), self.tokenizer, self.config.actor_rollout_ref.model.path)
         actor = actor_for(recipe, self.tokenizer)
-        for name, problems in self.heldout.items():
+        for name in evaluations_left(self.run.path, recipe, self.global_steps):
+            problems = self.heldout[name]
             started = time.perf_counter()
             made = evaluate(
                 problems,
@@ -375,15 +395,8 @@ class ReasonrlTrainer(PPOTrainerSync):
             self.run.add_samples(made.samples)
             self.run.add_metrics({"kind": "eval", "step": self.global_steps, **made.metrics, "time/eval_s": time.perf_counter() - started})
             found |= made.metrics
-            accuracies.append(made.metrics.get(f"eval/{name}/sampled", made.metrics.get(f"eval/{name}/greedy", 0.0)))
-        if accuracies and recipe.checkpoint.keep_best:
-            keep_best(self.run, self.global_steps, sum(accuracies) / len(accuracies))
+        if found and recipe.checkpoint.keep_best:
+            rows = evaluations_at(self.run.path, self.global_steps)
+            accuracies = [row.get(f"eval/{name}/sampled", row.get(f"eval/{name}/greedy", 0.0)) for name, row in rows.items()]
+            keep_best(self.run, self.global_steps, fmean(accuracies))
         return found or {"eval/none": 0.0}
-
-
-def _who_died(error: RayActorError) -> str:
-    """Ray says which actor in a block of lines."""
-    told = dict(re.findall(r"^\s*(class_name|pid|ip): (.+)$", str(error), re.MULTILINE))
-    who = told.get("class_name", "a process of the run").rpartition(".")[2]
-    where = f" (process {told['pid']} on {told['ip']})" if {"pid", "ip"} <= set(told) else ""
-    return f"{who}{where} has died; its last words are in the logs folder of Ray's session"

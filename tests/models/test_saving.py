@@ -20,6 +20,7 @@ def test_a_full_disk_is_an_oserror_and_anything_else_stays_what_it_is(tmp_path: 
         raise SafetensorError("Error while serializing: the header is too large")
 
 
+@pytest.mark.slow
 @pytest.mark.model
 def test_the_conversion_of_the_embedded_model_on_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing half-written is left behind, and the next attempt starts anew."""

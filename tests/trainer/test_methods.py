@@ -274,6 +274,7 @@ def test_the_pairs_cover_every_pair() -> None:
         assert {(row[i], row[j]) for row in columns} == set(itertools.product([False, True], repeat=2)), (i, j)
 
 
+@pytest.mark.slow
 def test_methods_survive_being_killed(tmp_path: Path) -> None:
     """One stage for each covering combination, killed in four of them at different moments, against a run that was left alone."""
     stages: list[dict[str, Any]] = [
