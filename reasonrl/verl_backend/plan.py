@@ -285,11 +285,8 @@ def too_large(recipe: Recipe, parameters: int) -> list[str]:
 def _words(recipe: Recipe, parameters: int, longest: int) -> Iterable[str]:
     train, verl, n = recipe.train, recipe.verl, recipe.rollout.rollouts_per_prompt
     gpus = verl.nodes * verl.gpus_per_node
-    where = (
-        f"{verl.gpus_per_node} CPU worker{'s' if verl.gpus_per_node > 1 else ''} (for tests)"
-        if verl.platform == "cpu"
-        else f"{verl.nodes} x {verl.gpus_per_node} GPUs"
-    )
+    workers = f"{gpus} CPU worker{'s' if gpus > 1 else ''} (for tests)"
+    where = workers if verl.platform == "cpu" else f"{verl.nodes} x {verl.gpus_per_node} GPUs"
     servers = gpus // verl.tensor_parallel
     yield f"  backend         verl {TESTED} on {where}; trainer and rollout servers take turns on them"
     yield f"  rollouts        {servers} server{'s' if servers > 1 else ''}, tensor parallel {verl.tensor_parallel}"

@@ -312,6 +312,7 @@ class ReasonrlTrainer(PPOTrainerSync):
         masks = TensorDict({"response_mask": self._learnt, "loss_mask": self._learnt.clone()}, batch_size=len(batch))
         tq.kv_batch_put(keys=batch.keys, partition_id=batch.partition_id, fields=masks)
         spec, actor = self.recipe.train, self.config.actor_rollout_ref.actor
+        gpus = 1 + max(self.actor_rollout_wg._dispatch_info["actor"])
         groups = zip(self.rollouts.keys, self.rollouts.collected.groups, strict=True)
         parts: list[list[str]] = [[] for _ in range(spec.updates_per_step)]
         for key, group in groups:
@@ -321,7 +322,7 @@ class ReasonrlTrainer(PPOTrainerSync):
         for keys in parts * spec.epochs_per_step:
             if not keys:
                 continue
-            part = evenly(batch, keys, [key for key, learns in rows.items() if not learns], self._gpus())
+            part = evenly(batch, keys, [key for key, learns in rows.items() if not learns], gpus)
             part.extra_info = one_update(actor, len(part), self.recipe.rollout.temperature) | {
                 STEP: self.global_steps,
                 "epochs": 1,
@@ -334,9 +335,6 @@ class ReasonrlTrainer(PPOTrainerSync):
                 found[name].append(float(value))
         metrics |= {name: fmean(values) for name, values in found.items()}
         return batch
-
-    def _gpus(self) -> int:
-        return 1 + max(self.actor_rollout_wg._dispatch_info["actor"])
 
     def fit(self, agent_loop_manager: Any) -> None:
         try:

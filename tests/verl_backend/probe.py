@@ -56,7 +56,8 @@ def install() -> None:
         if FOLDER and type(self).__name__ == "ReasonrlEngine":
             named = {name: p for name, p in self.module.named_parameters() if p.grad is not None}
             whole = {name: (_full(p.detach()), _full(p.grad)) for name, p in named.items()}
-            torch.save(whole, Path(FOLDER) / f"grads-{self._step}.pt")
+            if torch.distributed.get_rank() == 0:
+                torch.save(whole, Path(FOLDER) / f"grads-{self._step}.pt")
         return optimize(self)
 
     def _update_actor(self: Any, batch: Any, metrics: dict[str, Any]) -> Any:

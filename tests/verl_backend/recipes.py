@@ -52,6 +52,9 @@ EVERYTHING: dict[str, Any] = {
     ],
 }
 
+ON_TWO: dict[str, Any] = {**EVERYTHING, "verl": {"platform": "cpu", "gpus_per_node": 2}}
+"""The same on two workers: two shards of every weight, two rollout servers, two agent workers."""
+
 CRITIQUE: dict[str, Any] = {
     "name": "two-turns",
     "seed": 0,

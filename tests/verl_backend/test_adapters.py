@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import shutil
 import sys
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from transformers import AutoModelForCausalLM
 
 from reasonrl.cli import main
 from reasonrl.runs.checkpoint import list_checkpoints
-from tests.verl_backend.recipes import EVERYTHING, launch
+from tests.verl_backend.recipes import ON_TWO, launch
 
 pytestmark = [
     pytest.mark.verl,
@@ -26,7 +27,7 @@ pytestmark = [
 
 
 def test_adapters_are_merged_for_servers_and_for_export_and_resumed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    recipe: dict[str, Any] = yaml.safe_load(yaml.safe_dump(EVERYTHING))
+    recipe: dict[str, Any] = yaml.safe_load(yaml.safe_dump(ON_TWO))
     recipe |= {"curriculum": {"name": "uniform"}, "budget": {"name": "uniform"}, "evaluation": {"before": False, "samples_per_problem": 0}}
     recipe["stages"][0]["sft"]["steps"] = 60
     recipe["stages"][1] |= {
@@ -48,6 +49,15 @@ def test_adapters_are_merged_for_servers_and_for_export_and_resumed(tmp_path: Pa
         # Step N was drawn with what step N - 1 had saved.
         assert largest_gap(before.path, drawn) < 1e-4
     assert largest_gap(start.path, [row for row in samples if row["step"] == 3]) > 1e-2, "the adapters do something"
+    # As if the run had been killed behind its last checkpoint and before its evaluation: only that is done again.
+    metrics = stage / "metrics.jsonl"
+    train = [line for line in metrics.read_text().splitlines(keepends=True) if json.loads(line)["kind"] == "train"]
+    metrics.write_text("".join(train))
+    shutil.rmtree(stage / "best")
+    assert launch(recipe, tmp_path, "--resume").wait(timeout=300) == 0, (tmp_path / "out.txt").read_text()[-3000:]
+    assert metrics.read_text().startswith("".join(train))
+    (again,) = [json.loads(line) for line in metrics.read_text().splitlines()[len(train) :]]
+    assert (again["kind"], again["step"]) == ("eval", 3) and (stage / "best" / "model.safetensors").is_file()
     for checkpoint in saved:
         shards = stage / "verl" / "checkpoints" / f"global_step_{checkpoint.step}"
         monkeypatch.setattr(sys, "argv", ["reasonrl", "export", str(shards), str(tmp_path / f"out-{checkpoint.step}")])

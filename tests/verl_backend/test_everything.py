@@ -31,7 +31,7 @@ from reasonrl.runs.folder import RunFolder
 from reasonrl.steps.schedule import learning_rate
 from reasonrl.trainer.loop import RLStage
 from reasonrl.trainer.stage import prepare
-from tests.verl_backend.recipes import EVERYTHING, launch, processes_of
+from tests.verl_backend.recipes import ON_TWO, launch, processes_of
 
 pytestmark = [
     pytest.mark.verl,
@@ -62,7 +62,7 @@ class Run:
 def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
     folder = tmp_path_factory.mktemp("everything")
     probe = folder / "probe"
-    process = launch(EVERYTHING, folder, probe=probe)
+    process = launch(ON_TWO, folder, probe=probe)
     checkpoints = folder / "run" / "stages" / "02-grpo" / "checkpoints"
     noted = folder / "run" / "stages" / "02-grpo" / "verl" / "checkpoints" / "latest_checkpointed_iteration.txt"
     deadline = time.monotonic() + 400
@@ -72,7 +72,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
     kill_everything(folder)
     killed_at = int(noted.read_text())
     process.wait(timeout=60)
-    again = launch(EVERYTHING, folder, "--resume", probe=probe)
+    again = launch(ON_TWO, folder, "--resume", probe=probe)
     assert again.wait(timeout=400) == 0, (folder / "out.txt").read_text()[-3000:]
     yield Run(folder, probe, killed_at)
 
@@ -92,7 +92,7 @@ def test_all_methods_ran_and_the_run_went_on_where_it_was_killed(run: Run) -> No
     assert all(row["rollouts/total"] == 32 and row["rollouts/failed"] == 0 for row in rows), "the sum of the budget is kept"
     assert max(row["policy/rollout_gap_max"] for row in rows) < 1e-3, "the servers have the weights of the moment"
     assert any(row["loss/kl"] > 0 for row in rows[1:]), "a reference policy"
-    optim = parse_recipe(yaml.safe_dump(EVERYTHING), "test").stages[1].optim
+    optim = parse_recipe(yaml.safe_dump(ON_TWO), "test").stages[1].optim
     assert [row["optim/lr"] for row in rows] == pytest.approx([learning_rate(optim, step, STEPS) for step in range(1, STEPS + 1)])
     assert all(row["rollouts/trained"] < 32 for row in rows), "silent groups are no part of the update"
     for group in ("credit/", "shaping/", "budget/", "value/"):
@@ -155,7 +155,7 @@ def test_advantages_in_transfer_queue_equal_those_of_the_raw_fields(run: Run) ->
 
 def test_gradients_equal_those_of_the_local_trainer(run: Run, tmp_path: Path) -> None:
     """Done-when 3: the local trainer gets the rollouts of verl from a scripted engine, and the weights that verl had."""
-    recipe = parse_recipe(yaml.safe_dump({**EVERYTHING, "backend": "local", "curriculum": {"name": "uniform"}}), "test").stages[1]
+    recipe = parse_recipe(yaml.safe_dump({**ON_TWO, "backend": "local", "curriculum": {"name": "uniform"}}), "test").stages[1]
     warm = list_checkpoints(run.folder / "run" / "stages" / "01-warm-up" / "checkpoints")[-1].path
     folder = RunFolder(tmp_path / "local")
     folder.open(after_step=None)

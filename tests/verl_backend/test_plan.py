@@ -16,6 +16,7 @@ from reasonrl.errors import ModelError, RecipeError, TrainingError
 from reasonrl.models.sizes import parameters_by_name
 from reasonrl.recipe import Recipe
 from reasonrl.recipe_files import parse_recipe
+from reasonrl.verl_backend.exports import complete, complete_steps, evaluations_left, settle
 from reasonrl.verl_backend.launch import reason
 from reasonrl.verl_backend.plan import hydra, make_plan, memory_gb, translate, unsupported
 from reasonrl.verl_backend.rows import failure_of, pack_episode, pack_failure, problem_row, unpack_episode
@@ -51,6 +52,8 @@ def test_the_same_recipe_in_the_words_of_verl(tmp_path: Path) -> None:
         "critic.enable": True,
         "trainer.total_training_steps": 6,
         "trainer.save_freq": 3,
+        "actor_rollout_ref.actor.optim.clip_grad": 1.0,
+        "trainer.max_actor_ckpt_to_keep": None,
     }
     assert {name: made[name] for name in wanted} == wanted
     gpu = stage(
@@ -60,6 +63,9 @@ def test_the_same_recipe_in_the_words_of_verl(tmp_path: Path) -> None:
     assert made["actor_rollout_ref.actor.ppo_mini_batch_size"] == 4
     assert made["actor_rollout_ref.rollout.name"] == "vllm" and made["actor_rollout_ref.model.use_remove_padding"]
     assert (made["trainer.n_gpus_per_node"], made["actor_rollout_ref.rollout.tensor_model_parallel_size"]) == (4, 2)
+    cut = translate(stage(optim={"max_grad_norm": 0.25, "eps": 1e-5}), tmp_path, "m", longest_prompt=9)
+    assert cut["actor_rollout_ref.actor.optim.clip_grad"] == 0.25
+    assert cut["+actor_rollout_ref.actor.optim.override_optimizer_config.eps"] == 1e-5
     dr = translate(stage(train={"advantage": "dr_grpo", "credit": "none"}), tmp_path, "m", longest_prompt=9)
     assert (dr["actor_rollout_ref.actor.loss_agg_mode"], dr["actor_rollout_ref.actor.loss_scale_factor"]) == ("seq-mean-token-sum-norm", 4)
 
@@ -164,3 +170,34 @@ def test_verl_missing_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 def test_rows_are_tensors_where_verl_wants_them() -> None:
     row = problem_row(Problem("p", "text", "math", {"answer": "1"}), 0)
     assert row["raw_prompt"] == [{"role": "user", "content": "text"}] and isinstance(row["dummy_tensor"], torch.Tensor)
+
+
+def test_a_launch_begins_with_the_newest_checkpoint_that_is_whole(tmp_path: Path) -> None:
+    """verl's note may name a step that a kill has cut off, or be empty."""
+    for step, whole in ((2, True), (10, True), (12, False)):
+        (tmp_path / f"global_step_{step}" / "reasonrl").mkdir(parents=True)
+        if whole:
+            complete(tmp_path / f"global_step_{step}")
+    note = tmp_path / "latest_checkpointed_iteration.txt"
+    for said in ("12", "", "10", None):
+        note.unlink(missing_ok=True)
+        if said is not None:
+            note.write_text(said)
+        settle(tmp_path)
+        assert note.read_text() == "10"
+        assert [path.name for path in complete_steps(tmp_path)] == ["global_step_2", "global_step_10"]
+        assert not (tmp_path / "global_step_12").exists()
+    (tmp_path / "global_step_2" / "reasonrl" / "complete").unlink()
+    (tmp_path / "global_step_10" / "reasonrl" / "complete").unlink()
+    settle(tmp_path)
+    assert not list(tmp_path.iterdir()), "nothing is whole: begin anew"
+
+
+def test_evaluations_that_a_kill_has_left_out(tmp_path: Path) -> None:
+    recipe = stage()
+    assert evaluations_left(tmp_path, recipe, 6) == ["sums"]
+    rows = [{"kind": "train", "step": 6}, {"kind": "eval", "step": 3, "eval/sums/greedy": 0.5, "eval/sums/problems": 20}]
+    (tmp_path / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    assert evaluations_left(tmp_path, recipe, 6) == ["sums"] and evaluations_left(tmp_path, recipe, 3) == []
+    none = stage(evaluation={"greedy": False, "samples_per_problem": 0})
+    assert evaluations_left(tmp_path, none, 6) == []
