@@ -146,6 +146,7 @@ def translate(recipe: Recipe, folder: Path, model: str, longest_prompt: int) -> 
         "trainer.val_before_train": recipe.evaluation.before,
         "trainer.default_local_dir": str((folder / "verl" / "checkpoints").resolve()),
         "trainer.resume_mode": "auto",
+        "hydra.run.dir": str((folder / "verl" / "hydra").resolve()),  # else it makes a folder where the user is
     }  # fmt: skip
     if recipe.model.lora is not None:
         settings |= {

@@ -119,3 +119,4 @@ def test_ctrl_c_stops_behind_a_checkpoint_and_twice_at_once(tmp_path: Path) -> N
     while (left := processes_of(tmp_path)) and time.monotonic() < deadline:
         time.sleep(0.2)
     assert not left, f"still there: {left}"
+    assert {path.name for path in tmp_path.iterdir()} == {"recipe.yaml", "run", "out.txt"}, "nothing is written beside the run"
