@@ -16,7 +16,7 @@ from step_time_worker import Driver
 def main(setting: dict[str, Any]) -> None:
     driver = Driver()
     from reasonrl.environments.single_turn import encode_prompt
-    from reasonrl.recipe import Recipe
+    from reasonrl.recipe.schema import Recipe
     from reasonrl.runs.console import TrainConsole
     from reasonrl.runs.folder import RunFolder
     from reasonrl.trainer.loop import RLStage

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from reasonrl.installation import check_verifiers
+from reasonrl._installation import check_verifiers
 
 __version__ = "0.1.0"
 

@@ -35,7 +35,7 @@ Offline = Annotated[bool, typer.Option("--offline", help="Never touch the networ
 
 @app.callback()
 def _root() -> None:
-    from reasonrl.installation import check_verifiers
+    from reasonrl._installation import check_verifiers
 
     check_verifiers()
 

@@ -12,7 +12,7 @@ from critics.verifier import CritiqueVerifier
 from reasonrl.environments.base import Episode
 from reasonrl.environments.rollouts import RewardPart
 from reasonrl.errors import TrainingError
-from reasonrl.recipe_critic import CriticSpec
+from reasonrl.recipe.critics import CriticSpec
 from verifiers.types import Status, Verdict, Verifier
 
 

@@ -19,10 +19,10 @@ from reasonrl.environments.roles import Speaker
 from reasonrl.environments.rollouts import RewardPart
 from reasonrl.environments.single_turn import SingleTurn, encode_prompt
 from reasonrl.errors import DataError, RecipeError
-from reasonrl.recipe import Recipe
-from reasonrl.recipe_critic import RoleSpec
-from reasonrl.recipe_data import SourceSpec
-from reasonrl.recipe_files import import_dotted
+from reasonrl.plugins import import_dotted
+from reasonrl.recipe.critics import RoleSpec
+from reasonrl.recipe.data import SourceSpec
+from reasonrl.recipe.schema import Recipe
 from verifiers.loading import load_verifier
 from verifiers.types import Problem, Verifier
 

@@ -116,7 +116,7 @@ def test_a_foreign_verifiers_package_is_told_in_one_sentence(tmp_path: Path) -> 
 
 
 def test_a_program_can_catch_the_clash_as_an_import_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    from reasonrl import installation
+    from reasonrl import _installation as installation
 
     before = sys.excepthook
     monkeypatch.setattr(installation, "_is_ours", lambda: False)

@@ -8,7 +8,14 @@ import pytest
 import yaml
 
 from reasonrl.errors import RecipeError
-from reasonrl.recipe_files import LoadedRecipe, find_recipe, import_dotted, load_recipe, parse_recipe, shipped_recipes
+from reasonrl.plugins import import_dotted
+from reasonrl.recipe.reading import (
+    LoadedRecipe,
+    find_recipe,
+    load_recipe,
+    parse_recipe,
+    shipped_recipes,
+)
 
 PLAIN = """\
 name: plain

@@ -9,9 +9,9 @@ import pytest
 import yaml
 
 from reasonrl.errors import RecipeError
-from reasonrl.recipe import Recipe
-from reasonrl.recipe_files import parse_recipe
-from reasonrl.stage_links import check_links, links_of, with_paths
+from reasonrl.recipe.links import check_links, links_of, with_paths
+from reasonrl.recipe.reading import parse_recipe
+from reasonrl.recipe.schema import Recipe
 
 DATA = {
     "train": {"source": "step_arithmetic", "options": {"size": 4}},

@@ -10,7 +10,7 @@ from typing import Any
 from reasonrl.commands.output import emit
 from reasonrl.commands.train import train_command
 from reasonrl.errors import UsageError
-from reasonrl.recipe_files import load_recipe
+from reasonrl.recipe.reading import load_recipe
 from reasonrl.runs.folder import append_rows, run_facts, write_atomically
 
 
@@ -33,7 +33,7 @@ def critic_eval_command(
     from reasonrl.data import load_problems
     from reasonrl.data.critiques import critique_problem
     from reasonrl.evaluation.critic_benchmark import criticise, rows, table
-    from reasonrl.recipe_critic import RoleSpec
+    from reasonrl.recipe.critics import RoleSpec
     from reasonrl.trainer.roles import load_critic
 
     recipe, weights = settings_of_critic(model, offline=offline)

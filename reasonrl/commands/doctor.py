@@ -10,9 +10,9 @@ import shutil
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from reasonrl._installation import check_verifiers
 from reasonrl.commands.output import emit
 from reasonrl.errors import ReasonRLError, UsageError
-from reasonrl.installation import check_verifiers
 
 TESTED = {"torch": "2.13.0", "transformers": "5.5 to 5.19", "math-verify": "0.9.0"}
 TESTED_VERL = "0.9.1"

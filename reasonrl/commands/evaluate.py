@@ -11,8 +11,8 @@ import yaml
 
 from reasonrl.commands.output import emit
 from reasonrl.errors import UsageError
-from reasonrl.recipe import Recipe
-from reasonrl.recipe_files import find_recipe, load_recipe, parse_recipe, read_yaml
+from reasonrl.recipe.reading import find_recipe, load_recipe, parse_recipe, read_yaml
+from reasonrl.recipe.schema import Recipe
 from reasonrl.runs.folder import append_rows, run_facts, write_atomically
 
 
@@ -150,7 +150,7 @@ def settings_of_critic(model: str, *, offline: bool) -> tuple[Recipe, str]:
 
 def linked(recipe: Recipe, run: Path) -> Recipe:
     """With paths for what a stage takes from the other stages of its run."""
-    from reasonrl.stage_links import links_of, with_paths
+    from reasonrl.recipe.links import links_of, with_paths
     from reasonrl.trainer.run_models import newest_model
 
     if not links_of(recipe):

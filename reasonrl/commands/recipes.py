@@ -9,7 +9,7 @@ import yaml
 
 from reasonrl.commands.output import emit
 from reasonrl.errors import UsageError
-from reasonrl.recipe_files import find_recipe, shipped_recipes
+from reasonrl.recipe.reading import find_recipe, shipped_recipes
 
 
 def ls_command(*, as_json: bool) -> None:

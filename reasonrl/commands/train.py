@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from reasonrl.commands.output import emit
-from reasonrl.recipe import Recipe
-from reasonrl.recipe_files import load_recipe
+from reasonrl.recipe.reading import load_recipe
+from reasonrl.recipe.schema import Recipe
 from reasonrl.runs.folder import next_run_dir
 
 

@@ -22,8 +22,8 @@ from reasonrl.algorithms.batch import RolloutBatch, length_mask, pad_rows
 from reasonrl.algorithms.groups import group_mix, group_std
 from reasonrl.environments.rollouts import settled
 from reasonrl.errors import RecipeError, UsageError
-from reasonrl.recipe import Recipe
-from reasonrl.recipe_files import load_recipe
+from reasonrl.recipe.reading import load_recipe
+from reasonrl.recipe.schema import Recipe
 from reasonrl.runs.reading import Run
 from reasonrl.steps.methods import STATEFUL, Methods
 from verifiers.loading import load_verifier

@@ -13,7 +13,7 @@ from typing import Any
 from reasonrl.algorithms.groups import GroupMix
 from reasonrl.environments.base import Episode
 from reasonrl.errors import TrainingError
-from reasonrl.recipe import HealthSpec
+from reasonrl.recipe.schema import HealthSpec
 from verifiers.types import Status
 
 WATCHED = 10

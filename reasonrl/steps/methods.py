@@ -30,7 +30,7 @@ from reasonrl.curricula.pcl import PCLCurriculum
 from reasonrl.curricula.rates import Features, SuccessRates
 from reasonrl.curricula.uniform import UniformCurriculum
 from reasonrl.curricula.value_model import ValueModel
-from reasonrl.recipe import Recipe, TrainSpec
+from reasonrl.recipe.schema import Recipe, TrainSpec
 from verifiers.types import Problem
 
 STATEFUL = ("dcpo",)

@@ -12,7 +12,7 @@ from torch import Tensor
 from reasonrl.algorithms.batch import RolloutBatch
 from reasonrl.algorithms.groups import GroupMix, group_mean, group_std
 from reasonrl.algorithms.unlikeliness import group_ranks
-from reasonrl.recipe import Recipe
+from reasonrl.recipe.schema import Recipe
 from reasonrl.steps.collected import Collected
 from reasonrl.steps.methods import mean_logprobs
 

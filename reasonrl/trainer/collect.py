@@ -27,8 +27,8 @@ from reasonrl.environments.rollouts import roll_out
 from reasonrl.environments.single_turn import SingleTurn
 from reasonrl.errors import RecipeError, TrainingError
 from reasonrl.models.loading import LanguageModel
-from reasonrl.recipe import Recipe
-from reasonrl.recipe_files import import_dotted
+from reasonrl.plugins import import_dotted
+from reasonrl.recipe.schema import Recipe
 from reasonrl.runs.console import TrainConsole
 from reasonrl.runs.folder import write_atomically
 from reasonrl.setup import check_lengths, load_data, make_verifier

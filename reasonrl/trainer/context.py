@@ -19,7 +19,7 @@ from reasonrl.environments.single_turn import encode_prompt
 from reasonrl.errors import ModelError
 from reasonrl.models.loading import LanguageModel
 from reasonrl.models.logprobs import Packing, TokenRow, last_hidden_states, logits_are_heads, tree_is_exact
-from reasonrl.recipe import LoraSpec, Recipe
+from reasonrl.recipe.schema import LoraSpec, Recipe
 from reasonrl.runs.console import TrainConsole
 from reasonrl.runs.folder import RunFolder
 from reasonrl.setup import RunData

@@ -20,7 +20,7 @@ from reasonrl.environments.roles import Speaker
 from reasonrl.environments.sneaky import Game, SneakyGame, Turn
 from reasonrl.errors import RecipeError, TrainingError
 from reasonrl.models.loading import LanguageModel
-from reasonrl.recipe import Recipe
+from reasonrl.recipe.schema import Recipe
 from reasonrl.runs.console import TrainConsole
 from reasonrl.runs.folder import append_rows, write_atomically
 from reasonrl.setup import load_data, make_verifier

@@ -13,7 +13,7 @@ from reasonrl.algorithms.batch import RolloutBatch
 from reasonrl.algorithms.losses.disco import disco_loss, trust_region
 from reasonrl.algorithms.losses.drpo import drpo_loss
 from reasonrl.algorithms.losses.trpa import trpa_loss
-from reasonrl.recipe import Recipe
+from reasonrl.recipe.schema import Recipe
 
 
 def row_advantages(

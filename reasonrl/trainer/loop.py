@@ -25,7 +25,7 @@ from reasonrl.environments.base import Episode
 from reasonrl.environments.rollouts import judge, roll_out
 from reasonrl.errors import CheckpointError
 from reasonrl.models.logprobs import TokenRow
-from reasonrl.recipe_methods import GROUP_LOSSES
+from reasonrl.recipe.methods import GROUP_LOSSES
 from reasonrl.steps import metrics as step_metrics
 from reasonrl.steps.collected import Collected, successes
 from reasonrl.steps.health import RunHealth, count_outcomes

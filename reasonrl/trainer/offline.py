@@ -21,7 +21,7 @@ from reasonrl.algorithms.losses.aggregation import token_weights
 from reasonrl.curricula.uniform import UniformCurriculum
 from reasonrl.engines.base import derive_seed
 from reasonrl.models.logprobs import TokenRow
-from reasonrl.recipe import TrainSpec
+from reasonrl.recipe.schema import TrainSpec
 from reasonrl.trainer.context import StageContext
 from reasonrl.trainer.policy_update import UpdateMeasures, UpdateRows, accumulate_gradients
 from reasonrl.trainer.sft import token_row

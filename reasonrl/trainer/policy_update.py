@@ -19,8 +19,8 @@ from reasonrl.algorithms.losses.critique_grpo import critique_grpo_loss
 from reasonrl.errors import TrainingError
 from reasonrl.models.logprobs import Packing, TokenRow, response_logprobs
 from reasonrl.models.prefix_tree import split_rows
-from reasonrl.recipe import TrainSpec
-from reasonrl.recipe_methods import GROUP_LOSSES
+from reasonrl.recipe.methods import GROUP_LOSSES
+from reasonrl.recipe.schema import TrainSpec
 from reasonrl.steps.methods import mismatch_weights
 
 

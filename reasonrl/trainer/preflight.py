@@ -11,10 +11,10 @@ from reasonrl.environments.rollouts import RewardPart
 from reasonrl.environments.single_turn import encode_prompt, render_prompt_text
 from reasonrl.errors import DataNotHere, ModelNotHere
 from reasonrl.models.sizes import count_parameters, parameters_by_name
-from reasonrl.recipe import Recipe
-from reasonrl.recipe_files import LoadedRecipe
+from reasonrl.recipe.links import PREFIX, check_links
+from reasonrl.recipe.reading import LoadedRecipe
+from reasonrl.recipe.schema import Recipe
 from reasonrl.setup import RunData, check_lengths, load_data, make_reward_parts, make_verifier
-from reasonrl.stage_links import PREFIX, check_links
 from reasonrl.trainer.run_models import runs_elsewhere, weights_of
 from reasonrl.trainer.sft import taught_response
 from verifiers.types import Problem, Verifier

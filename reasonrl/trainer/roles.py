@@ -12,9 +12,9 @@ from reasonrl.environments.refined import Refiner
 from reasonrl.environments.roles import LocalSpeaker, ServedSpeaker, Speaker
 from reasonrl.errors import RecipeError
 from reasonrl.models.loading import LanguageModel, load_model
-from reasonrl.recipe import Recipe
-from reasonrl.recipe_critic import RoleSpec
-from reasonrl.recipe_files import import_dotted
+from reasonrl.plugins import import_dotted
+from reasonrl.recipe.critics import RoleSpec
+from reasonrl.recipe.schema import Recipe
 from reasonrl.setup import check_lengths, role_sampling, rollout_sampling
 from reasonrl.trainer.run_models import model_for_role
 from verifiers.types import Problem

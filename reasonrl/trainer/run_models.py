@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from reasonrl.errors import RecipeError
-from reasonrl.recipe import Recipe
-from reasonrl.recipe_files import load_recipe
+from reasonrl.recipe.reading import load_recipe
+from reasonrl.recipe.schema import Recipe
 from reasonrl.runs.checkpoint import list_checkpoints
 
 JUDGES = ("rl", "offline")

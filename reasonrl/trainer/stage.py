@@ -13,7 +13,7 @@ from torch import Tensor
 
 from reasonrl.environments.single_turn import render_prompt_text
 from reasonrl.evaluation.evaluate import evaluate
-from reasonrl.recipe import Recipe
+from reasonrl.recipe.schema import Recipe
 from reasonrl.runs.checkpoint import Checkpoint, newest_checkpoint, save_checkpoint, save_model, write_folder
 from reasonrl.runs.console import TrainConsole
 from reasonrl.runs.folder import RunFolder

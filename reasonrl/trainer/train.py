@@ -10,13 +10,13 @@ from typing import Protocol
 import yaml
 
 from reasonrl.errors import RecipeError
-from reasonrl.recipe import Recipe
-from reasonrl.recipe_files import LoadedRecipe
+from reasonrl.recipe.links import check_links, stage_folder, with_paths
+from reasonrl.recipe.reading import LoadedRecipe
+from reasonrl.recipe.schema import Recipe
 from reasonrl.runs.console import TrainConsole
 from reasonrl.runs.folder import start_run
 from reasonrl.runs.report import write_report
 from reasonrl.runs.stages_report import write_stages_report
-from reasonrl.stage_links import check_links, stage_folder, with_paths
 from reasonrl.trainer.collect import run_collect
 from reasonrl.trainer.game import run_game
 from reasonrl.trainer.interrupt import Interrupt

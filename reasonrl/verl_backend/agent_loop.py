@@ -24,7 +24,7 @@ from reasonrl.environments.base import Episode
 from reasonrl.environments.roles import LocalSpeaker, ServedSpeaker, Speaker
 from reasonrl.environments.rollouts import judge, total_reward
 from reasonrl.errors import ModelError
-from reasonrl.recipe import Recipe
+from reasonrl.recipe.schema import Recipe
 from reasonrl.setup import environment_maker, role_sampling, rollout_sampling
 from reasonrl.verl_backend.faults import who_died
 from reasonrl.verl_backend.rows import AGENT, FIELD, pack_episode, pack_failure

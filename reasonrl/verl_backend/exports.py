@@ -12,7 +12,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from reasonrl.recipe import Recipe
+from reasonrl.recipe.schema import Recipe
 from reasonrl.runs.checkpoint import MANIFEST, list_checkpoints, write_folder
 from reasonrl.runs.folder import RunFolder
 from reasonrl.runs.reading import eval_sets

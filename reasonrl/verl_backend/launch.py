@@ -27,7 +27,7 @@ from reasonrl.environments.single_turn import encode_prompt
 from reasonrl.errors import ModelError, RecipeError, TrainingError
 from reasonrl.models import tiny
 from reasonrl.models.loading import load_model, load_tokenizer_and_config, model_source
-from reasonrl.recipe import Recipe
+from reasonrl.recipe.schema import Recipe
 from reasonrl.runs.checkpoint import newest_checkpoint
 from reasonrl.setup import RunData, load_data, make_reward_parts, make_verifier
 from reasonrl.verl_backend.exports import evaluations_left, settle

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from reasonrl.errors import RecipeError
-from reasonrl.recipe import Recipe
-from reasonrl.recipe_methods import GROUP_LOSSES
+from reasonrl.recipe.methods import GROUP_LOSSES
+from reasonrl.recipe.schema import Recipe
 from reasonrl.verl_backend.stage import VARIABLE, VENDOR
 
 TESTED = "0.9.1"

@@ -13,7 +13,7 @@ from typing import Any
 import yaml
 
 from reasonrl.environments.rollouts import RewardPart
-from reasonrl.recipe import Recipe
+from reasonrl.recipe.schema import Recipe
 from reasonrl.setup import make_reward_parts, make_verifier
 from verifiers.types import Problem
 

@@ -149,7 +149,7 @@ def test_the_pretrained_model_says_the_same_and_ends_the_same(vllm_stopped: None
 def test_adapters_are_merged_into_the_copy(vllm_stopped: None) -> None:
     pytest.importorskip("peft")
     from reasonrl.engines.vllm import VLLMEngine
-    from reasonrl.recipe import LoraSpec
+    from reasonrl.recipe.schema import LoraSpec
     from reasonrl.trainer.context import add_lora
 
     model, updates = small_model(tied=True), Counter()
@@ -241,7 +241,7 @@ def test_weights_of_a_tied_model_name_the_head_too() -> None:
 
 
 def test_settings_of_vllm_without_vllm_are_refused() -> None:
-    from reasonrl.recipe import Recipe
+    from reasonrl.recipe.schema import Recipe
 
     recipe = yaml.safe_load(STAGES) | {"kind": "rl"}
     del recipe["stages"]

@@ -17,7 +17,7 @@ from reasonrl.environments.roles import LocalSpeaker, ServedFailure
 from reasonrl.environments.rollouts import judge, roll_out, total_reward
 from reasonrl.errors import DataError
 from reasonrl.evaluation.critics import critic_metrics
-from reasonrl.recipe_critic import CriticSpec
+from reasonrl.recipe.critics import CriticSpec
 from tests.environments.scripted import TOKENIZER, ScriptedEngine
 from verifiers.loading import load_verifier
 from verifiers.types import Message, Problem, Status

@@ -26,7 +26,7 @@ from reasonrl.engines.base import Sampling
 from reasonrl.environments.critique import CritiqueAndRefine
 from reasonrl.environments.roles import LocalSpeaker
 from reasonrl.environments.rollouts import judge, roll_out, total_reward
-from reasonrl.recipe_critic import CriticSpec
+from reasonrl.recipe.critics import CriticSpec
 from tests.environments.scripted import TOKENIZER, ScriptedEngine, TabularCritic
 from verifiers.loading import load_verifier
 from verifiers.types import Problem

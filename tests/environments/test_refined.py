@@ -15,7 +15,7 @@ from reasonrl.environments.base import Episode, Trajectory
 from reasonrl.environments.refined import Refiner, kept, to_refine
 from reasonrl.environments.roles import LocalSpeaker
 from reasonrl.errors import RecipeError
-from reasonrl.recipe_files import parse_recipe
+from reasonrl.recipe.reading import parse_recipe
 from reasonrl.trainer.loop import RLStage
 from tests.environments.scripted import TOKENIZER, ScriptedEngine
 from tests.environments.test_critique import BrokenSpeaker

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from reasonrl.errors import RecipeError
-from reasonrl.recipe_files import load_recipe
+from reasonrl.recipe.reading import load_recipe
 from reasonrl.trainer.run_models import model_for_role
 from reasonrl.trainer.train import train
 from tests.engines.fake_server import running

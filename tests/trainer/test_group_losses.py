@@ -14,7 +14,7 @@ from reasonrl.algorithms.losses.aggregation import token_weights
 from reasonrl.algorithms.losses.disco import disco_loss, trust_region
 from reasonrl.algorithms.losses.drpo import drpo_loss
 from reasonrl.algorithms.losses.trpa import trpa_loss
-from reasonrl.recipe_files import parse_recipe
+from reasonrl.recipe.reading import parse_recipe
 from reasonrl.trainer.group_losses import row_advantages
 from tests.trainer.tiny_runs import tiny
 

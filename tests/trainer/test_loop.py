@@ -12,7 +12,7 @@ import torch
 from reasonrl.engines.base import Generation, Request
 from reasonrl.errors import CheckpointError, TrainingError
 from reasonrl.models.logprobs import response_logprobs
-from reasonrl.recipe_files import parse_recipe
+from reasonrl.recipe.reading import parse_recipe
 from reasonrl.steps.collected import Collected
 from reasonrl.trainer import policy_update
 from reasonrl.trainer.context import StageContext

@@ -13,7 +13,7 @@ import torch
 
 from reasonrl.algorithms.advantages import ADVANTAGES
 from reasonrl.errors import RecipeError
-from reasonrl.recipe_files import parse_recipe
+from reasonrl.recipe.reading import parse_recipe
 from reasonrl.runs.metrics import check_names
 from reasonrl.steps.collected import Collected
 from reasonrl.trainer.loop import RLStage

@@ -12,8 +12,8 @@ from critics.types import Solution
 from reasonrl.data.step_sums import first_error
 from reasonrl.environments.roles import ServedFailure
 from reasonrl.errors import RecipeError, TrainingError
-from reasonrl.recipe import Recipe
-from reasonrl.recipe_files import load_recipe
+from reasonrl.recipe.reading import load_recipe
+from reasonrl.recipe.schema import Recipe
 from reasonrl.trainer.monte_carlo import monte_carlo_labels
 from reasonrl.trainer.train import train
 from tests.engines.fake_server import running

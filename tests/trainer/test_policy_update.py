@@ -14,7 +14,7 @@ from reasonrl.algorithms.losses.aggregation import token_weights
 from reasonrl.errors import TrainingError
 from reasonrl.models import tiny
 from reasonrl.models.logprobs import TokenRow, response_logprobs
-from reasonrl.recipe import TrainSpec
+from reasonrl.recipe.schema import TrainSpec
 from reasonrl.trainer import policy_update
 from reasonrl.trainer.policy_update import UpdateMeasures, UpdateRows, accumulate_gradients, score_rows
 

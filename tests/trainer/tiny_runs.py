@@ -12,7 +12,7 @@ from typing import Any
 
 import yaml
 
-from reasonrl.recipe_files import parse_recipe
+from reasonrl.recipe.reading import parse_recipe
 from reasonrl.runs.console import TrainConsole
 from reasonrl.runs.folder import RunFolder
 from reasonrl.trainer.context import StageContext

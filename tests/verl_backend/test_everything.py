@@ -24,7 +24,7 @@ import yaml
 from reasonrl.algorithms.tempo import tempo_advantages
 from reasonrl.algorithms.unlikeliness import unlikeliness_rewards
 from reasonrl.engines.base import Generation, Request
-from reasonrl.recipe_files import parse_recipe
+from reasonrl.recipe.reading import parse_recipe
 from reasonrl.runs.checkpoint import list_checkpoints
 from reasonrl.runs.console import TrainConsole
 from reasonrl.runs.folder import RunFolder

@@ -14,8 +14,8 @@ import yaml
 from reasonrl.environments.base import Episode, Trajectory
 from reasonrl.errors import ModelError, RecipeError, TrainingError
 from reasonrl.models.sizes import parameters_by_name
-from reasonrl.recipe import Recipe
-from reasonrl.recipe_files import parse_recipe
+from reasonrl.recipe.reading import parse_recipe
+from reasonrl.recipe.schema import Recipe
 from reasonrl.verl_backend.exports import complete, complete_steps, evaluations_left, settle
 from reasonrl.verl_backend.launch import reason
 from reasonrl.verl_backend.plan import hydra, make_plan, memory_gb, translate, unsupported

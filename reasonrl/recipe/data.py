@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Tag
 
-from reasonrl.recipe_methods import Count, Spec
+from reasonrl.recipe.fields import Count, Spec
 
 
 class SourceSpec(Spec):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from reasonrl.recipe_methods import Count, Positive, Share, Spec
+from reasonrl.recipe.fields import Count, Positive, Share, Spec
 
 
 class VllmSpec(Spec):

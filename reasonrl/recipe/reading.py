@@ -5,22 +5,18 @@ from __future__ import annotations
 import contextlib
 import copy
 import difflib
-import importlib
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import yaml
-from pydantic import BaseModel, ValidationError
-from pydantic_core import ErrorDetails
+from pydantic import ValidationError
 
 from reasonrl.errors import RecipeError
-from reasonrl.recipe import Recipe
+from reasonrl.recipe.messages import Places, explain, follows, invalid_part, line_numbers
+from reasonrl.recipe.schema import Recipe
 
-Places = dict[tuple[Any, ...], int]
-"""Line numbers of a recipe file by path."""
 _NOTHING = object()
 
 
@@ -41,8 +37,9 @@ class LoadedRecipe:
 
 def shipped_recipes() -> Path:
     """The folder of the recipes that come with reasonrl: inside the wheel, or in the checkout."""
-    packaged = Path(__file__).parent / "_recipes"
-    return packaged if packaged.is_dir() else Path(__file__).parent.parent / "recipes"
+    package = Path(__file__).parents[1]
+    packaged = package / "_recipes"
+    return packaged if packaged.is_dir() else package.parent / "recipes"
 
 
 def find_recipe(name: str) -> Path:
@@ -76,7 +73,7 @@ def parse_recipe(text: str, source: str, overrides: Sequence[str] = ()) -> Loade
     """Read a recipe from its text; `source` names it in messages. Raises RecipeError that lists every mistake."""
     raw = _mapping(text, source)
     problems: list[str] = []
-    lines = _line_numbers(text)
+    lines = line_numbers(text)
     for override in overrides:
         path = _apply_override(raw, override, problems)
         for place in [place for place in lines if path and place[: len(path)] == path]:
@@ -125,36 +122,12 @@ def _validate(stage: dict[str, Any], lines: Places, index: int | None) -> tuple[
             recipe = Recipe.model_validate(stage)
             return (None if problems else recipe), problems
         except ValidationError as error:
-            told = [text for at, text in _explain(error, lines, index) if not any(_follows(at, text, gone) for gone in removed)]
+            told = [text for at, text in explain(error, lines, index) if not any(follows(at, text, gone) for gone in removed)]
             problems += [text for text in told if text not in problems]
-            places = [_taken_out(stage, item) for item in error.errors(include_url=False, include_context=False)]
+            places = [invalid_part(stage, item) for item in error.errors(include_url=False, include_context=False)]
             if not any(places):
                 return None, problems
             removed += [place for place in places if place]
-
-
-def _follows(place: tuple[Any, ...], text: str, gone: tuple[Any, ...]) -> bool:
-    """Whether a mistake comes of a value that was taken out: it is inside of it, or says that there is none."""
-    return place[: len(gone)] == gone or ("needs either" in text and gone[: len(place)] == place)
-
-
-def _taken_out(stage: dict[str, Any], item: ErrorDetails) -> tuple[Any, ...]:
-    """Remove the value that an error is about, and say where it was; empty when nothing can be removed."""
-    location = _location(item["loc"])
-    if item["type"] == "missing":
-        if location == ("name",):
-            stage["name"] = "unnamed"
-            return location
-        location = location[:-1]  # what lacks a part goes as a whole
-    at: Any = stage
-    for depth, part in enumerate(location):
-        if not isinstance(at, dict) or part not in at:
-            return ()
-        if depth + 1 == len(location) or not isinstance(at[part], dict):  # a list goes as a whole
-            del at[part]
-            return location[: depth + 1]
-        at = at[part]
-    return ()
 
 
 def _stages(raw: dict[str, Any], problems: list[str]) -> list[tuple[int | None, dict[str, Any]]]:
@@ -231,91 +204,3 @@ def _apply_override(raw: dict[str, Any], override: str, problems: list[str]) -> 
         return (*place, int(last))
     at[last] = value
     return (*place, last)
-
-
-def _location(loc: Sequence[Any]) -> tuple[Any, ...]:
-    """Where in the file an error is: pydantic's path without the members of a union that it puts in between."""
-    return tuple(part for part in loc if not (isinstance(part, str) and part.startswith(("list[", "literal["))))
-
-
-def _explain(error: ValidationError, lines: Places, stage: int | None) -> list[tuple[tuple[Any, ...], str]]:
-    """(place, message) of every error; the members of a union that was not met make one message."""
-    told: list[tuple[tuple[Any, ...], str]] = []
-    for item in error.errors(include_url=False):
-        location = _location(item["loc"])
-        dotted = ".".join(str(part) for part in location)
-        line = lines.get(("stages", stage, *location)) if stage is not None else None
-        line = line or lines.get(location)
-        where = f" (line {line})" if line else ""
-        if item["type"] == "extra_forbidden":
-            valid = _fields_at(location[:-1])
-            near = difflib.get_close_matches(str(location[-1]), valid, 1, 0.5)
-            hint = f"did you mean '{near[0]}'?" if near else f"valid keys here: {', '.join(valid)}"
-            told.append((location, f"{dotted}{where}: unknown key; {hint}"))
-        elif item["type"] == "missing":
-            told.append((location, f"{dotted}: missing"))
-        elif item["type"] == "value_error":
-            for text in str(item["ctx"]["error"]).split("\n"):
-                # A check of the whole recipe names its places itself.
-                place = location or tuple(text.partition(":")[0].split("."))
-                told.append((place, f"{dotted}{where}: {text}" if dotted else text))
-        else:
-            expected = "a mapping of keys to values" if item["type"] == "model_type" else item["msg"].removeprefix("Input should be ")
-            given = f", got {item['input']!r:.120}"
-            if told and told[-1][0] == location and told[-1][1].endswith(given):  # another member of the same union
-                told[-1] = (location, f"{told[-1][1].removesuffix(given)} or {expected}{given}")
-            else:
-                told.append((location, f"{dotted}{where}: expected {expected[0].lower()}{expected[1:]}{given}"))
-    return told
-
-
-def _fields_at(location: tuple[Any, ...]) -> list[str]:
-    model: Any = Recipe
-    for part in location:
-        if isinstance(model, type) and issubclass(model, BaseModel) and part in model.model_fields:
-            model = _model_in(model.model_fields[part].annotation)
-        if model is None:
-            return []
-    return list(model.model_fields) if isinstance(model, type) and issubclass(model, BaseModel) else []
-
-
-def _model_in(annotation: Any) -> Any:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation
-    return next((found for arg in get_args(annotation) if (found := _model_in(arg))), None)
-
-
-def _line_numbers(text: str) -> Places:
-    lines: Places = {}
-
-    def walk(node: Any, path: tuple[Any, ...]) -> None:
-        if isinstance(node, yaml.MappingNode):
-            for key, value in node.value:
-                lines[(*path, key.value)] = key.start_mark.line + 1
-                walk(value, (*path, key.value))
-        elif isinstance(node, yaml.SequenceNode):
-            for i, value in enumerate(node.value):
-                lines[(*path, i)] = value.start_mark.line + 1
-                walk(value, (*path, i))
-
-    walk(yaml.compose(text), ())
-    return lines
-
-
-def import_dotted(spec: str, field: str) -> Any:
-    """`package.module:name` from the current folder or the environment. Raises RecipeError naming the recipe field."""
-    module_name, colon, attribute = spec.partition(":")
-    if not colon or not module_name or not attribute:
-        raise RecipeError(f"{field}: '{spec}' is not of the form package.module:name")
-    if "" not in sys.path and str(Path.cwd()) not in sys.path:
-        sys.path.insert(0, str(Path.cwd()))
-    try:
-        module = importlib.import_module(module_name)
-    except ModuleNotFoundError as error:
-        if error.name is None or not (module_name == error.name or module_name.startswith(error.name + ".")):
-            raise  # the module is there; it needs another one that is not
-        raise RecipeError(f"{field}: there is no module '{error.name}' in the current folder or the environment") from error
-    if not hasattr(module, attribute):
-        near = difflib.get_close_matches(attribute, dir(module), 1)
-        raise RecipeError(f"{field}: {module_name} has no '{attribute}'" + (f"; did you mean '{near[0]}'?" if near else ""))
-    return getattr(module, attribute)

@@ -12,16 +12,22 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from reasonrl.recipe_backends import RolloutSpec, VerlSpec, VllmSpec
-from reasonrl.recipe_critic import CollectSpec, CriticSpec, CritiqueGrpoSpec, GameSpec, OfflineSpec
-from reasonrl.recipe_data import DataSpec
-from reasonrl.recipe_methods import (
+from reasonrl.recipe.backends import RolloutSpec, VerlSpec, VllmSpec
+from reasonrl.recipe.critics import (
+    CollectSpec,
+    CriticSpec,
+    CritiqueGrpoSpec,
+    GameSpec,
+    OfflineSpec,
+)
+from reasonrl.recipe.data import DataSpec
+from reasonrl.recipe.fields import Count, Positive, Share, Spec, named
+from reasonrl.recipe.methods import (
     CREDITED,
     GROUP_LOSSES,
     SEQUENCE_LOSSES,
     Budget,
     BudgetSpec,
-    Count,
     Curriculum,
     CurriculumSpec,
     D3SSpec,
@@ -29,10 +35,7 @@ from reasonrl.recipe_methods import (
     Mismatch,
     MismatchSpec,
     OverlongSpec,
-    Positive,
     RatesSpec,
-    Share,
-    Spec,
     UnlikelinessSpec,
 )
 
@@ -57,10 +60,6 @@ class ModelSpec(Spec):
     gradient_checkpointing: bool = False
 
 
-def _named(value: Any) -> Any:
-    return {"name": value} if isinstance(value, str) else value
-
-
 class VerifierSpec(BaseModel):
     """`math`, `reasoning_gym`, `format`, or package.module:Class; all other keys are its options."""
 
@@ -73,14 +72,14 @@ class VerifierSpec(BaseModel):
 
 
 def _verifier(value: Any) -> Any:
-    return {"name": "math", **value} if isinstance(value, dict) else _named(value)
+    return {"name": "math", **value} if isinstance(value, dict) else named(value)
 
 
 class RewardSpec(Spec):
     """One term of the reward. `correctness` uses the recipe's verifier; any other part names a verifier or a function."""
 
     weight: float = 1.0
-    verifier: Annotated[VerifierSpec | None, BeforeValidator(_named)] = None
+    verifier: Annotated[VerifierSpec | None, BeforeValidator(named)] = None
     function: str | None = None
     """package.module:function(responses, problems) -> list of numbers or None (not judged)."""
 

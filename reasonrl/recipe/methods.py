@@ -1,28 +1,15 @@
 """The part of a recipe that switches methods on: what decides which problems come, how often, and what their rollouts are worth.
 
-Each stands alone and all of them combine; what makes no sense together is refused in `reasonrl.recipe` with the reason.
+Each stands alone and all of them combine; what makes no sense together is refused in `reasonrl.recipe.schema` with the reason.
 """
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
-
-class Spec(BaseModel):
-    """Unknown keys are errors, in every section."""
-
-    model_config = ConfigDict(extra="forbid", validate_default=True, protected_namespaces=())
-
-
-Share = Annotated[float, Field(ge=0, le=1)]
-Positive = Annotated[float, Field(gt=0)]
-Count = Annotated[int, Field(ge=1)]
-
-
-def _named(value: Any) -> Any:
-    return {"name": value} if isinstance(value, str) else value
+from reasonrl.recipe.fields import Count, Positive, Share, Spec, named
 
 
 class BudgetSpec(Spec):
@@ -108,9 +95,9 @@ class MismatchSpec(Spec):
         return self.name != "none" or self.reject_above is not None
 
 
-Budget = Annotated[BudgetSpec, BeforeValidator(_named)]
-Curriculum = Annotated[CurriculumSpec, BeforeValidator(_named)]
-Mismatch = Annotated[MismatchSpec, BeforeValidator(_named)]
+Budget = Annotated[BudgetSpec, BeforeValidator(named)]
+Curriculum = Annotated[CurriculumSpec, BeforeValidator(named)]
+Mismatch = Annotated[MismatchSpec, BeforeValidator(named)]
 Loss = Literal[
     "ppo_clip", "gspo", "cispo", "geometric_mean", "reinforce", "mirror_descent", "dcpo_clip", "disco", "drpo", "trpa"
 ]  # fmt: skip

@@ -10,11 +10,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_valida
 from critics.formats import load_format
 from critics.formats.base import CritiqueFormat
 from critics.sneaky import SneakyPrompt
-from reasonrl.recipe_methods import Count, Positive, Spec
-
-
-def _named(value: Any) -> Any:
-    return {"name": value} if isinstance(value, str) else value
+from reasonrl.recipe.fields import Count, Positive, Spec, named
 
 
 def _model(value: Any) -> Any:
@@ -72,7 +68,7 @@ class RefineSpec(Spec):
 class CriticSpec(Spec):
     """What a critique looks like and earns. Its presence makes a stage train (or evaluate) a critic."""
 
-    format: Annotated[FormatSpec, BeforeValidator(_named)] = FormatSpec()
+    format: Annotated[FormatSpec, BeforeValidator(named)] = FormatSpec()
     target: Literal["answer", "last_step", "index"] = "answer"
     """What the judgement is compared with: the answer's label, the last step's, or the index of the first wrong step."""
     reward: str = "critique_rl"
@@ -200,7 +196,7 @@ class CritiqueGrpoSpec(Spec):
     """Who criticises. Empty: the critique is "The solution is incorrect.", no more."""
     with_answer: bool = False
     """Without a critic: add the reference answer to it. A refinement may then copy it."""
-    format: Annotated[FormatSpec, BeforeValidator(_named)] = FormatSpec(name="overall_judgment")
+    format: Annotated[FormatSpec, BeforeValidator(named)] = FormatSpec(name="overall_judgment")
     trigger: Literal["all", "all_wrong"] = "all_wrong"
     """Refine the wrong responses of all groups (v1 of the paper), or of groups without a right one (v6)."""
     refinements_kept: Count = 1

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from reasonrl.errors import RecipeError
-from reasonrl.recipe import Recipe
+from reasonrl.recipe.schema import Recipe
 
 PREFIX = "stage:"
 

@@ -1,0 +1,1 @@
+"""What a run is: one YAML file as typed data. Nothing here imports torch."""
