@@ -26,10 +26,11 @@ from reasonrl.stats import wilson
 from verifiers.errors import VerifierError
 from verifiers.math.algebra import POOL_INITIALIZER, POOL_TARGET
 from verifiers.math.compare import compare
-from verifiers.math.extract import Extraction, extract
+from verifiers.math.extract import extract
 from verifiers.math.peer import MathVerify
 from verifiers.math.verifier import MathVerifier
-from verifiers.pool import WorkerPool
+from verifiers.pool.pool import WorkerPool
+from verifiers.response import Extraction
 from verifiers.types import Verdict
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"

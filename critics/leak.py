@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 
 from verifiers.math.compare import compare
-from verifiers.math.structure import boxes
+from verifiers.response import boxes
 
 _FORMULA = re.compile(r"\$\$(.+?)\$\$|\$([^$\n]+?)\$|\\\((.+?)\\\)|\\\[(.+?)\\\]", re.DOTALL)
 _NUMBER = re.compile(r"(?<![\w.])[-+\u2212]?(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d+)?(?:/\d+)?%?")

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from verifiers.format import FormatVerifier
     from verifiers.loading import load_verifier
     from verifiers.math import MathVerifier
-    from verifiers.pool import Outcome, WorkerPool
+    from verifiers.pool.pool import Outcome, WorkerPool
     from verifiers.reasoning_gym import ReasoningGymVerifier
 
 __dist__ = "reasonrl"  # another distribution is imported as `verifiers` too; reasonrl looks here to see which one was found
@@ -31,12 +31,12 @@ _LAZY = {
     "FormatVerifier": "verifiers.format",
     "MathVerifier": "verifiers.math",
     "MissingPackage": "verifiers.errors",
-    "Outcome": "verifiers.pool",
+    "Outcome": "verifiers.pool.pool",
     "PoolError": "verifiers.errors",
     "ReasoningGymVerifier": "verifiers.reasoning_gym",
     "UnknownVerifier": "verifiers.errors",
     "VerifierError": "verifiers.errors",
-    "WorkerPool": "verifiers.pool",
+    "WorkerPool": "verifiers.pool.pool",
     "load_verifier": "verifiers.loading",
 }
 

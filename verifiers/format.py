@@ -12,8 +12,8 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from verifiers.math.extract import boxes, strip_thinking
-from verifiers.pool import WorkerPool
+from verifiers.pool.pool import WorkerPool
+from verifiers.response import boxes, strip_thinking
 from verifiers.types import Status, Verdict
 
 

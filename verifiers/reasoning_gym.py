@@ -14,9 +14,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from verifiers.errors import BadReference, MissingPackage
-from verifiers.math.extract import Extraction, Mode, check_mode, extract
-from verifiers.math.verifier import wrap_answer
-from verifiers.pool import Outcome, WorkerPool
+from verifiers.math.extract import extract
+from verifiers.pool.pool import Outcome, WorkerPool
+from verifiers.response import Extraction, Mode, check_mode, wrap_answer
 from verifiers.types import Status, Verdict
 
 PACKAGE = "reasoning_gym"

@@ -81,7 +81,7 @@ class Problem:
 
 @runtime_checkable
 class Verifier(Protocol):
-    """Lives in the parent process; work that can hang goes to `verifiers.pool`."""
+    """Lives in the parent process; work that can hang goes to `verifiers.pool.pool`."""
 
     def verify(self, responses: Sequence[str], references: Sequence[dict[str, Any]]) -> list[Verdict]:
         """One verdict for each (response, reference), in order. Never raises for what a response holds."""

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 from critics.types import Critique, Judgement, ParseStatus, Solution
-from verifiers.math.extract import strip_thinking
+from verifiers.response import strip_thinking
 from verifiers.types import Message, Problem
 
 CORRECT_WORDS = frozenset({"correct", "right", "true", "t", "yes"})

@@ -16,7 +16,7 @@ from typing import ClassVar
 
 from critics.formats.base import CritiqueFormat, after_thinking
 from critics.types import Critique, Judgement, Solution, StepJudgement
-from verifiers.math.structure import boxes
+from verifiers.response import boxes
 
 _INDEX = re.compile(r"(?:\\text\{)?\s*(?:<?paragraph_)?(-?\d{1,4})>?\s*\}?")
 

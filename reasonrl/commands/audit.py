@@ -14,8 +14,9 @@ from reasonrl.errors import DataError, UsageError
 from reasonrl.stats import Interval, wilson
 from verifiers.errors import VerifierError
 from verifiers.loading import load_verifier
-from verifiers.math.extract import Extraction, extract
+from verifiers.math.extract import extract
 from verifiers.math.verifier import MathVerifier
+from verifiers.response import Extraction
 from verifiers.types import Verdict
 
 SHOWN = 10

@@ -13,8 +13,9 @@ from typing import Any
 
 from reasonrl.commands.output import emit, key_values
 from reasonrl.errors import UsageError
-from verifiers.math.extract import Extraction, extract
+from verifiers.math.extract import extract
 from verifiers.math.verifier import MathVerifier
+from verifiers.response import Extraction
 from verifiers.types import Status, Verdict
 
 BATCH = 2000

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from verifiers.math.extract import extract, strip_thinking
-from verifiers.math.structure import boxes
+from verifiers.math.extract import extract
+from verifiers.response import boxes, strip_thinking
 
 MARKED = [
     (r"so \boxed{5}", "5"),

@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 from verifiers.errors import PoolError
-from verifiers.pool import WorkerPool
+from verifiers.pool.pool import WorkerPool
 
 ROOT = Path(__file__).parents[2]
 ASK = "tests.verifiers.pool_targets:ask"
@@ -298,7 +298,7 @@ def test_a_pool_can_be_pickled() -> None:
 
 SCRIPT = """
     import sys, time
-    from verifiers.pool import WorkerPool
+    from verifiers.pool.pool import WorkerPool
     print("main ran", file=sys.stderr)
     pool = WorkerPool("tests.verifiers.pool_targets:ask", workers=2, timeout_s=60.0)
     pool.map([("sleep", 0.05)] * 4)

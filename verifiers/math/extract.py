@@ -13,21 +13,16 @@ policy learns to spray answers, or to be cut off at the right moment.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from typing import Literal, get_args
 
 from verifiers.math.compare import compare
 from verifiers.math.normalise import same_plain
-from verifiers.math.structure import boxes
-
-Mode = Literal["strict", "lenient", "whole"]
+from verifiers.response import Extraction, Mode, boxes, check_mode, strip_thinking
 
 TAIL_CHARS = 600  # "The answer is x" counts at the end only
 LENIENT_CHARS = 4000  # the last number or formula is looked for in so much text
 
 _TWO_LETTERS = re.compile(r"(?<![\\A-Za-z])[A-Za-z]{2}")
 _HEADING = re.compile(r"[*_]*(?:\d+(?:\.\d+)*[.):]?\s+)?[^\W\d_]{3}")
-_END_OF_TURN = re.compile(r"<\|(?:im_start|im_end|eot_id|end_of_text|endoftext|start_header_id)\|>")
 _BETWEEN_BOXES = re.compile(r"\\boxed\b")
 _ANSWER_TAG = re.compile(r"</?answer>", re.IGNORECASE)
 _HASHES = re.compile(r"^[ \t]*####[ \t]*(.*)$", re.MULTILINE)
@@ -41,28 +36,6 @@ _LONE_LETTER = re.compile(r"\s*\\?[A-Za-z]+\s*")
 _CONNECTOR = re.compile(r"\s*(?:,|;|and|or|,\s*(?:and|or))\s*", re.IGNORECASE)
 _SIGN = r"(?<![\w.])[-+\u2212]?"
 _NUMBER = re.compile(rf"{_SIGN}(?:\d{{1,3}}(?:,\d{{3}})+(?!\d)|\d+)(?:\.\d+)?(?:/\d+)?%?|{_SIGN}\.\d+%?")
-
-
-@dataclass(frozen=True, slots=True)
-class Extraction:
-    """`answer` is None when there is nothing to credit; `reason` then says why, and otherwise where it was read."""
-
-    answer: str | None
-    reason: str
-
-
-def check_mode(mode: str) -> None:
-    if mode not in get_args(Mode):
-        raise ValueError(f"mode is {mode!r}; write one of {', '.join(get_args(Mode))}")
-
-
-def strip_thinking(text: str) -> str:
-    """What follows the last </think>; what stands before a <think> that is never closed. A prompt may have opened the first one.
-
-    Behind a token that ends the turn nothing belongs to the response.
-    """
-    text = _END_OF_TURN.split(text, maxsplit=1)[0].rpartition("</think>")[2]
-    return text.partition("<think>")[0]
 
 
 def extract(response: str, mode: Mode = "strict") -> Extraction:

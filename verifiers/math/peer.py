@@ -8,7 +8,7 @@ from typing import Any
 from verifiers.errors import BadReference
 from verifiers.math.algebra import POOL_INITIALIZER
 from verifiers.math.verifier import gold_answer
-from verifiers.pool import WorkerPool
+from verifiers.pool.pool import WorkerPool
 from verifiers.types import Status, Verdict
 
 

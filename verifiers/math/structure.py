@@ -13,8 +13,6 @@ _MATRIX = re.compile(
     r"\\begin\{(?P<kind>[pbvB]?matrix|smallmatrix|array|cases|aligned)\}(?:\{[lcr|]*\})?(?P<body>.*?)\\end\{(?P=kind)\}", re.DOTALL
 )
 _BARE_SIGN = re.compile(r"\\pm|\\mp")
-_BOX = re.compile(r"\\(?:boxed|fbox)\b[ ]*")
-_BARE_TOKEN = re.compile(r"[^\s{}$\\.,;]+")
 _RELATION = re.compile(
     r"\\leqslant|\\geqslant|\\leq|\\geq|\\le(?![a-z])|\\ge(?![a-z])|\\lt(?![a-z])|\\gt(?![a-z])|\\neq?(?![a-z])|<=|>=|!=|<|>"
 )
@@ -241,43 +239,3 @@ def _absolute(terms: list[str], signs: list[str]) -> list[Interval] | None:
     outer, outer_closed = (high[0], closed[1]) if high else (None, False)
     lower_outer = f"-({outer})" if outer is not None else None
     return [Interval(lower_outer, f"-({low[0]})", outer_closed, closed[0]), Interval(low[0], outer, closed[0], outer_closed)]
-
-
-def boxes(text: str) -> tuple[list[str], bool]:
-    """The contents of the outermost boxes in order, and whether the last one is left open.
-
-    One pass over the text whatever the nesting. A box that only holds a box is opened.
-    """
-    found: list[str] = []
-    is_open = untouched = False  # untouched: nothing but boxes so far in the box at hand
-    start = end = 0
-    closers = _closing_braces(text) if "\\boxed" in text or "\\fbox" in text else {}
-    for match in _BOX.finditer(text):
-        brace = match.end()
-        if match.start() < end:  # inside the box before it
-            untouched = untouched and not text[start : match.start()].strip() and not text[closers.get(brace, end) + 1 : end].strip()
-            if untouched and brace in closers:
-                start, end = brace + 1, closers[brace]
-                found[-1] = text[start:end].strip()
-        elif text.startswith("{", brace):
-            is_open = brace not in closers
-            if not is_open:
-                start, end, untouched = brace + 1, closers[brace], True
-                found.append(text[start:end].strip())
-        elif token := _BARE_TOKEN.match(text, brace):  # "\\boxed 5", as TeX reads it
-            is_open = False
-            found.append(token.group())
-    return found, is_open
-
-
-def _closing_braces(text: str) -> dict[int, int]:
-    """Where each opening brace is closed. Escaped braces are text."""
-    closed: dict[int, int] = {}
-    stack: list[int] = []
-    for match in re.finditer(r"\\.|[{}]", text, re.DOTALL):
-        brace = match.group()
-        if brace == "{":
-            stack.append(match.start())
-        elif brace == "}" and stack:
-            closed[stack.pop()] = match.start()
-    return closed

@@ -15,9 +15,10 @@ from typing import Any
 from verifiers.errors import BadReference
 from verifiers.math.algebra import POOL_INITIALIZER, POOL_TARGET, concluded
 from verifiers.math.compare import Comparison, compare
-from verifiers.math.extract import Extraction, Mode, check_mode, extract
+from verifiers.math.extract import extract
 from verifiers.math.policy import MathPolicy
-from verifiers.pool import Outcome, WorkerPool
+from verifiers.pool.pool import Outcome, WorkerPool
+from verifiers.response import Extraction, Mode, check_mode, wrap_answer
 from verifiers.types import Status, Verdict
 
 MAX_SHOWN = 60
@@ -180,11 +181,6 @@ def gold_answer(reference: dict[str, Any]) -> str:
     if not text:
         raise BadReference('the reference\'s "answer" is empty')
     return text
-
-
-def wrap_answer(answer: str, mode: Mode) -> str:
-    """An answer as a response in the format of the mode."""
-    return answer if mode == "whole" else f"\\boxed{{{answer}}}"
 
 
 def _decided(comparison: Comparison, extraction: Extraction, gold: str, seconds: float) -> Verdict:

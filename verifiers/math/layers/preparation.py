@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from verifiers.math.normalise import plain_text, readable
-from verifiers.math.structure import boxes
+from verifiers.response import boxes
 
 MAX_CHARS = 16_000
 """Longer answers are compared as texts and numbers alone."""

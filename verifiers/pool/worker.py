@@ -1,4 +1,4 @@
-"""The child's side of `verifiers.pool`: run as a script in a fresh interpreter, one process per worker.
+"""The child's side of `verifiers.pool.pool`: run as a script in a fresh interpreter, one process per worker.
 
 It imports nothing but the standard library until the first message has told it where to look, so it never runs the parent's
 `__main__` and never copies the parent's memory. Requests are pickled (the parent is trusted); answers are JSON, because a process

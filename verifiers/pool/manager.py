@@ -15,7 +15,7 @@ import time
 from dataclasses import dataclass, field
 from typing import Any
 
-from verifiers.pool_process import BadFrame, WorkerGone, WorkerProcess, read_answer
+from verifiers.pool.process import BadFrame, WorkerGone, WorkerProcess, read_answer
 
 MAX_START_FAILURES = 3
 MAX_ATTEMPTS = 3  # an item goes out again only if its worker died before it had read it

@@ -1,4 +1,4 @@
-"""The parent's handle on one worker process of `verifiers.pool`: start it, send to it, read from it, kill its process group.
+"""The parent's handle on one worker process of `verifiers.pool.pool`: start it, send to it, read from it, kill its process group.
 
 Nothing here blocks: the pool's one managing thread serves all workers.
 """
@@ -16,8 +16,8 @@ import sys
 import time
 from typing import Any
 
-from verifiers import pool_worker
-from verifiers.pool_worker import HEADER
+from verifiers.pool import worker
+from verifiers.pool.worker import HEADER
 
 READ_BYTES = 1 << 18
 STDERR_TAIL_BYTES = 2000
@@ -43,7 +43,7 @@ class BadFrame(Exception):
 
 
 class WorkerProcess:
-    """One worker. Owned by the managing thread; `config` is what `pool_worker.start` reads."""
+    """One worker. Owned by the managing thread; `config` is what `worker.start` reads."""
 
     def __init__(self, config: dict[str, Any]) -> None:
         self.task: Any = None
@@ -62,7 +62,7 @@ class WorkerProcess:
             # -P: the script's own folder holds a package called math, which must not hide the one of the standard library.
             # No preexec_fn, so that subprocess uses vfork: the parent's memory is not copied, and other threads do no harm.
             self._process = subprocess.Popen(
-                [sys.executable, "-P", pool_worker.__file__, str(self._child_sock.fileno())],
+                [sys.executable, "-P", worker.__file__, str(self._child_sock.fileno())],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=stderr_write,

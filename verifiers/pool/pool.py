@@ -22,16 +22,16 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from verifiers.errors import PoolError
-from verifiers.pool_manager import Job, Manager
+from verifiers.pool.manager import Job, Manager
 
-Status = Literal["ok", "timeout", "error", "crashed"]
+OutcomeStatus = Literal["ok", "timeout", "error", "crashed"]
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """What became of one item."""
 
-    status: Status
+    status: OutcomeStatus
     """ok: the function returned; error: it raised; timeout: killed at the deadline; crashed: the worker died of it."""
     value: Any
     """What the function returned, as JSON carries it (a tuple comes back as a list). None unless ok."""

@@ -1,0 +1,1 @@
+"""Worker processes that can be killed: our own code on untrusted text. See `pool`."""

@@ -1,0 +1,83 @@
+"""Reading a response, whatever it answers: thinking is stripped, boxes are found with their braces matched.
+
+Shared by the verifiers of math, code and proofs, the format verifier, and the formats of critiques. Every scan is linear in the text.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+Mode = Literal["strict", "lenient", "whole"]
+
+_END_OF_TURN = re.compile(r"<\|(?:im_start|im_end|eot_id|end_of_text|endoftext|start_header_id)\|>")
+_BOX = re.compile(r"\\(?:boxed|fbox)\b[ ]*")
+_BARE_TOKEN = re.compile(r"[^\s{}$\\.,;]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Extraction:
+    """`answer` is None when there is nothing to credit; `reason` then says why, and otherwise where it was read."""
+
+    answer: str | None
+    reason: str
+
+
+def check_mode(mode: str) -> None:
+    if mode not in get_args(Mode):
+        raise ValueError(f"mode is {mode!r}; write one of {', '.join(get_args(Mode))}")
+
+
+def strip_thinking(text: str) -> str:
+    """What follows the last </think>; what stands before a <think> that is never closed. A prompt may have opened the first one.
+
+    Behind a token that ends the turn nothing belongs to the response.
+    """
+    text = _END_OF_TURN.split(text, maxsplit=1)[0].rpartition("</think>")[2]
+    return text.partition("<think>")[0]
+
+
+def wrap_answer(answer: str, mode: Mode) -> str:
+    """An answer as a response in the format of the mode."""
+    return answer if mode == "whole" else f"\\boxed{{{answer}}}"
+
+
+def boxes(text: str) -> tuple[list[str], bool]:
+    """The contents of the outermost boxes in order, and whether the last one is left open.
+
+    One pass over the text whatever the nesting. A box that only holds a box is opened.
+    """
+    found: list[str] = []
+    is_open = untouched = False  # untouched: nothing but boxes so far in the box at hand
+    start = end = 0
+    closers = _closing_braces(text) if "\\boxed" in text or "\\fbox" in text else {}
+    for match in _BOX.finditer(text):
+        brace = match.end()
+        if match.start() < end:  # inside the box before it
+            untouched = untouched and not text[start : match.start()].strip() and not text[closers.get(brace, end) + 1 : end].strip()
+            if untouched and brace in closers:
+                start, end = brace + 1, closers[brace]
+                found[-1] = text[start:end].strip()
+        elif text.startswith("{", brace):
+            is_open = brace not in closers
+            if not is_open:
+                start, end, untouched = brace + 1, closers[brace], True
+                found.append(text[start:end].strip())
+        elif token := _BARE_TOKEN.match(text, brace):  # "\\boxed 5", as TeX reads it
+            is_open = False
+            found.append(token.group())
+    return found, is_open
+
+
+def _closing_braces(text: str) -> dict[int, int]:
+    """Where each opening brace is closed. Escaped braces are text."""
+    closed: dict[int, int] = {}
+    stack: list[int] = []
+    for match in re.finditer(r"\\.|[{}]", text, re.DOTALL):
+        brace = match.group()
+        if brace == "{":
+            stack.append(match.start())
+        elif brace == "}" and stack:
+            closed[stack.pop()] = match.start()
+    return closed
