@@ -34,7 +34,7 @@ def critic_eval_command(
     from reasonrl.data.critiques import critique_problem
     from reasonrl.evaluation.critic_benchmark import criticise, rows, table
     from reasonrl.recipe.critics import RoleSpec
-    from reasonrl.trainer.roles import load_critic
+    from reasonrl.setup.models import load_critic
 
     recipe, weights = settings_of_critic(model, offline=offline)
     spec = recipe.critic

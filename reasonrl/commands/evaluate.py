@@ -32,8 +32,10 @@ def eval_command(
     from reasonrl.environments.single_turn import render_prompt_text
     from reasonrl.evaluation.controls import control_metrics
     from reasonrl.evaluation.evaluate import evaluate
-    from reasonrl.setup import check_lengths, environment_maker, eval_sampling, load_data, make_reward_parts, make_verifier
-    from reasonrl.trainer.roles import load_actor, load_for, make_engine
+    from reasonrl.rewards.loading import make_reward_parts, make_verifier
+    from reasonrl.setup.data import check_lengths, load_data
+    from reasonrl.setup.environments import environment_maker, eval_sampling
+    from reasonrl.setup.models import load_actor, load_for, make_engine
 
     started = time.perf_counter()
     oracle = make_verifier(chosen)
@@ -100,7 +102,7 @@ def settings(
     run = Path(model)
     weights = model
     if (run / "recipe.yaml").is_file():
-        from reasonrl.trainer.run_models import newest_model
+        from reasonrl.setup.run_models import newest_model
 
         weights = str(newest_model(run))
         stage_dirs = sorted((run / "stages").glob("*/recipe.yaml"))
@@ -143,7 +145,7 @@ def settings_of_critic(model: str, *, offline: bool) -> tuple[Recipe, str]:
     recipe = load_recipe(str(stage_dirs[-1] if stage_dirs else run / "recipe.yaml")).stages[-1]
     if recipe.critic is None:
         raise UsageError(f"{model} is a run that trained no critic (its last stage, {recipe.name}, has no section `critic`); name another")
-    from reasonrl.trainer.run_models import newest_model
+    from reasonrl.setup.run_models import newest_model
 
     return recipe, str(newest_model(run))
 
@@ -151,7 +153,7 @@ def settings_of_critic(model: str, *, offline: bool) -> tuple[Recipe, str]:
 def linked(recipe: Recipe, run: Path) -> Recipe:
     """With paths for what a stage takes from the other stages of its run."""
     from reasonrl.recipe.links import links_of, with_paths
-    from reasonrl.trainer.run_models import newest_model
+    from reasonrl.setup.run_models import newest_model
 
     if not links_of(recipe):
         return recipe

@@ -12,7 +12,7 @@ from reasonrl.errors import CheckpointError
 def export_command(source: Path, target: Path, *, dtype: str | None, as_json: bool) -> None:
     import torch
 
-    from reasonrl.trainer.run_models import weights_of
+    from reasonrl.setup.run_models import weights_of
     from reasonrl.verl_backend.convert import convert, copy_plain_files, find_actor, write_complete
 
     if not source.is_dir():

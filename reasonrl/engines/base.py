@@ -11,7 +11,7 @@ import asyncio
 import hashlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, Protocol, TypeVar, runtime_checkable
+from typing import Any, Literal, Protocol, TypeVar, runtime_checkable
 
 Result = TypeVar("Result")
 
@@ -187,3 +187,10 @@ def run_episodes(
         return asyncio.run(run_all())
     except BaseExceptionGroup as errors:
         raise errors.exceptions[0] from None
+
+
+def response_text(tokenizer: Any, generation: Generation, sampling: Sampling) -> str:
+    """The response as a verifier reads it: special tokens gone, cut before the first stop string."""
+    text = tokenizer.decode(generation.token_ids, skip_special_tokens=True)
+    cuts = [text.find(stop) for stop in sampling.stop if stop in text]
+    return text[: min(cuts)] if cuts else text

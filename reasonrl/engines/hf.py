@@ -133,10 +133,3 @@ class HFEngine:
         # Only a tail that may hold the stop string is decoded: a token can stand for less than one character.
         tail = self._lm.tokenizer.decode(tokens[-(4 + 4 * max(len(s) for s in sampling.stop)) :])
         return any(stop in tail for stop in sampling.stop)
-
-
-def response_text(tokenizer: Any, generation: Generation, sampling: Sampling) -> str:
-    """The response as a verifier reads it: special tokens gone, cut before the first stop string."""
-    text = tokenizer.decode(generation.token_ids, skip_special_tokens=True)
-    cuts = [text.find(stop) for stop in sampling.stop if stop in text]
-    return text[: min(cuts)] if cuts else text

@@ -9,8 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from reasonrl.engines.base import RoleEngines, Sampling
-from reasonrl.engines.hf import response_text
+from reasonrl.engines.base import RoleEngines, Sampling, response_text
 from reasonrl.engines.served import ServedFailure, ServedModel
 from reasonrl.environments.base import Trajectory
 from reasonrl.environments.single_turn import encode_messages

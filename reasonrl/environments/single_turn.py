@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from reasonrl.engines.base import Engine, Sampling
-from reasonrl.engines.hf import response_text
+from reasonrl.engines.base import Engine, Sampling, response_text
 from reasonrl.environments.base import Episode, Trajectory
 from verifiers.types import Message, Problem
 

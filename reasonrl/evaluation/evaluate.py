@@ -7,12 +7,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from critics.verifier import CritiqueVerifier
-from reasonrl.critic_methods import sample_fields
 from reasonrl.engines.base import BatchEngine, Sampling
 from reasonrl.environments.base import Environment, Episode
-from reasonrl.environments.rollouts import RewardPart, judge, roll_out, sample_row
+from reasonrl.environments.rollouts import roll_out
 from reasonrl.evaluation.critics import critic_metrics
+from reasonrl.rewards.base import RewardPart
+from reasonrl.rewards.critique import sample_fields
+from reasonrl.rewards.scoring import judge
 from reasonrl.stats import clustered_mean, pass_at_k, wilson
+from reasonrl.update.samples import sample_row
 from verifiers.types import Problem, Status
 
 

@@ -20,12 +20,12 @@ from torch import Tensor
 from reasonrl.algorithms.advantages import ADVANTAGES
 from reasonrl.algorithms.batch import RolloutBatch, length_mask, pad_rows
 from reasonrl.algorithms.groups import group_mix, group_std
-from reasonrl.environments.rollouts import settled
 from reasonrl.errors import RecipeError, UsageError
 from reasonrl.recipe.reading import load_recipe
 from reasonrl.recipe.schema import Recipe
+from reasonrl.rewards.scoring import settled
 from reasonrl.runs.reading import Run
-from reasonrl.steps.methods import STATEFUL, Methods
+from reasonrl.update.methods import STATEFUL, Methods
 from verifiers.loading import load_verifier
 from verifiers.types import Problem
 

@@ -29,11 +29,12 @@ from reasonrl.errors import RecipeError, TrainingError
 from reasonrl.models.loading import LanguageModel
 from reasonrl.plugins import import_dotted
 from reasonrl.recipe.schema import Recipe
+from reasonrl.rewards.loading import make_verifier
 from reasonrl.runs.console import TrainConsole
 from reasonrl.runs.folder import write_atomically
-from reasonrl.setup import check_lengths, load_data, make_verifier
+from reasonrl.setup.data import check_lengths, load_data
+from reasonrl.setup.models import load_for, load_role, make_engine
 from reasonrl.trainer.monte_carlo import Complete, by_policy, by_speaker, monte_carlo_labels
-from reasonrl.trainer.roles import load_for, load_role, make_engine
 from reasonrl.trainer.self_training import right_responses
 from verifiers.types import Problem, Verdict, Verifier
 

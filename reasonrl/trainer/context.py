@@ -3,26 +3,24 @@
 from __future__ import annotations
 
 import contextlib
-import copy
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from reasonrl.engines.base import BatchEngine, Sampling
 from reasonrl.environments.base import Environment
 from reasonrl.environments.refined import Refiner
-from reasonrl.environments.rollouts import RewardPart
 from reasonrl.environments.single_turn import encode_prompt
 from reasonrl.errors import ModelError
 from reasonrl.models.loading import LanguageModel
 from reasonrl.models.logprobs import Packing, TokenRow, last_hidden_states, logits_are_heads, tree_is_exact
-from reasonrl.recipe.schema import LoraSpec, Recipe
+from reasonrl.recipe.schema import Recipe
+from reasonrl.rewards.base import RewardPart
 from reasonrl.runs.console import TrainConsole
 from reasonrl.runs.folder import RunFolder
-from reasonrl.setup import RunData
+from reasonrl.setup.data import RunData
 from reasonrl.trainer.optimizer import MasterAdamW
 from reasonrl.trainer.policy_update import score_rows
 from verifiers.types import Problem, Verifier
@@ -70,30 +68,6 @@ class StageContext:
         adapters_off = self.model.disable_adapter() if hasattr(self.model, "disable_adapter") else contextlib.nullcontext()
         with adapters_off:
             return score_rows(self.model, rows, recipe.train, recipe.rollout.temperature, self.packing)
-
-
-def add_lora(model: Any, spec: LoraSpec, seed: int) -> Any:
-    """Wrap a model with trainable adapters; their random start depends on `seed` alone."""
-    from peft import LoraConfig, get_peft_model
-
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        config = LoraConfig(
-            r=spec.rank, lora_alpha=spec.alpha, lora_dropout=spec.dropout, target_modules=spec.target_modules, task_type="CAUSAL_LM"
-        )
-        wrapped = get_peft_model(model, config)
-    for parameter in wrapped.parameters():
-        if parameter.requires_grad:
-            parameter.data = parameter.data.float()
-    return wrapped.eval()
-
-
-def frozen_copy(model: Any) -> Any:
-    """The reference of a KL term. It stays in memory beside the model: the price of a KL term without LoRA."""
-    reference = copy.deepcopy(model).eval()
-    for parameter in reference.parameters():
-        parameter.requires_grad_(False)
-    return reference
 
 
 def choose_packing(recipe: Recipe, model: Any, console: TrainConsole) -> Packing:

@@ -21,11 +21,12 @@ from reasonrl.environments.sneaky import Game, SneakyGame, Turn
 from reasonrl.errors import RecipeError, TrainingError
 from reasonrl.models.loading import LanguageModel
 from reasonrl.recipe.schema import Recipe
+from reasonrl.rewards.loading import make_verifier
 from reasonrl.runs.console import TrainConsole
 from reasonrl.runs.folder import append_rows, write_atomically
-from reasonrl.setup import load_data, make_verifier
+from reasonrl.setup.data import load_data
+from reasonrl.setup.models import load_for, load_role, make_engine
 from reasonrl.stats import wilson
-from reasonrl.trainer.roles import load_for, load_role, make_engine
 from verifiers.types import Problem, Verifier
 
 DONE = "game.json"

@@ -19,22 +19,23 @@ from reasonrl.algorithms.batch import RolloutBatch
 from reasonrl.algorithms.groups import group_mix
 from reasonrl.algorithms.kl import kl_estimate
 from reasonrl.algorithms.losses.aggregation import token_weights
-from reasonrl.critic_methods import sample_fields
 from reasonrl.engines.base import SleepingEngine, derive_seed
 from reasonrl.environments.base import Episode
-from reasonrl.environments.rollouts import judge, roll_out
+from reasonrl.environments.rollouts import roll_out
 from reasonrl.errors import CheckpointError
 from reasonrl.models.logprobs import TokenRow
 from reasonrl.recipe.methods import GROUP_LOSSES
-from reasonrl.steps import metrics as step_metrics
-from reasonrl.steps.collected import Collected, successes
-from reasonrl.steps.health import RunHealth, count_outcomes
-from reasonrl.steps.methods import Methods
-from reasonrl.steps.samples import train_samples
+from reasonrl.rewards.critique import sample_fields
+from reasonrl.rewards.scoring import judge
 from reasonrl.trainer.context import StageContext
 from reasonrl.trainer.group_losses import row_advantages
 from reasonrl.trainer.policy_update import UpdateMeasures, UpdateRows, accumulate_gradients, score_rows, score_rows_with_entropy
 from reasonrl.trainer.refined_rows import refined_rows
+from reasonrl.update import metrics as step_metrics
+from reasonrl.update.health import RunHealth, count_outcomes
+from reasonrl.update.methods import Methods
+from reasonrl.update.rollouts import Collected, successes
+from reasonrl.update.samples import train_samples
 
 
 class RLStage:

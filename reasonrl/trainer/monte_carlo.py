@@ -10,8 +10,7 @@ from typing import Any
 from critics.formats.base import question_of
 from critics.labels import first_error
 from critics.types import Solution
-from reasonrl.engines.base import BatchEngine, Request, RoleEngines, Sampling, derive_seed, run_episodes
-from reasonrl.engines.hf import response_text
+from reasonrl.engines.base import BatchEngine, Request, RoleEngines, Sampling, derive_seed, response_text, run_episodes
 from reasonrl.environments.roles import ServedFailure, Speaker
 from reasonrl.environments.single_turn import encode_prompt
 from reasonrl.models.loading import LanguageModel

@@ -18,7 +18,7 @@ from torch.optim.adamw import adamw
 
 from reasonrl.errors import TrainingError
 from reasonrl.recipe.schema import OptimSpec
-from reasonrl.steps.schedule import learning_rate
+from reasonrl.update.schedule import learning_rate
 
 MOMENTS = ("exp_avg", "exp_avg_sq")
 SLICE = 2**20

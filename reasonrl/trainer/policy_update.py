@@ -21,7 +21,7 @@ from reasonrl.models.logprobs import Packing, TokenRow, response_logprobs
 from reasonrl.models.prefix_tree import split_rows
 from reasonrl.recipe.methods import GROUP_LOSSES
 from reasonrl.recipe.schema import TrainSpec
-from reasonrl.steps.methods import mismatch_weights
+from reasonrl.update.methods import mismatch_weights
 
 
 @dataclass(frozen=True)

@@ -7,15 +7,16 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from reasonrl.environments.rollouts import RewardPart
 from reasonrl.environments.single_turn import encode_prompt, render_prompt_text
 from reasonrl.errors import DataNotHere, ModelNotHere
 from reasonrl.models.sizes import count_parameters, parameters_by_name
 from reasonrl.recipe.links import PREFIX, check_links
 from reasonrl.recipe.reading import LoadedRecipe
 from reasonrl.recipe.schema import Recipe
-from reasonrl.setup import RunData, check_lengths, load_data, make_reward_parts, make_verifier
-from reasonrl.trainer.run_models import runs_elsewhere, weights_of
+from reasonrl.rewards.base import RewardPart
+from reasonrl.rewards.loading import make_reward_parts, make_verifier
+from reasonrl.setup.data import RunData, check_lengths, load_data
+from reasonrl.setup.run_models import runs_elsewhere, weights_of
 from reasonrl.trainer.sft import taught_response
 from verifiers.types import Problem, Verifier
 

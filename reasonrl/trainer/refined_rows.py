@@ -7,7 +7,7 @@ from typing import Any
 
 from reasonrl.environments.base import Episode
 from reasonrl.environments.refined import kept, to_refine
-from reasonrl.environments.rollouts import judge
+from reasonrl.rewards.scoring import judge
 from reasonrl.trainer.context import StageContext
 
 

@@ -14,24 +14,18 @@ from torch import Tensor
 from reasonrl.environments.single_turn import render_prompt_text
 from reasonrl.evaluation.evaluate import evaluate
 from reasonrl.recipe.schema import Recipe
+from reasonrl.rewards.loading import make_reward_parts, make_verifier
 from reasonrl.runs.checkpoint import Checkpoint, newest_checkpoint, save_checkpoint, save_model, write_folder
 from reasonrl.runs.console import TrainConsole
 from reasonrl.runs.folder import RunFolder
-from reasonrl.setup import (
-    check_lengths,
-    environment_maker,
-    eval_sampling,
-    load_data,
-    make_reward_parts,
-    make_verifier,
-    rollout_sampling,
-)
-from reasonrl.trainer.context import StageContext, add_lora, choose_packing, frozen_copy
+from reasonrl.setup.data import check_lengths, load_data
+from reasonrl.setup.environments import environment_maker, eval_sampling, rollout_sampling
+from reasonrl.setup.models import add_lora, frozen_copy, load_actor, load_for, load_refiner, make_engine
+from reasonrl.trainer.context import StageContext, choose_packing
 from reasonrl.trainer.interrupt import Interrupt
 from reasonrl.trainer.loop import RLStage
 from reasonrl.trainer.offline import OfflineStage
 from reasonrl.trainer.optimizer import MasterAdamW
-from reasonrl.trainer.roles import load_actor, load_for, load_refiner, make_engine
 from reasonrl.trainer.sft import SFTStage
 from verifiers.types import Verifier
 

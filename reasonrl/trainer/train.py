@@ -17,11 +17,11 @@ from reasonrl.runs.console import TrainConsole
 from reasonrl.runs.folder import start_run
 from reasonrl.runs.report import write_report
 from reasonrl.runs.stages_report import write_stages_report
+from reasonrl.setup.models import check_engine
+from reasonrl.setup.run_models import newest_model, runs_elsewhere, weights_of
 from reasonrl.trainer.collect import run_collect
 from reasonrl.trainer.game import run_game
 from reasonrl.trainer.interrupt import Interrupt
-from reasonrl.trainer.roles import check_engine
-from reasonrl.trainer.run_models import newest_model, runs_elsewhere, weights_of
 from reasonrl.trainer.stage import run_stage
 
 
@@ -120,7 +120,7 @@ def check_methods(loaded: LoadedRecipe, *, installed: bool = True) -> None:
     import difflib
 
     from reasonrl.algorithms.advantages import ADVANTAGES
-    from reasonrl.steps.methods import STATEFUL
+    from reasonrl.update.methods import STATEFUL
 
     known = [*ADVANTAGES, *STATEFUL]
     for recipe in loaded.stages:

@@ -22,10 +22,11 @@ from reasonrl.engines.base import Generation, Sampling, derive_seed
 from reasonrl.engines.served import ServedFailure, ServedModel
 from reasonrl.environments.base import Episode
 from reasonrl.environments.roles import LocalSpeaker, ServedSpeaker, Speaker
-from reasonrl.environments.rollouts import judge, total_reward
 from reasonrl.errors import ModelError
 from reasonrl.recipe.schema import Recipe
-from reasonrl.setup import environment_maker, role_sampling, rollout_sampling
+from reasonrl.rewards.base import total_reward
+from reasonrl.rewards.scoring import judge
+from reasonrl.setup.environments import environment_maker, role_sampling, rollout_sampling
 from reasonrl.verl_backend.faults import who_died
 from reasonrl.verl_backend.rows import AGENT, FIELD, pack_episode, pack_failure
 from reasonrl.verl_backend.stage import verl_stage

@@ -37,7 +37,7 @@ from verl.workers.engine import EngineRegistry
 from verl.workers.engine.fsdp.transformer_impl import FSDPEngineWithLMHead
 
 from reasonrl.errors import TrainingError
-from reasonrl.steps.schedule import learning_rate
+from reasonrl.update.schedule import learning_rate
 from reasonrl.verl_backend.stage import VENDOR, verl_stage
 
 STEP = "reasonrl_step"

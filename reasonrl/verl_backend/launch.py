@@ -28,8 +28,9 @@ from reasonrl.errors import ModelError, RecipeError, TrainingError
 from reasonrl.models import tiny
 from reasonrl.models.loading import load_model, load_tokenizer_and_config, model_source
 from reasonrl.recipe.schema import Recipe
+from reasonrl.rewards.loading import make_reward_parts, make_verifier
 from reasonrl.runs.checkpoint import newest_checkpoint
-from reasonrl.setup import RunData, load_data, make_reward_parts, make_verifier
+from reasonrl.setup.data import RunData, load_data
 from reasonrl.verl_backend.exports import evaluations_left, settle
 from reasonrl.verl_backend.plan import TESTED, VerlPlan, make_plan
 from reasonrl.verl_backend.stage import VerlStage

@@ -16,10 +16,10 @@ from verl.workers.utils.padding import response_to_nested
 
 from reasonrl.algorithms.groups import GroupMix, group_mix
 from reasonrl.environments.base import Episode
-from reasonrl.environments.rollouts import RewardPart
 from reasonrl.errors import TrainingError
-from reasonrl.steps.collected import Collected, successes
-from reasonrl.steps.methods import Methods
+from reasonrl.rewards.base import RewardPart
+from reasonrl.update.methods import Methods
+from reasonrl.update.rollouts import Collected, successes
 from reasonrl.verl_backend.rows import FIELD, failure_of, unpack_episode
 from verifiers.types import Problem
 

@@ -14,8 +14,8 @@ from typing import Any
 import torch
 from torch.utils.data import Dataset
 
-from reasonrl.critic_methods import sample_fields
 from reasonrl.environments.base import Episode, Trajectory
+from reasonrl.rewards.critique import sample_fields
 from reasonrl.verl_backend.stage import verl_stage
 from verifiers.types import Problem, Status, Verdict
 

@@ -12,9 +12,9 @@ from typing import Any
 
 import yaml
 
-from reasonrl.environments.rollouts import RewardPart
 from reasonrl.recipe.schema import Recipe
-from reasonrl.setup import make_reward_parts, make_verifier
+from reasonrl.rewards.base import RewardPart
+from reasonrl.rewards.loading import make_reward_parts, make_verifier
 from verifiers.types import Problem
 
 VARIABLE = "REASONRL_VERL_STAGE"

@@ -9,7 +9,7 @@
     _validate                held-out sets, by the evaluation that local runs have
     _save_checkpoint         the methods' state beside verl's own; the weights as a Hugging Face folder too
 
-The objects are those of the local trainer: `reasonrl.steps`. verl's own group filter is not used, since it would throw groups away
+The objects are those of the local trainer: `reasonrl.update`. verl's own group filter is not used, since it would throw groups away
 before they are observed. Rows that verl adds to fill a batch carry no tokens to learn from and are left out of every baseline.
 """
 
@@ -49,11 +49,11 @@ from reasonrl.environments.single_turn import encode_prompt, render_prompt_text
 from reasonrl.errors import TrainingError
 from reasonrl.evaluation.evaluate import evaluate
 from reasonrl.runs.folder import RunFolder
-from reasonrl.setup import environment_maker, eval_sampling
-from reasonrl.steps import metrics as step_metrics
-from reasonrl.steps.health import RunHealth, count_outcomes
-from reasonrl.steps.methods import Methods, mismatch_weights
-from reasonrl.steps.samples import train_samples
+from reasonrl.setup.environments import environment_maker, eval_sampling
+from reasonrl.update import metrics as step_metrics
+from reasonrl.update.health import RunHealth, count_outcomes
+from reasonrl.update.methods import Methods, mismatch_weights
+from reasonrl.update.samples import train_samples
 from reasonrl.verl_backend.agent_loop import actor_for
 from reasonrl.verl_backend.client import ClientEngine
 from reasonrl.verl_backend.engine import STEP

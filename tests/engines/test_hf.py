@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from reasonrl.engines import hf
-from reasonrl.engines.base import Generation, Request, Sampling
-from reasonrl.engines.hf import HFEngine, response_text
+from reasonrl.engines.base import Generation, Request, Sampling, response_text
+from reasonrl.engines.hf import HFEngine
 from reasonrl.models import tiny
 from reasonrl.models.loading import LanguageModel, load_model
 from reasonrl.models.logprobs import TokenRow, response_logprobs

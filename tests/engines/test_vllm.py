@@ -150,7 +150,7 @@ def test_adapters_are_merged_into_the_copy(vllm_stopped: None) -> None:
     pytest.importorskip("peft")
     from reasonrl.engines.vllm import VLLMEngine
     from reasonrl.recipe.schema import LoraSpec
-    from reasonrl.trainer.context import add_lora
+    from reasonrl.setup.models import add_lora
 
     model, updates = small_model(tied=True), Counter()
     model.model = add_lora(model.model, LoraSpec(rank=4), 0)

@@ -8,16 +8,18 @@ import pytest
 
 from critics.formats import load_format
 from critics.types import CriticEpisode, Critique, Judgement, Solution
-from reasonrl.critic_methods import CritiqueRewards, critic_episode, critic_parts, sample_fields
 from reasonrl.data.critiques import critique_problem
 from reasonrl.engines.base import RoleEngines, Sampling
 from reasonrl.environments.base import Episode, Trajectory
 from reasonrl.environments.critique import CritiqueAndRefine
 from reasonrl.environments.roles import LocalSpeaker, ServedFailure
-from reasonrl.environments.rollouts import judge, roll_out, total_reward
+from reasonrl.environments.rollouts import roll_out
 from reasonrl.errors import DataError
 from reasonrl.evaluation.critics import critic_metrics
 from reasonrl.recipe.critics import CriticSpec
+from reasonrl.rewards.base import total_reward
+from reasonrl.rewards.critique import CritiqueRewards, critic_episode, critic_parts, sample_fields
+from reasonrl.rewards.scoring import judge
 from tests.environments.scripted import TOKENIZER, ScriptedEngine
 from verifiers.loading import load_verifier
 from verifiers.types import Message, Problem, Status

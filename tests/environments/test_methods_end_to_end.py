@@ -17,7 +17,6 @@ import torch
 from critics.balance import balanced
 from critics.formats import load_format
 from reasonrl.algorithms.advantages import ADVANTAGES
-from reasonrl.critic_methods import critic_parts
 from reasonrl.data.critiques import critique_problem
 from reasonrl.data.step_arithmetic import step_arithmetic
 from reasonrl.data.step_demonstrations import spoilt
@@ -25,8 +24,11 @@ from reasonrl.data.step_sums import correction, first_error, worked
 from reasonrl.engines.base import Sampling
 from reasonrl.environments.critique import CritiqueAndRefine
 from reasonrl.environments.roles import LocalSpeaker
-from reasonrl.environments.rollouts import judge, roll_out, total_reward
+from reasonrl.environments.rollouts import roll_out
 from reasonrl.recipe.critics import CriticSpec
+from reasonrl.rewards.base import total_reward
+from reasonrl.rewards.critique import critic_parts
+from reasonrl.rewards.scoring import judge
 from tests.environments.scripted import TOKENIZER, ScriptedEngine, TabularCritic
 from verifiers.loading import load_verifier
 from verifiers.types import Problem

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from reasonrl.engines.base import Request, Sampling
-from reasonrl.engines.hf import HFEngine, response_text
+from reasonrl.engines.base import Request, Sampling, response_text
+from reasonrl.engines.hf import HFEngine
 from reasonrl.environments.single_turn import encode_prompt
 from reasonrl.errors import ModelError
 from reasonrl.models import embedded, tiny

@@ -11,7 +11,7 @@ from reasonrl.algorithms.groups import GroupMix
 from reasonrl.environments.base import Episode, Trajectory
 from reasonrl.errors import TrainingError
 from reasonrl.recipe.schema import HealthSpec
-from reasonrl.steps.health import RunHealth, count_outcomes, explain_silence
+from reasonrl.update.health import RunHealth, count_outcomes, explain_silence
 from verifiers.types import Problem, Status, Verdict
 
 MIXED = GroupMix(4, 2, 1, 1, 0)

@@ -15,7 +15,7 @@ import pytest
 
 from reasonrl.errors import RecipeError
 from reasonrl.recipe.reading import load_recipe
-from reasonrl.trainer.run_models import model_for_role
+from reasonrl.setup.run_models import model_for_role
 from reasonrl.trainer.train import train
 from tests.engines.fake_server import running
 from tests.trainer.tiny_runs import command, environment, rows, run, write_recipe

@@ -15,8 +15,8 @@ from reasonrl.algorithms.advantages import ADVANTAGES
 from reasonrl.errors import RecipeError
 from reasonrl.recipe.reading import parse_recipe
 from reasonrl.runs.metrics import check_names
-from reasonrl.steps.collected import Collected
 from reasonrl.trainer.loop import RLStage
+from reasonrl.update.rollouts import Collected
 from tests.trainer.test_kill import count_rows, kill_at, without_clock
 from tests.trainer.test_loop import Scripted, gold, half_right, stage
 from tests.trainer.tiny_runs import context, rows, run, tiny, write_recipe

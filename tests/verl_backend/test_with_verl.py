@@ -16,7 +16,7 @@ import yaml
 from reasonrl.cli import main
 from reasonrl.errors import TrainingError
 from reasonrl.recipe.reading import load_recipe, parse_recipe, shipped_recipes
-from reasonrl.steps.schedule import learning_rate
+from reasonrl.update.schedule import learning_rate
 from tests.verl_backend.recipes import EVERYTHING
 
 pytestmark = [

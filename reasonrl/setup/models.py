@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 import importlib.util
 from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
 
 from reasonrl.engines.base import BatchEngine
 from reasonrl.engines.hf import HFEngine
@@ -14,9 +18,10 @@ from reasonrl.errors import RecipeError
 from reasonrl.models.loading import LanguageModel, load_model
 from reasonrl.plugins import import_dotted
 from reasonrl.recipe.critics import RoleSpec
-from reasonrl.recipe.schema import Recipe
-from reasonrl.setup import check_lengths, role_sampling, rollout_sampling
-from reasonrl.trainer.run_models import model_for_role
+from reasonrl.recipe.schema import LoraSpec, Recipe
+from reasonrl.setup.data import check_lengths
+from reasonrl.setup.environments import role_sampling, rollout_sampling
+from reasonrl.setup.run_models import model_for_role
 from verifiers.types import Problem
 
 
@@ -104,3 +109,27 @@ def load_role(
     if recipe.rollout.engine == "vllm":  # there is one vLLM in a process, and it has the weights that are trained
         recipe = recipe.model_copy(update={"rollout": recipe.rollout.model_copy(update={"engine": "hf"})})
     return LocalSpeaker(role, model.tokenizer, sampling, engine=role), {role: make_engine(recipe, model)}
+
+
+def add_lora(model: Any, spec: LoraSpec, seed: int) -> Any:
+    """Wrap a model with trainable adapters; their random start depends on `seed` alone."""
+    from peft import LoraConfig, get_peft_model
+
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        config = LoraConfig(
+            r=spec.rank, lora_alpha=spec.alpha, lora_dropout=spec.dropout, target_modules=spec.target_modules, task_type="CAUSAL_LM"
+        )
+        wrapped = get_peft_model(model, config)
+    for parameter in wrapped.parameters():
+        if parameter.requires_grad:
+            parameter.data = parameter.data.float()
+    return wrapped.eval()
+
+
+def frozen_copy(model: Any) -> Any:
+    """The reference of a KL term. It stays in memory beside the model: the price of a KL term without LoRA."""
+    reference = copy.deepcopy(model).eval()
+    for parameter in reference.parameters():
+        parameter.requires_grad_(False)
+    return reference

@@ -8,9 +8,8 @@ from typing import Any
 from torch import Tensor
 
 from reasonrl.environments.base import Episode
-from reasonrl.environments.rollouts import sample_row
 from reasonrl.environments.single_turn import render_prompt_text
-from reasonrl.steps.collected import Collected
+from reasonrl.update.rollouts import Collected
 
 
 def train_samples(
@@ -43,3 +42,32 @@ def train_samples(
         prompt = render_prompt_text(tokenizer, episode.problem)
         kept.append(sample_row(episode, kind="train", step=step, mode="train", prompt=prompt, reward=reward, advantage=advantage, **more))
     return kept
+
+
+def sample_row(
+    episode: Episode, *, kind: str, step: int, mode: str, prompt: str, set_name: str | None = None, **more: Any
+) -> dict[str, Any]:
+    """What samples.jsonl keeps of an episode: enough to read it, to judge it again, and to compute its advantage again."""
+    last = episode.own
+    return {
+        "kind": kind,
+        "step": step,
+        "set": set_name,
+        "mode": mode,
+        "problem_id": episode.problem.id,
+        "rollout": episode.rollout,
+        "prompt": prompt,
+        "response": episode.text,
+        "finish_reason": last.finish_reason,
+        "response_tokens": len(last.response_ids),
+        **({"others": _others(episode)} if len(episode.trajectories) > 1 else {}),
+        "reward_parts": episode.reward_parts,
+        "verdicts": {name: verdict.to_dict() for name, verdict in episode.verdicts.items()},
+        "reference": episode.problem.reference,
+        **more,
+    }
+
+
+def _others(episode: Episode) -> list[dict[str, Any]]:
+    """What the roles said that are not trained."""
+    return [{"role": t.role, "text": t.text, "finish_reason": t.finish_reason} for t in episode.trajectories if t is not episode.own]

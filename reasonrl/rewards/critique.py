@@ -1,4 +1,4 @@
-"""Steps 3 and 4 of critic recipes: who plays, and what the critiques earn. The same for both backends, like `reasonrl.steps`."""
+"""Steps 3 and 4 of critic recipes: who plays, and what the critiques earn. The same for both backends, like `reasonrl.update`."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from critics.rewards import Helpfulness, LeakPenalty, Piecewise, Term, WeightedS
 from critics.types import CriticEpisode, Refinement
 from critics.verifier import CritiqueVerifier
 from reasonrl.environments.base import Episode
-from reasonrl.environments.rollouts import RewardPart
 from reasonrl.errors import TrainingError
 from reasonrl.recipe.critics import CriticSpec
+from reasonrl.rewards.base import RewardPart
 from verifiers.types import Status, Verdict, Verifier
 
 

@@ -2,31 +2,18 @@
 
 from __future__ import annotations
 
-import functools
 import math
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
-from reasonrl.critic_methods import critic_parts
 from reasonrl.data import load_problems, render_prompt
 from reasonrl.data.checks import DataReport, check_problems, shared_prompts
 from reasonrl.data.critiques import critique_problem
-from reasonrl.engines.base import Sampling
-from reasonrl.environments.base import Environment
-from reasonrl.environments.critique import CritiqueAndRefine
-from reasonrl.environments.roles import Speaker
-from reasonrl.environments.rollouts import RewardPart
-from reasonrl.environments.single_turn import SingleTurn, encode_prompt
+from reasonrl.environments.single_turn import encode_prompt
 from reasonrl.errors import DataError, RecipeError
-from reasonrl.plugins import import_dotted
-from reasonrl.recipe.critics import RoleSpec
 from reasonrl.recipe.data import SourceSpec
 from reasonrl.recipe.schema import Recipe
-from verifiers.loading import load_verifier
 from verifiers.types import Problem, Verifier
-
-EnvironmentFor = Callable[[Sampling], Environment]
 
 
 @dataclass(frozen=True)
@@ -138,67 +125,6 @@ def _rendered(problem: Problem, recipe: Recipe, demonstrations: bool = False) ->
         return problem
     template = None if prompt.template == "{question}" else prompt.template  # asks for nothing, so finished messages pass
     return render_prompt(problem, template=template, few_shot=prompt.few_shot, style=prompt.style, system=prompt.system)
-
-
-def make_verifier(recipe: Recipe) -> Verifier:
-    try:
-        return load_verifier(recipe.verifier.name, **recipe.verifier.options)
-    except ValueError as error:
-        raise RecipeError(f"verifier: {error}") from error
-
-
-def make_reward_parts(recipe: Recipe, verifier: Verifier) -> list[RewardPart]:
-    """The terms of the reward, correctness first: its verifier is the one that judges the data too."""
-    if recipe.critic is not None:
-        own = import_dotted(recipe.critic.reward, "critic.reward") if ":" in recipe.critic.reward else None
-        parts = critic_parts(recipe.critic, verifier, own)
-    else:
-        parts = [RewardPart("correctness", recipe.reward["correctness"].weight, verifier)]
-    for name, spec in recipe.reward.items():
-        if name == "correctness":
-            continue
-        if spec.verifier is not None:
-            try:
-                parts.append(RewardPart(name, spec.weight, load_verifier(spec.verifier.name, **spec.verifier.options)))
-            except ValueError as error:
-                raise RecipeError(f"reward.{name}.verifier: {error}") from error
-        elif spec.function is not None:
-            parts.append(RewardPart(name, spec.weight, function=import_dotted(spec.function, f"reward.{name}.function")))
-    return parts
-
-
-def rollout_sampling(recipe: Recipe) -> Sampling:
-    """How rollouts are drawn in training: from the whole distribution, since a top-p cut would bias the gradient."""
-    spec = recipe.rollout
-    return Sampling(spec.max_new_tokens, spec.temperature, stop=tuple(spec.stop))
-
-
-def eval_sampling(recipe: Recipe) -> Sampling:
-    """How the sampled evaluation draws: as the rollouts, but at `evaluation.temperature` where the recipe sets one."""
-    return replace(rollout_sampling(recipe), temperature=recipe.evaluation.temperature or recipe.rollout.temperature)
-
-
-def environment_maker(recipe: Recipe, tokenizer: Any, actor: Speaker | None = None, *, evaluating: bool = False) -> EnvironmentFor:
-    """A function from sampling settings to an environment: training and evaluation sample differently, and held-out critiques are always
-    refined on where there is an actor."""
-    if recipe.critic is not None and recipe.rollout.environment == "single_turn":
-        spec = recipe.critic
-        return functools.partial(
-            CritiqueAndRefine,
-            tokenizer,
-            format=spec.format.load(),
-            actor=actor,
-            refinements=spec.refine.refinements if evaluating or spec.looks_at_refinements else 0,
-            when=spec.refine.when,
-        )
-    if recipe.rollout.environment == "single_turn":
-        return functools.partial(SingleTurn, tokenizer)
-    made = import_dotted(recipe.rollout.environment, "rollout.environment")
-    return functools.partial(made, tokenizer)
-
-
-def role_sampling(spec: RoleSpec) -> Sampling:
-    return Sampling(spec.max_new_tokens, spec.temperature, stop=tuple(spec.stop))
 
 
 def check_lengths(recipe: Recipe, tokenizer: Any, config: Any, problems: list[Problem]) -> int:

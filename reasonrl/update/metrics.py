@@ -13,8 +13,8 @@ from reasonrl.algorithms.batch import RolloutBatch
 from reasonrl.algorithms.groups import GroupMix, group_mean, group_std
 from reasonrl.algorithms.unlikeliness import group_ranks
 from reasonrl.recipe.schema import Recipe
-from reasonrl.steps.collected import Collected
-from reasonrl.steps.methods import mean_logprobs
+from reasonrl.update.methods import mean_logprobs
+from reasonrl.update.rollouts import Collected
 
 
 def rewards_and_rollouts(

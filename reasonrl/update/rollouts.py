@@ -11,7 +11,7 @@ from torch import Tensor
 
 from reasonrl.algorithms.batch import RolloutBatch, length_mask, pad_rows
 from reasonrl.environments.base import Episode
-from reasonrl.environments.rollouts import RewardPart, total_reward
+from reasonrl.rewards.base import RewardPart, total_reward
 from verifiers.types import Problem
 
 

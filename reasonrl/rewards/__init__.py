@@ -1,0 +1,1 @@
+"""What an episode earns: verdicts, reward parts, and their weighted sum."""

@@ -1,0 +1,65 @@
+"""Step 4 of an update, and all of an evaluation: episodes to verdicts and reward parts."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from reasonrl.environments.base import Episode
+from reasonrl.errors import TrainingError
+from reasonrl.rewards.base import RewardPart
+from verifiers.types import Status, Verdict
+
+
+def judge(episodes: Sequence[Episode], parts: Sequence[RewardPart], *, on_timeout: str = "mask", step: int = 0) -> None:
+    """Fill in verdicts and reward parts of all episodes, one batch for each part, so that the worker pools are kept busy.
+
+    A verdict that is not a judgement gives the part the value None, which masks the episode: it is never a silent zero. A recipe that says
+    `on_timeout: wrong` counts running out of time as the model's fault.
+
+    Raises TrainingError when a verifier or a reward function breaks its contract.
+    """
+    texts = [episode.text for episode in episodes]
+    for part in parts:
+        if part.verifier is not None:
+            open_rows = [i for i, episode in enumerate(episodes) if part.name not in episode.verdicts]
+            made = part.verifier.verify([texts[i] for i in open_rows], [episodes[i].problem.reference for i in open_rows])
+            if len(made) != len(open_rows):
+                raise TrainingError(f"the verifier of reward.{part.name} returned {len(made)} verdicts for {len(open_rows)} responses")
+            for i, verdict in zip(open_rows, made, strict=True):
+                episodes[i].verdicts[part.name] = verdict
+            for episode in episodes:
+                episode.verdicts[part.name] = settled(episode.verdicts[part.name], on_timeout)
+                episode.reward_parts[part.name] = episode.verdicts[part.name].score
+        elif part.function is not None or part.episodes is not None:
+            if part.function is not None:
+                values = part.function(texts, [episode.problem for episode in episodes])
+            else:
+                assert part.episodes is not None
+                values = part.episodes(episodes, step)
+            if len(values) != len(episodes):
+                raise TrainingError(f"the function of reward.{part.name} returned {len(values)} values for {len(episodes)} responses")
+            for episode, value in zip(episodes, values, strict=True):
+                episode.reward_parts[part.name] = None if value is None else _finite(value, part.name, episode.problem.id)
+
+
+def _finite(value: Any, part: str, problem: str) -> float:
+    """A number of the user's function. NaN would pass unseen into the baseline of its whole group."""
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        number = math.nan
+    if not math.isfinite(number):
+        raise TrainingError(
+            f"the function of reward.{part} returned {value!r} for problem {problem}: write a finite number, or None (not judged)"
+        )
+    return number
+
+
+def settled(verdict: Verdict, on_timeout: str) -> Verdict:
+    """The verdict as the recipe reads it: with `on_timeout: wrong` a time-out is a wrong answer, for rewards, rates and accuracy alike."""
+    if verdict.status is Status.TIMEOUT and on_timeout == "wrong":
+        return dataclasses.replace(verdict, correct=False, score=0.0)
+    return verdict

@@ -1,0 +1,1 @@
+"""From a recipe to objects: data, environments, models, and the roles besides the policy."""
