@@ -19,8 +19,8 @@ def main(setting: dict[str, Any]) -> None:
     from reasonrl.recipe.schema import Recipe
     from reasonrl.runs.console import TrainConsole
     from reasonrl.runs.folder import RunFolder
-    from reasonrl.trainer.loop import RLStage
-    from reasonrl.trainer.stage import prepare
+    from reasonrl.stages.rl import RLStage
+    from reasonrl.stages.run_stage import prepare
 
     recipe = Recipe.model_validate(recipe_of(setting))
     with tempfile.TemporaryDirectory() as scratch:

@@ -14,7 +14,13 @@ from typing import Any
 import pytest
 
 from reasonrl import cli
-from tests.trainer.tiny_runs import command, environment, run, tiny, write_recipe
+from tests.tiny_runs import (
+    command,
+    environment,
+    run,
+    tiny,
+    write_recipe,
+)
 
 PLAIN = tiny(evaluation={"samples_per_problem": 2})
 

@@ -17,12 +17,12 @@ def train_command(recipe: str, overrides: list[str], *, dry_run: bool, resume: b
     loaded = load_recipe(recipe, [o for o in overrides if not o.startswith("run_dir=")])
     run_dir = Path(run_dirs[-1]) if run_dirs else next_run_dir(Path("runs"), loaded.name, resume=resume)
     if dry_run:
-        from reasonrl.trainer.preflight import preflight
+        from reasonrl.plan.checks import preflight
 
         plan = preflight(loaded, offline=offline, backends={"verl": _verl_plan})
         emit(as_json, plan.to_dict(), plan.text())
         return
-    from reasonrl.trainer.train import train
+    from reasonrl.stages.run import train
 
     try:
         result = train(loaded, run_dir, resume=resume, offline=offline, quiet=quiet or as_json, backends={"verl": _run_on_verl})

@@ -16,10 +16,10 @@ from reasonrl.environments.refined import Refiner, kept, to_refine
 from reasonrl.environments.roles import LocalSpeaker
 from reasonrl.errors import RecipeError
 from reasonrl.recipe.reading import parse_recipe
-from reasonrl.trainer.loop import RLStage
+from reasonrl.stages.rl import RLStage
 from tests.environments.scripted import TOKENIZER, ScriptedEngine
 from tests.environments.test_critique import BrokenSpeaker
-from tests.trainer.tiny_runs import context, merged
+from tests.tiny_runs import context, merged
 from verifiers.types import Problem, Status, Verdict
 
 

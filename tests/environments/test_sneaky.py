@@ -14,7 +14,7 @@ from reasonrl.data.step_sums import terms_of, worked
 from reasonrl.engines.base import Sampling, run_episodes
 from reasonrl.environments.roles import LocalSpeaker
 from reasonrl.environments.sneaky import Game, SneakyGame
-from reasonrl.trainer.game import game_row, offline_rows, sentence, summary
+from reasonrl.stages.game import game_row, offline_rows, sentence, summary
 from tests.environments.scripted import TOKENIZER, ScriptedEngine, TabularCritic
 from verifiers.loading import load_verifier
 from verifiers.types import Problem

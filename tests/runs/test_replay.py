@@ -10,7 +10,7 @@ import pytest
 
 from reasonrl.errors import RecipeError, UsageError
 from reasonrl.runs.replay import replay
-from tests.trainer.tiny_runs import rows, run, tiny, write_recipe
+from tests.tiny_runs import rows, run, tiny, write_recipe
 
 WARM = {"name": "warm-up", "kind": "sft", "sft": {"steps": 60, "rows_per_step": 16, "response": " {gold}\n"}, "optim": {"lr": 3e-3}}
 

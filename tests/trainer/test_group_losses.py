@@ -16,7 +16,7 @@ from reasonrl.algorithms.losses.drpo import drpo_loss
 from reasonrl.algorithms.losses.trpa import trpa_loss
 from reasonrl.recipe.reading import parse_recipe
 from reasonrl.trainer.group_losses import row_advantages
-from tests.trainer.tiny_runs import tiny
+from tests.tiny_runs import tiny
 
 
 @pytest.mark.parametrize("name", ["disco", "drpo", "trpa"])

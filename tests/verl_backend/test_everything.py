@@ -28,8 +28,8 @@ from reasonrl.recipe.reading import parse_recipe
 from reasonrl.runs.checkpoint import list_checkpoints
 from reasonrl.runs.console import TrainConsole
 from reasonrl.runs.folder import RunFolder
-from reasonrl.trainer.loop import RLStage
-from reasonrl.trainer.stage import prepare
+from reasonrl.stages.rl import RLStage
+from reasonrl.stages.run_stage import prepare
 from reasonrl.update.schedule import learning_rate
 from tests.verl_backend.recipes import ON_TWO, launch, processes_of
 

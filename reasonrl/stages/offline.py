@@ -22,9 +22,9 @@ from reasonrl.curricula.uniform import UniformCurriculum
 from reasonrl.engines.base import derive_seed
 from reasonrl.models.logprobs import TokenRow
 from reasonrl.recipe.schema import TrainSpec
-from reasonrl.trainer.context import StageContext
+from reasonrl.stages.context import StageContext
+from reasonrl.stages.sft import token_row
 from reasonrl.trainer.policy_update import UpdateMeasures, UpdateRows, accumulate_gradients
-from reasonrl.trainer.sft import token_row
 from verifiers.types import Problem
 
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from tests.trainer.test_critic_runs import runs
-from tests.trainer.tiny_runs import rows, write_recipe
+from tests.stages.test_critic_runs import runs
+from tests.tiny_runs import rows, write_recipe
 
 TAG = {"name": "answer_tag", "instruction": "Check."}
 COLLECTED = {"source": "stage:solutions/train"}

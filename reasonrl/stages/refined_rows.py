@@ -8,7 +8,7 @@ from typing import Any
 from reasonrl.environments.base import Episode
 from reasonrl.environments.refined import kept, to_refine
 from reasonrl.rewards.scoring import judge
-from reasonrl.trainer.context import StageContext
+from reasonrl.stages.context import StageContext
 
 
 def refined_rows(

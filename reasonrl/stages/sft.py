@@ -16,7 +16,7 @@ from reasonrl.environments.single_turn import encode_prompt
 from reasonrl.errors import DataError, TrainingError
 from reasonrl.models.logprobs import TokenRow, response_logprobs
 from reasonrl.models.prefix_tree import split_rows
-from reasonrl.trainer.context import StageContext
+from reasonrl.stages.context import StageContext
 from verifiers.types import Problem, Verifier
 
 

@@ -15,7 +15,14 @@ import pytest
 
 from reasonrl.errors import UsageError
 from reasonrl.runs.folder import start_run
-from tests.trainer.tiny_runs import command, environment, rows, run, tiny, write_recipe
+from tests.tiny_runs import (
+    command,
+    environment,
+    rows,
+    run,
+    tiny,
+    write_recipe,
+)
 
 STAGES = [
     {

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from reasonrl.commands.train import _verl_plan
+from reasonrl.plan.checks import preflight
 from reasonrl.recipe.reading import load_recipe, shipped_recipes
-from reasonrl.trainer.preflight import preflight
 
 NAMES = sorted(p.parent.name for p in shipped_recipes().glob("*/recipe.yaml"))
 

@@ -15,11 +15,17 @@ from reasonrl.algorithms.advantages import ADVANTAGES
 from reasonrl.errors import RecipeError
 from reasonrl.recipe.reading import parse_recipe
 from reasonrl.runs.metrics import check_names
-from reasonrl.trainer.loop import RLStage
+from reasonrl.stages.rl import RLStage
 from reasonrl.update.rollouts import Collected
-from tests.trainer.test_kill import count_rows, kill_at, without_clock
-from tests.trainer.test_loop import Scripted, gold, half_right, stage
-from tests.trainer.tiny_runs import context, rows, run, tiny, write_recipe
+from tests.stages.test_kill import count_rows, kill_at, without_clock
+from tests.stages.test_rl import Scripted, gold, half_right, stage
+from tests.tiny_runs import (
+    context,
+    rows,
+    run,
+    tiny,
+    write_recipe,
+)
 from verifiers.types import Status, Verdict
 
 SWITCHES: dict[str, dict[str, Any]] = {
@@ -308,7 +314,7 @@ def test_methods_survive_being_killed(tmp_path: Path) -> None:
 def test_the_plan_names_what_is_switched_on() -> None:
     import yaml
 
-    from reasonrl.trainer.preflight import methods_of
+    from reasonrl.plan.checks import methods_of
 
     (made,) = parse_recipe(yaml.safe_dump(recipe_of("dr_grpo", list(SWITCHES))), "test").stages
     assert methods_of(made) == [

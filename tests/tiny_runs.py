@@ -15,8 +15,8 @@ import yaml
 from reasonrl.recipe.reading import parse_recipe
 from reasonrl.runs.console import TrainConsole
 from reasonrl.runs.folder import RunFolder
-from reasonrl.trainer.context import StageContext
-from reasonrl.trainer.stage import prepare
+from reasonrl.stages.context import StageContext
+from reasonrl.stages.run_stage import prepare
 
 SUMS = {"operations": "+", "terms": [2, 2], "low": 0, "high": 9, "test_share": 0.25}
 

@@ -16,9 +16,15 @@ import pytest
 from reasonrl.errors import RecipeError
 from reasonrl.recipe.reading import load_recipe
 from reasonrl.setup.run_models import model_for_role
-from reasonrl.trainer.train import train
+from reasonrl.stages.run import train
 from tests.engines.fake_server import running
-from tests.trainer.tiny_runs import command, environment, rows, run, write_recipe
+from tests.tiny_runs import (
+    command,
+    environment,
+    rows,
+    run,
+    write_recipe,
+)
 
 FORMAT = {"name": "step_sentence", "instruction": "Check.", "refine_instruction": "Again."}
 ROOT = Path(__file__).parents[2]
@@ -122,7 +128,7 @@ def test_a_stop_while_solutions_are_collected_is_heard(tmp_path: Path, monkeypat
         os.kill(os.getpid(), signal.SIGTERM)
         return folder
 
-    monkeypatch.setattr("reasonrl.trainer.train.run_collect", gather)
+    monkeypatch.setattr("reasonrl.stages.run.run_collect", gather)
     stages = [CRITIC["stages"][1], {**CRITIC["stages"][2], "init_from": "tiny-critic"}]
     recipe = write_recipe(tmp_path, {**CRITIC, "stages": stages, "critic": {"format": FORMAT}})
     with pytest.raises(KeyboardInterrupt):

@@ -13,9 +13,8 @@ from reasonrl.engines.base import BatchEngine, Sampling
 from reasonrl.environments.base import Environment
 from reasonrl.environments.refined import Refiner
 from reasonrl.environments.single_turn import encode_prompt
-from reasonrl.errors import ModelError
 from reasonrl.models.loading import LanguageModel
-from reasonrl.models.logprobs import Packing, TokenRow, last_hidden_states, logits_are_heads, tree_is_exact
+from reasonrl.models.logprobs import Packing, TokenRow, last_hidden_states
 from reasonrl.recipe.schema import Recipe
 from reasonrl.rewards.base import RewardPart
 from reasonrl.runs.console import TrainConsole
@@ -68,23 +67,3 @@ class StageContext:
         adapters_off = self.model.disable_adapter() if hasattr(self.model, "disable_adapter") else contextlib.nullcontext()
         with adapters_off:
             return score_rows(self.model, rows, recipe.train, recipe.rollout.temperature, self.packing)
-
-
-def choose_packing(recipe: Recipe, model: Any, console: TrainConsole) -> Packing:
-    """`tree` if this architecture gives the same numbers that way; it is checked, not believed.
-
-    Raises ModelError for an architecture whose log-probs would be wrong in either packing.
-    """
-    # One step of bfloat16 near a log-prob of -10 is 0.06, and three layers of rounding differ between the two layouts.
-    tolerance = 1e-3 if recipe.model.dtype == "float32" else 0.6
-    if not logits_are_heads(model, tolerance=tolerance):
-        raise ModelError(
-            f"model.path: {type(model).__name__} caps or scales its logits behind its head (final_logit_softcapping, logits_scaling or the "
-            "like); training such a model is not supported. Take one without"
-        )
-    if recipe.train.packing == "rows":
-        return "rows"
-    if tree_is_exact(model, tolerance=tolerance):
-        return "tree"
-    console.warn(f"{type(model).__name__} does not accept a prefix-tree attention mask: every response is computed with its whole prompt")
-    return "rows"

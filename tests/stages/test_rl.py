@@ -13,11 +13,11 @@ from reasonrl.engines.base import Generation, Request
 from reasonrl.errors import CheckpointError, TrainingError
 from reasonrl.models.logprobs import response_logprobs
 from reasonrl.recipe.reading import parse_recipe
+from reasonrl.stages.context import StageContext
+from reasonrl.stages.rl import RLStage, token_rows
 from reasonrl.trainer import policy_update
-from reasonrl.trainer.context import StageContext
-from reasonrl.trainer.loop import RLStage, token_rows
 from reasonrl.update.rollouts import Collected
-from tests.trainer.tiny_runs import context, rows, tiny
+from tests.tiny_runs import context, rows, tiny
 
 Answer = Callable[[str, int], tuple[str, str]]
 """(question, how often it was asked before) -> (text, finish reason)"""

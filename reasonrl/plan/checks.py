@@ -17,7 +17,7 @@ from reasonrl.rewards.base import RewardPart
 from reasonrl.rewards.loading import make_reward_parts, make_verifier
 from reasonrl.setup.data import RunData, check_lengths, load_data
 from reasonrl.setup.run_models import runs_elsewhere, weights_of
-from reasonrl.trainer.sft import taught_response
+from reasonrl.stages.sft import taught_response
 from verifiers.types import Problem, Verifier
 
 SHOWN = 2
@@ -75,7 +75,7 @@ BackendPlan = Callable[[Recipe, str, int, int], list[str]]
 
 def preflight(loaded: LoadedRecipe, *, offline: bool = False, backends: Mapping[str, BackendPlan] | None = None) -> Plan:
     """Check every stage of a recipe without its weights. Raises ReasonRLError for what would stop the run."""
-    from reasonrl.trainer.train import check_methods
+    from reasonrl.stages.run import check_methods
 
     check_methods(loaded, installed=not offline)
     check_links(loaded.stages)

@@ -21,12 +21,13 @@ from reasonrl.runs.folder import RunFolder
 from reasonrl.setup.data import check_lengths, load_data
 from reasonrl.setup.environments import environment_maker, eval_sampling, rollout_sampling
 from reasonrl.setup.models import add_lora, frozen_copy, load_actor, load_for, load_refiner, make_engine
-from reasonrl.trainer.context import StageContext, choose_packing
+from reasonrl.stages.context import StageContext
+from reasonrl.stages.offline import OfflineStage
+from reasonrl.stages.rl import RLStage
+from reasonrl.stages.sft import SFTStage
 from reasonrl.trainer.interrupt import Interrupt
-from reasonrl.trainer.loop import RLStage
-from reasonrl.trainer.offline import OfflineStage
 from reasonrl.trainer.optimizer import MasterAdamW
-from reasonrl.trainer.sft import SFTStage
+from reasonrl.trainer.packing import choose_packing
 from verifiers.types import Verifier
 
 STAGES: dict[str, Callable[[StageContext], RLStage | SFTStage | OfflineStage]] = {"rl": RLStage, "sft": SFTStage, "offline": OfflineStage}

@@ -25,12 +25,18 @@ from reasonrl.environments.refined import Refiner
 from reasonrl.environments.roles import LocalSpeaker, Speaker
 from reasonrl.environments.rollouts import roll_out
 from reasonrl.environments.single_turn import SingleTurn
-from reasonrl.trainer.self_training import is_shortcut, right_responses
+from reasonrl.stages.self_training import is_shortcut, right_responses
 from tests.environments.scripted import TOKENIZER, ScriptedEngine
 from tests.environments.test_critique import BrokenSpeaker
-from tests.environments.test_methods_end_to_end import FORMAT, actor, giving_away, naming, vague
-from tests.trainer.test_critic_runs import runs
-from tests.trainer.tiny_runs import rows, write_recipe
+from tests.stages.test_critic_runs import runs
+from tests.stages.test_methods_end_to_end import (
+    FORMAT,
+    actor,
+    giving_away,
+    naming,
+    vague,
+)
+from tests.tiny_runs import rows, write_recipe
 from verifiers.loading import load_verifier
 from verifiers.types import Problem, Verdict
 
@@ -109,7 +115,7 @@ ROUNDS: dict[str, Any] = {
             "kind": "collect",
             "critic": {"format": FORMAT},
             "data": {"train": {"source": "step_arithmetic", "options": {"size": 20, "terms": 4}}},
-            "rollout": {"engine": "tests.environments.test_self_training:Policy"},
+            "rollout": {"engine": "tests.stages.test_self_training:Policy"},
             "collect": {"make": "responses", "critic": "same", "samples_per_problem": 2},
         },
         {

@@ -11,9 +11,9 @@ pytest.importorskip("peft", reason="needs the extra lora")
 
 from reasonrl.models.loading import load_model
 from reasonrl.runs.checkpoint import newest_checkpoint
-from reasonrl.trainer.sft import SFTStage
-from reasonrl.trainer.stage import save
-from tests.trainer.tiny_runs import context, tiny
+from reasonrl.stages.run_stage import save
+from reasonrl.stages.sft import SFTStage
+from tests.tiny_runs import context, tiny
 
 LORA = {"path": "tiny-arithmetic", "lora": {"rank": 4, "alpha": 8}}
 IDS = torch.tensor([[5, 9, 12, 7, 6, 4]])

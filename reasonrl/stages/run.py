@@ -19,10 +19,10 @@ from reasonrl.runs.report import write_report
 from reasonrl.runs.stages_report import write_stages_report
 from reasonrl.setup.models import check_engine
 from reasonrl.setup.run_models import newest_model, runs_elsewhere, weights_of
-from reasonrl.trainer.collect import run_collect
-from reasonrl.trainer.game import run_game
+from reasonrl.stages.collect import run_collect
+from reasonrl.stages.game import run_game
+from reasonrl.stages.run_stage import run_stage
 from reasonrl.trainer.interrupt import Interrupt
-from reasonrl.trainer.stage import run_stage
 
 
 @dataclass(frozen=True)

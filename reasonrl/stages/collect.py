@@ -1,5 +1,5 @@
 """The stage `kind: collect`: a policy solves problems, and its solutions, labelled, become problems of kind "critique" in files; or, with
-`make: responses`, its right ones become what it is taught next (`reasonrl.trainer.self_training`).
+`make: responses`, its right ones become what it is taught next (`reasonrl.stages.self_training`).
 
 The folder of the stage then holds `train.jsonl` and one file for each held-out set, which later stages read as `stage:NAME/train` and so
 on, and `collect.json` with what was kept and why the rest was not.
@@ -34,8 +34,8 @@ from reasonrl.runs.console import TrainConsole
 from reasonrl.runs.folder import write_atomically
 from reasonrl.setup.data import check_lengths, load_data
 from reasonrl.setup.models import load_for, load_role, make_engine
-from reasonrl.trainer.monte_carlo import Complete, by_policy, by_speaker, monte_carlo_labels
-from reasonrl.trainer.self_training import right_responses
+from reasonrl.stages.labels import Complete, by_policy, by_speaker, monte_carlo_labels
+from reasonrl.stages.self_training import right_responses
 from verifiers.types import Problem, Verdict, Verifier
 
 DONE = "collect.json"

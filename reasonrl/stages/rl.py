@@ -27,10 +27,10 @@ from reasonrl.models.logprobs import TokenRow
 from reasonrl.recipe.methods import GROUP_LOSSES
 from reasonrl.rewards.critique import sample_fields
 from reasonrl.rewards.scoring import judge
-from reasonrl.trainer.context import StageContext
+from reasonrl.stages.context import StageContext
+from reasonrl.stages.refined_rows import refined_rows
 from reasonrl.trainer.group_losses import row_advantages
 from reasonrl.trainer.policy_update import UpdateMeasures, UpdateRows, accumulate_gradients, score_rows, score_rows_with_entropy
-from reasonrl.trainer.refined_rows import refined_rows
 from reasonrl.update import metrics as step_metrics
 from reasonrl.update.health import RunHealth, count_outcomes
 from reasonrl.update.methods import Methods

@@ -26,7 +26,7 @@ from reasonrl.runs.checkpoint import (
     write_folder,
 )
 from reasonrl.runs.folder import write_atomically
-from tests.trainer.tiny_runs import rows, tiny, write_recipe
+from tests.tiny_runs import rows, tiny, write_recipe
 
 
 @pytest.fixture(scope="module")

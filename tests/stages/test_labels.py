@@ -14,10 +14,10 @@ from reasonrl.environments.roles import ServedFailure
 from reasonrl.errors import RecipeError, TrainingError
 from reasonrl.recipe.reading import load_recipe
 from reasonrl.recipe.schema import Recipe
-from reasonrl.trainer.monte_carlo import monte_carlo_labels
-from reasonrl.trainer.train import train
+from reasonrl.stages.labels import monte_carlo_labels
+from reasonrl.stages.run import train
 from tests.engines.fake_server import running
-from tests.trainer.tiny_runs import rows, write_recipe
+from tests.tiny_runs import rows, write_recipe
 from verifiers.loading import load_verifier
 from verifiers.types import Problem
 

@@ -1,0 +1,1 @@
+"""The kinds of stages of a recipe, one file each."""

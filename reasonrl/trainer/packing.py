@@ -1,0 +1,30 @@
+"""Whether an architecture may be trained on prefix trees."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from reasonrl.errors import ModelError
+from reasonrl.models.logprobs import Packing, logits_are_heads, tree_is_exact
+from reasonrl.recipe.schema import Recipe
+from reasonrl.runs.console import TrainConsole
+
+
+def choose_packing(recipe: Recipe, model: Any, console: TrainConsole) -> Packing:
+    """`tree` if this architecture gives the same numbers that way; it is checked, not believed.
+
+    Raises ModelError for an architecture whose log-probs would be wrong in either packing.
+    """
+    # One step of bfloat16 near a log-prob of -10 is 0.06, and three layers of rounding differ between the two layouts.
+    tolerance = 1e-3 if recipe.model.dtype == "float32" else 0.6
+    if not logits_are_heads(model, tolerance=tolerance):
+        raise ModelError(
+            f"model.path: {type(model).__name__} caps or scales its logits behind its head (final_logit_softcapping, logits_scaling or the "
+            "like); training such a model is not supported. Take one without"
+        )
+    if recipe.train.packing == "rows":
+        return "rows"
+    if tree_is_exact(model, tolerance=tolerance):
+        return "tree"
+    console.warn(f"{type(model).__name__} does not accept a prefix-tree attention mask: every response is computed with its whole prompt")
+    return "rows"
