@@ -1,12 +1,13 @@
-"""Do the methods do what their papers say, on a small real task? Each method alone and all together, from the same warmed-up models.
+"""Do the methods do what their papers say, on a small real task? Each method alone and all together, from the same
+warmed-up models.
 
-    python benchmarks/ablation.py run      trains what is not there yet into runs/ablation (half a minute a run and core), then the table
+    python benchmarks/ablation.py run      trains what is missing in runs/ablation (half a minute a run), then the table
     python benchmarks/ablation.py table    the table, from what is there
 
-All methods have the same number of rollouts a step; the held-out problems are of the hard kind (see ablation_task.py). Differences are
-paired by seed: every method starts from the seed's own warm-up. Intervals are 95%, Student's t over seeds. Fixed before the reported seeds
-were run (101 and 102 served to find sizes and a learning rate): the task, the recipe, the methods, and the target of "rollouts to target",
-which is plain GRPO's mean final accuracy, sampled.
+All methods have the same number of rollouts a step; the held-out problems are of the hard kind (see ablation_task.py).
+Differences are paired by seed: every method starts from the seed's own warm-up. Intervals are 95%, Student's t over
+seeds. Fixed before the reported seeds were run (101 and 102 served to find sizes and a learning rate): the task, the
+recipe, the methods, and the target of "rollouts to target", which is plain GRPO's mean final accuracy, sampled.
 """
 
 from __future__ import annotations
@@ -53,7 +54,9 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3, 4, 5, 6, 7, 8])
     parser.add_argument("--jobs", type=int, default=2, help="runs at a time, a core each")
     parser.add_argument("--output", type=Path, default=ROOT / "runs" / "ablation")
-    parser.add_argument("--set", nargs="*", default=[], metavar="key=value", help="overrides for every run: for trying things out")
+    parser.add_argument(
+        "--set", nargs="*", default=[], metavar="key=value", help="overrides for every run: for trying things out"
+    )
     arguments = parser.parse_args()
     if arguments.what == "run":
         with ThreadPoolExecutor(arguments.jobs) as pool:
@@ -77,7 +80,17 @@ def command(folder: Path, overrides: list[str]) -> None:
     if (folder / "report.html").exists():
         return
     resume = ["--resume"] if (folder / "recipe.yaml").exists() else []
-    words = [sys.executable, "-m", "reasonrl.cli", "train", str(RECIPE), f"run_dir={folder}", *overrides, "--quiet", *resume]
+    words = [
+        sys.executable,
+        "-m",
+        "reasonrl.cli",
+        "train",
+        str(RECIPE),
+        f"run_dir={folder}",
+        *overrides,
+        "--quiet",
+        *resume,
+    ]
     done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True)
     if done.returncode != 0:
         raise SystemExit(f"{folder}: {done.stderr.strip()[-2000:]}")
@@ -85,7 +98,9 @@ def command(folder: Path, overrides: list[str]) -> None:
 
 
 def read(folder: Path) -> dict[str, Any]:
-    """What a run has to say: final accuracies, pass@k, share of rollouts with a gradient, sampled accuracy after each so many rollouts."""
+    """What a run has to say: final accuracies, pass@k, share of rollouts with a gradient, sampled accuracy after each
+    so many rollouts.
+    """
     metrics = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
     trained = [row for row in metrics if row["kind"] == "train"]
     evaluated = [row for row in metrics if row["kind"] == "eval"]
@@ -123,14 +138,20 @@ def interval(values: list[float]) -> str:
 
 def show(output: Path, seeds: list[int]) -> None:
     made = {
-        method: {seed: read(output / f"{method}-{seed}") for seed in seeds if (output / f"{method}-{seed}" / "report.html").exists()}
+        method: {
+            seed: read(output / f"{method}-{seed}")
+            for seed in seeds
+            if (output / f"{method}-{seed}" / "report.html").exists()
+        }
         for method in METHODS
     }
     plain = made["plain"]
     if not plain:
         raise SystemExit(f"no finished runs of plain under {output}")
     target = statistics.fmean(run["pass@1"] for run in plain.values())
-    table = Table(title=f"{len(plain)} seeds; plain: mean; others: difference from plain in points, paired by seed [95%, t]")
+    table = Table(
+        title=f"{len(plain)} seeds; plain: mean; others: difference from plain in points, paired by seed [95%, t]"
+    )
     names = ["greedy", "pass@1", "pass@4", "pass@16", "pass@32", "gradient"]
     for title in ("", *names, f"rollouts to {target:.1%} sampled"):
         table.add_column(title, justify="left" if not title else "right")
@@ -151,7 +172,9 @@ def show(output: Path, seeds: list[int]) -> None:
         table.add_row(method, *cells)
     Console(width=160).print(table)
     curves = {method: {str(seed): run["curve"] for seed, run in runs.items()} for method, runs in made.items()}
-    (output / "results.json").write_text(json.dumps({"runs": made, "curves": curves, "target": target}, indent=1), encoding="utf-8")
+    (output / "results.json").write_text(
+        json.dumps({"runs": made, "curves": curves, "target": target}, indent=1), encoding="utf-8"
+    )
 
 
 if __name__ == "__main__":

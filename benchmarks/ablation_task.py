@@ -1,8 +1,10 @@
-"""The task of the ablation: sums and products for a character model of 0.2 M parameters, where a uniform budget wastes most groups.
+"""The task of the ablation: sums and products for a character model of 0.2 M parameters, where a uniform budget wastes
+most groups.
 
     solved      sums of numbers below 10: the warm-up has taught them
     hard        sums of two numbers from 10 to 59: the warm-up has shown a few
-    impossible  products of two numbers from 13 to 97: never shown, and the model cannot learn them from what it sees here
+    impossible  products of two numbers from 13 to 97: never shown, and the model cannot learn them from what it sees
+                here
 
 Held out are hard problems only; no expression is in two sets, nor its commuted form.
 """
@@ -32,7 +34,9 @@ def problems(split: str) -> list[dict[str, Any]]:
     if split == "test":
         return [_row("hard", f"{a}+{b}", a + b) for a, b in test]
     if split == "warm-up":
-        return [_row("solved", f"{a}+{b}", a + b) for a, b in easy] + [_row("hard", f"{a}+{b}", a + b) for a, b in shown]
+        return [_row("solved", f"{a}+{b}", a + b) for a, b in easy] + [
+            _row("hard", f"{a}+{b}", a + b) for a, b in shown
+        ]
     if split != "train":
         raise ValueError(f"no split {split!r}; there are train, test and warm-up")
     products = [(generator.randint(13, 97), generator.randint(13, 97)) for _ in range(4 * SIZES["impossible"])]

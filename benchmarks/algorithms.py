@@ -1,6 +1,8 @@
-"""What TEMPO and the knapsack cost, on one core: `make bench-algorithms`. Medians of several passes, largest in brackets.
+"""What TEMPO and the knapsack cost, on one core: `make bench-algorithms`. Medians of several passes, largest in
+brackets.
 
-TEMPO on 1,024 responses of 16,384 tokens, in three shapes; doubling each size must double the time. The knapsack on 100,000 prompts.
+TEMPO on 1,024 responses of 16,384 tokens, in three shapes; doubling each size must double the time. The knapsack on
+100,000 prompts.
 """
 
 from __future__ import annotations
@@ -22,7 +24,9 @@ PASSES = 5
 
 
 def responses(kind: str, rows: int, length: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Tokens, mask, rewards and groups (groups of all rows) in which responses share a beginning of the kind's length."""
+    """Tokens, mask, rewards and groups (groups of all rows) in which responses share a beginning of the kind's
+    length.
+    """
     generator = torch.Generator().manual_seed(0)
     tokens = torch.randint(0, 50_000, (rows, length), generator=generator)
     shared = {"all different from the first token": 0, "branching late": length - 64, "all identical": length}[kind]
@@ -50,17 +54,24 @@ def main() -> None:
         for rows, length in ((1024, 8192), (1024, 16384)):
             given = responses(kind, rows, length)
             measured = seconds(lambda given=given: tempo_advantages(*given))  # type: ignore[misc]
-            table.add_row(f"TEMPO, {kind}", f"{rows:,} x {length:,}", f"{statistics.median(measured):.3f} [{max(measured):.3f}]")
+            table.add_row(
+                f"TEMPO, {kind}", f"{rows:,} x {length:,}", f"{statistics.median(measured):.3f} [{max(measured):.3f}]"
+            )
     generator = np.random.default_rng(0)
     mixes = {
         "rates spread over (0, 1)": generator.uniform(0, 1, 100_000).tolist(),
         "a tenth each unseen, solved, hopeless": [
-            None if u < 0.1 else 0.0 if u < 0.2 else 1.0 if u < 0.3 else float(r) for u, r in generator.uniform(0, 1, (100_000, 2))
+            None if u < 0.1 else 0.0 if u < 0.2 else 1.0 if u < 0.3 else float(r)
+            for u, r in generator.uniform(0, 1, (100_000, 2))
         ],
     }
     for name, rates in mixes.items():
         measured = seconds(lambda rates=rates: allocate(rates, 800_000, low=2, high=128, default=8))  # type: ignore[misc]
-        table.add_row(f"knapsack, {name}", "100,000 prompts, 800,000 rollouts", f"{statistics.median(measured):.3f} [{max(measured):.3f}]")
+        table.add_row(
+            f"knapsack, {name}",
+            "100,000 prompts, 800,000 rollouts",
+            f"{statistics.median(measured):.3f} [{max(measured):.3f}]",
+        )
     Console(width=120).print(table)
 
 

@@ -1,4 +1,6 @@
-"""The table of gpu_smoke.sh: accuracy, seconds, memory and the gap between sampling and training of each run in a folder."""
+"""The table of gpu_smoke.sh: accuracy, seconds, memory and the gap between sampling and training of each run in a
+folder.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +37,9 @@ def main() -> None:
     for name in PARTS:
         reason = folder / f"{name}.left-out"
         if reason.is_file():
-            lines.append(f"| {WHAT[name]} | {reason.read_text(encoding='utf-8').strip().partition(': ')[2]} |" + " |" * 6)
+            lines.append(
+                f"| {WHAT[name]} | {reason.read_text(encoding='utf-8').strip().partition(': ')[2]} |" + " |" * 6
+            )
         elif (folder / name).is_dir():
             rows = read(folder / name / "metrics.jsonl")
             train, evals = ([row for row in rows if row["kind"] == kind] for kind in ("train", "eval"))
@@ -63,7 +67,10 @@ def heading() -> str:
             versions.append(f"{name} {importlib.metadata.version(name)}")
         except importlib.metadata.PackageNotFoundError:
             continue
-    return f"{gpu}, {datetime.date.today()}, {', '.join(versions)}. Recipe `quickstart`; seconds are medians behind the second step."
+    return (
+        f"{gpu}, {datetime.date.today()}, {', '.join(versions)}. Recipe `quickstart`; seconds are medians behind the"
+        " second step."
+    )
 
 
 def read(path: Path) -> list[dict[str, Any]]:
@@ -78,7 +85,10 @@ def line(what: str, train: list[dict[str, Any]], evals: list[dict[str, Any]]) ->
     accuracy = ""
     if len(evals) > 1:
         base = "eval/arithmetic/greedy"
-        accuracy = f"{evals[0][base]:.1%} -> {evals[-1][base]:.1%} [{evals[-1][base + '_low']:.1%}, {evals[-1][base + '_high']:.1%}]"
+        accuracy = (
+            f"{evals[0][base]:.1%} -> {evals[-1][base]:.1%} [{evals[-1][base + '_low']:.1%},"
+            f" {evals[-1][base + '_high']:.1%}]"
+        )
     peak = max((row["memory/gpu_peak_mb"] for row in train if "memory/gpu_peak_mb" in row), default=None)
     memory = "" if peak is None else f"{peak / 1024:.1f} GB"
     gap = max((row["policy/rollout_gap_max"] for row in train if "policy/rollout_gap_max" in row), default=None)

@@ -1,10 +1,12 @@
-"""The math verifier against math-verify and, where they are installed, verl's graders: accuracy, speed, hostile inputs, in one run.
+"""The math verifier against math-verify and, where they are installed, verl's graders: accuracy, speed, hostile inputs,
+in one run.
 
-`make bench-math` runs it. The labelled file has columns gold, pred, equivalent, form (answer or response), source, policy; rows with a
-policy are debatable and reported apart, as are the labels that we believe wrong (DISPUTED says why). A verdict of null is an error.
+`make bench-math` runs it. The labelled file has columns gold, pred, equivalent, form (answer or response), source,
+policy; rows with a policy are debatable and reported apart, as are the labels that we believe wrong (DISPUTED says
+why). A verdict of null is an error.
 
-Speed: whole file, cold cache, everything pinned to one core, start-up of processes not counted for either side. Then the rows that reach
-a worker, with one worker and with two, alternated, on all cores.
+Speed: whole file, cold cache, everything pinned to one core, start-up of processes not counted for either side. Then
+the rows that reach a worker, with one worker and with two, alternated, on all cores.
 """
 
 from __future__ import annotations
@@ -66,8 +68,12 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--labelled", type=Path, default=SHARED / "math_equivalence.jsonl")
     parser.add_argument("--hostile", type=Path, default=SHARED / "math_pathological.jsonl")
-    parser.add_argument("--repeats", type=int, default=3, help="timed passes of ours (default 3); math-verify makes one")
-    parser.add_argument("--worker-repeats", type=int, default=5, help="timed passes with one and with two workers (default 5)")
+    parser.add_argument(
+        "--repeats", type=int, default=3, help="timed passes of ours (default 3); math-verify makes one"
+    )
+    parser.add_argument(
+        "--worker-repeats", type=int, default=5, help="timed passes with one and with two workers (default 5)"
+    )
     parser.add_argument("--json", type=Path, metavar="FILE")
     arguments = parser.parse_args()
     for path in (arguments.labelled, arguments.hostile):
@@ -111,7 +117,10 @@ def math_verify() -> Grader:
     peer = MathVerify(timeout_s=5.0)
 
     def ask(rows: Sequence[dict[str, Any]]) -> list[Verdict]:
-        boxed = [row["pred"] if row["form"] == "response" or "\\boxed" in row["pred"] else f"\\boxed{{{row['pred']}}}" for row in rows]
+        boxed = [
+            row["pred"] if row["form"] == "response" or "\\boxed" in row["pred"] else f"\\boxed{{{row['pred']}}}"
+            for row in rows
+        ]
         return peer.verify(boxed, [{"answer": row["gold"]} for row in rows])
 
     return Grader("math-verify", ask, 1)
@@ -128,7 +137,11 @@ def verl_graders() -> list[Grader]:
         def ask(rows: Sequence[dict[str, Any]]) -> list[Verdict]:
             verdicts = []
             for row in rows:
-                text = row["pred"] if row["form"] == "response" or "\\boxed" in row["pred"] else f"\\boxed{{{row['pred']}}}"
+                text = (
+                    row["pred"]
+                    if row["form"] == "response" or "\\boxed" in row["pred"]
+                    else f"\\boxed{{{row['pred']}}}"
+                )
                 right = score(text, row["gold"])
                 verdicts.append(_plain_verdict(right))
             return verdicts
@@ -169,7 +182,14 @@ def measure(grader: Grader, cases: list[dict[str, Any]]) -> dict[str, Any]:
         "seconds": seconds,
         "cases per second": len(cases) / statistics.median(seconds),
         "mistakes": [
-            {"line": line, "gold": case["gold"][:80], "pred": case["pred"][-80:], "said": v.correct, "method": v.method, "reason": v.reason}
+            {
+                "line": line,
+                "gold": case["gold"][:80],
+                "pred": case["pred"][-80:],
+                "said": v.correct,
+                "method": v.method,
+                "reason": v.reason,
+            }
             for line, (case, v) in rows
             if v.correct is not case["equivalent"]
         ],
@@ -196,12 +216,20 @@ def read(row: dict[str, Any], mode: Any = "lenient") -> Extraction:
 
 
 def one_worker_and_two(cases: list[dict[str, Any]], repeats: int) -> dict[str, Any]:
-    """The pairs that only a worker process can judge: seconds with one worker and with two, alternated. Each pair goes in `COPIES` times,
-    or the slowest one alone would decide; the verifier itself would judge equal pairs once, so they go to its pool."""
-    pairs = sorted({(a, row["gold"]) for row in cases if (a := read(row).answer) is not None and compare(a, row["gold"]) is None})
+    """The pairs that only a worker process can judge: seconds with one worker and with two, alternated. Each pair goes
+    in `COPIES` times, or the slowest one alone would decide; the verifier itself would judge equal pairs once, so they
+    go to its pool.
+    """
+    pairs = sorted(
+        {(a, row["gold"]) for row in cases if (a := read(row).answer) is not None and compare(a, row["gold"]) is None}
+    )
     items = pairs * COPIES
-    random.Random(0).shuffle(items)  # in order, each of two workers would meet the same ten again and again, in sympy's cache
-    pools = {count: WorkerPool(POOL_TARGET, workers=count, timeout_s=5.0, initializer=POOL_INITIALIZER) for count in (1, 2)}
+    random.Random(0).shuffle(
+        items
+    )  # in order, each of two workers would meet the same ten again and again, in sympy's cache
+    pools = {
+        count: WorkerPool(POOL_TARGET, workers=count, timeout_s=5.0, initializer=POOL_INITIALIZER) for count in (1, 2)
+    }
     seconds: dict[int, list[float]] = {count: [] for count in pools}
     for pool in pools.values():
         pool.map(items[: 2 * len(pairs)])
@@ -213,7 +241,13 @@ def one_worker_and_two(cases: list[dict[str, Any]], repeats: int) -> dict[str, A
     for pool in pools.values():
         pool.close()
     ratios = [one / two for one, two in zip(seconds[1], seconds[2], strict=True)]
-    return {"rows": len(items), "pairs": len(pairs), "seconds": seconds, "ratio": statistics.median(ratios), "ratios": ratios}
+    return {
+        "rows": len(items),
+        "pairs": len(pairs),
+        "seconds": seconds,
+        "ratio": statistics.median(ratios),
+        "ratios": ratios,
+    }
 
 
 class PeakMemory:
@@ -283,7 +317,9 @@ def show(results: list[dict[str, Any]], workers: dict[str, Any], hostile: dict[s
     from rich.table import Table
 
     console = Console() if sys.stdout.isatty() else Console(width=150)
-    table = Table(title="All rows but those marked as a matter of policy; 95% Wilson intervals; null counts as an error")
+    table = Table(
+        title="All rows but those marked as a matter of policy; 95% Wilson intervals; null counts as an error"
+    )
     for title in (
         "",
         "accuracy",
@@ -303,22 +339,31 @@ def show(results: list[dict[str, Any]], workers: dict[str, Any], hostile: dict[s
     for made in results:
         plain = made["all but policy"]
         table.add_row(
-            made["name"], text(plain["accuracy"]), text(plain["equal found"]), text(plain["wrong accepted"]), str(plain["null"]),
-            text(made["less disputed"]["accuracy"]), text(made["policy"]["accuracy"]), text(made["tinyv equal found"]),
+            made["name"],
+            text(plain["accuracy"]),
+            text(plain["equal found"]),
+            text(plain["wrong accepted"]),
+            str(plain["null"]),
+            text(made["less disputed"]["accuracy"]),
+            text(made["policy"]["accuracy"]),
+            text(made["tinyv equal found"]),
             f"{made['cases per second']:.0f}",
-        )  # fmt: skip
+        )
     console.print(table)
     speeds = {made["name"]: made["cases per second"] for made in results}
-    console.print(f"One core, cold cache: {speeds['reasonrl lenient'] / speeds['math-verify']:.1f} times math-verify's cases a second.")
+    console.print(
+        f"One core, cold cache: {speeds['reasonrl lenient'] / speeds['math-verify']:.1f} times math-verify's cases a"
+        " second."
+    )
     one, two = (statistics.median(workers["seconds"][count]) for count in (1, 2))
     console.print(
-        f"{workers['pairs']} pairs reach a worker; {COPIES} times each: {one:.2f} s with one worker, {two:.2f} s with two; "
-        f"{workers['ratio']:.2f} times as fast (median of {len(workers['ratios'])}, from {min(workers['ratios']):.2f} "
-        f"to {max(workers['ratios']):.2f})."
+        f"{workers['pairs']} pairs reach a worker; {COPIES} times each: {one:.2f} s with one worker, {two:.2f} s with"
+        f" two; {workers['ratio']:.2f} times as fast (median of {len(workers['ratios'])}, from"
+        f" {min(workers['ratios']):.2f} to {max(workers['ratios']):.2f})."
     )
     console.print(
-        f"{len(hostile['rows'])} hostile inputs: slowest {hostile['slowest_s']:.2f} s (deadline 2 s), {hostile['judged']} judged, "
-        f"worker peak {hostile['worker_peak_mb']:.0f} MB; not judged: "
+        f"{len(hostile['rows'])} hostile inputs: slowest {hostile['slowest_s']:.2f} s (deadline 2 s),"
+        f" {hostile['judged']} judged, worker peak {hostile['worker_peak_mb']:.0f} MB; not judged: "
         + (", ".join(f"{row['id']} ({row['status']})" for row in hostile["rows"] if row["correct"] is None) or "none")
     )
 

@@ -1,15 +1,18 @@
-"""Tokens per second of the rollout engines, side by side on this machine. `make bench-engines` runs it in the environment of vLLM.
+"""Tokens per second of the rollout engines, side by side on this machine. `make bench-engines` runs it in the
+environment of vLLM.
 
-SmolLM2-135M in bfloat16. Every shape is run by all engines in one process, on the same prompts, in an order that turns with each round;
-nothing ends early, so all of them make the same number of tokens. Shown is the median of the rounds, and the median of the ratios of
-each round. One round of each shape is not counted.
+SmolLM2-135M in bfloat16. Every shape is run by all engines in one process, on the same prompts, in an order that turns
+with each round; nothing ends early, so all of them make the same number of tokens. Shown is the median of the rounds,
+and the median of the ratios of each round. One round of each shape is not counted.
 
-    transformers   model.generate, sampling at temperature 1, static shapes as its users call it; it returns no log-probs
-    hf             our engine on the same transformers model (shared prompts are computed once, log-probs come with the tokens)
+    transformers   model.generate, sampling at temperature 1, static shapes as its users call it; it returns no
+                   log-probs
+    hf             our engine on the same transformers model (shared prompts are computed once, log-probs come with the
+                   tokens)
     vllm           our vLLM engine, log-probs with the tokens; prefix cache emptied before each round
 
-Shapes: prompts of 100 tokens of their own with 64 new ones, at several batch sizes; and the quickstart's, 12 prompts of which each is
-continued 8 times.
+Shapes: prompts of 100 tokens of their own with 64 new ones, at several batch sizes; and the quickstart's, 12 prompts of
+which each is continued 8 times.
 """
 
 from __future__ import annotations
@@ -44,7 +47,10 @@ class Shape:
 
 
 def shapes(batches: list[int]) -> list[Shape]:
-    return [*(Shape(f"batch {b}, 100 + 64", b, 1, 100, 64) for b in batches), Shape("quickstart, 12 x 8, 60 + 6", 12, 8, 60, 6)]
+    return [
+        *(Shape(f"batch {b}, 100 + 64", b, 1, 100, 64) for b in batches),
+        Shape("quickstart, 12 x 8, 60 + 6", 12, 8, 60, 6),
+    ]
 
 
 def main() -> None:
@@ -84,7 +90,8 @@ def main() -> None:
                     speed[name].append(made / seconds)
         row = {"shape": shape.name, "tokens": shape.tokens, "tokens_per_s": speed}
         against = {
-            name: statistics.median(a / b for a, b in zip(speed["vllm"], speed[name], strict=True)) for name in ("transformers", "hf")
+            name: statistics.median(a / b for a, b in zip(speed["vllm"], speed[name], strict=True))
+            for name in ("transformers", "hf")
         }
         row["ratios"] = against
         rows.append(row)
@@ -97,7 +104,9 @@ def main() -> None:
 
 def prompt_ids(model: Any, shape: Shape, seed: int) -> list[list[int]]:
     source = random.Random(f"{shape.name} {seed}")
-    return [[source.randrange(100, len(model.tokenizer)) for _ in range(shape.prompt_tokens)] for _ in range(shape.prompts)]
+    return [
+        [source.randrange(100, len(model.tokenizer)) for _ in range(shape.prompt_tokens)] for _ in range(shape.prompts)
+    ]
 
 
 def by_transformers(model: Any, shape: Shape, seed: int) -> int:

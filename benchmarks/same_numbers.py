@@ -1,11 +1,12 @@
 """Does a change of the code leave the numbers of a run alone? The same runs from two checkouts, compared bit for bit.
 
-    git worktree add ../before COMMIT
-    .venv/bin/python benchmarks/same_numbers.py ../before .            # all cases; or --only quickstart --only smoke
-    .venv/bin/python benchmarks/same_numbers.py ../before . --keep runs/same_numbers    # keeps the runs; those of BEFORE are reused
+    git worktree add ../before COMMIT .venv/bin/python benchmarks/same_numbers.py ../before .            # all cases; or
+    --only quickstart --only smoke .venv/bin/python benchmarks/same_numbers.py ../before . --keep runs/same_numbers    #
+    keeps the runs; those of BEFORE are reused
 
-Both run in the environment of this interpreter. Compared are every row of metrics.jsonl and every tensor of every checkpoint. Left out is
-what no run repeats (`time/*`, `memory/*`) and what the table below says was renamed or defined anew, with the reason.
+Both run in the environment of this interpreter. Compared are every row of metrics.jsonl and every tensor of every
+checkpoint. Left out is what no run repeats (`time/*`, `memory/*`) and what the table below says was renamed or defined
+anew, with the reason.
 """
 
 from __future__ import annotations
@@ -80,7 +81,8 @@ def run(checkout: Path, recipe: str, overrides: tuple[str, ...], folder: Path) -
     finished = subprocess.run(command, cwd=checkout, env=environment, capture_output=True, text=True)
     if finished.returncode:
         raise SystemExit(
-            f"{checkout}: {' '.join(command)} ended with {finished.returncode}:\n{finished.stdout[-2000:]}\n{finished.stderr[-2000:]}"
+            f"{checkout}: {' '.join(command)} ended with"
+            f" {finished.returncode}:\n{finished.stdout[-2000:]}\n{finished.stderr[-2000:]}"
         )
     done.write_text("")
 
@@ -133,7 +135,9 @@ def compare_weights(before: Path, after: Path) -> tuple[list[str], int]:
         a, b = load_file(old[place]), load_file(new[place])
         count += len(a)
         faults += [f"{place}: tensor {name} only in one of the two" for name in sorted(set(a) ^ set(b))]
-        faults += [f"{place}: tensor {name} differs" for name in sorted(set(a) & set(b)) if not torch.equal(a[name], b[name])]
+        faults += [
+            f"{place}: tensor {name} differs" for name in sorted(set(a) & set(b)) if not torch.equal(a[name], b[name])
+        ]
     return faults, count
 
 
@@ -158,7 +162,9 @@ def main() -> int:
         weight_faults, tensors = compare_weights(*folders)
         faults = row_faults + weight_faults
         failed = failed or bool(faults) or not numbers or not tensors
-        print(f"{name}: {numbers} numbers and {tensors} tensors compared, {len(faults) or 'no'} differences", flush=True)
+        print(
+            f"{name}: {numbers} numbers and {tensors} tensors compared, {len(faults) or 'no'} differences", flush=True
+        )
         for fault in faults[:20]:
             print(f"  {fault}")
     return int(failed)

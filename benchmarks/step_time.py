@@ -1,15 +1,18 @@
 """One GRPO update of reasonrl against TRL's GRPOTrainer, side by side on this machine's CPU. `make bench` runs it.
 
-Both sides do the same work: SmolLM2-135M in bfloat16, 8 prompts x 8 rollouts, exactly 16 new tokens each, the same token ids of the
-prompts, the same reward, no reference model, no vLLM, one AdamW step on the policy that sampled. TRL may not sample the end-of-sequence
-token (min_new_tokens); ours goes on behind it (ignore_eos). The reward tells all responses apart, so every group is kept.
+Both sides do the same work: SmolLM2-135M in bfloat16, 8 prompts x 8 rollouts, exactly 16 new tokens each, the same
+token ids of the prompts, the same reward, no reference model, no vLLM, one AdamW step on the policy that sampled. TRL
+may not sample the end-of-sequence token (min_new_tokens); ours goes on behind it (ignore_eos). The reward tells all
+responses apart, so every group is kept.
 
-Every setting of TRL runs in a process of its own, and updates alternate: ours, TRL, ours, TRL. The side whose turn it is not sleeps. The
-first update of each process is not counted. Two blocks stand alone: ours without gradient checkpointing, which costs memory and saves
-time; and ours with a correctness reward, where groups without signal are skipped, since TRL computes such groups.
+Every setting of TRL runs in a process of its own, and updates alternate: ours, TRL, ours, TRL. The side whose turn it
+is not sleeps. The first update of each process is not counted. Two blocks stand alone: ours without gradient
+checkpointing, which costs memory and saves time; and ours with a correctness reward, where groups without signal are
+skipped, since TRL computes such groups.
 
-TRL gets bfloat16 weights and moments without autocast, the way that takes least memory, though at this learning rate such weights round
-most of an update away. Ours keeps float32 master weights and moments and pays for them, so it has gradient checkpointing on.
+TRL gets bfloat16 weights and moments without autocast, the way that takes least memory, though at this learning rate
+such weights round most of an update away. Ours keeps float32 master weights and moments and pays for them, so it has
+gradient checkpointing on.
 """
 
 from __future__ import annotations
@@ -69,7 +72,8 @@ def main() -> int:
                 with Side(f"TRL {name}", "step_time_trl.py", setting) as trl:
                     mine, its = alternate([ours, trl], arguments.updates)
                 pairs.append(Pair(name, setting, its, mine))
-    # Sums, since eight rollouts of word problems are all wrong for this model, and then there would be nothing to measure.
+    # Sums, since eight rollouts of word problems are all wrong for this model, and then there would be nothing to
+    # measure.
     silent = {**kept, "prompts": "few-shot", "reward": "correctness", "skip_silent_groups": True}
     with Side("ours, silent groups skipped", "step_time_ours.py", silent) as side:
         (skipping,) = alternate([side], arguments.updates)
@@ -85,7 +89,12 @@ def main() -> int:
         result = {
             "machine": facts,
             "best": best.name,
-            "ratio": {"median": statistics.median(best.ratios), "low": min(best.ratios), "high": max(best.ratios), "n": len(best.ratios)},
+            "ratio": {
+                "median": statistics.median(best.ratios),
+                "low": min(best.ratios),
+                "high": max(best.ratios),
+                "n": len(best.ratios),
+            },
             "peak_rss_mb": {"ours": peak(best.ours), "trl": peak(best.theirs)},
             "trouble": trouble,
             "pairs": [asdict(pair) for pair in pairs],
@@ -98,7 +107,9 @@ def main() -> int:
 
 def read_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--updates", type=int, default=6, metavar="N", help="timed updates of each side and setting (default 6)")
+    parser.add_argument(
+        "--updates", type=int, default=6, metavar="N", help="timed updates of each side and setting (default 6)"
+    )
     parser.add_argument(
         "--micro-batches",
         type=lambda text: [int(part) for part in text.split(",")],
@@ -106,14 +117,24 @@ def read_arguments() -> argparse.Namespace:
         metavar="N,N",
         help="TRL's per_device_train_batch_size; gradient accumulation makes up 64 rows (default 8,16,32,64)",
     )
-    parser.add_argument("--checkpointing", choices=["off", "on", "both"], default="off", help="TRL's gradient_checkpointing (default off)")
+    parser.add_argument(
+        "--checkpointing",
+        choices=["off", "on", "both"],
+        default="off",
+        help="TRL's gradient_checkpointing (default off)",
+    )
     parser.add_argument(
         "--prompts",
         choices=["distinct", "few-shot"],
         default="distinct",
-        help="distinct prompts share no beginning (default); few-shot prompts share their examples, which ours computes once",
+        help=(
+            "distinct prompts share no beginning (default); few-shot prompts share their examples, which ours computes"
+            " once"
+        ),
     )
-    parser.add_argument("--threads", type=int, default=os.cpu_count() or 1, metavar="N", help="CPU threads of each side (default all)")
+    parser.add_argument(
+        "--threads", type=int, default=os.cpu_count() or 1, metavar="N", help="CPU threads of each side (default all)"
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write every update to FILE")
     arguments = parser.parse_args()
     bad = [n for n in arguments.micro_batches if n < 1 or PROMPTS * ROLLOUTS % n]
@@ -136,7 +157,9 @@ def alternate(sides: list[Side], rounds: int) -> list[list[Update]]:
 
 
 def progress(side: Side, what: str, update: Update) -> None:
-    print(f"  {side.name}: {what}, {update['seconds']:.1f} s, {update['peak_rss_mb']:.0f} MB", file=sys.stderr, flush=True)
+    print(
+        f"  {side.name}: {what}, {update['seconds']:.1f} s, {update['peak_rss_mb']:.0f} MB", file=sys.stderr, flush=True
+    )
 
 
 def check(pairs: list[Pair]) -> list[str]:
@@ -174,7 +197,9 @@ def machine(arguments: argparse.Namespace, load_before: float) -> dict[str, Any]
     names = ("reasonrl", "trl", "torch", "transformers")
     info = Path("/proc/cpuinfo")
     lines = info.read_text().splitlines() if info.exists() else []
-    model = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.processor())
+    model = next(
+        (line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.processor()
+    )
     return {
         "cpu": model,
         "cores": os.cpu_count(),
@@ -186,13 +211,33 @@ def machine(arguments: argparse.Namespace, load_before: float) -> dict[str, Any]
     }
 
 
-def show(pairs: list[Pair], best: Pair, skipping: list[Update], without: list[Update], facts: dict[str, Any], trouble: list[str]) -> None:
+def show(
+    pairs: list[Pair],
+    best: Pair,
+    skipping: list[Update],
+    without: list[Update],
+    facts: dict[str, Any],
+    trouble: list[str],
+) -> None:
     from rich.console import Console
     from rich.table import Table
 
     console = Console() if sys.stdout.isatty() else Console(width=140)
-    table = Table(title=f"One update: {PROMPTS} prompts ({facts['prompts']}) x {ROLLOUTS} rollouts x {NEW_TOKENS} new tokens, bfloat16")
-    for title in ("", "seconds, median [range]", "n", "rollout s", "CPU s", "peak RSS MB", "ours / TRL, median [range]"):
+    table = Table(
+        title=(
+            f"One update: {PROMPTS} prompts ({facts['prompts']}) x {ROLLOUTS} rollouts x {NEW_TOKENS} new tokens,"
+            " bfloat16"
+        )
+    )
+    for title in (
+        "",
+        "seconds, median [range]",
+        "n",
+        "rollout s",
+        "CPU s",
+        "peak RSS MB",
+        "ours / TRL, median [range]",
+    ):
         table.add_column(title, justify="left" if title == "" else "right")
 
     def row(name: str, updates: list[Update], ratios: list[float] | None = None) -> None:
@@ -202,7 +247,13 @@ def show(pairs: list[Pair], best: Pair, skipping: list[Update], without: list[Up
         seconds = spread([update["seconds"] for update in updates], 1)
         ratio = "" if ratios is None else spread(ratios, 2)
         table.add_row(
-            name, seconds, str(len(updates)), f"{middle('rollout_s'):.1f}", f"{middle('cpu_s'):.1f}", f"{peak(updates):.0f}", ratio
+            name,
+            seconds,
+            str(len(updates)),
+            f"{middle('rollout_s'):.1f}",
+            f"{middle('cpu_s'):.1f}",
+            f"{peak(updates):.0f}",
+            ratio,
         )
 
     row("reasonrl, all groups kept, checkpointing", [update for pair in pairs for update in pair.ours])
@@ -210,12 +261,15 @@ def show(pairs: list[Pair], best: Pair, skipping: list[Update], without: list[Up
         row(f"TRL, {pair.name}" + (" (best)" if pair is best else ""), pair.theirs, pair.ratios)
     table.add_section()
     trained = statistics.mean(update["rollouts_trained"] for update in skipping)
-    row(f"reasonrl, few-shot sums, correctness reward,\nsilent groups skipped ({trained:.0f} of 64 rollouts trained)", skipping)
+    row(
+        f"reasonrl, few-shot sums, correctness reward,\nsilent groups skipped ({trained:.0f} of 64 rollouts trained)",
+        skipping,
+    )
     row("reasonrl, all groups kept, no checkpointing", without)
     console.print(table)
     console.print(
-        f"{facts['cpu']}, {facts['cores']} cores, {facts['threads']} threads; load before {facts['load_before']:.1f}, after "
-        f"{facts['load_after']:.1f} (1 side alone gives about {facts['threads']}). "
+        f"{facts['cpu']}, {facts['cores']} cores, {facts['threads']} threads; load before {facts['load_before']:.1f},"
+        f" after {facts['load_after']:.1f} (1 side alone gives about {facts['threads']}). "
         + ", ".join(f"{name} {version}" for name, version in facts["versions"].items())
     )
     console.print("A range of 6 runs from the least to the greatest is a 97% interval for the median; of 5, a 94% one.")
@@ -223,7 +277,8 @@ def show(pairs: list[Pair], best: Pair, skipping: list[Update], without: list[Up
     verdict = "the aim" if ratio <= AIM else "within the limit" if ratio <= LIMIT else "too slow"
     memory = "no more" if peak(best.ours) <= peak(best.theirs) else "MORE"
     console.print(
-        f"Ours takes {ratio:.2f} of TRL's best time (aim {AIM:.2f}, limit {LIMIT:.2f}: {verdict}) and {memory} memory than that setting."
+        f"Ours takes {ratio:.2f} of TRL's best time (aim {AIM:.2f}, limit {LIMIT:.2f}: {verdict}) and {memory} memory"
+        " than that setting."
     )
     for line in trouble:
         console.print(f"NOT A FAIR COMPARISON: {line}")

@@ -53,7 +53,9 @@ def main(setting: dict[str, Any]) -> None:
 
 
 def recipe_of(setting: dict[str, Any]) -> dict[str, Any]:
-    """What a user would write in a recipe.yaml. Correctness is always judged; with the spread reward it weighs nothing."""
+    """What a user would write in a recipe.yaml. Correctness is always judged; with the spread reward it weighs
+    nothing.
+    """
     reward: dict[str, Any] = {"correctness": 1.0}
     if setting["reward"] == "spread":
         reward = {"correctness": 0.0, "spread": {"function": "step_time_task:spread_part"}}

@@ -25,7 +25,11 @@ class Side:
         self._setting = setting
 
     def __enter__(self) -> Side:
-        quiet = {"TOKENIZERS_PARALLELISM": "false", "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": str(self._setting["threads"])}
+        quiet = {
+            "TOKENIZERS_PARALLELISM": "false",
+            "HF_HUB_OFFLINE": "1",
+            "OMP_NUM_THREADS": str(self._setting["threads"]),
+        }
         self._log = tempfile.TemporaryFile("w+", encoding="utf-8")
         self._process = subprocess.Popen(
             [sys.executable, str(self._script), json.dumps(self._setting)],
@@ -37,7 +41,9 @@ class Side:
         )
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         try:
             self._process.communicate(timeout=60)  # closes its standard input, which asks it to end
         except (BrokenPipeError, subprocess.TimeoutExpired):

@@ -1,7 +1,7 @@
 """What both sides of `step_time.py` do: the same prompts, the same reward, the same correct answers.
 
-Two sets of eight prompts of about 45 tokens. `distinct` prompts share no beginning, so nothing can be saved between groups. `few-shot`
-prompts begin with the same four worked examples, as prompts of a few-shot task do.
+Two sets of eight prompts of about 45 tokens. `distinct` prompts share no beginning, so nothing can be saved between
+groups. `few-shot` prompts begin with the same four worked examples, as prompts of a few-shot task do.
 """
 
 from __future__ import annotations
@@ -16,23 +16,49 @@ from verifiers.types import Problem, Status, Verdict
 PROMPTS, ROLLOUTS, NEW_TOKENS = 8, 8, 16
 
 DISTINCT = [
-    ("Mara stacks 14 red bricks and 9 blue bricks beside the shed, then gives 6 of the red ones to a friend. "
-     "How many bricks does Mara have left? The number of bricks is", "17"),
-    ("A bus leaves the square with 22 people on board. At the mill 7 people get off and 4 others get on, and nobody moves after that. "
-     "The number of people on the bus is", "19"),
-    ("Every shelf of the little library holds 8 books, and there are 5 shelves. The librarian lends 3 books to a school. "
-     "So the number of books that remain on the shelves is", "37"),
-    ("Tom bakes 30 rolls before sunrise. He sells 12 of them at the market and 9 more at the station, and eats 2. "
-     "When he comes home, the number of rolls in his basket is", "7"),
-    ("In a garden of 6 rows, each row has 7 tulips. A storm breaks 10 of the tulips in the night. "
-     "The gardener counts those that still stand in the morning, and the count is", "32"),
-    ("Two trains carry sand to the port. The first has 11 wagons and the second has 4 wagons fewer than the first. "
-     "Together, the number of wagons that the two trains have is", "18"),
-    ("Lena saves 5 coins in each week of a month of 4 weeks. Then she spends 8 coins on a kite for her brother. "
-     "The number of coins that are still in her box is", "12"),
-    ("Yesterday the well was 40 steps deep. Rain raised the water by 6 steps, and the pumps lowered it again by 9. "
-     "Measured from the top, the water now stands at a depth of steps equal to", "43"),
-]  # fmt: skip
+    (
+        "Mara stacks 14 red bricks and 9 blue bricks beside the shed, then gives 6 of the red ones to a friend. "
+        "How many bricks does Mara have left? The number of bricks is",
+        "17",
+    ),
+    (
+        "A bus leaves the square with 22 people on board. At the mill 7 people get off and 4 others get on, and "
+        "nobody moves after that. "
+        "The number of people on the bus is",
+        "19",
+    ),
+    (
+        "Every shelf of the little library holds 8 books, and there are 5 shelves. "
+        "The librarian lends 3 books to a school. "
+        "So the number of books that remain on the shelves is",
+        "37",
+    ),
+    (
+        "Tom bakes 30 rolls before sunrise. He sells 12 of them at the market and 9 more at the station, and eats 2. "
+        "When he comes home, the number of rolls in his basket is",
+        "7",
+    ),
+    (
+        "In a garden of 6 rows, each row has 7 tulips. A storm breaks 10 of the tulips in the night. "
+        "The gardener counts those that still stand in the morning, and the count is",
+        "32",
+    ),
+    (
+        "Two trains carry sand to the port. The first has 11 wagons and the second has 4 wagons fewer than the first. "
+        "Together, the number of wagons that the two trains have is",
+        "18",
+    ),
+    (
+        "Lena saves 5 coins in each week of a month of 4 weeks. Then she spends 8 coins on a kite for her brother. "
+        "The number of coins that are still in her box is",
+        "12",
+    ),
+    (
+        "Yesterday the well was 40 steps deep. Rain raised the water by 6 steps, and the pumps lowered it again by 9. "
+        "Measured from the top, the water now stands at a depth of steps equal to",
+        "43",
+    ),
+]
 EXAMPLES = "6 + 7 = 13\n8 - 3 + 2 = 7\n3 + 0 + 3 = 6\n9 - 4 = 5\n"
 SUMS = ["4 + 3", "9 - 5 + 2", "2 + 6 + 1", "8 - 7", "5 + 5 - 4", "7 + 2 - 3", "3 + 9", "6 - 1 + 8"]
 
@@ -40,7 +66,9 @@ SUMS = ["4 + 3", "9 - 5 + 2", "2 + 6 + 1", "8 - 7", "5 + 5 - 4", "7 + 2 - 3", "3
 def problems(prompts: str) -> list[Problem]:
     """The eight problems of one set: `distinct` or `few-shot`."""
     pairs = DISTINCT if prompts == "distinct" else [(f"{EXAMPLES}{text} =", str(_sum(text))) for text in SUMS]
-    return [Problem(f"{prompts}/{i}", prompt, "math", {"answer": answer}) for i, (prompt, answer) in enumerate(pairs, 1)]
+    return [
+        Problem(f"{prompts}/{i}", prompt, "math", {"answer": answer}) for i, (prompt, answer) in enumerate(pairs, 1)
+    ]
 
 
 def _sum(text: str) -> int:
@@ -54,7 +82,9 @@ def correctness(response: str, answer: str) -> float:
 
 
 def spread(response: str, answer: str) -> float:
-    """A number in [0, 1) that depends on the text alone: different responses get different rewards, so no group is silent."""
+    """A number in [0, 1) that depends on the text alone: different responses get different rewards, so no group is
+    silent.
+    """
     return int.from_bytes(hashlib.blake2b(response.encode(), digest_size=6).digest(), "big") / 2**48
 
 
@@ -70,8 +100,14 @@ class FirstNumber:
     """`correctness` as a verifier, in this process: the benchmark measures no verifier."""
 
     def verify(self, responses: Sequence[str], references: Sequence[dict[str, Any]]) -> list[Verdict]:
-        scores = [correctness(response, reference["answer"]) for response, reference in zip(responses, references, strict=True)]
-        return [Verdict(score == 1.0, score, Status.JUDGED, None, "first number", "compared as text", 0.0) for score in scores]
+        scores = [
+            correctness(response, reference["answer"])
+            for response, reference in zip(responses, references, strict=True)
+        ]
+        return [
+            Verdict(score == 1.0, score, Status.JUDGED, None, "first number", "compared as text", 0.0)
+            for score in scores
+        ]
 
     def gold_response(self, reference: dict[str, Any]) -> str:
         return str(reference["answer"])

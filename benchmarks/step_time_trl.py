@@ -25,8 +25,13 @@ def main(setting: dict[str, Any]) -> None:
     seen: dict[str, Any] = {}
     optimizer_steps = [0]
 
-    def reward(prompts: Sequence[str], completions: Sequence[str], completion_ids: Sequence[Sequence[int]], **columns: Any) -> list[float]:
-        values = [REWARDS[setting["reward"]](text, answer) for text, answer in zip(completions, columns["answer"], strict=True)]
+    def reward(
+        prompts: Sequence[str], completions: Sequence[str], completion_ids: Sequence[Sequence[int]], **columns: Any
+    ) -> list[float]:
+        values = [
+            REWARDS[setting["reward"]](text, answer)
+            for text, answer in zip(completions, columns["answer"], strict=True)
+        ]
         ids = trainer.processing_class(text=list(prompts))["input_ids"]
         seen.update(
             rollout_s=time.perf_counter() - driver.begun,

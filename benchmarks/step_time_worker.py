@@ -1,7 +1,7 @@
 """How `step_time.py` talks to its two sides, and what each tells of an update.
 
-A side is a process of its own. It reads a line from standard input for every update that it is to make, and answers with one line of
-JSON. Between updates it sleeps in that read, so the other side has the machine to itself.
+A side is a process of its own. It reads a line from standard input for every update that it is to make, and answers
+with one line of JSON. Between updates it sleeps in that read, so the other side has the machine to itself.
 """
 
 from __future__ import annotations
@@ -38,7 +38,12 @@ class Driver:
         """Stop the clock and report one update."""
         seconds = time.perf_counter() - self._begun
         self._rested = time.process_time()
-        timing = {"seconds": seconds, "cpu_s": self._rested - self._cpu, "idle_cpu_s": self._idle, "peak_rss_mb": peak_rss_mb()}
+        timing = {
+            "seconds": seconds,
+            "cpu_s": self._rested - self._cpu,
+            "idle_cpu_s": self._idle,
+            "peak_rss_mb": peak_rss_mb(),
+        }
         self._answers.write(json.dumps({**timing, **facts}) + "\n")
         self._answers.flush()
         self._rested = time.process_time()
@@ -50,9 +55,11 @@ class Driver:
 
 
 def peak_rss_mb() -> float:
-    """Largest resident memory so far in MB (1024 kB), imports included: this process and, each at its own peak, its children.
+    """Largest resident memory so far in MB (1024 kB), imports included: this process and, each at its own peak, its
+    children.
 
-    From /proc, since `ru_maxrss` (the way out on other systems) also counts the process that started this one and no child that lives.
+    From /proc, since `ru_maxrss` (the way out on other systems) also counts the process that started this one and no
+    child that lives.
     """
     if not Path("/proc/self/status").exists():
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

@@ -1,8 +1,8 @@
 """As many right as wrong solutions.
 
-The reward 1[judgement = label] pays P(label) to a critic that always says the same. Where fewer than half of the solutions are right,
-"always incorrect" earns more than any critic that is right less often than that share, and a weak critic collapses into it (GC-RL,
-arXiv:2602.22765). Choosing the data cures it, better than weighing the reward does.
+The reward 1[judgement = label] pays P(label) to a critic that always says the same. Where fewer than half of the
+solutions are right, "always incorrect" earns more than any critic that is right less often than that share, and a weak
+critic collapses into it (GC-RL, arXiv:2602.22765). Choosing the data cures it, better than weighing the reward does.
 """
 
 from __future__ import annotations
@@ -16,11 +16,16 @@ Item = TypeVar("Item")
 
 
 def balanced(
-    items: Sequence[Item], label: Callable[[Item], bool], *, seed: int = 0, group: Callable[[Item], Hashable] | None = None
+    items: Sequence[Item],
+    label: Callable[[Item], bool],
+    *,
+    seed: int = 0,
+    group: Callable[[Item], Hashable] | None = None,
 ) -> list[Item]:
     """The items of which as many are labelled True as False, in their order; who has to go is drawn by `seed`.
 
-    With `group`, each group (the solutions of one problem) is balanced in itself, and a group with one label alone is left out.
+    With `group`, each group (the solutions of one problem) is balanced in itself, and a group with one label alone is
+    left out.
 
     Raises:
         ValueError: nothing is left, since there is only one label: the message says which.
@@ -40,8 +45,8 @@ def balanced(
     if items and not kept:
         right = sum(map(label, items))
         raise ValueError(
-            f"of {len(items)} solutions {right} are right, and no {'problem has' if group else 'set is made of'} both kinds: nothing "
-            "can be balanced. Sample more solutions, or take problems that the policy solves sometimes"
+            f"of {len(items)} solutions {right} are right, and no {'problem has' if group else 'set is made of'} both"
+            " kinds: nothing can be balanced. Sample more solutions, or take problems that the policy solves sometimes"
         )
     return [items[index] for index in sorted(kept)]
 

@@ -1,7 +1,8 @@
-"""Is it the critique that helps? Refinements on what is no critique, to compare with (traps 5 and 6 of critic training).
+"""Is it the critique that helps? Refinements on what is no critique, to compare with (traps 5 and 6 of critic
+training).
 
-empty: asked again without a word. shuffled: the critique of somebody else's solution. indicative: only whether it is right.
-What a critique is worth is the accuracy after it less the accuracy after these.
+empty: asked again without a word. shuffled: the critique of somebody else's solution. indicative: only whether it is
+right. What a critique is worth is the accuracy after it less the accuracy after these.
 """
 
 from __future__ import annotations

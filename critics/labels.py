@@ -1,8 +1,10 @@
-"""Labels for steps without people: Monte Carlo completions (Math-Shepherd, arXiv:2312.08935; DeepCritic, arXiv:2505.00662).
+"""Labels for steps without people: Monte Carlo completions (Math-Shepherd, arXiv:2312.08935; DeepCritic,
+arXiv:2505.00662).
 
-From the prefix that ends in each step a solver goes on several times; how often it arrives says whether the prefix is still sound. The rule
-by which DeepCritic makes a label of these counts is not in its repository. Ours: the first wrong step is the first one from which (almost)
-nobody arrives, provided that before it the solver mostly did; where that is not so the solution has no label, rather than a doubtful one.
+From the prefix that ends in each step a solver goes on several times; how often it arrives says whether the prefix is
+still sound. The rule by which DeepCritic makes a label of these counts is not in its repository. Ours: the first wrong
+step is the first one from which (almost) nobody arrives, provided that before it the solver mostly did; where that is
+not so the solution has no label, rather than a doubtful one.
 """
 
 from __future__ import annotations
@@ -20,10 +22,14 @@ class MonteCarloRule:
 
     def __post_init__(self) -> None:
         if not 0 <= self.lost_up_to < self.sound_from <= 1:
-            raise ValueError(f"0 <= lost_up_to < sound_from <= 1 is needed, not {self.lost_up_to} and {self.sound_from}")
+            raise ValueError(
+                f"0 <= lost_up_to < sound_from <= 1 is needed, not {self.lost_up_to} and {self.sound_from}"
+            )
 
 
-def first_error(rates: Sequence[float], correct: bool, rule: MonteCarloRule | None = None, *, start: float | None = None) -> int | None:
+def first_error(
+    rates: Sequence[float], correct: bool, rule: MonteCarloRule | None = None, *, start: float | None = None
+) -> int | None:
     """The label of a solution: index of the first wrong step from 0, -1 for none, None where the counts do not tell.
 
     Args:

@@ -1,7 +1,7 @@
 """Does a critique give the answer away?
 
-A critic that solves the problem and states the answer helps the one who refines without having found any mistake. Helpfulness is therefore
-reported for critiques that leak and for those that do not.
+A critic that solves the problem and states the answer helps the one who refines without having found any mistake.
+Helpfulness is therefore reported for critiques that leak and for those that do not.
 """
 
 from __future__ import annotations
@@ -18,8 +18,9 @@ MOST_EXPRESSIONS = 200
 
 
 def expressions(text: str) -> list[str]:
-    """What is written in a text that could be an answer: boxes, formulas with the right side of their equations, numbers. In order, once
-    each."""
+    """What is written in a text that could be an answer: boxes, formulas with the right side of their equations,
+    numbers. In order, once each.
+    """
     text = text[-MOST_CHARS:]
     found = list(boxes(text)[0])
     for match in _FORMULA.finditer(text):

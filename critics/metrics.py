@@ -1,8 +1,8 @@
-"""The numbers that critics are compared by, with their known faults beside them. Shares lie in [0, 1]; NaN where there is nothing to
-divide.
+"""The numbers that critics are compared by, with their known faults beside them. Shares lie in [0, 1]; NaN where there
+is nothing to divide.
 
-Each figure that a paper prints in its own way (parsed critiques only, swapped names, predictions thrown away) is here twice: as printed,
-and as it should be read.
+Each figure that a paper prints in its own way (parsed critiques only, swapped names, predictions thrown away) is here
+twice: as printed, and as it should be read.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def harmonic_mean(a: float, b: float) -> float:
     return 2 * a * b / (a + b) if a + b > 0 else 0.0
 
 
-# ---------------------------------------------------------------------------------------------------------------- judgements
+# ----------------------------------------------------------------------------------------------------------- judgements
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,9 @@ class Discrimination:
 
     @property
     def accuracy_of_parsed(self) -> float:
-        """Acc@Dis as Critique-RL's evaluation has it: unparsed critiques are in neither count. Higher, the less can be read."""
+        """Acc@Dis as Critique-RL's evaluation has it: unparsed critiques are in neither count. Higher, the less can be
+        read.
+        """
         return share(self.right, self.parsed)
 
     @property
@@ -104,7 +106,7 @@ def discrimination(episodes: Sequence[CriticEpisode], target: Target = "answer")
     )
 
 
-# ---------------------------------------------------------------------------------------------------------------- refinements
+# ---------------------------------------------------------------------------------------------------------- refinements
 
 
 @dataclass(frozen=True)
@@ -155,7 +157,9 @@ def refinement_table(episodes: Sequence[CriticEpisode]) -> RefinementTable:
         if is_right(episode):
             relevance.append(after)
     n = sum(cells.values())
-    c2c, c2i, i2c, i2i = (share(weights[key], n) for key in ((True, True), (True, False), (False, True), (False, False)))
+    c2c, c2i, i2c, i2i = (
+        share(weights[key], n) for key in ((True, True), (True, False), (False, True), (False, False))
+    )
     return RefinementTable(n, c2c, c2i, i2c, i2i, unjudged, share(sum(relevance), len(relevance)))
 
 
@@ -164,7 +168,7 @@ def pass_after_refinement(base: float, up: float, down: float) -> float:
     return base + up - down
 
 
-# ---------------------------------------------------------------------------------------------------------------- ProcessBench
+# --------------------------------------------------------------------------------------------------------- ProcessBench
 
 
 @dataclass(frozen=True)
@@ -187,7 +191,9 @@ def process_bench(predicted: Sequence[int | None], labels: Sequence[int]) -> Pro
     pairs = list(zip(predicted, labels, strict=True))
     with_error = [named == label for named, label in pairs if label != -1]
     without = [named == label for named, label in pairs if label == -1]
-    return ProcessBenchScore(len(with_error), share(sum(with_error), len(with_error)), len(without), share(sum(without), len(without)))
+    return ProcessBenchScore(
+        len(with_error), share(sum(with_error), len(with_error)), len(without), share(sum(without), len(without))
+    )
 
 
 def process_bench_mean(subsets: Sequence[ProcessBenchScore]) -> float:
@@ -195,7 +201,7 @@ def process_bench_mean(subsets: Sequence[ProcessBenchScore]) -> float:
     return sum(subset.f1 for subset in subsets) / len(subsets)
 
 
-# ---------------------------------------------------------------------------------------------------------------- other benchmarks
+# ----------------------------------------------------------------------------------------------------- other benchmarks
 
 
 @dataclass(frozen=True)
@@ -237,7 +243,8 @@ class SectionScore:
 def delta_bench(predicted: Sequence[int] | None, gold: Sequence[int], *, variant: str = "honest") -> SectionScore:
     """Wrong sections of one response (DeltaBench). None: unread, all 0.
 
-    `official` throws predictions beyond the largest gold section away before it computes the precision, which hides false alarms.
+    `official` throws predictions beyond the largest gold section away before it computes the precision, which hides
+    false alarms.
     """
     if variant not in ("honest", "official"):
         raise ValueError(f"variant is honest or official, not {variant!r}")
@@ -251,8 +258,8 @@ def delta_bench(predicted: Sequence[int] | None, gold: Sequence[int], *, variant
 
 
 def judge_bench(verdicts: Sequence[tuple[bool | None, bool | None]]) -> float:
-    """Share of pairs that are judged rightly over both orders: +1 right, -1 wrong, 0 for a tie or unread; a pair counts when its sum is
-    above 0.
+    """Share of pairs that are judged rightly over both orders: +1 right, -1 wrong, 0 for a tie or unread; a pair counts
+    when its sum is above 0.
 
     Each verdict says whether the better response was chosen in that order; None is a tie or unread.
     """

@@ -1,7 +1,9 @@
-"""What a critique earns: terms, how they are put together, and how that changes over a run. All are pure functions of a CriticEpisode.
+"""What a critique earns: terms, how they are put together, and how that changes over a run. All are pure functions of a
+CriticEpisode.
 
-A term gives a number, or None when it could not be judged (a refinement whose verifier timed out, a label that is missing): the episode is
-then masked, it does not score 0. An unparsed critique is something else: the critic's own fault, with a reward that the term states.
+A term gives a number, or None when it could not be judged (a refinement whose verifier timed out, a label that is
+missing): the episode is then masked, it does not score 0. An unparsed critique is something else: the critic's own
+fault, with a reward that the term states.
 """
 
 from __future__ import annotations
@@ -55,8 +57,8 @@ class Discriminability:
 class LabelWeight:
     """Discriminability, weighed so that both labels earn the same in all: 1 / (2 P(label)) for a right judgement.
 
-    GC-RL (arXiv:2602.22765) has 0.7 in front, which makes 0.35/p and 0.35/(1-p): `coefficient`. `correct_share` is p, the share of correct
-    solutions; without the weight "always incorrect" is the best constant answer wherever p < 1/2.
+    GC-RL (arXiv:2602.22765) has 0.7 in front, which makes 0.35/p and 0.35/(1-p): `coefficient`. `correct_share` is p,
+    the share of correct solutions; without the weight "always incorrect" is the best constant answer wherever p < 1/2.
     """
 
     correct_share: float
@@ -65,7 +67,8 @@ class LabelWeight:
     def __post_init__(self) -> None:
         if not 0 < self.correct_share < 1:
             raise ValueError(
-                f"correct_share lies between 0 and 1, not {self.correct_share}: with one class alone there is nothing to balance"
+                f"correct_share lies between 0 and 1, not {self.correct_share}: with one class alone there is nothing"
+                " to balance"
             )
 
     def __call__(self, episode: CriticEpisode) -> float | None:
@@ -79,8 +82,9 @@ class LabelWeight:
 class Helpfulness:
     """What became of the solution after the critique, as the mean over its refinements.
 
-    refine: 1 where the refinement is right. delta: right now less right before (1, 0 or -1). correction: 1 for wrong to right, `kept` for
-    right to right, else 0 (Critique-RL has 0.2). Where no refinement was made (`when`), the solution stands for it.
+    refine: 1 where the refinement is right. delta: right now less right before (1, 0 or -1). correction: 1 for wrong to
+    right, `kept` for right to right, else 0 (Critique-RL has 0.2). Where no refinement was made (`when`), the solution
+    stands for it.
     """
 
     mode: RefineMode = "refine"
@@ -88,7 +92,10 @@ class Helpfulness:
     kept: float = 0.2
 
     def __post_init__(self) -> None:
-        for name, value, known in (("mode", self.mode, get_args(RefineMode)), ("when", self.when, get_args(RefineWhen))):
+        for name, value, known in (
+            ("mode", self.mode, get_args(RefineMode)),
+            ("when", self.when, get_args(RefineWhen)),
+        ):
             if value not in known:
                 raise ValueError(f"{name} of Helpfulness is one of {', '.join(known)}, not {value!r}")
 
@@ -110,7 +117,9 @@ class Helpfulness:
 
 
 def wants_refinement(episode: CriticEpisode, when: RefineWhen) -> bool:
-    """Whether the actor is asked again. An unparsed critique has not said "correct": it is refined on like "incorrect"."""
+    """Whether the actor is asked again. An unparsed critique has not said "correct": it is refined on like
+    "incorrect".
+    """
     if when == "judged_incorrect":
         return episode.critique.judgement is not Judgement.CORRECT
     return True if when == "all" else episode.solution.correct is False
@@ -148,10 +157,14 @@ class LeakPenalty:
 
     def __call__(self, episode: CriticEpisode) -> float | None:
         gold = episode.problem.reference.get("answer")
-        return 0.0 if gold is None or not leaks(episode.critique.feedback, str(gold), episode.solution.text) else -self.weight
+        return (
+            0.0
+            if gold is None or not leaks(episode.critique.feedback, str(gold), episode.solution.text)
+            else -self.weight
+        )
 
 
-# ---------------------------------------------------------------------------------------------------------------- how terms combine
+# ---------------------------------------------------------------------------------------------------- how terms combine
 
 
 @dataclass(frozen=True)
@@ -208,7 +221,9 @@ class Minimum:
 
 @dataclass(frozen=True)
 class Piecewise:
-    """A value that changes at given steps: [(0, a), (100, b)] is a up to step 100 (counted from 1) and b from step 101 on."""
+    """A value that changes at given steps: [(0, a), (100, b)] is a up to step 100 (counted from 1) and b from step 101
+    on.
+    """
 
     points: Sequence[tuple[int, float]]
 
@@ -221,10 +236,12 @@ class Piecewise:
         return [value for start, value in self.points if step > start or start == 0][-1]
 
 
-# ---------------------------------------------------------------------------------------------------------------- rewards of the papers
+# ------------------------------------------------------------------------------------------------ rewards of the papers
 
 
-def critique_rl(stage: int, *, variant: str = "paper", beta: float = 0.2, mode: RefineMode = "refine", when: RefineWhen = "all") -> Term:
+def critique_rl(
+    stage: int, *, variant: str = "paper", beta: float = 0.2, mode: RefineMode = "refine", when: RefineWhen = "all"
+) -> Term:
     """Critique-RL (arXiv:2510.24320). Stage 1: the judgement. Stage 2: helpfulness + beta x judgement.
 
     The code differs: a wrong or unread judgement is -1 in both stages, and in stage 2 that throws the helpfulness away.
@@ -236,7 +253,9 @@ def critique_rl(stage: int, *, variant: str = "paper", beta: float = 0.2, mode: 
     helpful = Helpfulness(mode, when)
     if variant == "paper":
         return Discriminability() if stage == 1 else WeightedSum([(1.0, helpful), (beta, Discriminability())])
-    return Discriminability(1.0, -1.0, -1.0) if stage == 1 else Gate(WeightedSum([(1.0, helpful), (1.0, _Constant(beta))]))
+    return (
+        Discriminability(1.0, -1.0, -1.0) if stage == 1 else Gate(WeightedSum([(1.0, helpful), (1.0, _Constant(beta))]))
+    )
 
 
 @dataclass(frozen=True)
@@ -256,7 +275,9 @@ def refcritic(refine_weight: float, *, when: RefineWhen = "judged_incorrect") ->
 
 
 def ctrl(*, missing: float = 0.0) -> Term:
-    """CTRL (arXiv:2502.03492): the refinement passes; `missing` without a judgement (the second version of the code has -1)."""
+    """CTRL (arXiv:2502.03492): the refinement passes; `missing` without a judgement (the second version of the code has
+    -1).
+    """
     return FormatGate(Helpfulness(), failed=missing)
 
 
@@ -266,7 +287,9 @@ def criticlean() -> Term:
 
 
 def critique_coder(*, factor: float = 1.0) -> Term:
-    """The critique rows of CRL (arXiv:2509.22824): 1 for a right judgement, times 0.8 in the phase of short contexts (paper only)."""
+    """The critique rows of CRL (arXiv:2509.22824): 1 for a right judgement, times 0.8 in the phase of short contexts
+    (paper only).
+    """
     return Discriminability(right=factor)
 
 
@@ -280,12 +303,14 @@ def deepcritic() -> Term:
     return IndexMatch()
 
 
-# ---------------------------------------------------------------------------------------------------------------- the game of SPC
+# ------------------------------------------------------------------------------------------------------ the game of SPC
 
 
 @dataclass(frozen=True)
 class Validation:
-    """When a spoilt step counts as harmful: the solver gets through with the right step and never with the spoilt one (SPC: 75% and 0%)."""
+    """When a spoilt step counts as harmful: the solver gets through with the right step and never with the spoilt one
+    (SPC: 75% and 0%).
+    """
 
     least_before: float = 0.75
     most_after: float = 0.0
@@ -299,10 +324,11 @@ class Validation:
 
 
 def sneaky_reward(validated: bool, detected: bool | None, *, detected_reward: float = -1.0) -> float:
-    """SPC's generator (arXiv:2504.19162): +1 for a harmful step that fools the critic; -1 where it does no harm or is detected.
+    """SPC's generator (arXiv:2504.19162): +1 for a harmful step that fools the critic; -1 where it does no harm or is
+    detected.
 
-    `detected` None: the critic said nothing that could be read; it was not fooled, and did not detect: 0. `detected_reward` -1 or 0:
-    sources differ.
+    `detected` None: the critic said nothing that could be read; it was not fooled, and did not detect: 0.
+    `detected_reward` -1 or 0: sources differ.
     """
     if not validated:
         return -1.0
@@ -310,5 +336,7 @@ def sneaky_reward(validated: bool, detected: bool | None, *, detected_reward: fl
 
 
 def spc_critic() -> Term:
-    """SPC's critic: +1 right, -1 deceived, on harmful steps and on the right steps that they were made of. Unread critiques lose too."""
+    """SPC's critic: +1 right, -1 deceived, on harmful steps and on the right steps that they were made of. Unread
+    critiques lose too.
+    """
     return Discriminability(1.0, -1.0, -1.0, target="last_step")

@@ -1,6 +1,7 @@
 """The sneaky generator of SPC (arXiv:2504.19162): it rewrites a right step so that it looks right and is not.
 
-Five kinds of error are predefined in the paper; its page shows one name ("calculation error"), the others are ours to name.
+Five kinds of error are predefined in the paper; its page shows one name ("calculation error"), the others are ours to
+name.
 """
 
 from __future__ import annotations
@@ -24,11 +25,13 @@ _STEP = re.compile(r"<step>(.*?)</step>", re.DOTALL | re.IGNORECASE)
 
 @dataclass(frozen=True, kw_only=True)
 class SneakyPrompt:
-    """What the generator is asked, with the kind of error in {error}, one of `error_types`; it answers with the new step in <step> tags."""
+    """What the generator is asked, with the kind of error in {error}, one of `error_types`; it answers with the new
+    step in <step> tags.
+    """
 
     instruction: str = (
-        "Rewrite the last step so that it contains {error}. It should look convincing, and it should lead to a wrong answer. "
-        "Give the new step between <step> and </step>."
+        "Rewrite the last step so that it contains {error}. It should look convincing, and it should lead to a wrong"
+        " answer. Give the new step between <step> and </step>."
     )
     prompt_template: str = "Problem:\n{question}\n\nSteps so far:\n{prefix}\n\nLast step:\n{step}\n\n{instruction}"
     empty_prefix: str = "(There are none: the last step is the first.)"

@@ -1,4 +1,6 @@
-"""Splitting a solution into steps. The pieces are the lines of the text as they stand: joined again they give its words."""
+"""Splitting a solution into steps. The pieces are the lines of the text as they stand: joined again they give its
+words.
+"""
 
 from __future__ import annotations
 
@@ -16,8 +18,8 @@ def split_steps(text: str, style: Style = "auto") -> tuple[str, ...]:
     """The steps of a solution.
 
     Args:
-        text: the solution; blank pieces are left out.
-        style: `paragraphs` (blank lines, as ProcessBench), `lines`, `sentences`; `auto` takes the first of these that gives more than one.
+        text: the solution; blank pieces are left out. style: `paragraphs` (blank lines, as ProcessBench), `lines`,
+        `sentences`; `auto` takes the first of these that gives more than one.
 
     Raises:
         ValueError: the text is blank ("a solution without steps"), or there is no such style.

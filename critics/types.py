@@ -1,7 +1,7 @@
 """The types that every critic format, reward and metric passes on.
 
-Step indices count from 0 everywhere, whatever a paper or a prompt counts from, and -1 means "no step is wrong". None means "not known" or
-"could not be read", never "wrong": an unread critique is a third outcome beside right and wrong.
+Step indices count from 0 everywhere, whatever a paper or a prompt counts from, and -1 means "no step is wrong". None
+means "not known" or "could not be read", never "wrong": an unread critique is a third outcome beside right and wrong.
 """
 
 from __future__ import annotations
@@ -46,8 +46,8 @@ def _check_index(owner: str, name: str, value: object, low: int) -> None:
 class Solution:
     """What a critic reads: one attempt at a problem.
 
-    `correct` is about the final answer, `first_error` about the steps. The two may disagree, as they do in ProcessBench: a right answer can
-    stand on a wrong step.
+    `correct` is about the final answer, `first_error` about the steps. The two may disagree, as they do in
+    ProcessBench: a right answer can stand on a wrong step.
     """
 
     problem_id: str
@@ -70,7 +70,10 @@ class Solution:
             if self.first_error >= 0 and not self.steps:
                 raise ValueError(f"first_error of a Solution is {self.first_error}, but it is not split into steps")
             if self.first_error >= max(1, len(self.steps)):
-                raise ValueError(f"first_error of a Solution is {self.first_error}, but it has {len(self.steps)} steps (they count from 0)")
+                raise ValueError(
+                    f"first_error of a Solution is {self.first_error}, but it has {len(self.steps)} steps (they count"
+                    " from 0)"
+                )
 
     @property
     def last_step_correct(self) -> bool | None:
@@ -98,15 +101,18 @@ class StepJudgement:
 class Critique:
     """What a critic wrote, and what was read out of it.
 
-    `parse_status` is about the overall judgement: ok (exactly one), missing (none), conflict (both were given), malformed (not in the
-    format). A judgement exists exactly when it is ok, so that nothing can reward a critique that says both.
+    `parse_status` is about the overall judgement: ok (exactly one), missing (none), conflict (both were given),
+    malformed (not in the format). A judgement exists exactly when it is ok, so that nothing can reward a critique that
+    says both.
     """
 
     text: str
     judgement: Judgement | None
     steps: tuple[StepJudgement, ...] = ()
     first_error: int | None = None
-    """Index of the step that the critic calls the first wrong one, from 0; -1 when it says that none is; None when it does not say."""
+    """Index of the step that the critic calls the first wrong one, from 0; -1 when it says that none is; None when it
+    does not say.
+    """
     feedback: str = ""
     """The part that goes to the model that refines."""
     score: float | None = None
@@ -116,9 +122,13 @@ class Critique:
     def __post_init__(self) -> None:
         _check_judgement("Critique", self.judgement)
         if self.parse_status not in get_args(ParseStatus):
-            raise ValueError(f"parse_status of a Critique is one of {', '.join(get_args(ParseStatus))}, not {self.parse_status!r}")
+            raise ValueError(
+                f"parse_status of a Critique is one of {', '.join(get_args(ParseStatus))}, not {self.parse_status!r}"
+            )
         if (self.judgement is not None) != (self.parse_status == "ok"):
-            raise ValueError(f"a Critique with parse_status {self.parse_status!r} cannot have the judgement {self.judgement!r}")
+            raise ValueError(
+                f"a Critique with parse_status {self.parse_status!r} cannot have the judgement {self.judgement!r}"
+            )
         if not isinstance(self.steps, tuple) or not all(isinstance(step, StepJudgement) for step in self.steps):
             raise TypeError("the steps of a Critique are a tuple of StepJudgement")
         indices = [step.index for step in self.steps]
@@ -161,11 +171,15 @@ class CriticEpisode:
 
     def __post_init__(self) -> None:
         if self.solution.problem_id != self.problem.id:
-            raise ValueError(f"the solution belongs to problem {self.solution.problem_id!r}, the episode to {self.problem.id!r}")
+            raise ValueError(
+                f"the solution belongs to problem {self.solution.problem_id!r}, the episode to {self.problem.id!r}"
+            )
         places = [refinement.index for refinement in self.refinements]
         if places != list(range(len(places))):
             raise ValueError(f"the refinements of an episode count 0, 1, 2, ..., not {places}")
         known = len(self.solution.steps)
         beyond = [step.index for step in self.critique.steps if known and step.index >= known]
         if beyond:
-            raise ValueError(f"the critique judges steps {beyond}, but the solution has {known} steps (they count from 0)")
+            raise ValueError(
+                f"the critique judges steps {beyond}, but the solution has {known} steps (they count from 0)"
+            )

@@ -1,7 +1,7 @@
 """Critiques as responses: whether the judgement is right, behind the interface that every verifier has.
 
-So a critic is trained, evaluated, inspected and compared by whatever takes a verifier. The reference is that of a problem of kind
-"critique": {"answer", "solution", "steps", "correct", "first_error"}.
+So a critic is trained, evaluated, inspected and compared by whatever takes a verifier. The reference is that of a
+problem of kind "critique": {"answer", "solution", "steps", "correct", "first_error"}.
 """
 
 from __future__ import annotations
@@ -39,11 +39,13 @@ def solution_of(reference: dict[str, Any], problem_id: str = "-") -> Solution:
 class CritiqueVerifier:
     """`target`: what is compared.
 
-    answer: the judgement with `correct`. last_step: the judgement with whether the last step is right (not known, and not judged, behind a
-    wrong step). index: the index of the first wrong step with `first_error`.
+    answer: the judgement with `correct`. last_step: the judgement with whether the last step is right (not known, and
+    not judged, behind a wrong step). index: the index of the first wrong step with `first_error`.
     """
 
-    def __init__(self, format: str | dict[str, Any] | CritiqueFormat = "step_sentence", target: Target | str = "answer") -> None:
+    def __init__(
+        self, format: str | dict[str, Any] | CritiqueFormat = "step_sentence", target: Target | str = "answer"
+    ) -> None:
         if target not in (*get_args(Target), "index"):
             raise ValueError(f"target is {target!r}; write {', '.join(get_args(Target))} or index")
         if isinstance(format, str):
@@ -59,7 +61,9 @@ class CritiqueVerifier:
         return [self._judged(response, reference) for response, reference in zip(responses, references, strict=True)]
 
     def gold_response(self, reference: dict[str, Any]) -> str:
-        """The demonstration that the reference holds, or the shortest right critique. Raises ValueError for a reference without labels."""
+        """The demonstration that the reference holds, or the shortest right critique. Raises ValueError for a reference
+        without labels.
+        """
         demonstration = reference.get("demonstration")
         return demonstration if isinstance(demonstration, str) else self.format.write(solution_of(reference))
 
@@ -77,13 +81,18 @@ class CritiqueVerifier:
                 return Verdict(False, 0.0, Status.UNPARSED, None, "critique.index", "no step is named", 0.0)
             right = critique.first_error == label
             return _verdict(
-                right, str(critique.first_error), "critique.index", f"names {critique.first_error}; the first wrong step is {label}"
+                right,
+                str(critique.first_error),
+                "critique.index",
+                f"names {critique.first_error}; the first wrong step is {label}",
             )
         if critique.judgement is None:
             return Verdict(False, 0.0, Status.UNPARSED, None, "critique", _WHY[critique.parse_status], 0.0)
         said = critique.judgement
         right = said == label
-        return _verdict(right, said.value, "critique", f"says {said.value}; {'so it is' if right else f'it is {label}'}")
+        return _verdict(
+            right, said.value, "critique", f"says {said.value}; {'so it is' if right else f'it is {label}'}"
+        )
 
     def _label(self, solution: Solution) -> Judgement | int | None:
         if self.target == "index":

@@ -9,8 +9,9 @@ from types import TracebackType
 from reasonrl.errors import UsageError
 
 CLASH = (
-    "the module `verifiers` that Python finds is not the one of reasonrl ({path}): another distribution of that name is installed or the "
-    "current folder holds one. Uninstall it (pip uninstall verifiers), reinstall reasonrl, or use a fresh environment"
+    "the module `verifiers` that Python finds is not the one of reasonrl ({path}): another distribution of that name is"
+    " installed or the current folder holds one. Uninstall it (pip uninstall verifiers), reinstall reasonrl, or use a"
+    " fresh environment"
 )
 
 
@@ -19,7 +20,9 @@ class InstallationError(UsageError, ImportError):
 
 
 def check_verifiers() -> None:
-    """Raise InstallationError when `import verifiers` would find another distribution: PyPI has one of the same import name."""
+    """Raise InstallationError when `import verifiers` would find another distribution: PyPI has one of the same import
+    name.
+    """
     spec = importlib.util.find_spec("verifiers")
     if spec is None:
         _refuse("the module `verifiers` of reasonrl is missing: the installation is broken. Reinstall reasonrl")

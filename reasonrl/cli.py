@@ -1,4 +1,6 @@
-"""The command line. Signatures only: each command imports what it needs when it is called, so `reasonrl --help` stays quick."""
+"""The command line. Signatures only: each command imports what it needs when it is called, so `reasonrl --help` stays
+quick.
+"""
 
 from __future__ import annotations
 
@@ -42,12 +44,19 @@ def _root() -> None:
 
 @app.command()
 def train(
-    recipe: Annotated[str, typer.Argument(help="A shipped recipe (see: reasonrl recipes ls), a .yaml file, or a folder with recipe.yaml.")],
-    overrides: Annotated[list[str] | None, typer.Argument(metavar="[key=value ...]", help="e.g. train.steps=20 run_dir=my-run")] = None,
+    recipe: Annotated[
+        str,
+        typer.Argument(help="A shipped recipe (see: reasonrl recipes ls), a .yaml file, or a folder with recipe.yaml."),
+    ],
+    overrides: Annotated[
+        list[str] | None, typer.Argument(metavar="[key=value ...]", help="e.g. train.steps=20 run_dir=my-run")
+    ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Check everything, show the first prompts and the plan; train nothing.")
     ] = False,
-    resume: Annotated[bool, typer.Option("--resume", help="Continue the run from its newest complete checkpoint.")] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Continue the run from its newest complete checkpoint.")
+    ] = False,
     offline: Offline = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Only warnings and the result.")] = False,
     as_json: Json = False,
@@ -55,23 +64,35 @@ def train(
     """Train a recipe."""
     from reasonrl.commands.train import train_command
 
-    train_command(recipe, overrides or [], dry_run=dry_run, resume=resume, offline=offline, quiet=quiet, as_json=as_json)
+    train_command(
+        recipe, overrides or [], dry_run=dry_run, resume=resume, offline=offline, quiet=quiet, as_json=as_json
+    )
 
 
 @app.command(name="eval")
 def evaluate(
-    model: Annotated[str, typer.Argument(help="A model (Hugging Face id, folder, embedded name), or a run folder: its last checkpoint.")],
+    model: Annotated[
+        str,
+        typer.Argument(help="A model (Hugging Face id, folder, embedded name), or a run folder: its last checkpoint."),
+    ],
     data: Annotated[
-        str | None, typer.Option(help="Problems: a file, or any source of a recipe. Default for a run: its held-out sets.")
+        str | None,
+        typer.Option(help="Problems: a file, or any source of a recipe. Default for a run: its held-out sets."),
     ] = None,
-    recipe: Annotated[str | None, typer.Option(help="Take prompt, verifier and sampling from this recipe (a run uses its own).")] = None,
+    recipe: Annotated[
+        str | None, typer.Option(help="Take prompt, verifier and sampling from this recipe (a run uses its own).")
+    ] = None,
     n: Annotated[int, typer.Option("--n", min=0, help="Samples per problem; 0: greedy only.")] = 4,
     temperature: Annotated[float | None, typer.Option(help="Of the samples. Default: the recipe's.")] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first problems.")] = None,
     output: Annotated[Path | None, typer.Option(help="Folder for results.json and samples.jsonl.")] = None,
     set_: Annotated[list[str] | None, typer.Option("--set", metavar="key=value", help="Override recipe keys.")] = None,
     controls: Annotated[
-        bool, typer.Option("--controls", help="A critic: also refine on an empty, a shuffled and an indicative critique, to compare with.")
+        bool,
+        typer.Option(
+            "--controls",
+            help="A critic: also refine on an empty, a shuffled and an indicative critique, to compare with.",
+        ),
     ] = False,
     seed: Annotated[int, typer.Option(help="Of the samples.")] = 0,
     offline: Offline = False,
@@ -81,9 +102,19 @@ def evaluate(
     from reasonrl.commands.evaluate import eval_command
 
     eval_command(
-        model, data=data, recipe=recipe, n=n, temperature=temperature, limit=limit, output=output, overrides=set_ or [], seed=seed,
-        offline=offline, as_json=as_json, controls=controls,
-    )  # fmt: skip
+        model,
+        data=data,
+        recipe=recipe,
+        n=n,
+        temperature=temperature,
+        limit=limit,
+        output=output,
+        overrides=set_ or [],
+        seed=seed,
+        offline=offline,
+        as_json=as_json,
+        controls=controls,
+    )
 
 
 @app.command()
@@ -121,8 +152,12 @@ def report(run: Annotated[Path, typer.Argument(help="A run folder.")], as_json: 
 @app.command()
 def replay(
     run: Annotated[Path, typer.Argument(help="A run folder.")],
-    overrides: Annotated[list[str] | None, typer.Argument(metavar="[key=value ...]", help="Recipe keys to change.")] = None,
-    output: Annotated[Path | None, typer.Option(help="A .jsonl file for the samples with their new rewards and advantages.")] = None,
+    overrides: Annotated[
+        list[str] | None, typer.Argument(metavar="[key=value ...]", help="Recipe keys to change.")
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option(help="A .jsonl file for the samples with their new rewards and advantages.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """What would rewards, advantages and budgets of a run have been under other settings? Needs no model."""
@@ -133,9 +168,13 @@ def replay(
 
 @app.command()
 def export(
-    source: Annotated[Path, typer.Argument(help="A run, a stage of one, a checkpoint, or a checkpoint of verl (global_step_N).")],
+    source: Annotated[
+        Path, typer.Argument(help="A run, a stage of one, a checkpoint, or a checkpoint of verl (global_step_N).")
+    ],
     target: Annotated[Path, typer.Argument(help="The folder to write; it must not be there yet.")],
-    dtype: Annotated[Literal["float32", "bfloat16"] | None, typer.Option(help="Of the weights; as they were saved if left out.")] = None,
+    dtype: Annotated[
+        Literal["float32", "bfloat16"] | None, typer.Option(help="Of the weights; as they were saved if left out.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Write weights as a Hugging Face folder, shards and adapters merged."""
@@ -155,14 +194,24 @@ def doctor(as_json: Json = False) -> None:
 @verify_app.command("math")
 def verify_math(
     source: Annotated[
-        Path | None, typer.Option("--input", help='Rows {"id", "gold", "response"} (a whole text) or {"id", "gold", "answer"} as .jsonl.')
+        Path | None,
+        typer.Option(
+            "--input", help='Rows {"id", "gold", "response"} (a whole text) or {"id", "gold", "answer"} as .jsonl.'
+        ),
     ] = None,
-    output: Annotated[Path | None, typer.Option(help="The .jsonl file to write: one verdict for each input row, in order.")] = None,
+    output: Annotated[
+        Path | None, typer.Option(help="The .jsonl file to write: one verdict for each input row, in order.")
+    ] = None,
     gold: Annotated[str | None, typer.Option(help="One reference answer, instead of a file.")] = None,
     answer: Annotated[str | None, typer.Option(help="The bare answer to compare with --gold.")] = None,
-    response: Annotated[str | None, typer.Option(help="A whole response: its final answer is compared with --gold.")] = None,
+    response: Annotated[
+        str | None, typer.Option(help="A whole response: its final answer is compared with --gold.")
+    ] = None,
     mode: Annotated[
-        str, typer.Option(help="lenient: a marked answer, or else the last formula or number. strict: a marked answer only.")
+        str,
+        typer.Option(
+            help="lenient: a marked answer, or else the last formula or number. strict: a marked answer only."
+        ),
     ] = "lenient",
     policy: Annotated[
         list[str] | None, typer.Option("--policy", metavar="key=value", help="e.g. percent=fraction; see MathPolicy.")
@@ -176,17 +225,33 @@ def verify_math(
     from reasonrl.commands.verify import verify_math_command
 
     verify_math_command(
-        source=source, output=output, gold=gold, answer=answer, response=response, mode=mode, policy=policy or [], workers=workers,
-        timeout=timeout, explain=explain, as_json=as_json,
-    )  # fmt: skip
+        source=source,
+        output=output,
+        gold=gold,
+        answer=answer,
+        response=response,
+        mode=mode,
+        policy=policy or [],
+        workers=workers,
+        timeout=timeout,
+        explain=explain,
+        as_json=as_json,
+    )
 
 
 @app.command()
 def audit(
-    file: Annotated[Path, typer.Argument(help="Labelled pairs: columns gold, pred, equivalent (true/false), form (answer/response).")],
+    file: Annotated[
+        Path,
+        typer.Argument(help="Labelled pairs: columns gold, pred, equivalent (true/false), form (answer/response)."),
+    ],
     mode: Annotated[str, typer.Option(help="lenient or strict.")] = "lenient",
-    policy: Annotated[list[str] | None, typer.Option("--policy", metavar="key=value", help="e.g. rounding_digits=null")] = None,
-    against: Annotated[str | None, typer.Option(help="A second verifier, e.g. math_verify, or package.module:Class.")] = None,
+    policy: Annotated[
+        list[str] | None, typer.Option("--policy", metavar="key=value", help="e.g. rounding_digits=null")
+    ] = None,
+    against: Annotated[
+        str | None, typer.Option(help="A second verifier, e.g. math_verify, or package.module:Class.")
+    ] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first rows.")] = None,
     as_json: Json = False,
 ) -> None:
@@ -200,7 +265,9 @@ def audit(
 def critic_train(
     recipe: Annotated[str, typer.Argument(help="A recipe that trains a critic (see: reasonrl recipes ls).")],
     overrides: Annotated[list[str] | None, typer.Argument(metavar="[key=value ...]")] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Check everything and show the plan; train nothing.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Check everything and show the plan; train nothing.")
+    ] = False,
     resume: Annotated[bool, typer.Option("--resume", help="Continue the run, in whichever stage it stood.")] = False,
     offline: Offline = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Only warnings and the result.")] = False,
@@ -209,22 +276,38 @@ def critic_train(
     """Train a critic: all stages of a recipe, one after the other."""
     from reasonrl.commands.critic import critic_train_command
 
-    critic_train_command(recipe, overrides or [], dry_run=dry_run, resume=resume, offline=offline, quiet=quiet, as_json=as_json)
+    critic_train_command(
+        recipe, overrides or [], dry_run=dry_run, resume=resume, offline=offline, quiet=quiet, as_json=as_json
+    )
 
 
 @critic_app.command("eval")
 def critic_eval(
-    model: Annotated[str, typer.Argument(help="A run folder, a model, or the address of an OpenAI-compatible server (http://.../v1).")],
-    data: Annotated[str, typer.Option(help="Labelled solutions: rows of ProcessBench, BIG-Bench-Mistake, PRM800K, or of kind critique.")],
+    model: Annotated[
+        str,
+        typer.Argument(help="A run folder, a model, or the address of an OpenAI-compatible server (http://.../v1)."),
+    ],
+    data: Annotated[
+        str,
+        typer.Option(help="Labelled solutions: rows of ProcessBench, BIG-Bench-Mistake, PRM800K, or of kind critique."),
+    ],
     format_: Annotated[
         str | None,
-        typer.Option("--format", help="How critiques are asked for and read. Default: the run's; boxed_index fits ProcessBench."),
+        typer.Option(
+            "--format", help="How critiques are asked for and read. Default: the run's; boxed_index fits ProcessBench."
+        ),
     ] = None,
-    option: Annotated[list[str] | None, typer.Option("--option", "-o", metavar="key=value", help="Options of the format.")] = None,
+    option: Annotated[
+        list[str] | None, typer.Option("--option", "-o", metavar="key=value", help="Options of the format.")
+    ] = None,
     served_name: Annotated[str | None, typer.Option(help="A server's name for the model, if it has several.")] = None,
-    n: Annotated[int, typer.Option("--n", min=1, help="Critiques of each solution; more than one adds a majority vote.")] = 1,
+    n: Annotated[
+        int, typer.Option("--n", min=1, help="Critiques of each solution; more than one adds a majority vote.")
+    ] = 1,
     temperature: Annotated[float, typer.Option(min=0.0)] = 0.0,
-    max_new_tokens: Annotated[int | None, typer.Option(min=1, help="Of a critique. Default: the run's, else 2048.")] = None,
+    max_new_tokens: Annotated[
+        int | None, typer.Option(min=1, help="Of a critique. Default: the run's, else 2048.")
+    ] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first solutions.")] = None,
     output: Annotated[Path | None, typer.Option(help="Folder for results.json and samples.jsonl.")] = None,
     seed: Annotated[int, typer.Option()] = 0,
@@ -236,9 +319,20 @@ def critic_eval(
     from reasonrl.commands.output import key_values
 
     critic_eval_command(
-        model, data=data, format_name=format_, format_options=key_values(option or [], "--option"), served_name=served_name, n=n,
-        temperature=temperature, max_new_tokens=max_new_tokens, limit=limit, output=output, seed=seed, offline=offline, as_json=as_json,
-    )  # fmt: skip
+        model,
+        data=data,
+        format_name=format_,
+        format_options=key_values(option or [], "--option"),
+        served_name=served_name,
+        n=n,
+        temperature=temperature,
+        max_new_tokens=max_new_tokens,
+        limit=limit,
+        output=output,
+        seed=seed,
+        offline=offline,
+        as_json=as_json,
+    )
 
 
 @recipes_app.command("ls")
@@ -264,10 +358,17 @@ def recipes_cp(
 @data_app.command("show")
 def data_show(
     source: Annotated[
-        str, typer.Argument(help="A file, or any source of a recipe: gsm8k, math, arithmetic, reasoning_gym, org/name, module:function.")
+        str,
+        typer.Argument(
+            help="A file, or any source of a recipe: gsm8k, math, arithmetic, reasoning_gym, org/name, module:function."
+        ),
     ],
-    option: Annotated[list[str] | None, typer.Option("--option", "-o", metavar="key=value", help="Options of the source.")] = None,
-    columns: Annotated[list[str] | None, typer.Option("--column", "-c", metavar="ours=theirs", help="e.g. -c prompt=question")] = None,
+    option: Annotated[
+        list[str] | None, typer.Option("--option", "-o", metavar="key=value", help="Options of the source.")
+    ] = None,
+    columns: Annotated[
+        list[str] | None, typer.Option("--column", "-c", metavar="ours=theirs", help="e.g. -c prompt=question")
+    ] = None,
     limit: Annotated[int, typer.Option(min=1)] = 5,
     offline: Offline = False,
     as_json: Json = False,
@@ -282,8 +383,12 @@ def data_show(
 def data_convert(
     source: Annotated[str, typer.Argument(help="A file, or any source of a recipe.")],
     target: Annotated[Path, typer.Argument(help="A .jsonl or .parquet file.")],
-    to: Annotated[str | None, typer.Option(help="plain, verl or trl. Default: plain for .jsonl, trl for .parquet.")] = None,
-    option: Annotated[list[str] | None, typer.Option("--option", "-o", metavar="key=value", help="Options of the source.")] = None,
+    to: Annotated[
+        str | None, typer.Option(help="plain, verl or trl. Default: plain for .jsonl, trl for .parquet.")
+    ] = None,
+    option: Annotated[
+        list[str] | None, typer.Option("--option", "-o", metavar="key=value", help="Options of the source.")
+    ] = None,
     columns: Annotated[list[str] | None, typer.Option("--column", "-c", metavar="ours=theirs")] = None,
     limit: Annotated[int | None, typer.Option(min=1)] = None,
     offline: Offline = False,
@@ -296,8 +401,11 @@ def data_convert(
 
 
 def main() -> None:
-    """Exit codes: 0 done, 1 failed, 2 bad usage or bad recipe, 130 interrupted. A user's mistake never shows a traceback."""
-    # Typer may bring its own copy of click or use the one that is installed: its public exceptions lead to the right classes.
+    """Exit codes: 0 done, 1 failed, 2 bad usage or bad recipe, 130 interrupted. A user's mistake never shows a
+    traceback.
+    """
+    # Typer may bring its own copy of click or use the one that is installed: its public exceptions lead to the right
+    # classes.
     usage_error: type[Any] = typer.BadParameter.__mro__[1]
     wants_json = "--json" in sys.argv
     try:
@@ -324,7 +432,10 @@ def main() -> None:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
         where = f" at {error.filename}" if error.filename else ""
-        _fail(f"the disk is full{where}. What was complete is kept; free some space, then continue with --resume", wants_json)
+        _fail(
+            f"the disk is full{where}. What was complete is kept; free some space, then continue with --resume",
+            wants_json,
+        )
         sys.exit(1)
 
 

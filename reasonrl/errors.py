@@ -1,7 +1,7 @@
 """Everything that a user can be told in one message, without a traceback.
 
-Each class also derives from the nearest exception of the standard library, so that code which calls reasonrl as a library can catch
-either. `exit_code` is what the command line returns: 1 the run failed, 2 the request itself is wrong.
+Each class also derives from the nearest exception of the standard library, so that code which calls reasonrl as a
+library can catch either. `exit_code` is what the command line returns: 1 the run failed, 2 the request itself is wrong.
 """
 
 from __future__ import annotations

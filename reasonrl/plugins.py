@@ -23,8 +23,12 @@ def import_dotted(spec: str, field: str) -> Any:
     except ModuleNotFoundError as error:
         if error.name is None or not (module_name == error.name or module_name.startswith(error.name + ".")):
             raise  # the module is there; it needs another one that is not
-        raise RecipeError(f"{field}: there is no module '{error.name}' in the current folder or the environment") from error
+        raise RecipeError(
+            f"{field}: there is no module '{error.name}' in the current folder or the environment"
+        ) from error
     if not hasattr(module, attribute):
         near = difflib.get_close_matches(attribute, dir(module), 1)
-        raise RecipeError(f"{field}: {module_name} has no '{attribute}'" + (f"; did you mean '{near[0]}'?" if near else ""))
+        raise RecipeError(
+            f"{field}: {module_name} has no '{attribute}'" + (f"; did you mean '{near[0]}'?" if near else "")
+        )
     return getattr(module, attribute)

@@ -1,8 +1,9 @@
-"""Intervals, unbiased pass@k and paired comparison: every number that is shown comes with its sample size and a 95% interval.
+"""Intervals, unbiased pass@k and paired comparison: every number that is shown comes with its sample size and a 95%
+interval.
 
-Answers to the same problem are not independent, so the problem is the unit: standard errors are clustered by problem and the bootstrap
-draws whole problems (Miller, "Adding Error Bars to Evals", arXiv 2411.00640). Scores lie in [0, 1]. Answers that could not be judged are
-no scores: leave them out before you call this module, and say how many there were.
+Answers to the same problem are not independent, so the problem is the unit: standard errors are clustered by problem
+and the bootstrap draws whole problems (Miller, "Adding Error Bars to Evals", arXiv 2411.00640). Scores lie in [0, 1].
+Answers that could not be judged are no scores: leave them out before you call this module, and say how many there were.
 
 numpy is imported only by the bootstrap; nothing here touches a global random generator.
 """
@@ -23,7 +24,9 @@ _ZERO_ERROR = 1e-12
 
 
 class Interval(NamedTuple):
-    """An estimate with its confidence interval. `n` counts the independent units: the problems, or the answers when each has its own."""
+    """An estimate with its confidence interval. `n` counts the independent units: the problems, or the answers when
+    each has its own.
+    """
 
     estimate: float
     low: float
@@ -34,9 +37,9 @@ class Interval(NamedTuple):
 class PairedDifference(NamedTuple):
     """`b - a` on the same problems.
 
-    `normal` is the clustered normal interval and `bootstrap` the paired percentile bootstrap over problems, both around the same estimate.
-    `wins`, `losses` and `ties` count problems on which b scores higher, lower, the same. `p_value` is McNemar's exact two-sided one,
-    or None when some problem has more than one sample or a score other than 0 and 1.
+    `normal` is the clustered normal interval and `bootstrap` the paired percentile bootstrap over problems, both around
+    the same estimate. `wins`, `losses` and `ties` count problems on which b scores higher, lower, the same. `p_value`
+    is McNemar's exact two-sided one, or None when some problem has more than one sample or a score other than 0 and 1.
     """
 
     normal: Interval
@@ -72,8 +75,8 @@ def wilson(successes: float, n: int, confidence: float = 0.95) -> Interval:
 def clustered_standard_error(groups: Sequence[Sequence[float]]) -> float:
     """Standard error of the mean of all scores, clustered by problem.
 
-    `sqrt(sum_c (sum_i (s_ic - mean))^2) / N`, arXiv 2411.00640 eq. 4, times `sqrt(C / (C - 1))` for the few clusters: with one score
-    a problem this is the usual standard error of the mean.
+    `sqrt(sum_c (sum_i (s_ic - mean))^2) / N`, arXiv 2411.00640 eq. 4, times `sqrt(C / (C - 1))` for the few clusters:
+    with one score a problem this is the usual standard error of the mean.
 
     Args:
         groups: the scores of each problem, one inner list a problem. [C][samples]
@@ -91,8 +94,9 @@ def clustered_standard_error(groups: Sequence[Sequence[float]]) -> float:
 def clustered_mean(groups: Sequence[Sequence[float]], confidence: float = 0.95) -> Interval:
     """avg@n: the mean of all scores with its clustered normal interval, cut to [0, 1]. `n` is the number of problems.
 
-    When the problems do not differ (all 0, all 1, all the same share) or there is only one, the normal interval would be empty: then it
-    is Wilson's interval on as many answers as there are problems, which is wide where the data say little.
+    When the problems do not differ (all 0, all 1, all the same share) or there is only one, the normal interval would
+    be empty: then it is Wilson's interval on as many answers as there are problems, which is wide where the data say
+    little.
 
     Raises:
         ValueError: no problems, an empty group, a score outside [0, 1].
@@ -105,8 +109,11 @@ def clustered_mean(groups: Sequence[Sequence[float]], confidence: float = 0.95) 
     return Interval(mean, max(0.0, mean - half), min(1.0, mean + half), len(groups))
 
 
-def clustered_bootstrap(groups: Sequence[Sequence[float]], *, seed: int, resamples: int = 2000, confidence: float = 0.95) -> Interval:
-    """avg@n with the percentile bootstrap that draws whole problems. The same fall-back as `clustered_mean` where nothing varies.
+def clustered_bootstrap(
+    groups: Sequence[Sequence[float]], *, seed: int, resamples: int = 2000, confidence: float = 0.95
+) -> Interval:
+    """avg@n with the percentile bootstrap that draws whole problems. The same fall-back as `clustered_mean` where
+    nothing varies.
 
     Raises:
         ValueError: no problems, an empty group, a score outside [0, 1], or resamples < 1.
@@ -117,7 +124,11 @@ def clustered_bootstrap(groups: Sequence[Sequence[float]], *, seed: int, resampl
     sums = [math.fsum(group) for group in groups]
     sizes = [len(group) for group in groups]
     low, high = _percentiles(
-        lambda draw, array: array(sums)[draw].sum(1) / array(sizes)[draw].sum(1), len(groups), seed, resamples, confidence
+        lambda draw, array: array(sums)[draw].sum(1) / array(sizes)[draw].sum(1),
+        len(groups),
+        seed,
+        resamples,
+        confidence,
     )
     return Interval(mean, min(low, mean), max(high, mean), len(groups))
 
@@ -125,7 +136,8 @@ def clustered_bootstrap(groups: Sequence[Sequence[float]], *, seed: int, resampl
 def harmonic_bootstrap(
     first: Sequence[bool], second: Sequence[bool], *, seed: int, resamples: int = 2000, confidence: float = 0.95
 ) -> Interval:
-    """Harmonic mean of two shares (ProcessBench's F1) with the percentile bootstrap that draws within each of the two sets.
+    """Harmonic mean of two shares (ProcessBench's F1) with the percentile bootstrap that draws within each of the two
+    sets.
 
     0 where both shares are 0. `n` is the number of answers in all. Raises ValueError for an empty set or resamples < 1.
     """
@@ -140,7 +152,8 @@ def harmonic_bootstrap(
     shares = [sum(answers) / len(answers) for answers in (first, second)]
     # A share of n draws with replacement is a binomial count: no need to draw the answers themselves.
     a, b = (
-        generator.binomial(len(answers), share, resamples) / len(answers) for answers, share in zip((first, second), shares, strict=True)
+        generator.binomial(len(answers), share, resamples) / len(answers)
+        for answers, share in zip((first, second), shares, strict=True)
     )
     made = np.divide(2 * a * b, a + b, out=np.zeros(resamples), where=a + b > 0)
     low, high = np.quantile(made, [(1 - confidence) / 2, (1 + confidence) / 2])
@@ -149,7 +162,8 @@ def harmonic_bootstrap(
 
 
 def pass_at_k(n: int, correct: int, k: int) -> float:
-    """The unbiased chance that at least one of k answers is right, from `correct` right ones of n: `1 - C(n-c, k) / C(n, k)`.
+    """The unbiased chance that at least one of k answers is right, from `correct` right ones of n: `1 - C(n-c, k) /
+    C(n, k)`.
 
     arXiv 2107.03374 eq. 1, computed in exact integers. NaN when n < k: there is no unbiased estimate then.
 
@@ -167,7 +181,8 @@ def pass_at_k(n: int, correct: int, k: int) -> float:
 
 
 def mean_pass_at_k(counts: Sequence[tuple[int, int]], k: int, confidence: float = 0.95) -> Interval:
-    """pass@k over problems. `counts` holds (samples, right ones) of each problem; all NaN when some problem has fewer than k samples.
+    """pass@k over problems. `counts` holds (samples, right ones) of each problem; all NaN when some problem has fewer
+    than k samples.
 
     Raises:
         ValueError: no problems, or what `pass_at_k` raises.
@@ -179,19 +194,26 @@ def mean_pass_at_k(counts: Sequence[tuple[int, int]], k: int, confidence: float 
 
 
 def majority(answers: Sequence[Answer | None]) -> Answer | None:
-    """The most frequent answer; of equally frequent ones the earliest. None (nothing was read) does not vote, and wins only alone."""
+    """The most frequent answer; of equally frequent ones the earliest. None (nothing was read) does not vote, and wins
+    only alone.
+    """
     votes = Counter(answer for answer in answers if answer is not None)
     return max(votes, key=votes.__getitem__) if votes else None
 
 
 def paired_difference(
-    a: Sequence[Sequence[float]], b: Sequence[Sequence[float]], *, seed: int, resamples: int = 2000, confidence: float = 0.95
+    a: Sequence[Sequence[float]],
+    b: Sequence[Sequence[float]],
+    *,
+    seed: int,
+    resamples: int = 2000,
+    confidence: float = 0.95,
 ) -> PairedDifference:
     """How much better b is than a on the same problems: the mean over problems of (mean score of b - mean score of a).
 
-    Pairing removes the spread between easy and hard problems from the interval (arXiv 2411.00640 section 4). When every problem has
-    moved by the same amount, both intervals would be empty: then they reach as far as Wilson's bound for 0 of n, the share of problems
-    that may still behave differently.
+    Pairing removes the spread between easy and hard problems from the interval (arXiv 2411.00640 section 4). When every
+    problem has moved by the same amount, both intervals would be empty: then they reach as far as Wilson's bound for 0
+    of n, the share of problems that may still behave differently.
 
     Args:
         a: the scores of each problem under a. [P][samples]
@@ -203,9 +225,13 @@ def paired_difference(
     _mean(a)
     _mean(b)
     if len(a) != len(b):
-        raise ValueError(f"a has {len(a)} problems and b has {len(b)}: a paired difference needs the same ones in the same order")
+        raise ValueError(
+            f"a has {len(a)} problems and b has {len(b)}: a paired difference needs the same ones in the same order"
+        )
     n = len(a)
-    moves = [math.fsum(after) / len(after) - math.fsum(before) / len(before) for before, after in zip(a, b, strict=True)]
+    moves = [
+        math.fsum(after) / len(after) - math.fsum(before) / len(before) for before, after in zip(a, b, strict=True)
+    ]
     mean = math.fsum(moves) / n
     spread = math.fsum((move - mean) ** 2 for move in moves)
     error = math.sqrt(spread / (n - 1) / n) if n > 1 else 0.0
@@ -220,11 +246,14 @@ def paired_difference(
     wins = sum(move > _ZERO_ERROR for move in moves)
     losses = sum(move < -_ZERO_ERROR for move in moves)
     single = all(len(group) == 1 and group[0] in (0, 1) for group in (*a, *b))
-    return PairedDifference(normal, bootstrap, wins, losses, n - wins - losses, mcnemar_exact(wins, losses) if single else None)
+    return PairedDifference(
+        normal, bootstrap, wins, losses, n - wins - losses, mcnemar_exact(wins, losses) if single else None
+    )
 
 
 def mcnemar_exact(b_only: int, a_only: int) -> float:
-    """McNemar's exact two-sided p-value: how likely so uneven a split of the problems that changed is, if each is a fair coin.
+    """McNemar's exact two-sided p-value: how likely so uneven a split of the problems that changed is, if each is a
+    fair coin.
 
     Args:
         b_only: problems that b alone solves.
@@ -260,9 +289,15 @@ def _mean(groups: Sequence[Sequence[float]]) -> tuple[float, int]:
 
 
 def _percentiles(
-    statistic: Callable[[np.ndarray, Callable[..., np.ndarray]], np.ndarray], n: int, seed: int, resamples: int, confidence: float
+    statistic: Callable[[np.ndarray, Callable[..., np.ndarray]], np.ndarray],
+    n: int,
+    seed: int,
+    resamples: int,
+    confidence: float,
 ) -> tuple[float, float]:
-    """The percentile bounds of `statistic(draws [R, n], numpy.asarray) -> [R]` over draws of n units, in pieces of bounded memory."""
+    """The percentile bounds of `statistic(draws [R, n], numpy.asarray) -> [R]` over draws of n units, in pieces of
+    bounded memory.
+    """
     import numpy as np
 
     if resamples < 1:
@@ -271,7 +306,8 @@ def _percentiles(
     generator = np.random.default_rng(seed)
     piece = max(1, 1_000_000 // n)
     values = [
-        statistic(generator.integers(0, n, size=(min(piece, resamples - start), n)), np.asarray) for start in range(0, resamples, piece)
+        statistic(generator.integers(0, n, size=(min(piece, resamples - start), n)), np.asarray)
+        for start in range(0, resamples, piece)
     ]
     low, high = np.quantile(np.concatenate(values), [(1 - confidence) / 2, (1 + confidence) / 2])
     return float(low), float(high)

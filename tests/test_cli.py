@@ -25,8 +25,12 @@ from tests.tiny_runs import (
 PLAIN = tiny(evaluation={"samples_per_problem": 2})
 
 
-def in_process(arguments: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> tuple[int, str, str]:
-    """The same entry point without a new interpreter, for commands that need no more than the exit code and the words."""
+def in_process(
+    arguments: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> tuple[int, str, str]:
+    """The same entry point without a new interpreter, for commands that need no more than the exit code and the
+    words.
+    """
     monkeypatch.setattr("sys.argv", ["reasonrl", *arguments])
     with pytest.raises(SystemExit) as stopped:
         cli.main()
@@ -44,11 +48,13 @@ def test_help_is_quick_and_imports_nothing_heavy(tmp_path: Path) -> None:
         assert "train" in done.stdout
         assert "doctor" in done.stdout
     script = (
-        "import sys, reasonrl.cli\nsys.argv = ['reasonrl', 'train', '--help']\ntry: reasonrl.cli.main()\nexcept SystemExit: pass\n"
-        "heavy = {'torch', 'transformers', 'numpy', 'matplotlib', 'sympy', 'pandas'} & set(sys.modules)\n"
-        "assert not heavy, heavy"
+        "import sys, reasonrl.cli\nsys.argv = ['reasonrl', 'train', '--help']\ntry: reasonrl.cli.main()\nexcept"
+        " SystemExit: pass\nheavy = {'torch', 'transformers', 'numpy', 'matplotlib', 'sympy', 'pandas'} &"
+        " set(sys.modules)\nassert not heavy, heavy"
     )
-    done = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, env=environment(), capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=tmp_path, env=environment(), capture_output=True, text=True
+    )
     assert done.returncode == 0, done.stderr
     if os.getloadavg()[0] < 2 * (os.cpu_count() or 1):
         assert statistics.median(seconds) < 0.5, seconds
@@ -60,10 +66,16 @@ def test_help_is_quick_and_imports_nothing_heavy(tmp_path: Path) -> None:
         (["train", "smok"], "no recipe 'smok': did you mean 'smoke'?"),
         (["train", "RECIPE", "train.stps=3"], "train.stps: unknown key; did you mean 'steps'?"),
         (["train", "RECIPE", "train.steps"], "expected key=value"),
-        (["train", "RECIPE", "model.path=nowhere", "run_dir=x1"], "model.path: 'nowhere' is neither a folder nor a Hugging Face id"),
+        (
+            ["train", "RECIPE", "model.path=nowhere", "run_dir=x1"],
+            "model.path: 'nowhere' is neither a folder nor a Hugging Face id",
+        ),
         (["train", "RECIPE", "data.train.source=none.jsonl", "run_dir=x2"], "none.jsonl"),
         (["train", "RECIPE", "train.advantage=grppo", "run_dir=x3"], "did you mean 'grpo'?"),
-        (["train", "RECIPE", "verifier=mth", "run_dir=x4"], "verifier: there is no verifier 'mth'; did you mean 'math'?"),
+        (
+            ["train", "RECIPE", "verifier=mth", "run_dir=x4"],
+            "verifier: there is no verifier 'mth'; did you mean 'math'?",
+        ),
         (["train", "RECIPE", "rollout.max_new_tokens=9999", "run_dir=x5"], "exceeds the 512 positions of the model"),
         (["eval", "tiny-arithmetic"], "name a file with --data, or a recipe with --recipe"),
         (["eval", "tiny-arithmetic", "--data", "none.jsonl"], "none.jsonl"),
@@ -79,7 +91,11 @@ def test_help_is_quick_and_imports_nothing_heavy(tmp_path: Path) -> None:
     ],
 )
 def test_a_users_mistake_is_one_message_and_exit_code_two(
-    arguments: list[str], words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    arguments: list[str],
+    words: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.chdir(tmp_path)
     recipe = str(write_recipe(tmp_path, PLAIN))
@@ -102,7 +118,9 @@ def test_the_exit_codes_of_the_process_itself(tmp_path: Path) -> None:
 
 
 def test_a_foreign_verifiers_package_is_told_in_one_sentence(tmp_path: Path) -> None:
-    """Another distribution has the import name `verifiers`. It may import happily, lack our types, or fail by itself."""
+    """Another distribution has the import name `verifiers`. It may import happily, lack our types, or fail by
+    itself.
+    """
     for name, text in {"other": "", "typed": "", "broken": "import a_module_that_nobody_has\n"}.items():
         package = tmp_path / name / "verifiers"
         package.mkdir(parents=True)
@@ -112,7 +130,12 @@ def test_a_foreign_verifiers_package_is_told_in_one_sentence(tmp_path: Path) -> 
         path = os.pathsep.join([str(tmp_path / name), *filter(None, [os.environ.get("PYTHONPATH")]), *sys.path[1:]])
         for arguments in ([sys.executable, "-c", "import reasonrl"], command("doctor")):
             done = subprocess.run(
-                arguments, cwd=tmp_path, env={**environment(), "PYTHONPATH": path}, capture_output=True, text=True, check=False
+                arguments,
+                cwd=tmp_path,
+                env={**environment(), "PYTHONPATH": path},
+                capture_output=True,
+                text=True,
+                check=False,
             )
             assert done.returncode in (1, 2)
             assert "Traceback" not in done.stderr, done.stderr
@@ -131,7 +154,9 @@ def test_a_program_can_catch_the_clash_as_an_import_error(monkeypatch: pytest.Mo
     sys.excepthook = before
 
 
-def test_recipes_and_doctor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_recipes_and_doctor(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.chdir(tmp_path)
     code, out, _ = in_process(["recipes", "ls", "--json"], monkeypatch, capsys)
     assert code == 0
@@ -147,7 +172,9 @@ def test_recipes_and_doctor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cap
     assert any("the module `verifiers` is the one of reasonrl" in f["what"] for f in found)
 
 
-def test_data_show_and_convert(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_data_show_and_convert(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "q.jsonl").write_text('{"q": "1+1?", "a": "2"}\n{"q": "2+2?", "a": "4"}\n')
     columns = ["-c", "prompt=q", "-c", "answer=a"]
@@ -155,7 +182,9 @@ def test_data_show_and_convert(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, 
     assert code == 0
     (problem,) = json.loads(out)["problems"]
     assert (problem["prompt"], problem["reference"]) == ("1+1?", {"answer": "2"})
-    code, out, _ = in_process(["data", "convert", "q.jsonl", "out.parquet", "--to", "verl", *columns], monkeypatch, capsys)
+    code, out, _ = in_process(
+        ["data", "convert", "q.jsonl", "out.parquet", "--to", "verl", *columns], monkeypatch, capsys
+    )
     assert (code, "2 problems written to out.parquet" in out) == (0, True)
     code, out, _ = in_process(["data", "show", "out.parquet", "--json"], monkeypatch, capsys)
     assert [p["reference"]["answer"] for p in json.loads(out)["problems"]] == ["2", "4"]
@@ -173,9 +202,15 @@ def test_dry_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest
     assert code == 0, err
     (plan,) = json.loads(out)["stages"]
     expected = {
-        "kind": "rl", "train_problems": 30, "heldout_problems": {"sums": 6}, "steps": 3, "prompts_per_step": 4, "rollouts_per_step": 16,
-        "optimizer_updates": 3, "most_tokens_sampled_per_step": 64,
-    }  # fmt: skip
+        "kind": "rl",
+        "train_problems": 30,
+        "heldout_problems": {"sums": 6},
+        "steps": 3,
+        "prompts_per_step": 4,
+        "rollouts_per_step": 16,
+        "optimizer_updates": 3,
+        "most_tokens_sampled_per_step": 64,
+    }
     assert {key: plan[key] for key in expected} == expected
     assert len(plan["first_prompts"]) == len(plan["gold_responses"]) == 2
     for prompt, gold in zip(plan["first_prompts"], plan["gold_responses"], strict=True):
@@ -200,15 +235,20 @@ def test_a_gold_answer_that_does_not_score_one_is_named_by_row(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    rows = [{"id": "good", "prompt": "1+1", "answer": "2"}, {"id": "bad", "prompt": "what?", "answer": "no number at all?!"}]
+    rows = [
+        {"id": "good", "prompt": "1+1", "answer": "2"},
+        {"id": "bad", "prompt": "what?", "answer": "no number at all?!"},
+    ]
     (tmp_path / "q.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    recipe: dict[str, Any] = {**PLAIN, "data": {"train": {"source": "q.jsonl"}}, "verifier": {"name": "always_wrong:Never"}}
+    recipe: dict[str, Any] = {
+        **PLAIN,
+        "data": {"train": {"source": "q.jsonl"}},
+        "verifier": {"name": "always_wrong:Never"},
+    }
     (tmp_path / "always_wrong.py").write_text(
-        "from verifiers import Status, Verdict\n"
-        "class Never:\n"
-        "    def gold_response(self, reference): return reference['answer']\n"
-        "    def verify(self, responses, references):\n"
-        "        return [Verdict(r == '2', float(r == '2'), Status.JUDGED, r, 'mine', 'only 2 will do', 0.0) for r in responses]\n"
+        "from verifiers import Status, Verdict\nclass Never:\n    def gold_response(self, reference): return"
+        " reference['answer']\n    def verify(self, responses, references):\n        return [Verdict(r == '2', float(r"
+        " == '2'), Status.JUDGED, r, 'mine', 'only 2 will do', 0.0) for r in responses]\n"
     )
     monkeypatch.setattr("sys.path", [*sys.path])
     code, _, err = in_process(["train", str(write_recipe(tmp_path, recipe)), "--dry-run"], monkeypatch, capsys)
@@ -236,7 +276,9 @@ def test_a_failed_start_does_not_block_its_folder(
     assert (code, "is not a run" in err) == (2, True)
 
 
-def test_train_evaluate_compare_report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_train_evaluate_compare_report(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     """A staged run, then everything that is done with one."""
     monkeypatch.chdir(tmp_path)
     stages = [
@@ -261,9 +303,22 @@ def test_train_evaluate_compare_report(tmp_path: Path, monkeypatch: pytest.Monke
     assert json.loads(Path("a/results.json").read_text())["metrics"] == result["metrics"]
     assert len(Path("a/samples.jsonl").read_text().splitlines()) == 6 * 4
 
-    (tmp_path / "sums.jsonl").write_text("".join(json.dumps({"prompt": f"{i} + 1 =", "answer": str(i + 1)}) + "\n" for i in range(5)))
+    (tmp_path / "sums.jsonl").write_text(
+        "".join(json.dumps({"prompt": f"{i} + 1 =", "answer": str(i + 1)}) + "\n" for i in range(5))
+    )
     for name, model in (("b", "tiny-arithmetic"), ("c", made["model"])):
-        arguments = ["eval", model, "--data", "sums.jsonl", "--n", "8", "--set", "rollout.max_new_tokens=4", "--output", name]
+        arguments = [
+            "eval",
+            model,
+            "--data",
+            "sums.jsonl",
+            "--n",
+            "8",
+            "--set",
+            "rollout.max_new_tokens=4",
+            "--output",
+            name,
+        ]
         code, out, err = in_process(arguments, monkeypatch, capsys)
         assert code == 0, err
         assert "n=5 x 8 samples" in out
@@ -293,7 +348,9 @@ def test_plain_questions_become_chat_messages_for_a_chat_model(
 
     monkeypatch.chdir(tmp_path)
     made = load_model("tiny-arithmetic", device="cpu")
-    made.tokenizer.chat_template = "{% for m in messages %}Q{{ m['content'] }}{% endfor %}{% if add_generation_prompt %}A{% endif %}"
+    made.tokenizer.chat_template = (
+        "{% for m in messages %}Q{{ m['content'] }}{% endfor %}{% if add_generation_prompt %}A{% endif %}"
+    )
     made.model.save_pretrained("chat")
     made.tokenizer.save_pretrained("chat")
     rows = [{"prompt": "1 + 1", "answer": "2"}, {"prompt": [{"role": "user", "content": "2 + 2"}], "answer": "4"}]
@@ -310,8 +367,7 @@ def test_plain_questions_become_chat_messages_for_a_chat_model(
 
 def test_everything_of_the_users_own_by_dotted_path(tmp_path: Path) -> None:
     """A verifier, a reward function, an environment and a data function, all in one module of the current folder."""
-    (tmp_path / "mine.py").write_text(
-        """
+    (tmp_path / "mine.py").write_text("""
 from dataclasses import dataclass
 from reasonrl.environments.single_turn import SingleTurn
 from verifiers import Problem, Status, Verdict
@@ -347,8 +403,7 @@ class Noted(SingleTurn):
         made.info["noted"] = True
         open("noted.txt", "a").write(problem.id + "\\n")
         return made
-"""
-    )
+""")
     recipe = tiny(
         data={"train": {"source": "mine:sums", "seed": 3, "options": {"size": 5}}, "heldout": {}},
         verifier={"name": "mine:Exact", "strip": True},
@@ -366,4 +421,6 @@ class Noted(SingleTurn):
     assert {s["verdicts"]["correctness"]["method"] for s in samples} == {"exact"}
     assert samples[1]["reward"] is None  # not judged is not zero
     assert samples[1]["advantage"] == 0
-    assert samples[0]["reward"] == pytest.approx(samples[0]["reward_parts"]["correctness"] + 0.5 / (1 + len(samples[0]["response"])))
+    assert samples[0]["reward"] == pytest.approx(
+        samples[0]["reward_parts"]["correctness"] + 0.5 / (1 + len(samples[0]["response"]))
+    )

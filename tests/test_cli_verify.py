@@ -10,7 +10,9 @@ from typing import Any
 
 
 def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, "-m", "reasonrl.cli", *arguments], cwd=folder, capture_output=True, text=True, timeout=120)
+    return subprocess.run(
+        [sys.executable, "-m", "reasonrl.cli", *arguments], cwd=folder, capture_output=True, text=True, timeout=120
+    )
 
 
 def test_one_row_out_for_each_row_in(tmp_path: Path) -> None:
@@ -35,7 +37,9 @@ def test_one_row_out_for_each_row_in(tmp_path: Path) -> None:
     assert [row["correct"] for row in rows] == [True, False, None, None, None, None, None, None, True, False, True]
     assert [row["status"] for row in rows] == ["judged"] * 2 + ["error"] * 6 + ["judged", "unparsed", "judged"]
     assert all(set(row) == {"id", "correct", "status", "extracted", "method", "reason", "seconds"} for row in rows)
-    assert "not readable JSON" in rows[2]["reason"] and '"response"' in rows[3]["reason"] and '"gold"' in rows[4]["reason"]
+    assert (
+        "not readable JSON" in rows[2]["reason"] and '"response"' in rows[3]["reason"] and '"gold"' in rows[4]["reason"]
+    )
     assert json.loads(done.stdout)["error"] == 6
     assert sorted(path.name for path in tmp_path.iterdir()) == ["in.jsonl", "out.jsonl"]
 
@@ -92,7 +96,11 @@ def test_audit(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     made = json.loads(done.stdout)
     ours, theirs = made["scores"]
-    assert ours["accuracy"]["estimate"] == 2 / 3 and ours["equal_found"]["estimate"] == 0.5 and ours["wrong_accepted"]["estimate"] == 0
+    assert (
+        ours["accuracy"]["estimate"] == 2 / 3
+        and ours["equal_found"]["estimate"] == 0.5
+        and ours["wrong_accepted"]["estimate"] == 0
+    )
     assert theirs["verifier"] == "math_verify" and theirs["cases"] == 3
     assert [row["where"] for row in made["mistakes"]] == ["line 3"]
     shown = run(tmp_path, "audit", "cases.jsonl").stdout

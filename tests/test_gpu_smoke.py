@@ -1,4 +1,6 @@
-"""benchmarks/gpu_smoke.sh as far as it goes without a GPU: its runs, its table, and what it says where there is none."""
+"""benchmarks/gpu_smoke.sh as far as it goes without a GPU: its runs, its table, and what it says where there is
+none.
+"""
 
 from __future__ import annotations
 

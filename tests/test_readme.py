@@ -1,6 +1,8 @@
-"""Every command of README.md is run, in the order of the page, as a new user would: in an empty folder, with the real pretrained model.
+"""Every command of README.md is run, in the order of the page, as a new user would: in an empty folder, with the real
+pretrained model.
 
-Runs are cut short by overrides that are laid over what the page says; nothing else is changed. Installing (make, pip) is what CI does.
+Runs are cut short by overrides that are laid over what the page says; nothing else is changed. Installing (make, pip)
+is what CI does.
 """
 
 from __future__ import annotations
@@ -44,7 +46,9 @@ def run(line: str, cwd: Path, more: list[str]) -> subprocess.CompletedProcess[st
 
 def view(line: str, cwd: Path) -> None:
     words = [sys.executable, "-m", "reasonrl.cli", *shlex.split(line)[1:], "--port", "0", "--json"]
-    with subprocess.Popen(words, cwd=cwd, stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONUNBUFFERED": "1"}) as server:
+    with subprocess.Popen(
+        words, cwd=cwd, stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONUNBUFFERED": "1"}
+    ) as server:
         try:
             assert server.stdout is not None
             url = json.loads(server.stdout.readline())["url"]
@@ -70,8 +74,12 @@ def test_every_make_target_on_the_page_exists() -> None:
 @pytest.mark.timeout(900)
 def test_every_command_runs_in_order(tmp_path: Path) -> None:
     (tmp_path / "problems.jsonl").write_text("".join(json.dumps(p) + "\n" for p in PROBLEMS), encoding="utf-8")
-    (tmp_path / "answers.jsonl").write_text(json.dumps({"id": 1, "gold": "1/2", "response": r"\boxed{0.5}"}) + "\n", encoding="utf-8")
-    (tmp_path / "labelled.jsonl").write_text(json.dumps({"gold": "1/2", "pred": "0.5", "equivalent": True}) + "\n", encoding="utf-8")
+    (tmp_path / "answers.jsonl").write_text(
+        json.dumps({"id": 1, "gold": "1/2", "response": r"\boxed{0.5}"}) + "\n", encoding="utf-8"
+    )
+    (tmp_path / "labelled.jsonl").write_text(
+        json.dumps({"gold": "1/2", "pred": "0.5", "equivalent": True}) + "\n", encoding="utf-8"
+    )
     solutions = [
         {"problem": "1 + 1?", "steps": ["1 + 1 = 3", "So 3."], "label": 0},
         {"problem": "2 + 2?", "steps": ["It is 4."], "label": -1},

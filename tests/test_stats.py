@@ -69,10 +69,18 @@ def test_clustered_error_is_the_triple_sum_of_the_paper(groups):
     scores = [score for group in groups for score in group]
     mean = sum(scores) / len(scores)
     diagonal = sum((score - mean) ** 2 for score in scores)
-    cross = sum((group[i] - mean) * (group[j] - mean) for group in groups for i in range(len(group)) for j in range(len(group)) if i != j)
+    cross = sum(
+        (group[i] - mean) * (group[j] - mean)
+        for group in groups
+        for i in range(len(group))
+        for j in range(len(group))
+        if i != j
+    )
     correction = len(groups) / (len(groups) - 1)
     expected = math.sqrt(max(0.0, (diagonal + cross) * correction)) / len(scores)
-    assert stats.clustered_standard_error(groups) == pytest.approx(expected, abs=1e-7)  # the root of a rounding error is 1e-8
+    assert stats.clustered_standard_error(groups) == pytest.approx(
+        expected, abs=1e-7
+    )  # the root of a rounding error is 1e-8
 
 
 def test_one_sample_a_problem_is_the_plain_standard_error():
@@ -176,7 +184,9 @@ def test_paired_difference_counts_and_interval():
     assert result.normal.estimate == result.bootstrap.estimate == pytest.approx(0.25)
     variance = (30 * 0.75**2 + 5 * 1.25**2 + 65 * 0.25**2) / 99
     assert result.normal.high - 0.25 == pytest.approx(1.959964 * math.sqrt(variance / 100), abs=1e-6)
-    assert (result.bootstrap.low, result.bootstrap.high) == pytest.approx((result.normal.low, result.normal.high), abs=0.02)
+    assert (result.bootstrap.low, result.bootstrap.high) == pytest.approx(
+        (result.normal.low, result.normal.high), abs=0.02
+    )
     assert result.p_value == pytest.approx(stats.mcnemar_exact(30, 5)) and result.p_value < 1e-4
 
 
@@ -195,7 +205,9 @@ def test_paired_difference_of_identical_results_is_not_certain():
     same = [[1.0]] * 50
     result = stats.paired_difference(same, same, seed=0)
     assert result.normal == result.bootstrap
-    assert result.normal.low == -result.normal.high < 0 and result.normal.high == pytest.approx(stats.wilson(0, 50).high)
+    assert result.normal.low == -result.normal.high < 0 and result.normal.high == pytest.approx(
+        stats.wilson(0, 50).high
+    )
     assert result.p_value == 1.0
 
 

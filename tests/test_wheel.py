@@ -1,4 +1,6 @@
-"""A wheel built from the checkout works in an empty environment, far from the checkout: what a user gets from an index."""
+"""A wheel built from the checkout works in an empty environment, far from the checkout: what a user gets from an
+index.
+"""
 
 from __future__ import annotations
 

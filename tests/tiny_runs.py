@@ -1,4 +1,6 @@
-"""Recipes for the tiny model, and ways to run them: in this process for what is inside, as a command for what a user sees."""
+"""Recipes for the tiny model, and ways to run them: in this process for what is inside, as a command for what a user
+sees.
+"""
 
 from __future__ import annotations
 
@@ -55,7 +57,14 @@ def context(folder: Path, recipe: dict[str, Any] | None = None) -> StageContext:
     chosen = parse_recipe(yaml.safe_dump(recipe or TINY), "test").stages[0]
     run = RunFolder(folder / "run")
     run.open(after_step=None)
-    return prepare(chosen, run, TrainConsole(chosen.total_steps, quiet=True), init_from=chosen.model.path, checkpoint=None, offline=True)
+    return prepare(
+        chosen,
+        run,
+        TrainConsole(chosen.total_steps, quiet=True),
+        init_from=chosen.model.path,
+        checkpoint=None,
+        offline=True,
+    )
 
 
 def write_recipe(folder: Path, recipe: dict[str, Any], name: str = "tiny.yaml") -> Path:
@@ -74,7 +83,12 @@ def command(*arguments: str | Path) -> list[str]:
 
 def run(folder: Path, *arguments: str | Path, timeout: float = 120, **more: Any) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        command(*arguments), cwd=folder, capture_output=True, text=True, timeout=timeout, **{"env": environment(), **more}
+        command(*arguments),
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        **{"env": environment(), **more},
     )
 
 

@@ -1,4 +1,5 @@
-"""Is this answer right? Verifiers for math answers, reasoning-gym problems and response formats, and the process pool that they stand on.
+"""Is this answer right? Verifiers for math answers, reasoning-gym problems and response formats, and the process pool
+that they stand on.
 
 This package knows nothing of training and can be used alone:
 
@@ -23,7 +24,9 @@ if TYPE_CHECKING:
     from verifiers.pool.pool import Outcome, WorkerPool
     from verifiers.reasoning_gym import ReasoningGymVerifier
 
-__dist__ = "reasonrl"  # another distribution is imported as `verifiers` too; reasonrl looks here to see which one was found
+__dist__ = (
+    "reasonrl"  # another distribution is imported as `verifiers` too; reasonrl looks here to see which one was found
+)
 
 _LAZY = {
     "BadOption": "verifiers.errors",

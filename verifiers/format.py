@@ -1,7 +1,7 @@
 """The format verifier: is the response written as asked? Says nothing of whether the answer is right.
 
-Named patterns are read by code of ours in linear time. A regular expression of the user's runs in a worker process with a deadline,
-since one careless quantifier can take exponential time on what a model writes.
+Named patterns are read by code of ours in linear time. A regular expression of the user's runs in a worker process with
+a deadline, since one careless quantifier can take exponential time on what a model writes.
 """
 
 from __future__ import annotations
@@ -23,7 +23,9 @@ def _has_box(response: str) -> bool:
 
 
 def _tag_contents(text: str, tags: Sequence[str]) -> list[str] | None:
-    """What the tags hold, if each is opened and closed exactly once, in this order, with nothing but spaces around them."""
+    """What the tags hold, if each is opened and closed exactly once, in this order, with nothing but spaces around
+    them.
+    """
     contents = []
     for tag in tags:
         before, opened, rest = text.partition(f"<{tag}>")
@@ -66,9 +68,10 @@ class FormatVerifier:
     """Score 1 when the response has the format, else 0.
 
     Args:
-        pattern: "boxed" (the last box is closed and not empty), "answer_tag" (exactly one, not empty), "think_answer" (the whole response
-            is <think>...</think> <answer>...</answer>, each once and not empty), "integer" (nothing but an integer), or a
-            regular expression that must match the whole stripped response (DOTALL).
+        pattern: "boxed" (the last box is closed and not empty), "answer_tag" (exactly one, not empty), "think_answer"
+            (the whole response
+            is <think>...</think> <answer>...</answer>, each once and not empty), "integer" (nothing but an integer), or
+            a regular expression that must match the whole stripped response (DOTALL).
         timeout_s, workers, memory_limit_mb: for a regular expression, which runs in worker processes.
 
     Raises:
@@ -85,7 +88,9 @@ class FormatVerifier:
                 names = ", ".join(NAMED)
                 message = f"the pattern {pattern!r} is no regular expression ({error}); write one, or a name: {names}"
                 raise ValueError(message) from error
-        self._pool = WorkerPool("verifiers.format:matches", workers=workers, timeout_s=timeout_s, memory_limit_mb=memory_limit_mb)
+        self._pool = WorkerPool(
+            "verifiers.format:matches", workers=workers, timeout_s=timeout_s, memory_limit_mb=memory_limit_mb
+        )
 
     def verify(self, responses: Sequence[str], references: Sequence[dict[str, Any]]) -> list[Verdict]:
         """One verdict for each response. The references are not read. A regular expression past its deadline: TIMEOUT.
@@ -108,9 +113,13 @@ class FormatVerifier:
         return verdicts
 
     def gold_response(self, reference: dict[str, Any]) -> str:
-        """A response of a named format, with the reference's answer where it fits. Raises ValueError for a regular expression."""
+        """A response of a named format, with the reference's answer where it fits. Raises ValueError for a regular
+        expression.
+        """
         if self.pattern not in NAMED:
-            raise ValueError(f"no response can be made up for the pattern {self.pattern!r}; only for {', '.join(NAMED)}")
+            raise ValueError(
+                f"no response can be made up for the pattern {self.pattern!r}; only for {', '.join(NAMED)}"
+            )
         test, template = NAMED[self.pattern]
         answer = str(reference.get("answer", "")).strip()
         response = template % answer

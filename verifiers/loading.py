@@ -1,4 +1,6 @@
-"""From the name of a verifier in a recipe to the verifier: a built-in name, or "package.module:Class" of the user's own."""
+"""From the name of a verifier in a recipe to the verifier: a built-in name, or "package.module:Class" of the user's
+own.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,8 @@ def load_verifier(spec: str, **options: Any) -> Verifier:
     """Makes a verifier.
 
     Args:
-        spec: a built-in name, or "package.module:Class" (a class, a function that returns a verifier, or a finished verifier).
+        spec: a built-in name, or "package.module:Class" (a class, a function that returns a verifier, or a finished
+            verifier).
             Modules of the current folder are found.
         options: for the constructor.
 
@@ -37,14 +40,18 @@ def load_verifier(spec: str, **options: Any) -> Verifier:
     found = _find(spec)
     if not callable(found):
         if options:
-            raise BadOption(f"the verifier {spec!r} is a finished object and takes no options, but got: {', '.join(options)}")
+            raise BadOption(
+                f"the verifier {spec!r} is a finished object and takes no options, but got: {', '.join(options)}"
+            )
         verifier = found
     else:
         _check_options(spec, found, options)
         verifier = found(**options)
     missing = [name for name in METHODS if not callable(getattr(verifier, name, None))]
     if missing:
-        raise UnknownVerifier(f"{spec!r} is no verifier: a {type(verifier).__name__} has no method {' and no '.join(missing)}")
+        raise UnknownVerifier(
+            f"{spec!r} is no verifier: a {type(verifier).__name__} has no method {' and no '.join(missing)}"
+        )
     return verifier
 
 
@@ -55,7 +62,9 @@ def _find(spec: str) -> Any:
         else:
             near = difflib.get_close_matches(str(spec), BUILT_IN, n=1, cutoff=0.5)
             hint = f"; did you mean {near[0]!r}?" if near else "."
-            raise UnknownVerifier(f"there is no verifier {spec!r}{hint} Write {', '.join(BUILT_IN)} or package.module:Class")
+            raise UnknownVerifier(
+                f"there is no verifier {spec!r}{hint} Write {', '.join(BUILT_IN)} or package.module:Class"
+            )
     module_name, _, path = spec.partition(":")
     if not module_name or not path:
         raise UnknownVerifier(f"the verifier {spec!r} is not of the form package.module:Class")
@@ -66,7 +75,8 @@ def _find(spec: str) -> Any:
     try:
         found: Any = importlib.import_module(module_name)
     except ModuleNotFoundError as error:
-        # Only the module that was asked for: one that it imports itself in vain is another mistake, and keeps its own message.
+        # Only the module that was asked for: one that it imports itself in vain is another mistake, and keeps its own
+        # message.
         if error.name is None or not (module_name == error.name or module_name.startswith(error.name + ".")):
             raise
         raise UnknownVerifier(f"the verifier {spec!r}: there is no module {error.name!r} here or installed") from error
@@ -85,7 +95,10 @@ def _check_options(spec: str, factory: Any, options: dict[str, Any]) -> None:
     """Names every option that does not fit, and those that do."""
     try:
         parameters = inspect.signature(factory).parameters.values()
-    except (TypeError, ValueError):  # a class of an extension module tells nothing of its arguments; its own message has to do
+    except (
+        TypeError,
+        ValueError,
+    ):  # a class of an extension module tells nothing of its arguments; its own message has to do
         return
     named = [p for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
     names = [p.name for p in named]
@@ -97,7 +110,9 @@ def _check_options(spec: str, factory: Any, options: dict[str, Any]) -> None:
                 mistakes.append(f"it has no option {name!r}" + (f" (did you mean {near[0]!r}?)" if near else ""))
     mistakes += [f"it needs the option {p.name!r}" for p in named if p.default is p.empty and p.name not in options]
     mistakes += [
-        f"its argument {p.name!r} cannot be given by name" for p in parameters if p.kind is p.POSITIONAL_ONLY and p.default is p.empty
+        f"its argument {p.name!r} cannot be given by name"
+        for p in parameters
+        if p.kind is p.POSITIONAL_ONLY and p.default is p.empty
     ]
     if mistakes:
         raise BadOption(f"the verifier {spec!r}: {'; '.join(mistakes)}. Its options: {', '.join(names) or 'none'}")

@@ -1,7 +1,8 @@
-"""The verifier of reasoning-gym problems: each data set of that package scores its own answers, so it is an outside judge of ours.
+"""The verifier of reasoning-gym problems: each data set of that package scores its own answers, so it is an outside
+judge of ours.
 
-A reference is {"dataset": "chain_sum", "entry": {"question", "answer", "metadata"}}. `reasoning_gym` is an optional package,
-imported in the worker processes only.
+A reference is {"dataset": "chain_sum", "entry": {"question", "answer", "metadata"}}. `reasoning_gym` is an optional
+package, imported in the worker processes only.
 """
 
 from __future__ import annotations
@@ -23,7 +24,8 @@ PACKAGE = "reasoning_gym"
 
 
 class ReasoningGymVerifier:
-    """Scores answers by the `score_answer` of the data set that they belong to. Correct means a score of exactly 1; the score is kept.
+    """Scores answers by the `score_answer` of the data set that they belong to. Correct means a score of exactly 1; the
+    score is kept.
 
     Args:
         answer_mode: how the answer is found: "strict", "lenient" or "whole" (see `verifiers.math.extract`).
@@ -36,12 +38,19 @@ class ReasoningGymVerifier:
         ValueError: there is no such mode.
     """
 
-    def __init__(self, *, answer_mode: Mode = "strict", timeout_s: float = 5.0, workers: int = 1, memory_limit_mb: int = 2048) -> None:
+    def __init__(
+        self, *, answer_mode: Mode = "strict", timeout_s: float = 5.0, workers: int = 1, memory_limit_mb: int = 2048
+    ) -> None:
         check_mode(answer_mode)
         if importlib.util.find_spec(PACKAGE) is None:
             raise MissingPackage("reasoning_gym is not installed; run: pip install reasoning-gym")
         self.answer_mode: Mode = answer_mode
-        self._options = {"answer_mode": answer_mode, "timeout_s": timeout_s, "workers": workers, "memory_limit_mb": memory_limit_mb}
+        self._options = {
+            "answer_mode": answer_mode,
+            "timeout_s": timeout_s,
+            "workers": workers,
+            "memory_limit_mb": memory_limit_mb,
+        }
         self._pool = WorkerPool(
             "verifiers.reasoning_gym:score",
             workers=workers,
@@ -53,7 +62,8 @@ class ReasoningGymVerifier:
     def verify(self, responses: Sequence[str], references: Sequence[dict[str, Any]]) -> list[Verdict]:
         """One verdict for each (response, reference), in order.
 
-        Nothing to read: UNPARSED. A bad reference, an unknown data set, an error inside `score_answer`: ERROR. Past the deadline: TIMEOUT.
+        Nothing to read: UNPARSED. A bad reference, an unknown data set, an error inside `score_answer`: ERROR. Past the
+        deadline: TIMEOUT.
 
         Raises:
             ValueError: the two lists differ in length.
@@ -70,11 +80,15 @@ class ReasoningGymVerifier:
             try:
                 item = {"dataset": _dataset(reference), "entry": _entry(reference), "answer": extraction.answer}
             except BadReference as bad:
-                verdict = Verdict(None, None, Status.ERROR, extraction.answer, "reference", str(bad), time.perf_counter() - started)
+                verdict = Verdict(
+                    None, None, Status.ERROR, extraction.answer, "reference", str(bad), time.perf_counter() - started
+                )
             else:
                 if extraction.answer is None:
                     seconds = time.perf_counter() - started
-                    verdict = Verdict(False, 0.0, Status.UNPARSED, None, f"extract.{self.answer_mode}", extraction.reason, seconds)
+                    verdict = Verdict(
+                        False, 0.0, Status.UNPARSED, None, f"extract.{self.answer_mode}", extraction.reason, seconds
+                    )
                 else:
                     waiting.append((row, extraction, item))
             verdicts.append(verdict)
@@ -84,7 +98,9 @@ class ReasoningGymVerifier:
         return [verdict for verdict in verdicts if verdict is not None]
 
     def gold_response(self, reference: dict[str, Any]) -> str:
-        """A response in the format of the mode that holds the entry's own answer. Raises BadReference: the entry has none."""
+        """A response in the format of the mode that holds the entry's own answer. Raises BadReference: the entry has
+        none.
+        """
         _dataset(reference)
         answer = _entry(reference).get("answer")
         if answer is None or not str(answer).strip():
@@ -102,14 +118,18 @@ class ReasoningGymVerifier:
 def _dataset(reference: dict[str, Any]) -> str:
     name = reference.get("dataset")
     if not isinstance(name, str) or not name:
-        raise BadReference(f'the reference\'s "dataset" is {name!r}; write the name of a reasoning-gym data set, such as "chain_sum"')
+        raise BadReference(
+            f'the reference\'s "dataset" is {name!r}; write the name of a reasoning-gym data set, such as "chain_sum"'
+        )
     return name
 
 
 def _entry(reference: dict[str, Any]) -> dict[str, Any]:
     entry = reference.get("entry")
     if not isinstance(entry, dict) or "answer" not in entry or "metadata" not in entry:
-        raise BadReference('the reference\'s "entry" must be a reasoning-gym entry with "question", "answer" and "metadata"')
+        raise BadReference(
+            'the reference\'s "entry" must be a reasoning-gym entry with "question", "answer" and "metadata"'
+        )
     return entry
 
 
@@ -140,7 +160,9 @@ def _score_answer(dataset: str) -> Any:
         import difflib
 
         near = difflib.get_close_matches(dataset, DATASETS, n=1)
-        raise ValueError(f"reasoning-gym has no data set {dataset!r}" + (f"; did you mean {near[0]!r}?" if near else ""))
+        raise ValueError(
+            f"reasoning-gym has no data set {dataset!r}" + (f"; did you mean {near[0]!r}?" if near else "")
+        )
     return get_score_answer_fn(dataset)
 
 

@@ -1,6 +1,7 @@
 """Reading a response, whatever it answers: thinking is stripped, boxes are found with their braces matched.
 
-Shared by the verifiers of math, code and proofs, the format verifier, and the formats of critiques. Every scan is linear in the text.
+Shared by the verifiers of math, code and proofs, the format verifier, and the formats of critiques. Every scan is
+linear in the text.
 """
 
 from __future__ import annotations
@@ -30,7 +31,8 @@ def check_mode(mode: str) -> None:
 
 
 def strip_thinking(text: str) -> str:
-    """What follows the last </think>; what stands before a <think> that is never closed. A prompt may have opened the first one.
+    """What follows the last </think>; what stands before a <think> that is never closed. A prompt may have opened the
+    first one.
 
     Behind a token that ends the turn nothing belongs to the response.
     """
@@ -55,7 +57,11 @@ def boxes(text: str) -> tuple[list[str], bool]:
     for match in _BOX.finditer(text):
         brace = match.end()
         if match.start() < end:  # inside the box before it
-            untouched = untouched and not text[start : match.start()].strip() and not text[closers.get(brace, end) + 1 : end].strip()
+            untouched = (
+                untouched
+                and not text[start : match.start()].strip()
+                and not text[closers.get(brace, end) + 1 : end].strip()
+            )
             if untouched and brace in closers:
                 start, end = brace + 1, closers[brace]
                 found[-1] = text[start:end].strip()

@@ -1,7 +1,8 @@
 """The types that every verifier takes and returns.
 
-A verdict keeps three things apart that most trainers fold into the number 0: the response is *wrong*, it *could not be judged*
-(the verifier ran out of time), or the verifier *broke*. Only the first is the model's doing and may be learnt from.
+A verdict keeps three things apart that most trainers fold into the number 0: the response is *wrong*, it *could not be
+judged* (the verifier ran out of time), or the verifier *broke*. Only the first is the model's doing and may be learnt
+from.
 """
 
 from __future__ import annotations
@@ -37,7 +38,9 @@ class Verdict:
     """What a verifier says of one response."""
 
     correct: bool | None
-    """None when the status is TIMEOUT or ERROR, and only then. A recipe that says `on_timeout: wrong` makes a time-out False."""
+    """None when the status is TIMEOUT or ERROR, and only then. A recipe that says `on_timeout: wrong` makes a time-out
+    False.
+    """
     score: float | None
     """In [0, 1]; for code the pass rate. None when `correct` is None."""
     status: Status
@@ -54,7 +57,9 @@ class Verdict:
         if self.status is Status.TIMEOUT and (self.correct, self.score) == (False, 0.0):
             return
         if judged != (self.correct is not None) or judged != (self.score is not None):
-            raise ValueError(f"a verdict with status {self.status.value} cannot have correct={self.correct}, score={self.score}")
+            raise ValueError(
+                f"a verdict with status {self.status.value} cannot have correct={self.correct}, score={self.score}"
+            )
         if self.score is not None and not 0.0 <= self.score <= 1.0:
             raise ValueError(f"a score lies in [0, 1], not {self.score}")
 
@@ -88,5 +93,7 @@ class Verifier(Protocol):
         ...
 
     def gold_response(self, reference: dict[str, Any]) -> str:
-        """A response that must score 1: the self-check of every data set. Raises ValueError if the reference cannot be read."""
+        """A response that must score 1: the self-check of every data set. Raises ValueError if the reference cannot be
+        read.
+        """
         ...

@@ -30,5 +30,7 @@ def load_format(name: str, **options: Any) -> CritiqueFormat:
         raise ValueError(f"there is no critique format '{name}'{hint} Write one of {', '.join(FORMATS)}")
     known = [f.name for f in dataclasses.fields(FORMATS[name])]
     if unknown := sorted(set(options) - set(known)):
-        raise ValueError(f"the format {name} has no option {', '.join(map(repr, unknown))}; its options: {', '.join(known)}")
+        raise ValueError(
+            f"the format {name} has no option {', '.join(map(repr, unknown))}; its options: {', '.join(known)}"
+        )
     return FORMATS[name](**options)

@@ -1,9 +1,10 @@
 """One step at a time, judged in a tag: the critic of SPC (arXiv:2504.19162).
 
-The solution's last step is judged, the steps before it are given: `<Answer>Correct</Answer>` or `<Answer>Incorrect</Answer>`.
+The solution's last step is judged, the steps before it are given: `<Answer>Correct</Answer>` or
+`<Answer>Incorrect</Answer>`.
 
-Different from the official reader, which takes the first tag and wants it without spaces: spaces are allowed, two tags that differ are a
-conflict, and a tag with anything else in it is malformed.
+Different from the official reader, which takes the first tag and wants it without spaces: spaces are allowed, two tags
+that differ are a conflict, and a tag with anything else in it is malformed.
 """
 
 from __future__ import annotations
@@ -36,7 +37,11 @@ class AnswerTag(CritiqueFormat):
 
     def render(self, problem: Problem, solution: Solution) -> list[Message]:
         *prefix, last = solution.steps or (solution.text,)
-        before = quoted("\n".join(self.step_text(i, step) for i, step in enumerate(prefix)), "steps") if prefix else self.empty_prefix
+        before = (
+            quoted("\n".join(self.step_text(i, step) for i, step in enumerate(prefix)), "steps")
+            if prefix
+            else self.empty_prefix
+        )
         text = fill(
             self.prompt_template,
             question=question_of(problem),
@@ -62,6 +67,8 @@ class AnswerTag(CritiqueFormat):
 
 
 def last_step_truth(solution: Solution) -> Judgement:
-    """Whether the last step is right, from its own label where the steps are labelled, else from the answer. Raises ValueError."""
+    """Whether the last step is right, from its own label where the steps are labelled, else from the answer. Raises
+    ValueError.
+    """
     label = solution.last_step_correct
     return truth(solution) if label is None else Judgement.CORRECT if label else Judgement.INCORRECT

@@ -1,8 +1,10 @@
-"""What every critique format does: show a solution to a critic, read what it wrote, and hand the critique on to the one who refines.
+"""What every critique format does: show a solution to a critic, read what it wrote, and hand the critique on to the one
+who refines.
 
-Reading is strict. A judgement counts when exactly one was given: both at once is a conflict, none is missing, something else is malformed,
-and in all three cases the critique has no judgement. Only what stands behind the thinking counts. Words are compared whole, so "incorrect"
-is never read as "correct". No reader looks at the solution: what a solution says of itself cannot become a judgement.
+Reading is strict. A judgement counts when exactly one was given: both at once is a conflict, none is missing, something
+else is malformed, and in all three cases the critique has no judgement. Only what stands behind the thinking counts.
+Words are compared whole, so "incorrect" is never read as "correct". No reader looks at the solution: what a solution
+says of itself cannot become a judgement.
 """
 
 from __future__ import annotations
@@ -24,7 +26,9 @@ _DECORATION = " \t*_`'\"[](){}.,;:!"
 
 
 def judgement_word(text: str) -> Judgement | None:
-    """One word, whatever its case and decoration ("**Correct**."), as a judgement. None for anything else: "not correct" is no word."""
+    """One word, whatever its case and decoration ("**Correct**."), as a judgement. None for anything else: "not
+    correct" is no word.
+    """
     word = text.strip(_DECORATION).lower()
     if word in CORRECT_WORDS:
         return Judgement.CORRECT
@@ -42,7 +46,9 @@ def settle(found: Iterable[Judgement | None]) -> tuple[Judgement | None, ParseSt
 
 
 def question_of(problem: Problem) -> str:
-    """The bare question, for a prompt of a critic: a problem's `meta.question`, or its prompt, or the last user message of it."""
+    """The bare question, for a prompt of a critic: a problem's `meta.question`, or its prompt, or the last user message
+    of it.
+    """
     question = problem.meta.get("question")
     if isinstance(question, str):
         return question
@@ -58,7 +64,9 @@ _TAGS = re.compile(r"<(?=\s*/?\s*(?:solution|steps?)\b)", re.IGNORECASE)
 
 
 def quoted(text: str, tag: str) -> str:
-    """Text of unknown origin between tags that it cannot close: a solution may not speak to its critic as the user does."""
+    """Text of unknown origin between tags that it cannot close: a solution may not speak to its critic as the user
+    does.
+    """
     harmless = _TAGS.sub("(", text)
     return f"<{tag}>\n{harmless}\n</{tag}>"
 
@@ -76,7 +84,9 @@ class CritiqueFormat(ABC):
     steps_template: str = field(default="{step}")
     """How one step is shown; {index} counts from 0, {number} from 1."""
     explain_first: bool = False
-    """Of demonstrations: every step is worked out before it is judged, so that the judgement can follow from that. Read is either way."""
+    """Of demonstrations: every step is worked out before it is judged, so that the judgement can follow from that. Read
+    is either way.
+    """
 
     def render(self, problem: Problem, solution: Solution) -> list[Message]:
         """The prompt of the critic."""
@@ -84,7 +94,10 @@ class CritiqueFormat(ABC):
 
     def prompt_text(self, problem: Problem, solution: Solution) -> str:
         return fill(
-            self.prompt_template, question=question_of(problem), solution=self.solution_text(solution), instruction=self.instruction
+            self.prompt_template,
+            question=question_of(problem),
+            solution=self.solution_text(solution),
+            instruction=self.instruction,
         )
 
     def solution_text(self, solution: Solution) -> str:
@@ -98,11 +111,14 @@ class CritiqueFormat(ABC):
 
     @abstractmethod
     def parse(self, text: str, steps: int | None = None) -> Critique:
-        """What a critic wrote, read. `steps` is how many the solution has: what is said of others is malformed. Never raises."""
+        """What a critic wrote, read. `steps` is how many the solution has: what is said of others is malformed. Never
+        raises.
+        """
 
     @abstractmethod
     def write(self, solution: Solution, comments: Sequence[str] = ()) -> str:
-        """The shortest critique in this format that says of a labelled solution what is true; `comments` go to the steps.
+        """The shortest critique in this format that says of a labelled solution what is true; `comments` go to the
+        steps.
 
         Raises ValueError when the labels that the format needs are missing.
         """

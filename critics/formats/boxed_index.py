@@ -1,10 +1,11 @@
 r"""The index of the first wrong step in a box: ProcessBench (arXiv:2412.06559) and DeepCritic (arXiv:2505.00662).
 
-Steps are tagged `<paragraph_i>`; the critic ends with the index of the earliest wrong one in `\boxed{}`, or -1. ProcessBench counts from 0,
-DeepCritic from 1 (`first_index`); here everything behind the reader counts from 0.
+Steps are tagged `<paragraph_i>`; the critic ends with the index of the earliest wrong one in `\boxed{}`, or -1.
+ProcessBench counts from 0, DeepCritic from 1 (`first_index`); here everything behind the reader counts from 0.
 
-Different from the official pattern `\\boxed\{([^}]*)\}`: braces are matched, a step that does not exist is malformed, and an unfinished
-last box is malformed instead of the box before it. As there, the last box counts: critics box intermediate results.
+Different from the official pattern `\\boxed\{([^}]*)\}`: braces are matched, a step that does not exist is malformed,
+and an unfinished last box is malformed instead of the box before it. As there, the last box counts: critics box
+intermediate results.
 """
 
 from __future__ import annotations
@@ -27,8 +28,8 @@ class BoxedIndex(CritiqueFormat):
 
     name: ClassVar[str] = "boxed_index"
     instruction: str = (
-        "Examine the solution paragraph by paragraph. Put the index of the earliest paragraph with an error into \\boxed{}, "
-        "or -1 if there is none."
+        "Examine the solution paragraph by paragraph. Put the index of the earliest paragraph with an error into"
+        " \\boxed{}, or -1 if there is none."
     )
     steps_template: str = "<paragraph_{index}>\n{step}\n</paragraph_{index}>"
     first_index: int = 0
@@ -56,12 +57,18 @@ class BoxedIndex(CritiqueFormat):
         if index == -1:
             return Critique(text, Judgement.CORRECT, first_error=-1, feedback=said)
         before = tuple(StepJudgement(i, Judgement.CORRECT) for i in range(index))
-        return Critique(text, Judgement.INCORRECT, (*before, StepJudgement(index, Judgement.INCORRECT)), index, feedback=said)
+        return Critique(
+            text, Judgement.INCORRECT, (*before, StepJudgement(index, Judgement.INCORRECT)), index, feedback=said
+        )
 
     def write(self, solution: Solution, comments: Sequence[str] = ()) -> str:
         if solution.first_error is None:
-            raise ValueError(f"the solution of problem {solution.problem_id} is not labelled: `first_error` is not known")
+            raise ValueError(
+                f"the solution of problem {solution.problem_id} is not labelled: `first_error` is not known"
+            )
         wrong = solution.first_error
-        said = comments if wrong == -1 else comments[: wrong + 1]  # what follows a wrong step is neither right nor wrong
+        said = (
+            comments if wrong == -1 else comments[: wrong + 1]
+        )  # what follows a wrong step is neither right nor wrong
         index = wrong if wrong == -1 else wrong + self.first_index
         return "\n".join([*(comment for comment in said if comment), f"\\boxed{{{index}}}"])

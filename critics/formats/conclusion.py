@@ -1,9 +1,10 @@
 r"""A free critique with one word of conclusion: Critique-Coder (arXiv:2509.22824) and GC-RL (arXiv:2602.22765).
 
-`\conclusion{T}` / `\conclusion{F}` (`style: command`), or `**Conclusion: right [END]**` (`style: sentence`); both are read in either style.
+`\conclusion{T}` / `\conclusion{F}` (`style: command`), or `**Conclusion: right [END]**` (`style: sentence`); both are
+read in either style.
 
-Different from the official reader of Critique-Coder, which calls everything with a capital T in it true, "INCORRECT" included, and cannot
-read "true": whole words in any case are read, and two different conclusions are a conflict.
+Different from the official reader of Critique-Coder, which calls everything with a capital T in it true, "INCORRECT"
+included, and cannot read "true": whole words in any case are read, and two different conclusions are a conflict.
 """
 
 from __future__ import annotations
@@ -26,13 +27,17 @@ class Conclusion(CritiqueFormat):
 
     name: ClassVar[str] = "conclusion"
     style: Literal["command", "sentence"] = "command"
-    instruction: str = "Examine the solution, then conclude with \\conclusion{T} if it is correct or \\conclusion{F} if it is not."
+    instruction: str = (
+        "Examine the solution, then conclude with \\conclusion{T} if it is correct or \\conclusion{F} if it is not."
+    )
 
     def parse(self, text: str, steps: int | None = None) -> Critique:
         said = after_thinking(text)
         found = [judgement_word(match.group(1)) for match in (*_COMMAND.finditer(said), *_SENTENCE.finditer(said))]
         judgement, status = settle(found)
-        return Critique(text, judgement, feedback=_COMMAND.sub("", _SENTENCE.sub("", said)).strip(), parse_status=status)
+        return Critique(
+            text, judgement, feedback=_COMMAND.sub("", _SENTENCE.sub("", said)).strip(), parse_status=status
+        )
 
     def write(self, solution: Solution, comments: Sequence[str] = ()) -> str:
         right = truth(solution) is Judgement.CORRECT

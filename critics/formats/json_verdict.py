@@ -2,8 +2,8 @@
 
     {"reasons": "...", "is_correct": "Correct"}
 
-A fence of ```json, and text around it, are allowed: a reader that did not strip the fence failed on every verdict of a released critic and
-called all of them wrong. What cannot be read has no judgement here.
+A fence of ```json, and text around it, are allowed: a reader that did not strip the fence failed on every verdict of a
+released critic and called all of them wrong. What cannot be read has no judgement here.
 """
 
 from __future__ import annotations
@@ -27,7 +27,8 @@ class JsonVerdict(CritiqueFormat):
 
     name: ClassVar[str] = "json_verdict"
     instruction: str = (
-        f'Answer with one JSON object: {{"{REASONS}": "...", "{KEY}": "Correct"}} or {{"{REASONS}": "...", "{KEY}": "Incorrect"}}.'
+        f'Answer with one JSON object: {{"{REASONS}": "...", "{KEY}": "Correct"}} or {{"{REASONS}": "...", "{KEY}":'
+        ' "Incorrect"}.'
     )
 
     def parse(self, text: str, steps: int | None = None) -> Critique:
@@ -36,13 +37,17 @@ class JsonVerdict(CritiqueFormat):
         if not verdicts:
             return Critique(text, None, feedback=said, parse_status="malformed" if "{" in said else "missing")
         words = [found[KEY] for found in verdicts]
-        judgement, status = settle(_WORDS.get(word.strip().lower()) if isinstance(word, str) else None for word in words)
+        judgement, status = settle(
+            _WORDS.get(word.strip().lower()) if isinstance(word, str) else None for word in words
+        )
         reasons = verdicts[-1].get(REASONS, "")
         return Critique(text, judgement, feedback=reasons if isinstance(reasons, str) else said, parse_status=status)
 
     def write(self, solution: Solution, comments: Sequence[str] = ()) -> str:
         word = "Correct" if truth(solution) is Judgement.CORRECT else "Incorrect"
-        return json.dumps({REASONS: " ".join(comment for comment in comments if comment), KEY: word}, ensure_ascii=False)
+        return json.dumps(
+            {REASONS: " ".join(comment for comment in comments if comment), KEY: word}, ensure_ascii=False
+        )
 
 
 def _objects(text: str) -> Iterator[dict[str, Any]]:

@@ -4,8 +4,8 @@
     Judgement: Incorrect
     Suggestions: ...
 
-The paper does not print its format; this one is ours. Only what follows the thinking is judged and handed on. With `needs_thinking`, for
-chat templates that open <think> in the prompt, a response that never closes it has said nothing.
+The paper does not print its format; this one is ours. Only what follows the thinking is judged and handed on. With
+`needs_thinking`, for chat templates that open <think> in the prompt, a response that never closes it has said nothing.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ class LongCoT(CritiqueFormat):
 
     name: ClassVar[str] = "long_cot"
     instruction: str = (
-        "Think about whether the solution is correct. Then write 'Judgement: Correct' or 'Judgement: Incorrect' on a line of its own, and "
-        "behind 'Suggestions:' what to change."
+        "Think about whether the solution is correct. Then write 'Judgement: Correct' or 'Judgement: Incorrect' on a"
+        " line of its own, and behind 'Suggestions:' what to change."
     )
     needs_thinking: bool = False
 

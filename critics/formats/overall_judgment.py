@@ -29,8 +29,9 @@ class OverallJudgment(CritiqueFormat):
 
     name: ClassVar[str] = "overall_judgment"
     instruction: str = (
-        "Write three parts. 'Analysis:' says what the solution does well and badly. 'Improvement suggestions:' says what to change, "
-        "without giving a whole solution. The last line is 'Overall judgment: Correct' or 'Overall judgment: Incorrect'."
+        "Write three parts. 'Analysis:' says what the solution does well and badly. 'Improvement suggestions:' says"
+        " what to change, without giving a whole solution. The last line is 'Overall judgment: Correct' or 'Overall"
+        " judgment: Incorrect'."
     )
     refine_instruction: str = "Finalize your answer with the help of this critique."
 

@@ -1,4 +1,5 @@
-"""Every step on its own, then the final answer: the format of Critique-RL (arXiv:2510.24320) and AutoMathCritique (arXiv:2411.16579).
+"""Every step on its own, then the final answer: the format of Critique-RL (arXiv:2510.24320) and AutoMathCritique
+(arXiv:2411.16579).
 
     Step sentence: 3 + 5 = 9
     Correctness of the step: Wrong
@@ -7,9 +8,10 @@
     Correctness of the final answer: Wrong
     Explanation: ...
 
-Different from the official reader, which looks for "Correctness of the final answer: Correct" anywhere in the text and for the other
-verdict only where the label is "wrong", so that a critique with both verdicts is rewarded whatever the label: here marks must begin a line,
-and two different verdicts are a conflict. As there, what stands before the first "Step sentence:" does not reach the one who refines.
+Different from the official reader, which looks for "Correctness of the final answer: Correct" anywhere in the text and
+for the other verdict only where the label is "wrong", so that a critique with both verdicts is rewarded whatever the
+label: here marks must begin a line, and two different verdicts are a conflict. As there, what stands before the first
+"Step sentence:" does not reach the one who refines.
 """
 
 from __future__ import annotations
@@ -49,7 +51,9 @@ class StepSentence(CritiqueFormat):
         judgement, status = settle(judgement_word(match.group(1)) for match in _FINAL.finditer(said))
         judged, readable = _steps(said, steps)
         wrong = [step.index for step in judged if step.judgement is Judgement.INCORRECT]
-        complete = readable and all(step.judgement is not None for step in judged) and (steps is None or len(judged) == steps)
+        complete = (
+            readable and all(step.judgement is not None for step in judged) and (steps is None or len(judged) == steps)
+        )
         first_error = wrong[0] if wrong else (-1 if judged and complete else None)
         start = _STEP.search(said)
         return Critique(

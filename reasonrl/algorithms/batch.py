@@ -53,10 +53,16 @@ class RolloutBatch:
             values = getattr(self, name)
             if values is not None and bool((~torch.isfinite(values) & self.loss_mask).any()):
                 row = int((~torch.isfinite(values) & self.loss_mask).any(1).nonzero()[0])
-                raise ValueError(f"RolloutBatch.{name} of row {row} ({self.problem_id[row]}) holds a value that is not a finite number")
+                raise ValueError(
+                    f"RolloutBatch.{name} of row {row} ({self.problem_id[row]}) holds a value that is not a finite"
+                    " number"
+                )
         bad = ~torch.isfinite(self.rewards) & self.judged
         if bool(bad.any()):
-            raise ValueError(f"the reward of row {int(bad.nonzero()[0])} ({self.problem_id[int(bad.nonzero()[0])]}) is not a finite number")
+            raise ValueError(
+                f"the reward of row {int(bad.nonzero()[0])} ({self.problem_id[int(bad.nonzero()[0])]}) is not a finite"
+                " number"
+            )
 
 
 def pad_rows(rows: Sequence[Sequence[float]], dtype: torch.dtype, value: float = 0) -> torch.Tensor:

@@ -2,8 +2,8 @@
 
 `keep` excludes rows that could not be judged: a row that has no reward takes no part in a baseline.
 
-Sums are float64. The mean of seven rewards of 1.1 would else be off by one rounding, and that, divided by a deviation of nearly 0, is an
-advantage of 0.1 for a whole group that has nothing to teach.
+Sums are float64. The mean of seven rewards of 1.1 would else be off by one rounding, and that, divided by a deviation
+of nearly 0, is an advantage of 0.1 for a whole group that has nothing to teach.
 """
 
 from __future__ import annotations
@@ -48,8 +48,12 @@ def group_std(values: Tensor, group: Tensor, keep: Tensor | None = None) -> Tens
 
 
 def group_baseline(values: Tensor, group: Tensor, keep: Tensor | None = None) -> Tensor:
-    """The group mean [B], and 0 for a group with a single kept row: a reward cannot be its own baseline (as in verl)."""
-    return group_mean(values, group, keep).where(group_size(group, keep) > 1, torch.zeros((), dtype=real(values), device=values.device))
+    """The group mean [B], and 0 for a group with a single kept row: a reward cannot be its own baseline (as in
+    verl).
+    """
+    return group_mean(values, group, keep).where(
+        group_size(group, keep) > 1, torch.zeros((), dtype=real(values), device=values.device)
+    )
 
 
 def zero_unjudged(advantages: Tensor, judged: Tensor | None) -> Tensor:
@@ -58,7 +62,8 @@ def zero_unjudged(advantages: Tensor, judged: Tensor | None) -> Tensor:
 
 
 def whiten_over_tokens(values: Tensor, lengths: Tensor, keep: Tensor | None = None) -> Tensor:
-    """(x - mean) / sqrt(var + 1e-8) of `values` [B], each counted once for every of its `lengths` [B] tokens; unbiased variance.
+    """(x - mean) / sqrt(var + 1e-8) of `values` [B], each counted once for every of its `lengths` [B] tokens; unbiased
+    variance.
 
     With fewer than two tokens there is no variance: the values come back centred.
     """
@@ -88,8 +93,8 @@ class GroupMix:
 def group_mix(rewards: Tensor, correct: Tensor, group: Tensor, judged: Tensor) -> GroupMix:
     """Count groups by what they can teach. `rewards` [B], `correct` [B] bool, `group` [B], `judged` [B] bool.
 
-    A group whose rewards are equal is `all_correct` or `all_wrong` by the correctness of its judged rows; one whose rewards are equal
-    though its answers differ (a weight of 0, say) counts as neither.
+    A group whose rewards are equal is `all_correct` or `all_wrong` by the correctness of its judged rows; one whose
+    rewards are equal though its answers differ (a weight of 0, say) counts as neither.
     """
     count = int(group.max()) + 1 if len(group) else 0
     mixed = right = wrong = unjudged = 0

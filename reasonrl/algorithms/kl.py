@@ -1,8 +1,10 @@
-"""Estimators of KL(policy || reference) from the log-probs of sampled tokens (J. Schulman, "Approximating KL Divergence", 2020).
+"""Estimators of KL(policy || reference) from the log-probs of sampled tokens (J. Schulman, "Approximating KL
+Divergence", 2020).
 
 With d = logprob - ref_logprob of a token that the policy sampled:
 
-    k1 = d                      unbiased as a value; as a LOSS its gradient is zero in expectation on policy, so it belongs in the reward
+    k1 = d                      unbiased as a value; as a LOSS its gradient is zero in expectation on policy, so it
+                                belongs in the reward
     k2 = d^2 / 2                biased as a value; its gradient is the gradient of the KL
     k3 = exp(-d) - 1 + d        unbiased as a value, never negative; low variance (the `low_var_kl` of verl)
 """

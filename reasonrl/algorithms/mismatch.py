@@ -1,12 +1,15 @@
-"""Weights for rollouts that were drawn from other probabilities than the trainer computes: another kernel, precision, or older weights.
+"""Weights for rollouts that were drawn from other probabilities than the trainer computes: another kernel, precision,
+or older weights.
 
     w_t = exp(log pi_train(t) - log pi_rollout(t))
 
-    TIS      w_t clipped from above                                                  (truncated importance sampling, Yao et al. 2025)
+    TIS      w_t clipped from above                                                  (truncated importance sampling, Yao
+             et al. 2025)
     IcePop   w_t where it lies in [low, high], else 0: such a token takes no part     (arXiv:2510.18855)
     reject   a whole row is left out where its mean |log w| exceeds a bound
 
-All are constants of the loss: no gradient flows through them. On the CPU engine the two probabilities agree and the weights are 1.
+All are constants of the loss: no gradient flows through them. On the CPU engine the two probabilities agree and the
+weights are 1.
 """
 
 from __future__ import annotations

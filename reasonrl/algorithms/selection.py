@@ -1,7 +1,8 @@
 """Step 9: which advantages go into the update.
 
     clip    A <- clip(A, -bound, bound)                                               (5 in the Knapsack RL code)
-    D3S     (a) of the whole batch, the rows whose advantages spread most: the largest positive and the most negative ones
+    D3S     (a) of the whole batch, the rows whose advantages spread most: the largest positive and the most negative
+            ones
             (b) of these, the share of tokens with the largest |A| * entropy          (arXiv:2509.22115)
             (c) shares that move from first to last with the progress of the run
 
@@ -24,8 +25,8 @@ def clip_advantages(advantages: Tensor, bound: float) -> Tensor:
 def most_spread_rows(advantages: Tensor, count: int) -> Tensor:
     """Rows [B] (bool): the `count` rows whose advantages [B] have the largest variance.
 
-    That is always some of the largest and some of the smallest: every split of `count` between the two ends is looked at. Rows with
-    advantage 0 are taken only if the others do not fill the count.
+    That is always some of the largest and some of the smallest: every split of `count` between the two ends is looked
+    at. Rows with advantage 0 are taken only if the others do not fill the count.
     """
     size = len(advantages)
     keep = torch.zeros(size, dtype=torch.bool, device=advantages.device)
@@ -47,7 +48,9 @@ def most_spread_rows(advantages: Tensor, count: int) -> Tensor:
 
 
 def high_entropy_tokens(advantages: Tensor, entropy: Tensor, mask: Tensor, share: float) -> Tensor:
-    """Tokens [B, T] (bool): the `share` of those in `mask` with the largest |A| * entropy; at least one if there is any."""
+    """Tokens [B, T] (bool): the `share` of those in `mask` with the largest |A| * entropy; at least one if there is
+    any.
+    """
     worth = (advantages.abs() * entropy)[mask]
     keep = torch.zeros_like(mask)
     if len(worth):

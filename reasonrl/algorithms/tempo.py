@@ -1,17 +1,19 @@
-"""TEMPO: credit for single tokens from the prefix tree of a group (arXiv:2509.18314, section 3), without a value model or extra rollouts.
+"""TEMPO: credit for single tokens from the prefix tree of a group (arXiv:2509.18314, section 3), without a value model
+or extra rollouts.
 
     D(s)   = rows of the group that begin with the prefix s
     V(s)   = mean of r over D(s); V of the empty prefix is the group's mean
     A[i,t] = ( r_i - mean_g(r) + V(o_i[:t+1]) - V(o_i[:t]) ) / ( std_g(r) + eps )
 
-The first two terms are GRPO (Dr. GRPO without the division); the last two are a temporal difference that is not 0 only at a token where
-the rows of a prefix part: a branch. There, and only there, TEMPO says which of the ways on did better.
+The first two terms are GRPO (Dr. GRPO without the division); the last two are a temporal difference that is not 0 only
+at a token where the rows of a prefix part: a branch. There, and only there, TEMPO says which of the ways on did better.
 
-Agrees with the authors' code (fatebreaker/tempo) except, on purpose: the tree sees real tokens only, where theirs takes padding for a
-token; a group of one is GRPO's (A = r), where theirs is nan. A row that ends where others go on belongs to the mean of that prefix.
-Cost: each token is looked at a bounded number of times, however the tree branches; nothing once a row is alone. How sure: formula read in
-the authors' code and run against it; constants (7 rollouts, clip 0.2 / 0.28, no KL) from their script. Criticism worth knowing: long
-thinking traces part early, so most of their tokens get GRPO's advantage.
+Agrees with the authors' code (fatebreaker/tempo) except, on purpose: the tree sees real tokens only, where theirs takes
+padding for a token; a group of one is GRPO's (A = r), where theirs is nan. A row that ends where others go on belongs
+to the mean of that prefix. Cost: each token is looked at a bounded number of times, however the tree branches; nothing
+once a row is alone. How sure: formula read in the authors' code and run against it; constants (7 rollouts, clip 0.2 /
+0.28, no KL) from their script. Criticism worth knowing: long thinking traces part early, so most of their tokens get
+GRPO's advantage.
 """
 
 from __future__ import annotations
@@ -59,13 +61,18 @@ def tempo_advantages(
     """
     if tokens.shape != mask.shape or rewards.shape != group.shape or len(rewards) != len(tokens):
         raise ValueError(
-            f"tempo: tokens {list(tokens.shape)}, mask {list(mask.shape)}, rewards {list(rewards.shape)}, group {list(group.shape)}"
+            f"tempo: tokens {list(tokens.shape)}, mask {list(mask.shape)}, rewards {list(rewards.shape)}, group"
+            f" {list(group.shape)}"
         )
     rewards = rewards.to(real(rewards))
     keep = torch.ones_like(group, dtype=torch.bool) if judged is None else judged
-    base = (grpo_advantages(rewards, group, keep, eps=eps) if norm_by_std else dr_grpo_advantages(rewards, group, keep))[:, None]
+    base = (
+        grpo_advantages(rewards, group, keep, eps=eps) if norm_by_std else dr_grpo_advantages(rewards, group, keep)
+    )[:, None]
     scale = group_std(rewards, group, keep) + eps if norm_by_std else torch.ones_like(rewards)
-    return add_tree_term(base.repeat(1, tokens.shape[1]), scale, tokens, mask, rewards, group, judged=keep, token_mask=token_mask)
+    return add_tree_term(
+        base.repeat(1, tokens.shape[1]), scale, tokens, mask, rewards, group, judged=keep, token_mask=token_mask
+    )
 
 
 def add_tree_term(
@@ -79,8 +86,9 @@ def add_tree_term(
     judged: Tensor,
     token_mask: Tensor | None = None,
 ) -> Tensor:
-    """`base` [B, T] plus (V(child) - V(parent)) / `scale` [B] at every branching token: TEMPO's credit on any group baseline. Writes into
-    `base`. Other arguments and errors as in `tempo_advantages`."""
+    """`base` [B, T] plus (V(child) - V(parent)) / `scale` [B] at every branching token: TEMPO's credit on any group
+    baseline. Writes into `base`. Other arguments and errors as in `tempo_advantages`.
+    """
     if not bool(torch.isfinite(rewards[judged]).all()):
         raise ValueError("tempo: a judged reward is not a finite number")
     lengths = _lengths(mask if token_mask is None else token_mask)
@@ -112,7 +120,9 @@ def _groups(group: Tensor, keep: Tensor, rewards: Tensor) -> Iterator[Rows]:
 def _branches(
     ids: NDArray[np.int64], lengths: NDArray[np.int64], worth: NDArray[np.float64], rows: Rows
 ) -> Iterator[tuple[int, Rows, float]]:
-    """(column, rows, V(child) - V(parent)) of each token by which `rows` of one group part. `worth` is NaN for rows without a reward."""
+    """(column, rows, V(child) - V(parent)) of each token by which `rows` of one group part. `worth` is NaN for rows
+    without a reward.
+    """
     stack = [(rows, 0)]
     while stack:
         members, depth = stack.pop()
@@ -133,7 +143,9 @@ def _branches(
 
 
 def _parting(ids: NDArray[np.int64], lengths: NDArray[np.int64], members: Rows, depth: int) -> int:
-    """The first column from `depth` on in which not all members have the same token. Windows grow, so it looks at most twice as far."""
+    """The first column from `depth` on in which not all members have the same token. Windows grow, so it looks at most
+    twice as far.
+    """
     end, width = int(lengths[members].min()), FIRST_WINDOW
     while depth < end:
         upto = min(end, depth + width)

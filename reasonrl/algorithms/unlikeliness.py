@@ -1,16 +1,18 @@
-"""The unlikeliness reward: among the right answers of a group, the less likely ones earn more (arXiv:2506.02355, section 4).
+"""The unlikeliness reward: among the right answers of a group, the less likely ones earn more (arXiv:2506.02355,
+section 4).
 
-    rank_i = place of row i in its group by mean token log-prob under the policy that wrote it; 0 = least likely, G - 1 = most likely
+    rank_i = place of row i in its group by mean token log-prob under the policy that wrote it; 0 = least likely, G - 1
+    = most likely
     r_i   <- r_i * (1 - beta * rank_i / G)                                                        for r_i > 0
 
-GRPO sharpens: it lifts what is already likely, so pass@k falls for large k. This lifts the rare right answer. The authors' code
-(AndreHe02/rewarding-unlikely-release) ranks by the *mean* log-prob of a row, all rows of the group ranked together, right and wrong.
-Ours differs where theirs leaves room: equal log-probs share their mean rank, so equal responses earn the same; a reward of 0 or below
-stays (scaling a penalty would favour likely failures).
+GRPO sharpens: it lifts what is already likely, so pass@k falls for large k. This lifts the rare right answer. The
+authors' code (AndreHe02/rewarding-unlikely-release) ranks by the *mean* log-prob of a row, all rows of the group ranked
+together, right and wrong. Ours differs where theirs leaves room: equal log-probs share their mean rank, so equal
+responses earn the same; a reward of 0 or below stays (scaling a penalty would favour likely failures).
 
-Trap: in a group that is solved throughout, the ranks alone make advantages from nothing. Drop such groups by their raw reward first, as
-the authors do; the trainer does, since a group counts as silent by its raw rewards.
-How sure: formula from the paper and the code, which agree; beta 0.25, 2 epochs per batch, KL 0.1 from their script.
+Trap: in a group that is solved throughout, the ranks alone make advantages from nothing. Drop such groups by their raw
+reward first, as the authors do; the trainer does, since a group counts as silent by its raw rewards. How sure: formula
+from the paper and the code, which agree; beta 0.25, 2 epochs per batch, KL 0.1 from their script.
 """
 
 from __future__ import annotations
@@ -47,7 +49,8 @@ def unlikeliness_rewards(
 
 
 def group_ranks(values: Tensor, group: Tensor, keep: Tensor | None = None) -> Tensor:
-    """Ascending ranks [B] from 0 inside each group; equal values share the mean of their ranks. Rows not kept have rank 0.
+    """Ascending ranks [B] from 0 inside each group; equal values share the mean of their ranks. Rows not kept have rank
+    0.
 
     Raises ValueError for a kept value that is not a number.
     """
@@ -64,7 +67,9 @@ def group_ranks(values: Tensor, group: Tensor, keep: Tensor | None = None) -> Te
     within = place - torch.cummax(torch.where(first, place, torch.zeros_like(place)), 0).values
     run = torch.cumsum((first | torch.cat([first[:1], chosen[1:] != chosen[:-1]])).long(), 0) - 1
     sums = torch.zeros(len(order), dtype=torch.float64, device=values.device).index_add(0, run, within.double())
-    counts = torch.zeros(len(order), dtype=torch.float64, device=values.device).index_add(0, run, torch.ones_like(chosen))
+    counts = torch.zeros(len(order), dtype=torch.float64, device=values.device).index_add(
+        0, run, torch.ones_like(chosen)
+    )
     out = torch.zeros(len(values), dtype=torch.float64, device=values.device)
     out[kept[order]] = (sums / counts.clamp(min=1))[run]
     return out

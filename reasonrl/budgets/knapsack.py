@@ -3,17 +3,20 @@
     max  sum_i Value(N_i, p_i)    subject to  sum_i N_i = total,  low <= N_i <= high
     Value(N, p) = (1 - p^N - (1-p)^N) * p (1-p)^2
 
-The first factor is the chance that N rollouts of a prompt with success rate p are not all alike; the second how much a step on such a
-group moves p (their Proposition 1). Eight rollouts of a prompt with p = 0.03 are all wrong nearly always; ninety are not.
+The first factor is the chance that N rollouts of a prompt with success rate p are not all alike; the second how much a
+step on such a group moves p (their Proposition 1). Eight rollouts of a prompt with p = 0.03 are all wrong nearly
+always; ninety are not.
 
-The gain of one more rollout, p(1-p)^2 * (p^N (1-p) + (1-p)^N p), falls with N, so taking the largest gain again and again is exact: a heap,
-behind a threshold search that takes the many clear cases at once. The authors solve a dynamic programme that scores the minimum as 0 (not
-optimal in 13 of 60 small instances), ignores `high` where it falls back, and fails when all prompts are cheap (their code, run here).
-Ours differs on purpose: exact, never above `high`, and what finds no place is left unspent.
+The gain of one more rollout, p(1-p)^2 * (p^N (1-p) + (1-p)^N p), falls with N, so taking the largest gain again and
+again is exact: a heap, behind a threshold search that takes the many clear cases at once. The authors solve a dynamic
+programme that scores the minimum as 0 (not optimal in 13 of 60 small instances), ignores `high` where it falls back,
+and fails when all prompts are cheap (their code, run here). Ours differs on purpose: exact, never above `high`, and
+what finds no place is left unspent.
 
-The rule around it (`allocate`): a prompt that was never seen gets `default`; one that was always solved gets `low`; one that was never
-solved has Value 0, but gets what the prompts in between are not likely to need (`cost`), since only rollouts can find its first success.
-How sure: Value and cost from the paper and the code; the rule for the remainder is ours (cases `knap_robust_*` of our golden numbers).
+The rule around it (`allocate`): a prompt that was never seen gets `default`; one that was always solved gets `low`; one
+that was never solved has Value 0, but gets what the prompts in between are not likely to need (`cost`), since only
+rollouts can find its first success. How sure: Value and cost from the paper and the code; the rule for the remainder is
+ours (cases `knap_robust_*` of our golden numbers).
 """
 
 from __future__ import annotations
@@ -42,19 +45,24 @@ def task_value(count: int, rate: float) -> float:
 
 
 def cost(rate: float, *, alpha: float = 0.9, estimate: str = "probability") -> float:
-    """Rollouts until a prompt of success rate `rate` in (0, 1) shows both outcomes: with probability `alpha`, or in expectation."""
+    """Rollouts until a prompt of success rate `rate` in (0, 1) shows both outcomes: with probability `alpha`, or in
+    expectation.
+    """
     if estimate == "probability":
         return math.log(1 - alpha) / math.log1p(-min(rate, 1 - rate))
     return 1 / (rate * (1 - rate)) - 1
 
 
-def allocate(rates: Sequence[float | None], total: int, *, low: int, high: int, default: int | None = None) -> list[int]:
-    """Rollouts for each prompt, each between `low` and `high`; their sum is at most `total`, and less only if all prompts are at `high`.
+def allocate(
+    rates: Sequence[float | None], total: int, *, low: int, high: int, default: int | None = None
+) -> list[int]:
+    """Rollouts for each prompt, each between `low` and `high`; their sum is at most `total`, and less only if all
+    prompts are at `high`.
 
     Args:
-        rates: success rate in [0, 1] of each prompt; None for one that was never seen.
-        total: rollouts to give out.
-        default: rollouts of a prompt never seen; None: an equal share of `total`. Cut where it would take what others need for `low`.
+        rates: success rate in [0, 1] of each prompt; None for one that was never seen. total: rollouts to give out.
+        default: rollouts of a prompt never seen; None: an equal share of `total`. Cut where it would take what others
+        need for `low`.
 
     Raises:
         ValueError: low > high, low * prompts > total, a bound below 0, or a rate outside [0, 1].
@@ -87,16 +95,21 @@ def _check(rates: Sequence[float | None], total: int, low: int, high: int) -> No
         raise ValueError(f"budget: low is {low} and high is {high}; low must not exceed high")
     if low * len(rates) > total:
         raise ValueError(
-            f"budget: {len(rates)} prompts with at least {low} rollouts each need {low * len(rates)}, but total is {total}; "
-            "lower low, or raise total"
+            f"budget: {len(rates)} prompts with at least {low} rollouts each need {low * len(rates)}, but total is"
+            f" {total}; lower low, or raise total"
         )
     for index, rate in enumerate(rates):
         if rate is not None and not 0 <= rate <= 1:
-            raise ValueError(f"budget: the success rate of prompt {index} is {rate}; it must be in [0, 1], or None for a prompt never seen")
+            raise ValueError(
+                f"budget: the success rate of prompt {index} is {rate}; it must be in [0, 1], or None for a prompt"
+                " never seen"
+            )
 
 
 def _spread(counts: Ints, group: NDArray[np.bool_], amount: int, high: int) -> int:
-    """Adds `amount` evenly to the members of `group`, first ones first, none above `high`. Returns what found no place."""
+    """Adds `amount` evenly to the members of `group`, first ones first, none above `high`. Returns what found no
+    place.
+    """
     while amount > 0:
         open_ = np.flatnonzero(group & (counts < high))
         if not len(open_):
@@ -111,7 +124,9 @@ def _spread(counts: Ints, group: NDArray[np.bool_], amount: int, high: int) -> i
 
 
 def _best(counts: Ints, between: NDArray[np.bool_], rates: Floats, amount: int, high: int) -> int:
-    """Gives `amount` more rollouts to the members of `between` so that the sum of Value is the largest. Returns what found no place."""
+    """Gives `amount` more rollouts to the members of `between` so that the sum of Value is the largest. Returns what
+    found no place.
+    """
     chosen = np.flatnonzero(between & (counts < high))
     if not len(chosen) or amount <= 0:
         return amount
@@ -131,7 +146,9 @@ def _gain(p: Floats, count: Any) -> Any:
 
 
 def _by_threshold(p: Floats, begun: Ints, amount: int, high: int) -> Ints:
-    """Counts with every rollout whose gain is above a threshold that leaves few for the heap, and never more than `amount`."""
+    """Counts with every rollout whose gain is above a threshold that leaves few for the heap, and never more than
+    `amount`.
+    """
     best = begun
     low_bar, high_bar = -700.0, 0.0  # logarithms of the gain
     for _ in range(60):
@@ -169,14 +186,20 @@ def _above(p: Floats, begun: Ints, bar: float, high: int) -> Ints:
 
 
 def _by_heap(p: Floats, counts: Ints, amount: int, high: int) -> Ints:
-    """`amount` more rollouts, each to the largest gain; ties to the lower index. From 0, the first two come together: one gains nothing.
+    """`amount` more rollouts, each to the largest gain; ties to the lower index. From 0, the first two come together:
+    one gains nothing.
 
-    Exact there too: gain(2) is half of gain(1), so the gain of a rollout never rises, and only a last single one needs a second look.
+    Exact there too: gain(2) is half of gain(1), so the gain of a rollout never rises, and only a last single one needs
+    a second look.
     """
     counts = counts.copy()
     first = np.maximum(counts, 2)  # half of the first two together is gain(2)
     gains = np.where(counts == 0, _gain(p, first), _gain(p, np.maximum(counts, 1)))
-    heap = [(-gain, index) for index, gain in enumerate(gains.tolist()) if counts[index] < high and (counts[index] or high > 1)]
+    heap = [
+        (-gain, index)
+        for index, gain in enumerate(gains.tolist())
+        if counts[index] < high and (counts[index] or high > 1)
+    ]
     heapq.heapify(heap)
     while amount and heap:
         _, index = heap[0]
@@ -196,7 +219,9 @@ def _by_heap(p: Floats, counts: Ints, amount: int, high: int) -> Ints:
 
 
 def _last_one(p: Floats, counts: Ints, unopened: int, high: int) -> None:
-    """One rollout is left and two would be worth most: give it to the best prompt that has some, or take one back and open the other."""
+    """One rollout is left and two would be worth most: give it to the best prompt that has some, or take one back and
+    open the other.
+    """
     open_ = np.flatnonzero((counts >= 2) & (counts < high))
     spare = np.flatnonzero(counts >= 3)
     gain = _gain(p, np.maximum(counts, 1))[open_].max() if len(open_) else 0.0
@@ -211,7 +236,9 @@ def _last_one(p: Floats, counts: Ints, unopened: int, high: int) -> None:
 
 
 class KnapsackBudget:
-    """`allocate` for the trainer: the same number of rollouts in all as a uniform budget would have, given out by success rates."""
+    """`allocate` for the trainer: the same number of rollouts in all as a uniform budget would have, given out by
+    success rates.
+    """
 
     def __init__(self, rollouts_per_prompt: int, *, low: int, high: int) -> None:
         self.rollouts_per_prompt, self.low, self.high = rollouts_per_prompt, low, high

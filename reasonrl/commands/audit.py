@@ -1,4 +1,6 @@
-"""`reasonrl audit`: how good is a verifier? On a file of labelled pairs, with intervals, and beside another verifier."""
+"""`reasonrl audit`: how good is a verifier? On a file of labelled pairs, with intervals, and beside another
+verifier.
+"""
 
 from __future__ import annotations
 
@@ -55,7 +57,9 @@ class Opinions:
         }
 
 
-def audit_command(file: Path, *, mode: str, policy: list[str], against: str | None, limit: int | None, as_json: bool) -> None:
+def audit_command(
+    file: Path, *, mode: str, policy: list[str], against: str | None, limit: int | None, as_json: bool
+) -> None:
     cases = read_cases(file, limit)
     try:
         ours = _ask_math(MathVerifier(mode=mode, policy=key_values(policy, "--policy")), cases)  # type: ignore[arg-type]
@@ -68,7 +72,9 @@ def audit_command(file: Path, *, mode: str, policy: list[str], against: str | No
     disagreements = []
     if len(opinions) == 2:
         disagreements = [
-            (case, a, b) for case, a, b in zip(cases, ours.verdicts, opinions[1].verdicts, strict=True) if a.correct is not b.correct
+            (case, a, b)
+            for case, a, b in zip(cases, ours.verdicts, opinions[1].verdicts, strict=True)
+            if a.correct is not b.correct
         ]
     value = {
         "file": str(file),
@@ -109,7 +115,10 @@ def read_cases(file: Path, limit: int | None) -> list[Case]:
 
 def _ask_math(verifier: MathVerifier, cases: list[Case]) -> Opinions:
     started = time.perf_counter()
-    found = [extract(case.pred, verifier.mode) if case.form == "response" else Extraction(case.pred, "the answer") for case in cases]
+    found = [
+        extract(case.pred, verifier.mode) if case.form == "response" else Extraction(case.pred, "the answer")
+        for case in cases
+    ]
     verdicts = verifier.judge(found, [{"answer": case.gold} for case in cases])
     verifier.close()
     return Opinions(f"math ({verifier.mode})", verdicts, time.perf_counter() - started)
@@ -129,7 +138,13 @@ def _fields(interval: Interval) -> dict[str, float]:
 
 
 def _shown(case: Case, verdict: Verdict) -> dict[str, Any]:
-    return {"where": case.where, "gold": case.gold, "pred": case.pred, "equivalent": case.equivalent, **verdict.to_dict()}
+    return {
+        "where": case.where,
+        "gold": case.gold,
+        "pred": case.pred,
+        "equivalent": case.equivalent,
+        **verdict.to_dict(),
+    }
 
 
 def _text(

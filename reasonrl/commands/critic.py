@@ -23,9 +23,21 @@ def critic_train_command(recipe: str, overrides: list[str], **options: Any) -> N
 
 
 def critic_eval_command(
-    model: str, *, data: str, format_name: str | None, format_options: dict[str, Any], served_name: str | None, n: int, temperature: float,
-    max_new_tokens: int | None, limit: int | None, output: Path | None, seed: int, offline: bool, as_json: bool,
-) -> None:  # fmt: skip
+    model: str,
+    *,
+    data: str,
+    format_name: str | None,
+    format_options: dict[str, Any],
+    served_name: str | None,
+    n: int,
+    temperature: float,
+    max_new_tokens: int | None,
+    limit: int | None,
+    output: Path | None,
+    seed: int,
+    offline: bool,
+    as_json: bool,
+) -> None:
     if output is not None and (output / "results.json").exists():
         raise UsageError(f"{output} already holds results; name another folder with --output")
     from critics.formats import load_format
@@ -43,9 +55,18 @@ def critic_eval_command(
         form = load_format(named, **format_options) if named else spec.format.load()  # type: ignore[union-attr]
     except ValueError as error:
         raise UsageError(f"--format: {error}") from error
-    problems = [critique_problem(problem, form) for problem in load_problems(data, kind="critique", limit=limit, offline=offline)]
+    problems = [
+        critique_problem(problem, form)
+        for problem in load_problems(data, kind="critique", limit=limit, offline=offline)
+    ]
     tokens = max_new_tokens or (recipe.rollout.max_new_tokens if spec is not None else 2048)
-    role = RoleSpec(model=weights, served_name=served_name, temperature=temperature, max_new_tokens=tokens, stop=tuple(recipe.rollout.stop))
+    role = RoleSpec(
+        model=weights,
+        served_name=served_name,
+        temperature=temperature,
+        max_new_tokens=tokens,
+        stop=tuple(recipe.rollout.stop),
+    )
     critic, engine = load_critic(recipe, role, problems, offline=offline)
     started = time.perf_counter()
     made = criticise(problems, form, critic, engine, n=n, seed=seed)

@@ -9,21 +9,41 @@ from reasonrl.commands.output import emit, key_values
 from reasonrl.data import load_problems
 
 
-def show_command(source: str, options: list[str], columns: list[str], *, limit: int, offline: bool, as_json: bool) -> None:
+def show_command(
+    source: str, options: list[str], columns: list[str], *, limit: int, offline: bool, as_json: bool
+) -> None:
     problems = load_problems(
-        source, options=key_values(options, "--option"), columns=key_values(columns, "--column") or None, limit=limit, offline=offline
+        source,
+        options=key_values(options, "--option"),
+        columns=key_values(columns, "--column") or None,
+        limit=limit,
+        offline=offline,
     )
-    rows = [{"id": p.id, "kind": p.kind, "prompt": p.prompt, "reference": p.reference, "meta": p.meta} for p in problems]
+    rows = [
+        {"id": p.id, "kind": p.kind, "prompt": p.prompt, "reference": p.reference, "meta": p.meta} for p in problems
+    ]
     emit(as_json, {"problems": rows}, "\n".join(json.dumps(row, ensure_ascii=False, indent=1) for row in rows))
 
 
 def convert_command(
-    source: str, target: Path, to: str | None, options: list[str], columns: list[str], *, limit: int | None, offline: bool, as_json: bool
+    source: str,
+    target: Path,
+    to: str | None,
+    options: list[str],
+    columns: list[str],
+    *,
+    limit: int | None,
+    offline: bool,
+    as_json: bool,
 ) -> None:
     from reasonrl.data import write_problems
 
     problems = load_problems(
-        source, options=key_values(options, "--option"), columns=key_values(columns, "--column") or None, limit=limit, offline=offline
+        source,
+        options=key_values(options, "--option"),
+        columns=key_values(columns, "--column") or None,
+        limit=limit,
+        offline=offline,
     )
     path = write_problems(problems, target, form=to)
     emit(as_json, {"path": str(path), "problems": len(problems)}, f"{len(problems)} problems written to {path}")

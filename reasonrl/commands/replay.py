@@ -22,7 +22,12 @@ def replay_command(run: Path, overrides: list[str], *, output: Path | None, as_j
         with replaced(output) as file:
             for row in made.rows:
                 file.write((json.dumps(row, ensure_ascii=False) + "\n").encode())
-    value = {"run": made.run, "overrides": made.overrides, "notes": made.notes, "steps": [dataclasses.asdict(s) for s in made.steps]}
+    value = {
+        "run": made.run,
+        "overrides": made.overrides,
+        "notes": made.notes,
+        "steps": [dataclasses.asdict(s) for s in made.steps],
+    }
     emit(as_json, value, "")
     if not as_json:
         print_replay(made)
@@ -34,7 +39,15 @@ def print_replay(made: Replay) -> None:
 
     console = Console()
     table = Table(title=f"{made.run} with {' '.join(made.overrides) or 'its own settings'}")
-    for title in ("step", "reward", "mixed groups", "mean |A|", "correlation of A", "verdicts changed", "rollouts a prompt"):
+    for title in (
+        "step",
+        "reward",
+        "mixed groups",
+        "mean |A|",
+        "correlation of A",
+        "verdicts changed",
+        "rollouts a prompt",
+    ):
         table.add_column(title, justify="right")
     every = max(1, -(-len(made.steps) // SHOWN_STEPS))
     for start in range(0, len(made.steps), every):

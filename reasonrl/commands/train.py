@@ -12,7 +12,9 @@ from reasonrl.recipe.schema import Recipe
 from reasonrl.runs.folder import next_run_dir
 
 
-def train_command(recipe: str, overrides: list[str], *, dry_run: bool, resume: bool, offline: bool, quiet: bool, as_json: bool) -> None:
+def train_command(
+    recipe: str, overrides: list[str], *, dry_run: bool, resume: bool, offline: bool, quiet: bool, as_json: bool
+) -> None:
     run_dirs = [o.partition("=")[2] for o in overrides if o.startswith("run_dir=")]
     loaded = load_recipe(recipe, [o for o in overrides if not o.startswith("run_dir=")])
     run_dir = Path(run_dirs[-1]) if run_dirs else next_run_dir(Path("runs"), loaded.name, resume=resume)
@@ -25,9 +27,14 @@ def train_command(recipe: str, overrides: list[str], *, dry_run: bool, resume: b
     from reasonrl.stages.run import train
 
     try:
-        result = train(loaded, run_dir, resume=resume, offline=offline, quiet=quiet or as_json, backends={"verl": _run_on_verl})
+        result = train(
+            loaded, run_dir, resume=resume, offline=offline, quiet=quiet or as_json, backends={"verl": _run_on_verl}
+        )
     except KeyboardInterrupt:
-        print(f"stopped. Continue with: reasonrl train {run_dir / 'recipe.yaml'} --resume run_dir={run_dir}", file=sys.stderr)
+        print(
+            f"stopped. Continue with: reasonrl train {run_dir / 'recipe.yaml'} --resume run_dir={run_dir}",
+            file=sys.stderr,
+        )
         raise
     if as_json:
         emit(True, {"run_dir": str(result.run_dir), "model": _text(result.model), "report": _text(result.report)}, "")

@@ -23,10 +23,25 @@ BATCH = 2000
 
 
 def verify_math_command(
-    *, source: Path | None, output: Path | None, gold: str | None, answer: str | None, response: str | None, mode: str, policy: list[str],
-    workers: int, timeout: float, explain: bool, as_json: bool,
-) -> None:  # fmt: skip
-    options: dict[str, Any] = {"mode": mode, "workers": workers, "timeout_s": timeout, "policy": key_values(policy, "--policy")}
+    *,
+    source: Path | None,
+    output: Path | None,
+    gold: str | None,
+    answer: str | None,
+    response: str | None,
+    mode: str,
+    policy: list[str],
+    workers: int,
+    timeout: float,
+    explain: bool,
+    as_json: bool,
+) -> None:
+    options: dict[str, Any] = {
+        "mode": mode,
+        "workers": workers,
+        "timeout_s": timeout,
+        "policy": key_values(policy, "--policy"),
+    }
     try:
         verifier = MathVerifier(**options)
     except (TypeError, ValueError) as error:
@@ -38,12 +53,16 @@ def verify_math_command(
             raise UsageError("--input needs --output: the file to write the verdicts to")
         _verify_file(verifier, source, output, as_json=as_json)
     elif gold is None or (answer is None) == (response is None):
-        raise UsageError("write --input FILE.jsonl --output OUT.jsonl, or --gold TEXT with either --answer TEXT or --response TEXT")
+        raise UsageError(
+            "write --input FILE.jsonl --output OUT.jsonl, or --gold TEXT with either --answer TEXT or --response TEXT"
+        )
     else:
         _verify_one(verifier, gold, answer, response, explain=explain, as_json=as_json)
 
 
-def _verify_one(verifier: MathVerifier, gold: str, answer: str | None, response: str | None, *, explain: bool, as_json: bool) -> None:
+def _verify_one(
+    verifier: MathVerifier, gold: str, answer: str | None, response: str | None, *, explain: bool, as_json: bool
+) -> None:
     found = _bare(answer) if answer is not None else extract(response or "", verifier.mode)
     (verdict,) = verifier.judge([found], [{"answer": gold}])
     layers = []
@@ -59,7 +78,9 @@ def _verify_one(verifier: MathVerifier, gold: str, answer: str | None, response:
             for name, said in ask(found.answer, gold, verifier.policy)
         ]
     lines = [f"{_word(verdict)}: {verdict.reason}", f"method: {verdict.method}, {verdict.seconds * 1000:.1f} ms"]
-    lines += [f"  {row['layer']:<11} {row['says']}{'  (' + row['method'] + ')' if row['method'] else ''}" for row in layers]
+    lines += [
+        f"  {row['layer']:<11} {row['says']}{'  (' + row['method'] + ')' if row['method'] else ''}" for row in layers
+    ]
     if layers and layers[-1]["says"] == "passes it on":
         lines.append(f"  {'sympy':<11} {_word(verdict)}  ({verdict.method})")
     emit(as_json, {**verdict.to_dict(), "layers": layers} if explain else verdict.to_dict(), "\n".join(lines))
@@ -109,7 +130,10 @@ def _verify_file(verifier: MathVerifier, source: Path, output: Path, *, as_json:
         "output": str(output),
     }
     unread = ", ".join(f"{counts[s.value]} {s.value}" for s in Status if s is not Status.JUDGED and counts[s.value])
-    text = f"{rows} rows in {seconds:.1f} s: {counts['correct']} correct{', ' + unread if unread else ''}. Written to {output}"
+    text = (
+        f"{rows} rows in {seconds:.1f} s: {counts['correct']} correct{', ' + unread if unread else ''}. Written to"
+        f" {output}"
+    )
     emit(as_json, summary, text)
 
 
@@ -136,7 +160,13 @@ def _judge_rows(verifier: MathVerifier, lines: list[tuple[int, bytes]]) -> Itera
         ids.append(row.get("id", number))
         mistakes.append(mistake)
         text = row.get("response")
-        found.append(Extraction(None, mistake) if mistake else extract(text, verifier.mode) if text is not None else _bare(row["answer"]))
+        found.append(
+            Extraction(None, mistake)
+            if mistake
+            else extract(text, verifier.mode)
+            if text is not None
+            else _bare(row["answer"])
+        )
         references.append({"answer": row.get("gold")})
     for name, mistake, verdict in zip(ids, mistakes, verifier.judge(found, references), strict=True):
         if mistake:

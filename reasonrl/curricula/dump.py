@@ -4,8 +4,9 @@
     UCB_d = L_d + sqrt(2 ln(n_total + 1) / (n_d + 1))        n_d = |advantages| remembered, at most `window`
     a source is drawn with weight softmax(UCB / temperature), then a problem of it
 
-Large advantages mean that a source is neither solved nor hopeless. As in the authors' code (ZhentingWang/DUMP): window 300, temperature
-0.1. Trap: a source never seen has by far the largest UCB and takes whole batches until it has been seen.
+Large advantages mean that a source is neither solved nor hopeless. As in the authors' code (ZhentingWang/DUMP): window
+300, temperature 0.1. Trap: a source never seen has by far the largest UCB and takes whole batches until it has been
+seen.
 """
 
 from __future__ import annotations
@@ -23,7 +24,10 @@ from verifiers.types import Problem
 def ucb_scores(mean_advantages: Sequence[float], counts: Sequence[int]) -> list[float]:
     """UCB of each source from its mean |advantage| and the number of them."""
     total = sum(counts)
-    return [mean + math.sqrt(2 * math.log(total + 1) / (count + 1)) for mean, count in zip(mean_advantages, counts, strict=True)]
+    return [
+        mean + math.sqrt(2 * math.log(total + 1) / (count + 1))
+        for mean, count in zip(mean_advantages, counts, strict=True)
+    ]
 
 
 def ucb_weights(scores: Sequence[float], *, temperature: float = 0.1) -> list[float]:
@@ -48,13 +52,17 @@ class DumpCurriculum:
     def weights(self) -> dict[str, float]:
         """Share of each source in the next draws."""
         kept = [self._advantages[name] for name in self.sources]
-        scores = ucb_scores([sum(values) / len(values) if values else 0.0 for values in kept], [len(values) for values in kept])
+        scores = ucb_scores(
+            [sum(values) / len(values) if values else 0.0 for values in kept], [len(values) for values in kept]
+        )
         return dict(zip(self.sources, ucb_weights(scores, temperature=self._temperature), strict=True))
 
     def select(self, count: int) -> list[Problem]:
         """The next `count` problems."""
         weights = self.weights()
-        names = random.Random(f"{self._seed}/dump/{self._drawn}").choices(self.sources, [weights[name] for name in self.sources], k=count)
+        names = random.Random(f"{self._seed}/dump/{self._drawn}").choices(
+            self.sources, [weights[name] for name in self.sources], k=count
+        )
         self._drawn += count
         return [self._passes[name].select(1)[0] for name in names]
 

@@ -1,8 +1,9 @@
-"""What is known of each problem: the rewards of its rollouts, and the success rate that they say (Knapsack RL, arXiv:2509.25849, appendix).
+"""What is known of each problem: the rewards of its rollouts, and the success rate that they say (Knapsack RL,
+arXiv:2509.25849, appendix).
 
-The rate of a problem is the mean over its newest batch of rollouts; if that batch is smaller than `window`, over its newest `window`
-rollouts, across batches. Fewer than `min_count` rollouts say nothing: the rate is None. So the estimate is one pass over the data old, and
-the first pass has none: a value model (`value_model`) fills that in.
+The rate of a problem is the mean over its newest batch of rollouts; if that batch is smaller than `window`, over its
+newest `window` rollouts, across batches. Fewer than `min_count` rollouts say nothing: the rate is None. So the estimate
+is one pass over the data old, and the first pass has none: a value model (`value_model`) fills that in.
 """
 
 from __future__ import annotations
@@ -14,7 +15,9 @@ KEPT_BATCHES = 64
 
 
 class SuccessHistory:
-    """Rewards of the rollouts of each problem, by batch. A reward is a success (True) or not; what was not judged is left out."""
+    """Rewards of the rollouts of each problem, by batch. A reward is a success (True) or not; what was not judged is
+    left out.
+    """
 
     def __init__(self, *, window: int = 16, min_count: int = 8) -> None:
         if window < 1 or min_count < 1:
@@ -37,7 +40,11 @@ class SuccessHistory:
     def rate(self, problem_id: str) -> float | None:
         """Success rate in [0, 1]; None below `min_count` rollouts."""
         newest_first = self.newest_first(problem_id)
-        return newest_first.count("1") / len(newest_first) if self.count(problem_id) >= self.min_count and newest_first else None
+        return (
+            newest_first.count("1") / len(newest_first)
+            if self.count(problem_id) >= self.min_count and newest_first
+            else None
+        )
 
     def newest_first(self, problem_id: str) -> str:
         """The rollouts that the rate is made of."""

@@ -2,9 +2,10 @@
 
     draw k * m candidates, ask the value model for each, keep the m nearest to tau = 0.5
 
-A rollout of a problem with p = 0.5 teaches most: E[A^2] = p(1-p). Costs one forward pass of k * m prompts, no rollouts. The paper pairs it
-with A = r - mean (`advantage: dr_grpo`), no KL, one update a batch; k = 4, m = 512, n = 16. Ties and unknown rates are not stated by the
-source; ours: ties go to the candidate drawn first, and a problem of which nothing is known counts as being at tau, so that it gets known.
+A rollout of a problem with p = 0.5 teaches most: E[A^2] = p(1-p). Costs one forward pass of k * m prompts, no rollouts.
+The paper pairs it with A = r - mean (`advantage: dr_grpo`), no KL, one update a batch; k = 4, m = 512, n = 16. Ties and
+unknown rates are not stated by the source; ours: ties go to the candidate drawn first, and a problem of which nothing
+is known counts as being at tau, so that it gets known.
 """
 
 from __future__ import annotations
@@ -32,10 +33,18 @@ def select(values: Sequence[float | None], m: int, *, tau: float = 0.5) -> list[
 
 
 class PCLCurriculum:
-    """Draws `candidates_per_prompt` times as many problems as are wanted, in shuffled passes, and keeps those nearest to `target_rate`."""
+    """Draws `candidates_per_prompt` times as many problems as are wanted, in shuffled passes, and keeps those nearest
+    to `target_rate`.
+    """
 
     def __init__(
-        self, problems: Sequence[Problem], seed: int, rates: SuccessRates, *, candidates_per_prompt: int = 4, target_rate: float = 0.5
+        self,
+        problems: Sequence[Problem],
+        seed: int,
+        rates: SuccessRates,
+        *,
+        candidates_per_prompt: int = 4,
+        target_rate: float = 0.5,
     ) -> None:
         self._pool = UniformCurriculum(problems, seed)
         self._size = len(problems)

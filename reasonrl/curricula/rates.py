@@ -2,7 +2,8 @@
 
     history   the newest rollouts of the problem itself; None if there are too few
     value     the value model's prediction from the prompt
-    blend     (h * count + V * c) / (count + c): trusts the history as it grows; V is worth about c = 3 rollouts (PCL, arXiv:2510.01135)
+    blend     (h * count + V * c) / (count + c): trusts the history as it grows; V is worth about c = 3 rollouts (PCL,
+              arXiv:2510.01135)
 
 A prediction is kept inside [1/32, 31/32]: only rollouts may say that a problem is hopeless or solved.
 """
@@ -27,8 +28,8 @@ class SuccessRates:
     """The estimate of `source`, learning from every batch of rollouts.
 
     Args:
-        features: [n, H] of n problems under the present policy; called once a problem and step. Needed for value and blend.
-        trust: rollouts that a prediction is worth in a blend.
+        features: [n, H] of n problems under the present policy; called once a problem and step. Needed for value and
+        blend. trust: rollouts that a prediction is worth in a blend.
     """
 
     def __init__(
@@ -62,7 +63,9 @@ class SuccessRates:
         predicted = self._predict(problems)
         if self.source == "value":
             return predicted
-        return [self._blended(problem.id, value, h) for problem, value, h in zip(problems, predicted, past, strict=True)]
+        return [
+            self._blended(problem.id, value, h) for problem, value, h in zip(problems, predicted, past, strict=True)
+        ]
 
     def observe(self, problems: Sequence[Problem], successes: Sequence[Sequence[bool]]) -> None:
         """Takes in the judged rollouts of each problem: raw, before any filter."""
@@ -71,7 +74,9 @@ class SuccessRates:
             self.history.update(problem.id, rows)
         if self.value_model is not None and told:
             features = self._features_of([problem for problem, _ in told])
-            self.value_model.observe(features, [sum(rows) / len(rows) for _, rows in told], [len(rows) for _, rows in told])
+            self.value_model.observe(
+                features, [sum(rows) / len(rows) for _, rows in told], [len(rows) for _, rows in told]
+            )
 
     def _blended(self, problem_id: str, predicted: float | None, past: float | None) -> float | None:
         if predicted is None:
@@ -84,7 +89,9 @@ class SuccessRates:
         made = self.value_model.predict(self._features_of(problems)) if problems else []
         kept = [None if value is None else min(max(value, LOWEST), 1 - LOWEST) for value in made]
         for problem, value in zip(problems, kept, strict=True):
-            if value is not None:  # the first one of a step: a later one may know the rollouts that it is to be compared with
+            if (
+                value is not None
+            ):  # the first one of a step: a later one may know the rollouts that it is to be compared with
                 self.predictions.setdefault(problem.id, value)
         return kept
 
@@ -94,7 +101,9 @@ class SuccessRates:
         assert self._features is not None
         new = list({problem.id: problem for problem in problems if problem.id not in self._seen}.values())
         if new:
-            self._seen.update(zip((problem.id for problem in new), self._features(new).detach().float().cpu(), strict=True))
+            self._seen.update(
+                zip((problem.id for problem in new), self._features(new).detach().float().cpu(), strict=True)
+            )
         return torch.stack([self._seen[problem.id] for problem in problems])
 
     def state_dict(self) -> dict[str, Any]:

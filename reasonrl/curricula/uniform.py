@@ -10,7 +10,8 @@ from verifiers.types import Problem
 
 
 class UniformCurriculum:
-    """Shuffled passes over `problems`. A pass that does not fill a step is continued by the next one, so no problem is left out.
+    """Shuffled passes over `problems`. A pass that does not fill a step is continued by the next one, so no problem is
+    left out.
 
     The order of a pass depends on the seed and its number alone, so the position is all the state there is.
     """

@@ -1,4 +1,6 @@
-"""Finding the gold answer in a worked solution of a data set. Only for gold solutions: a model's response is the verifier's business."""
+"""Finding the gold answer in a worked solution of a data set. Only for gold solutions: a model's response is the
+verifier's business.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,9 @@ _BRACE = re.compile(r"\\.|[{}]", re.DOTALL)
 
 
 def marked_answer(text: str) -> str | None:
-    """What follows the last "####" at the start of a line, as GSM8K marks it, thousands commas removed. None if there is none."""
+    """What follows the last "####" at the start of a line, as GSM8K marks it, thousands commas removed. None if there
+    is none.
+    """
     found = _MARKER.findall(text)
     if not found:
         return None
@@ -20,7 +24,9 @@ def marked_answer(text: str) -> str | None:
 
 
 def boxed_answer(text: str) -> str | None:
-    r"""The content of the last complete \boxed{...} (or \fbox, or MATH's brace-less "\boxed 2"), as MATH marks it. None if none."""
+    r"""The content of the last complete \boxed{...} (or \fbox, or MATH's brace-less "\boxed 2"), as MATH marks it. None
+    if none.
+    """
     for match in reversed(list(_BOX.finditer(text))):
         rest = text[match.end() :]
         if rest.startswith("{"):

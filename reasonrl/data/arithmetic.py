@@ -1,7 +1,8 @@
-"""Arithmetic problems of our own making, such as "7 + 5 - 3", split so that held-out problems are new even up to commutation.
+"""Arithmetic problems of our own making, such as "7 + 5 - 3", split so that held-out problems are new even up to
+commutation.
 
-Which side an expression is on depends on nothing but the expression (see `expressions.side`). So a run that trains on one side, with any
-seed and any size, has never seen a held-out expression, nor one in another order.
+Which side an expression is on depends on nothing but the expression (see `expressions.side`). So a run that trains on
+one side, with any seed and any size, has never seen a held-out expression, nor one in another order.
 """
 
 from __future__ import annotations
@@ -21,13 +22,17 @@ from reasonrl.errors import DataError
 from verifiers.types import Problem
 
 ENUMERATE_UP_TO = 100_000
-"""Spaces of up to so many expressions are listed and shuffled; larger ones are sampled. Depends on the space alone: sizes nest."""
+"""Spaces of up to so many expressions are listed and shuffled; larger ones are sampled. Depends on the space alone:
+sizes nest.
+"""
 COUNT_UP_TO = 1_000_000
 """Sampled spaces up to this size are listed to the end (some 10 s) when a run asks for nearly all of them."""
 BLOCK = 20_000
 """A sampled space is balanced within blocks of so many expressions."""
 MISSES = 50_000
-"""After so many draws in a row with nothing new, or twice as many draws as the space has expressions, drawing stops to pay."""
+"""After so many draws in a row with nothing new, or twice as many draws as the space has expressions, drawing stops to
+pay.
+"""
 
 
 def arithmetic(
@@ -48,37 +53,40 @@ def arithmetic(
     """Makes `size` different arithmetic problems of one side of the split.
 
     Args:
-        operations: any of the characters "+-*".
-        terms: how many numbers an expression has, (least, most) or one number.
-        low: least operand; a negative one is written in brackets.
-        high: greatest operand.
-        size: how many problems. A smaller size with the same seed gives the first of them.
-        seed: of the order and choice. The side of an expression does not depend on it.
-        split: "train" or "test".
-        test_share: share of the canonical expressions that are "test". Use the same in both.
-        min_result: least result, or None.
-        max_result: greatest result, or None.
-        allow_negative: False leaves out expressions whose result, or a partial sum from the left, is below 0.
-        balance: None draws evenly from all expressions, so most have the most terms; "terms" mixes the numbers of terms evenly, "result"
+        operations: any of the characters "+-*". terms: how many numbers an expression has, (least, most) or one number.
+        low: least operand; a negative one is written in brackets. high: greatest operand. size: how many problems. A
+        smaller size with the same seed gives the first of them. seed: of the order and choice. The side of an
+        expression does not depend on it. split: "train" or "test". test_share: share of the canonical expressions that
+        are "test". Use the same in both. min_result: least result, or None. max_result: greatest result, or None.
+        allow_negative: False leaves out expressions whose result, or a partial sum from the left, is below 0. balance:
+        None draws evenly from all expressions, so most have the most terms; "terms" mixes the numbers of terms evenly,
+        "result"
             the results. What has run out leaves its turns to the rest.
 
     Returns:
         Problems of kind "math": the prompt is the bare expression, meta {"expression", "terms"}.
 
     Raises:
-        DataError: every wrong argument, or fewer expressions on this side than `size`; the message says how many there are.
+        DataError: every wrong argument, or fewer expressions on this side than `size`; the message says how many there
+            are.
     """
     space = _Space.checked(operations, terms, low, high, min_result, max_result, allow_negative, split, test_share)
     _check_choice(size, seed, balance)
-    keys: dict[str | None, Callable[[str], int]] = {None: lambda text: 0, "terms": lambda text: len(operands(text)), "result": evaluate}
+    keys: dict[str | None, Callable[[str], int]] = {
+        None: lambda text: 0,
+        "terms": lambda text: len(operands(text)),
+        "result": evaluate,
+    }
     rng = random.Random(f"arithmetic {seed}")
-    ordered = itertools.chain.from_iterable(_mixed(block, keys[balance], rng) for block in _blocks(space, rng, by_terms=balance == "terms"))
+    ordered = itertools.chain.from_iterable(
+        _mixed(block, keys[balance], rng) for block in _blocks(space, rng, by_terms=balance == "terms")
+    )
     chosen = list(itertools.islice(ordered, size))
     if len(chosen) < size:
         raise DataError(
-            f"arithmetic: size {size:,} was asked for, but there are only {len(chosen):,} different expressions on the {split} side with "
-            f"operations={operations!r}, {space.terms[0]} to {space.terms[1]} terms from {low} to {high}. "
-            "Ask for fewer, or widen terms or operands"
+            f"arithmetic: size {size:,} was asked for, but there are only {len(chosen):,} different expressions on the"
+            f" {split} side with operations={operations!r}, {space.terms[0]} to {space.terms[1]} terms from {low} to"
+            f" {high}. Ask for fewer, or widen terms or operands"
         )
     return [
         Problem(
@@ -117,10 +125,24 @@ class _Space:
 
     @classmethod
     def checked(
-        cls, operations: Any, terms: Any, low: Any, high: Any, least: Any, most: Any, allow_negative: Any, split: Any, test_share: Any
+        cls,
+        operations: Any,
+        terms: Any,
+        low: Any,
+        high: Any,
+        least: Any,
+        most: Any,
+        allow_negative: Any,
+        split: Any,
+        test_share: Any,
     ) -> _Space:
         wrong = []
-        if not isinstance(operations, str) or not operations or set(operations) - set("+-*") or len(set(operations)) < len(operations):
+        if (
+            not isinstance(operations, str)
+            or not operations
+            or set(operations) - set("+-*")
+            or len(set(operations)) < len(operations)
+        ):
             wrong.append(f"operations must be different characters out of '+-*', not {operations!r}")
         pair = (terms, terms) if _is_int(terms) else tuple(terms) if isinstance(terms, list | tuple) else ()
         if len(pair) != 2 or not all(map(_is_int, pair)) or not 2 <= pair[0] <= pair[1] <= 50:
@@ -169,21 +191,27 @@ class _Space:
 
 
 def _blocks(space: _Space, rng: random.Random, *, by_terms: bool) -> Iterator[list[str]]:
-    """The expressions of the space in a random order, each once, in blocks whose borders do not depend on how many are wanted."""
+    """The expressions of the space in a random order, each once, in blocks whose borders do not depend on how many are
+    wanted.
+    """
     if space.total() <= ENUMERATE_UP_TO:
         everything = list(space.every())
         rng.shuffle(everything)
         yield everything
         return
     lengths = space.lengths()
-    weights = [1.0 if by_terms else math.exp(math.log(space.count(terms)) - math.log(space.total())) for terms in lengths]
+    weights = [
+        1.0 if by_terms else math.exp(math.log(space.count(terms)) - math.log(space.total())) for terms in lengths
+    ]
     seen: set[str] = set()
     block: list[str] = []
     misses = draws = 0
     while misses < MISSES and draws < 2 * space.total():
         draws += 1
         terms = rng.choices(lengths, weights)[0]
-        text = _write([rng.randint(space.low, space.high) for _ in range(terms)], rng.choices(space.operations, k=terms - 1))
+        text = _write(
+            [rng.randint(space.low, space.high) for _ in range(terms)], rng.choices(space.operations, k=terms - 1)
+        )
         if text in seen or not space.holds(text):
             misses += 1
             continue

@@ -1,4 +1,6 @@
-"""Does a data set reward what it should? Its gold answers must score 1, an empty answer 0, and no test prompt may be in training."""
+"""Does a data set reward what it should? Its gold answers must score 1, an empty answer 0, and no test prompt may be in
+training.
+"""
 
 from __future__ import annotations
 
@@ -70,19 +72,31 @@ def check_problems(problems: Sequence[Problem], verifier: Verifier) -> DataRepor
         except ValueError as error:
             offending.append(RowReport(row, problem.id, f"the reference cannot be read: {error}"))
     accepted = 0
-    for (row, problem, gold), verdict in zip(golds, _verify(verifier, [gold for *_, gold in golds], golds), strict=True):
+    for (row, problem, gold), verdict in zip(
+        golds, _verify(verifier, [gold for *_, gold in golds], golds), strict=True
+    ):
         if verdict.score == 1.0:
             accepted += 1
         elif verdict.score is None:
-            offending.append(RowReport(row, problem.id, f"the gold answer could not be judged ({verdict.status.value}): {verdict.reason}"))
+            offending.append(
+                RowReport(
+                    row, problem.id, f"the gold answer could not be judged ({verdict.status.value}): {verdict.reason}"
+                )
+            )
         else:
-            offending.append(RowReport(row, problem.id, f"the gold answer {gold!r:.80} scores {verdict.score:g}: {verdict.reason}"))
+            offending.append(
+                RowReport(row, problem.id, f"the gold answer {gold!r:.80} scores {verdict.score:g}: {verdict.reason}")
+            )
     rejected = 0
     for (row, problem, _), verdict in zip(golds, _verify(verifier, [""] * len(golds), golds), strict=True):
         if verdict.score == 0.0:
             rejected += 1
         elif verdict.score is None:
-            offending.append(RowReport(row, problem.id, f"an empty answer could not be judged ({verdict.status.value}): {verdict.reason}"))
+            offending.append(
+                RowReport(
+                    row, problem.id, f"an empty answer could not be judged ({verdict.status.value}): {verdict.reason}"
+                )
+            )
         else:
             offending.append(RowReport(row, problem.id, f"an empty answer scores {verdict.score:g}: {verdict.reason}"))
     return DataReport(len(problems), accepted, rejected, sorted(offending, key=lambda row: row.row))
@@ -98,7 +112,11 @@ def shared_prompts(train: Iterable[Problem], test: Iterable[Problem]) -> list[st
 
 
 def _words(problem: Problem) -> str:
-    text = problem.prompt if isinstance(problem.prompt, str) else " ".join(message["content"] for message in problem.prompt)
+    text = (
+        problem.prompt
+        if isinstance(problem.prompt, str)
+        else " ".join(message["content"] for message in problem.prompt)
+    )
     return " ".join(text.split())
 
 
@@ -108,6 +126,7 @@ def _verify(verifier: Verifier, responses: list[str], golds: list[tuple[int, Pro
     verdicts = verifier.verify(responses, [problem.reference for _, problem, _ in golds])
     if len(verdicts) != len(responses):
         raise DataError(
-            f"{type(verifier).__name__}.verify gave {len(verdicts)} verdicts for {len(responses)} responses; one each is needed"
+            f"{type(verifier).__name__}.verify gave {len(verdicts)} verdicts for {len(responses)} responses; one each"
+            " is needed"
         )
     return verdicts

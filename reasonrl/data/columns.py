@@ -2,7 +2,8 @@
 
 | form | columns |
 |---|---|
-| ours | id, prompt, reference or answer, kind, source, meta (reference and meta may be JSON text, as in our parquet files) |
+| ours | id, prompt, reference or answer, kind, source, meta (reference and meta may be JSON text, as in our parquet
+files) |
 | question and answer | problem or question; answer, or solution that ends in a box or in "#### 42" |
 | verl | data_source, prompt (messages), ability, reward_model {style, ground_truth}, extra_info |
 | TRL | prompt (text or messages), and any columns, of which answer or solution is the gold answer |
@@ -42,7 +43,13 @@ class _Unreadable(Exception):
 
 
 def problems_from_rows(
-    rows: Iterable[Row], mistakes: Mistakes, *, stem: str, source: str = "", kind: str = "math", columns: dict[str, str] | None = None
+    rows: Iterable[Row],
+    mistakes: Mistakes,
+    *,
+    stem: str,
+    source: str = "",
+    kind: str = "math",
+    columns: dict[str, str] | None = None,
 ) -> list[Problem]:
     """Reads rows of any known form.
 
@@ -59,7 +66,9 @@ def problems_from_rows(
     """
     unknown = [name for name in columns or {} if name not in FIELDS]
     if unknown:
-        text = " ".join(f"columns maps {name!r}, which is none of our fields.{nearest(name, FIELDS)}" for name in unknown)
+        text = " ".join(
+            f"columns maps {name!r}, which is none of our fields.{nearest(name, FIELDS)}" for name in unknown
+        )
         raise DataError(f"{mistakes.source}: {text} Our fields: {', '.join(FIELDS)}")
 
     def problems() -> Iterable[tuple[str, Problem | None]]:
@@ -76,7 +85,9 @@ def _problem(row: dict[str, Any], default_id: str, source: str, kind: str, colum
     mapped = {}
     for ours, theirs in columns.items():
         if theirs not in row:
-            raise _Unreadable(f"columns maps {ours} to {theirs!r}, which is no column here.{nearest(theirs, row)} {_present(row)}")
+            raise _Unreadable(
+                f"columns maps {ours} to {theirs!r}, which is no column here.{nearest(theirs, row)} {_present(row)}"
+            )
         mapped[ours] = row[theirs]
     rest = {name: value for name, value in row.items() if name not in columns.values()}
     gold_is_mapped = any(name in mapped for name in GOLD_NAMES)
@@ -92,7 +103,8 @@ def _problem(row: dict[str, Any], default_id: str, source: str, kind: str, colum
     if "prompt" not in fields:
         near = next(filter(None, (nearest(name, row) for name in PROMPT_NAMES)), "")
         raise _Unreadable(
-            f"no column 'prompt', 'problem' or 'question'.{near} {_present(row)} Name the right one with columns: {{prompt: ...}}"
+            f"no column 'prompt', 'problem' or 'question'.{near} {_present(row)} Name the right one with columns:"
+            " {prompt: ...}"
         )
     kind = kind if fields.get("kind") is None else fields["kind"]
     return Problem(
@@ -129,7 +141,11 @@ def _plain(row: dict[str, Any], mapped: dict[str, Any]) -> dict[str, Any]:
             fields["answer"] = row["answer"]
         used |= {"answer", "reference"} & set(row)
     # In other people's data a column of our name may hold anything: then it is kept in meta like any other.
-    for own, fits in (("id", True), ("source", isinstance(row.get("source"), str)), ("meta", isinstance(_parsed(row.get("meta")), dict))):
+    for own, fits in (
+        ("id", True),
+        ("source", isinstance(row.get("source"), str)),
+        ("meta", isinstance(_parsed(row.get("meta")), dict)),
+    ):
         if own in row and own not in mapped and (fits or row[own] is None):
             fields[own] = row[own]
             used.add(own)
@@ -176,7 +192,11 @@ def _gym(row: dict[str, Any]) -> dict[str, Any]:
     metadata = _parsed(row["metadata"])
     entry = {"question": row["question"], "answer": row["answer"], "metadata": metadata}
     name = metadata["source_dataset"]
-    fields = {"prompt": row["question"], "kind": "reasoning_gym", "source": row.get("source") or f"reasoning_gym/{name}"}
+    fields = {
+        "prompt": row["question"],
+        "kind": "reasoning_gym",
+        "source": row.get("source") or f"reasoning_gym/{name}",
+    }
     fields |= {"reference": {"dataset": name, "entry": entry}, "id": row.get("id")}
     _keep(fields, row, {"question", "answer", "metadata", "id", "source"})
     return fields
@@ -194,7 +214,9 @@ def _reference(fields: dict[str, Any], kind: str, row: dict[str, Any]) -> dict[s
         reference = _object(fields["reference"], "reference")
         answer = fields.get("answer")
         if answer is not None and "answer" in reference and _text(answer) != _text(reference["answer"]):
-            raise _Unreadable(f"answer says {answer!r:.60}, but the reference says {reference['answer']!r:.60}. Leave one out")
+            raise _Unreadable(
+                f"answer says {answer!r:.60}, but the reference says {reference['answer']!r:.60}. Leave one out"
+            )
         return reference
     if not _blank(fields.get("answer")):
         answer = _text(fields["answer"])
@@ -205,8 +227,8 @@ def _reference(fields: dict[str, Any], kind: str, row: dict[str, Any]) -> dict[s
         found = None if not isinstance(answer, str) else boxed_answer(answer) or marked_answer(answer)
         if not found:
             raise _Unreadable(
-                "the solution has neither a \\boxed{...} nor a line '#### answer'. "
-                "If it is the bare answer, say so with columns: {answer: solution}; else name a column that holds the answer"
+                "the solution has neither a \\boxed{...} nor a line '#### answer'. If it is the bare answer, say so"
+                " with columns: {answer: solution}; else name a column that holds the answer"
             )
         return {"answer": found}
     if "reward_model" in row:
@@ -215,7 +237,8 @@ def _reference(fields: dict[str, Any], kind: str, row: dict[str, Any]) -> dict[s
         raise _Unreadable("the answer is missing or empty")
     near = next(filter(None, (nearest(name, row) for name in GOLD_NAMES)), "")
     raise _Unreadable(
-        f"no column 'answer', 'reference' or 'solution'.{near} {_present(row)} Name the right one with columns: {{answer: ...}}"
+        f"no column 'answer', 'reference' or 'solution'.{near} {_present(row)} Name the right one with columns:"
+        " {answer: ...}"
     )
 
 

@@ -1,7 +1,8 @@
 """From problems to verl's and TRL's rows and back, without loss, and to files that both read.
 
-A parquet file gives every struct of a column the same fields, and fills with None what a row does not have. So whatever must come back as
-it went (reference, meta) travels as JSON text. Formats: verl 0.9 `RLHFDataset` rows; TRL 1.x `prompt` plus columns.
+A parquet file gives every struct of a column the same fields, and fills with None what a row does not have. So whatever
+must come back as it went (reference, meta) travels as JSON text. Formats: verl 0.9 `RLHFDataset` rows; TRL 1.x `prompt`
+plus columns.
 """
 
 from __future__ import annotations
@@ -23,8 +24,9 @@ from verifiers.types import Message, Problem
 def to_verl(problems: Iterable[Problem], *, split: str = "train") -> list[dict[str, Any]]:
     """verl's rows: {data_source, prompt: [messages], ability, reward_model: {style, ground_truth}, extra_info}.
 
-    A prompt that is plain text becomes one user message, since verl takes only messages; `from_verl` makes it text again.
-    `ground_truth` is the reference as JSON. `extra_info` has `index` (the position, an int), `split`, `id`, and the rest as JSON.
+    A prompt that is plain text becomes one user message, since verl takes only messages; `from_verl` makes it text
+    again. `ground_truth` is the reference as JSON. `extra_info` has `index` (the position, an int), `split`, `id`, and
+    the rest as JSON.
 
     Raises:
         DataError: a reference or meta that JSON cannot keep.
@@ -39,7 +41,9 @@ def to_verl(problems: Iterable[Problem], *, split: str = "train") -> list[dict[s
                 "index": index,
                 "split": split,
                 "id": problem.id,
-                OURS_IN_VERL: json.dumps({"prompt_form": _form(problem.prompt), "meta": json.loads(_json(problem, "meta"))}),
+                OURS_IN_VERL: json.dumps(
+                    {"prompt_form": _form(problem.prompt), "meta": json.loads(_json(problem, "meta"))}
+                ),
             },
         }
         for index, problem in enumerate(problems)
@@ -58,8 +62,9 @@ def from_verl(rows: Iterable[dict[str, Any]], *, kind: str = "math") -> list[Pro
 def to_trl(problems: Sequence[Problem]) -> list[dict[str, Any]]:
     """TRL's rows: `prompt`, and columns that its reward functions get as arguments.
 
-    The columns are id, kind, source, reference and meta (both JSON text), prompt_form, and `answer` if every reference has one that is
-    text. Prompts are all text or, if any is not, all messages: a TRL data set cannot mix them; `from_trl` restores the mix.
+    The columns are id, kind, source, reference and meta (both JSON text), prompt_form, and `answer` if every reference
+    has one that is text. Prompts are all text or, if any is not, all messages: a TRL data set cannot mix them;
+    `from_trl` restores the mix.
 
     Raises:
         DataError: a reference or meta that JSON cannot keep.
@@ -92,7 +97,8 @@ def from_trl(rows: Iterable[dict[str, Any]], *, kind: str = "math") -> list[Prob
 
 
 def to_plain(problems: Iterable[Problem]) -> list[dict[str, Any]]:
-    """Our own rows {id, prompt, kind, reference, source, meta}, nested as they are: for .jsonl files that a person reads.
+    """Our own rows {id, prompt, kind, reference, source, meta}, nested as they are: for .jsonl files that a person
+    reads.
 
     Raises:
         DataError: a reference or meta that JSON cannot keep.
@@ -114,12 +120,12 @@ FORMS: dict[str, Callable[[list[Problem]], list[dict[str, Any]]]] = {"plain": to
 
 
 def write_problems(problems: Iterable[Problem], path: str | Path, *, form: str | None = None) -> Path:
-    """Writes a .jsonl or .parquet file that `load_problems` reads back as it was. An existing file is replaced at once, or not at all.
+    """Writes a .jsonl or .parquet file that `load_problems` reads back as it was. An existing file is replaced at once,
+    or not at all.
 
     Args:
-        problems: at least one, each sound, with ids that differ.
-        path: ends in .jsonl or .parquet.
-        form: "plain", "verl" or "trl". By default "plain" for .jsonl and "trl" for .parquet, which cannot hold mixed nested rows.
+        problems: at least one, each sound, with ids that differ. path: ends in .jsonl or .parquet. form: "plain",
+        "verl" or "trl". By default "plain" for .jsonl and "trl" for .parquet, which cannot hold mixed nested rows.
 
     Raises:
         DataError: a problem that is not sound, or a suffix or form that is not known.
@@ -167,5 +173,7 @@ def _json(problem: Problem, field: str) -> str:
     except (TypeError, ValueError, RecursionError) as error:
         raise DataError(f"problem {problem.id!r}: {field} cannot be written as JSON: {error}") from error
     if not kept:
-        raise DataError(f"problem {problem.id!r}: {field} would not survive JSON. Use lists instead of tuples, and texts as keys")
+        raise DataError(
+            f"problem {problem.id!r}: {field} would not survive JSON. Use lists instead of tuples, and texts as keys"
+        )
     return text

@@ -2,8 +2,8 @@
 
     {"answer", "solution", "steps", "correct", "first_error"}     the reference; `meta.question` is the question
 
-Read as they are: rows of ProcessBench (problem, steps, label, final_answer_correct), of BIG-Bench-Mistake (input, steps, target,
-mistake_index) and of PRM800K (question.problem, label.steps with ratings of -1, 0 and 1).
+Read as they are: rows of ProcessBench (problem, steps, label, final_answer_correct), of BIG-Bench-Mistake (input,
+steps, target, mistake_index) and of PRM800K (question.problem, label.steps with ratings of -1, 0 and 1).
 """
 
 from __future__ import annotations
@@ -21,13 +21,20 @@ def critique_problem(problem: Problem, form: CritiqueFormat) -> Problem:
     """A problem of kind "critique" with the prompt that its critic sees. Raises DataError that names the problem."""
     if problem.kind != "critique":
         raise DataError(
-            f"problem {problem.id} is of kind {problem.kind!r}, but a critic judges solutions: give problems of kind 'critique' "
-            "(a `collect` stage makes them)"
+            f"problem {problem.id} is of kind {problem.kind!r}, but a critic judges solutions: give problems of kind"
+            " 'critique' (a `collect` stage makes them)"
         )
     try:
         solution = solution_of(problem.reference, problem.id)
         question = question_of(problem)
-        shown = Problem(problem.id, question, problem.kind, problem.reference, problem.source, {**problem.meta, "question": question})
+        shown = Problem(
+            problem.id,
+            question,
+            problem.kind,
+            problem.reference,
+            problem.source,
+            {**problem.meta, "question": question},
+        )
         messages = form.render(shown, solution)
     except ValueError as error:
         raise DataError(f"problem {problem.id}: {error}") from error
@@ -35,7 +42,9 @@ def critique_problem(problem: Problem, form: CritiqueFormat) -> Problem:
 
 
 def published(row: dict[str, Any]) -> dict[str, Any] | None:
-    """The fields of a row of a known published shape; None for any other row. Raises ValueError for a row that contradicts itself."""
+    """The fields of a row of a known published shape; None for any other row. Raises ValueError for a row that
+    contradicts itself.
+    """
     for recognises, read in _SHAPES:
         if recognises(row):
             return read(row)
@@ -85,7 +94,9 @@ def _big_bench(row: dict[str, Any]) -> dict[str, Any]:
         correct = str(answer).strip() == str(target).strip()
         if correct or index != -1:
             reference["correct"] = correct
-        else:  # 1 to 6% of the rows: nobody marked a step, yet the answer is not the target. The step label is what the benchmark asks for.
+        # 1 to 6% of the rows: nobody marked a step, yet the answer is not the target. The step label is what the
+        # benchmark asks for.
+        else:
             meta["left_out"] = f"the answer label: {answer!r} is not {target!r}, but no step is marked"
     fields = {"id": row.get("id"), "prompt": row["input"], "kind": "critique", "reference": reference}
     return {**fields, "source": "bigbench_mistake", "meta": meta}
@@ -139,7 +150,9 @@ def _steps(value: Any) -> list[str]:
 
 def _index(value: Any, name: str, steps: int) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or not -1 <= value < steps:
-        raise ValueError(f"{name} is the index of a step from 0, or -1 for none; there are {steps} steps, not {value!r}")
+        raise ValueError(
+            f"{name} is the index of a step from 0, or -1 for none; there are {steps} steps, not {value!r}"
+        )
     return value
 
 

@@ -59,7 +59,9 @@ def _resolve(spec: str) -> Callable[..., Any]:
         module = importlib.import_module(module_name)
     except ModuleNotFoundError as error:
         if error.name and (module_name == error.name or module_name.startswith(error.name + ".")):
-            raise DataError(f"{spec}: there is no module {error.name!r}, neither installed nor in the current folder") from error
+            raise DataError(
+                f"{spec}: there is no module {error.name!r}, neither installed nor in the current folder"
+            ) from error
         raise DataError(f"{spec}: the module needs {error.name!r}, which is not installed") from error
     except (ImportError, SyntaxError) as error:
         raise DataError(f"{spec}: the module cannot be imported: {type(error).__name__}: {error}") from error

@@ -1,7 +1,8 @@
-"""Chains of integers such as "7 - 2 * 3": their exact value, and the form in which all their commuted orders are the same.
+"""Chains of integers such as "7 - 2 * 3": their exact value, and the form in which all their commuted orders are the
+same.
 
-A chain is integers joined by +, - and *, with the usual precedence; a negative integer stands in brackets, "3 + (-2)". The texts are
-parsed here and never executed.
+A chain is integers joined by +, - and *, with the usual precedence; a negative integer stands in brackets, "3 + (-2)".
+The texts are parsed here and never executed.
 """
 
 from __future__ import annotations
@@ -16,12 +17,16 @@ _TOKEN = re.compile(rf"{_NUMBER}|[-+*]")
 
 
 def evaluate(expression: str) -> int:
-    """The exact value of a chain such as "3 + 4 * (-2)". Raises ValueError for anything else; nothing is ever executed."""
+    """The exact value of a chain such as "3 + 4 * (-2)". Raises ValueError for anything else; nothing is ever
+    executed.
+    """
     return sum(sign * math.prod(factors) for sign, factors in signed_terms(expression))
 
 
 def canonical(expression: str) -> str:
-    """One text for all orders of the same chain: factors and signed terms sorted, the signs of factors drawn into their term."""
+    """One text for all orders of the same chain: factors and signed terms sorted, the signs of factors drawn into their
+    term.
+    """
     terms = []
     for sign, factors in signed_terms(expression):
         sign *= (-1) ** sum(factor < 0 for factor in factors)
@@ -41,7 +46,9 @@ def operands(expression: str) -> list[int]:
 
 
 def signed_terms(expression: str) -> list[tuple[int, list[int]]]:
-    """A chain as its additive terms, each (sign, factors): "7 - 2 * 3" is [(1, [7]), (-1, [2, 3])]. Raises ValueError."""
+    """A chain as its additive terms, each (sign, factors): "7 - 2 * 3" is [(1, [7]), (-1, [2, 3])]. Raises
+    ValueError.
+    """
     if not _CHAIN.fullmatch(expression):
         raise ValueError(f"not a chain of integers joined by +, - and *: {expression!r:.80}")
     tokens = _TOKEN.findall(expression)

@@ -1,7 +1,7 @@
 """Reading rows out of .jsonl, .json, .parquet and .csv files, each with its place in the file.
 
-Rows come one at a time, so that a limit reads no more than it needs. What cannot be parsed is noted as a mistake and left out; the
-caller raises them all together.
+Rows come one at a time, so that a limit reads no more than it needs. What cannot be parsed is noted as a mistake and
+left out; the caller raises them all together.
 """
 
 from __future__ import annotations
@@ -34,14 +34,21 @@ def read_rows(path: Path, mistakes: Mistakes) -> Iterator[Row]:
     """The rows of a file, by its suffix.
 
     Raises:
-        DataError: at once when the file is missing or is a folder, or as a whole cannot be read as what its suffix says.
+        DataError: at once when the file is missing or is a folder, or as a whole cannot be read as what its suffix
+            says.
     """
     if path.is_dir():
         raise DataError(f"{path} is a folder. Name one file in it: {', '.join(READERS)}")
     if not path.exists():
-        near = difflib.get_close_matches(path.name, [p.name for p in path.parent.iterdir()], n=1) if path.parent.is_dir() else []
+        near = (
+            difflib.get_close_matches(path.name, [p.name for p in path.parent.iterdir()], n=1)
+            if path.parent.is_dir()
+            else []
+        )
         hint = f" Did you mean {str(path.parent / near[0])!r}?" if near else ""
-        raise DataError(f"{path} does not exist.{hint} A relative path starts in the folder in which the command is run")
+        raise DataError(
+            f"{path} does not exist.{hint} A relative path starts in the folder in which the command is run"
+        )
     if path.suffix.lower() not in READERS:
         raise DataError(f"{path}: cannot read the suffix {path.suffix!r}. Known: {', '.join(READERS)}")
     return _readable(READERS[path.suffix.lower()](path, mistakes), path)
@@ -55,7 +62,8 @@ def _readable(rows: Iterator[Row], path: Path) -> Iterator[Row]:
 
 
 def _jsonl(path: Path, mistakes: Mistakes) -> Iterator[Row]:
-    # Read as bytes: only \n ends a line. Text mode would also accept a lone \r, and splitlines() a dozen other characters.
+    # Read as bytes: only \n ends a line. Text mode would also accept a lone \r, and splitlines() a dozen other
+    # characters.
     with path.open("rb") as file:
         for number, line in enumerate(file, 1):
             if number == 1:
@@ -69,7 +77,10 @@ def _jsonl(path: Path, mistakes: Mistakes) -> Iterator[Row]:
                 mistakes.add(where, "not valid UTF-8. Save the file as UTF-8")
             except json.JSONDecodeError as error:
                 mistakes.add(where, f"not valid JSON: {error.msg} (character {error.pos + 1})")
-            except (ValueError, RecursionError) as error:  # a number of thousands of digits, or brackets nested without end
+            except (
+                ValueError,
+                RecursionError,
+            ) as error:  # a number of thousands of digits, or brackets nested without end
                 mistakes.add(where, f"not readable JSON: {error}")
             else:
                 if isinstance(value, dict):
@@ -83,10 +94,14 @@ def _json(path: Path, mistakes: Mistakes) -> Iterator[Row]:
     try:
         rows = json.loads(text)
     except json.JSONDecodeError as error:
-        if error.msg == "Extra data" and text.lstrip().startswith(b"{"):  # JSON lines under another suffix, as often seen
+        if error.msg == "Extra data" and text.lstrip().startswith(
+            b"{"
+        ):  # JSON lines under another suffix, as often seen
             yield from _jsonl(path, mistakes)
             return
-        raise DataError(f"{path}: not valid JSON: {error.msg} (line {error.lineno}, character {error.colno})") from error
+        raise DataError(
+            f"{path}: not valid JSON: {error.msg} (line {error.lineno}, character {error.colno})"
+        ) from error
     except (ValueError, RecursionError) as error:
         raise DataError(f"{path}: not readable JSON: {error}") from error
     if not isinstance(rows, list):
@@ -130,18 +145,28 @@ def _csv(path: Path, mistakes: Mistakes) -> Iterator[Row]:
                 if len(values) == len(header):
                     yield Row(number, where, dict(zip(header, values, strict=True)))
                 else:
-                    mistakes.add(where, f"{len(values)} fields, but the header names {len(header)}. Quote fields that hold commas")
+                    mistakes.add(
+                        where,
+                        f"{len(values)} fields, but the header names {len(header)}. Quote fields that hold commas",
+                    )
         except csv.Error as error:
             raise DataError(f"{path}, line {reader.line_num}: {error}. Save long or unusual texts as .jsonl") from error
         except UnicodeDecodeError as error:
             raise DataError(f"{path}, after line {reader.line_num}: not valid UTF-8. Save the file as UTF-8") from error
 
 
-READERS: dict[str, Callable[[Path, Mistakes], Iterator[Row]]] = {".jsonl": _jsonl, ".json": _json, ".parquet": _parquet, ".csv": _csv}
+READERS: dict[str, Callable[[Path, Mistakes], Iterator[Row]]] = {
+    ".jsonl": _jsonl,
+    ".json": _json,
+    ".parquet": _parquet,
+    ".csv": _csv,
+}
 
 
 def jsonable(value: Any) -> Any:
-    """The value in JSON's types: arrays become lists, dates and decimals text; fields that hold bytes (images) are left out."""
+    """The value in JSON's types: arrays become lists, dates and decimals text; fields that hold bytes (images) are left
+    out.
+    """
     if isinstance(value, dict):
         return {str(key): jsonable(item) for key, item in value.items() if not isinstance(item, bytes | bytearray)}
     if isinstance(value, list | tuple):

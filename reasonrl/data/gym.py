@@ -1,4 +1,6 @@
-"""Problems made by the `reasoning-gym` package, which also judges them. Importing it takes about 2 s, so it happens here only."""
+"""Problems made by the `reasoning-gym` package, which also judges them. Importing it takes about 2 s, so it happens
+here only.
+"""
 
 from __future__ import annotations
 
@@ -16,20 +18,23 @@ from verifiers.types import Problem
 SPLITS = ("train", "test")
 
 
-def reasoning_gym_problems(options: dict[str, Any], *, seed: int = 0, split: str | None = None) -> list[tuple[str, Problem]]:
+def reasoning_gym_problems(
+    options: dict[str, Any], *, seed: int = 0, split: str | None = None
+) -> list[tuple[str, Problem]]:
     """Generates problems of one reasoning-gym data set.
 
-    Without a split these are the rows 0 to size - 1, as the package itself gives them; two seeds may then share questions. With a split,
-    a hash of the question decides its side (a fifth is "test"), so that train and test never share a question, whatever their seeds.
-    That guards against equal text only: "1 + 2" and "2 + 1" may fall on different sides.
+    Without a split these are the rows 0 to size - 1, as the package itself gives them; two seeds may then share
+    questions. With a split, a hash of the question decides its side (a fifth is "test"), so that train and test never
+    share a question, whatever their seeds. That guards against equal text only: "1 + 2" and "2 + 1" may fall on
+    different sides.
 
-    Some data sets keep tuples in their entries. The entry is passed through JSON here, as it is in every file; measured with version
-    0.1.25, the gold answers of `arc_agi` and `rearc` then no longer score 1, which `check_problems` shows. Five data sets
-    (boxnet, graph_color, propositional_logic, rubiks_cube, rush_hour) give no gold answer.
+    Some data sets keep tuples in their entries. The entry is passed through JSON here, as it is in every file; measured
+    with version 0.1.25, the gold answers of `arc_agi` and `rearc` then no longer score 1, which `check_problems` shows.
+    Five data sets (boxnet, graph_color, propositional_logic, rubiks_cube, rush_hour) give no gold answer.
 
     Args:
-        options: {"dataset": name, "size": rows, "seed": int (default `seed`), and any field of that data set's configuration}.
-        split: None, "train" or "test".
+        options: {"dataset": name, "size": rows, "seed": int (default `seed`), and any field of that data set's
+        configuration}. split: None, "train" or "test".
 
     Returns:
         (where, problem) for `problem.collect`.
@@ -46,8 +51,9 @@ def reasoning_gym_problems(options: dict[str, Any], *, seed: int = 0, split: str
     name = options.get("dataset")
     if name not in names:
         raise DataError(
-            f"reasoning_gym: options need the name of a data set, not dataset={name!r}.{nearest(str(name), names)} For example: "
-            f"chain_sum, basic_arithmetic, gcd, countdown. There are {len(names)}; the package's GALLERY.md shows them"
+            f"reasoning_gym: options need the name of a data set, not dataset={name!r}.{nearest(str(name), names)} For"
+            f" example: chain_sum, basic_arithmetic, gcd, countdown. There are {len(names)}; the package's GALLERY.md"
+            " shows them"
         )
     if split not in (None, *SPLITS):
         raise DataError(f"reasoning_gym: split must be train or test, not {split!r}")
@@ -64,9 +70,14 @@ def reasoning_gym_problems(options: dict[str, Any], *, seed: int = 0, split: str
         dataset = reasoning_gym.create_dataset(name, size=rows, **config)
         entries = list(_entries(dataset, rows, split, size))
     except (AssertionError, TypeError, ValueError, ArithmeticError, LookupError, AttributeError) as error:
-        raise DataError(f"reasoning_gym data set {name!r} with {config}: {str(error) or type(error).__name__}") from error
+        raise DataError(
+            f"reasoning_gym data set {name!r} with {config}: {str(error) or type(error).__name__}"
+        ) from error
     if len(entries) < size:
-        raise DataError(f"reasoning_gym data set {name!r}: only {len(entries)} problems on the side {split!r}; ask for a smaller size")
+        raise DataError(
+            f"reasoning_gym data set {name!r}: only {len(entries)} problems on the side {split!r}; ask for a smaller"
+            " size"
+        )
     label = f"reasoning_gym-{name}" + (f"-{split}" if split else "")
     return [
         (

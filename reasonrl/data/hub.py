@@ -15,7 +15,13 @@ INSTEAD = "Or download it once elsewhere and name the local file (.jsonl, .json,
 
 
 def hub_rows(
-    hub_id: str, *, name: str | None, split: str, offline: bool, options: dict[str, Any] | None = None, instead: str = INSTEAD
+    hub_id: str,
+    *,
+    name: str | None,
+    split: str,
+    offline: bool,
+    options: dict[str, Any] | None = None,
+    instead: str = INSTEAD,
 ) -> Iterator[Row]:
     """The rows of one split.
 
@@ -40,7 +46,11 @@ def hub_rows(
         with _offline_mode(offline):
             rows = datasets.load_dataset(hub_id, name, split=split, **(options or {}))
     except (OSError, HTTPError) as error:
-        why = "it is not in the local cache, and offline was asked for" if offline else f"{type(error).__name__}: {_first_line(error)}"
+        why = (
+            "it is not in the local cache, and offline was asked for"
+            if offline
+            else f"{type(error).__name__}: {_first_line(error)}"
+        )
         online = "Run once with a network and without --offline" if offline else "Check the name and the network"
         kind = DataNotHere if offline else DataError
         raise kind(f"the data set {hub_id!r} cannot be reached: {why}. {online}. {instead}") from error
@@ -52,7 +62,9 @@ def hub_rows(
 
 @contextmanager
 def _offline_mode(on: bool) -> Iterator[None]:
-    """The libraries read HF_HUB_OFFLINE once, when they are imported; these are the values that they look at afterwards."""
+    """The libraries read HF_HUB_OFFLINE once, when they are imported; these are the values that they look at
+    afterwards.
+    """
     if not on:
         yield
         return

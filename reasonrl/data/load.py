@@ -49,20 +49,21 @@ def load_problems(
     """Loads problems from wherever they are.
 
     Args:
-        source: a .jsonl, .json, .parquet or .csv file; "gsm8k" or "math" (from the hub, or options {"path": file}); "arithmetic",
-            "step_arithmetic" or "reasoning_gym" (made by rule from the options); a hub id "org/name"; or "package.module:function" of your
-            own, called with the options, that returns Problems or dicts. Forms of rows: see `reasonrl.data.columns`.
-        split: of a hub data set (default "train") or a generator; in a file, keeps the rows whose column `split` says so.
-        name: configuration of a hub data set.
-        kind: of rows that do not name their own; it decides what the reference must hold.
-        columns: ours -> theirs, such as {"prompt": "question", "answer": "target"}.
-        limit: take the first so many. Rows after them are neither read nor checked.
-        seed: for generators whose options give none. Loading never shuffles.
-        options: see source; for a hub data set revision, data_dir, data_files.
-        offline: never touch the network; the hub's local cache still serves.
+        source: a .jsonl, .json, .parquet or .csv file; "gsm8k" or "math" (from the hub, or options {"path": file});
+            "arithmetic",
+            "step_arithmetic" or "reasoning_gym" (made by rule from the options); a hub id "org/name"; or
+            "package.module:function" of your own, called with the options, that returns Problems or dicts. Forms of
+            rows: see `reasonrl.data.columns`.
+        split: of a hub data set (default "train") or a generator; in a file, keeps the rows whose column `split` says
+        so. name: configuration of a hub data set. kind: of rows that do not name their own; it decides what the
+        reference must hold. columns: ours -> theirs, such as {"prompt": "question", "answer": "target"}. limit: take
+        the first so many. Rows after them are neither read nor checked. seed: for generators whose options give none.
+        Loading never shuffles. options: see source; for a hub data set revision, data_dir, data_files. offline: never
+        touch the network; the hub's local cache still serves.
 
     Returns:
-        At least one problem, in the order of the source. Ids that were missing are "<stem>/<row number>", counted from 1.
+        At least one problem, in the order of the source. Ids that were missing are "<stem>/<row number>", counted from
+        1.
 
     Raises:
         DataError: every mistake of the data, with file and row number, or a source that cannot be had.
@@ -72,9 +73,13 @@ def load_problems(
     source = str(source)
     options = dict(options or {})
     suffix = Path(source).suffix.lower()
-    reads_from_hub = (source in NAMED and "path" not in options) or bool(_HUB_ID.fullmatch(source) and suffix not in READERS)
+    reads_from_hub = (source in NAMED and "path" not in options) or bool(
+        _HUB_ID.fullmatch(source) and suffix not in READERS
+    )
     if name is not None and not reads_from_hub:
-        raise DataError(f"{source}: name={name!r} is the configuration of a hub data set and means nothing here. Leave it out")
+        raise DataError(
+            f"{source}: name={name!r} is the configuration of a hub data set and means nothing here. Leave it out"
+        )
     if source in GENERATORS:
         if columns:
             raise DataError(f"{source}: makes its own problems and has no columns. Leave columns out")
@@ -93,21 +98,27 @@ def load_problems(
         return problems_from_rows(islice(rows, limit), mistakes, stem=stem, source=source, kind=kind, columns=columns)
     hint = nearest(source, (*NAMED, *GENERATORS))
     raise DataError(
-        f"data source {source!r} is not known.{hint} Give a file ({', '.join(READERS)}), a name ({', '.join((*NAMED, *GENERATORS))}), "
-        "a hub id 'org/name', or 'package.module:function'"
+        f"data source {source!r} is not known.{hint} Give a file ({', '.join(READERS)}), a name"
+        f" ({', '.join((*NAMED, *GENERATORS))}), a hub id 'org/name', or 'package.module:function'"
     )
 
 
 def _generated(source: str, options: dict[str, Any], split: str | None, seed: int, limit: int | None) -> list[Problem]:
     if source == "arithmetic":
         if split is not None and options.setdefault("split", split) != split:
-            raise DataError(f"arithmetic: split={split!r} was asked for, but the options say {options['split']!r}. Leave one out")
+            raise DataError(
+                f"arithmetic: split={split!r} was asked for, but the options say {options['split']!r}. Leave one out"
+            )
         if limit is not None:
-            options["size"] = min(options["size"], limit) if isinstance(options.get("size"), int) else options.get("size", limit)
+            options["size"] = (
+                min(options["size"], limit) if isinstance(options.get("size"), int) else options.get("size", limit)
+            )
         return arithmetic_from_options({"seed": seed} | options)
     if source == "step_arithmetic":
         chosen = {"split": split, **options} if split is not None else options
-        return collect(((f"problem {i}", p) for i, p in enumerate(step_arithmetic(chosen, seed=seed)[:limit])), Mistakes(source))
+        return collect(
+            ((f"problem {i}", p) for i, p in enumerate(step_arithmetic(chosen, seed=seed)[:limit])), Mistakes(source)
+        )
     problems = reasoning_gym_problems(options, seed=seed, split=split)
     return collect(problems[:limit], Mistakes(f"reasoning_gym data set {options['dataset']!r}"))
 
@@ -127,13 +138,22 @@ def _named(
     known = NAMED[source]
     instead = f"Or name a local copy with options: {{path: FILE}} ({', '.join(READERS)})"
     rows = hub_rows(
-        known.hub_id, name=name or known.config, split=split or "train", offline=offline, options=options, instead=f"{instead}. {INSTEAD}"
+        known.hub_id,
+        name=name or known.config,
+        split=split or "train",
+        offline=offline,
+        options=options,
+        instead=f"{instead}. {INSTEAD}",
     )
     mistakes = Mistakes(f"{source} ({known.hub_id})")
-    return problems_from_rows(islice(rows, limit), mistakes, stem=f"{source}-{split or 'train'}", source=source, columns=columns)
+    return problems_from_rows(
+        islice(rows, limit), mistakes, stem=f"{source}-{split or 'train'}", source=source, columns=columns
+    )
 
 
-def _file(path: Path, source: str, split: str | None, kind: str, columns: dict[str, str] | None, limit: int | None) -> list[Problem]:
+def _file(
+    path: Path, source: str, split: str | None, kind: str, columns: dict[str, str] | None, limit: int | None
+) -> list[Problem]:
     mistakes = Mistakes(str(path))
     rows: Iterable[Row] = read_rows(path, mistakes)
     if split is not None:
@@ -152,12 +172,22 @@ def _of_split(rows: Iterable[Row], split: str, path: Path) -> Iterator[Row]:
             yield row
     if split not in seen:
         there = sorted(str(value) for value in seen if value is not None)
-        what = f"its splits are {', '.join(there)}" if there else "no row has a column 'split'. Leave split out to take the whole file"
+        what = (
+            f"its splits are {', '.join(there)}"
+            if there
+            else "no row has a column 'split'. Leave split out to take the whole file"
+        )
         raise DataError(f"{path}: no row of the split {split!r}: {what}")
 
 
 def _dotted(
-    spec: str, options: dict[str, Any], split: str | None, seed: int, kind: str, columns: dict[str, str] | None, limit: int | None
+    spec: str,
+    options: dict[str, Any],
+    split: str | None,
+    seed: int,
+    kind: str,
+    columns: dict[str, str] | None,
+    limit: int | None,
 ) -> list[Problem]:
     mistakes = Mistakes(spec)
     rows = dotted_rows(spec, options, seed=seed, split=split)[:limit]

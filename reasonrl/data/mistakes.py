@@ -36,7 +36,9 @@ class Mistakes:
             left = sum(len(rows) for rows in list(self._rows.values())[SHOWN:])
             lines.append(f"  ... and {left:,} more")
         count = len(self)
-        raise DataError(f"{self.source}: {count:,} mistake{'s' if count > 1 else ''}, nothing was loaded:\n" + "\n".join(lines))
+        raise DataError(
+            f"{self.source}: {count:,} mistake{'s' if count > 1 else ''}, nothing was loaded:\n" + "\n".join(lines)
+        )
 
 
 def nearest(word: str, known: Iterable[str]) -> str:

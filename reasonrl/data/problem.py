@@ -1,4 +1,6 @@
-"""What every problem must satisfy, whatever it was read from, and how a list of them is checked before it is handed out."""
+"""What every problem must satisfy, whatever it was read from, and how a list of them is checked before it is handed
+out.
+"""
 
 from __future__ import annotations
 
@@ -70,7 +72,9 @@ def prompt_mistakes(prompt: str | list[Message]) -> list[str]:
     for number, message in enumerate(prompt, 1):
         if not isinstance(message, dict) or set(message) != {"role", "content"}:
             fields = sorted(map(str, message)) if isinstance(message, dict) else _type(message)
-            found.append(f"message {number} of the prompt must have the fields 'role' and 'content' and no others, not {fields}")
+            found.append(
+                f"message {number} of the prompt must have the fields 'role' and 'content' and no others, not {fields}"
+            )
         elif not all(isinstance(value, str) for value in message.values()) or not message["role"].strip():
             found.append(f"message {number} of the prompt must have a role and a content that are texts")
         elif not _is_unicode(message["content"]):
@@ -94,7 +98,9 @@ def reference_mistakes(kind: str, reference: dict[str, Any]) -> list[str]:
         return _critique_mistakes(reference)
     needed = {"code": ("format", "tests"), "lean": ("statement",)}.get(kind, ())
     missing = [name for name in needed if not reference.get(name)]
-    return [f"a {kind} reference needs {', '.join(map(repr, needed))}; missing: {', '.join(missing)}"] if missing else []
+    return (
+        [f"a {kind} reference needs {', '.join(map(repr, needed))}; missing: {', '.join(missing)}"] if missing else []
+    )
 
 
 def _critique_mistakes(reference: dict[str, Any]) -> list[str]:
@@ -103,9 +109,14 @@ def _critique_mistakes(reference: dict[str, Any]) -> list[str]:
     except ValueError as error:
         return [str(error)]
     if solution.correct is None and solution.first_error is None:
-        return ["a critique reference needs a label: 'correct' (true or false) or 'first_error' (an index from 0, -1 for none)"]
+        return [
+            "a critique reference needs a label: 'correct' (true or false) or 'first_error' (an index from 0, -1 for"
+            " none)"
+        ]
     if solution.correct is False and solution.first_error == -1:
-        return ["the labels contradict each other: the answer is wrong (correct: false), but no step is (first_error: -1)"]
+        return [
+            "the labels contradict each other: the answer is wrong (correct: false), but no step is (first_error: -1)"
+        ]
     return []
 
 
@@ -129,5 +140,12 @@ def _is_unicode(text: str) -> bool:
 
 
 def _type(value: object) -> str:
-    names = {"dict": "an object", "list": "a list", "bool": "a truth value", "int": "a number", "float": "a number", "NoneType": "nothing"}
+    names = {
+        "dict": "an object",
+        "list": "a list",
+        "bool": "a truth value",
+        "int": "a number",
+        "float": "a number",
+        "NoneType": "nothing",
+    }
     return names.get(type(value).__name__, f"a {type(value).__name__}")

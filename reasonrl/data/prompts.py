@@ -1,4 +1,6 @@
-"""Putting a question into a prompt: a template, worked examples, a system message; as chat messages or as plain text."""
+"""Putting a question into a prompt: a template, worked examples, a system message; as chat messages or as plain
+text.
+"""
 
 from __future__ import annotations
 
@@ -22,21 +24,23 @@ def render_prompt(
 ) -> Problem:
     r"""The problem with the prompt that the model sees.
 
-    Chat: [system,] then for each example a user message (its question in the template) and an assistant message (its answer), then the
-    question in the template. Text: the system text and an empty line, then for each example its question in the template, its answer
-    exactly as given, and a newline, then the question in the template. With the template "Q: {question}\nA:" and examples such as
-    ("1 + 2", " 3") that is the usual few-shot prompt.
+    Chat: [system,] then for each example a user message (its question in the template) and an assistant message (its
+    answer), then the question in the template. Text: the system text and an empty line, then for each example its
+    question in the template, its answer exactly as given, and a newline, then the question in the template. With the
+    template "Q: {question}\nA:" and examples such as ("1 + 2", " 3") that is the usual few-shot prompt.
 
     Args:
         problem: its prompt is a plain question. Messages pass unchanged, if nothing is asked to be done to them.
-        template: "{question}" stands for the question; None is the question alone. Other braces are text, so "\boxed{}" is safe;
+        template: "{question}" stands for the question; None is the question alone. Other braces are text, so "\boxed{}"
+        is safe;
             write "{{name}}" for a literal "{name}".
         few_shot: (question, answer) pairs.
         style: "chat" or "text".
         system: a text that comes first.
 
     Raises:
-        DataError: an unknown placeholder, a template without {question}, or messages that cannot be put into a template.
+        DataError: an unknown placeholder, a template without {question}, or messages that cannot be put into a
+            template.
     """
     if style not in ("chat", "text"):
         raise DataError(f"prompt style must be chat or text, not {style!r}")
@@ -45,12 +49,14 @@ def render_prompt(
         if style == "chat" and template is None and not few_shot and system is None:
             return problem
         raise DataError(
-            f"problem {problem.id!r}: its prompt is already a list of messages, which fits no template, few-shot examples, system text "
-            "or text style. Leave those out, or use data whose prompts are plain questions"
+            f"problem {problem.id!r}: its prompt is already a list of messages, which fits no template, few-shot"
+            " examples, system text or text style. Leave those out, or use data whose prompts are plain questions"
         )
     if style == "text":
         if few_shot and template is None:
-            raise DataError("few-shot examples in text style need a template that sets them apart, such as 'Q: {question}\\nA:'")
+            raise DataError(
+                "few-shot examples in text style need a template that sets them apart, such as 'Q: {question}\\nA:'"
+            )
         head = f"{system}\n\n" if system else ""
         examples = "".join(f"{_fill(template, question)}{answer}\n" for question, answer in few_shot)
         return replace(problem, prompt=head + examples + _fill(template, problem.prompt))
@@ -70,9 +76,14 @@ def check_template(template: str | None) -> None:
     if unknown:
         shown = ", ".join(f"{{{name}}}" for name in unknown)
         literal = ", ".join(f"{{{{{name}}}}}" for name in unknown)
-        raise DataError(f"the prompt template has unknown placeholders: {shown}. Only {{question}} is known. For literal braces: {literal}")
+        raise DataError(
+            f"the prompt template has unknown placeholders: {shown}. Only {{question}} is known. For literal braces:"
+            f" {literal}"
+        )
     if "question" not in names:
-        raise DataError(f"the prompt template has no {{question}}, so every problem would look the same: {template!r:.80}")
+        raise DataError(
+            f"the prompt template has no {{question}}, so every problem would look the same: {template!r:.80}"
+        )
 
 
 def _fill(template: str | None, question: str) -> str:

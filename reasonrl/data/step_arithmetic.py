@@ -37,14 +37,14 @@ def step_arithmetic(options: dict[str, Any], *, seed: int = 0) -> list[Problem]:
     """Problems of kind "math": the answer is the result.
 
     Options:
-        size: how many sums; repeat: how many problems are made of each, their tasks and errors drawn anew (1);
-        terms: how many numbers a sum has; low, high: of the numbers; most: largest result on the way (least: 0);
-        split, test_share: as in `arithmetic`, by a hash of the sum up to the order of its terms;
-        tasks: shares of solve (work it out), refine (a solution and a critique of it are given), critique (judge a solution) and spoil
-        (SPC's generator), with a demonstration in reference["demonstration"]; error_rate: of refine and critique, the share with an error;
-        false_critiques: of refine, the share whose critique is false, and whose demonstration follows it all the same: who refines then
-        does what the critique says, and refinements measure the critic;
-        format: of the critiques, as in `critic.format`; sneaky_prompt: texts of the generator's prompt.
+        size: how many sums; repeat: how many problems are made of each, their tasks and errors drawn anew (1); terms:
+        how many numbers a sum has; low, high: of the numbers; most: largest result on the way (least: 0); split,
+        test_share: as in `arithmetic`, by a hash of the sum up to the order of its terms; tasks: shares of solve (work
+        it out), refine (a solution and a critique of it are given), critique (judge a solution) and spoil (SPC's
+        generator), with a demonstration in reference["demonstration"]; error_rate: of refine and critique, the share
+        with an error; false_critiques: of refine, the share whose critique is false, and whose demonstration follows it
+        all the same: who refines then does what the critique says, and refinements measure the critic; format: of the
+        critiques, as in `critic.format`; sneaky_prompt: texts of the generator's prompt.
 
     Raises DataError.
     """
@@ -55,7 +55,8 @@ def step_arithmetic(options: dict[str, Any], *, seed: int = 0) -> list[Problem]:
     for name, weight in tasks.items():
         if name not in TASKS or not isinstance(weight, int | float) or weight < 0:
             raise DataError(
-                f"step_arithmetic: tasks gives {name!r} the share {weight!r}.{nearest(name, TASKS)} Tasks are {', '.join(TASKS)}"
+                f"step_arithmetic: tasks gives {name!r} the share {weight!r}.{nearest(name, TASKS)} Tasks are"
+                f" {', '.join(TASKS)}"
             )
     seed = options.get("seed", seed)
     rng = random.Random(f"step arithmetic {seed} {options.get('split', 'train')}")
@@ -82,7 +83,9 @@ def _questions(options: dict[str, Any], rng: random.Random) -> Iterator[str]:
     if split not in ("train", "test"):
         raise DataError(f"step_arithmetic: split is train or test, not {split!r}")
     if not (isinstance(terms, int) and terms >= 2 and 0 <= low <= high):
-        raise DataError(f"step_arithmetic: needs terms from 2 and 0 <= low <= high, not terms={terms!r}, low={low!r}, high={high!r}")
+        raise DataError(
+            f"step_arithmetic: needs terms from 2 and 0 <= low <= high, not terms={terms!r}, low={low!r}, high={high!r}"
+        )
     seen: set[str] = set()
     misses = 0
     while len(seen) < options["size"]:
@@ -101,7 +104,8 @@ def _questions(options: dict[str, Any], rng: random.Random) -> Iterator[str]:
             misses += 1
             if misses > _MISSES:
                 raise DataError(
-                    f"step_arithmetic: only {len(seen):,} different sums were found of {options['size']:,}; widen low, high or terms"
+                    f"step_arithmetic: only {len(seen):,} different sums were found of {options['size']:,}; widen low,"
+                    " high or terms"
                 )
             continue
         seen.add(question)

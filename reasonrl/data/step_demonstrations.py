@@ -1,4 +1,6 @@
-"""What a small model is taught on sums in steps: to refine, to criticise, to spoil a step. And labels and critiques of real solutions."""
+"""What a small model is taught on sums in steps: to refine, to criticise, to spoil a step. And labels and critiques of
+real solutions.
+"""
 
 from __future__ import annotations
 
@@ -17,14 +19,19 @@ ERROR_RATE = 0.8
 OFFSETS = (-10, -2, -1, 1, 2, 10)
 """By how much a spoilt result is off."""
 ERRORS = ("result", "number", "start", "form")
-"""Kinds of error that a step can be spoilt with: it is not calculated rightly, it does not use the number and sign of the question, it does
-not take over the result before it, or it is no step at all."""
+"""Kinds of error that a step can be spoilt with: it is not calculated rightly, it does not use the number and sign of
+the question, it does not take over the result before it, or it is no step at all.
+"""
 
 
 def comments(question: str, solution: Solution, *, every_step: bool = False) -> list[str]:
-    """For each step what it should say: of the first wrong one, and nothing for the others, or (`every_step`) of each."""
+    """For each step what it should say: of the first wrong one, and nothing for the others, or (`every_step`) of
+    each.
+    """
     wrong = solution.first_error
-    return [correction(question, solution.steps, i) if every_step or i == wrong else "" for i in range(len(solution.steps))]
+    return [
+        correction(question, solution.steps, i) if every_step or i == wrong else "" for i in range(len(solution.steps))
+    ]
 
 
 def label(problem: Problem, solution: Solution) -> int | None:
@@ -56,7 +63,9 @@ def spoilt(question: str, rng: random.Random) -> tuple[str, ...]:
 
 
 def demonstrated(problem: Problem, task: str, options: dict[str, Any], rng: random.Random) -> Problem:
-    """A sum as a task of another kind than solving it, with reference["demonstration"]; `options` are those of `step_arithmetic`."""
+    """A sum as a task of another kind than solving it, with reference["demonstration"]; `options` are those of
+    `step_arithmetic`.
+    """
     question = str(problem.meta["question"])
     if task == "spoil":
         return _to_spoil(problem, question, options, rng)
@@ -66,7 +75,9 @@ def demonstrated(problem: Problem, task: str, options: dict[str, Any], rng: rand
     if style["name"] == "answer_tag":  # the last step is judged: the first wrong one, or any of a right solution
         steps = steps[: (wrong if wrong >= 0 else rng.randrange(len(steps))) + 1]
     answer = steps[-1].rpartition(" ")[2]
-    solution = Solution(problem.id, "\n".join(steps), steps, answer, None if style["name"] == "answer_tag" else wrong == -1, wrong)
+    solution = Solution(
+        problem.id, "\n".join(steps), steps, answer, None if style["name"] == "answer_tag" else wrong == -1, wrong
+    )
     if task == "refine":
         return _to_refine(problem, question, solution, style, options.get("false_critiques", 0.0), rng)
     critique = demonstration(problem, solution, style)
@@ -78,7 +89,9 @@ def demonstrated(problem: Problem, task: str, options: dict[str, Any], rng: rand
 def _to_refine(
     problem: Problem, question: str, solution: Solution, style: dict[str, Any], false_share: float, rng: random.Random
 ) -> Problem:
-    """A solution, a critique of it, and what follows from the critique, be it true or false: whoever refines has to adhere to it."""
+    """A solution, a critique of it, and what follows from the critique, be it true or false: whoever refines has to
+    adhere to it.
+    """
     steps, blamed = solution.steps, solution.first_error
     assert blamed is not None
     said = correction(question, steps, blamed) if blamed >= 0 else ""
@@ -123,7 +136,9 @@ def spoilt_line(line: str, error: str, rng: random.Random) -> str:
     if error == "result":
         return f"{before} {sign} {number} = {int(result) + rng.choice(OFFSETS)}"
     if error == "number":
-        operations = [(s, n) for s in "+-" for n in range(max(operand - 2, 0), operand + 3) if (s, n) != (sign, operand)]
+        operations = [
+            (s, n) for s in "+-" for n in range(max(operand - 2, 0), operand + 3) if (s, n) != (sign, operand)
+        ]
         return step(value, *rng.choice(operations))[0]
     if error == "start":
         return step(value + rng.choice([-2, -1, 1, 2] if value >= 2 else [1, 2]), sign, operand)[0]
@@ -132,4 +147,6 @@ def spoilt_line(line: str, error: str, rng: random.Random) -> str:
         at = rng.randrange(len(pieces))
         others = sorted({"", *pieces} - {pieces[at]})  # the piece is lost, or another one stands in its place
         return " ".join(filter(None, [*pieces[:at], rng.choice(others), *pieces[at + 1 :]]))
-    raise DataError(f"step_arithmetic: sneaky_prompt.error_types gives {error!r}, but sums are spoilt with {', '.join(ERRORS)}")
+    raise DataError(
+        f"step_arithmetic: sneaky_prompt.error_types gives {error!r}, but sums are spoilt with {', '.join(ERRORS)}"
+    )

@@ -4,9 +4,9 @@
     12 + 7 = 19
     19 - 5 = 14
 
-A step is right when it takes over the result of the step before (right or wrong, as it stands there), uses the next operation and number
-of the question, and calculates rightly. So the first wrong step is a fact, a later one that follows from it is not wrong, and the shape is
-that of BIG-Bench-Mistake's multistep arithmetic without its brackets.
+A step is right when it takes over the result of the step before (right or wrong, as it stands there), uses the next
+operation and number of the question, and calculates rightly. So the first wrong step is a fact, a later one that
+follows from it is not wrong, and the shape is that of BIG-Bench-Mistake's multistep arithmetic without its brackets.
 """
 
 from __future__ import annotations
@@ -43,7 +43,9 @@ def worked(question: str) -> tuple[str, ...]:
 
 
 def first_error(question: str, steps: Sequence[str]) -> int:
-    """Index of the first wrong step from 0, -1 for none. Steps that are missing make the last one wrong. Raises ValueError for no steps."""
+    """Index of the first wrong step from 0, -1 for none. Steps that are missing make the last one wrong. Raises
+    ValueError for no steps.
+    """
     if not steps:
         raise ValueError(f"the solution of {question!r} has no steps")
     value, operations = terms_of(question)

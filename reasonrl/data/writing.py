@@ -12,7 +12,9 @@ from typing import IO, Any
 
 @contextmanager
 def replaced(path: Path) -> Iterator[IO[Any]]:
-    """A binary file in the same folder that takes the place of `path` when the block ends well, and is removed when it does not."""
+    """A binary file in the same folder that takes the place of `path` when the block ends well, and is removed when it
+    does not.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     try:

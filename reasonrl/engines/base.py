@@ -1,8 +1,9 @@
 """What every engine promises, and how single requests become batches.
 
-An environment is an async function that awaits `engine.generate` for one episode. The engine must not run those one at a time, and must
-not wait on a clock either, or two runs of the same seed would batch, and round, differently. So `run_episodes` counts the live episodes:
-when every one of them waits for the engine, all their requests run as one batch, in the order of the episodes.
+An environment is an async function that awaits `engine.generate` for one episode. The engine must not run those one at
+a time, and must not wait on a clock either, or two runs of the same seed would batch, and round, differently. So
+`run_episodes` counts the live episodes: when every one of them waits for the engine, all their requests run as one
+batch, in the order of the episodes.
 """
 
 from __future__ import annotations
@@ -36,7 +37,9 @@ class Generation:
     """One response."""
 
     token_ids: list[int]
-    """The sampled tokens, the end-of-sequence token or the end of a stop string included: they were chosen and carry credit."""
+    """The sampled tokens, the end-of-sequence token or the end of a stop string included: they were chosen and carry
+    credit.
+    """
     logprobs: list[float]
     """Log-prob of each token under the model at the sampling temperature, before top-p or top-k cut anything off."""
     finish_reason: Literal["stop", "length"]
@@ -51,14 +54,18 @@ class Request:
 
 class Engine(Protocol):
     async def generate(self, token_ids: Sequence[int], sampling: Sampling, seed: int) -> Generation:
-        """Sample one continuation of `token_ids`. The same arguments draw the same noise whatever else is in the batch."""
+        """Sample one continuation of `token_ids`. The same arguments draw the same noise whatever else is in the
+        batch.
+        """
         ...
 
 
 class RoleEngines(Engine, Protocol):
     """What an episode of several roles is given: the engine of the trained role, and those of the others by name."""
 
-    async def generate_many(self, prompts: Sequence[Sequence[int]], sampling: Sampling, seeds: Sequence[int]) -> list[Generation]:
+    async def generate_many(
+        self, prompts: Sequence[Sequence[int]], sampling: Sampling, seeds: Sequence[int]
+    ) -> list[Generation]:
         """Several continuations at once. Asking for them one by one would cost a batch each."""
         ...
 
@@ -81,7 +88,9 @@ class SleepingEngine(Protocol):
 
 
 def derive_seed(*parts: object) -> int:
-    """A 64-bit seed from anything printable, e.g. (run seed, step, problem id, rollout): the same everywhere, for ever."""
+    """A 64-bit seed from anything printable, e.g. (run seed, step, problem id, rollout): the same everywhere, for
+    ever.
+    """
     text = "\x1f".join(str(part) for part in parts)
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big")
 
@@ -124,7 +133,9 @@ class GatheringEngine:
         for role in sorted({waiting.role for waiting in everyone}):
             batch = [waiting for waiting in everyone if waiting.role == role]
             try:
-                results = iter(self.engines[role].generate_batch([request for waiting in batch for request in waiting.requests]))
+                results = iter(
+                    self.engines[role].generate_batch([request for waiting in batch for request in waiting.requests])
+                )
                 made = [[next(results) for _ in waiting.requests] for waiting in batch]
             except BaseException as error:
                 for waiting in everyone:
@@ -146,22 +157,28 @@ class _Seat:
     async def generate(self, token_ids: Sequence[int], sampling: Sampling, seed: int) -> Generation:
         return (await self.generate_many([token_ids], sampling, [seed]))[0]
 
-    async def generate_many(self, prompts: Sequence[Sequence[int]], sampling: Sampling, seeds: Sequence[int]) -> list[Generation]:
+    async def generate_many(
+        self, prompts: Sequence[Sequence[int]], sampling: Sampling, seeds: Sequence[int]
+    ) -> list[Generation]:
         requests = [Request(tuple(ids), sampling, seed) for ids, seed in zip(prompts, seeds, strict=True)]
         return await self.gathering.submit(self.order, self.name, requests) if requests else []
 
     def role(self, name: str) -> _Seat:
         if name not in self.gathering.engines:
             raise ValueError(
-                f"there is no engine for the role '{name}'; there are {', '.join(filter(None, self.gathering.engines)) or 'none'}"
+                f"there is no engine for the role '{name}'; there are"
+                f" {', '.join(filter(None, self.gathering.engines)) or 'none'}"
             )
         return _Seat(self.gathering, self.order, name)
 
 
 def run_episodes(
-    episodes: Sequence[Callable[[RoleEngines], Awaitable[Result]]], engine: BatchEngine, others: Mapping[str, BatchEngine] | None = None
+    episodes: Sequence[Callable[[RoleEngines], Awaitable[Result]]],
+    engine: BatchEngine,
+    others: Mapping[str, BatchEngine] | None = None,
 ) -> list[Result]:
-    """Run all episodes to their end, batching their requests; results in order. The first exception stops them all and is raised.
+    """Run all episodes to their end, batching their requests; results in order. The first exception stops them all and
+    is raised.
 
     `others` are the engines of roles that are not trained.
     """

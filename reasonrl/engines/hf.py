@@ -1,7 +1,9 @@
-"""Sampling with a transformers model in this process: the same weights that are being trained, no copy and no weight sync.
+"""Sampling with a transformers model in this process: the same weights that are being trained, no copy and no weight
+sync.
 
-What is not computed twice: the tokens that all prompts begin with (few-shot examples) go through the model once for the batch; a prompt
-once for its whole group; a finished row leaves the batch. Prompts of unequal length are padded on the left of what they do not share.
+What is not computed twice: the tokens that all prompts begin with (few-shot examples) go through the model once for the
+batch; a prompt once for its whole group; a finished row leaves the batch. Prompts of unequal length are padded on the
+left of what they do not share.
 """
 
 from __future__ import annotations
@@ -20,11 +22,15 @@ from reasonrl.models.prefix_tree import common_prefix
 SHARE_FROM = 8
 """Fewest leading tokens for which a separate pass over the shared beginning pays."""
 DROP_BELOW = 0.75
-"""Finished rows are dropped when fewer than this share of the batch still runs: dropping copies the cache, so not at every token."""
+"""Finished rows are dropped when fewer than this share of the batch still runs: dropping copies the cache, so not at
+every token.
+"""
 
 
 class HFEngine:
-    """Batched generation. `rows_per_batch` bounds the rows that are decoded together, and with them the memory of the KV cache."""
+    """Batched generation. `rows_per_batch` bounds the rows that are decoded together, and with them the memory of the
+    KV cache.
+    """
 
     def __init__(self, language_model: LanguageModel, *, rows_per_batch: int = 128) -> None:
         self._lm = language_model
@@ -32,7 +38,9 @@ class HFEngine:
         self._eos = frozenset(language_model.eos_ids)
 
     def generate_batch(self, requests: Sequence[Request]) -> list[Generation]:
-        """One generation for each request, in order. Requests of different sampling settings run in separate batches."""
+        """One generation for each request, in order. Requests of different sampling settings run in separate
+        batches.
+        """
         results: dict[int, Generation] = {}
         by_sampling: dict[Sampling, list[int]] = {}
         for i, request in enumerate(requests):
@@ -86,7 +94,11 @@ class HFEngine:
                 running = [running[k] for k in alive]
             mask = torch.cat([mask, mask.new_ones(len(running), 1)], 1)
             hidden = self._base(
-                input_ids=drawn[:, None], position_ids=position[:, None], attention_mask=mask, past_key_values=cache, use_cache=True
+                input_ids=drawn[:, None],
+                position_ids=position[:, None],
+                attention_mask=mask,
+                past_key_values=cache,
+                use_cache=True,
             ).last_hidden_state[:, -1]
             position = position + 1
         return [Generation(tokens[i], logprobs[i], "stop" if done[i] else "length") for i in range(len(requests))]
@@ -96,7 +108,9 @@ class HFEngine:
         from transformers import DynamicCache
 
         device = self._lm.device
-        shared = min(common_prefix(prompts[0], prompts[-1]), min(len(p) for p in prompts) - 1)  # sorted: first and last differ most
+        shared = min(
+            common_prefix(prompts[0], prompts[-1]), min(len(p) for p in prompts) - 1
+        )  # sorted: first and last differ most
         cache = DynamicCache(config=self._lm.model.config)
         if len(prompts) == 1 or shared < SHARE_FROM:
             shared = 0
@@ -116,7 +130,11 @@ class HFEngine:
             positions[i, pad:] = torch.arange(shared, len(prompt))
         mask = mask.to(device)
         hidden = self._base(
-            input_ids=ids.to(device), position_ids=positions.to(device), attention_mask=mask, past_key_values=cache, use_cache=True
+            input_ids=ids.to(device),
+            position_ids=positions.to(device),
+            attention_mask=mask,
+            past_key_values=cache,
+            use_cache=True,
         ).last_hidden_state[:, -1]
         return cache, hidden, mask
 

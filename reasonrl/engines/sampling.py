@@ -1,7 +1,8 @@
 """Drawing tokens with noise that belongs to the row, not to the batch.
 
-Each row brings its own uniform numbers, made from its seed before anything is generated. A token is found by inverting the cumulative
-distribution, so one number a token is enough, and neither the other rows nor the device change what is drawn.
+Each row brings its own uniform numbers, made from its seed before anything is generated. A token is found by inverting
+the cumulative distribution, so one number a token is enough, and neither the other rows nor the device change what is
+drawn.
 """
 
 from __future__ import annotations
@@ -20,13 +21,16 @@ SLICE = 16
 
 def row_noise(seeds: Sequence[int], length: int) -> Tensor:
     """Uniform numbers in [0, 1) of shape [B, length], float64; row i depends on `seeds[i]` alone."""
-    return torch.from_numpy(np.stack([np.random.Generator(np.random.Philox(key=seed)).random(length) for seed in seeds]))
+    return torch.from_numpy(
+        np.stack([np.random.Generator(np.random.Philox(key=seed)).random(length) for seed in seeds])
+    )
 
 
 def draw_tokens(logits: Tensor, noise: Tensor, sampling: Sampling) -> tuple[Tensor, Tensor]:
     """Tokens [B] and their log-probs [B] from logits [B, V] and uniform numbers [B].
 
-    The log-prob is that of the whole distribution at the sampling temperature (temperature 1 for greedy), whatever top-p and top-k cut.
+    The log-prob is that of the whole distribution at the sampling temperature (temperature 1 for greedy), whatever
+    top-p and top-k cut.
     """
     pieces = [_draw(*piece, sampling) for piece in zip(logits.split(SLICE), noise.split(SLICE), strict=True)]
     return torch.cat([tokens for tokens, _ in pieces]), torch.cat([logprobs for _, logprobs in pieces])

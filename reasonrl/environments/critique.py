@@ -3,8 +3,9 @@
     critic (trained): question, solution -> critique
     actor (not trained), M times: question, solution, critique -> another solution
 
-The problem is of kind "critique": its prompt is that of the critic, `meta.question` the question, and its reference holds the solution with
-its labels. Refinements are kept as they are written and judged later, all of a step in one batch (`reasonrl.rewards.critique`).
+The problem is of kind "critique": its prompt is that of the critic, `meta.question` the question, and its reference
+holds the solution with its labels. Refinements are kept as they are written and judged later, all of a step in one
+batch (`reasonrl.rewards.critique`).
 """
 
 from __future__ import annotations

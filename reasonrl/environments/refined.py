@@ -1,10 +1,12 @@
-"""Critique-GRPO (arXiv:2506.03106): wrong responses of a policy are criticised and written again, and the best of these join the group.
+"""Critique-GRPO (arXiv:2506.03106): wrong responses of a policy are criticised and written again, and the best of these
+join the group.
 
     response (policy) -> critique (critic) -> refinement (policy, with the critique before it)
 
-What is trained on is the refinement behind the bare question: the critique is left out, so the policy learns to write it unaided. That is
-off policy, and has a loss of its own (`reasonrl.algorithms.losses.critique_grpo`). The official code refines every response and takes the
-first that is right, else the best; here wrong ones alone are refined, right refinements first, in the order of the responses.
+What is trained on is the refinement behind the bare question: the critique is left out, so the policy learns to write
+it unaided. That is off policy, and has a loss of its own (`reasonrl.algorithms.losses.critique_grpo`). The official
+code refines every response and takes the first that is right, else the best; here wrong ones alone are refined, right
+refinements first, in the order of the responses.
 """
 
 from __future__ import annotations
@@ -23,7 +25,9 @@ from reasonrl.environments.roles import ServedFailure, Speaker
 
 @dataclass(frozen=True)
 class Refiner:
-    """`critic` None: the critique says only that the solution is wrong ("indicative"); `with_answer` adds the reference answer, a leak."""
+    """`critic` None: the critique says only that the solution is wrong ("indicative"); `with_answer` adds the reference
+    answer, a leak.
+    """
 
     policy: Speaker
     format: CritiqueFormat
@@ -37,7 +41,9 @@ class Refiner:
             if self.critic is None:
                 critique = self._indicative(episode)
             else:
-                (said,) = await self.critic.say([self.format.render(problem, solution)], [derive_seed(seed, "critique")], engines)
+                (said,) = await self.critic.say(
+                    [self.format.render(problem, solution)], [derive_seed(seed, "critique")], engines
+                )
                 critique = self.format.parse(said.text)
             chat = self.format.refine_messages(problem, solution, critique)
             (again,) = await self.policy.say([chat], [derive_seed(seed, "refine")], engines)
@@ -63,15 +69,25 @@ class Refiner:
         return Critique(text, Judgement.INCORRECT, feedback=text)
 
     def refine(
-        self, episodes: Sequence[Episode], engine: BatchEngine, others: Mapping[str, BatchEngine], *, seed: tuple[object, ...]
+        self,
+        episodes: Sequence[Episode],
+        engine: BatchEngine,
+        others: Mapping[str, BatchEngine],
+        *,
+        seed: tuple[object, ...],
     ) -> list[Episode | None]:
         """A refinement of each of these wrong episodes; None where a served critic failed."""
-        plays = [functools.partial(self._refine, episode, derive_seed(*seed, episode.problem.id, episode.rollout)) for episode in episodes]
+        plays = [
+            functools.partial(self._refine, episode, derive_seed(*seed, episode.problem.id, episode.rollout))
+            for episode in episodes
+        ]
         return run_episodes(plays, engine, others) if plays else []
 
 
 def to_refine(groups: Sequence[Sequence[Episode]], trigger: str) -> list[tuple[int, Episode]]:
-    """(group, wrong episode) of all that are refined: in every group, or (`all_wrong`) in groups without a right one."""
+    """(group, wrong episode) of all that are refined: in every group, or (`all_wrong`) in groups without a
+    right one.
+    """
     chosen: list[tuple[int, Episode]] = []
     for place, group in enumerate(groups):
         wrong = [(place, episode) for episode in group if episode.verdicts["correctness"].correct is False]
@@ -81,7 +97,9 @@ def to_refine(groups: Sequence[Sequence[Episode]], trigger: str) -> list[tuple[i
 
 
 def kept(refined: Sequence[tuple[int, Episode]], count: int) -> list[tuple[int, Episode]]:
-    """At most `count` refinements of each group that were judged: right ones first, else in the order of the responses."""
+    """At most `count` refinements of each group that were judged: right ones first, else in the order of the
+    responses.
+    """
     judged = [(g, e) for g, e in refined if e.verdicts["correctness"].correct is not None and e.own.response_ids]
     ordered = sorted(judged, key=lambda item: (item[0], item[1].verdicts["correctness"].correct is not True))
     return [item for i, item in enumerate(ordered) if sum(g == item[0] for g, _ in ordered[:i]) < count]

@@ -1,4 +1,5 @@
-"""Who speaks in an episode beside the role that is trained: the same weights, another model here, or a model behind a server.
+"""Who speaks in an episode beside the role that is trained: the same weights, another model here, or a model behind a
+server.
 
 All are one `Speaker`, so an environment does not know which it has.
 """
@@ -20,7 +21,8 @@ __all__ = ["LocalSpeaker", "ServedFailure", "ServedSpeaker", "Speaker"]
 
 class Speaker(Protocol):
     async def say(self, chats: Sequence[list[Message]], seeds: Sequence[int], engines: RoleEngines) -> list[Trajectory]:
-        """One answer to each chat, no loss on any. A last message of the assistant is begun, and is gone on with: the answer is the rest.
+        """One answer to each chat, no loss on any. A last message of the assistant is begun, and is gone on with: the
+        answer is the rest.
 
         Raises ServedFailure when there is none.
         """
@@ -69,4 +71,7 @@ class ServedSpeaker:
 
     async def say(self, chats: Sequence[list[Message]], seeds: Sequence[int], engines: RoleEngines) -> list[Trajectory]:
         answers = await self.model.say_many(chats, self.sampling, seeds)
-        return [Trajectory(self.role, [], [], [], [], text, "length" if why == "length" else "stop") for text, why in answers]
+        return [
+            Trajectory(self.role, [], [], [], [], text, "length" if why == "length" else "stop")
+            for text, why in answers
+        ]

@@ -21,11 +21,13 @@ def roll_out(
     seed: tuple[Any, ...],
     others: Mapping[str, BatchEngine] | None = None,
 ) -> list[Episode]:
-    """`counts[i]` episodes of `problems[i]`, all in one batch, in order. The noise of each is a function of (seed, problem id, rollout).
+    """`counts[i]` episodes of `problems[i]`, all in one batch, in order. The noise of each is a function of (seed,
+    problem id, rollout).
 
     `others` are the engines of the roles that are not trained.
 
-    A problem that is listed twice (a step that spans two passes over the data) goes on counting its rollouts, or both would be the same.
+    A problem that is listed twice (a step that spans two passes over the data) goes on counting its rollouts, or both
+    would be the same.
     """
     plays = []
     begun: Counter[str] = Counter()
@@ -33,7 +35,9 @@ def roll_out(
         for _ in range(count):
             rollout = begun[problem.id]
             begun[problem.id] += 1
-            plays.append(functools.partial(_play, environment, problem, rollout, derive_seed(*seed, problem.id, rollout)))
+            plays.append(
+                functools.partial(_play, environment, problem, rollout, derive_seed(*seed, problem.id, rollout))
+            )
     return run_episodes(plays, engine, others) if plays else []
 
 

@@ -10,7 +10,9 @@ from verifiers.types import Message, Problem
 
 
 class SingleTurn:
-    """The environment of most recipes. `tokenizer` renders messages with its chat template; a str prompt is tokenised as it stands."""
+    """The environment of most recipes. `tokenizer` renders messages with its chat template; a str prompt is tokenised
+    as it stands.
+    """
 
     def __init__(self, tokenizer: Any, sampling: Sampling) -> None:
         self._tokenizer = tokenizer
@@ -32,7 +34,9 @@ class SingleTurn:
 
 
 def encode_prompt(tokenizer: Any, problem: Problem) -> list[int]:
-    """Token ids of a prompt, ready to be continued. Raises ValueError when messages meet a model without a chat template."""
+    """Token ids of a prompt, ready to be continued. Raises ValueError when messages meet a model without a chat
+    template.
+    """
     return encode_messages(tokenizer, problem.prompt, f"problem {problem.id}")
 
 
@@ -42,7 +46,8 @@ def encode_messages(tokenizer: Any, prompt: str | list[Message], owner: str) -> 
         return list(tokenizer(prompt)["input_ids"])
     if tokenizer.chat_template is None:
         raise ValueError(
-            f"{owner} has messages, but the model's tokenizer has no chat template. Write data.prompt.style: text, or take a chat model"
+            f"{owner} has messages, but the model's tokenizer has no chat template. Write data.prompt.style: text, or"
+            " take a chat model"
         )
     return list(tokenizer.apply_chat_template(prompt, add_generation_prompt=True, return_dict=False))
 

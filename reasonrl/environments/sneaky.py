@@ -1,11 +1,13 @@
-"""The game of SPC (arXiv:2504.19162): a sneaky generator spoils a right step, a solver shows whether that does harm, a critic judges it.
+"""The game of SPC (arXiv:2504.19162): a sneaky generator spoils a right step, a solver shows whether that does harm, a
+critic judges it.
 
     1 sneaky   a right step of a right solution -> a step that looks right and is not
-    2 solver   goes on `completions` times from the right step and from the spoilt one; the spoilt one counts when the solver arrives at
-               least 75% of the time from the first and never from the second
+    2 solver   goes on `completions` times from the right step and from the spoilt one; the spoilt one counts when the
+               solver arrives at least 75% of the time from the first and never from the second
     3 critic   judges the spoilt step, and the right one that it was made of: both labels are equally frequent
 
-All three are roles that are not trained while they play: what they said is kept with what it earned, and trained on afterwards.
+All three are roles that are not trained while they play: what they said is kept with what it earned, and trained on
+afterwards.
 """
 
 from __future__ import annotations
@@ -49,7 +51,8 @@ class Game:
     """The same from the spoilt one."""
     validated: bool = False
     detected: bool | None = None
-    """Whether the critic called the spoilt step wrong; None where it was not asked or said nothing that could be read."""
+    """Whether the critic called the spoilt step wrong; None where it was not asked or said nothing that could be read.
+    """
     false_alarm: bool | None = None
     """Whether it called the right step wrong."""
     failure: str = ""
@@ -79,7 +82,9 @@ class SneakyGame:
         self._completions, self._detected_reward = completions, detected_reward
 
     async def play(self, problem: Problem, rollout: int, seed: int, engines: RoleEngines) -> Game:
-        """A problem of kind "critique" with a right solution in steps. Raises ValueError for a solution without steps."""
+        """A problem of kind "critique" with a right solution in steps. Raises ValueError for a solution without
+        steps.
+        """
         steps = solution_of(problem.reference, problem.id).steps
         if not steps:
             raise ValueError(f"the solution of problem {problem.id} is not split into steps: there is nothing to spoil")
@@ -114,7 +119,10 @@ class SneakyGame:
         ]
         seeds = [derive_seed(seed, "solver", i) for i in range(len(chats))]
         said = await self._solver.say(chats, seeds, engines)
-        texts = [text + one.text for text, one in zip([b for b in begun for _ in range(self._completions)], said, strict=True)]
+        texts = [
+            text + one.text
+            for text, one in zip([b for b in begun for _ in range(self._completions)], said, strict=True)
+        ]
         verdicts = self._oracle.verify(texts, [game.problem.reference] * len(texts))
         rates = []
         for half in (verdicts[: self._completions], verdicts[self._completions :]):
@@ -132,7 +140,9 @@ class SneakyGame:
         solutions = []
         for step, wrong in ((game.spoilt, True), (game.original, False)):
             steps = (*prefix, step)
-            solutions.append(Solution(game.problem.id, "\n".join(steps), steps, first_error=len(prefix) if wrong else -1))
+            solutions.append(
+                Solution(game.problem.id, "\n".join(steps), steps, first_error=len(prefix) if wrong else -1)
+            )
         chats = [self._format.render(game.problem, solution) for solution in solutions]
         said = await self._critic.say(chats, [derive_seed(seed, "critic", i) for i in range(2)], engines)
         term = spc_critic()

@@ -1,8 +1,8 @@
 """`reasonrl compare A B`: is B better than A, on the same problems?
 
-Each side is a folder of `reasonrl eval` (results.json and samples.jsonl), its results.json, or a run folder, of which the last evaluation
-is taken. Problems are paired by id, greedy and sampled answers apart. Answers that could not be judged (time-out, verifier error) are
-left out and counted, never taken as wrong.
+Each side is a folder of `reasonrl eval` (results.json and samples.jsonl), its results.json, or a run folder, of which
+the last evaluation is taken. Problems are paired by id, greedy and sampled answers apart. Answers that could not be
+judged (time-out, verifier error) are left out and counted, never taken as wrong.
 """
 
 from __future__ import annotations
@@ -34,7 +34,8 @@ class Flip(NamedTuple):
 class PairedResult:
     """One evaluation set in one mode.
 
-    `only_a` and `only_b` are problems that one side alone holds, `unjudged` shared ones without a judged answer on both sides.
+    `only_a` and `only_b` are problems that one side alone holds, `unjudged` shared ones without a judged answer on both
+    sides.
     """
 
     set: str
@@ -80,7 +81,9 @@ class Comparison:
 
 
 class _Evaluation(NamedTuple):
-    """The samples of one evaluation set in one mode: problem id -> scores of its judged answers, and its reference as text."""
+    """The samples of one evaluation set in one mode: problem id -> scores of its judged answers, and its reference as
+    text.
+    """
 
     scores: dict[str, list[float]]
     references: dict[str, str]
@@ -92,7 +95,8 @@ def compare(a: str | Path, b: str | Path) -> Comparison:
     Sets are paired by name; when both sides hold one set each, these two are paired whatever their names.
 
     Raises:
-        UsageError: a side holds no evaluation, nothing can be paired, the two share no problem, or an id stands for different problems.
+        UsageError: a side holds no evaluation, nothing can be paired, the two share no problem, or an id stands for
+            different problems.
     """
     sides = [_load(Path(a)), _load(Path(b))]
     names_a, names_b = ({name for name, _ in side} for side in sides)
@@ -104,10 +108,13 @@ def compare(a: str | Path, b: str | Path) -> Comparison:
         for mode in ("greedy", "sampled"):
             left, right = sides[0].get((name_a, mode)), sides[1].get((name_b, mode))
             if left and right:
-                found.append(_pair(name_a if name_a == name_b else f"{name_a} | {name_b}", mode, left, right, (str(a), str(b))))
+                found.append(
+                    _pair(name_a if name_a == name_b else f"{name_a} | {name_b}", mode, left, right, (str(a), str(b)))
+                )
     if not found:
         raise UsageError(
-            f"nothing to compare: {a} holds {_listing(sides[0])}, {b} holds {_listing(sides[1])}. Evaluate both on the same set."
+            f"nothing to compare: {a} holds {_listing(sides[0])}, {b} holds {_listing(sides[1])}. Evaluate both on the"
+            " same set."
         )
     return Comparison(str(a), str(b), tuple(found))
 
@@ -125,14 +132,25 @@ def print_comparison(comparison: Comparison, console: Console | None = None, sho
         for column in ("", "estimate", "95% interval"):
             table.add_column(column, justify="left" if not column else "right")
         for label, interval in (("A", result.a), ("B", result.b)):
-            table.add_row(label, f"{100 * interval.estimate:.1f}%", f"{100 * interval.low:.1f} to {100 * interval.high:.1f}%")
-        for label, interval in (("B - A, points", result.difference.normal), ("the same, bootstrap", result.difference.bootstrap)):
-            table.add_row(label, f"{100 * interval.estimate:+.1f}", f"{100 * interval.low:+.1f} to {100 * interval.high:+.1f}")
+            table.add_row(
+                label, f"{100 * interval.estimate:.1f}%", f"{100 * interval.low:.1f} to {100 * interval.high:.1f}%"
+            )
+        for label, interval in (
+            ("B - A, points", result.difference.normal),
+            ("the same, bootstrap", result.difference.bootstrap),
+        ):
+            table.add_row(
+                label, f"{100 * interval.estimate:+.1f}", f"{100 * interval.low:+.1f} to {100 * interval.high:+.1f}"
+            )
         console.print()
         console.print(table)
         p = "" if result.difference.p_value is None else f" McNemar's exact p = {result.difference.p_value:.3g}."
         verdict = {"better": "B is better", "worse": "B is worse"}.get(result.verdict, "No measurable difference")
-        console.print(Text(f"{verdict}: higher on {result.wins} problems, lower on {result.losses}, the same on {result.ties}.{p}"))
+        console.print(
+            Text(
+                f"{verdict}: higher on {result.wins} problems, lower on {result.losses}, the same on {result.ties}.{p}"
+            )
+        )
         lacking = (
             ("that only A holds", result.only_a),
             ("that only B holds", result.only_b),
@@ -154,7 +172,9 @@ def _load(path: Path) -> dict[tuple[str, str], _Evaluation]:
     stages = sorted(path.glob("stages/*/samples.jsonl"))  # of a run in stages, the last one is meant
     if stages:
         path = stages[-1].parent
-    samples = path / "samples.jsonl" if path.is_dir() else path if path.suffix == ".jsonl" else path.parent / "samples.jsonl"
+    samples = (
+        path / "samples.jsonl" if path.is_dir() else path if path.suffix == ".jsonl" else path.parent / "samples.jsonl"
+    )
     if not samples.is_file():
         raise UsageError(f"{path} holds no samples.jsonl. Give a result of `reasonrl eval` or a run folder.")
     index = SampleIndex(samples)
@@ -194,13 +214,14 @@ def _pair(name: str, mode: str, a: _Evaluation, b: _Evaluation, labels: tuple[st
     strangers = [problem for problem in both if a.references[problem] != b.references[problem]]
     if strangers:
         raise UsageError(
-            f"{len(strangers)} of the {len(both)} problem ids that {labels[0]} and {labels[1]} share on {name} have different references "
-            f"({_few(strangers)}): these are different data sets. Evaluate both on the same data."
+            f"{len(strangers)} of the {len(both)} problem ids that {labels[0]} and {labels[1]} share on {name} have"
+            f" different references ({_few(strangers)}): these are different data sets. Evaluate both on the same data."
         )
     judged = [problem for problem in both if a.scores[problem] and b.scores[problem]]
     if not judged:
         raise UsageError(
-            f"{labels[0]} and {labels[1]} share no problem on {name} ({mode}) for which both have an answer that could be judged."
+            f"{labels[0]} and {labels[1]} share no problem on {name} ({mode}) for which both have an answer that could"
+            " be judged."
         )
     left, right = [a.scores[problem] for problem in judged], [b.scores[problem] for problem in judged]
     flips = [Flip(problem, sum(x) / len(x), sum(y) / len(y)) for problem, x, y in zip(judged, left, right, strict=True)]
@@ -223,14 +244,19 @@ def _interval(groups: list[list[float]]) -> stats.Interval:
 def _plain(result: PairedResult) -> dict[str, Any]:
     difference = result.difference
     return asdict(result) | {
-        "a": result.a._asdict(), "b": result.b._asdict(), "flips": [flip._asdict() for flip in result.flips], "verdict": result.verdict,
-        "difference": difference._asdict() | {"normal": difference.normal._asdict(), "bootstrap": difference.bootstrap._asdict()},
-    }  # fmt: skip
+        "a": result.a._asdict(),
+        "b": result.b._asdict(),
+        "flips": [flip._asdict() for flip in result.flips],
+        "verdict": result.verdict,
+        "difference": difference._asdict()
+        | {"normal": difference.normal._asdict(), "bootstrap": difference.bootstrap._asdict()},
+    }
 
 
 def _listing(side: dict[tuple[str, str], _Evaluation]) -> str:
     return ", ".join(
-        f"{name or '(no set)'} {mode} ({len(evaluation.scores)} problems)" for (name, mode), evaluation in sorted(side.items())
+        f"{name or '(no set)'} {mode} ({len(evaluation.scores)} problems)"
+        for (name, mode), evaluation in sorted(side.items())
     )
 
 

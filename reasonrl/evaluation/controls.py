@@ -21,11 +21,16 @@ def control_metrics(
     problems: Sequence[Problem], critiques: Sequence[str], *, form: CritiqueFormat, actor: Speaker, engine: BatchEngine,
     others: Mapping[str, BatchEngine], oracle: Verifier, key: str, seed: tuple[Any, ...],
 ) -> dict[str, float]:  # fmt: skip
-    """Acc@Refine of one critique of each problem where the actor is given a control instead: key_refine_empty, ..., with intervals.
+    """Acc@Refine of one critique of each problem where the actor is given a control instead: key_refine_empty, ...,
+    with intervals.
 
-    A refinement that could not be had or judged leaves its problem out, as in Acc@Refine itself; key_refine_empty_failed is their share.
+    A refinement that could not be had or judged leaves its problem out, as in Acc@Refine itself;
+    key_refine_empty_failed is their share.
     """
-    read = [form.parse(text, len(p.reference.get("steps") or ()) or None) for p, text in zip(problems, critiques, strict=True)]
+    read = [
+        form.parse(text, len(p.reference.get("steps") or ()) or None)
+        for p, text in zip(problems, critiques, strict=True)
+    ]
     said = [critique.judgement and critique.judgement.value for critique in read]
     metrics: dict[str, float] = {}
     for name in CONTROLS:
@@ -34,7 +39,12 @@ def control_metrics(
         feedback = control_feedback(name, [critique.feedback for critique in read], said, seed=derive_seed(*seed, name))
         plays = [
             functools.partial(
-                _again, problem, dataclasses.replace(critique, feedback=text), form, actor, derive_seed(*seed, name, problem.id)
+                _again,
+                problem,
+                dataclasses.replace(critique, feedback=text),
+                form,
+                actor,
+                derive_seed(*seed, name, problem.id),
             )
             for problem, critique, text in zip(problems, read, feedback, strict=True)
         ]
@@ -54,7 +64,9 @@ def control_metrics(
     return metrics
 
 
-async def _again(problem: Problem, critique: Critique, form: CritiqueFormat, actor: Speaker, seed: int, engines: RoleEngines) -> str | None:
+async def _again(
+    problem: Problem, critique: Critique, form: CritiqueFormat, actor: Speaker, seed: int, engines: RoleEngines
+) -> str | None:
     chat = form.refine_messages(problem, solution_of(problem.reference, problem.id), critique)
     try:
         return (await actor.say([chat], [seed], engines))[0].text

@@ -1,8 +1,8 @@
 """Critics on labelled solutions, subset by subset: ProcessBench, BIG-Bench-Mistake, or a file of one's own.
 
-What is said is read strictly, and an unread critique is a wrong one; false alarms stand beside error recall in every row. Step labels
-(`first_error`) give the figures of ProcessBench, answer labels (`correct`) those of a judge of whole solutions; the two are different
-questions, and a critic that was trained on one is worse at the other by design.
+What is said is read strictly, and an unread critique is a wrong one; false alarms stand beside error recall in every
+row. Step labels (`first_error`) give the figures of ProcessBench, answer labels (`correct`) those of a judge of whole
+solutions; the two are different questions, and a critic that was trained on one is worse at the other by design.
 """
 
 from __future__ import annotations
@@ -62,12 +62,16 @@ def criticise(
 
 
 def voted_index(critiques: Sequence[Critique]) -> int | None:
-    """The index that most critiques name, the first of these where several are level (maj@n of ProcessBench); None where none was read."""
+    """The index that most critiques name, the first of these where several are level (maj@n of ProcessBench); None
+    where none was read.
+    """
     named = Counter(c.first_error for c in critiques if c.first_error is not None)
     return named.most_common(1)[0][0] if named else None
 
 
-def table(made: Sequence[Criticised], *, seed: int = 0, subset_of: Callable[[Problem], str] | None = None) -> dict[str, dict[str, Any]]:
+def table(
+    made: Sequence[Criticised], *, seed: int = 0, subset_of: Callable[[Problem], str] | None = None
+) -> dict[str, dict[str, Any]]:
     """Figures of each subset (`meta.suite`, else the source), each with its sample size and 95% interval.
 
     Of each solution the first critique counts, and where there are several, a majority vote over them as well ("vote").
@@ -148,7 +152,9 @@ def rows(made: Sequence[Criticised]) -> list[dict[str, Any]]:
             "judgement": critique.judgement and critique.judgement.value,
             "parse_status": critique.parse_status,
             "first_error": critique.first_error,
-            "steps": [{**asdict(step), "judgement": step.judgement and step.judgement.value} for step in critique.steps],
+            "steps": [
+                {**asdict(step), "judgement": step.judgement and step.judgement.value} for step in critique.steps
+            ],
             "label": {name: one.problem.reference.get(name) for name in ("correct", "first_error")},
         }
         for one in made

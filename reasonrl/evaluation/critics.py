@@ -1,4 +1,6 @@
-"""What an evaluation of a critic says beside its accuracy: both recalls, what could be read, and what became of the solutions."""
+"""What an evaluation of a critic says beside its accuracy: both recalls, what could be read, and what became of the
+solutions.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,8 @@ from reasonrl.stats import clustered_mean
 
 
 def critic_metrics(episodes: Sequence[Episode], per_problem: int, key: str, target: str = "answer") -> dict[str, float]:
-    """Metrics whose names begin with `key`, such as eval/SET/greedy; {} where there are no critiques. Intervals are by problem.
+    """Metrics whose names begin with `key`, such as eval/SET/greedy; {} where there are no critiques. Intervals are by
+    problem.
 
     `target` is that of the critic: one that judges last steps has its recalls over these, and names no index.
     """
@@ -34,15 +37,26 @@ def critic_metrics(episodes: Sequence[Episode], per_problem: int, key: str, targ
         }
     indexed = [e for e in made if e.solution.first_error is not None]
     if judged == "answer" and any(e.critique.first_error is not None for e in indexed):
-        score = process_bench([e.critique.first_error for e in indexed], [int(e.solution.first_error or 0) for e in indexed])
-        found |= {"first_error_accuracy": score.error_accuracy, "no_error_accuracy": score.correct_accuracy, "process_f1": score.f1}
+        score = process_bench(
+            [e.critique.first_error for e in indexed], [int(e.solution.first_error or 0) for e in indexed]
+        )
+        found |= {
+            "first_error_accuracy": score.error_accuracy,
+            "no_error_accuracy": score.correct_accuracy,
+            "process_f1": score.f1,
+        }
     # An actor that did not answer leaves nothing to measure: its solution has not stayed what it was, it is unknown.
     answered = [critic for e, critic in zip(episodes, made, strict=True) if "failure" not in e.info]
     if len(answered) < len(made):
         found["refine_failed"] = 1 - len(answered) / len(made)
     if any(e.refinements for e in answered):
         table = refinement_table(answered)
-        found |= {"refine": table.accuracy, "refine_before": table.before, "refine_i2c": table.i2c, "refine_c2i": table.c2i}
+        found |= {
+            "refine": table.accuracy,
+            "refine_before": table.before,
+            "refine_i2c": table.i2c,
+            "refine_c2i": table.c2i,
+        }
         found |= _refine_interval(episodes, per_problem)
         answers = [str(e.problem.reference.get("answer", "")) for e in answered]
         leaking = [leaks(e.critique.feedback, gold, e.solution.text) for e, gold in zip(answered, answers, strict=True)]

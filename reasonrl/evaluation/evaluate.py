@@ -21,7 +21,9 @@ from verifiers.types import Problem, Status
 
 @dataclass(frozen=True)
 class Evaluation:
-    """`metrics` are named after the set: eval/SET/greedy, eval/SET/sampled, ...; `samples` are rows of samples.jsonl."""
+    """`metrics` are named after the set: eval/SET/greedy, eval/SET/sampled, ...; `samples` are rows of
+    samples.jsonl.
+    """
 
     metrics: dict[str, float]
     samples: list[dict[str, Any]]
@@ -42,11 +44,11 @@ def evaluate(
     step: int = 0,
     others: Mapping[str, BatchEngine] | None = None,
 ) -> Evaluation:
-    """Evaluate on `problems`. `parts` judge the responses; accuracy is that of the part "correctness". An answer that could not be judged
-    counts as wrong here, and its number is in the metrics.
+    """Evaluate on `problems`. `parts` judge the responses; accuracy is that of the part "correctness". An answer that
+    could not be judged counts as wrong here, and its number is in the metrics.
 
-    `environment_for` makes an environment for a Sampling; `seed` is a prefix such as (run seed, "eval"): the same seed draws the same noise
-    at every step, so that before and after differ by the model alone.
+    `environment_for` makes an environment for a Sampling; `seed` is a prefix such as (run seed, "eval"): the same seed
+    draws the same noise at every step, so that before and after differ by the model alone.
     """
     metrics: dict[str, float] = {f"eval/{set_name}/problems": len(problems)}
     samples: list[dict[str, Any]] = []
@@ -58,10 +60,18 @@ def evaluate(
     unread = {"unparsed": 0, "truncated": 0, "timeout": 0, "error": 0}
     for mode, count, temperature in modes:
         chosen = Sampling(sampling.max_new_tokens, temperature, sampling.top_p, sampling.top_k, sampling.stop)
-        episodes = roll_out(environment_for(chosen), engine, problems, [count] * len(problems), seed=(*seed, set_name, mode), others=others)
+        episodes = roll_out(
+            environment_for(chosen),
+            engine,
+            problems,
+            [count] * len(problems),
+            seed=(*seed, set_name, mode),
+            others=others,
+        )
         judge(episodes, parts, step=step)
         correct = [
-            [float(e.verdicts["correctness"].correct is True) for e in episodes[i * count : (i + 1) * count]] for i in range(len(problems))
+            [float(e.verdicts["correctness"].correct is True) for e in episodes[i * count : (i + 1) * count]]
+            for i in range(len(problems))
         ]
         interval = wilson(int(sum(row[0] for row in correct)), len(correct)) if count == 1 else clustered_mean(correct)
         key = f"eval/{set_name}/{mode}"

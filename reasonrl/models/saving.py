@@ -14,7 +14,9 @@ from torch import Tensor
 
 @contextmanager
 def disk_errors(folder: Path) -> Iterator[None]:
-    """safetensors tells of a full disk in words alone; callers are to get the OSError that every other writer raises."""
+    """safetensors tells of a full disk in words alone; callers are to get the OSError that every other writer
+    raises.
+    """
     from safetensors import SafetensorError
 
     try:

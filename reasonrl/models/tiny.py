@@ -1,7 +1,8 @@
-"""Random Llamas small enough to be trained on a CPU in minutes. They know nothing until a supervised phase has taught them something.
+"""Random Llamas small enough to be trained on a CPU in minutes. They know nothing until a supervised phase has taught
+them something.
 
-`tiny-arithmetic`: 0.2 M parameters whose tokens are single characters, for tests and the smoke recipe.
-`tiny-critic`: 0.8 M parameters with a chat template, for the critics' recipes. Its tokens are characters too, except for numbers up to
+`tiny-arithmetic`: 0.2 M parameters whose tokens are single characters, for tests and the smoke recipe. `tiny-critic`:
+0.8 M parameters with a chat template, for the critics' recipes. Its tokens are characters too, except for numbers up to
 99 and the phrases of a critique, which are one token each: a critique of three steps takes 40 tokens instead of 250.
 
 Made in memory from a seed; nothing is downloaded.
@@ -18,13 +19,36 @@ CHARACTERS = "0123456789+-*/=?()., :\nQA"
 ASCII = "".join(map(chr, range(32, 127))) + "\n"
 NUMBERS = tuple(map(str, range(10, 100)))
 PHRASES = (
-    "Step sentence: ", "Correctness of the step: ", "Correctness of the final answer: ", "Explanation: ", "<Answer>", "</Answer>",
-    "Judgement: ", "Suggestions: ", "Correct", "Incorrect", "Wrong", "<solution>\n", "\n</solution>", "<steps>\n", "\n</steps>", "<step>\n",
-    "\n</step>", "\\boxed{", " + ", " - ", " = ", "<|user|>", "<|assistant|>", "Check.", "Again.", "Spoil.",
-)  # fmt: skip
+    "Step sentence: ",
+    "Correctness of the step: ",
+    "Correctness of the final answer: ",
+    "Explanation: ",
+    "<Answer>",
+    "</Answer>",
+    "Judgement: ",
+    "Suggestions: ",
+    "Correct",
+    "Incorrect",
+    "Wrong",
+    "<solution>\n",
+    "\n</solution>",
+    "<steps>\n",
+    "\n</steps>",
+    "<step>\n",
+    "\n</step>",
+    "\\boxed{",
+    " + ",
+    " - ",
+    " = ",
+    "<|user|>",
+    "<|assistant|>",
+    "Check.",
+    "Again.",
+    "Spoil.",
+)
 TEMPLATE = (
-    "{% for message in messages %}{% if message['role'] == 'assistant' %}<|assistant|>{{ message['content'] }}"
-    "{% else %}<|user|>{{ message['content'] }}{% endif %}{% endfor %}{% if add_generation_prompt %}<|assistant|>{% endif %}"
+    "{% for message in messages %}{% if message['role'] == 'assistant' %}<|assistant|>{{ message['content'] }}{% else"
+    " %}<|user|>{{ message['content'] }}{% endif %}{% endfor %}{% if add_generation_prompt %}<|assistant|>{% endif %}"
 )
 
 
@@ -46,7 +70,9 @@ MODELS = {
 
 
 def build_tokenizer(name: str = NAME) -> Any:
-    """Characters and phrases, longest first, with <pad>, <eos> and <unk>; text of the characters that are known round-trips."""
+    """Characters and phrases, longest first, with <pad>, <eos> and <unk>; text of the characters that are known
+    round-trips.
+    """
     import re
 
     from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers

@@ -70,16 +70,22 @@ class Plan:
 
 
 BackendPlan = Callable[[Recipe, str, int, int], list[str]]
-"""(stage, its model, tokens of the longest prompt, parameters) -> the plan of another backend. Raises RecipeError for what it cannot do."""
+"""(stage, its model, tokens of the longest prompt, parameters) -> the plan of another backend. Raises RecipeError for
+what it cannot do.
+"""
 
 
-def preflight(loaded: LoadedRecipe, *, offline: bool = False, backends: Mapping[str, BackendPlan] | None = None) -> Plan:
+def preflight(
+    loaded: LoadedRecipe, *, offline: bool = False, backends: Mapping[str, BackendPlan] | None = None
+) -> Plan:
     """Check every stage of a recipe without its weights. Raises ReasonRLError for what would stop the run."""
     from reasonrl.stages.run import check_methods
 
     check_methods(loaded, installed=not offline)
     check_links(loaded.stages)
-    return Plan(loaded.name, [_plan_stage(recipe, offline=offline, backends=backends or {}) for recipe in loaded.stages])
+    return Plan(
+        loaded.name, [_plan_stage(recipe, offline=offline, backends=backends or {}) for recipe in loaded.stages]
+    )
 
 
 def _plan_stage(recipe: Recipe, *, offline: bool, backends: Mapping[str, BackendPlan]) -> StagePlan:
@@ -108,11 +114,15 @@ def _plan_stage(recipe: Recipe, *, offline: bool, backends: Mapping[str, Backend
     except DataNotHere as error:
         if not offline:
             raise
-        not_checked.append(f"{str(error).partition(':')[0]} is not in the local cache: no row, prompt or gold answer was checked")
+        not_checked.append(
+            f"{str(error).partition(':')[0]} is not in the local cache: no row, prompt or gold answer was checked"
+        )
     everything = [*data.train, *(p for rows in data.heldout.values() for p in rows)]
     longest = check_lengths(recipe, tokenizer, config, everything) if everything and config is not None else 0
     rl = recipe.kind == "rl"
-    prompts = {"rl": recipe.train.prompts_per_step, "offline": recipe.offline.rows_per_step}.get(recipe.kind, recipe.sft.rows_per_step)
+    prompts = {"rl": recipe.train.prompts_per_step, "offline": recipe.offline.rows_per_step}.get(
+        recipe.kind, recipe.sft.rows_per_step
+    )
     rollouts = prompts * recipe.rollout.rollouts_per_prompt if rl else 0
     if recipe.kind == "collect":
         prompts, rollouts = len(everything), len(everything) * recipe.collect.samples_per_problem
@@ -120,7 +130,11 @@ def _plan_stage(recipe: Recipe, *, offline: bool, backends: Mapping[str, Backend
         prompts, rollouts = recipe.game.solutions or len(everything), 2 * recipe.game.completions
     parameters = count_parameters(config) if config is not None else parameters_by_name(recipe.model.path)
     elsewhere = runs_elsewhere(recipe)
-    backend = backends[recipe.backend](recipe, weights_of(recipe.model.path), longest or ASSUMED_PROMPT, parameters) if elsewhere else []
+    backend = (
+        backends[recipe.backend](recipe, weights_of(recipe.model.path), longest or ASSUMED_PROMPT, parameters)
+        if elsewhere
+        else []
+    )
     shown = data.train[:SHOWN] if tokenizer is not None else []
     known = config is not None
     return StagePlan(
@@ -134,23 +148,35 @@ def _plan_stage(recipe: Recipe, *, offline: bool, backends: Mapping[str, Backend
         first_prompts=[render_prompt_text(tokenizer, problem) for problem in shown],
         gold_responses=[_gold(recipe, verifier, problem) for problem in shown],
         data_checks={name: str(report) for name, report in data.reports.items()} | later,
-        warnings=[*recipe.warnings(), *(w for part in parts[1:] if known and (w := constant_warning(part, data.train, tokenizer)))],
+        warnings=[
+            *recipe.warnings(),
+            *(w for part in parts[1:] if known and (w := constant_warning(part, data.train, tokenizer))),
+        ],
         steps=recipe.total_steps,
         prompts_per_step=prompts,
         rollouts_per_step=rollouts,
         methods=methods_of(recipe) if rl else [],
-        optimizer_updates=recipe.total_steps * (recipe.train.updates_per_step * recipe.train.epochs_per_step if rl else 1),
+        optimizer_updates=recipe.total_steps
+        * (recipe.train.updates_per_step * recipe.train.epochs_per_step if rl else 1),
         most_tokens_sampled_per_step=rollouts * recipe.rollout.max_new_tokens,
         trainable_parameters=parameters,
         memory_gb=estimate_memory_gb(recipe, parameters),
-        minutes=estimate_minutes(recipe, parameters, data.train, {n: len(r) for n, r in data.heldout.items()}, tokenizer) if known else 0.0,
+        minutes=(
+            estimate_minutes(recipe, parameters, data.train, {n: len(r) for n, r in data.heldout.items()}, tokenizer)
+            if known
+            else 0.0
+        ),
     )
 
 
 def _gold(recipe: Recipe, verifier: Verifier, problem: Problem) -> str:
     if recipe.kind == "offline":
         return str(problem.reference["response"])
-    return taught_response(recipe.sft.response, verifier, problem) if recipe.kind == "sft" else verifier.gold_response(problem.reference)
+    return (
+        taught_response(recipe.sft.response, verifier, problem)
+        if recipe.kind == "sft"
+        else verifier.gold_response(problem.reference)
+    )
 
 
 def without_links(recipe: Recipe) -> tuple[Recipe, dict[str, str]]:
@@ -169,19 +195,33 @@ def without_links(recipe: Recipe) -> tuple[Recipe, dict[str, str]]:
             later[name] = f"comes from {source.source}"
         else:
             heldout[name] = source
-    return recipe.model_copy(update={"data": recipe.data.model_copy(update={"train": train, "replay": replay, "heldout": heldout})}), later
+    return (
+        recipe.model_copy(
+            update={"data": recipe.data.model_copy(update={"train": train, "replay": replay, "heldout": heldout})}
+        ),
+        later,
+    )
 
 
 def methods_of(recipe: Recipe) -> list[str]:
     """What is switched on, in words, with its numbers."""
-    train, found = recipe.train, [f"advantage {recipe.train.advantage}", f"loss {recipe.train.loss}, {recipe.loss_aggregation}"]
+    train, found = (
+        recipe.train,
+        [f"advantage {recipe.train.advantage}", f"loss {recipe.train.loss}, {recipe.loss_aggregation}"],
+    )
     if recipe.curriculum.name == "pcl":
         candidates = recipe.curriculum.candidates_per_prompt * train.prompts_per_step
-        found.append(f"curriculum pcl: {candidates} candidates a step, those nearest to {recipe.curriculum.target_rate:g} are taken")
+        found.append(
+            f"curriculum pcl: {candidates} candidates a step, those nearest to {recipe.curriculum.target_rate:g} are"
+            " taken"
+        )
     elif recipe.curriculum.name != "uniform":
         found.append(f"curriculum {recipe.curriculum.name}")
     if recipe.budget.name == "knapsack":
-        found.append(f"budget knapsack: {recipe.budget.low} to {recipe.budget.high} rollouts a prompt, rates from {recipe.rate_source}")
+        found.append(
+            f"budget knapsack: {recipe.budget.low} to {recipe.budget.high} rollouts a prompt, rates from"
+            f" {recipe.rate_source}"
+        )
     if train.credit != "none":
         found.append(f"credit {train.credit}")
     if train.unlikeliness is not None:
@@ -194,7 +234,9 @@ def methods_of(recipe: Recipe) -> list[str]:
 
 
 def constant_warning(part: RewardPart, problems: list[Problem], tokenizer: Any) -> str | None:
-    """A format part that gives every response the same score, by itself or because the prompt already holds what it looks for."""
+    """A format part that gives every response the same score, by itself or because the prompt already holds what it
+    looks for.
+    """
     if part.verifier is None:
         return None
     problem = problems[0]
@@ -212,7 +254,9 @@ def constant_warning(part: RewardPart, problems: list[Problem], tokenizer: Any) 
 
 
 def _prefill_warning(part: RewardPart, problem: Problem, gold: str, tokenizer: Any) -> str | None:
-    """A chat template that opens <think> itself leaves nothing for the model to open: the format reward would stay 0."""
+    """A chat template that opens <think> itself leaves nothing for the model to open: the format reward would
+    stay 0.
+    """
     assert part.verifier is not None
     tail = tokenizer.decode(encode_prompt(tokenizer, problem))[-40:].rstrip()
     for marker in ("<think>", "<answer>", "\\boxed{"):
@@ -220,15 +264,16 @@ def _prefill_warning(part: RewardPart, problem: Problem, gold: str, tokenizer: A
             rest = gold.lstrip().removeprefix(marker)
             if part.verifier.verify([rest], [problem.reference])[0].score != 1.0:
                 return (
-                    f"reward.{part.name}: the prompt already ends in {marker}, so a response that goes on from there scores 0 and "
-                    "the part is constant. Leave the marker out of the pattern"
+                    f"reward.{part.name}: the prompt already ends in {marker}, so a response that goes on from there"
+                    " scores 0 and the part is constant. Leave the marker out of the pattern"
                 )
     return None
 
 
 def estimate_memory_gb(recipe: Recipe, parameters: int) -> float:
-    """Weights, gradients and moments (16 bytes a weight in either dtype), a reference, one micro-batch, vLLM's copy and cache;
-    libraries take 0.5 GB."""
+    """Weights, gradients and moments (16 bytes a weight in either dtype), a reference, one micro-batch, vLLM's copy and
+    cache; libraries take 0.5 GB.
+    """
     width = 2 if recipe.model.dtype == "bfloat16" else 4
     model = parameters * (1.1 * width if recipe.model.lora is not None else 16 if recipe.kind in TRAINED else width)
     reference = parameters * width if recipe.train.kl.coefficient > 0 and recipe.model.lora is None else 0
@@ -237,7 +282,9 @@ def estimate_memory_gb(recipe: Recipe, parameters: int) -> float:
     return (model + reference + activations + copy + 0.5e9) / 1e9
 
 
-def estimate_minutes(recipe: Recipe, parameters: int, train: list[Problem], heldout: dict[str, int], tokenizer: Any) -> float:
+def estimate_minutes(
+    recipe: Recipe, parameters: int, train: list[Problem], heldout: dict[str, int], tokenizer: Any
+) -> float:
     """A rough guess (within a factor of two or so) from a matrix product timed on this machine."""
     import time
 
@@ -253,32 +300,46 @@ def estimate_minutes(recipe: Recipe, parameters: int, train: list[Problem], held
     for _ in range(20):
         c = a @ b
     c.sum().item()
-    rate = 0.5 * 20 * 2 * 512 * 1024 * 1024 / (time.perf_counter() - started)  # layers reach about half of a plain product
+    rate = (
+        0.5 * 20 * 2 * 512 * 1024 * 1024 / (time.perf_counter() - started)
+    )  # layers reach about half of a plain product
     prompt = sum(len(encode_prompt(tokenizer, p)) for p in train[:20]) / max(1, len(train[:20]))
     new = recipe.rollout.max_new_tokens * 0.6
     per_token = 2 * parameters
     if recipe.kind == "sft":
         step = 3 * per_token * recipe.sft.rows_per_step * (prompt + new) / rate
     else:
-        prompts, rows = recipe.train.prompts_per_step, recipe.train.prompts_per_step * recipe.rollout.rollouts_per_prompt
-        floor = new * 0.03 * (rows / recipe.rollout.rows_per_batch + 1)  # a decoding step costs its launches even for few rows
+        prompts, rows = (
+            recipe.train.prompts_per_step,
+            recipe.train.prompts_per_step * recipe.rollout.rollouts_per_prompt,
+        )
+        floor = (
+            new * 0.03 * (rows / recipe.rollout.rows_per_batch + 1)
+        )  # a decoding step costs its launches even for few rows
         sampled = per_token * (prompts * prompt + rows * new) / rate + floor
         trained = 3 * 0.6 * per_token * (prompts * prompt + rows * new) / rate
         step = sampled + trained + parameters * 2e-9
-    evaluations = 2 if recipe.evaluation.every_steps is None else 1 + recipe.total_steps // recipe.evaluation.every_steps
+    evaluations = (
+        2 if recipe.evaluation.every_steps is None else 1 + recipe.total_steps // recipe.evaluation.every_steps
+    )
     answers = sum(heldout.values()) * (recipe.evaluation.samples_per_problem + int(recipe.evaluation.greedy))
     evaluation = evaluations * (per_token * answers * (prompt / 4 + new) / rate)
     return (recipe.total_steps * step + evaluation) / 60
 
 
 def _stage_text(plan: StagePlan) -> str:
-    warnings = [f"  not checked     {text}" for text in plan.not_checked] + [f"  WARNING         {text}" for text in plan.warnings]
+    warnings = [f"  not checked     {text}" for text in plan.not_checked] + [
+        f"  WARNING         {text}" for text in plan.warnings
+    ]
     heldout = ", ".join(f"{name} ({count})" for name, count in plan.heldout_problems.items()) or "none"
     lines = [
         f"stage {plan.name} ({plan.kind})",
-        f"  problems        {plan.train_problems:,} to train on; held out: {heldout}; longest prompt {plan.longest_prompt_tokens} tokens"
-        if plan.train_problems
-        else "  problems        not here yet",
+        (
+            f"  problems        {plan.train_problems:,} to train on; held out: {heldout}; longest prompt"
+            f" {plan.longest_prompt_tokens} tokens"
+            if plan.train_problems
+            else "  problems        not here yet"
+        ),
     ]
     lines += [f"  check {name:<9} {text}" for name, text in plan.data_checks.items()]
     label = {"sft": "is taught", "offline": "was said"}.get(plan.kind, "gold response")
@@ -294,7 +355,9 @@ def _stage_text(plan: StagePlan) -> str:
         lines.append(f"  collects        {plan.rollouts_per_step:,} solutions of {plan.prompts_per_step:,} problems")
     elif plan.kind == "game":
         solutions = f"{plan.prompts_per_step:,} right solutions" if plan.prompts_per_step else "all right solutions"
-        lines.append(f"  plays           on {solutions}, {plan.rollouts_per_step} completions of the solver in each game")
+        lines.append(
+            f"  plays           on {solutions}, {plan.rollouts_per_step} completions of the solver in each game"
+        )
     elif plan.kind == "offline":
         lines.append(f"  each step       {plan.prompts_per_step} rows of what was said and what it earned")
     else:
@@ -302,7 +365,9 @@ def _stage_text(plan: StagePlan) -> str:
     if plan.kind in TRAINED:
         lines.append(f"  in all          {plan.steps:,} steps, {plan.optimizer_updates:,} optimiser updates")
     if plan.backend:
-        return "\n".join([*lines, f"  model           {plan.trainable_parameters / 1e6:,.1f} M parameters", *plan.backend, *warnings])
+        return "\n".join(
+            [*lines, f"  model           {plan.trainable_parameters / 1e6:,.1f} M parameters", *plan.backend, *warnings]
+        )
     lines += [
         f"  model           {plan.trainable_parameters / 1e6:,.1f} M parameters",
         f"  memory          about {plan.memory_gb:.1f} GB",
@@ -310,8 +375,10 @@ def _stage_text(plan: StagePlan) -> str:
     if not plan.minutes:
         return "\n".join([*lines, *warnings])
     lines += [
-        f"  time            about {plan.minutes:.0f} min (a rough guess from this machine's speed)"
-        if plan.minutes >= 1
-        else f"  time            about {plan.minutes * 60:.0f} s (a rough guess from this machine's speed)",
+        (
+            f"  time            about {plan.minutes:.0f} min (a rough guess from this machine's speed)"
+            if plan.minutes >= 1
+            else f"  time            about {plan.minutes * 60:.0f} s (a rough guess from this machine's speed)"
+        ),
     ]
     return "\n".join([*lines, *warnings])

@@ -57,4 +57,6 @@ class VerlSpec(Spec):
     value_lr: Positive = 1e-5
     """Learning rate of the value head, where success_rates.source needs one."""
     settings: list[str] = []
-    """More settings in verl's own words, laid over ours: [actor_rollout_ref.actor.fsdp_config.reshard_after_forward=False]."""
+    """More settings in verl's own words, laid over ours:
+    [actor_rollout_ref.actor.fsdp_config.reshard_after_forward=False].
+    """

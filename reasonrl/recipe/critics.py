@@ -1,4 +1,6 @@
-"""The part of a recipe that trains critics: how a critique looks, what it earns, who the other roles are, where solutions come from."""
+"""The part of a recipe that trains critics: how a critique looks, what it earns, who the other roles are, where
+solutions come from.
+"""
 
 from __future__ import annotations
 
@@ -36,8 +38,9 @@ class RoleSpec(Spec):
     """A part that is not trained. `model` alone decides where it runs."""
 
     model: str = "same"
-    """same (the weights that are trained, as they stand), stage:NAME (what that stage ended with), a Hugging Face id, a folder, a run, or
-    the address of an OpenAI-compatible server: http://127.0.0.1:8000/v1"""
+    """same (the weights that are trained, as they stand), stage:NAME (what that stage ended with), a Hugging Face id, a
+    folder, a run, or the address of an OpenAI-compatible server: http://127.0.0.1:8000/v1
+    """
     served_name: str | None = None
     """The server's name for the model; empty: its only one."""
     temperature: Annotated[float, Field(ge=0)] = 0.0
@@ -70,9 +73,12 @@ class CriticSpec(Spec):
 
     format: Annotated[FormatSpec, BeforeValidator(named)] = FormatSpec()
     target: Literal["answer", "last_step", "index"] = "answer"
-    """What the judgement is compared with: the answer's label, the last step's, or the index of the first wrong step."""
+    """What the judgement is compared with: the answer's label, the last step's, or the index of the first wrong step.
+    """
     reward: str = "critique_rl"
-    """critique_rl, refcritic, ctrl, criticlean, crl, deepcritic, spc, or package.module:function(CriticEpisode) -> number or None."""
+    """critique_rl, refcritic, ctrl, criticlean, crl, deepcritic, spc, or package.module:function(CriticEpisode) ->
+    number or None.
+    """
     stage: Literal[1, 2] = 1
     """critique_rl: 1 rewards the judgement alone, 2 the refinement too."""
     variant: Literal["paper", "code"] = "paper"
@@ -84,13 +90,18 @@ class CriticSpec(Spec):
     refine_weight: tuple[tuple[int, float], ...] = ((0, 1.0),)
     """refcritic: lambda as [after this step, value] pairs."""
     scale: Positive = 1.0
-    """What the reward of a critique is multiplied with (CRL, arXiv:2509.22824, has 0.8 in its phase of short contexts)."""
+    """What the reward of a critique is multiplied with (CRL, arXiv:2509.22824, has 0.8 in its phase of short contexts).
+    """
     policy_rows: bool = False
-    """CRL: the data also hold problems that are no critiques; the same model solves them, and `verifier` judges its answers."""
+    """CRL: the data also hold problems that are no critiques; the same model solves them, and `verifier` judges its
+    answers.
+    """
     leak_penalty: Annotated[float, Field(ge=0)] = 0.0
     """Taken off for a critique that states the answer where the solution did not."""
     refine: RefineSpec = RefineSpec(refinements=0)
-    """Held-out critiques are refined on whenever refinements is not 0; those of training only where the reward looks at it."""
+    """Held-out critiques are refined on whenever refinements is not 0; those of training only where the reward looks at
+    it.
+    """
 
     @field_validator("reward")
     @classmethod
@@ -103,9 +114,13 @@ class CriticSpec(Spec):
     @model_validator(mode="after")
     def _refinements_where_needed(self) -> CriticSpec:
         if self.looks_at_refinements and ":" not in self.reward and self.refine.refinements < 1:
-            raise ValueError(f"reward {self.reward} looks at refinements: write refine: {{refinements: 1, actor: MODEL}}")
+            raise ValueError(
+                f"reward {self.reward} looks at refinements: write refine: {{refinements: 1, actor: MODEL}}"
+            )
         if self.reward == "spc" and self.target != "last_step":
-            raise ValueError(f"reward spc is about the last step, and target: {self.target} is not; write target: last_step")
+            raise ValueError(
+                f"reward spc is about the last step, and target: {self.target} is not; write target: last_step"
+            )
         return self
 
     @property
@@ -119,40 +134,56 @@ class CollectSpec(Spec):
     """Solutions of a policy, judged: labelled ones for critics to learn from, or right ones for the policy itself."""
 
     make: Literal["critiques", "responses"] = "critiques"
-    """critiques: solutions to judge, with their labels. responses: problems with a right response of the policy's own to learn."""
+    """critiques: solutions to judge, with their labels. responses: problems with a right response of the policy's own
+    to learn.
+    """
     critic: Annotated[RoleSpec | None, BeforeValidator(_model)] = None
-    """responses: who criticises wrong ones, which the policy then refines (AutoMathCritique); empty: right ones alone are kept."""
+    """responses: who criticises wrong ones, which the policy then refines (AutoMathCritique); empty: right ones alone
+    are kept.
+    """
     shortcut_margin: Annotated[int, Field(ge=0)] = 2
-    """responses: a refinement with more than so many numbers fewer than before has left its reasoning out, and is dropped."""
+    """responses: a refinement with more than so many numbers fewer than before has left its reasoning out, and is
+    dropped.
+    """
     samples_per_problem: Count = 4
     temperature: Positive = 1.0
     steps: Literal["auto", "paragraphs", "lines", "sentences"] = "auto"
     """How a solution is split."""
     labeller: str | None = None
-    """Of steps: monte_carlo, or package.module:function(problem, solution) -> index of the first wrong step. Empty: answers alone are
-    labelled."""
+    """Of steps: monte_carlo, or package.module:function(problem, solution) -> index of the first wrong step. Empty:
+    answers alone are labelled.
+    """
     completions_per_step: Count = 8
     """monte_carlo."""
     completer: Annotated[RoleSpec | None, BeforeValidator(_model)] = None
-    """monte_carlo: who goes on from each step; empty: the policy that wrote the solutions. A stronger one makes better labels."""
+    """monte_carlo: who goes on from each step; empty: the policy that wrote the solutions. A stronger one makes better
+    labels.
+    """
     demonstrator: str | None = None
     """package.module:function(problem, solution, format) -> a critique to learn from, for the supervised phase."""
     balance: Literal["none", "all", "problem"] = "all"
-    """critiques: as many right as wrong solutions, in all or of each problem. Where most are wrong, 'always incorrect' is the best
-    constant critic."""
+    """critiques: as many right as wrong solutions, in all or of each problem. Where most are wrong, 'always incorrect'
+    is the best constant critic.
+    """
     limit: Count | None = None
     """Rows of each set, after balancing."""
     cut: Literal["none", "last_step"] = "none"
-    """last_step: each solution ends in the step that is to be judged, the first wrong one or, of a solution without one, any (SPC)."""
+    """last_step: each solution ends in the step that is to be judged, the first wrong one or, of a solution without
+    one, any (SPC).
+    """
 
     @model_validator(mode="after")
     def _for_what_is_made(self) -> CollectSpec:
         if self.make == "critiques" and self.critic is not None:
-            raise ValueError("critic: plays no part in collecting solutions to judge; write make: responses, or leave it out")
+            raise ValueError(
+                "critic: plays no part in collecting solutions to judge; write make: responses, or leave it out"
+            )
         if self.make == "responses" and (given := [key for key in ("labeller", "demonstrator") if getattr(self, key)]):
             raise ValueError(f"{given[0]}: of solutions to judge; with make: responses leave it out")
         if self.completer is not None and self.labeller != "monte_carlo":
-            raise ValueError("completer: only labeller: monte_carlo goes on from steps; write that, or leave completer out")
+            raise ValueError(
+                "completer: only labeller: monte_carlo goes on from steps; write that, or leave completer out"
+            )
         if self.make == "responses" and self.cut != "none":
             raise ValueError("cut: of solutions to judge; with make: responses leave it out")
         return self
@@ -174,8 +205,9 @@ class GameSpec(Spec):
     detected_reward: Literal[-1, 0] = -1
     """Of the generator when its step is found out: sources differ."""
     prompt: dict[str, str | list[str]] = {}
-    """Texts of the generator's prompt: instruction, prompt_template, empty_prefix, and error_types, the kinds of error to ask for
-    (see critics.sneaky)."""
+    """Texts of the generator's prompt: instruction, prompt_template, empty_prefix, and error_types, the kinds of error
+    to ask for (see critics.sneaky).
+    """
 
     @field_validator("prompt")
     @classmethod
@@ -185,7 +217,9 @@ class GameSpec(Spec):
             raise ValueError(f"no text {', '.join(unknown)}; its texts: {', '.join(known)}")
         for name, text in value.items():
             if isinstance(text, list) is not (name == "error_types") or not text:
-                raise ValueError(f"{name} is {'a list of at least one text' if name == 'error_types' else 'one text'}, not {text!r}")
+                raise ValueError(
+                    f"{name} is {'a list of at least one text' if name == 'error_types' else 'one text'}, not {text!r}"
+                )
         return value
 
 

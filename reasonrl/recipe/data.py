@@ -13,7 +13,9 @@ class SourceSpec(Spec):
     """Where problems come from: see `reasonrl.data.load_problems`."""
 
     source: str
-    """A file (.jsonl, .json, .parquet, .csv), arithmetic, reasoning_gym, gsm8k, math, a Hugging Face id, or package.module:function."""
+    """A file (.jsonl, .json, .parquet, .csv), arithmetic, reasoning_gym, gsm8k, math, a Hugging Face id, or
+    package.module:function.
+    """
     split: str | None = None
     name: str | None = None
     kind: str = "math"
@@ -41,7 +43,8 @@ def _one_or_several(value: Any) -> str:
 
 # The tags look like a list's, so that messages leave them out of the path.
 Sources = Annotated[
-    Annotated[SourceSpec, Tag("list[one]")] | Annotated[list[SourceSpec], Tag("list[several]")], Discriminator(_one_or_several)
+    Annotated[SourceSpec, Tag("list[one]")] | Annotated[list[SourceSpec], Tag("list[several]")],
+    Discriminator(_one_or_several),
 ]
 """One source, or a list of several that are put together."""
 

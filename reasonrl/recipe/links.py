@@ -1,4 +1,5 @@
-"""What a stage takes from the stages before it: `stage:NAME` is the model that it ended with, `stage:NAME/SET` a file that it collected.
+"""What a stage takes from the stages before it: `stage:NAME` is the model that it ended with, `stage:NAME/SET` a file
+that it collected.
 
 Recipes keep the links; they become paths only when a stage is run or evaluated, so a run folder can be moved.
 """
@@ -38,11 +39,16 @@ def check_links(stages: list[Recipe]) -> None:
             name, _, file = link.removeprefix(PREFIX).partition("/")
             where = f"stages.{place}.{field}: '{link}'"
             if name not in before:
-                raise RecipeError(f"{where} names no stage before '{recipe.name}'; there are {', '.join(before) or 'none'}")
+                raise RecipeError(
+                    f"{where} names no stage before '{recipe.name}'; there are {', '.join(before) or 'none'}"
+                )
             source = before[name]
             known = {"collect": ["train", *source.data.heldout], "game": ["critic", "sneaky"]}.get(source.kind, [])
             if file and not known:
-                raise RecipeError(f"{where}: '{name}' is of kind {source.kind} and collects nothing; name a stage of kind collect or game")
+                raise RecipeError(
+                    f"{where}: '{name}' is of kind {source.kind} and collects nothing; name a stage of kind collect or"
+                    " game"
+                )
             if not file and known:
                 raise RecipeError(f"{where}: '{name}' collects problems and has no model; write {link}/{known[0]}")
             if file and file not in known:

@@ -68,7 +68,11 @@ def explain(error: ValidationError, lines: Places, stage: int | None) -> list[tu
                 place = location or tuple(text.partition(":")[0].split("."))
                 told.append((place, f"{dotted}{where}: {text}" if dotted else text))
         else:
-            expected = "a mapping of keys to values" if item["type"] == "model_type" else item["msg"].removeprefix("Input should be ")
+            expected = (
+                "a mapping of keys to values"
+                if item["type"] == "model_type"
+                else item["msg"].removeprefix("Input should be ")
+            )
             given = f", got {item['input']!r:.120}"
             if told and told[-1][0] == location and told[-1][1].endswith(given):  # another member of the same union
                 told[-1] = (location, f"{told[-1][1].removesuffix(given)} or {expected}{given}")

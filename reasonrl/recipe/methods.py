@@ -1,6 +1,8 @@
-"""The part of a recipe that switches methods on: what decides which problems come, how often, and what their rollouts are worth.
+"""The part of a recipe that switches methods on: what decides which problems come, how often, and what their rollouts
+are worth.
 
-Each stands alone and all of them combine; what makes no sense together is refused in `reasonrl.recipe.schema` with the reason.
+Each stands alone and all of them combine; what makes no sense together is refused in `reasonrl.recipe.schema` with the
+reason.
 """
 
 from __future__ import annotations
@@ -13,7 +15,9 @@ from reasonrl.recipe.fields import Count, Positive, Share, Spec, named
 
 
 class BudgetSpec(Spec):
-    """How many rollouts each prompt of a step gets; prompts_per_step times rollouts_per_prompt in all, whatever the budget."""
+    """How many rollouts each prompt of a step gets; prompts_per_step times rollouts_per_prompt in all, whatever the
+    budget.
+    """
 
     name: Literal["uniform", "knapsack"] = "uniform"
     low: Annotated[int, Field(ge=2)] = 2
@@ -71,7 +75,9 @@ class OverlongSpec(Spec):
 
 
 class D3SSpec(Spec):
-    """Keep the rows whose advantages spread most, and of these the tokens that matter most. [at the start, at the end] of the run."""
+    """Keep the rows whose advantages spread most, and of these the tokens that matter most. [at the start, at the end]
+    of the run.
+    """
 
     row_share: tuple[Share, Share] = (0.5, 1.0)
     token_share: tuple[Share, Share] = (0.2, 1.0)

@@ -55,7 +55,9 @@ def find_recipe(name: str) -> Path:
     names = sorted(p.parent.name for p in shipped_recipes().glob("*/recipe.yaml"))
     near = difflib.get_close_matches(name, names, 1)
     hint = f"did you mean '{near[0]}'? " if near else ""
-    raise RecipeError(f"no recipe '{name}': {hint}Shipped recipes are {', '.join(names)}; a path to a .yaml file works too")
+    raise RecipeError(
+        f"no recipe '{name}': {hint}Shipped recipes are {', '.join(names)}; a path to a .yaml file works too"
+    )
 
 
 def load_recipe(name: str, overrides: Sequence[str] = ()) -> LoadedRecipe:
@@ -111,8 +113,9 @@ def _mapping(text: str, source: str) -> dict[str, Any]:
 def _validate(stage: dict[str, Any], lines: Places, index: int | None) -> tuple[Recipe | None, list[str]]:
     """The recipe, or every mistake in it.
 
-    Checks across fields do not run while a field is wrong, so wrong values are taken out (their defaults stand in) and the rest is checked
-    again. A mistake that the second look finds at a place that was taken out is a consequence, and is not told.
+    Checks across fields do not run while a field is wrong, so wrong values are taken out (their defaults stand in) and
+    the rest is checked again. A mistake that the second look finds at a place that was taken out is a consequence, and
+    is not told.
     """
     problems: list[str] = []
     removed: list[tuple[Any, ...]] = []
@@ -122,7 +125,11 @@ def _validate(stage: dict[str, Any], lines: Places, index: int | None) -> tuple[
             recipe = Recipe.model_validate(stage)
             return (None if problems else recipe), problems
         except ValidationError as error:
-            told = [text for at, text in explain(error, lines, index) if not any(follows(at, text, gone) for gone in removed)]
+            told = [
+                text
+                for at, text in explain(error, lines, index)
+                if not any(follows(at, text, gone) for gone in removed)
+            ]
             problems += [text for text in told if text not in problems]
             places = [invalid_part(stage, item) for item in error.errors(include_url=False, include_context=False)]
             if not any(places):
@@ -177,7 +184,10 @@ def _apply_override(raw: dict[str, Any], override: str, problems: list[str]) -> 
         problems.append(f"override '{override}': the value is not valid YAML; quote it")
         return ()
     if hidden := _hidden_by_stages(raw, key.split("."), text):
-        problems.append(f"override '{override}': would have no effect, since a stage sets this key itself; write {' or '.join(hidden)}")
+        problems.append(
+            f"override '{override}': would have no effect, since a stage sets this key itself; write"
+            f" {' or '.join(hidden)}"
+        )
         return ()
     if isinstance(value, str) and value == text:  # not quoted
         with contextlib.suppress(ValueError):

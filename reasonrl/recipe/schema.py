@@ -1,9 +1,11 @@
 """The typed recipe: one YAML file that says everything about a run.
 
-`recipe_files` reads the file, lays `key=value` overrides over it, and reports every mistake at once: where, what was expected, the
-nearest valid name. A recipe of several stages lists them under `stages:`; each stage is the rest of the file under its own keys.
+`recipe_files` reads the file, lays `key=value` overrides over it, and reports every mistake at once: where, what was
+expected, the nearest valid name. A recipe of several stages lists them under `stages:`; each stage is the rest of the
+file under its own keys.
 
-Counts carry their unit in the name: `prompts_per_step` times `rollouts_per_prompt` is the number of rollouts of one step.
+Counts carry their unit in the name: `prompts_per_step` times `rollouts_per_prompt` is the number of rollouts of one
+step.
 """
 
 from __future__ import annotations
@@ -51,8 +53,9 @@ class LoraSpec(Spec):
 
 class ModelSpec(Spec):
     path: str = "smollm2-135m"
-    """A Hugging Face id, a local folder, a run or a stage of one (its newest checkpoint), or an embedded model: smollm2-135m (pretrained),
-    tiny-arithmetic and tiny-critic (random, for tests and small recipes)."""
+    """A Hugging Face id, a local folder, a run or a stage of one (its newest checkpoint), or an embedded model:
+    smollm2-135m (pretrained), tiny-arithmetic and tiny-critic (random, for tests and small recipes).
+    """
     dtype: Literal["float32", "bfloat16"] = "float32"
     """Of the computation. The weights that the optimiser updates are float32 either way."""
     attention: Literal["sdpa", "eager"] = "sdpa"
@@ -76,7 +79,9 @@ def _verifier(value: Any) -> Any:
 
 
 class RewardSpec(Spec):
-    """One term of the reward. `correctness` uses the recipe's verifier; any other part names a verifier or a function."""
+    """One term of the reward. `correctness` uses the recipe's verifier; any other part names a verifier or a
+    function.
+    """
 
     weight: float = 1.0
     verifier: Annotated[VerifierSpec | None, BeforeValidator(named)] = None
@@ -98,7 +103,9 @@ class KlSpec(Spec):
     @model_validator(mode="after")
     def _k1_is_no_loss(self) -> KlSpec:
         if self.estimator == "k1" and self.where == "loss":
-            raise ValueError("estimator k1 as a loss has no gradient on policy. Write where: reward, or estimator: k2 or k3")
+            raise ValueError(
+                "estimator k1 as a loss has no gradient on policy. Write where: reward, or estimator: k2 or k3"
+            )
         return self
 
 
@@ -113,7 +120,9 @@ class TrainSpec(Spec):
     steps: Count = 100
     prompts_per_step: Count = 16
     updates_per_step: Count = 1
-    """Optimiser steps that the rollouts of one step are cut into (whole groups). More than one is off-policy: see clip_low, clip_high."""
+    """Optimiser steps that the rollouts of one step are cut into (whole groups). More than one is off-policy: see
+    clip_low, clip_high.
+    """
     epochs_per_step: Count = 1
     advantage: str = "grpo"
     """grpo, dr_grpo, rloo, lite_ppo, ...: one file each in reasonrl/algorithms/advantages."""
@@ -123,12 +132,15 @@ class TrainSpec(Spec):
     """Right answers that are less likely earn more. Write {beta: 0.25}; use it with drop_silent_groups or refill."""
     overlong: OverlongSpec | None = None
     drop_silent_groups: bool = False
-    """Groups whose raw rewards are all equal are no part of the batch, nor of its denominators. `refill` does this too."""
+    """Groups whose raw rewards are all equal are no part of the batch, nor of its denominators. `refill` does this too.
+    """
     clip_advantages: Positive | None = None
     d3s: D3SSpec | None = None
     loss: Loss = "ppo_clip"
     loss_aggregation: Literal["token_mean", "sequence_mean", "sequence_sum"] | None = None
-    """Empty: what belongs to the method (token_mean; sequence_sum for dr_grpo; sequence_mean for losses over sequences)."""
+    """Empty: what belongs to the method (token_mean; sequence_sum for dr_grpo; sequence_mean for losses over
+    sequences).
+    """
     clip_low: Positive | None = None
     """Empty: what belongs to the loss (0.2 for PPO's clip)."""
     clip_high: Positive | None = None
@@ -138,7 +150,9 @@ class TrainSpec(Spec):
     dual_clip: Annotated[float, Field(gt=1)] | None = None
     kl: KlSpec = KlSpec()
     entropy_coefficient: Annotated[float, Field(ge=0)] = 0.0
-    """Bonus for the entropy of the policy, in the loss: keeps it exploring when it would settle on answers too early (0.001 to 0.03)."""
+    """Bonus for the entropy of the policy, in the loss: keeps it exploring when it would settle on answers too early
+    (0.001 to 0.03).
+    """
     refill: RefillSpec = RefillSpec()
     mask_truncated: bool = False
     """Leave responses that were cut off by max_new_tokens out of baseline and loss."""
@@ -171,8 +185,9 @@ class SftSpec(Spec):
     steps: Count = 100
     rows_per_step: Count = 32
     response: str = "{gold}"
-    """What the model is taught to write: {gold} is the verifier's gold response, {demonstration} the text of that name in the reference.
-    End-of-sequence follows unless it ends in a stop."""
+    """What the model is taught to write: {gold} is the verifier's gold response, {demonstration} the text of that name
+    in the reference. End-of-sequence follows unless it ends in a stop.
+    """
 
 
 class EvalSpec(Spec):
@@ -213,7 +228,9 @@ class Recipe(Spec):
     """A stage before this one, by its name, or a model as in model.path; empty: the stage before."""
     seed: int = 0
     backend: Literal["local", "verl"] = "local"
-    """Where stages of kind rl run: in this process, or on verl's workers. The other kinds run in this process either way."""
+    """Where stages of kind rl run: in this process, or on verl's workers. The other kinds run in this process either
+    way.
+    """
     verl: VerlSpec = VerlSpec()
     device: str = "auto"
     threads: Count | None = None
@@ -244,25 +261,38 @@ class Recipe(Spec):
     def _parts_fit_together(self) -> Recipe:
         problems = []
         if not self.data.train_sources:
-            problems.append("data.train: missing; write where the problems come from, e.g. train: {source: problems.jsonl}")
+            problems.append(
+                "data.train: missing; write where the problems come from, e.g. train: {source: problems.jsonl}"
+            )
         for name, part in self.reward.items():
             given = [key for key in ("verifier", "function") if getattr(part, key)]
             if name == "correctness" and given:
                 problems.append(
-                    f"reward.correctness.{given[0]}: correctness is judged by the recipe's `verifier`; name this part otherwise"
+                    f"reward.correctness.{given[0]}: correctness is judged by the recipe's `verifier`; name this part"
+                    " otherwise"
                 )
             if name != "correctness" and len(given) != 1:
-                problems.append(f"reward.{name}: needs either a verifier or a function, has {' and '.join(given) or 'neither'}")
+                problems.append(
+                    f"reward.{name}: needs either a verifier or a function, has {' and '.join(given) or 'neither'}"
+                )
         if "correctness" not in self.reward:
-            problems.append("reward.correctness: missing; the accuracy that is shown comes from it (a weight of 0 is allowed)")
+            problems.append(
+                "reward.correctness: missing; the accuracy that is shown comes from it (a weight of 0 is allowed)"
+            )
         if self.kind == "rl" and self.rollout.rollouts_per_prompt < 2:
-            problems.append("rollout.rollouts_per_prompt: 1 leaves nothing to compare a rollout with; write 2 or more (8 is usual)")
+            problems.append(
+                "rollout.rollouts_per_prompt: 1 leaves nothing to compare a rollout with; write 2 or more (8 is usual)"
+            )
         if self.train.updates_per_step > self.train.prompts_per_step:
             problems.append(
-                f"train.updates_per_step: {self.train.updates_per_step} updates cannot be cut from {self.train.prompts_per_step} groups"
+                f"train.updates_per_step: {self.train.updates_per_step} updates cannot be cut from"
+                f" {self.train.prompts_per_step} groups"
             )
         if self.critic is not None and self.reward["correctness"].weight != 1.0:
-            problems.append("reward.correctness: of a critic, what the judgement is worth is said in the section critic; leave this out")
+            problems.append(
+                "reward.correctness: of a critic, what the judgement is worth is said in the section critic; leave"
+                " this out"
+            )
         problems += self._methods_that_do_not_fit() + self._refinements_that_do_not_fit()
         if problems:
             raise ValueError("\n".join(problems))
@@ -272,20 +302,28 @@ class Recipe(Spec):
         train, budget, problems = self.train, self.budget, []
         if train.credit == "tempo" and train.loss in SEQUENCE_LOSSES:
             problems.append(
-                f"train.loss: {train.loss} averages over a response, so the credit of single tokens (train.credit: tempo) would be lost; "
-                "write ppo_clip, cispo or gspo, or credit: none"
+                f"train.loss: {train.loss} averages over a response, so the credit of single tokens (train.credit:"
+                " tempo) would be lost; write ppo_clip, cispo or gspo, or credit: none"
             )
         if train.credit == "tempo" and train.advantage not in CREDITED:
             problems.append(
-                f"train.credit: tempo adds to a group baseline, which advantage: {train.advantage} is not; use {', '.join(CREDITED)}"
+                f"train.credit: tempo adds to a group baseline, which advantage: {train.advantage} is not; use"
+                f" {', '.join(CREDITED)}"
             )
-        if budget.name == "knapsack" and self.kind == "rl" and not budget.low <= self.rollout.rollouts_per_prompt <= budget.high:
+        if (
+            budget.name == "knapsack"
+            and self.kind == "rl"
+            and not budget.low <= self.rollout.rollouts_per_prompt <= budget.high
+        ):
             problems.append(
-                f"budget: the mean is rollout.rollouts_per_prompt ({self.rollout.rollouts_per_prompt}), which must lie between budget.low "
-                f"({budget.low}) and budget.high ({budget.high})"
+                f"budget: the mean is rollout.rollouts_per_prompt ({self.rollout.rollouts_per_prompt}), which must lie"
+                f" between budget.low ({budget.low}) and budget.high ({budget.high})"
             )
         if self.rate_source == "history" and train.advantage == "shrinkage":
-            problems.append("success_rates.source: the shrinkage baseline needs a prediction before the rollouts; write value or blend")
+            problems.append(
+                "success_rates.source: the shrinkage baseline needs a prediction before the rollouts; write value or"
+                " blend"
+            )
         if train.overlong is not None and train.overlong.buffer_tokens > self.rollout.max_new_tokens:
             problems.append(
                 f"train.overlong.buffer_tokens: {train.overlong.buffer_tokens} is more than rollout.max_new_tokens "
@@ -300,13 +338,23 @@ class Recipe(Spec):
         if self.critic is not None:
             problems.append("critique_grpo: trains the policy, and critic: a critic; a stage has one of them")
         if train.loss in GROUP_LOSSES or train.credit != "none":
-            problems.append("critique_grpo: its refinements are rows of a group baseline; take a loss over tokens, and credit: none")
+            problems.append(
+                "critique_grpo: its refinements are rows of a group baseline; take a loss over tokens, and credit: none"
+            )
         if train.advantage in ("remax", "dcpo", "shrinkage", "gdpo", "passk"):
-            problems.append(f"critique_grpo: advantage: {train.advantage} has no place for rows that nobody drew; write dr_grpo")
+            problems.append(
+                f"critique_grpo: advantage: {train.advantage} has no place for rows that nobody drew; write dr_grpo"
+            )
         if train.kl.where == "reward" and train.kl.coefficient > 0:
-            problems.append("critique_grpo: a KL term in the reward needs the probability of what was drawn; write train.kl.where: loss")
+            problems.append(
+                "critique_grpo: a KL term in the reward needs the probability of what was drawn; write train.kl.where:"
+                " loss"
+            )
         if train.unlikeliness is not None or train.d3s is not None or train.mismatch.is_on:
-            problems.append("critique_grpo: unlikeliness, d3s and mismatch look at the probability of what was drawn; leave them out")
+            problems.append(
+                "critique_grpo: unlikeliness, d3s and mismatch look at the probability of what was drawn; leave"
+                " them out"
+            )
         return problems
 
     def _settings_without_effect(self) -> list[str]:
@@ -330,17 +378,20 @@ class Recipe(Spec):
                     problems.append(f"train.{key}: works on advantages, which play no part with loss: {train.loss}")
         elif train.advantage in blind:
             problems += [
-                f"{key}: shapes the reward as a whole, but advantage: {train.advantage} {blind[train.advantage]}" for key in shaped
+                f"{key}: shapes the reward as a whole, but advantage: {train.advantage} {blind[train.advantage]}"
+                for key in shaped
             ]
         if train.loss in SEQUENCE_LOSSES and train.loss_aggregation not in (None, "sequence_mean"):
             problems.append(
-                f"train.loss_aggregation: {train.loss} is one number a response, and {train.loss_aggregation} would weigh responses by "
-                "their length; write sequence_mean, or leave it out"
+                f"train.loss_aggregation: {train.loss} is one number a response, and {train.loss_aggregation} would"
+                " weigh responses by their length; write sequence_mean, or leave it out"
             )
         if train.loss not in ("ppo_clip", "gspo", "cispo", "geometric_mean") and (train.clip_low or train.clip_high):
             problems.append(f"train.clip_low, train.clip_high: loss: {train.loss} has no such bounds; leave them out")
         if self.rollout.vllm != VllmSpec() and self.rollout.engine != "vllm":
-            problems.append(f"rollout.vllm: the engine is {self.rollout.engine}; write rollout.engine: vllm, or leave this out")
+            problems.append(
+                f"rollout.vllm: the engine is {self.rollout.engine}; write rollout.engine: vllm, or leave this out"
+            )
         if train.loss != "ppo_clip" and train.dual_clip is not None:
             problems.append(f"train.dual_clip: belongs to ppo_clip; loss: {train.loss} has none")
         return problems
@@ -350,21 +401,25 @@ class Recipe(Spec):
         train, found = self.train, []
         if train.unlikeliness is not None and not train.drops_silent_groups:
             found.append(
-                "train.unlikeliness without train.drop_silent_groups or refill: in a group that is solved throughout, ranks alone become "
-                "advantages, and likely right answers are pushed down for nothing"
+                "train.unlikeliness without train.drop_silent_groups or refill: in a group that is solved throughout,"
+                " ranks alone become advantages, and likely right answers are pushed down for nothing"
             )
         if train.advantage == "dcpo" and train.drops_silent_groups:
             found.append(
-                "train.advantage: dcpo learns from groups whose rewards are all equal; drop_silent_groups and refill leave them out"
+                "train.advantage: dcpo learns from groups whose rewards are all equal; drop_silent_groups and refill"
+                " leave them out"
             )
         by_vllm = self.rollout.engine == "vllm" if self.backend == "local" else self.verl.platform == "gpu"
         if self.kind == "rl" and by_vllm and self.model.dtype == "bfloat16" and not train.mismatch.is_on:
             found.append(
-                "vLLM computes bfloat16 in other kernels than the trainer, so the probabilities differ (see policy/rollout_gap); "
-                "train.mismatch: tis corrects for it"
+                "vLLM computes bfloat16 in other kernels than the trainer, so the probabilities differ (see"
+                " policy/rollout_gap); train.mismatch: tis corrects for it"
             )
         if train.loss in GROUP_LOSSES and (train.credit != "none" or train.advantage != "grpo"):
-            found.append(f"train.advantage plays no part with loss: {train.loss}, which compares right and wrong responses itself")
+            found.append(
+                f"train.advantage plays no part with loss: {train.loss}, which compares right and wrong responses"
+                " itself"
+            )
         return found
 
     @property
@@ -386,5 +441,7 @@ class Recipe(Spec):
 
     @property
     def on_policy(self) -> bool:
-        """One optimiser step for each batch of rollouts: the old log-probs are the current ones, so no pass is spent on them."""
+        """One optimiser step for each batch of rollouts: the old log-probs are the current ones, so no pass is spent on
+        them.
+        """
         return self.train.updates_per_step == 1 and self.train.epochs_per_step == 1

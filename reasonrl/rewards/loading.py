@@ -34,5 +34,7 @@ def make_reward_parts(recipe: Recipe, verifier: Verifier) -> list[RewardPart]:
             except ValueError as error:
                 raise RecipeError(f"reward.{name}.verifier: {error}") from error
         elif spec.function is not None:
-            parts.append(RewardPart(name, spec.weight, function=import_dotted(spec.function, f"reward.{name}.function")))
+            parts.append(
+                RewardPart(name, spec.weight, function=import_dotted(spec.function, f"reward.{name}.function"))
+            )
     return parts

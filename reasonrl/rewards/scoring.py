@@ -14,10 +14,11 @@ from verifiers.types import Status, Verdict
 
 
 def judge(episodes: Sequence[Episode], parts: Sequence[RewardPart], *, on_timeout: str = "mask", step: int = 0) -> None:
-    """Fill in verdicts and reward parts of all episodes, one batch for each part, so that the worker pools are kept busy.
+    """Fill in verdicts and reward parts of all episodes, one batch for each part, so that the worker pools are kept
+    busy.
 
-    A verdict that is not a judgement gives the part the value None, which masks the episode: it is never a silent zero. A recipe that says
-    `on_timeout: wrong` counts running out of time as the model's fault.
+    A verdict that is not a judgement gives the part the value None, which masks the episode: it is never a silent zero.
+    A recipe that says `on_timeout: wrong` counts running out of time as the model's fault.
 
     Raises TrainingError when a verifier or a reward function breaks its contract.
     """
@@ -25,9 +26,13 @@ def judge(episodes: Sequence[Episode], parts: Sequence[RewardPart], *, on_timeou
     for part in parts:
         if part.verifier is not None:
             open_rows = [i for i, episode in enumerate(episodes) if part.name not in episode.verdicts]
-            made = part.verifier.verify([texts[i] for i in open_rows], [episodes[i].problem.reference for i in open_rows])
+            made = part.verifier.verify(
+                [texts[i] for i in open_rows], [episodes[i].problem.reference for i in open_rows]
+            )
             if len(made) != len(open_rows):
-                raise TrainingError(f"the verifier of reward.{part.name} returned {len(made)} verdicts for {len(open_rows)} responses")
+                raise TrainingError(
+                    f"the verifier of reward.{part.name} returned {len(made)} verdicts for {len(open_rows)} responses"
+                )
             for i, verdict in zip(open_rows, made, strict=True):
                 episodes[i].verdicts[part.name] = verdict
             for episode in episodes:
@@ -40,9 +45,13 @@ def judge(episodes: Sequence[Episode], parts: Sequence[RewardPart], *, on_timeou
                 assert part.episodes is not None
                 values = part.episodes(episodes, step)
             if len(values) != len(episodes):
-                raise TrainingError(f"the function of reward.{part.name} returned {len(values)} values for {len(episodes)} responses")
+                raise TrainingError(
+                    f"the function of reward.{part.name} returned {len(values)} values for {len(episodes)} responses"
+                )
             for episode, value in zip(episodes, values, strict=True):
-                episode.reward_parts[part.name] = None if value is None else _finite(value, part.name, episode.problem.id)
+                episode.reward_parts[part.name] = (
+                    None if value is None else _finite(value, part.name, episode.problem.id)
+                )
 
 
 def _finite(value: Any, part: str, problem: str) -> float:
@@ -53,13 +62,16 @@ def _finite(value: Any, part: str, problem: str) -> float:
         number = math.nan
     if not math.isfinite(number):
         raise TrainingError(
-            f"the function of reward.{part} returned {value!r} for problem {problem}: write a finite number, or None (not judged)"
+            f"the function of reward.{part} returned {value!r} for problem {problem}: write a finite number, or None"
+            " (not judged)"
         )
     return number
 
 
 def settled(verdict: Verdict, on_timeout: str) -> Verdict:
-    """The verdict as the recipe reads it: with `on_timeout: wrong` a time-out is a wrong answer, for rewards, rates and accuracy alike."""
+    """The verdict as the recipe reads it: with `on_timeout: wrong` a time-out is a wrong answer, for rewards, rates and
+    accuracy alike.
+    """
     if verdict.status is Status.TIMEOUT and on_timeout == "wrong":
         return dataclasses.replace(verdict, correct=False, score=0.0)
     return verdict

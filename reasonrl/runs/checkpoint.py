@@ -1,8 +1,8 @@
 """Checkpoints that survive a kill at any moment.
 
-A checkpoint is written to a hidden folder, every file is fsynced, a manifest with sizes and digests is written last, and one rename puts it
-in place. What has no manifest is not a checkpoint. The folder itself is a Hugging Face model; `trainer/` in it holds what else a resumed
-run needs.
+A checkpoint is written to a hidden folder, every file is fsynced, a manifest with sizes and digests is written last,
+and one rename puts it in place. What has no manifest is not a checkpoint. The folder itself is a Hugging Face model;
+`trainer/` in it holds what else a resumed run needs.
 """
 
 from __future__ import annotations
@@ -41,7 +41,9 @@ class Checkpoint:
 
 
 def save_model(model: Any, tokenizer: Any, folder: Path) -> None:
-    """Write a folder that `from_pretrained` loads. LoRA adapters are merged into a copy; the model itself is not touched."""
+    """Write a folder that `from_pretrained` loads. LoRA adapters are merged into a copy; the model itself is not
+    touched.
+    """
     if hasattr(model, "peft_config"):
         merged_copy = merged_state_dict(model)
         model.get_base_model().save_pretrained(folder, state_dict=merged_copy)
@@ -51,15 +53,27 @@ def save_model(model: Any, tokenizer: Any, folder: Path) -> None:
 
 
 def save_checkpoint(
-    root: Path, step: int, *, model: Any, tokenizer: Any, tensors: Mapping[str, Tensor], state: Mapping[str, Any], keep_last: int
+    root: Path,
+    step: int,
+    *,
+    model: Any,
+    tokenizer: Any,
+    tensors: Mapping[str, Tensor],
+    state: Mapping[str, Any],
+    keep_last: int,
 ) -> Checkpoint:
-    """Write `root/step-000123` and then drop the oldest beyond `keep_last`. A failure, a full disk say, leaves the earlier ones alone."""
+    """Write `root/step-000123` and then drop the oldest beyond `keep_last`. A failure, a full disk say, leaves the
+    earlier ones alone.
+    """
     from safetensors.torch import save_file
 
     def fill(folder: Path) -> None:
         save_model(model, tokenizer, folder)
         (folder / "trainer").mkdir()
-        save_file({key: value.detach().contiguous().cpu() for key, value in tensors.items()}, folder / "trainer" / "tensors.safetensors")
+        save_file(
+            {key: value.detach().contiguous().cpu() for key, value in tensors.items()},
+            folder / "trainer" / "tensors.safetensors",
+        )
         (folder / "trainer" / "state.json").write_text(json.dumps({"step": step, **state}, indent=1), encoding="utf-8")
 
     target = root / f"step-{step:06d}"
@@ -129,7 +143,9 @@ def is_complete(folder: Path) -> bool:
 
 
 def newest_checkpoint(root: Path) -> Checkpoint | None:
-    """The newest complete checkpoint, its digests checked. Raises CheckpointError if a complete-looking one is damaged."""
+    """The newest complete checkpoint, its digests checked. Raises CheckpointError if a complete-looking one is
+    damaged.
+    """
     complete = list_checkpoints(root)
     if not complete:
         return None
@@ -139,7 +155,8 @@ def newest_checkpoint(root: Path) -> Checkpoint | None:
         with (newest.path / name).open("rb") as stream:
             if hashlib.file_digest(stream, "sha256").hexdigest() != facts["sha256"]:
                 raise CheckpointError(
-                    f"{newest.path / name} is damaged (its digest differs). Remove {newest.path} to resume from an earlier one"
+                    f"{newest.path / name} is damaged (its digest differs). Remove {newest.path} to resume from an"
+                    " earlier one"
                 )
     return newest
 

@@ -1,7 +1,7 @@
 """What a person sees while a run trains: one line a step, one a evaluation, and a bar with the time left.
 
-On a terminal the bar stays below the lines; anywhere else (a file, a pipe, CI) there are only plain lines without control codes. No line
-is longer than 110 columns; on a narrower terminal the least important columns are left out.
+On a terminal the bar stays below the lines; anywhere else (a file, a pipe, CI) there are only plain lines without
+control codes. No line is longer than 110 columns; on a narrower terminal the least important columns are left out.
 """
 
 from __future__ import annotations
@@ -37,7 +37,8 @@ class _Column(NamedTuple):
 
 
 class TrainConsole:
-    """Prints a run as it happens. Use it as a context manager, so that the terminal is left as it was found, whatever happens.
+    """Prints a run as it happens. Use it as a context manager, so that the terminal is left as it was found, whatever
+    happens.
 
     Args:
         total_steps: how many steps the run will have done at its end.
@@ -61,11 +62,15 @@ class TrainConsole:
     def __enter__(self) -> TrainConsole:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self._stop()
 
     def start(self, seconds_ago: float = 0.0) -> None:
-        """Show the bar and begin to count the time of the first step: call it when loading and the first evaluation are over."""
+        """Show the bar and begin to count the time of the first step: call it when loading and the first evaluation are
+        over.
+        """
         self._marks.clear()
         self._marks.append(time.monotonic() - seconds_ago)
         if self._terminal and not self.quiet and self._progress is None:
@@ -82,7 +87,9 @@ class TrainConsole:
         if self.quiet:
             return
         kind = str(row.get("kind", "train"))
-        columns = self._fitting(_loss_columns(self.total_steps, kind) if kind != "train" else _train_columns(self.total_steps))
+        columns = self._fitting(
+            _loss_columns(self.total_steps, kind) if kind != "train" else _train_columns(self.total_steps)
+        )
         if kind != self._table or self._lines % HEADER_EVERY == 0:
             self._table, self._lines = kind, 0
             self._print("  ".join([*(f"{column.title:>{column.width}}" for column in columns), f"{'left':>8}"]), "bold")
@@ -90,13 +97,17 @@ class TrainConsole:
         self._print("  ".join([*(f"{column.text(row):>{column.width}}" for column in columns), f"{left:>8}"]))
 
     def evaluation(self, row: Row) -> None:
-        """One line for each evaluation set of an "eval" row: accuracy with its 95% interval and the number of problems."""
+        """One line for each evaluation set of an "eval" row: accuracy with its 95% interval and the number of
+        problems.
+        """
         if self.quiet:
             return
         for name in eval_sets([dict(row)]):
             base = f"eval/{name}"
             parts = [
-                f"{mode} {_with_interval(row, f'{base}/{mode}')}" for mode in ("greedy", "sampled") if row.get(f"{base}/{mode}") is not None
+                f"{mode} {_with_interval(row, f'{base}/{mode}')}"
+                for mode in ("greedy", "sampled")
+                if row.get(f"{base}/{mode}") is not None
             ]
             if row.get(f"{base}/problems") is not None:
                 samples = row.get(f"{base}/samples_per_problem")
@@ -122,13 +133,19 @@ class TrainConsole:
             self._print(text, "bold")
 
     def _print(self, text: str, style: str | None = None) -> None:
-        """Print wrapped to the width. Control characters, which could move the cursor or hide text, are shown as `?`."""
+        """Print wrapped to the width. Control characters, which could move the cursor or hide text, are shown
+        as `?`.
+        """
         from rich.text import Text
 
         for line in text.splitlines() or [""]:
-            clean = "".join(character if character.isprintable() else " " if character == "\t" else "?" for character in line)
+            clean = "".join(
+                character if character.isprintable() else " " if character == "\t" else "?" for character in line
+            )
             for piece in textwrap.wrap(clean, self._width, drop_whitespace=False, subsequent_indent="    ") or [""]:
-                self._console.print(Text(piece.rstrip(), style=style or ""), no_wrap=True, crop=False, overflow="ignore")
+                self._console.print(
+                    Text(piece.rstrip(), style=style or ""), no_wrap=True, crop=False, overflow="ignore"
+                )
 
     def _stop(self) -> None:
         if self._progress is not None:
@@ -151,7 +168,15 @@ class TrainConsole:
 
         if self._terminal:
             return Console(file=self._stream, highlight=False, markup=False, emoji=False)
-        return Console(file=self._stream, highlight=False, markup=False, emoji=False, force_terminal=False, color_system=None, width=WIDTH)
+        return Console(
+            file=self._stream,
+            highlight=False,
+            markup=False,
+            emoji=False,
+            force_terminal=False,
+            color_system=None,
+            width=WIDTH,
+        )
 
     def _make_progress(self) -> Progress:
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn

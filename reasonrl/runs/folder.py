@@ -1,7 +1,7 @@
 """The writing side of a run folder. Reading is in `reading.py`.
 
-Rows are appended and flushed as they are made. A resumed run drops the rows behind its checkpoint and writes them again, so the files
-end up as if the run had never stopped.
+Rows are appended and flushed as they are made. A resumed run drops the rows behind its checkpoint and writes them
+again, so the files end up as if the run had never stopped.
 """
 
 from __future__ import annotations
@@ -115,7 +115,8 @@ def run_facts(command: list[str]) -> dict[str, Any]:
 def start_run(path: Path, recipe_yaml: str, *, resume: bool) -> None:
     """Claim a run folder: write recipe.yaml and run.json, or check them when resuming.
 
-    A run that failed before it had written anything, over a data set that was not found say, may be begun again with a mended recipe.
+    A run that failed before it had written anything, over a data set that was not found say, may be begun again with a
+    mended recipe.
 
     Raises UsageError when the folder holds a run and `resume` is False, or holds another recipe.
     """
@@ -143,7 +144,9 @@ def has_begun(path: Path) -> bool:
     """Whether a run folder, or one of its stages, holds anything that was measured or saved."""
     folders = [path, *path.glob("stages/*")]
     rows = any(
-        (folder / name).is_file() and (folder / name).stat().st_size for folder in folders for name in ("metrics.jsonl", "samples.jsonl")
+        (folder / name).is_file() and (folder / name).stat().st_size
+        for folder in folders
+        for name in ("metrics.jsonl", "samples.jsonl")
     )
     return rows or any((folder / "checkpoints").is_dir() for folder in folders)
 

@@ -12,8 +12,9 @@ MODES = {"greedy": "greedy decoding", "sampled": "sampling"}
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One evaluation set in one mode, at its first and last evaluation. `difference` is paired over the same problems, if the samples
-    of both evaluations are on disk; `before` is None when there was only one evaluation."""
+    """One evaluation set in one mode, at its first and last evaluation. `difference` is paired over the same problems,
+    if the samples of both evaluations are on disk; `before` is None when there was only one evaluation.
+    """
 
     set: str
     mode: str
@@ -35,17 +36,24 @@ class Change:
         if self.before is None:
             return "was"
         low, high = (
-            (self.points.low, self.points.high) if self.points else (self.after.low - self.before.high, self.after.high - self.before.low)
+            (self.points.low, self.points.high)
+            if self.points
+            else (self.after.low - self.before.high, self.after.high - self.before.low)
         )
         return "rose" if low > 0 else "fell" if high < 0 else "did not measurably change"
 
     def sentence(self) -> str:
         """One plain sentence."""
-        how = MODES.get(self.mode, self.mode) + (f", {self.samples_per_problem} samples a problem" if self.samples_per_problem > 1 else "")
+        how = MODES.get(self.mode, self.mode) + (
+            f", {self.samples_per_problem} samples a problem" if self.samples_per_problem > 1 else ""
+        )
         subject = f"Held-out accuracy ({self.set}, {how})"
         if self.before is None:
             return f"{subject} was {interval_text(self.after)} at step {self.last_step}."
-        before, after = interval_text(self.before, with_n=False), f"{interval_text(self.after)} at step {self.last_step}"
+        before, after = (
+            interval_text(self.before, with_n=False),
+            f"{interval_text(self.after)} at step {self.last_step}",
+        )
         if self.direction in ("rose", "fell"):
             text = f"{subject} {self.direction} from {before} at step {self.first_step} to {after}"
         else:
@@ -72,7 +80,9 @@ def changes(run: Run) -> list[Change]:
                 found.append(Change(name, mode, first, last, None, after, samples, None))
                 continue
             difference = _paired(run.eval_scores(first, name, mode), run.eval_scores(last, name, mode))
-            found.append(Change(name, mode, first, last, _interval(row_at[first], name, mode), after, samples, difference))
+            found.append(
+                Change(name, mode, first, last, _interval(row_at[first], name, mode), after, samples, difference)
+            )
     return found
 
 
@@ -92,7 +102,8 @@ def _interval(row: Row, name: str, mode: str) -> stats.Interval:
     value = float(row[base])
     low, high = row.get(f"{base}_low"), row.get(f"{base}_high")
     if low is None or high is None:
-        # Without the samples' spread, one answer a problem is the careful assumption; without n nothing is known but the range.
+        # Without the samples' spread, one answer a problem is the careful assumption; without n nothing is known but
+        # the range.
         return stats.wilson(value * n, n) if n else stats.Interval(value, 0.0, 1.0, 0)
     return stats.Interval(value, float(low), float(high), n)
 

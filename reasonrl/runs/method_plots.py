@@ -1,4 +1,6 @@
-"""The report's charts of the learning methods: one for each that was switched on, beside those that every run has (`plots`)."""
+"""The report's charts of the learning methods: one for each that was switched on, beside those that every run has
+(`plots`).
+"""
 
 from __future__ import annotations
 
@@ -16,25 +18,43 @@ def charts(rows: list[Row]) -> list[Chart]:
 
 def effective(rows: list[Row]) -> Chart | None:
     lines = [("rollouts/effective_share", GREEN, "")]
-    return _several(rows, "effective", "Rollouts with a gradient", "Share of rollouts in groups whose rewards differ.", lines, percent=True)
+    return _several(
+        rows,
+        "effective",
+        "Rollouts with a gradient",
+        "Share of rollouts in groups whose rewards differ.",
+        lines,
+        percent=True,
+    )
 
 
 def budget(rows: list[Row]) -> Chart | None:
     lines = [
-        ("budget/rollouts_max", ORANGE, "most"), ("budget/rollouts_median", BLUE, "median"), ("budget/rollouts_min", GREY, "fewest"),
-    ]  # fmt: skip
+        ("budget/rollouts_max", ORANGE, "most"),
+        ("budget/rollouts_median", BLUE, "median"),
+        ("budget/rollouts_min", GREY, "fewest"),
+    ]
     return _several(rows, "budget", "Rollouts of a prompt", "How the knapsack gives out the rollouts of a step.", lines)
 
 
 def value(rows: list[Row]) -> Chart | None:
     lines = [("value/explained_variance", BLUE, "explained variance"), ("value/bias", ORANGE, "bias")]
-    caption = "Predictions against the success rates that followed. Explained variance below 0 is worse than a constant."
+    caption = (
+        "Predictions against the success rates that followed. Explained variance below 0 is worse than a constant."
+    )
     return _several(rows, "value", "Value model", caption, lines)
 
 
 def credit(rows: list[Row]) -> Chart | None:
     lines = [("credit/moved_share", PURPLE, "credit moved"), ("credit/branching_share", GREY, "tokens that branch")]
-    return _several(rows, "credit", "Credit by TEMPO", "Near 0, answers share too little for the tree to matter.", lines, percent=True)
+    return _several(
+        rows,
+        "credit",
+        "Credit by TEMPO",
+        "Near 0, answers share too little for the tree to matter.",
+        lines,
+        percent=True,
+    )
 
 
 def shaping(rows: list[Row]) -> Chart | None:

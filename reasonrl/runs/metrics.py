@@ -1,8 +1,8 @@
 """Every metric that a run may write, with its meaning, unit and healthy range.
 
-A trainer that writes a name which is not here fails its tests (`check_names`), so that no number is ever shown without an explanation.
-`docs/metrics.md`, the report and the viewer all read this list. `<part>`, `<set>` and `<k>` in a name stand for a reward part of the
-recipe, an evaluation set and a whole number.
+A trainer that writes a name which is not here fails its tests (`check_names`), so that no number is ever shown without
+an explanation. `docs/metrics.md`, the report and the viewer all read this list. `<part>`, `<set>` and `<k>` in a name
+stand for a reward part of the recipe, an evaluation set and a whole number.
 """
 
 from __future__ import annotations
@@ -39,7 +39,9 @@ GROUPS = {
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """One line of the registry. `name` may hold `<part>`, `<set>` or `<k>`; `healthy` is a rule of thumb, empty where there is none."""
+    """One line of the registry. `name` may hold `<part>`, `<set>` or `<k>`; `healthy` is a rule of thumb, empty where
+    there is none.
+    """
 
     name: str
     meaning: str
@@ -61,8 +63,18 @@ def _registered() -> list[Metric]:
             "reward",
             "above 0; near 0 there is nothing to learn from",
         ),
-        Metric("reward/<part>", "Mean of one reward part before its weight", "reward", "a part stuck at one value teaches nothing"),
-        Metric("shaping/mean", "Mean of what shaping added to the reward of a usable answer", "reward", "small against reward/std"),
+        Metric(
+            "reward/<part>",
+            "Mean of one reward part before its weight",
+            "reward",
+            "a part stuck at one value teaches nothing",
+        ),
+        Metric(
+            "shaping/mean",
+            "Mean of what shaping added to the reward of a usable answer",
+            "reward",
+            "small against reward/std",
+        ),
         Metric(
             "shaping/likelihood_correlation",
             "Rank correlation of reward and likelihood inside mixed groups",
@@ -75,21 +87,69 @@ def _registered() -> list[Metric]:
         Metric("budget/at_low_share", "Prompts that got the least", share, "those that are solved"),
         Metric("budget/at_high_share", "Prompts that got the most", share, "under a fifth; else raise budget.high"),
         Metric("budget/unspent", "Rollouts that no prompt could take", "rollouts", "0"),
-        Metric("value/predicted_prompts", "Prompts of this step that were predicted", "prompts", "all, after the first steps"),
-        Metric("value/bias", "Mean of prediction less success rate", "-1 to 1", "near 0; above it the policy has become worse"),
-        Metric("value/mean_squared_error", "Of predictions against success rates", "squared share", "under the variance of the rates"),
-        Metric("value/explained_variance", "Share of the variance of success rates that is predicted", "up to 1", "above 0 it is of use"),
-        Metric("credit/branching_share", "Tokens at which the answers of a group part and their values differ", share, "above 0"),
+        Metric(
+            "value/predicted_prompts",
+            "Prompts of this step that were predicted",
+            "prompts",
+            "all, after the first steps",
+        ),
+        Metric(
+            "value/bias",
+            "Mean of prediction less success rate",
+            "-1 to 1",
+            "near 0; above it the policy has become worse",
+        ),
+        Metric(
+            "value/mean_squared_error",
+            "Of predictions against success rates",
+            "squared share",
+            "under the variance of the rates",
+        ),
+        Metric(
+            "value/explained_variance",
+            "Share of the variance of success rates that is predicted",
+            "up to 1",
+            "above 0 it is of use",
+        ),
+        Metric(
+            "credit/branching_share",
+            "Tokens at which the answers of a group part and their values differ",
+            share,
+            "above 0",
+        ),
         Metric("credit/moved_share", "Credit that the tree moved, against all of the group's", share, "0.05 to 1"),
-        Metric("rollouts/effective_share", "Answers in groups whose rewards differ: those with a gradient", share, "above a third"),
-        Metric("rollouts/unjudged_share", "Answers that timed out or broke", share, "0; an alarm above health.warn_unjudged_share"),
+        Metric(
+            "rollouts/effective_share",
+            "Answers in groups whose rewards differ: those with a gradient",
+            share,
+            "above a third",
+        ),
+        Metric(
+            "rollouts/unjudged_share",
+            "Answers that timed out or broke",
+            share,
+            "0; an alarm above health.warn_unjudged_share",
+        ),
         Metric("policy/corrected", "Tokens whose weight the mismatch correction changed", share, "under 0.05"),
         Metric("time/select_s", "Choosing problems and budgets, predictions included", "s"),
-        Metric("accuracy/train", "Share of the judged training rollouts whose answer is right", share, "0.2 to 0.8 gives the most signal"),
-        Metric("groups/total", "Prompts rolled out, each with its group of answers", "prompts"),
-        Metric("groups/mixed", "Prompts with rewards that differ within the group", "prompts", "at least a third of all groups"),
         Metric(
-            "groups/all_correct", "Prompts that every answer solves: too easy to teach", "prompts", "when most are, take harder problems"
+            "accuracy/train",
+            "Share of the judged training rollouts whose answer is right",
+            share,
+            "0.2 to 0.8 gives the most signal",
+        ),
+        Metric("groups/total", "Prompts rolled out, each with its group of answers", "prompts"),
+        Metric(
+            "groups/mixed",
+            "Prompts with rewards that differ within the group",
+            "prompts",
+            "at least a third of all groups",
+        ),
+        Metric(
+            "groups/all_correct",
+            "Prompts that every answer solves: too easy to teach",
+            "prompts",
+            "when most are, take harder problems",
         ),
         Metric(
             "groups/all_wrong",
@@ -97,14 +157,36 @@ def _registered() -> list[Metric]:
             "prompts",
             "when most are, take easier problems or more rollouts",
         ),
-        Metric("groups/trained", "Prompts whose answers entered the update", "prompts", "equal to the mixed groups unless all are kept"),
+        Metric(
+            "groups/trained",
+            "Prompts whose answers entered the update",
+            "prompts",
+            "equal to the mixed groups unless all are kept",
+        ),
         Metric("groups/unjudged", "Prompts of which no answer could be judged", "prompts", "0"),
-        Metric("rollouts/trained", "Answers that entered the update", "answers", "those of the mixed groups, unless all are kept"),
+        Metric(
+            "rollouts/trained",
+            "Answers that entered the update",
+            "answers",
+            "those of the mixed groups, unless all are kept",
+        ),
         Metric("data/epoch", "Passes over the training problems that are complete", "passes"),
         Metric("rollouts/total", "Answers sampled in this step", "answers"),
-        Metric("rollouts/truncated", "Answers cut off at the token limit", "answers", "under 10%; else raise the limit"),
-        Metric("rollouts/unparsed", "Answers in which nothing could be read (counted as wrong)", "answers", "falls; a rise is an alarm"),
-        Metric("rollouts/timeout", "Answers whose verifier ran out of time (not learnt from)", "answers", "0; a rise is an alarm"),
+        Metric(
+            "rollouts/truncated", "Answers cut off at the token limit", "answers", "under 10%; else raise the limit"
+        ),
+        Metric(
+            "rollouts/unparsed",
+            "Answers in which nothing could be read (counted as wrong)",
+            "answers",
+            "falls; a rise is an alarm",
+        ),
+        Metric(
+            "rollouts/timeout",
+            "Answers whose verifier ran out of time (not learnt from)",
+            "answers",
+            "0; a rise is an alarm",
+        ),
         Metric("rollouts/error", "Answers on which the verifier broke (not learnt from)", "answers", "0"),
         Metric(
             "rollouts/masked",
@@ -112,7 +194,12 @@ def _registered() -> list[Metric]:
             "answers",
             "a few percent",
         ),
-        Metric("response/tokens_mean", "Mean length of an answer", "tokens", "a sudden drop or climb to the limit is a warning"),
+        Metric(
+            "response/tokens_mean",
+            "Mean length of an answer",
+            "tokens",
+            "a sudden drop or climb to the limit is a warning",
+        ),
         Metric("response/tokens_max", "Longest answer", "tokens", "below the limit"),
         Metric(
             "policy/entropy",
@@ -120,7 +207,12 @@ def _registered() -> list[Metric]:
             "nats",
             "falls slowly; near 0 exploration has ended",
         ),
-        Metric("policy/kl_ref", "Estimated divergence from the frozen reference model, per token", "nats", "small and steady"),
+        Metric(
+            "policy/kl_ref",
+            "Estimated divergence from the frozen reference model, per token",
+            "nats",
+            "small and steady",
+        ),
         Metric(
             "policy/rollout_gap",
             "Mean |log-prob in training - log-prob in sampling|, per token",
@@ -133,12 +225,22 @@ def _registered() -> list[Metric]:
             "nats",
             "below 0.001 in fp32; with vLLM a jump says that its weights are old",
         ),
-        Metric("policy/clip_fraction", "Share of response tokens whose update was clipped", share, "0 when on-policy, else under 0.2"),
+        Metric(
+            "policy/clip_fraction",
+            "Share of response tokens whose update was clipped",
+            share,
+            "0 when on-policy, else under 0.2",
+        ),
         Metric("loss/policy", "Policy-gradient loss", "loss", "near 0 on policy; its level says little"),
         Metric("loss/kl", "Penalty for leaving the reference model, with its weight", "loss"),
         Metric("loss/entropy", "Bonus for the entropy of the policy, with its weight (negative)", "loss"),
         Metric("loss/total", "What was minimised: the weighted sum of the losses", "loss"),
-        Metric("loss/sft", "Cross-entropy per response token of the supervised phase", "nats a token", "falls, then flattens"),
+        Metric(
+            "loss/sft",
+            "Cross-entropy per response token of the supervised phase",
+            "nats a token",
+            "falls, then flattens",
+        ),
         Metric("optim/lr", "Learning rate of this update", "1"),
         Metric("optim/grad_norm", "Norm of the gradient before clipping", "1", "no spikes of 10 times the usual"),
         Metric("optim/updates", "Optimiser steps taken in this step", "updates", "0 when no group carried signal"),
@@ -172,7 +274,9 @@ def _registered() -> list[Metric]:
             Metric(f"eval/<set>/{name}_high", f"Upper end of the 95% interval of `{name}`", share),
         ]
     metrics += [
-        Metric("eval/<set>/problems", "Problems in the set: the sample size of its intervals", "problems", "at least 100"),
+        Metric(
+            "eval/<set>/problems", "Problems in the set: the sample size of its intervals", "problems", "at least 100"
+        ),
         Metric("eval/<set>/samples_per_problem", "Samples of each problem at the sampling temperature", "samples"),
         Metric("eval/<set>/pass_at_<k>", "Unbiased chance that one of k samples is right", share),
         Metric("eval/<set>/response_tokens_mean", "Mean length of an answer", "tokens"),
@@ -180,13 +284,21 @@ def _registered() -> list[Metric]:
     for mode in ("", "greedy_", "sampled_"):
         of = f" ({mode[:-1]} answers)" if mode else ""
         metrics += [
-            Metric(f"eval/<set>/{mode}unparsed", f"Share of answers in which nothing could be read{of}", share, "falls"),
-            Metric(f"eval/<set>/{mode}truncated", f"Share of answers cut off at the token limit{of}", share, "under 0.1"),
+            Metric(
+                f"eval/<set>/{mode}unparsed", f"Share of answers in which nothing could be read{of}", share, "falls"
+            ),
+            Metric(
+                f"eval/<set>/{mode}truncated", f"Share of answers cut off at the token limit{of}", share, "under 0.1"
+            ),
             Metric(f"eval/<set>/{mode}timeout", f"Share of answers whose verifier ran out of time{of}", share, "0"),
             Metric(f"eval/<set>/{mode}error", f"Share of answers on which the verifier broke{of}", share, "0"),
         ]
-    metrics.append(Metric("rollouts/refine_failed", "Wrong responses whose critic did not answer (critique_grpo)", "rollouts", "0"))
-    metrics.append(Metric("rollouts/refined", "Critique-guided refinements that joined a group (critique_grpo)", "rollouts"))
+    metrics.append(
+        Metric("rollouts/refine_failed", "Wrong responses whose critic did not answer (critique_grpo)", "rollouts", "0")
+    )
+    metrics.append(
+        Metric("rollouts/refined", "Critique-guided refinements that joined a group (critique_grpo)", "rollouts")
+    )
     for mode in ("greedy", "sampled"):
         metrics += [
             Metric(f"eval/<set>/{mode}_{name}", f"{meaning} ({mode} critiques)", share, healthy)
@@ -197,7 +309,11 @@ def _registered() -> list[Metric]:
 
 CRITIC_METRICS = [
     ("parse_rate", "Share of critiques in which exactly one judgement was read", "near 1"),
-    ("accuracy_of_parsed", "Acc@Dis without unread critiques, as Critique-RL prints it; the accuracy itself counts them as wrong", ""),
+    (
+        "accuracy_of_parsed",
+        "Acc@Dis without unread critiques, as Critique-RL prints it; the accuracy itself counts them as wrong",
+        "",
+    ),
     ("correct_recall", "Of the correct solutions, the share that is called correct", "rises"),
     ("error_recall", "Of the incorrect solutions, the share that is called incorrect", "rises"),
     ("false_alarm", "Of the correct solutions, the share that is called incorrect", "falls"),
@@ -222,7 +338,13 @@ CRITIC_METRICS = [
             ("", "Acc@Refine after "),
             ("_low", "Lower end of its 95% interval: Acc@Refine after "),
             ("_high", "Upper end of it: Acc@Refine after "),
-            ("_failed", "Share of problems that this leaves out, for want of a refinement that could be judged: Acc@Refine after "),
+            (
+                "_failed",
+                (
+                    "Share of problems that this leaves out, for want of a refinement that could be judged: Acc@Refine"
+                    " after "
+                ),
+            ),
         )
     ),
     ("leak_rate", "Share of critiques that state the reference answer where the solution did not", "low"),
@@ -265,7 +387,9 @@ def check_names(row: Mapping[str, object] | Iterable[str]) -> None:
             near = difflib.get_close_matches(name, [metric.name for metric in METRICS], n=1)
             unknown.append(f"{name!r}" + (f" (nearest: {near[0]!r})" if near else ""))
     if unknown:
-        raise ValueError(f"metrics that reasonrl/runs/metrics.py does not explain: {', '.join(unknown)}. Register them there.")
+        raise ValueError(
+            f"metrics that reasonrl/runs/metrics.py does not explain: {', '.join(unknown)}. Register them there."
+        )
 
 
 def metrics_page() -> str:
@@ -273,12 +397,22 @@ def metrics_page() -> str:
     lines = [
         "# Metrics",
         "",
-        "Every number in `metrics.jsonl`, TensorBoard, the report and the viewer. `<part>` is a reward part of the recipe, `<set>` an",
-        "evaluation set, `<k>` a whole number. Healthy ranges are rules of thumb. This page is generated from `reasonrl/runs/metrics.py`.",
+        (
+            "Every number in `metrics.jsonl`, TensorBoard, the report and the viewer. `<part>` is a reward part of the"
+            " recipe, `<set>` an"
+        ),
+        (
+            "evaluation set, `<k>` a whole number. Healthy ranges are rules of thumb. This page is generated from"
+            " `reasonrl/runs/metrics.py`."
+        ),
     ]
     for group, title in GROUPS.items():
         lines += ["", f"## {group}", "", f"{title}.", "", "| metric | meaning | unit | healthy |", "|---|---|---|---|"]
-        lines += [f"| `{m.name}` | {m.meaning.replace('|', chr(92) + '|')} | {m.unit} | {m.healthy} |" for m in METRICS if m.group == group]
+        lines += [
+            f"| `{m.name}` | {m.meaning.replace('|', chr(92) + '|')} | {m.unit} | {m.healthy} |"
+            for m in METRICS
+            if m.group == group
+        ]
     return "\n".join(lines) + "\n"
 
 

@@ -1,7 +1,8 @@
-"""The report's charts: one function a chart, rows of metrics.jsonl in, an inline SVG out (None when the run lacks the series).
+"""The report's charts: one function a chart, rows of metrics.jsonl in, an inline SVG out (None when the run lacks the
+series).
 
-matplotlib draws, with text left as text, so that the page's font is used and numbers can be searched. Ids are prefixed by the chart's
-name because all charts live in one HTML document.
+matplotlib draws, with text left as text, so that the page's font is used and numbers can be searched. Ids are prefixed
+by the chart's name because all charts live in one HTML document.
 """
 
 from __future__ import annotations
@@ -46,7 +47,12 @@ def charts(rows: list[Row]) -> list[Chart]:
 
 def accuracy(rows: list[Row]) -> Chart | None:
     train, evals = _of(rows, "train"), _of(rows, "eval")
-    lines = [(name, mode) for name in eval_sets(evals) for mode in ("greedy", "sampled") if series(evals, f"eval/{name}/{mode}")]
+    lines = [
+        (name, mode)
+        for name in eval_sets(evals)
+        for mode in ("greedy", "sampled")
+        if series(evals, f"eval/{name}/{mode}")
+    ]
     on_train = series(train, "accuracy/train")
     if not lines and not on_train:
         return None
@@ -56,14 +62,27 @@ def accuracy(rows: list[Row]) -> Chart | None:
         colours = [BLUE, ORANGE, GREEN, PURPLE, RED]
         for position, (name, mode) in enumerate(lines):
             colour, base = colours[position % len(colours)], f"eval/{name}/{mode}"
-            banded = [row for row in evals if row.get(f"{base}_low") is not None and row.get(f"{base}_high") is not None]
+            banded = [
+                row for row in evals if row.get(f"{base}_low") is not None and row.get(f"{base}_high") is not None
+            ]
             if banded:
                 steps, low, high = ([row[key] for row in banded] for key in ("step", f"{base}_low", f"{base}_high"))
                 axes.fill_between(steps, low, high, color=colour, alpha=0.13, linewidth=0)
             points = series(evals, base)
-            axes.plot(*zip(*points, strict=True), color=colour, marker="o", markersize=4.5, linewidth=2, label=f"{_spoken(name)}, {mode}")
+            axes.plot(
+                *zip(*points, strict=True),
+                color=colour,
+                marker="o",
+                markersize=4.5,
+                linewidth=2,
+                label=f"{_spoken(name)}, {mode}",
+            )
         _percent(axes)
-    caption = "Share of right answers. Bands are 95% intervals over held-out problems." if lines else "Share of right training answers."
+    caption = (
+        "Share of right answers. Bands are 95% intervals over held-out problems."
+        if lines
+        else "Share of right training answers."
+    )
     return Chart("accuracy", "Accuracy", caption, done(), wide=True)
 
 
@@ -72,7 +91,9 @@ def reward(rows: list[Row]) -> Chart | None:
     mean = series(train, "reward/mean")
     if not mean:
         return None
-    parts = sorted({name for row in train for name in row if name.startswith("reward/")} - {"reward/mean", "reward/std"})
+    parts = sorted(
+        {name for row in train for name in row if name.startswith("reward/")} - {"reward/mean", "reward/std"}
+    )
     with _figure("reward") as (axes, done):
         if len(parts) > 1:
             for part, colour in zip(parts, (GREEN, PURPLE, ORANGE, RED, GREY), strict=False):
@@ -89,17 +110,29 @@ def reward(rows: list[Row]) -> Chart | None:
 
 
 def groups(rows: list[Row]) -> Chart | None:
-    needed = [("groups/all_correct", "all right", GREEN), ("groups/mixed", "mixed", BLUE), ("groups/all_wrong", "all wrong", RED)]
+    needed = [
+        ("groups/all_correct", "all right", GREEN),
+        ("groups/mixed", "mixed", BLUE),
+        ("groups/all_wrong", "all wrong", RED),
+    ]
     train = [row for row in _of(rows, "train") if all(row.get(name) is not None for name, _, _ in needed)]
-    layers = [*needed, ("groups/unjudged", "not judged", GREY)] if any(row.get("groups/unjudged") for row in train) else needed
+    layers = (
+        [*needed, ("groups/unjudged", "not judged", GREY)]
+        if any(row.get("groups/unjudged") for row in train)
+        else needed
+    )
     if not train:
         return None
     with _figure("groups") as (axes, done):
         _stack(
-            axes, [row["step"] for row in train], [(label, colour, [row.get(name) or 0 for row in train]) for name, label, colour in layers]
+            axes,
+            [row["step"] for row in train],
+            [(label, colour, [row.get(name) or 0 for row in train]) for name, label, colour in layers],
         )
         axes.set_ylabel("prompts")
-    return Chart("groups", "Groups of answers", "Only groups with both right and wrong answers (mixed) carry signal.", done())
+    return Chart(
+        "groups", "Groups of answers", "Only groups with both right and wrong answers (mixed) carry signal.", done()
+    )
 
 
 def response_length(rows: list[Row]) -> Chart | None:
@@ -118,13 +151,27 @@ def response_length(rows: list[Row]) -> Chart | None:
 
 def entropy(rows: list[Row]) -> Chart | None:
     return _single(
-        rows, "entropy", "policy/entropy", "Entropy", "Per response token. Near 0 the model no longer explores.", PURPLE, "nats", zero=True
+        rows,
+        "entropy",
+        "policy/entropy",
+        "Entropy",
+        "Per response token. Near 0 the model no longer explores.",
+        PURPLE,
+        "nats",
+        zero=True,
     )
 
 
 def kl(rows: list[Row]) -> Chart | None:
     return _single(
-        rows, "kl", "policy/kl_ref", "Distance from the reference model", "Estimated KL divergence per token.", ORANGE, "nats", zero=True
+        rows,
+        "kl",
+        "policy/kl_ref",
+        "Distance from the reference model",
+        "Estimated KL divergence per token.",
+        ORANGE,
+        "nats",
+        zero=True,
     )
 
 
@@ -188,7 +235,15 @@ def phases(rows: list[Row]) -> Chart | None:
 
 
 def _single(
-    rows: list[Row], name: str, metric: str, title: str, caption: str, colour: str, unit: str, zero: bool, wide: bool = False
+    rows: list[Row],
+    name: str,
+    metric: str,
+    title: str,
+    caption: str,
+    colour: str,
+    unit: str,
+    zero: bool,
+    wide: bool = False,
 ) -> Chart | None:
     points = series([row for row in rows if row["kind"] != "eval"], metric)
     if not points:
@@ -241,20 +296,39 @@ def _percent(axes: Axes) -> None:
 
 @contextmanager
 def _figure(name: str, wide: bool = False) -> Iterator[tuple[Axes, Callable[[], str]]]:
-    """Axes in the house style, and a function that returns the SVG once they are drawn (call it before or after the block ends)."""
+    """Axes in the house style, and a function that returns the SVG once they are drawn (call it before or after the
+    block ends).
+    """
     import matplotlib
     from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
 
     style: dict[str, Any] = {
-        "svg.fonttype": "none", "text.parse_math": False, "svg.hashsalt": name,
-        "font.family": ["DejaVu Sans"], "font.size": 9, "text.color": INK, "axes.labelcolor": INK,
-        "xtick.color": INK, "ytick.color": INK, "axes.edgecolor": "#cbd2d9", "axes.spines.top": False, "axes.spines.right": False,
-        "axes.spines.left": False, "axes.grid": True, "axes.grid.axis": "y", "axes.axisbelow": True,
-        "grid.color": GRID, "grid.linewidth": 1,
-        "xtick.major.size": 3, "ytick.major.size": 0, "legend.frameon": False, "legend.fontsize": 8.5, "axes.xmargin": 0.02,
-    }  # fmt: skip
+        "svg.fonttype": "none",
+        "text.parse_math": False,
+        "svg.hashsalt": name,
+        "font.family": ["DejaVu Sans"],
+        "font.size": 9,
+        "text.color": INK,
+        "axes.labelcolor": INK,
+        "xtick.color": INK,
+        "ytick.color": INK,
+        "axes.edgecolor": "#cbd2d9",
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "axes.spines.left": False,
+        "axes.grid": True,
+        "axes.grid.axis": "y",
+        "axes.axisbelow": True,
+        "grid.color": GRID,
+        "grid.linewidth": 1,
+        "xtick.major.size": 3,
+        "ytick.major.size": 0,
+        "legend.frameon": False,
+        "legend.fontsize": 8.5,
+        "axes.xmargin": 0.02,
+    }
     drawn: list[str] = []
     with matplotlib.rc_context(cast(Any, style)):
         figure = Figure(figsize=(9.6, 3.4) if wide else (4.7, 2.75), layout="constrained")
@@ -267,9 +341,19 @@ def _figure(name: str, wide: bool = False) -> Iterator[tuple[Axes, Callable[[], 
         yield axes, lambda: drawn[0]
         handles, labels = axes.get_legend_handles_labels()
         if any(labels):
-            figure.legend(handles, labels, loc="outside upper left", ncols=6, handlelength=1.3, columnspacing=1.2, borderaxespad=0.1)
+            figure.legend(
+                handles,
+                labels,
+                loc="outside upper left",
+                ncols=6,
+                handlelength=1.3,
+                columnspacing=1.2,
+                borderaxespad=0.1,
+            )
         text = io.StringIO()
-        figure.savefig(text, format="svg", transparent=True, metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
+        figure.savefig(
+            text, format="svg", transparent=True, metadata={"Date": None, "Creator": None, "Format": None, "Type": None}
+        )
         drawn.append(_inline(text.getvalue(), name))
 
 

@@ -1,7 +1,7 @@
 """Reading a run folder, also while a trainer is still writing it.
 
-`Run.open(path)` checks that the folder is a run and says so plainly when it is not. Metrics are read whole (one short row a step);
-samples are read lazily through `SampleIndex`.
+`Run.open(path)` checks that the folder is a run and says so plainly when it is not. Metrics are read whole (one short
+row a step); samples are read lazily through `SampleIndex`.
 """
 
 from __future__ import annotations
@@ -52,7 +52,9 @@ class Run:
             raise UsageError(f"{folder} is a file. Give the folder of a run, the one that holds recipe.yaml.")
         stages = sorted(inner.parent for inner in folder.glob("stages/*/recipe.yaml"))
         if stages and not (folder / "metrics.jsonl").exists():
-            raise UsageError(f"{folder} is a run in stages. Give one of them: {', '.join(str(stage) for stage in stages)}")
+            raise UsageError(
+                f"{folder} is a run in stages. Give one of them: {', '.join(str(stage) for stage in stages)}"
+            )
         if not (folder / "recipe.yaml").is_file():
             raise UsageError(f"{folder} is not a run: it holds no recipe.yaml.{_where_instead(folder)}")
         info = _json_object(folder / "run.json") if (folder / "run.json").is_file() else {}
@@ -71,7 +73,9 @@ class Run:
 
     @property
     def session(self) -> dict[str, Any]:
-        """What run.json says of the session that started the run: started, command, versions, machine. Empty when unknown."""
+        """What run.json says of the session that started the run: started, command, versions, machine. Empty when
+        unknown.
+        """
         sessions = self.info.get("sessions")
         return sessions[0] if isinstance(sessions, list) and sessions and isinstance(sessions[0], dict) else {}
 
@@ -79,7 +83,13 @@ class Run:
     def command(self) -> str | None:
         """The command line that started the run."""
         command = self.session.get("command")
-        return shlex.join(map(str, command)) if isinstance(command, list) else command if isinstance(command, str) else None
+        return (
+            shlex.join(map(str, command))
+            if isinstance(command, list)
+            else command
+            if isinstance(command, str)
+            else None
+        )
 
     def metrics(self, kind: str | None = None) -> list[Row]:
         """The rows of metrics.jsonl, of one kind ("train", "eval", "sft") or all. Empty before the first is written.
@@ -108,7 +118,9 @@ class Run:
         return sorted(found, key=lambda checkpoint: checkpoint.step)
 
     def eval_scores(self, step: int, set_name: str | None, mode: str) -> dict[str, list[float]]:
-        """Problem id -> 0/1 of each answer in one evaluation, as in its metrics: there, what could not be judged counts as wrong."""
+        """Problem id -> 0/1 of each answer in one evaluation, as in its metrics: there, what could not be judged counts
+        as wrong.
+        """
         scores: dict[str, list[float]] = {}
         wanted = SampleFilter(kind="eval", step=step, set=set_name, mode=mode)
         for key in self.samples.scan():
@@ -124,11 +136,16 @@ def series(rows: list[Row], name: str) -> list[tuple[int, float]]:
 
 def eval_sets(rows: list[Row]) -> list[str]:
     """The names of the evaluation sets in these rows, in order of appearance."""
-    return list(dict.fromkeys(name.split("/")[1] for row in rows for name in row if name.startswith("eval/") and name.count("/") == 2))
+    return list(
+        dict.fromkeys(
+            name.split("/")[1] for row in rows for name in row if name.startswith("eval/") and name.count("/") == 2
+        )
+    )
 
 
 def read_rows(path: Path, required: tuple[str, ...] = ()) -> Iterator[Row]:
-    """The objects of a JSONL file, one a line. A torn last line, which a running writer may leave, is skipped; no file means no rows.
+    """The objects of a JSONL file, one a line. A torn last line, which a running writer may leave, is skipped; no file
+    means no rows.
 
     Raises:
         UsageError: a line in the middle is not a JSON object, or lacks a required key.

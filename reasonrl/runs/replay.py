@@ -1,9 +1,10 @@
 """What would the rewards, advantages and budgets of a saved run have been under other settings? No model is needed.
 
-Each step of samples.jsonl is taken through steps 4 to 9 of an update again, with the recipe of the run and overrides laid over it. The
-rollouts stay what they were: this answers "what would this method have made of them", not "what would the run have become". Budgets are
-replayed from the history that the run itself saw, a whole step at once (the trainer gives out each round of a refill by itself). A value
-model needs the policy; a recipe with one is replayed from the history.
+Each step of samples.jsonl is taken through steps 4 to 9 of an update again, with the recipe of the run and overrides
+laid over it. The rollouts stay what they were: this answers "what would this method have made of them", not "what would
+the run have become". Budgets are replayed from the history that the run itself saw, a whole step at once (the trainer
+gives out each round of a refill by itself). A value model needs the policy; a recipe with one is replayed from the
+history.
 """
 
 from __future__ import annotations
@@ -69,24 +70,32 @@ class Replay:
 
 
 def replay(run_dir: Path, overrides: list[str]) -> Replay:
-    """Replays every step of a run. Raises UsageError for a run without what is needed, RecipeError for overrides that make no sense."""
+    """Replays every step of a run. Raises UsageError for a run without what is needed, RecipeError for overrides that
+    make no sense.
+    """
     run = Run.open(run_dir)
     recipe = load_recipe(str(run_dir / "recipe.yaml"), overrides).stages[0]
     if recipe.kind != "rl":
         raise UsageError(f"{run_dir} is a supervised stage: it has no rewards to replay")
     if recipe.train.kl.where == "reward" and recipe.train.kl.coefficient > 0:
-        raise RecipeError("train.kl: a KL penalty in the reward needs the model; write train.kl.coefficient=0 to replay without it")
+        raise RecipeError(
+            "train.kl: a KL penalty in the reward needs the model; write train.kl.coefficient=0 to replay without it"
+        )
     if recipe.train.advantage == "remax":
         raise RecipeError("train.advantage: remax needs the greedy responses, which are not among the samples")
     if recipe.train.d3s is not None:
-        raise RecipeError("train.d3s: needs the entropy of each token, which the samples do not hold; write train.d3s=null")
+        raise RecipeError(
+            "train.d3s: needs the entropy of each token, which the samples do not hold; write train.d3s=null"
+        )
     known = [*ADVANTAGES, *STATEFUL]
     if recipe.train.advantage not in known:
         raise RecipeError(f"train.advantage: '{recipe.train.advantage}' is not known; choose one of {', '.join(known)}")
     out = Replay(str(run_dir), overrides)
     if recipe.rate_source != "history":
         out.notes.append("success rates: no model is at hand, so they come from the history alone")
-        recipe = recipe.model_copy(update={"success_rates": recipe.success_rates.model_copy(update={"source": "history"})})
+        recipe = recipe.model_copy(
+            update={"success_rates": recipe.success_rates.model_copy(update={"source": "history"})}
+        )
     steps = list(_steps(run))
     problems = {row["problem_id"]: _problem(row) for _, rows in steps for row in rows}
     methods = Methods(recipe.model_copy(update={"curriculum": type(recipe.curriculum)()}), list(problems.values()), 0)
@@ -94,7 +103,9 @@ def replay(run_dir: Path, overrides: list[str]) -> Replay:
     verifier = load_verifier(recipe.verifier.name, **recipe.verifier.options) if judged_again else None
     for step, rows in steps:
         changed = _judge_again(rows, verifier, recipe.train.on_timeout)
-        out.steps.append(_replay_step(recipe, methods, step, rows, changed, [problems[row["problem_id"]] for row in rows], out.rows))
+        out.steps.append(
+            _replay_step(recipe, methods, step, rows, changed, [problems[row["problem_id"]] for row in rows], out.rows)
+        )
     return out
 
 
@@ -107,7 +118,9 @@ def _steps(run: Run) -> Iterator[tuple[int, list[Row]]]:
         found = True
         members = list(group)
         if "group" not in members[0]:
-            raise UsageError(f"{run.path}: its samples were written by an older version, without the groups that a replay needs")
+            raise UsageError(
+                f"{run.path}: its samples were written by an older version, without the groups that a replay needs"
+            )
         yield step, members
     if not found:
         raise UsageError(f"{run.path}: no training samples to replay")
@@ -115,7 +128,12 @@ def _steps(run: Run) -> Iterator[tuple[int, list[Row]]]:
 
 def _problem(row: Row) -> Problem:
     return Problem(
-        id=row["problem_id"], prompt=row["prompt"], kind="math", reference=row["reference"], source=str(row.get("source", "")), meta={}
+        id=row["problem_id"],
+        prompt=row["prompt"],
+        kind="math",
+        reference=row["reference"],
+        source=str(row.get("source", "")),
+        meta={},
     )
 
 
@@ -152,10 +170,20 @@ def _replay_step(
     was = torch.tensor([float(row["advantage"]) for row in rows])
     old = [row["reward"] for row in rows]
     everything = zip(
-        rows, batch.rewards.tolist(), shaped.tolist(), row_values.tolist(), tokens.tolist(), batch.judged.tolist(), strict=True
+        rows,
+        batch.rewards.tolist(),
+        shaped.tolist(),
+        row_values.tolist(),
+        tokens.tolist(),
+        batch.judged.tolist(),
+        strict=True,
     )
     for row, reward, shaped_reward, value, credit, judged in everything:
-        row["reward"], row["shaped_reward"], row["advantage"] = reward if judged else None, shaped_reward if judged else None, value
+        row["reward"], row["shaped_reward"], row["advantage"] = (
+            reward if judged else None,
+            shaped_reward if judged else None,
+            value,
+        )
         if recipe.train.credit != "none":
             row["token_advantages"] = [round(v, 6) for v in credit[: len(row["response_ids"])]]
         keep.append(row)
@@ -189,7 +217,10 @@ def _batch(recipe: Recipe, rows: list[Row]) -> RolloutBatch:
         parts = {name: row["reward_parts"].get(name) for name in weights}
         missing = [name for name in weights if name not in row["reward_parts"]]
         if missing:
-            raise RecipeError(f"reward.{missing[0]}: the samples of this run have no such part; they have {', '.join(row['reward_parts'])}")
+            raise RecipeError(
+                f"reward.{missing[0]}: the samples of this run have no such part; they have"
+                f" {', '.join(row['reward_parts'])}"
+            )
         undecided = any(value is None and weights[name] != 0 for name, value in parts.items())
         rewards.append(None if undecided else sum(weights[name] * (value or 0.0) for name, value in parts.items()))
     lengths = [len(row["response_ids"]) for row in rows]
@@ -203,7 +234,9 @@ def _batch(recipe: Recipe, rows: list[Row]) -> RolloutBatch:
         token_mask=mask,
         rewards=torch.tensor([0.0 if r is None else r for r in rewards]),  # type: ignore[arg-type]
         judged=torch.tensor([r is not None for r in rewards]),  # type: ignore[arg-type]
-        reward_parts={name: torch.tensor([float(row["reward_parts"].get(name) or 0.0) for row in rows]) for name in weights},  # type: ignore[misc]
+        reward_parts={
+            name: torch.tensor([float(row["reward_parts"].get(name) or 0.0) for row in rows]) for name in weights
+        },  # type: ignore[misc]
         rollout_logprobs=pad_rows([row["logprobs"] for row in rows], torch.float32),  # type: ignore[arg-type]
     )
 

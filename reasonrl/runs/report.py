@@ -1,6 +1,7 @@
 """report.html: one self-contained page that says what a run did, for a person who was not there.
 
-It needs no JavaScript and no network. What a series lacks leaves its chart out. Everything that a model wrote is escaped.
+It needs no JavaScript and no network. What a series lacks leaves its chart out. Everything that a model wrote is
+escaped.
 """
 
 from __future__ import annotations
@@ -52,11 +53,18 @@ def report_html(run: Run) -> str:
     changes = headline.changes(run)
     style = resources.files("reasonrl.runs").joinpath("assets/report.css").read_text(encoding="utf-8")
     sections = [
-        _header(run, rows), _result(changes, rows), _facts(rows), _charts(rows), _examples(run, changes), _recipe(run), _glossary(rows),
-    ]  # fmt: skip
+        _header(run, rows),
+        _result(changes, rows),
+        _facts(rows),
+        _charts(rows),
+        _examples(run, changes),
+        _recipe(run),
+        _glossary(rows),
+    ]
     return (
-        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{escape(run.name)}: run report</title><style>{style}</style></head>\n<body><main>\n"
+        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><meta name="viewport"'
+        f' content="width=device-width, initial-scale=1"><title>{escape(run.name)}: run'
+        f" report</title><style>{style}</style></head>\n<body><main>\n"
         + "\n".join(sections)
         + "\n</main></body></html>\n"
     )
@@ -77,9 +85,15 @@ def _result(changes: list[headline.Change], rows: list[Row]) -> str:
     if not changes:
         losses = series([row for row in rows if row["kind"] == "sft"], "loss/sft")
         if losses:
-            text = f"The supervised loss went from {losses[0][1]:.3f} to {losses[-1][1]:.3f} nats a token in {len(losses)} logged steps."
+            text = (
+                f"The supervised loss went from {losses[0][1]:.3f} to {losses[-1][1]:.3f} nats a token in {len(losses)}"
+                " logged steps."
+            )
             return f"<section class=result><p class=lead>{text} No held-out evaluation was run.</p></section>"
-        return "<section class=result><p class=lead>No held-out evaluation was run, so this run shows no result yet.</p></section>"
+        return (
+            "<section class=result><p class=lead>No held-out evaluation was run, so this run shows no result"
+            " yet.</p></section>"
+        )
     cards = "".join(_card(change) for change in changes)
     words = "".join(f"<li>{escape(change.sentence())}</li>" for change in changes)
     return f"<section class=result><div class=cards>{cards}</div><ul class=words>{words}</ul></section>"
@@ -91,11 +105,18 @@ def _card(change: headline.Change) -> str:
     after = f"<div class=side><b>{100 * change.after.estimate:.1f}%</b><i>{_range(change.after)}</i></div>"
     before = arrow = ""
     if change.before is not None:
-        before = f"<div class='side past'><b>{100 * change.before.estimate:.1f}%</b><i>{_range(change.before)}</i></div>"
+        before = (
+            f"<div class='side past'><b>{100 * change.before.estimate:.1f}%</b><i>{_range(change.before)}</i></div>"
+        )
         arrow = "<span class=arrow aria-label=to>&rarr;</span>"
     moved = f"<p class=moved>{escape(headline.points_text(change.points))}</p>" if change.points else ""
-    n = f"{change.after.n} held-out problems" + (f", {change.samples_per_problem} samples each" if change.samples_per_problem > 1 else "")
-    return f"<div class='card {tone}'><h2>{escape(label)}</h2><div class=jump>{before}{arrow}{after}</div>{moved}<p class=n>{n}</p></div>"
+    n = f"{change.after.n} held-out problems" + (
+        f", {change.samples_per_problem} samples each" if change.samples_per_problem > 1 else ""
+    )
+    return (
+        f"<div class='card {tone}'><h2>{escape(label)}</h2><div class=jump>{before}{arrow}{after}</div>{moved}<p"
+        f" class=n>{n}</p></div>"
+    )
 
 
 def _range(interval: Any) -> str:
@@ -110,9 +131,11 @@ def _facts(rows: list[Row]) -> str:
     peak = max((value for _, value in series(rows, "memory/rss_peak_mb")), default=0)
     facts = [
         (f"{total:,.0f}", "answers sampled") if total else None,
-        (f"{sum(value for _, value in series(rows, 'tokens/response')):,.0f}", "response tokens")
-        if series(rows, "tokens/response")
-        else None,
+        (
+            (f"{sum(value for _, value in series(rows, 'tokens/response')):,.0f}", "response tokens")
+            if series(rows, "tokens/response")
+            else None
+        ),
         (f"{100 * mixed / groups:.0f}%", f"of {groups:,.0f} groups carried signal") if groups else None,
         (duration(seconds), "in training steps") if seconds else None,
         (f"{peak / 1024:.1f} GB", "peak memory") if peak else None,
@@ -141,7 +164,10 @@ def _charts(rows: list[Row]) -> str:
 def _chart(chart: plots.Chart) -> str:
     label = f'aria-label="{escape(chart.title)} by step"'
     caption = f"<figcaption><b>{escape(chart.title)}</b><span>{escape(chart.caption)}</span></figcaption>"
-    return f"<figure class='{'wide' if chart.wide else ''}'>{caption}{chart.svg.replace('<svg ', f'<svg {label} ', 1)}</figure>"
+    return (
+        "<figure"
+        f" class='{'wide' if chart.wide else ''}'>{caption}{chart.svg.replace('<svg ', f'<svg {label} ', 1)}</figure>"
+    )
 
 
 def _examples(run: Run, changes: list[headline.Change]) -> str:
@@ -152,13 +178,16 @@ def _examples(run: Run, changes: list[headline.Change]) -> str:
         blocks = []
         for was, now, count in EXAMPLES:
             chosen = [
-                problem for problem in before if problem in after and _coarse(before[problem]) == was and _coarse(after[problem]) == now
+                problem
+                for problem in before
+                if problem in after and _coarse(before[problem]) == was and _coarse(after[problem]) == now
             ]
             blocks += [_pair(before[problem], after[problem], change) for problem in chosen[:count]]
         if not blocks:
             return ""
         note = (
-            "The first problems of each kind: newly right, still wrong, always right, newly wrong. They show what happened, not how often."
+            "The first problems of each kind: newly right, still wrong, always right, newly wrong. They show what"
+            " happened, not how often."
         )
         return f"<section><h2>Before and after</h2><p class=note>{note}</p>{''.join(blocks)}</section>"
     steps = [key.step for key in run.samples.scan() if key.kind == "train"]
@@ -166,7 +195,10 @@ def _examples(run: Run, changes: list[headline.Change]) -> str:
         return ""
     groups = run.samples.groups(SampleFilter(kind="train", step=max(steps)))
     first = run.samples.read([group[0] for group in groups[:LAST_STEP_EXAMPLES]])
-    blocks = [f"<article><pre class=prompt>{_tail(row.get('prompt'))}</pre>{_answer(row, f'step {max(steps)}')}</article>" for row in first]
+    blocks = [
+        f"<article><pre class=prompt>{_tail(row.get('prompt'))}</pre>{_answer(row, f'step {max(steps)}')}</article>"
+        for row in first
+    ]
     return f"<section><h2>Answers of the last step</h2>{''.join(blocks)}</section>"
 
 
@@ -193,8 +225,9 @@ def _answer(row: Row, label: str) -> str:
     text = str(row.get("response", ""))
     cut = "…" if len(text) > RESPONSE_CHARACTERS else ""
     return (
-        f"<div class=answer><p class=who>{escape(label)} <span class='badge {came_out}'>{came_out}</span></p>"
-        f"<pre>{escape(text[:RESPONSE_CHARACTERS]) or '<i>(empty)</i>'}{cut}</pre><p class=reason>{escape(reason[:200])}</p></div>"
+        f"<div class=answer><p class=who>{escape(label)} <span class='badge"
+        f" {came_out}'>{came_out}</span></p><pre>{escape(text[:RESPONSE_CHARACTERS]) or '<i>(empty)</i>'}{cut}</pre><p"
+        f" class=reason>{escape(reason[:200])}</p></div>"
     )
 
 
@@ -211,7 +244,10 @@ def _recipe(run: Run) -> str:
         if isinstance(run.info.get("command"), str)
         else ""
     )
-    return f"<section><details><summary>The recipe</summary>{command}<pre class=code>{escape(text)}</pre></details></section>"
+    return (
+        f"<section><details><summary>The recipe</summary>{command}<pre"
+        f" class=code>{escape(text)}</pre></details></section>"
+    )
 
 
 def _glossary(rows: list[Row]) -> str:
@@ -228,9 +264,16 @@ def _glossary(rows: list[Row]) -> str:
             meaning, unit, healthy = "not registered", "", ""
         shown = f"{value:.4g}" if isinstance(value, int | float) else str(value)
         lines.append(
-            f"<tr><td><code>{escape(name)}</code><td>{escape(meaning)}<td>{escape(unit)}<td>{escape(healthy)}<td class=num>{escape(shown)}"
+            f"<tr><td><code>{escape(name)}</code><td>{escape(meaning)}<td>{escape(unit)}<td>{escape(healthy)}<td"
+            f" class=num>{escape(shown)}"
         )
     if not lines:
         return ""
-    table = f"<table><thead><tr><th>metric<th>meaning<th>unit<th>healthy<th class=num>last</thead><tbody>{''.join(lines)}</tbody></table>"
-    return f"<section><details><summary>What each metric means</summary><div class=scroll>{table}</div></details></section>"
+    table = (
+        "<table><thead><tr><th>metric<th>meaning<th>unit<th>healthy<th"
+        f" class=num>last</thead><tbody>{''.join(lines)}</tbody></table>"
+    )
+    return (
+        "<section><details><summary>What each metric means</summary><div"
+        f" class=scroll>{table}</div></details></section>"
+    )

@@ -1,7 +1,9 @@
-"""An index of samples.jsonl: filters and pages without holding the file in memory, and follows it while a trainer appends.
+"""An index of samples.jsonl: filters and pages without holding the file in memory, and follows it while a trainer
+appends.
 
-Only the fields that filters need are kept, with the byte offset of each row; a row's text is read from the file when it is shown.
-A resumed trainer drops rows and writes them again, so the index checks that the last row it knows is still there and else starts over.
+Only the fields that filters need are kept, with the byte offset of each row; a row's text is read from the file when it
+is shown. A resumed trainer drops rows and writes them again, so the index checks that the last row it knows is still
+there and else starts over.
 """
 
 from __future__ import annotations
@@ -17,13 +19,16 @@ from typing import Any, NamedTuple
 from reasonrl.errors import UsageError
 
 OUTCOMES = ("correct", "wrong", "unparsed", "timeout", "error", "none")
-"""How an answer came out. `wrong` was read and is not right, `unparsed` could not be read (and counts as wrong), `timeout` and `error` were
-not judged, `none` has no verdict (a supervised row)."""
+"""How an answer came out. `wrong` was read and is not right, `unparsed` could not be read (and counts as wrong),
+`timeout` and `error` were not judged, `none` has no verdict (a supervised row).
+"""
 _MAIN_PARTS = ("correctness", "correct", "accuracy", "answer")
 
 
 def main_verdict(row: dict[str, Any]) -> tuple[str, dict[str, Any]] | None:
-    """The reward part that says whether the answer is right, and its verdict: a part named like correctness, else the first part."""
+    """The reward part that says whether the answer is right, and its verdict: a part named like correctness, else the
+    first part.
+    """
     verdicts = row.get("verdicts") or {}
     for part in _MAIN_PARTS:
         if part in verdicts:
@@ -62,7 +67,9 @@ class SampleKey(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class SampleFilter:
-    """Which rows are wanted; None means any. `text` is looked for in prompt, response and verdict reasons, without regard to case."""
+    """Which rows are wanted; None means any. `text` is looked for in prompt, response and verdict reasons, without
+    regard to case.
+    """
 
     kind: str | None = None
     step: int | None = None
@@ -157,9 +164,12 @@ class SampleIndex:
                 outcome(row),
             )
         except (ValueError, TypeError, AttributeError, KeyError) as error:
-            why = f"it lacks {error}" if isinstance(error, KeyError) else f"it is not a JSON object of a sample ({error})"
+            why = (
+                f"it lacks {error}" if isinstance(error, KeyError) else f"it is not a JSON object of a sample ({error})"
+            )
             raise UsageError(
-                f"{self.path}, row {self._row_number(offset)}: {why}. The file is damaged: remove that line to read the rest."
+                f"{self.path}, row {self._row_number(offset)}: {why}. The file is damaged: remove that line to read the"
+                " rest."
             ) from error
         self._keys.append(key)
         self._last = (offset, hashlib.blake2b(line).digest())
@@ -184,4 +194,6 @@ def _is_object(line: bytes) -> bool:
 
 def _searchable(row: dict[str, Any]) -> str:
     reasons = [verdict.get("reason") or "" for verdict in (row.get("verdicts") or {}).values()]
-    return "\n".join([str(row.get("problem_id", "")), str(row.get("prompt", "")), str(row.get("response", "")), *reasons]).casefold()
+    return "\n".join(
+        [str(row.get("problem_id", "")), str(row.get("prompt", "")), str(row.get("response", "")), *reasons]
+    ).casefold()

@@ -1,6 +1,8 @@
-"""report.html of a run in stages: what each stage did, in one table, with its figures before and after and a link to its own report.
+"""report.html of a run in stages: what each stage did, in one table, with its figures before and after and a link to
+its own report.
 
-Stages that gather (`collect`, `game`) have no metrics by step; what they counted and the first of what they made is shown here.
+Stages that gather (`collect`, `game`) have no metrics by step; what they counted and the first of what they made is
+shown here.
 """
 
 from __future__ import annotations
@@ -41,14 +43,19 @@ def write_stages_report(run_path: str | Path) -> Path:
     started = str(((whole.get("sessions") or [{}])[0]).get("started", ""))[:16].replace("T", " ")
     style = resources.files("reasonrl.runs").joinpath("assets/report.css").read_text(encoding="utf-8")
     seconds = sum(_seconds(stage.metrics()) for stage in stages)
-    meta = " · ".join(filter(None, [f"{len(stages)} stages", f"started {started}" if started else "", f"{duration(seconds)} in steps"]))
+    meta = " · ".join(
+        filter(
+            None, [f"{len(stages)} stages", f"started {started}" if started else "", f"{duration(seconds)} in steps"]
+        )
+    )
     rows = "".join(_row(stage) for stage in stages)
     head = "<thead><tr><th>stage<th>kind<th>did<th>result</thead>"
     page = (
-        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{escape(folder.resolve().name)}: stages</title><style>{style}</style></head>\n<body><main>\n"
-        f"<header><p class=eyebrow>Run in stages</p><h1>{escape(folder.resolve().name)}</h1><p class=meta>{meta}</p></header>\n"
-        f"<article><div class=scroll><table>{head}<tbody>{rows}</tbody></table></div></article>\n"
+        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><meta name="viewport"'
+        f' content="width=device-width, initial-scale=1"><title>{escape(folder.resolve().name)}:'
+        f" stages</title><style>{style}</style></head>\n<body><main>\n<header><p class=eyebrow>Run in"
+        f" stages</p><h1>{escape(folder.resolve().name)}</h1><p class=meta>{meta}</p></header>\n<article><div"
+        f" class=scroll><table>{head}<tbody>{rows}</tbody></table></div></article>\n"
         + "\n".join(filter(None, map(_examples, stages)))
         + "\n</main></body></html>\n"
     )
@@ -65,11 +72,16 @@ def _row(stage: Run) -> str:
         name = f'<a href="stages/{escape(stage.path.name)}/report.html">{name}</a>'
     if kind in ("collect", "game"):
         counts = _counts(stage)
-        did, result = "gathered" if counts else "not finished", "<br>".join(f"{escape(k)}: {v}" for k, v in _counted(counts))
+        did, result = (
+            "gathered" if counts else "not finished",
+            "<br>".join(f"{escape(k)}: {v}" for k, v in _counted(counts)),
+        )
     else:
         steps = max((int(row["step"]) for row in rows), default=0)
         did = f"{steps:,} steps, {duration(_seconds(rows))}" if rows else "not begun"
-        result = "<br>".join(line for change in headline.changes(stage) for line in _change(change, rows)) or _loss(rows)
+        result = "<br>".join(line for change in headline.changes(stage) for line in _change(change, rows)) or _loss(
+            rows
+        )
     return f"<tr><td><b>{name}</b><td>{kind}<td>{did}<td>{result}"
 
 
@@ -123,12 +135,18 @@ def _examples(stage: Run) -> str:
             f"<td>{'yes' if game['validated'] else 'no'}<td>{_found(game['detected'])}"
             for game in games
         )
-        head = "<tr><th>right step<th>spoilt<th>solved from the first<th>from the second<th>counts<th>found by the critic"
-        return f"<details><summary>{escape(stage.name)}: the first games</summary><table>{head}{cells}</table></details>"
+        head = (
+            "<tr><th>right step<th>spoilt<th>solved from the first<th>from the second<th>counts<th>found by the critic"
+        )
+        return (
+            f"<details><summary>{escape(stage.name)}: the first games</summary><table>{head}{cells}</table></details>"
+        )
     rows = _first(stage.path / "train.jsonl")
     if not rows:
         return ""
-    blocks = "".join(f"<article><pre class=prompt>{_prompt(row)}</pre><pre>{_made(row)}</pre></article>" for row in rows[:3])
+    blocks = "".join(
+        f"<article><pre class=prompt>{_prompt(row)}</pre><pre>{_made(row)}</pre></article>" for row in rows[:3]
+    )
     return f"<details><summary>{escape(stage.name)}: the first rows</summary>{blocks}</details>"
 
 
@@ -143,7 +161,9 @@ def _made(row: Row) -> str:
         return escape(str(reference.get("demonstration", "")))
     wrong = reference.get("first_error")
     steps = reference.get("steps") or [reference["solution"]]
-    return escape("\n".join(f"{step}    <- the first wrong step" if i == wrong else step for i, step in enumerate(steps)))
+    return escape(
+        "\n".join(f"{step}    <- the first wrong step" if i == wrong else step for i, step in enumerate(steps))
+    )
 
 
 def _first(path: Path) -> list[Row]:

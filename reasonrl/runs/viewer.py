@@ -1,9 +1,10 @@
-"""`reasonrl view RUN`: a page with the samples and curves of a run, served on this machine only, also while the run is going.
+"""`reasonrl view RUN`: a page with the samples and curves of a run, served on this machine only, also while the run is
+going.
 
-The standard library's server is enough for one reader. It answers fixed paths and opens no file by a name from the request. A web page of
-somebody else's must not read a run through the reader's browser: requests whose Host is not this machine are refused (DNS rebinding), no
-cross-origin header is ever sent, and the page may load nothing but its own script (Content-Security-Policy). What a model wrote is sent
-as JSON and shown as text nodes.
+The standard library's server is enough for one reader. It answers fixed paths and opens no file by a name from the
+request. A web page of somebody else's must not read a run through the reader's browser: requests whose Host is not this
+machine are refused (DNS rebinding), no cross-origin header is ever sent, and the page may load nothing but its own
+script (Content-Security-Policy). What a model wrote is sent as JSON and shown as text nodes.
 """
 
 from __future__ import annotations
@@ -68,13 +69,17 @@ def make_server(run_path: str | Path, host: str = "127.0.0.1", port: int = 7860)
         return ViewerServer(run, host, port)
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
-            raise UsageError(f"port {port} is in use: choose another with --port, or --port 0 for a free one") from error
+            raise UsageError(
+                f"port {port} is in use: choose another with --port, or --port 0 for a free one"
+            ) from error
         raise UsageError(
             f"cannot listen on {host}, port {port}: {error.strerror or error}. Choose others with --host and --port."
         ) from error
 
 
-def serve(run_path: str | Path, host: str = "127.0.0.1", port: int = 7860, on_ready: Callable[[str], None] | None = None) -> None:
+def serve(
+    run_path: str | Path, host: str = "127.0.0.1", port: int = 7860, on_ready: Callable[[str], None] | None = None
+) -> None:
     """Serve a run until Ctrl-C. `on_ready` is called with the page's address once the server listens.
 
     Raises:
@@ -99,7 +104,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         if not self._is_local():
-            self._send_json({"error": "this viewer answers only on this machine (localhost or 127.0.0.1)"}, HTTPStatus.FORBIDDEN)
+            self._send_json(
+                {"error": "this viewer answers only on this machine (localhost or 127.0.0.1)"}, HTTPStatus.FORBIDDEN
+            )
             return
         address = urlsplit(self.path)
         query = dict(parse_qsl(address.query))
@@ -111,7 +118,9 @@ class _Handler(BaseHTTPRequestHandler):
                 self._send_json(run_data(run))
             elif address.path == "/api/metrics":
                 have = query.get("have", "")
-                self._send_json(metrics_data(run, int(have) if have.isascii() and have.isdigit() and len(have) <= 12 else None))
+                self._send_json(
+                    metrics_data(run, int(have) if have.isascii() and have.isdigit() and len(have) <= 12 else None)
+                )
             elif address.path == "/api/samples":
                 self._send_json(samples_data(run, query))
             else:
@@ -127,7 +136,11 @@ class _Handler(BaseHTTPRequestHandler):
         return host in self.server.hosts
 
     def _send_json(self, value: Any, status: HTTPStatus = HTTPStatus.OK) -> None:
-        self._send(json.dumps(_finite(value), ensure_ascii=True, allow_nan=False).encode(), "application/json; charset=utf-8", status)
+        self._send(
+            json.dumps(_finite(value), ensure_ascii=True, allow_nan=False).encode(),
+            "application/json; charset=utf-8",
+            status,
+        )
 
     def _send(self, body: bytes, kind: str, status: HTTPStatus = HTTPStatus.OK) -> None:
         self.send_response(status)
@@ -147,7 +160,10 @@ def _policy(page: bytes) -> str:
     """Only the page's own inline scripts may run, known by their digests."""
     scripts = re.findall(rb"<script>(.*?)</script>", page, re.DOTALL)
     digests = " ".join(f"'sha256-{base64.b64encode(hashlib.sha256(script).digest()).decode()}'" for script in scripts)
-    others = "style-src 'unsafe-inline'; connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    others = (
+        "style-src 'unsafe-inline'; connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none';"
+        " frame-ancestors 'none'"
+    )
     return f"default-src 'none'; script-src {digests}; {others}"
 
 

@@ -1,6 +1,7 @@
 """What the viewer's page asks for, as plain data: the run, its metrics, its samples. No HTTP in here.
 
-Samples come grouped by problem, because one asks "what did it answer to this?" and not "what is row 512?"; pages count groups.
+Samples come grouped by problem, because one asks "what did it answer to this?" and not "what is row 512?"; pages count
+groups.
 """
 
 from __future__ import annotations
@@ -44,10 +45,12 @@ def run_data(run: Run) -> dict[str, Any]:
 
 
 def metrics_data(run: Run, have: int | None = None) -> dict[str, Any]:
-    """Every metric as a list of points [kind, step, value], with its meaning. Points without a finite value are left out.
+    """Every metric as a list of points [kind, step, value], with its meaning. Points without a finite value are left
+    out.
 
     Args:
-        have: the `version` of an earlier answer; if nothing is new, the answer is only `{"version", "unchanged": True}`.
+        have: the `version` of an earlier answer; if nothing is new, the answer is only `{"version", "unchanged":
+            True}`.
     """
     rows = run.metrics()
     # The number of rows alone does not tell a resumed run, which drops rows and writes as many again.
@@ -57,9 +60,18 @@ def metrics_data(run: Run, have: int | None = None) -> dict[str, Any]:
     found: dict[str, list[list[Any]]] = {}
     for row in rows:
         for name, value in row.items():
-            if name not in ROW_KEYS and isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
+            if (
+                name not in ROW_KEYS
+                and isinstance(value, int | float)
+                and not isinstance(value, bool)
+                and math.isfinite(value)
+            ):
                 found.setdefault(name, []).append([row["kind"], row["step"], value])
-    return {"version": version, "rows": len(rows), "metrics": [_described(name) | {"points": points} for name, points in found.items()]}
+    return {
+        "version": version,
+        "rows": len(rows),
+        "metrics": [_described(name) | {"points": points} for name, points in found.items()],
+    }
 
 
 def samples_data(run: Run, query: Mapping[str, str]) -> dict[str, Any]:
@@ -110,14 +122,29 @@ def _group(run: Run, keys: list[SampleKey]) -> dict[str, Any]:
     rows = list(run.samples.read(keys))
     key = keys[0]
     return {
-        "kind": key.kind, "step": key.step, "set": key.set, "mode": key.mode, "problem_id": key.problem_id, "prompt": rows[0].get("prompt"),
-        "reference": rows[0].get("reference"), "samples": [_sample(row) for row in rows],
-    }  # fmt: skip
+        "kind": key.kind,
+        "step": key.step,
+        "set": key.set,
+        "mode": key.mode,
+        "problem_id": key.problem_id,
+        "prompt": rows[0].get("prompt"),
+        "reference": rows[0].get("reference"),
+        "samples": [_sample(row) for row in rows],
+    }
 
 
 def _sample(row: Row) -> dict[str, Any]:
     found = main_verdict(row)
-    names = ("rollout", "response", "finish_reason", "response_tokens", "reward", "reward_parts", "advantage", "verdicts")
+    names = (
+        "rollout",
+        "response",
+        "finish_reason",
+        "response_tokens",
+        "reward",
+        "reward_parts",
+        "advantage",
+        "verdicts",
+    )
     return {name: row.get(name) for name in names} | {"outcome": outcome(row), "main_part": found[0] if found else None}
 
 

@@ -29,7 +29,9 @@ class RunData:
 
 
 def load_data(recipe: Recipe, verifier: Verifier, *, offline: bool = False) -> RunData:
-    """Load, render and check all sets of a recipe. Raises DataError when a gold answer does not score 1 or sets overlap."""
+    """Load, render and check all sets of a recipe. Raises DataError when a gold answer does not score 1 or sets
+    overlap.
+    """
     reports: dict[str, DataReport] = {}
     train = _load_train(recipe, verifier, reports, offline)
     heldout: dict[str, list[Problem]] = {}
@@ -41,14 +43,16 @@ def load_data(recipe: Recipe, verifier: Verifier, *, offline: bool = False) -> R
         shared = shared_prompts(train, problems)
         if shared:
             raise DataError(
-                f"data.heldout.{name}: {len(shared)} of {len(problems)} problems are also in data.train (first: {shared[0]}). "
-                "Held-out accuracy would measure memory. Use another split"
+                f"data.heldout.{name}: {len(shared)} of {len(problems)} problems are also in data.train (first:"
+                f" {shared[0]}). Held-out accuracy would measure memory. Use another split"
             )
     return RunData(train, heldout, reports, replay)
 
 
 def _load_train(recipe: Recipe, verifier: Verifier, reports: dict[str, DataReport], offline: bool) -> list[Problem]:
-    """All sources of data.train, one after the other. What an `offline` stage learns from was judged when it was said."""
+    """All sources of data.train, one after the other. What an `offline` stage learns from was judged when it was
+    said.
+    """
     sources = recipe.data.train_sources
     train: list[Problem] = []
     used: set[str] = set()
@@ -78,25 +82,37 @@ def _load_replay(recipe: Recipe, verifier: Verifier, reports: dict[str, DataRepo
         if judged:
             _checked(judged, verifier, where, name, reports)
         shown = [problem for problem in problems if recipe.critic is not None and problem.kind != "critique"]
-        bare = next((problem.id for problem in shown if not isinstance(problem.reference.get("demonstration"), str)), None)
+        bare = next(
+            (problem.id for problem in shown if not isinstance(problem.reference.get("demonstration"), str)), None
+        )
         if bare is not None:
-            raise DataError(f"{where}: problem {bare} is no solution to judge, and shows no 'demonstration' in its reference")
+            raise DataError(
+                f"{where}: problem {bare} is no solution to judge, and shows no 'demonstration' in its reference"
+            )
         replay += problems
     return replay
 
 
-def _loaded(source: SourceSpec, recipe: Recipe, where: str, offline: bool, *, demonstrations: bool = False) -> list[Problem]:
+def _loaded(
+    source: SourceSpec, recipe: Recipe, where: str, offline: bool, *, demonstrations: bool = False
+) -> list[Problem]:
     try:
-        return [_rendered(problem, recipe, demonstrations) for problem in load_problems(**source.model_dump(), offline=offline)]
+        return [
+            _rendered(problem, recipe, demonstrations)
+            for problem in load_problems(**source.model_dump(), offline=offline)
+        ]
     except DataError as error:
         raise type(error)(f"{where}: {error}") from error
 
 
-def _checked(problems: list[Problem], verifier: Verifier, where: str, name: str, reports: dict[str, DataReport]) -> None:
+def _checked(
+    problems: list[Problem], verifier: Verifier, where: str, name: str, reports: dict[str, DataReport]
+) -> None:
     reports[name] = check_problems(problems, verifier)
     if not reports[name].ok:
         raise DataError(
-            f"{where}: the gold answer of each problem must score 1 and an empty one 0, or the run would learn noise.\n{reports[name]}"
+            f"{where}: the gold answer of each problem must score 1 and an empty one 0, or the run would learn"
+            f" noise.\n{reports[name]}"
         )
 
 
@@ -111,8 +127,9 @@ def _offline(source: SourceSpec, where: str, offline: bool) -> list[Problem]:
         number = isinstance(reward, int | float) and not isinstance(reward, bool) and math.isfinite(reward)
         if not isinstance(problem.reference.get("response"), str) or not number:
             raise DataError(
-                f"{where}: row {row} ({problem.id}): what an offline stage learns from has a 'response' (a text) and a 'reward' (a number) "
-                f"in its reference, not {sorted(problem.reference)}. A stage of kind game makes such rows"
+                f"{where}: row {row} ({problem.id}): what an offline stage learns from has a 'response' (a text) and a"
+                f" 'reward' (a number) in its reference, not {sorted(problem.reference)}. A stage of kind game makes"
+                " such rows"
             )
     return problems
 
@@ -123,12 +140,16 @@ def _rendered(problem: Problem, recipe: Recipe, demonstrations: bool = False) ->
     prompt = recipe.data.prompt
     if prompt is None:
         return problem
-    template = None if prompt.template == "{question}" else prompt.template  # asks for nothing, so finished messages pass
+    template = (
+        None if prompt.template == "{question}" else prompt.template
+    )  # asks for nothing, so finished messages pass
     return render_prompt(problem, template=template, few_shot=prompt.few_shot, style=prompt.style, system=prompt.system)
 
 
 def check_lengths(recipe: Recipe, tokenizer: Any, config: Any, problems: list[Problem]) -> int:
-    """Tokens of the longest prompt. Raises RecipeError when it does not fit the model together with the longest response."""
+    """Tokens of the longest prompt. Raises RecipeError when it does not fit the model together with the longest
+    response.
+    """
     try:
         lengths = [len(encode_prompt(tokenizer, problem)) for problem in problems]
     except ValueError as error:
@@ -138,8 +159,8 @@ def check_lengths(recipe: Recipe, tokenizer: Any, config: Any, problems: list[Pr
     if limit is not None and longest + recipe.rollout.max_new_tokens > limit:
         problem = problems[lengths.index(longest)]
         raise RecipeError(
-            f"rollout.max_new_tokens: the prompt of problem {problem.id} has {longest} tokens, and with "
-            f"{recipe.rollout.max_new_tokens} new ones it exceeds the {limit} positions of the model. Lower rollout.max_new_tokens, "
-            "or leave out long prompts"
+            f"rollout.max_new_tokens: the prompt of problem {problem.id} has {longest} tokens, and with"
+            f" {recipe.rollout.max_new_tokens} new ones it exceeds the {limit} positions of the model. Lower"
+            " rollout.max_new_tokens, or leave out long prompts"
         )
     return longest

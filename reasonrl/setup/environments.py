@@ -30,9 +30,12 @@ def eval_sampling(recipe: Recipe) -> Sampling:
     return replace(rollout_sampling(recipe), temperature=recipe.evaluation.temperature or recipe.rollout.temperature)
 
 
-def environment_maker(recipe: Recipe, tokenizer: Any, actor: Speaker | None = None, *, evaluating: bool = False) -> EnvironmentFor:
-    """A function from sampling settings to an environment: training and evaluation sample differently, and held-out critiques are always
-    refined on where there is an actor."""
+def environment_maker(
+    recipe: Recipe, tokenizer: Any, actor: Speaker | None = None, *, evaluating: bool = False
+) -> EnvironmentFor:
+    """A function from sampling settings to an environment: training and evaluation sample differently, and held-out
+    critiques are always refined on where there is an actor.
+    """
     if recipe.critic is not None and recipe.rollout.environment == "single_turn":
         spec = recipe.critic
         return functools.partial(

@@ -27,7 +27,12 @@ from verifiers.types import Problem
 
 def load_for(recipe: Recipe, source: str, *, offline: bool) -> LanguageModel:
     return load_model(
-        source, dtype=recipe.model.dtype, device=recipe.device, seed=recipe.seed, offline=offline, attention=recipe.model.attention
+        source,
+        dtype=recipe.model.dtype,
+        device=recipe.device,
+        seed=recipe.seed,
+        offline=offline,
+        attention=recipe.model.attention,
     )
 
 
@@ -36,7 +41,8 @@ def check_engine(recipe: Recipe) -> None:
     name = recipe.rollout.engine
     if name == "vllm" and importlib.util.find_spec("vllm") is None:
         raise RecipeError(
-            "rollout.engine: vllm is not installed here. `pip install 'reasonrl[vllm]'` (GPU) or `make venv-vllm` (CPU), or write hf"
+            "rollout.engine: vllm is not installed here. `pip install 'reasonrl[vllm]'` (GPU) or `make venv-vllm`"
+            " (CPU), or write hf"
         )
     if name not in ("hf", "vllm"):
         if ":" not in name:
@@ -55,32 +61,52 @@ def make_engine(recipe: Recipe, language_model: LanguageModel, updates: Callable
     if name == "vllm":
         from reasonrl.engines.vllm import VLLMEngine
 
-        return VLLMEngine(language_model, rows_per_batch=recipe.rollout.rows_per_batch, updates=updates, **recipe.rollout.vllm.model_dump())
+        return VLLMEngine(
+            language_model,
+            rows_per_batch=recipe.rollout.rows_per_batch,
+            updates=updates,
+            **recipe.rollout.vllm.model_dump(),
+        )
     check_engine(recipe)
-    engine: BatchEngine = import_dotted(name, "rollout.engine")(language_model, rows_per_batch=recipe.rollout.rows_per_batch)
+    engine: BatchEngine = import_dotted(name, "rollout.engine")(
+        language_model, rows_per_batch=recipe.rollout.rows_per_batch
+    )
     return engine
 
 
-def load_actor(recipe: Recipe, trained: LanguageModel, *, offline: bool) -> tuple[Speaker | None, dict[str, BatchEngine]]:
+def load_actor(
+    recipe: Recipe, trained: LanguageModel, *, offline: bool
+) -> tuple[Speaker | None, dict[str, BatchEngine]]:
     """Who refines, and the engines that this takes beside that of the trained model. (None, {}) where nobody does."""
     if recipe.critic is None or not recipe.critic.refine.refinements:
         return None, {}
     return load_role("actor", recipe, recipe.critic.refine.actor, trained, offline=offline)
 
 
-def load_refiner(recipe: Recipe, trained: LanguageModel, *, offline: bool) -> tuple[Refiner | None, dict[str, BatchEngine]]:
-    """Critique-GRPO's refinements, written by the policy itself. Raises RecipeError for a model without a chat template."""
+def load_refiner(
+    recipe: Recipe, trained: LanguageModel, *, offline: bool
+) -> tuple[Refiner | None, dict[str, BatchEngine]]:
+    """Critique-GRPO's refinements, written by the policy itself. Raises RecipeError for a model without a chat
+    template.
+    """
     spec = recipe.critique_grpo
     if spec is None:
         return None, {}
     if trained.tokenizer.chat_template is None:
-        raise RecipeError("critique_grpo: refining is a conversation, and the model's tokenizer has no chat template; take a chat model")
-    critic, engines = load_role("critic", recipe, spec.critic, trained, offline=offline) if spec.critic is not None else (None, {})
+        raise RecipeError(
+            "critique_grpo: refining is a conversation, and the model's tokenizer has no chat template; take a chat"
+            " model"
+        )
+    critic, engines = (
+        load_role("critic", recipe, spec.critic, trained, offline=offline) if spec.critic is not None else (None, {})
+    )
     policy = LocalSpeaker("policy", trained.tokenizer, rollout_sampling(recipe))
     return Refiner(policy, spec.format.load(), critic, spec.with_answer), engines
 
 
-def load_critic(recipe: Recipe, spec: RoleSpec, problems: Sequence[Problem], *, offline: bool) -> tuple[Speaker, BatchEngine | None]:
+def load_critic(
+    recipe: Recipe, spec: RoleSpec, problems: Sequence[Problem], *, offline: bool
+) -> tuple[Speaker, BatchEngine | None]:
     """A critic that is only evaluated: a model of one's own with its engine, or a served one without."""
     if spec.served:
         served = ServedModel(spec.model, spec.served_name, spec.timeout_s, spec.api_key_env)
@@ -118,7 +144,11 @@ def add_lora(model: Any, spec: LoraSpec, seed: int) -> Any:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         config = LoraConfig(
-            r=spec.rank, lora_alpha=spec.alpha, lora_dropout=spec.dropout, target_modules=spec.target_modules, task_type="CAUSAL_LM"
+            r=spec.rank,
+            lora_alpha=spec.alpha,
+            lora_dropout=spec.dropout,
+            target_modules=spec.target_modules,
+            task_type="CAUSAL_LM",
         )
         wrapped = get_peft_model(model, config)
     for parameter in wrapped.parameters():

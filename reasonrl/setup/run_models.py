@@ -13,7 +13,9 @@ JUDGES = ("rl", "offline")
 
 
 def newest_model(folder: Path) -> Path:
-    """The newest complete checkpoint of a stage, or of the last stage of a run that has one. Raises RecipeError when there is none."""
+    """The newest complete checkpoint of a stage, or of the last stage of a run that has one. Raises RecipeError when
+    there is none.
+    """
     stages = sorted((folder / "stages").glob("*/checkpoints")) or [folder / "checkpoints"]
     for stage in reversed(stages):
         if complete := list_checkpoints(stage):
@@ -22,7 +24,9 @@ def newest_model(folder: Path) -> Path:
 
 
 def weights_of(name: str) -> str:
-    """What a recipe names as a model: a run folder, or a stage's, stands for its newest checkpoint. Raises RecipeError for one without."""
+    """What a recipe names as a model: a run folder, or a stage's, stands for its newest checkpoint. Raises RecipeError
+    for one without.
+    """
     path = Path(name).expanduser()
     return str(newest_model(path)) if (path / "recipe.yaml").is_file() else name
 
@@ -30,7 +34,8 @@ def weights_of(name: str) -> str:
 def model_for_role(role: str, name: str) -> str:
     """What a recipe names as the model of a role.
 
-    Raises RecipeError for weights that were trained to judge where a role solves or writes: they would answer with a verdict.
+    Raises RecipeError for weights that were trained to judge where a role solves or writes: they would answer with a
+    verdict.
     """
     path = Path(weights_of(name)).expanduser()
     recipe = path.parent.parent / "recipe.yaml"
@@ -38,7 +43,8 @@ def model_for_role(role: str, name: str) -> str:
         stage = load_recipe(str(recipe)).stages[-1]
         if stage.critic is not None and not stage.critic.policy_rows and stage.kind in JUDGES:
             raise RecipeError(
-                f"the {role}'s model {name} was trained as a critic (stage {stage.name}): it judges, it does not solve; name another"
+                f"the {role}'s model {name} was trained as a critic (stage {stage.name}): it judges, it does not solve;"
+                " name another"
             )
     return str(path) if path.is_dir() else name
 

@@ -1,8 +1,8 @@
-"""The stage `kind: collect`: a policy solves problems, and its solutions, labelled, become problems of kind "critique" in files; or, with
-`make: responses`, its right ones become what it is taught next (`reasonrl.stages.self_training`).
+"""The stage `kind: collect`: a policy solves problems, and its solutions, labelled, become problems of kind "critique"
+in files; or, with `make: responses`, its right ones become what it is taught next (`reasonrl.stages.self_training`).
 
-The folder of the stage then holds `train.jsonl` and one file for each held-out set, which later stages read as `stage:NAME/train` and so
-on, and `collect.json` with what was kept and why the rest was not.
+The folder of the stage then holds `train.jsonl` and one file for each held-out set, which later stages read as
+`stage:NAME/train` and so on, and `collect.json` with what was kept and why the rest was not.
 """
 
 from __future__ import annotations
@@ -43,12 +43,16 @@ Labeller = Callable[[Problem, Solution], int | None]
 
 
 def run_collect(recipe: Recipe, path: Path, console: TrainConsole, *, init_from: str, offline: bool) -> Path:
-    """Collect into the folder `path`, unless that has been done. Raises ReasonRLError; nothing is written when it does."""
+    """Collect into the folder `path`, unless that has been done. Raises ReasonRLError; nothing is written when it
+    does.
+    """
     if (path / DONE).exists():
         console.note(f"{path} is complete")
         return path
     verifier = make_verifier(recipe)
-    data = load_data(recipe.model_copy(update={"critic": None}), verifier, offline=offline)  # the problems, not solutions to judge
+    data = load_data(
+        recipe.model_copy(update={"critic": None}), verifier, offline=offline
+    )  # the problems, not solutions to judge
     console.note(f"loading the model {init_from}")
     model = load_for(recipe, init_from, offline=offline)
     sets = {"train": data.train, **data.heldout}
@@ -77,10 +81,17 @@ def run_collect(recipe: Recipe, path: Path, console: TrainConsole, *, init_from:
 
 
 def sampled(
-    recipe: Recipe, name: str, problems: Sequence[Problem], model: LanguageModel, engine: BatchEngine, verifier: Verifier,
+    recipe: Recipe,
+    name: str,
+    problems: Sequence[Problem],
+    model: LanguageModel,
+    engine: BatchEngine,
+    verifier: Verifier,
     counts: Counter[str],
-) -> list[tuple[Episode, Verdict]]:  # fmt: skip
-    """What the policy says to each problem of a set; what was cut off or could not be judged is counted and left out."""
+) -> list[tuple[Episode, Verdict]]:
+    """What the policy says to each problem of a set; what was cut off or could not be judged is counted and
+    left out.
+    """
     spec = recipe.collect
     environment = SingleTurn(model.tokenizer, collect_sampling(recipe))
     counts_of = [spec.samples_per_problem] * len(problems)
@@ -102,7 +113,9 @@ def collect_sampling(recipe: Recipe) -> Sampling:
     return Sampling(recipe.rollout.max_new_tokens, recipe.collect.temperature, stop=tuple(recipe.rollout.stop))
 
 
-def load_collector(recipe: Recipe, model: LanguageModel, *, offline: bool) -> tuple[Refiner | None, dict[str, BatchEngine]]:
+def load_collector(
+    recipe: Recipe, model: LanguageModel, *, offline: bool
+) -> tuple[Refiner | None, dict[str, BatchEngine]]:
     """Who refines wrong responses, where the recipe wants that: the policy itself, on what `collect.critic` says."""
     if recipe.collect.critic is None:
         return None, {}
@@ -122,9 +135,16 @@ def load_completer(recipe: Recipe, model: LanguageModel, engine: BatchEngine, *,
 
 
 def collect_responses(
-    recipe: Recipe, name: str, problems: Sequence[Problem], model: LanguageModel, engine: BatchEngine, verifier: Verifier,
-    counts: Counter[str], refiner: Refiner | None, others: Mapping[str, BatchEngine],
-) -> list[Problem]:  # fmt: skip
+    recipe: Recipe,
+    name: str,
+    problems: Sequence[Problem],
+    model: LanguageModel,
+    engine: BatchEngine,
+    verifier: Verifier,
+    counts: Counter[str],
+    refiner: Refiner | None,
+    others: Mapping[str, BatchEngine],
+) -> list[Problem]:
     """Right responses of one set, the policy's own and, with a critic, those that it was helped to."""
     spec = recipe.collect
     samples = sampled(recipe, name, problems, model, engine, verifier, counts)
@@ -138,9 +158,15 @@ def collect_responses(
 
 
 def collect_set(
-    recipe: Recipe, name: str, problems: Sequence[Problem], model: LanguageModel, engine: BatchEngine, verifier: Verifier,
-    counts: Counter[str], complete: Complete,
-) -> list[Problem]:  # fmt: skip
+    recipe: Recipe,
+    name: str,
+    problems: Sequence[Problem],
+    model: LanguageModel,
+    engine: BatchEngine,
+    verifier: Verifier,
+    counts: Counter[str],
+    complete: Complete,
+) -> list[Problem]:
     """The labelled solutions of one set, balanced. `counts` says what became of every sample."""
     spec = recipe.collect
     found: list[tuple[Problem, Solution]] = []
@@ -160,7 +186,9 @@ def collect_set(
         found = _cut(recipe, found)
     counts["right"], counts["wrong"] = sum(_is_right(s) for _, s in found), sum(not _is_right(s) for _, s in found)
     if not found:
-        raise TrainingError(f"collect: of {counts['sampled']} sampled solutions of '{name}' none can be used: {_sentence(counts)}")
+        raise TrainingError(
+            f"collect: of {counts['sampled']} sampled solutions of '{name}' none can be used: {_sentence(counts)}"
+        )
     if spec.balance != "none":
         group = (lambda item: item[0].id) if spec.balance == "problem" else None
         try:
@@ -188,7 +216,9 @@ def collect_set(
             reference["demonstration"] = demonstrate(problem, solution, style)
         question = question_of(problem)
         identity = f"{problem.id}/{numbers[problem.id]}"
-        made.append(Problem(identity, question, "critique", reference, problem.source, {**problem.meta, "question": question}))
+        made.append(
+            Problem(identity, question, "critique", reference, problem.source, {**problem.meta, "question": question})
+        )
     return made
 
 
@@ -197,9 +227,16 @@ def _solution(episode: Episode, text: str, correct: bool, answer: str | None, st
 
 
 def _labelled(
-    recipe: Recipe, found: list[tuple[Problem, Solution]], complete: Complete, verifier: Verifier, counts: Counter[str], name: str
+    recipe: Recipe,
+    found: list[tuple[Problem, Solution]],
+    complete: Complete,
+    verifier: Verifier,
+    counts: Counter[str],
+    name: str,
 ) -> list[tuple[Problem, Solution]]:
-    """With the index of the first wrong step, where the recipe names a labeller. A wrong answer without a wrong step contradicts itself."""
+    """With the index of the first wrong step, where the recipe names a labeller. A wrong answer without a wrong step
+    contradicts itself.
+    """
     spec = recipe.collect
     if spec.labeller is None:
         return found
@@ -216,12 +253,21 @@ def _labelled(
         elif index == -1 and solution.correct is False:
             counts["labels contradict"] += 1
         else:
-            kept.append((problem, Solution(solution.problem_id, solution.text, solution.steps, solution.answer, solution.correct, index)))
+            kept.append(
+                (
+                    problem,
+                    Solution(
+                        solution.problem_id, solution.text, solution.steps, solution.answer, solution.correct, index
+                    ),
+                )
+            )
     return kept
 
 
 def _cut(recipe: Recipe, found: list[tuple[Problem, Solution]]) -> list[tuple[Problem, Solution]]:
-    """Each solution up to the step that is to be judged: the first wrong one, or of a solution without one a step that is drawn."""
+    """Each solution up to the step that is to be judged: the first wrong one, or of a solution without one a step that
+    is drawn.
+    """
     cut = []
     for number, (problem, solution) in enumerate(found):
         if solution.first_error is None:

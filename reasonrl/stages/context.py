@@ -64,6 +64,8 @@ class StageContext:
         recipe = self.recipe
         if self.reference is not None:
             return score_rows(self.reference, rows, recipe.train, recipe.rollout.temperature, self.packing)
-        adapters_off = self.model.disable_adapter() if hasattr(self.model, "disable_adapter") else contextlib.nullcontext()
+        adapters_off = (
+            self.model.disable_adapter() if hasattr(self.model, "disable_adapter") else contextlib.nullcontext()
+        )
         with adapters_off:
             return score_rows(self.model, rows, recipe.train, recipe.rollout.temperature, self.packing)

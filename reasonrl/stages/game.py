@@ -1,7 +1,7 @@
 """The stage `kind: game`: sneaky generator, solver and critic play, and what they said is kept with what it earned.
 
-The folder then holds `critic.jsonl` and `sneaky.jsonl`, rows of kind "offline" for stages of that kind (`stage:NAME/critic`), `games.jsonl`
-with every game, and `game.json` with who won how often.
+The folder then holds `critic.jsonl` and `sneaky.jsonl`, rows of kind "offline" for stages of that kind
+(`stage:NAME/critic`), `games.jsonl` with every game, and `game.json` with who won how often.
 """
 
 from __future__ import annotations
@@ -40,11 +40,14 @@ def run_game(recipe: Recipe, path: Path, console: TrainConsole, *, init_from: st
     if recipe.critic is None:
         raise RecipeError("critic: a game needs the section critic, for the format in which steps are judged")
     oracle = make_verifier(recipe)
-    # Checked as problems with an answer, which the solver has to arrive at; whether a last step is right is only asked in the game.
+    # Checked as problems with an answer, which the solver has to arrive at; whether a last step is right is only asked
+    # in the game.
     data = load_data(recipe.model_copy(update={"critic": None}), oracle, offline=offline)
     right = [problem for problem in data.train if problem.reference.get("first_error") == -1]
     if not right:
-        raise TrainingError("data.train: no solution is known to be right (first_error -1), so there is no right step to spoil")
+        raise TrainingError(
+            "data.train: no solution is known to be right (first_error -1), so there is no right step to spoil"
+        )
     chosen = right[: recipe.game.solutions] if recipe.game.solutions is not None else right
     base = load_for(recipe, init_from, offline=offline)
     speakers, engines = load_players(recipe, base, offline=offline)
@@ -56,9 +59,12 @@ def run_game(recipe: Recipe, path: Path, console: TrainConsole, *, init_from: st
     counts = summary(games)
     console.note(sentence(counts))
     if not any(game.critic_turns for game in games):
-        reason = next((game.failure for game in games if game.failure), "the spoilt steps did no harm, or the solver is too weak")
+        reason = next(
+            (game.failure for game in games if game.failure), "the spoilt steps did no harm, or the solver is too weak"
+        )
         raise TrainingError(
-            f"game: no spoilt step was validated in {len(games):,} games ({reason}). Look at game.completions and the solver"
+            f"game: no spoilt step was validated in {len(games):,} games ({reason}). Look at game.completions and the"
+            " solver"
         )
     path.mkdir(parents=True, exist_ok=True)
     for role in ("critic", "sneaky"):
@@ -69,7 +75,9 @@ def run_game(recipe: Recipe, path: Path, console: TrainConsole, *, init_from: st
     return path
 
 
-def load_players(recipe: Recipe, base: LanguageModel, *, offline: bool) -> tuple[dict[str, Speaker], dict[str, BatchEngine]]:
+def load_players(
+    recipe: Recipe, base: LanguageModel, *, offline: bool
+) -> tuple[dict[str, Speaker], dict[str, BatchEngine]]:
     """Sneaky generator, solver and critic, with the engines of those that are not `same`."""
     speakers: dict[str, Speaker] = {}
     engines: dict[str, BatchEngine] = {}
@@ -80,9 +88,13 @@ def load_players(recipe: Recipe, base: LanguageModel, *, offline: bool) -> tuple
 
 
 def play(
-    recipe: Recipe, problems: Sequence[Problem], speakers: Mapping[str, Speaker], engines: Mapping[str, BatchEngine], base: BatchEngine,
+    recipe: Recipe,
+    problems: Sequence[Problem],
+    speakers: Mapping[str, Speaker],
+    engines: Mapping[str, BatchEngine],
+    base: BatchEngine,
     oracle: Verifier,
-) -> list[Game]:  # fmt: skip
+) -> list[Game]:
     spec = recipe.game
     assert recipe.critic is not None
     table = SneakyGame(
@@ -97,7 +109,9 @@ def play(
         detected_reward=spec.detected_reward,
     )
     plays = [
-        functools.partial(table.play, problem, attempt, derive_seed(recipe.seed, "game", recipe.name, problem.id, attempt))
+        functools.partial(
+            table.play, problem, attempt, derive_seed(recipe.seed, "game", recipe.name, problem.id, attempt)
+        )
         for problem in problems
         for attempt in range(spec.attempts_per_solution)
     ]
@@ -139,7 +153,8 @@ def _share(count: int, of: int) -> dict[str, float]:
 
 def sentence(counts: Mapping[str, Any]) -> str:
     return ", ".join(
-        f"{name} {value['estimate']:.1%}" if isinstance(value, dict) else f"{value:,} {name}" for name, value in counts.items()
+        f"{name} {value['estimate']:.1%}" if isinstance(value, dict) else f"{value:,} {name}"
+        for name, value in counts.items()
     )
 
 

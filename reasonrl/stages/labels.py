@@ -1,4 +1,6 @@
-"""Labels for steps by completion: a policy goes on from every prefix of a solution several times (see `critics.labels`)."""
+"""Labels for steps by completion: a policy goes on from every prefix of a solution several times (see
+`critics.labels`).
+"""
 
 from __future__ import annotations
 
@@ -28,7 +30,9 @@ def by_policy(model: LanguageModel, engine: BatchEngine, sampling: Sampling) -> 
     def complete(rows: Sequence[tuple[Begun, int]]) -> list[str | ServedFailure]:
         requests = []
         for (problem, prefix), seed in rows:
-            ids = encode_prompt(model.tokenizer, problem) + list(model.tokenizer(prefix, add_special_tokens=False)["input_ids"])
+            ids = encode_prompt(model.tokenizer, problem) + list(
+                model.tokenizer(prefix, add_special_tokens=False)["input_ids"]
+            )
             requests.append(Request(tuple(ids), sampling, seed))
         return [response_text(model.tokenizer, one, sampling) for one in engine.generate_batch(requests)]
 
@@ -50,21 +54,34 @@ def by_speaker(speaker: Speaker, engine: BatchEngine, others: Mapping[str, Batch
         return said.text
 
     def complete(rows: Sequence[tuple[Begun, int]]) -> list[str | ServedFailure]:
-        return run_episodes([functools.partial(play, begun, seed) for begun, seed in rows], engine, others) if rows else []
+        return (
+            run_episodes([functools.partial(play, begun, seed) for begun, seed in rows], engine, others) if rows else []
+        )
 
     return complete
 
 
 def success_rates(
-    prefixes: Sequence[Begun], complete: Complete, verifier: Verifier, counts: Counter[str], *, seed: tuple[Any, ...], count: int
+    prefixes: Sequence[Begun],
+    complete: Complete,
+    verifier: Verifier,
+    counts: Counter[str],
+    *,
+    seed: tuple[Any, ...],
+    count: int,
 ) -> list[float | None]:
-    """Share of `count` completions of each (problem, begun solution) whose answer is right; None where none could be judged.
+    """Share of `count` completions of each (problem, begun solution) whose answer is right; None where none could be
+    judged.
 
     `counts` says how many completions did not come, and why.
     """
     rows = [(begun, derive_seed(*seed, begun[0].id, begun[1], i)) for begun in prefixes for i in range(count)]
     made = complete(rows)
-    answered = [(begun[1] + said, begun[0].reference) for (begun, _), said in zip(rows, made, strict=True) if isinstance(said, str)]
+    answered = [
+        (begun[1] + said, begun[0].reference)
+        for (begun, _), said in zip(rows, made, strict=True)
+        if isinstance(said, str)
+    ]
     if failures := [said for said in made if isinstance(said, ServedFailure)]:
         counts[f"completions not answered (first: {failures[0]})"] += len(failures)
     judged = iter(verifier.verify([text for text, _ in answered], [reference for _, reference in answered]))
@@ -77,9 +94,14 @@ def success_rates(
 
 
 def monte_carlo_labels(
-    found: Sequence[tuple[Problem, Solution]], complete: Complete, verifier: Verifier, counts: Counter[str], *, seed: tuple[Any, ...],
+    found: Sequence[tuple[Problem, Solution]],
+    complete: Complete,
+    verifier: Verifier,
+    counts: Counter[str],
+    *,
+    seed: tuple[Any, ...],
     count: int,
-) -> list[int | None]:  # fmt: skip
+) -> list[int | None]:
     """The index of the first wrong step of each solution; None where the completions do not tell.
 
     Beginnings that several solutions share are gone on with once.
@@ -103,7 +125,9 @@ def monte_carlo_labels(
 
 
 def _prefixes(solution: Solution) -> list[str]:
-    """The text up to the end of each step, as it stood: the separators belong to what was written. The last is the whole solution."""
+    """The text up to the end of each step, as it stood: the separators belong to what was written. The last is the
+    whole solution.
+    """
     ends, at = [], 0
     for step in solution.steps:
         at = solution.text.index(step, at) + len(step)

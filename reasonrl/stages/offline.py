@@ -1,11 +1,12 @@
 """The stage `kind: offline`: learn from what was said before, and what it earned (SPC, arXiv:2504.19162).
 
-    ratio = exp(mean_t log pi(y_t) - mean_t log pi_0(y_t))     over the tokens of a response; pi_0 is the model that this stage began with
+    ratio = exp(mean_t log pi(y_t) - mean_t log pi_0(y_t))     over the tokens of a response; pi_0 is the model that
+                                                               this stage began with
     loss  = mean over rows of -min(A ratio, A clip(ratio, 1 - clip, 1 + clip)),   A = reward, without a baseline
           + sft_weight * mean over replayed demonstrations of -mean_t log pi(y_t)
 
-This is `gspo` with PPO's bounds and `loss_aggregation: sequence_mean`. The KL penalty that the paper names is commented out in its code;
-here it is `train.kl`. What the code does wrong, padding in the mean log-prob, is not done.
+This is `gspo` with PPO's bounds and `loss_aggregation: sequence_mean`. The KL penalty that the paper names is commented
+out in its code; here it is `train.kl`. What the code does wrong, padding in the mean log-prob, is not done.
 """
 
 from __future__ import annotations
@@ -29,7 +30,9 @@ from verifiers.types import Problem
 
 
 class OfflineStage:
-    """One `kind: offline` stage. `context.data.train` holds problems of kind "offline": a prompt, a response, a reward."""
+    """One `kind: offline` stage. `context.data.train` holds problems of kind "offline": a prompt, a response, a
+    reward.
+    """
 
     def __init__(self, context: StageContext) -> None:
         self.c = context
@@ -39,7 +42,9 @@ class OfflineStage:
         self.replay = UniformCurriculum(replay, derive_seed(recipe.seed, "replay")) if replay else None
 
     def run_step(self, step: int) -> dict[str, Any]:
-        """One optimiser step on `offline.rows_per_step` rows and as many replayed ones as the recipe says. The row of metrics.jsonl."""
+        """One optimiser step on `offline.rows_per_step` rows and as many replayed ones as the recipe says. The row of
+        metrics.jsonl.
+        """
         started = time.perf_counter()
         recipe, spec = self.c.recipe, self.c.recipe.offline
         torch.manual_seed(derive_seed(recipe.seed, "step", step) % 2**63)
@@ -55,7 +60,9 @@ class OfflineStage:
         if self.replay is not None:
             again = self.replay.select(spec.replay_rows_per_step)
             demonstrations = [self._row(problem, self._shown(problem)) for problem in again]
-            plain = recipe.train.model_copy(update={"loss": "reinforce", "kl": recipe.train.kl.model_copy(update={"coefficient": 0.0})})
+            plain = recipe.train.model_copy(
+                update={"loss": "reinforce", "kl": recipe.train.kl.model_copy(update={"coefficient": 0.0})}
+            )
             self._accumulate(demonstrations, torch.ones(len(again)), plain, spec.sft_weight, replayed)
         norm = self.c.optimizer.step(step)
         self.c.model.eval()
@@ -77,7 +84,9 @@ class OfflineStage:
             "time/step_s": seconds,
         }
 
-    def _accumulate(self, rows: list[TokenRow], rewards: Tensor, spec: TrainSpec, weight: float, measures: UpdateMeasures) -> None:
+    def _accumulate(
+        self, rows: list[TokenRow], rewards: Tensor, spec: TrainSpec, weight: float, measures: UpdateMeasures
+    ) -> None:
         mask = length_mask([len(row.response) for row in rows])
         old = self.c.reference_logprobs(rows)
         weights = weight * token_weights(mask, "sequence_mean", self.c.recipe.rollout.max_new_tokens)

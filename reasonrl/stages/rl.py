@@ -1,8 +1,10 @@
 """GRPO on one machine, from top to bottom: the ten steps of one update are the body of `RLStage.run_step`.
 
-    1 select    2 allot    3 roll out    4 verify    5 observe    6 filter    7 shape    8 advantage    9 select    10 update
+    1 select    2 allot    3 roll out    4 verify    5 observe    6 filter    7 shape    8 advantage    9 select    10
+                update
 
-Everything random is a function of (seed, step, problem, rollout), so a run that was killed and resumed repeats itself bit for bit.
+Everything random is a function of (seed, step, problem, rollout), so a run that was killed and resumed repeats itself
+bit for bit.
 """
 
 from __future__ import annotations
@@ -30,7 +32,13 @@ from reasonrl.rewards.scoring import judge
 from reasonrl.stages.context import StageContext
 from reasonrl.stages.refined_rows import refined_rows
 from reasonrl.trainer.group_losses import row_advantages
-from reasonrl.trainer.policy_update import UpdateMeasures, UpdateRows, accumulate_gradients, score_rows, score_rows_with_entropy
+from reasonrl.trainer.policy_update import (
+    UpdateMeasures,
+    UpdateRows,
+    accumulate_gradients,
+    score_rows,
+    score_rows_with_entropy,
+)
 from reasonrl.update import metrics as step_metrics
 from reasonrl.update.health import RunHealth, count_outcomes
 from reasonrl.update.methods import Methods
@@ -45,19 +53,23 @@ class RLStage:
         self.c = context
         recipe = context.recipe
         self.spec = recipe.train
-        self.methods = Methods(recipe, context.data.train, derive_seed(recipe.seed, "curriculum"), context.prompt_features)
+        self.methods = Methods(
+            recipe, context.data.train, derive_seed(recipe.seed, "curriculum"), context.prompt_features
+        )
         self.health = RunHealth(recipe.health)
         self.environment = context.environment_for(context.sampling)
         self.greedy_environment = context.environment_for(dataclasses.replace(context.sampling, temperature=0.0))
         for warning in recipe.warnings():
             context.console.warn(warning)
 
-    # ---------------------------------------------------------------------------------------------------------------- one update
+    # ------------------------------------------------------------------------------------------------------- one update
 
     def run_step(self, step: int) -> dict[str, Any]:
         """One update. Returns the row of metrics.jsonl; sample rows are written to the run folder."""
         started = time.perf_counter()
-        torch.manual_seed(derive_seed(self.c.recipe.seed, "step", step) % 2**63)  # dropout of adapters; rollouts have seeds of their own
+        torch.manual_seed(
+            derive_seed(self.c.recipe.seed, "step", step) % 2**63
+        )  # dropout of adapters; rollouts have seeds of their own
         clock: dict[str, float] = {"rollout": 0.0, "verify": 0.0}
         self.methods.begin_step()
         wanted = self.spec.prompts_per_step
@@ -70,11 +82,15 @@ class RLStage:
             wanted = self.spec.prompts_per_step - mix.mixed
             if not self.spec.refill.enabled or wanted <= 0 or collected.rounds > self.spec.refill.max_rounds:
                 break
-        usable = self.methods.usable(batch, eligible)  # 6 filter: rows that were judged, in groups with something to compare
+        usable = self.methods.usable(
+            batch, eligible
+        )  # 6 filter: rows that were judged, in groups with something to compare
         rewards = self.methods.shape(batch, usable) - self.kl_penalty(collected, batch)  # 7 shape
         rows, tokens = self.methods.advantages(batch, rewards, usable, collected.greedy_rewards(batch))  # 8 advantage
         self.methods.observe_advantages([e.problem for e in collected.episodes], rows)
-        chosen = self.methods.select_advantages(tokens, rows, batch, usable, (step - 1) / max(1, self.spec.steps - 1))  # 9 select
+        chosen = self.methods.select_advantages(
+            tokens, rows, batch, usable, (step - 1) / max(1, self.spec.steps - 1)
+        )  # 9 select
         phase = time.perf_counter()
         measures, norm, updates = self.update(step, collected.episodes, batch, usable, chosen, right)  # 10 update
         clock["update"] = time.perf_counter() - phase
@@ -101,7 +117,9 @@ class RLStage:
         return {
             "kind": "train",
             "step": step,
-            **step_metrics.rewards_and_rollouts(collected, batch, eligible, mix, outcomes, [part.name for part in self.c.parts]),
+            **step_metrics.rewards_and_rollouts(
+                collected, batch, eligible, mix, outcomes, [part.name for part in self.c.parts]
+            ),
             **step_metrics.methods(self.c.recipe, collected, batch, usable, rewards, rows, tokens),
             **measures.summary(updates, self.spec.epochs_per_step),
             **({"rollouts/refine_failed": len(unrefined)} if unrefined else {}),
@@ -127,19 +145,30 @@ class RLStage:
         greedy = []
         if self.spec.advantage == "remax":
             once = [1] * len(problems)
-            greedy = roll_out(self.greedy_environment, self.c.engine, problems, once, seed=(*seed, "greedy"), others=self.c.other_engines)
+            greedy = roll_out(
+                self.greedy_environment,
+                self.c.engine,
+                problems,
+                once,
+                seed=(*seed, "greedy"),
+                others=self.c.other_engines,
+            )
         clock["rollout"] += time.perf_counter() - phase
         phase = time.perf_counter()
         judge([*episodes, *greedy], self.c.parts, on_timeout=self.spec.on_timeout, step=step)
         clock["verify"] += time.perf_counter() - phase
-        self.methods.observe(problems, successes(counts, episodes))  # what the policy wrote unaided; refinements are no success of its own
+        self.methods.observe(
+            problems, successes(counts, episodes)
+        )  # what the policy wrote unaided; refinements are no success of its own
         phase = time.perf_counter()
-        refined = refined_rows(self.c, counts, episodes, seed)  # Critique-GRPO: [] where the recipe does not ask for them
+        refined = refined_rows(
+            self.c, counts, episodes, seed
+        )  # Critique-GRPO: [] where the recipe does not ask for them
         clock["rollout"] += time.perf_counter() - phase
         predicted = [self.methods.rates.predictions.get(problem.id) for problem in problems]
         into.add(problems, counts, episodes, self.c.parts, predicted=predicted, greedy=greedy, refined=refined)
 
-    # ---------------------------------------------------------------------------------------------------------------- the parts
+    # -------------------------------------------------------------------------------------------------------- the parts
 
     @property
     def has_kl_loss(self) -> bool:
@@ -163,9 +192,17 @@ class RLStage:
         return kl.coefficient * penalty.sum(1)
 
     def update(
-        self, step: int, episodes: Sequence[Episode], batch: RolloutBatch, usable: Tensor, advantages: Tensor, right: Tensor
+        self,
+        step: int,
+        episodes: Sequence[Episode],
+        batch: RolloutBatch,
+        usable: Tensor,
+        advantages: Tensor,
+        right: Tensor,
     ) -> tuple[UpdateMeasures, float, int]:
-        """Optimiser steps on whole groups. Returns measures, the last gradient norm and the number of optimiser steps."""
+        """Optimiser steps on whole groups. Returns measures, the last gradient norm and the number of optimiser
+        steps.
+        """
         if isinstance(self.c.engine, SleepingEngine):
             self.c.engine.sleep()
         temperature, packing = self.c.recipe.rollout.temperature, self.c.packing
@@ -183,11 +220,15 @@ class RLStage:
                     self.c.model.eval()
                     now = score_rows(self.c.model, rows, self.spec, temperature, packing)
                     self.c.model.train()
-                    worth = row_advantages(self.c.recipe, batch, usable & members, right, now, now if old is None else old, reference)
+                    worth = row_advantages(
+                        self.c.recipe, batch, usable & members, right, now, now if old is None else old, reference
+                    )
                     advantages = worth[:, None] * part_mask
                 weights = token_weights(part_mask, self.c.recipe.loss_aggregation, self.c.recipe.rollout.max_new_tokens)
                 kl_reference = reference if self.has_kl_loss else None
-                everything = UpdateRows(rows, advantages * part_mask, weights, batch.rollout_logprobs, old, kl_reference, batch.off_policy)
+                everything = UpdateRows(
+                    rows, advantages * part_mask, weights, batch.rollout_logprobs, old, kl_reference, batch.off_policy
+                )
                 if self.c.recipe.critique_grpo is not None:
                     everything = dataclasses.replace(everything, gamma=self.c.recipe.critique_grpo.gamma)
                 part = everything.take(members.nonzero()[:, 0].tolist())
@@ -197,7 +238,7 @@ class RLStage:
         self.c.model.eval()
         return measures, norm, updates
 
-    # ---------------------------------------------------------------------------------------------------------------- what is kept
+    # ----------------------------------------------------------------------------------------------------- what is kept
 
     def state_dict(self) -> dict[str, Any]:
         return {"methods": self.methods.state_dict(), "health": self.health.state_dict()}
@@ -205,7 +246,8 @@ class RLStage:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         if "methods" not in state:
             raise CheckpointError(
-                "this checkpoint is of an older reasonrl and cannot be resumed; start from its weights with model.path=FOLDER"
+                "this checkpoint is of an older reasonrl and cannot be resumed; start from its weights with"
+                " model.path=FOLDER"
             )
         self.methods.load_state_dict(state["methods"])
         self.health.load_state_dict(state["health"])

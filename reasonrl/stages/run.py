@@ -47,7 +47,9 @@ class RunElsewhere(Protocol):
     ) -> Path:
         """Run or resume a stage on another backend. Returns its newest model.
 
-        As soon as `stop_asked` says so it ends behind the step of the moment, with a checkpoint, and raises KeyboardInterrupt."""
+        As soon as `stop_asked` says so it ends behind the step of the moment, with a checkpoint, and raises
+        KeyboardInterrupt.
+        """
         ...
 
 
@@ -73,7 +75,11 @@ def train(
         console = TrainConsole(recipe.total_steps, quiet=quiet)
         with console, Interrupt(console.warn) as interrupt:
             if loaded.staged:
-                start_run(folder, yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False, allow_unicode=True), resume=resume)
+                start_run(
+                    folder,
+                    yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False, allow_unicode=True),
+                    resume=resume,
+                )
                 console.note(f"stage {recipe.name} ({recipe.kind})")
             started_from = starting_model(recipe, run_dir, loaded, model)
             linked = with_paths(recipe, run_dir, newest_model)
@@ -86,10 +92,18 @@ def train(
             if runs_elsewhere(recipe):
                 elsewhere = (backends or {})[recipe.backend]
                 model = elsewhere(
-                    linked, folder, console, init_from=started_from, resume=resume, offline=offline, stop_asked=interrupt.asked
+                    linked,
+                    folder,
+                    console,
+                    init_from=started_from,
+                    resume=resume,
+                    offline=offline,
+                    stop_asked=interrupt.asked,
                 )
             else:
-                model = run_stage(linked, folder, console, init_from=started_from, resume=resume, offline=offline, interrupt=interrupt)
+                model = run_stage(
+                    linked, folder, console, init_from=started_from, resume=resume, offline=offline, interrupt=interrupt
+                )
             report = write_report(folder)
             console.finish(f"report: {report}\nmodel:  {model}")
             if interrupt.requested and recipe is not loaded.stages[-1]:
@@ -129,4 +143,6 @@ def check_methods(loaded: LoadedRecipe, *, installed: bool = True) -> None:
         if recipe.train.advantage not in known:
             near = difflib.get_close_matches(recipe.train.advantage, known, 1)
             hint = f"did you mean '{near[0]}'? " if near else ""
-            raise RecipeError(f"train.advantage: '{recipe.train.advantage}' is not known; {hint}choose one of {', '.join(known)}")
+            raise RecipeError(
+                f"train.advantage: '{recipe.train.advantage}' is not known; {hint}choose one of {', '.join(known)}"
+            )

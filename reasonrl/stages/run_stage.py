@@ -30,15 +30,28 @@ from reasonrl.trainer.optimizer import MasterAdamW
 from reasonrl.trainer.packing import choose_packing
 from verifiers.types import Verifier
 
-STAGES: dict[str, Callable[[StageContext], RLStage | SFTStage | OfflineStage]] = {"rl": RLStage, "sft": SFTStage, "offline": OfflineStage}
+STAGES: dict[str, Callable[[StageContext], RLStage | SFTStage | OfflineStage]] = {
+    "rl": RLStage,
+    "sft": SFTStage,
+    "offline": OfflineStage,
+}
 METHODS = "methods/"
 """Prefix of the tensors of curricula and value models in a checkpoint."""
 
 
 def run_stage(
-    recipe: Recipe, path: Path, console: TrainConsole, *, init_from: str, resume: bool, offline: bool, interrupt: Interrupt
+    recipe: Recipe,
+    path: Path,
+    console: TrainConsole,
+    *,
+    init_from: str,
+    resume: bool,
+    offline: bool,
+    interrupt: Interrupt,
 ) -> Path:
-    """Run or resume one stage in the folder `path`, starting from the model `init_from`. Returns the folder of its last checkpoint."""
+    """Run or resume one stage in the folder `path`, starting from the model `init_from`. Returns the folder of its last
+    checkpoint.
+    """
     folder = RunFolder(path)
     checkpoint = newest_checkpoint(folder.checkpoints) if resume else None
     if checkpoint is not None and checkpoint.step >= recipe.total_steps and checkpoint.state().get("finished"):
@@ -53,7 +66,9 @@ def run_stage(
         stage.load_state_dict(state["stage"])
         tensors = checkpoint.tensors()
         context.optimizer.load_tensors(tensors, parameters=recipe.model.lora is not None)
-        stage.load_tensors({name.removeprefix(METHODS): value for name, value in tensors.items() if name.startswith(METHODS)})
+        stage.load_tensors(
+            {name.removeprefix(METHODS): value for name, value in tensors.items() if name.startswith(METHODS)}
+        )
         best, done = state["best"], checkpoint.step
         console.note(f"resumed from step {done}")
     folder.open(after_step=None if checkpoint is None else done)
@@ -89,7 +104,13 @@ def run_stage(
 
 
 def prepare(
-    recipe: Recipe, folder: RunFolder, console: TrainConsole, *, init_from: str, checkpoint: Checkpoint | None, offline: bool
+    recipe: Recipe,
+    folder: RunFolder,
+    console: TrainConsole,
+    *,
+    init_from: str,
+    checkpoint: Checkpoint | None,
+    offline: bool,
 ) -> StageContext:
     """Load and check everything; nothing has been trained or written when this raises."""
     if recipe.threads is not None:
@@ -157,7 +178,9 @@ def close_verifier(verifier: Verifier) -> None:
 
 
 def run_evaluation(context: StageContext, step: int) -> float | None:
-    """Evaluate every held-out set. Returns the accuracy that picks the best checkpoint: the mean over sets, sampled if it is measured."""
+    """Evaluate every held-out set. Returns the accuracy that picks the best checkpoint: the mean over sets, sampled if
+    it is measured.
+    """
     spec = context.recipe.evaluation
     if not context.data.heldout or not (spec.greedy or spec.samples_per_problem):
         return None
@@ -205,7 +228,9 @@ def save_best(context: StageContext, step: int, accuracy: float) -> None:
     """Keep the weights alone: enough to evaluate and to serve."""
     tokenizer = context.language_model.tokenizer
     write_folder(
-        context.folder.path / "best", lambda folder: save_model(context.model, tokenizer, folder), {"step": step, "accuracy": accuracy}
+        context.folder.path / "best",
+        lambda folder: save_model(context.model, tokenizer, folder),
+        {"step": step, "accuracy": accuracy},
     )
 
 

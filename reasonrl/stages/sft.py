@@ -1,4 +1,6 @@
-"""The supervised phase (`kind: sft`): next-token loss on gold responses, through the same packed forward pass and optimiser as RL."""
+"""The supervised phase (`kind: sft`): next-token loss on gold responses, through the same packed forward pass and
+optimiser as RL.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +31,9 @@ class SFTStage:
 
     def row(self, problem: Problem) -> TokenRow:
         recipe, tokenizer = self.c.recipe, self.c.language_model.tokenizer
-        return token_row(tokenizer, problem, taught_response(recipe.sft.response, self.c.verifier, problem), recipe.rollout.stop)
+        return token_row(
+            tokenizer, problem, taught_response(recipe.sft.response, self.c.verifier, problem), recipe.rollout.stop
+        )
 
     def run_step(self, step: int) -> dict[str, Any]:
         """One optimiser step on `sft.rows_per_step` gold responses. Returns the row of metrics.jsonl."""
@@ -47,7 +51,8 @@ class SFTStage:
             loss = -(made.logprobs * mask).sum() / tokens
             if not bool(torch.isfinite(loss)):
                 raise TrainingError(
-                    f"step {step}: the loss is {float(loss.detach())}. The weights were not touched. Lower optim.lr, then resume"
+                    f"step {step}: the loss is {float(loss.detach())}. The weights were not touched. Lower optim.lr,"
+                    " then resume"
                 )
             loss.backward()
             total += float(loss.detach())
@@ -87,17 +92,26 @@ def taught_response(template: str, verifier: Verifier, problem: Problem) -> str:
         return template.replace("{gold}", verifier.gold_response(problem.reference))
     text = problem.reference.get("demonstration")
     if not isinstance(text, str) or not text:
-        raise DataError(f"data.train: problem {problem.id} has no text 'demonstration' in its reference, which sft.response asks for")
+        raise DataError(
+            f"data.train: problem {problem.id} has no text 'demonstration' in its reference, which sft.response"
+            " asks for"
+        )
     return template.replace("{demonstration}", text)
 
 
 def token_row(tokenizer: Any, problem: Problem, text: str, stops: Sequence[str]) -> TokenRow:
-    """Prompt and a given response as tokens; the response ends as a rollout would: in a stop string, or with the end-of-sequence token."""
+    """Prompt and a given response as tokens; the response ends as a rollout would: in a stop string, or with the
+    end-of-sequence token.
+    """
     prompt = encode_prompt(tokenizer, problem)
     if isinstance(problem.prompt, str):
         # Tokenised together with its prompt, so that tokens at the seam are those that the model will meet.
         whole = list(tokenizer(problem.prompt + text)["input_ids"])
-        response = whole[len(prompt) :] if whole[: len(prompt)] == prompt else list(tokenizer(text, add_special_tokens=False)["input_ids"])
+        response = (
+            whole[len(prompt) :]
+            if whole[: len(prompt)] == prompt
+            else list(tokenizer(text, add_special_tokens=False)["input_ids"])
+        )
     else:
         response = list(tokenizer(text, add_special_tokens=False)["input_ids"])
     if not any(text.endswith(stop) for stop in stops):

@@ -1,7 +1,9 @@
-"""Losses that compare the responses of a prompt (disco, drpo, trpa), brought to the shape of all others: a weight for each row.
+"""Losses that compare the responses of a prompt (disco, drpo, trpa), brought to the shape of all others: a weight for
+each row.
 
-Such a loss is a function L of the rows' scores s_i = mean_t log pi. Its gradient is sum_i dL/ds_i * ds_i/dtheta, so with A_i = -dL/ds_i * B
-and sequence_mean weights the plain policy gradient -A log pi has exactly the same gradient, whatever the micro-batches.
+Such a loss is a function L of the rows' scores s_i = mean_t log pi. Its gradient is sum_i dL/ds_i * ds_i/dtheta, so
+with A_i = -dL/ds_i * B and sequence_mean weights the plain policy gradient -A log pi has exactly the same gradient,
+whatever the micro-batches.
 """
 
 from __future__ import annotations
@@ -17,13 +19,19 @@ from reasonrl.recipe.schema import Recipe
 
 
 def row_advantages(
-    recipe: Recipe, batch: RolloutBatch, usable: Tensor, right: Tensor, logprobs: Tensor, old: Tensor, reference: Tensor | None
+    recipe: Recipe,
+    batch: RolloutBatch,
+    usable: Tensor,
+    right: Tensor,
+    logprobs: Tensor,
+    old: Tensor,
+    reference: Tensor | None,
 ) -> Tensor:
     """[B] what to give to the plain policy gradient; 0 for rows that are not usable.
 
     Args:
-        right: [B] whether the answer is correct.
-        logprobs, old, reference: [B, T] under the present policy, the one that wrote the rows, and the reference (trpa only).
+        right: [B] whether the answer is correct. logprobs, old, reference: [B, T] under the present policy, the one
+        that wrote the rows, and the reference (trpa only).
     """
     rows = usable.nonzero()[:, 0]
     out = torch.zeros(len(usable))

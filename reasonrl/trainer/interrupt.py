@@ -1,4 +1,6 @@
-"""Ctrl-C once: finish the step, save, stop. Ctrl-C twice: stop now; the last checkpoint is there. A closed terminal counts as one."""
+"""Ctrl-C once: finish the step, save, stop. Ctrl-C twice: stop now; the last checkpoint is there. A closed terminal
+counts as one.
+"""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
 """AdamW on float32 master weights, whatever the model computes in.
 
-At lr 1e-6 an update is smaller than the spacing of bfloat16 numbers, so bfloat16 weights round it away and the run looks alive but learns
-nothing. With `dtype: bfloat16` gradients are summed and weights are updated in float32, yet no second copy of the model is held: a
-bfloat16 weight is the upper half of its float32 master, and the lower half, 16 bits, is kept beside it. The two give the master back
-exactly (`join`), one tensor at a time. Moments are float32.
+At lr 1e-6 an update is smaller than the spacing of bfloat16 numbers, so bfloat16 weights round it away and the run
+looks alive but learns nothing. With `dtype: bfloat16` gradients are summed and weights are updated in float32, yet no
+second copy of the model is held: a bfloat16 weight is the upper half of its float32 master, and the lower half, 16
+bits, is kept beside it. The two give the master back exactly (`join`), one tensor at a time. Moments are float32.
 """
 
 from __future__ import annotations
@@ -52,7 +52,9 @@ class _Slot:
         return self.param.detach() if self.lower is None else join(self.param.detach(), self.lower)
 
     def slices(self) -> Iterator[list[Tensor]]:
-        """Master, gradient and the two moments, to be updated in place, cut alike; what is done to the master is kept."""
+        """Master, gradient and the two moments, to be updated in place, cut alike; what is done to the master is
+        kept.
+        """
         gradient = self.gradient
         assert gradient is not None
         if self.lower is None:
@@ -67,7 +69,9 @@ class _Slot:
                 part.copy_(made)
 
     def clear(self) -> None:
-        """The buffer of sums stays: a block that is given back and asked for again in every update leaves holes in the heap."""
+        """The buffer of sums stays: a block that is given back and asked for again in every update leaves holes in the
+        heap.
+        """
         self.param.grad = None
         if self.touched and self.summed is not None:
             self.summed.zero_()
@@ -101,15 +105,18 @@ class MasterAdamW:
 
     @torch.no_grad()
     def step(self, step: int) -> float:
-        """Clip, update, clear the gradients. Returns the gradient norm before clipping. Raises TrainingError if it is not finite."""
+        """Clip, update, clear the gradients. Returns the gradient norm before clipping. Raises TrainingError if it is
+        not finite.
+        """
         spec = self._spec
         pairs = [(slot, slot.gradient) for slot in self._slots]
         norm = torch.nn.utils.get_total_norm([gradient for _, gradient in pairs if gradient is not None])
         if not bool(torch.isfinite(norm)):
             broken = [slot.name for slot, gradient in pairs if gradient is not None and not gradient.isfinite().all()]
             raise TrainingError(
-                f"step {step}: the gradient is not finite (first in {broken[0] if broken else 'its norm'}). The weights were not touched. "
-                "Lower optim.lr, lower rollout.temperature, or use model.dtype: float32, then resume"
+                f"step {step}: the gradient is not finite (first in {broken[0] if broken else 'its norm'}). The weights"
+                " were not touched. Lower optim.lr, lower rollout.temperature, or use model.dtype: float32, then"
+                " resume"
             )
         # As torch.nn.utils.clip_grad_norm_ has it.
         shrink = None if spec.max_grad_norm is None else (spec.max_grad_norm / (norm + 1e-6)).clamp(max=1.0)
@@ -151,7 +158,9 @@ class MasterAdamW:
             yield slot.name, slot.master()
 
     def tensors(self) -> dict[str, Tensor]:
-        """What a resumed run needs besides the weights of the model, by name: moments, step counts, lower halves of bfloat16 weights."""
+        """What a resumed run needs besides the weights of the model, by name: moments, step counts, lower halves of
+        bfloat16 weights.
+        """
         out: dict[str, Tensor] = {}
         for slot in self._slots:
             if slot.lower is not None:
@@ -162,7 +171,9 @@ class MasterAdamW:
 
     @torch.no_grad()
     def load_tensors(self, tensors: dict[str, Tensor], *, parameters: bool = False) -> None:
-        """Restore what `tensors` gave, into a model that has its weights already. With `parameters` they are in there too (LoRA)."""
+        """Restore what `tensors` gave, into a model that has its weights already. With `parameters` they are in there
+        too (LoRA).
+        """
         self.updates += 1
         for slot in self._slots:
             if parameters:
@@ -177,7 +188,9 @@ class MasterAdamW:
 
 
 def split(master: Tensor) -> tuple[Tensor, Tensor]:
-    """float32 as its nearest bfloat16 (ties away from zero) and the int16 difference of the bit patterns. Exact for every finite number."""
+    """float32 as its nearest bfloat16 (ties away from zero) and the int16 difference of the bit patterns. Exact for
+    every finite number.
+    """
     bits = master.view(torch.int32)
     upper = (bits + 0x8000) >> 16
     lower = (bits - (upper << 16)).to(torch.int16)
@@ -211,13 +224,18 @@ def _slot(name: str, param: Tensor) -> _Slot:
 def _untie_leaves(model: Any) -> None:
     """Gives a head that is tied to the embedding a leaf of its own over the same storage, in bfloat16.
 
-    Autograd holds the head's gradient, a table as large as the embedding, through the whole backward pass, and then makes another two to
-    add the embedding's. With two leaves each is added to the float32 sum as it comes, and is gone.
+    Autograd holds the head's gradient, a table as large as the embedding, through the whole backward pass, and then
+    makes another two to add the embedding's. With two leaves each is added to the float32 sum as it comes, and is gone.
     """
     if not hasattr(model, "get_output_embeddings") or hasattr(model, "peft_config"):
         return
     head, embedding = model.get_output_embeddings(), model.get_input_embeddings()
-    if head is not None and head.weight is embedding.weight and head.weight.dtype == torch.bfloat16 and head.weight.requires_grad:
+    if (
+        head is not None
+        and head.weight is embedding.weight
+        and head.weight.dtype == torch.bfloat16
+        and head.weight.requires_grad
+    ):
         head.weight = torch.nn.Parameter(embedding.weight.detach())
 
 

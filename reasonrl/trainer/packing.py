@@ -19,12 +19,15 @@ def choose_packing(recipe: Recipe, model: Any, console: TrainConsole) -> Packing
     tolerance = 1e-3 if recipe.model.dtype == "float32" else 0.6
     if not logits_are_heads(model, tolerance=tolerance):
         raise ModelError(
-            f"model.path: {type(model).__name__} caps or scales its logits behind its head (final_logit_softcapping, logits_scaling or the "
-            "like); training such a model is not supported. Take one without"
+            f"model.path: {type(model).__name__} caps or scales its logits behind its head (final_logit_softcapping,"
+            " logits_scaling or the like); training such a model is not supported. Take one without"
         )
     if recipe.train.packing == "rows":
         return "rows"
     if tree_is_exact(model, tolerance=tolerance):
         return "tree"
-    console.warn(f"{type(model).__name__} does not accept a prefix-tree attention mask: every response is computed with its whole prompt")
+    console.warn(
+        f"{type(model).__name__} does not accept a prefix-tree attention mask: every response is computed with its"
+        " whole prompt"
+    )
     return "rows"

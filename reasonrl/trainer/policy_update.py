@@ -1,7 +1,8 @@
 """Step 10: from advantages to new weights.
 
-The weight of every token in the loss is fixed before the rows are cut into micro-batches, so the gradient does not depend on the cut.
-Rows that can move nothing are left out of both passes, but still count in the denominators: skipping them changes the time, not the result.
+The weight of every token in the loss is fixed before the rows are cut into micro-batches, so the gradient does not
+depend on the cut. Rows that can move nothing are left out of both passes, but still count in the denominators: skipping
+them changes the time, not the result.
 """
 
 from __future__ import annotations
@@ -46,9 +47,13 @@ class UpdateRows:
     def take(self, index: Sequence[int]) -> UpdateRows:
         """The rows at `index`, the tensors cut to them."""
         at = torch.tensor(list(index), dtype=torch.long)
-        old, reference, refined = (None if t is None else t[at] for t in (self.old_logprobs, self.ref_logprobs, self.off_policy))
+        old, reference, refined = (
+            None if t is None else t[at] for t in (self.old_logprobs, self.ref_logprobs, self.off_policy)
+        )
         rows = [self.rows[i] for i in index]
-        return UpdateRows(rows, self.advantages[at], self.weights[at], self.rollout_logprobs[at], old, reference, refined, self.gamma)
+        return UpdateRows(
+            rows, self.advantages[at], self.weights[at], self.rollout_logprobs[at], old, reference, refined, self.gamma
+        )
 
 
 @dataclass
@@ -86,7 +91,8 @@ class UpdateMeasures:
 def accumulate_gradients(
     model: Any, batch: UpdateRows, spec: TrainSpec, temperature: float, packing: Packing, measures: UpdateMeasures
 ) -> bool:
-    """Add the gradient of one optimiser step to the parameters. False when no row can move anything: then there is no step to make.
+    """Add the gradient of one optimiser step to the parameters. False when no row can move anything: then there is no
+    step to make.
 
     Raises TrainingError for a loss that is not a number, naming the rows.
     """
@@ -100,7 +106,9 @@ def accumulate_gradients(
     full = [[*row.prompt, *row.response] for row in batch.rows]
     for index in split_rows(full, spec.positions_per_micro_batch) if full else []:
         part = batch.take(index)
-        made = response_logprobs(model, part.rows, temperature=temperature, packing=packing, entropy_gradient=spec.entropy_coefficient > 0)
+        made = response_logprobs(
+            model, part.rows, temperature=temperature, packing=packing, entropy_gradient=spec.entropy_coefficient > 0
+        )
         width = made.logprobs.shape[1]
         device = made.logprobs.device
         weights, advantages = part.weights[:, :width].to(device), part.advantages[:, :width].to(device)
@@ -155,7 +163,9 @@ def loss_name(spec: TrainSpec) -> str:
 
 def _cut(spec: TrainSpec, weights: Tensor) -> Tensor:
     """Where a correction has bitten: a weight that was truncated, or a token that was left out."""
-    truncated = weights >= spec.mismatch.cap if spec.mismatch.name == "tis" else torch.zeros_like(weights, dtype=torch.bool)
+    truncated = (
+        weights >= spec.mismatch.cap if spec.mismatch.name == "tis" else torch.zeros_like(weights, dtype=torch.bool)
+    )
     return truncated | (weights == 0)
 
 

@@ -1,7 +1,7 @@
 """Is the run learning anything, and if not, why?
 
-A GRPO run whose groups are all solved, all failed, all cut off or all unreadable has loss 0, looks alive, and learns nothing. After a few
-such steps in a row the run says which of these it is and what to change.
+A GRPO run whose groups are all solved, all failed, all cut off or all unreadable has loss 0, looks alive, and learns
+nothing. After a few such steps in a row the run says which of these it is and what to change.
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ WATCHED = 10
 
 
 def count_outcomes(episodes: Sequence[Episode]) -> Counter[str]:
-    """How the rollouts of a step ended: truncated, unparsed, timeout and error are counted apart, since their cures differ.
+    """How the rollouts of a step ended: truncated, unparsed, timeout and error are counted apart, since their cures
+    differ.
 
     One verdict of several that could not be given, that of a refinement say, leaves the rollout unjudged.
     """
@@ -41,7 +42,9 @@ def count_outcomes(episodes: Sequence[Episode]) -> Counter[str]:
 
 
 class RunHealth:
-    """Watches steps; `observe` returns a warning when one is due, and raises TrainingError where the recipe says to stop."""
+    """Watches steps; `observe` returns a warning when one is due, and raises TrainingError where the recipe says to
+    stop.
+    """
 
     def __init__(self, spec: HealthSpec) -> None:
         self._spec = spec
@@ -52,14 +55,17 @@ class RunHealth:
         self._quiet_steps = 0
         """Steps until an alarm that goes on is given again."""
 
-    def observe(self, step: int, mix: GroupMix, outcomes: Counter[str], example_reason: str = "", *, learns: bool = False) -> str | None:
+    def observe(
+        self, step: int, mix: GroupMix, outcomes: Counter[str], example_reason: str = "", *, learns: bool = False
+    ) -> str | None:
         """`learns`: some advantage is not 0, though no group is mixed (a baseline from elsewhere)."""
         unjudged = outcomes["unjudged"]
         if outcomes["total"] and unjudged / outcomes["total"] > self._spec.max_unjudged_share:
             raise TrainingError(
-                f"step {step}: {unjudged} of {outcomes['total']} rollouts could not be judged ({outcomes['timeout']} timed out, "
-                f"{outcomes['error']} broke{': ' + example_reason if example_reason else ''}). A model can learn to write what cannot be "
-                "judged. Look at the newest samples, raise verifier.timeout_s, or raise health.max_unjudged_share, then resume"
+                f"step {step}: {unjudged} of {outcomes['total']} rollouts could not be judged ({outcomes['timeout']}"
+                f" timed out, {outcomes['error']} broke{': ' + example_reason if example_reason else ''}). A model can"
+                " learn to write what cannot be judged. Look at the newest samples, raise verifier.timeout_s, or raise"
+                " health.max_unjudged_share, then resume"
             )
         alarm = self._alarm(unjudged, outcomes, example_reason)
         if mix.mixed or learns:
@@ -75,7 +81,9 @@ class RunHealth:
         return ". ".join(words for words in (message if due else None, alarm) if words) or None
 
     def _alarm(self, unjudged: int, outcomes: Counter[str], reason: str) -> str | None:
-        """What times out or breaks is masked, not punished: a share that grows is a policy that learns to write such things."""
+        """What times out or breaks is masked, not punished: a share that grows is a policy that learns to write such
+        things.
+        """
         self._unjudged = [*self._unjudged, (unjudged, outcomes["total"])][-WATCHED:]
         self._quiet_steps = max(0, self._quiet_steps - 1)
         share = sum(part for part, _ in self._unjudged) / max(1, sum(total for _, total in self._unjudged))
@@ -84,9 +92,10 @@ class RunHealth:
         self._quiet_steps = WATCHED
         watched = len(self._unjudged)
         return (
-            f"{share:.1%} of the rollouts of the last {watched} step{'s' if watched > 1 else ''} could not be judged "
-            f"({outcomes['timeout']} timed out and {outcomes['error']} broke in this one{': ' + reason if reason else ''}). "
-            "They are masked, so a model can learn to write what cannot be judged. Look at the newest samples"
+            f"{share:.1%} of the rollouts of the last {watched} step{'s' if watched > 1 else ''} could not be judged"
+            f" ({outcomes['timeout']} timed out and {outcomes['error']} broke in this"
+            f" one{': ' + reason if reason else ''}). They are masked, so a model can learn to write what cannot be"
+            " judged. Look at the newest samples"
         )
 
     def state_dict(self) -> dict[str, Any]:
@@ -112,19 +121,24 @@ def explain_silence(outcomes: Counter[str], mix: GroupMix) -> str:
         return outcomes[key] / total
 
     if share("correct") > 0.9:
-        return "nearly every rollout is correct, so there is nothing left to learn here. Use harder problems in data.train"
+        return (
+            "nearly every rollout is correct, so there is nothing left to learn here. Use harder problems in data.train"
+        )
     if share("unjudged") > 0.5:
         return "most rollouts could not be judged. Read the verdicts in samples.jsonl, and raise verifier.timeout_s"
     if share("truncated") > 0.5:
-        return f"{share('truncated'):.0%} of the responses are cut off before they end. Raise rollout.max_new_tokens, or set rollout.stop"
+        return (
+            f"{share('truncated'):.0%} of the responses are cut off before they end. Raise rollout.max_new_tokens, or"
+            " set rollout.stop"
+        )
     if share("unparsed") > 0.5:
         return (
-            f"no answer can be read in {share('unparsed'):.0%} of the responses. Ask for the format in data.prompt, add few-shot examples, "
-            "or choose another verifier mode"
+            f"no answer can be read in {share('unparsed'):.0%} of the responses. Ask for the format in data.prompt, add"
+            " few-shot examples, or choose another verifier mode"
         )
     if mix.all_wrong == mix.total:
         return (
-            "every rollout of every group is wrong. Use easier problems, raise rollout.rollouts_per_prompt, or start with a supervised "
-            "stage (kind: sft)"
+            "every rollout of every group is wrong. Use easier problems, raise rollout.rollouts_per_prompt, or start"
+            " with a supervised stage (kind: sft)"
         )
     return "in every group all rollouts get the same reward. Raise rollout.rollouts_per_prompt or rollout.temperature"

@@ -1,8 +1,10 @@
 """Steps 1, 2 and 5 to 9 of an update as a recipe has them: the same for the local trainer and for verl.
 
-    1 select    2 allot    (3 roll out, 4 verify)    5 observe    6 filter    7 shape    8 advantage    9 select    (10 update)
+    1 select    2 allot    (3 roll out, 4 verify)    5 observe    6 filter    7 shape    8 advantage    9 select    (10
+                update)
 
-All state of the methods is here: success history, value model, curriculum, moments of prompts. It goes into the checkpoint.
+All state of the methods is here: success history, value model, curriculum, moments of prompts. It goes into the
+checkpoint.
 """
 
 from __future__ import annotations
@@ -38,18 +40,26 @@ STATEFUL = ("dcpo",)
 
 
 class Methods:
-    """What a recipe has switched on. `features` gives the value model its [n, H] of n problems under the present policy."""
+    """What a recipe has switched on. `features` gives the value model its [n, H] of n problems under the present
+    policy.
+    """
 
-    def __init__(self, recipe: Recipe, problems: Sequence[Problem], seed: int, features: Features | None = None) -> None:
+    def __init__(
+        self, recipe: Recipe, problems: Sequence[Problem], seed: int, features: Features | None = None
+    ) -> None:
         self.recipe, self.spec = recipe, recipe.train
         rates = recipe.success_rates
         source = recipe.rate_source
         value_model = None if source == "history" else ValueModel(window=rates.value_window, ridge=rates.ridge)
         history = SuccessHistory(window=rates.window, min_count=rates.min_count)
-        self.rates = SuccessRates(source, history=history, value_model=value_model, features=features, trust=rates.trust_rollouts)
+        self.rates = SuccessRates(
+            source, history=history, value_model=value_model, features=features, trust=rates.trust_rollouts
+        )
         self.curriculum = self._curriculum(problems, seed)
         per_prompt, budget = recipe.rollout.rollouts_per_prompt, recipe.budget
-        self.knapsack = KnapsackBudget(per_prompt, low=budget.low, high=budget.high) if budget.name == "knapsack" else None
+        self.knapsack = (
+            KnapsackBudget(per_prompt, low=budget.low, high=budget.high) if budget.name == "knapsack" else None
+        )
         self._uniform = UniformBudget(per_prompt)
         self._moments: dict[str, PromptMoments] = {}
 
@@ -62,7 +72,7 @@ class Methods:
             return DumpCurriculum(problems, seed, window=spec.window, temperature=spec.temperature)
         return UniformCurriculum(problems, seed)
 
-    # ---------------------------------------------------------------------------------------------------------------- before rollouts
+    # -------------------------------------------------------------------------------------------------- before rollouts
 
     def begin_step(self) -> None:
         """The policy has changed."""
@@ -76,21 +86,27 @@ class Methods:
 
     def allot(self, problems: Sequence[Problem]) -> list[int]:
         """2: rollouts of each."""
-        rates = self.rates.estimate(problems)  # also where nobody allots by them: the shrinkage baseline wants what was predicted
+        rates = self.rates.estimate(
+            problems
+        )  # also where nobody allots by them: the shrinkage baseline wants what was predicted
         if self.knapsack is None:
             return self._uniform.allot([problem.id for problem in problems])
         return self.knapsack.allot(rates)
 
-    # ---------------------------------------------------------------------------------------------------------------- after rollouts
+    # --------------------------------------------------------------------------------------------------- after rollouts
 
     def observe(self, problems: Sequence[Problem], successes: Sequence[Sequence[bool]]) -> None:
         """5: the judged rollouts of each problem, right or wrong, before any filter."""
         self.rates.observe(problems, successes)
 
     def usable(self, batch: RolloutBatch, eligible: Tensor) -> Tensor:
-        """6: rows [B] that take part in baselines and loss. Decided by the RAW rewards: shaping makes differences out of nothing."""
+        """6: rows [B] that take part in baselines and loss. Decided by the RAW rewards: shaping makes differences out
+        of nothing.
+        """
         keep = eligible
-        if self.spec.drops_silent_groups:  # as in DAPO, a group without signal is no part of the batch, nor of its denominators
+        if (
+            self.spec.drops_silent_groups
+        ):  # as in DAPO, a group without signal is no part of the batch, nor of its denominators
             keep = keep & (group_std(batch.rewards, batch.group, keep) > 0)
         alone_is_enough = self.spec.advantage in ("remax", "shrinkage", "dcpo", "reinforce_pp")
         return keep if alone_is_enough else keep & (group_size(batch.group, keep) > 1)
@@ -101,18 +117,27 @@ class Methods:
         if (overlong := self.spec.overlong) is not None:
             limit = self.recipe.rollout.max_new_tokens
             lengths = batch.token_mask.sum(1)
-            rewards = rewards + overlong_penalty(lengths, max_length=limit, buffer=overlong.buffer_tokens, factor=overlong.factor)
+            rewards = rewards + overlong_penalty(
+                lengths, max_length=limit, buffer=overlong.buffer_tokens, factor=overlong.factor
+            )
         if (unlikeliness := self.spec.unlikeliness) is not None:
-            rewards = unlikeliness_rewards(rewards, mean_logprobs(batch), batch.group, beta=unlikeliness.beta, judged=usable)
+            rewards = unlikeliness_rewards(
+                rewards, mean_logprobs(batch), batch.group, beta=unlikeliness.beta, judged=usable
+            )
         return rewards
 
     def advantages(
         self, batch: RolloutBatch, rewards: Tensor, usable: Tensor, greedy_rewards: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
-        """8: advantages [B] of the rows and [B, T] of their tokens, 0 outside the loss mask. Raises ValueError for a reward that is NaN."""
+        """8: advantages [B] of the rows and [B, T] of their tokens, 0 outside the loss mask. Raises ValueError for a
+        reward that is NaN.
+        """
         if not bool(torch.isfinite(rewards[usable]).all()):
             row = int((~torch.isfinite(rewards) & usable).nonzero()[0])
-            raise ValueError(f"the shaped reward of row {row} ({batch.problem_id[row]}) is {float(rewards[row])}, not a finite number")
+            raise ValueError(
+                f"the shaped reward of row {row} ({batch.problem_id[row]}) is {float(rewards[row])}, not a finite"
+                " number"
+            )
         lengths = batch.loss_mask.sum(1)
         if self.spec.advantage in STATEFUL:
             rows = self._remembered_advantages(batch, rewards, usable)
@@ -133,7 +158,9 @@ class Methods:
             tokens = add_tree_term(tokens.clone(), scale, batch.tokens, batch.loss_mask, rewards, batch.group, **masks)
         return rows, tokens
 
-    def select_advantages(self, advantages: Tensor, rows: Tensor, batch: RolloutBatch, usable: Tensor, progress: float) -> Tensor:
+    def select_advantages(
+        self, advantages: Tensor, rows: Tensor, batch: RolloutBatch, usable: Tensor, progress: float
+    ) -> Tensor:
         """9: advantages [B, T] that go into the update."""
         if self.spec.clip_advantages is not None:
             advantages = clip_advantages(advantages, self.spec.clip_advantages)
@@ -143,12 +170,15 @@ class Methods:
             chosen = torch.zeros_like(usable)
             chosen[usable] = most_spread_rows(rows[usable], count)
             mask = batch.loss_mask & chosen[:, None]
-            advantages = advantages * high_entropy_tokens(advantages, batch.entropy, mask, scheduled(*d3s.token_share, progress))
+            advantages = advantages * high_entropy_tokens(
+                advantages, batch.entropy, mask, scheduled(*d3s.token_share, progress)
+            )
         return advantages
 
     def observe_advantages(self, problems: Sequence[Problem], rows: Tensor) -> None:
-        """After 8, for a curriculum that lives on advantages: of every rollout, also of those that a filter has left out (their advantage
-        is 0), or a source that teaches nothing would count as one that was never seen."""
+        """After 8, for a curriculum that lives on advantages: of every rollout, also of those that a filter has left
+        out (their advantage is 0), or a source that teaches nothing would count as one that was never seen.
+        """
         if isinstance(self.curriculum, DumpCurriculum):
             self.curriculum.observe_advantages(problems, rows.tolist())
 
@@ -169,10 +199,12 @@ class Methods:
             members = ((batch.group == g) & usable).nonzero()[:, 0]
             if len(members):
                 key = batch.problem_id[int(members[0])]
-                rows[members], self._moments[key] = dcpo_advantages(rewards[members], self._moments.get(key, PromptMoments()))
+                rows[members], self._moments[key] = dcpo_advantages(
+                    rewards[members], self._moments.get(key, PromptMoments())
+                )
         return rows
 
-    # ---------------------------------------------------------------------------------------------------------------- state
+    # ------------------------------------------------------------------------------------------------------------ state
 
     def state_dict(self) -> dict[str, Any]:
         moments = {key: [m.visits, m.mean, m.std] for key, m in self._moments.items()}
@@ -209,5 +241,7 @@ def mismatch_weights(spec: TrainSpec, train_logprobs: Tensor, rollout_logprobs: 
     elif mismatch.name == "icepop":
         weights = icepop_weights(train_logprobs, rollout_logprobs, low=mismatch.low, high=mismatch.high)
     if mismatch.reject_above is not None:
-        weights = weights * rows_that_agree(train_logprobs, rollout_logprobs, mask, bound=mismatch.reject_above)[:, None]
+        weights = (
+            weights * rows_that_agree(train_logprobs, rollout_logprobs, mask, bound=mismatch.reject_above)[:, None]
+        )
     return weights

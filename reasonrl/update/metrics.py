@@ -1,4 +1,6 @@
-"""The numbers of one update: what the rollouts were like, and what each method did. `reasonrl.runs.metrics` explains every name."""
+"""The numbers of one update: what the rollouts were like, and what each method did. `reasonrl.runs.metrics` explains
+every name.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,12 @@ from reasonrl.update.rollouts import Collected
 
 
 def rewards_and_rollouts(
-    collected: Collected, batch: RolloutBatch, eligible: Tensor, mix: GroupMix, outcomes: Counter[str], parts: Sequence[str]
+    collected: Collected,
+    batch: RolloutBatch,
+    eligible: Tensor,
+    mix: GroupMix,
+    outcomes: Counter[str],
+    parts: Sequence[str],
 ) -> dict[str, Any]:
     """Rewards, groups, rollouts and lengths."""
     judged = batch.rewards[batch.judged]
@@ -26,7 +33,10 @@ def rewards_and_rollouts(
     first_of_group = {g: e.own for g, e in zip(collected.groups, collected.episodes, strict=True)}
     assert batch.rollout_logprobs is not None
     written = batch.loss_mask.sum().clamp(min=1)
-    means = {f"reward/{name}": _mean([v for e in collected.episodes if (v := e.reward_parts[name]) is not None]) for name in parts}
+    means = {
+        f"reward/{name}": _mean([v for e in collected.episodes if (v := e.reward_parts[name]) is not None])
+        for name in parts
+    }
     return {
         "reward/mean": float(judged.mean()) if len(judged) else 0.0,
         "reward/std": float(judged.std()) if len(judged) > 1 else 0.0,
@@ -60,13 +70,23 @@ def with_signal(batch: RolloutBatch, eligible: Tensor) -> Tensor:
 
 
 def methods(
-    recipe: Recipe, collected: Collected, batch: RolloutBatch, usable: Tensor, shaped: Tensor, rows: Tensor, tokens: Tensor
+    recipe: Recipe,
+    collected: Collected,
+    batch: RolloutBatch,
+    usable: Tensor,
+    shaped: Tensor,
+    rows: Tensor,
+    tokens: Tensor,
 ) -> dict[str, Any]:
     """What each method that is switched on has done in this step."""
     out: dict[str, Any] = {}
     if recipe.budget.name == "knapsack":
         out |= budget(collected.counts, recipe.budget.low, recipe.budget.high, recipe.rollout.rollouts_per_prompt)
-    told = [(p, c) for p, c in zip(collected.predicted, _success_rates(collected), strict=True) if p is not None and c is not None]
+    told = [
+        (p, c)
+        for p, c in zip(collected.predicted, _success_rates(collected), strict=True)
+        if p is not None and c is not None
+    ]
     if recipe.rate_source != "history":
         out |= calibration(told)
     if recipe.train.credit == "tempo":
@@ -118,7 +138,9 @@ def credit(rows: Tensor, tokens: Tensor, mask: Tensor) -> dict[str, Any]:
 
 
 def rank_correlation(batch: RolloutBatch, keep: Tensor) -> float:
-    """Spearman's correlation of raw reward and likelihood inside the groups with signal: above 0, likely answers are the right ones."""
+    """Spearman's correlation of raw reward and likelihood inside the groups with signal: above 0, likely answers are
+    the right ones.
+    """
     if int(keep.sum()) < 3:
         return 0.0
     ranks = [group_ranks(values, batch.group, keep)[keep] for values in (batch.rewards, mean_logprobs(batch))]

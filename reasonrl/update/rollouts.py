@@ -1,4 +1,6 @@
-"""What the rollouts of one step have left behind, and the batch that is made of it. Both trainers fill it, each in its own way."""
+"""What the rollouts of one step have left behind, and the batch that is made of it. Both trainers fill it, each in its
+own way.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,8 @@ class Collected:
     """One for each group."""
     counts: list[int] = field(default_factory=list)
     greedy: list[float] = field(default_factory=list)
-    """Reward of the greedy response to each problem, NaN where it could not be judged; only where the recipe needs it."""
+    """Reward of the greedy response to each problem, NaN where it could not be judged; only where the recipe needs it.
+    """
     predicted: list[float | None] = field(default_factory=list)
     """What the value model said of each problem before its rollouts."""
     rounds: int = 0
@@ -42,7 +45,9 @@ class Collected:
         greedy: Sequence[Episode] = (),
         refined: Sequence[tuple[int, Episode]] = (),
     ) -> None:
-        """`counts[i]` episodes of `problems[i]`, in order; `refined` are further rows of a group, by its place among `problems`."""
+        """`counts[i]` episodes of `problems[i]`, in order; `refined` are further rows of a group, by its place among
+        `problems`.
+        """
         first = len(self.problems)
         self.predicted += predicted
         self.groups += [first + i for i, count in enumerate(counts) for _ in range(count)]
@@ -82,7 +87,9 @@ class Collected:
         return torch.tensor([e.verdicts["correctness"].correct is True for e in self.episodes])
 
     def eligible(self, batch: RolloutBatch, *, mask_truncated: bool) -> Tensor:
-        """Rows [B] that were judged and, if the recipe masks cut-off responses, came to an end; with a greedy baseline that was judged."""
+        """Rows [B] that were judged and, if the recipe masks cut-off responses, came to an end; with a greedy baseline
+        that was judged.
+        """
         rows: Tensor = batch.judged
         if mask_truncated:
             rows = rows & torch.tensor([e.own.finish_reason != "length" for e in self.episodes])

@@ -22,11 +22,15 @@ def train_samples(
     credited: bool,
     fields: Callable[[Episode], dict[str, Any]],
 ) -> list[dict[str, Any]]:
-    """One row an episode, with the advantages [B] and [B, T] that it was given; `fields` adds what a method knows of it.
+    """One row an episode, with the advantages [B] and [B, T] that it was given; `fields` adds what a method knows of
+    it.
 
-    Advantages of single tokens are kept only where they differ (`credited`)."""
+    Advantages of single tokens are kept only where they differ (`credited`).
+    """
     kept = []
-    everything = zip(collected.episodes, collected.rewards, collected.groups, of_rows.tolist(), of_tokens.tolist(), strict=True)
+    everything = zip(
+        collected.episodes, collected.rewards, collected.groups, of_rows.tolist(), of_tokens.tolist(), strict=True
+    )
     for episode, reward, group, advantage, credit in everything:
         own = episode.own
         more: dict[str, Any] = {
@@ -40,14 +44,27 @@ def train_samples(
         if credited:
             more["token_advantages"] = [round(value, 6) for value in credit[: len(own.response_ids)]]
         prompt = render_prompt_text(tokenizer, episode.problem)
-        kept.append(sample_row(episode, kind="train", step=step, mode="train", prompt=prompt, reward=reward, advantage=advantage, **more))
+        kept.append(
+            sample_row(
+                episode,
+                kind="train",
+                step=step,
+                mode="train",
+                prompt=prompt,
+                reward=reward,
+                advantage=advantage,
+                **more,
+            )
+        )
     return kept
 
 
 def sample_row(
     episode: Episode, *, kind: str, step: int, mode: str, prompt: str, set_name: str | None = None, **more: Any
 ) -> dict[str, Any]:
-    """What samples.jsonl keeps of an episode: enough to read it, to judge it again, and to compute its advantage again."""
+    """What samples.jsonl keeps of an episode: enough to read it, to judge it again, and to compute its advantage
+    again.
+    """
     last = episode.own
     return {
         "kind": kind,
@@ -70,4 +87,8 @@ def sample_row(
 
 def _others(episode: Episode) -> list[dict[str, Any]]:
     """What the roles said that are not trained."""
-    return [{"role": t.role, "text": t.text, "finish_reason": t.finish_reason} for t in episode.trajectories if t is not episode.own]
+    return [
+        {"role": t.role, "text": t.text, "finish_reason": t.finish_reason}
+        for t in episode.trajectories
+        if t is not episode.own
+    ]

@@ -1,7 +1,9 @@
-"""Steps 3 and 4 on verl: an environment plays one episode over verl's servers, and is judged in the worker that played it.
+"""Steps 3 and 4 on verl: an environment plays one episode over verl's servers, and is judged in the worker that played
+it.
 
-The environment, the format of critiques, the verifiers and their reward parts are those of the recipe, unchanged. What cannot be played
-(a server that died, a role that does not answer) or judged becomes a row without tokens to learn from, with its reason.
+The environment, the format of critiques, the verifiers and their reward parts are those of the recipe, unchanged. What
+cannot be played (a server that died, a role that does not answer) or judged becomes a row without tokens to learn from,
+with its reason.
 """
 
 from __future__ import annotations
@@ -33,11 +35,15 @@ from reasonrl.verl_backend.stage import verl_stage
 from verifiers.types import Problem
 
 PASSING = (ModelError, ServedFailure, TimeoutError, OSError, RayError)
-"""What may befall one rollout: a server, a role or a judge that does not answer. Anything else is a fault in code, and ends the run."""
+"""What may befall one rollout: a server, a role or a judge that does not answer. Anything else is a fault in code, and
+ends the run.
+"""
 
 
 class ServerEngine:
-    """verl's servers as an environment sees an engine. All roles that are not served elsewhere are played by the trained weights."""
+    """verl's servers as an environment sees an engine. All roles that are not served elsewhere are played by the
+    trained weights.
+    """
 
     def __init__(self, client: Any, eos_ids: Sequence[int], tokenizer: Any) -> None:
         self._client, self._eos, self._tokenizer = client, frozenset(eos_ids), tokenizer
@@ -61,8 +67,14 @@ class ServerEngine:
         self.extra = dict(made.extra_fields)
         return Generation(list(made.token_ids), list(made.log_probs), self._why(made.token_ids, sampling))
 
-    async def generate_many(self, prompts: Sequence[Sequence[int]], sampling: Sampling, seeds: Sequence[int]) -> list[Generation]:
-        return list(await asyncio.gather(*(self.generate(ids, sampling, seed) for ids, seed in zip(prompts, seeds, strict=True))))
+    async def generate_many(
+        self, prompts: Sequence[Sequence[int]], sampling: Sampling, seeds: Sequence[int]
+    ) -> list[Generation]:
+        return list(
+            await asyncio.gather(
+                *(self.generate(ids, sampling, seed) for ids, seed in zip(prompts, seeds, strict=True))
+            )
+        )
 
     def role(self, name: str) -> ServerEngine:
         raise ValueError(f"there is no engine for the role '{name}' on verl: serve that model, or write model: same")
@@ -81,7 +93,9 @@ def actor_for(recipe: Recipe, tokenizer: Any) -> Speaker | None:
         return None
     spec = recipe.critic.refine.actor
     if spec.served:
-        return ServedSpeaker("actor", ServedModel(spec.model, spec.served_name, spec.timeout_s, spec.api_key_env), role_sampling(spec))
+        return ServedSpeaker(
+            "actor", ServedModel(spec.model, spec.served_name, spec.timeout_s, spec.api_key_env), role_sampling(spec)
+        )
     return LocalSpeaker("actor", tokenizer, role_sampling(spec))
 
 
@@ -93,16 +107,22 @@ def end_tokens(tokenizer: Any, config: Any) -> list[int]:
 
 @register(AGENT)
 class ReasonrlLoop(AgentLoopBase):
-    """One episode of the recipe's environment for each session. Judging ends by the verifiers' own deadlines, or by the recipe's."""
+    """One episode of the recipe's environment for each session. Judging ends by the verifiers' own deadlines, or by the
+    recipe's.
+    """
 
     async def run(self, sampling_params: dict[str, Any], **kwargs: Any) -> AgentLoopOutput:
         stage = verl_stage()
         recipe, problem = stage.recipe, Problem(**json.loads(kwargs["problem"]))
         step, rollout = int(kwargs["global_steps"]), int(kwargs["first_rollout"]) + int(kwargs["session_id"])
         engine = ServerEngine(
-            self.server_manager, end_tokens(self.tokenizer, _model_config(self.config.actor_rollout_ref.model.path)), self.tokenizer
+            self.server_manager,
+            end_tokens(self.tokenizer, _model_config(self.config.actor_rollout_ref.model.path)),
+            self.tokenizer,
         )
-        environment = environment_maker(recipe, self.tokenizer, actor_for(recipe, self.tokenizer))(rollout_sampling(recipe))
+        environment = environment_maker(recipe, self.tokenizer, actor_for(recipe, self.tokenizer))(
+            rollout_sampling(recipe)
+        )
         seed = derive_seed(recipe.seed, "rollout", step, kwargs["round"], problem.id, rollout)
         try:
             episode: Episode = await environment.episode(problem, rollout, seed, engine)
@@ -129,12 +149,20 @@ class ReasonrlLoop(AgentLoopBase):
     def _masked(self, packed: str, engine: ServerEngine, step: int) -> AgentLoopOutput:
         end = int(self.tokenizer.eos_token_id)
         return AgentLoopOutput(
-            prompt_ids=[end], response_ids=[end], response_mask=[0], response_logprobs=[0.0], reward_score=0.0, num_turns=0, metrics={},
+            prompt_ids=[end],
+            response_ids=[end],
+            response_mask=[0],
+            response_logprobs=[0.0],
+            reward_score=0.0,
+            num_turns=0,
+            metrics={},
             extra_fields=self._extra(engine, step) | {FIELD: packed},
-        )  # fmt: skip
+        )
 
     def _extra(self, engine: ServerEngine, step: int) -> dict[str, Any]:
-        """verl computes how old the weights of a row were from these; its own loops get them from the server's answer."""
+        """verl computes how old the weights of a row were from these; its own loops get them from the server's
+        answer.
+        """
         version = engine.extra.get("global_steps")
         version = step - 1 if version is None else version  # nothing was answered
         versions = {"min_global_steps": version, "max_global_steps": version}
@@ -148,8 +176,9 @@ def _judging_at_once() -> asyncio.Semaphore:
 
 
 async def within(seconds: float, call: Callable[[], None], key: str) -> None:
-    """`call` in a thread of its own. Raises TimeoutError after `seconds`: the thread is left behind, and neither takes the place of the
-    next (in a pool it would) nor keeps the process from ending."""
+    """`call` in a thread of its own. Raises TimeoutError after `seconds`: the thread is left behind, and neither takes
+    the place of the next (in a pool it would) nor keeps the process from ending.
+    """
     loop = asyncio.get_running_loop()
     done: asyncio.Future[None] = loop.create_future()
 

@@ -23,6 +23,8 @@ class ClientEngine:
 
     def generate_batch(self, requests: Sequence[Request]) -> list[Generation]:
         async def everything() -> list[Generation]:
-            return list(await asyncio.gather(*(self._engine.generate(r.token_ids, r.sampling, r.seed) for r in requests)))
+            return list(
+                await asyncio.gather(*(self._engine.generate(r.token_ids, r.sampling, r.seed) for r in requests))
+            )
 
         return asyncio.run_coroutine_threadsafe(everything(), self._loop).result()

@@ -1,7 +1,7 @@
 """A checkpoint of verl as a Hugging Face folder. Needs torch and transformers, neither verl nor a GPU.
 
-verl's own merger (`python -m verl.model_merger`) rounds to bfloat16 on the way and leaves adapters beside the base weights; this one keeps
-the precision that was saved and merges adapters (LoRA).
+verl's own merger (`python -m verl.model_merger`) rounds to bfloat16 on the way and leaves adapters beside the base
+weights; this one keeps the precision that was saved and merges adapters (LoRA).
 """
 
 from __future__ import annotations
@@ -24,9 +24,11 @@ _ADAPTER = re.compile(r"(.+)\.lora_([AB])\.default\.weight")
 
 
 def find_actor(source: Path) -> Path | None:
-    """The folder with the shards of a policy: SOURCE itself, its actor/, or that of the newest step of a folder of checkpoints.
+    """The folder with the shards of a policy: SOURCE itself, its actor/, or that of the newest step of a folder of
+    checkpoints.
 
-    None where this is no checkpoint of verl."""
+    None where this is no checkpoint of verl.
+    """
     for root in (source, source / "verl" / "checkpoints"):
         if (root / NOTE).is_file():
             source = root / f"global_step_{(root / NOTE).read_text(encoding='utf-8').strip()}"
@@ -34,28 +36,37 @@ def find_actor(source: Path) -> Path | None:
 
 
 def merged_shards(actor: Path) -> dict[str, Tensor]:
-    """All weights of FSDP or FSDP2 shards under their Hugging Face names. Raises CheckpointError for what is missing or unknown."""
+    """All weights of FSDP or FSDP2 shards under their Hugging Face names. Raises CheckpointError for what is missing or
+    unknown.
+    """
     import torch.distributed.tensor
 
     world = int(json.loads((actor / CONFIG).read_text(encoding="utf-8"))["world_size"])
     paths = [actor / f"model_world_size_{world}_rank_{rank}.pt" for rank in range(world)]
     missing = [path.name for path in paths if not path.is_file()]
     if missing:
-        raise CheckpointError(f"{actor}: {len(missing)} of {world} shards are missing, e.g. {missing[0]}; copy them from the other nodes")
+        raise CheckpointError(
+            f"{actor}: {len(missing)} of {world} shards are missing, e.g. {missing[0]}; copy them from the other nodes"
+        )
     shards = [torch.load(path, map_location="cpu", weights_only=True, mmap=True) for path in paths]
     weights = {name: _whole(name, [shard[name] for shard in shards]) for name in shards[0]}
     return _without_adapters(weights, actor)
 
 
 def convert(actor: Path, target: Path, dtype: torch.dtype | None = None) -> int:
-    """Write `target` complete or not at all, in `dtype` or as it was saved. Returns the number of parameters. Raises CheckpointError."""
+    """Write `target` complete or not at all, in `dtype` or as it was saved. Returns the number of parameters. Raises
+    CheckpointError.
+    """
     from transformers import AutoConfig, AutoModelForCausalLM
 
     from reasonrl.models.saving import disk_errors
 
     beside = actor / "huggingface"
     if not (beside / "config.json").is_file():
-        raise CheckpointError(f"{beside}: no config.json, so the kind of model is not known; copy it there from the model that was trained")
+        raise CheckpointError(
+            f"{beside}: no config.json, so the kind of model is not known; copy it there from the model that was"
+            " trained"
+        )
     weights = {name: weight.to(dtype or weight.dtype) for name, weight in merged_shards(actor).items()}
     config = AutoConfig.from_pretrained(beside)
     with torch.device("meta"):
@@ -65,12 +76,16 @@ def convert(actor: Path, target: Path, dtype: torch.dtype | None = None) -> int:
     wrong = [name for name, weight in weights.items() if name in known and weight.shape != known[name].shape]
     if missing or wrong:
         name = (missing or wrong)[0]
-        raise CheckpointError(f"{actor}: these are not the weights of the {config.model_type} in {beside}: {name} is missing or misshapen")
+        raise CheckpointError(
+            f"{actor}: these are not the weights of the {config.model_type} in {beside}: {name} is missing or misshapen"
+        )
 
     def fill(folder: Path) -> None:
         with disk_errors(folder):
             tied = {name for name in known if name not in dict(model.named_parameters())}
-            model.save_pretrained(folder, state_dict={name: weight for name, weight in weights.items() if name not in tied})
+            model.save_pretrained(
+                folder, state_dict={name: weight for name, weight in weights.items() if name not in tied}
+            )
             copy_plain_files(beside, folder)
 
     write_complete(target, fill)
@@ -78,7 +93,9 @@ def convert(actor: Path, target: Path, dtype: torch.dtype | None = None) -> int:
 
 
 def write_complete(target: Path, fill: Callable[[Path], None]) -> None:
-    """`target` appears when `fill` is done with it, or not at all. Raises CheckpointError where something is there already."""
+    """`target` appears when `fill` is done with it, or not at all. Raises CheckpointError where something is there
+    already.
+    """
     import os
     import shutil
 
@@ -101,23 +118,32 @@ def copy_plain_files(source: Path, target: Path) -> None:
     import shutil
 
     for path in source.iterdir():
-        plain = path.suffix in (".json", ".jinja", ".txt", ".model") and path.name not in ("manifest.json", "model.safetensors.index.json")
+        plain = path.suffix in (".json", ".jinja", ".txt", ".model") and path.name not in (
+            "manifest.json",
+            "model.safetensors.index.json",
+        )
         if plain and path.is_file() and not (target / path.name).exists():
             shutil.copy2(path, target / path.name)
 
 
 def _whole(name: str, parts: list[Any]) -> Tensor:
-    """One tensor of its parts on all ranks: cut along a dimension, the same on all, or both (HSDP, where one replica is enough)."""
+    """One tensor of its parts on all ranks: cut along a dimension, the same on all, or both (HSDP, where one replica is
+    enough).
+    """
     from torch.distributed.tensor import DTensor, Replicate, Shard
 
     if not isinstance(parts[0], DTensor):
         if any(not torch.equal(parts[0], part) for part in parts[1:]):
-            raise CheckpointError(f"{name} is no DTensor, and its copies on the ranks differ: this checkpoint is damaged")
+            raise CheckpointError(
+                f"{name} is no DTensor, and its copies on the ranks differ: this checkpoint is damaged"
+            )
         return parts[0].clone()
     mesh, placements = parts[0].device_mesh.mesh, parts[0].placements
     cut = [(i, placement.dim) for i, placement in enumerate(placements) if isinstance(placement, Shard)]
     if len(cut) > 1 or not all(isinstance(placement, Shard | Replicate) for placement in placements):
-        raise CheckpointError(f"{name} is spread as {placements}, which is more than FSDP does; use python -m verl.model_merger")
+        raise CheckpointError(
+            f"{name} is spread as {placements}, which is more than FSDP does; use python -m verl.model_merger"
+        )
     if not cut:
         return parts[0]._local_tensor.clone()
     ((across, dim),) = cut

@@ -1,14 +1,18 @@
 """verl's FSDP2 engine for the policy, with the recipe's learning rates and exact means over sequences.
 
-verl looks engines up by model type, backend, device and vendor; this one is found because the launcher names the vendor `reasonrl`.
-Value heads keep verl's own. What is different:
+verl looks engines up by model type, backend, device and vendor; this one is found because the launcher names the vendor
+`reasonrl`. Value heads keep verl's own. What is different:
 
-- The learning rate is a function of the step, as in local runs. verl has no linear schedule, makes its first update with warm-up at rate 0,
+- The learning rate is a function of the step, as in local runs. verl has no linear schedule, makes its first update
+with warm-up at rate 0,
   and reports the rate of the update to come.
-- Means over sequences count the rows of the mini-batch that are learnt from (verl: all of them), so masked rows dilute nothing.
-- Adapters (LoRA) are merged into what the rollout servers get, in the precision that is computed in, and into what is saved for others;
+- Means over sequences count the rows of the mini-batch that are learnt from (verl: all of them), so masked rows dilute
+nothing.
+- Adapters (LoRA) are merged into what the rollout servers get, in the precision that is computed in, and into what is
+saved for others;
   verl writes a Hugging Face folder with the names of adapters, which nothing can load.
-- A mini-batch without any such row changes nothing (verl: 0/0), and a gradient that is not finite ends the run (verl goes on without).
+- A mini-batch without any such row changes nothing (verl: 0/0), and a gradient that is not finite ends the run (verl
+goes on without).
 """
 
 from __future__ import annotations
@@ -68,7 +72,8 @@ class ReasonrlEngine(FSDPEngineWithLMHead):
         norm = float(super().optimizer_step())
         if not math.isfinite(norm):
             raise TrainingError(
-                f"step {self._step}: the gradient is not finite. Lower optim.lr or rollout.temperature, and go on with --resume"
+                f"step {self._step}: the gradient is not finite. Lower optim.lr or rollout.temperature, and go on with"
+                " --resume"
             )
         return norm
 
@@ -101,7 +106,9 @@ class ReasonrlEngine(FSDPEngineWithLMHead):
                 offload_fsdp_model_to_cpu(self.module)
 
     def _merged_weights(self, dtype: torch.dtype) -> Iterator[tuple[str, Tensor]]:
-        """Each weight under its name without adapters. What is yielded is a copy: behind the last one the base weights are as before."""
+        """Each weight under its name without adapters. What is yielded is a copy: behind the last one the base weights
+        are as before.
+        """
         with merged_lora_context(self.module, backup_adapters=True):
             named = convert_weight_keys(normalize_peft_param_name(self.module.state_dict()), self.module)
             for name, weight in named.items():
@@ -109,4 +116,6 @@ class ReasonrlEngine(FSDPEngineWithLMHead):
                 yield name, (here.full_tensor() if isinstance(here, DTensor) else here).to(dtype, copy=True)
 
     def lr_scheduler_step(self) -> float:
-        return float(self.optimizer.param_groups[0]["lr"])  # that of the update that was made; verl's own schedule stands still
+        return float(
+            self.optimizer.param_groups[0]["lr"]
+        )  # that of the update that was made; verl's own schedule stands still

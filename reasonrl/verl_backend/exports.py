@@ -1,7 +1,7 @@
 """Checkpoints of verl: which of them are whole, what of them is exported, and what was evaluated at them.
 
-verl notes a checkpoint before we are done with it, and removes the one before while it writes the next. Here the last thing that is
-written is a mark of ours; a launch begins by setting verl's note to the newest checkpoint that has it.
+verl notes a checkpoint before we are done with it, and removes the one before while it writes the next. Here the last
+thing that is written is a mark of ours; a launch begins by setting verl's note to the newest checkpoint that has it.
 """
 
 from __future__ import annotations
@@ -30,7 +30,9 @@ def keep_exported(run: RunFolder, exported: Path, step: int, keep_last: int) -> 
 
 
 def keep_best(run: RunFolder, step: int, accuracy: float) -> None:
-    """best/, of the steps that were saved: verl saves before it evaluates, and weights that it has not written are not here."""
+    """best/, of the steps that were saved: verl saves before it evaluates, and weights that it has not written are not
+    here.
+    """
     saved, best = run.checkpoints / f"step-{step:06d}", run.path / "best"
     before = json.loads((best / MANIFEST).read_text(encoding="utf-8"))["accuracy"] if best.is_dir() else -1.0
     if saved.is_dir() and accuracy > before:

@@ -1,8 +1,9 @@
-"""A stage of kind rl on verl: data and settings into the run folder, then verl's own entry point in a process of its own.
+"""A stage of kind rl on verl: data and settings into the run folder, then verl's own entry point in a process of its
+own.
 
 STAGE/verl/recipe.yaml     what every process of verl reads
 STAGE/verl/data/*.jsonl    the problems, checked
-STAGE/verl/settings.txt    verl's settings, one in a line: `python -m verl.trainer.main_ppo $(cat settings.txt)` is the launch
+STAGE/verl/settings.txt    verl's settings, one a line; launch: `python -m verl.trainer.main_ppo $(cat settings.txt)`
 STAGE/verl/log.txt         what verl printed
 STAGE/verl/checkpoints/    verl's checkpoints, ours in each; STAGE/checkpoints/ has the weights as Hugging Face folders
 STAGE/metrics.jsonl, samples.jsonl   as a local run writes them
@@ -39,27 +40,36 @@ from reasonrl.verl_backend.watch import Watch
 if TYPE_CHECKING:
     from reasonrl.runs.console import TrainConsole
 
-INSTALL = "Install it with `pip install 'reasonrl[verl]'` in an environment of its own (CPU: make venv-verl), or write backend: local"
+INSTALL = (
+    "Install it with `pip install 'reasonrl[verl]'` in an environment of its own (CPU: make venv-verl), or write"
+    " backend: local"
+)
 _MESSAGE = re.compile(r"(?:reasonrl\.errors\.\w+|\w*(?:TrainingError|ModelError|DataError|RecipeError)): (.+)")
 
 
 def check_verl() -> None:
-    """Raises RecipeError where verl is not installed, or is another version than the one that this is written against."""
+    """Raises RecipeError where verl is not installed, or is another version than the one that this is written
+    against.
+    """
     if importlib.util.find_spec("verl") is None:
         raise RecipeError(f"backend: verl is not installed here. {INSTALL}")
     version = importlib.metadata.version("verl")
     if version != TESTED:
         raise RecipeError(
-            f"backend: verl {version} is installed, but the hooks that are used here are private and tested with {TESTED} alone. "
-            f"`pip install verl=={TESTED}`"
+            f"backend: verl {version} is installed, but the hooks that are used here are private and tested with"
+            f" {TESTED} alone. `pip install verl=={TESTED}`"
         )
 
 
 def check_gpu_packages(recipe: Recipe) -> None:
-    """Raises RecipeError where what verl wants beside itself on GPUs is missing; it would say so minutes later, in a worker."""
+    """Raises RecipeError where what verl wants beside itself on GPUs is missing; it would say so minutes later, in a
+    worker.
+    """
     missing = gpu_packages_left(recipe)
     if missing:
-        raise RecipeError(f"backend: verl on GPUs needs {' and '.join(missing)}: `pip install 'verl[vllm]=={TESTED}' flash-attn`")
+        raise RecipeError(
+            f"backend: verl on GPUs needs {' and '.join(missing)}: `pip install 'verl[vllm]=={TESTED}' flash-attn`"
+        )
 
 
 def gpu_packages_left(recipe: Recipe) -> list[str]:
@@ -68,7 +78,9 @@ def gpu_packages_left(recipe: Recipe) -> list[str]:
 
 
 def prepare(recipe: Recipe, folder: Path, *, init_from: str, offline: bool) -> tuple[VerlPlan, RunData]:
-    """Check data, lengths and settings of a stage; nothing is written but a model that exists nowhere else. Raises ReasonRLError."""
+    """Check data, lengths and settings of a stage; nothing is written but a model that exists nowhere else. Raises
+    ReasonRLError.
+    """
     parts = make_reward_parts(recipe, make_verifier(recipe))
     verifier = parts[0].verifier
     assert verifier is not None
@@ -82,17 +94,20 @@ def prepare(recipe: Recipe, folder: Path, *, init_from: str, offline: bool) -> t
     count, have = recipe.train.prompts_per_step, len(data.train)
     if have < count:
         raise RecipeError(
-            f"train.prompts_per_step: {count}, but data.train has {have} problems, and verl counts in passes over the data. "
-            "Lower it, or add some"
+            f"train.prompts_per_step: {count}, but data.train has {have} problems, and verl counts in passes over the"
+            " data. Lower it, or add some"
         )
     limit, new = getattr(config.get_text_config(), "max_position_embeddings", None), recipe.rollout.max_new_tokens
     if limit is not None and longest + new > limit:
         raise RecipeError(
-            f"rollout.max_new_tokens: the longest prompt has {longest} tokens, and {new} new ones exceed the {limit} positions of the model"
+            f"rollout.max_new_tokens: the longest prompt has {longest} tokens, and {new} new ones exceed the {limit}"
+            " positions of the model"
         )
     from reasonrl.models.sizes import count_parameters
 
-    plan = make_plan(recipe, folder, _place(recipe, init_from, folder), longest_prompt=longest, parameters=count_parameters(config))
+    plan = make_plan(
+        recipe, folder, _place(recipe, init_from, folder), longest_prompt=longest, parameters=count_parameters(config)
+    )
     return plan, data
 
 
@@ -132,7 +147,9 @@ def run_verl_stage(
         made = load_model(init_from, seed=recipe.seed, device="cpu", offline=offline)
         made.model.save_pretrained(folder / "verl" / "model")
         made.tokenizer.save_pretrained(folder / "verl" / "model")
-    (stage.shared / "settings.txt").write_text("\n".join(shlex.quote(one) for one in plan.settings) + "\n", encoding="utf-8")
+    (stage.shared / "settings.txt").write_text(
+        "\n".join(shlex.quote(one) for one in plan.settings) + "\n", encoding="utf-8"
+    )
     for line in plan.lines:
         console.note(line.strip())
     log = stage.shared / "log.txt"
@@ -143,7 +160,8 @@ def run_verl_stage(
     code = _run([sys.executable, "-m", "verl.trainer.main_ppo", *plan.settings], plan.environment, log, watch)
     if code != 0:
         raise TrainingError(
-            f"verl ended with {code}: {reason(log, begins)}\nThe whole log is {log}. Go on from the newest checkpoint with --resume"
+            f"verl ended with {code}: {reason(log, begins)}\nThe whole log is {log}. Go on from the newest checkpoint"
+            " with --resume"
         )
     made_checkpoint = newest_checkpoint(folder / "checkpoints")
     if made_checkpoint is None:
@@ -151,12 +169,16 @@ def run_verl_stage(
     if made_checkpoint.step < steps:
         if stop_asked():
             raise KeyboardInterrupt
-        raise TrainingError(f"verl has ended behind step {made_checkpoint.step} of {steps}; see {log}. Go on with --resume")
+        raise TrainingError(
+            f"verl has ended behind step {made_checkpoint.step} of {steps}; see {log}. Go on with --resume"
+        )
     return made_checkpoint.path
 
 
 def _run(command: list[str], environment: dict[str, str], log: Path, watch: Callable[[], None]) -> int:
-    """Run to the end, all output into `log`, and `watch` meanwhile. Raises KeyboardInterrupt when Ray's processes have ended too."""
+    """Run to the end, all output into `log`, and `watch` meanwhile. Raises KeyboardInterrupt when Ray's processes have
+    ended too.
+    """
     with log.open("ab") as out:
         process = subprocess.Popen(
             command,
@@ -175,7 +197,9 @@ def _run(command: list[str], environment: dict[str, str], log: Path, watch: Call
                     continue
                 watch()
                 return code
-        except BaseException:  # a closed terminal too: whatever ends the launch, GPUs are not left with a run that nobody owns
+        except (
+            BaseException
+        ):  # a closed terminal too: whatever ends the launch, GPUs are not left with a run that nobody owns
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGINT)
                 try:
@@ -186,7 +210,9 @@ def _run(command: list[str], environment: dict[str, str], log: Path, watch: Call
 
 
 def reason(log: Path, begins: int = 0) -> str:
-    """The most telling line of a log behind byte `begins`: our own message if there is one, else the last line that names an error."""
+    """The most telling line of a log behind byte `begins`: our own message if there is one, else the last line that
+    names an error.
+    """
     lines = log.read_bytes()[begins:].decode(errors="replace").splitlines()
     ours = [match.group(1) for line in lines if (match := _MESSAGE.search(line))]
     if ours:
@@ -196,7 +222,9 @@ def reason(log: Path, begins: int = 0) -> str:
 
 
 def check_settings(plan: VerlPlan) -> str:
-    """The plan against the schema of the verl that is installed: every key must be there. Returns a line for the plan."""
+    """The plan against the schema of the verl that is installed: every key must be there. Returns a line for the
+    plan.
+    """
     if importlib.util.find_spec("verl") is None:
         return "verl is not installed here: its settings were not checked against its schema"
     check_verl()

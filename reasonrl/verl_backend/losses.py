@@ -1,7 +1,7 @@
 """Step 10 in verl's actor: our losses over tokens, summed as verl sums its own.
 
-The corrections of `train.mismatch` come as `rollout_is_weights`, made in the trainer; normalisers of the whole batch come with the
-actor's config, so the cut into micro-batches does not change the gradient.
+The corrections of `train.mismatch` come as `rollout_is_weights`, made in the trainer; normalisers of the whole batch
+come with the actor's config, so the cut into micro-batches does not change the gradient.
 """
 
 from __future__ import annotations

@@ -1,7 +1,9 @@
-"""A stage of a recipe in verl's settings: what cannot be honoured is said with its key, what is left is checked against verl's own schema.
+"""A stage of a recipe in verl's settings: what cannot be honoured is said with its key, what is left is checked against
+verl's own schema.
 
-verl counts mini-batches in prompts (times rollout.n rows), micro-batches in rows or tokens for each GPU; a recipe counts prompts, rollouts
-and optimiser updates of a step. The arithmetic between the two is here, and is printed with the plan.
+verl counts mini-batches in prompts (times rollout.n rows), micro-batches in rows or tokens for each GPU; a recipe
+counts prompts, rollouts and optimiser updates of a step. The arithmetic between the two is here, and is printed with
+the plan.
 """
 
 from __future__ import annotations
@@ -20,7 +22,11 @@ from reasonrl.verl_backend.stage import VARIABLE, VENDOR
 
 TESTED = "0.9.1"
 PLUGIN = "reasonrl.verl_backend.plugin"
-AGGREGATION = {"token_mean": "token-mean", "sequence_mean": "seq-mean-token-mean", "sequence_sum": "seq-mean-token-sum-norm"}
+AGGREGATION = {
+    "token_mean": "token-mean",
+    "sequence_mean": "seq-mean-token-mean",
+    "sequence_sum": "seq-mean-token-sum-norm",
+}
 KL = {"k2": "k2", "k3": "low_var_kl"}
 
 
@@ -37,34 +43,44 @@ class VerlPlan:
 def unsupported(recipe: Recipe) -> list[str]:
     """Keys of an rl stage that verl cannot honour, each with what to write instead."""
     train, verl = recipe.train, recipe.verl
+    gpus, on_gpu = verl.nodes * verl.gpus_per_node, verl.platform == "gpu"
+    messages = []
+    if train.loss in GROUP_LOSSES:
+        messages.append(
+            f"train.loss: {train.loss} compares the responses of a group inside the loss, which verl's actor cannot; "
+            "write ppo_clip"
+        )
+    if train.advantage == "remax":
+        messages.append(
+            "train.advantage: remax needs a greedy response to every prompt, which verl does not sample; write grpo or "
+            "rloo"
+        )
+    if recipe.critique_grpo is not None:
+        messages.append("critique_grpo: is not there on verl; write backend: local")
+    if recipe.model.attention == "eager" and on_gpu:
+        messages.append("model.attention: verl packs rows on GPUs, which takes flash attention; leave it out")
     actor = recipe.critic.refine.actor if recipe.critic is not None and recipe.critic.refine.refinements else None
-    gpus = verl.nodes * verl.gpus_per_node
-    refused = {
-        f"train.loss: {train.loss} compares the responses of a group inside the loss, which verl's actor cannot; write ppo_clip": (
-            train.loss in GROUP_LOSSES
-        ),
-        "train.advantage: remax needs a greedy response to every prompt, which verl does not sample; write grpo or rloo": (
-            train.advantage == "remax"
-        ),
-        "critique_grpo: is not there on verl; write backend: local": recipe.critique_grpo is not None,
-        "model.attention: verl packs rows on GPUs, which takes flash attention; leave it out": (
-            recipe.model.attention == "eager" and verl.platform == "gpu"
-        ),
-        f"critic.refine.actor.model: {actor.model if actor else ''} would have to live in every agent worker; serve it (python -m "
-        "vllm.entrypoints.openai.api_server) and write its address, or write same": (
-            actor is not None and actor.model != "same" and not actor.served
-        ),
-        f"rollout.engine: {recipe.rollout.engine} is an engine of local runs; leave it out, verl has its own servers": (
-            recipe.rollout.engine not in ("hf", "vllm")
-        ),
-        "model.dtype: verl computes in bfloat16 on GPUs (the optimiser's weights are float32); write model.dtype: bfloat16": (
-            recipe.model.dtype == "float32" and verl.platform == "gpu"
-        ),
-        f"verl.tensor_parallel: {verl.tensor_parallel} does not divide the {gpus} GPUs": gpus % verl.tensor_parallel != 0,
-        "model.lora.dropout: verl's adapters have none; write 0.0": recipe.model.lora is not None and recipe.model.lora.dropout > 0,
-        "verl.nodes: platform cpu is one machine; write 1": verl.platform == "cpu" and verl.nodes > 1,
-    }
-    return [message for message, wrong in refused.items() if wrong]
+    if actor is not None and actor.model != "same" and not actor.served:
+        messages.append(
+            f"critic.refine.actor.model: {actor.model} would have to live in every agent worker; serve it "
+            "(python -m vllm.entrypoints.openai.api_server) and write its address, or write same"
+        )
+    if recipe.rollout.engine not in ("hf", "vllm"):
+        messages.append(
+            f"rollout.engine: {recipe.rollout.engine} is an engine of local runs; leave it out, verl has servers"
+        )
+    if recipe.model.dtype == "float32" and on_gpu:
+        messages.append(
+            "model.dtype: verl computes in bfloat16 on GPUs (the optimiser's weights are float32); write model.dtype: "
+            "bfloat16"
+        )
+    if gpus % verl.tensor_parallel:
+        messages.append(f"verl.tensor_parallel: {verl.tensor_parallel} does not divide the {gpus} GPUs")
+    if recipe.model.lora is not None and recipe.model.lora.dropout > 0:
+        messages.append("model.lora.dropout: verl's adapters have none; write 0.0")
+    if verl.platform == "cpu" and verl.nodes > 1:
+        messages.append("verl.nodes: platform cpu is one machine; write 1")
+    return messages
 
 
 def needs_value_head(recipe: Recipe) -> bool:
@@ -104,7 +120,9 @@ def translate(recipe: Recipe, folder: Path, model: str, longest_prompt: int) -> 
         "actor_rollout_ref.actor.ppo_max_token_len_per_gpu": max(verl.tokens_per_gpu, length),
         "actor_rollout_ref.actor.policy_loss.loss_mode": "reasonrl",
         "actor_rollout_ref.actor.loss_agg_mode": AGGREGATION[recipe.loss_aggregation],
-        "actor_rollout_ref.actor.loss_scale_factor": rollout.max_new_tokens if recipe.loss_aggregation == "sequence_sum" else None,
+        "actor_rollout_ref.actor.loss_scale_factor": rollout.max_new_tokens
+        if recipe.loss_aggregation == "sequence_sum"
+        else None,
         "actor_rollout_ref.actor.entropy_coeff": train.entropy_coefficient,
         "actor_rollout_ref.actor.use_kl_loss": reference and train.kl.where == "loss",
         "actor_rollout_ref.actor.kl_loss_coef": train.kl.coefficient,
@@ -140,18 +158,23 @@ def translate(recipe: Recipe, folder: Path, model: str, longest_prompt: int) -> 
         "trainer.total_training_steps": train.steps,
         "trainer.total_epochs": 1_000_000,  # steps decide
         "trainer.save_freq": recipe.checkpoint.every_steps or train.steps,
-        "trainer.max_actor_ckpt_to_keep": None,  # verl removes the last one before the next is complete; ours removes them (exports.py)
+        # verl removes the last one before the next is complete; ours removes them (exports.py)
+        "trainer.max_actor_ckpt_to_keep": None,
         "trainer.max_critic_ckpt_to_keep": None,
         "trainer.test_freq": recipe.evaluation.every_steps or train.steps,
         "trainer.val_before_train": recipe.evaluation.before,
         "trainer.default_local_dir": str((folder / "verl" / "checkpoints").resolve()),
         "trainer.resume_mode": "auto",
         "hydra.run.dir": str((folder / "verl" / "hydra").resolve()),  # else it makes a folder where the user is
-    }  # fmt: skip
+    }
     if recipe.model.lora is not None:
         settings |= {
             "actor_rollout_ref.model.lora.merge": True,  # servers get whole weights
-            "actor_rollout_ref.actor.checkpoint.save_contents": ["model", "optimizer", "extra"],  # our engine writes them merged
+            "actor_rollout_ref.actor.checkpoint.save_contents": [
+                "model",
+                "optimizer",
+                "extra",
+            ],  # our engine writes them merged
             "actor_rollout_ref.model.lora_rank": recipe.model.lora.rank,
             "actor_rollout_ref.model.lora_alpha": recipe.model.lora.alpha,
             "actor_rollout_ref.model.target_modules": recipe.model.lora.target_modules,
@@ -177,7 +200,9 @@ def translate(recipe: Recipe, folder: Path, model: str, longest_prompt: int) -> 
         }
     else:
         settings["critic.enable"] = False
-    return settings | (_cpu_settings(recipe) if on_cpu else {"+actor_rollout_ref.actor.fsdp_config.mixed_precision.param_dtype": dtype})
+    return settings | (
+        _cpu_settings(recipe) if on_cpu else {"+actor_rollout_ref.actor.fsdp_config.mixed_precision.param_dtype": dtype}
+    )
 
 
 def _cpu_settings(recipe: Recipe) -> dict[str, Any]:
@@ -237,7 +262,12 @@ def make_plan(recipe: Recipe, folder: Path, model: str, *, longest_prompt: int, 
         "TOKENIZERS_PARALLELISM": "false",
     }
     if recipe.verl.platform == "cpu":
-        environment |= {"VERL_PLATFORM": "cpu", "VERL_ENGINE_DEVICE": "cuda", "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
+        environment |= {
+            "VERL_PLATFORM": "cpu",
+            "VERL_ENGINE_DEVICE": "cuda",
+            "OMP_NUM_THREADS": "1",
+            "HF_HUB_OFFLINE": "1",
+        }
         environment |= {"RAY_raylet_start_wait_time_s": "180"}
     # Workers on other machines get their environment from Ray, those on this one from the launcher.
     everywhere = {f"+ray_kwargs.ray_init.runtime_env.env_vars.{name}": value for name, value in environment.items()}
@@ -247,8 +277,9 @@ def make_plan(recipe: Recipe, folder: Path, model: str, *, longest_prompt: int, 
 
 
 def memory_gb(recipe: Recipe, parameters: int) -> tuple[float, float]:
-    """On each GPU, in GB: the trainer's share of states (FSDP2: weights, gradients, moments in float32, a reference in bfloat16), and
-    vLLM's weights. What is left is for activations and for vLLM's cache."""
+    """On each GPU, in GB: the trainer's share of states (FSDP2: weights, gradients, moments in float32, a reference in
+    bfloat16), and vLLM's weights. What is left is for activations and for vLLM's cache.
+    """
     gpus = recipe.verl.nodes * recipe.verl.gpus_per_node
     states = parameters * (4.2 if recipe.model.lora is not None else 16) / gpus
     reference = parameters * 2 / gpus if recipe.train.kl.coefficient > 0 and recipe.model.lora is None else 0
@@ -270,15 +301,16 @@ def too_large(recipe: Recipe, parameters: int) -> list[str]:
     problems = []
     if server > share * have:
         problems.append(
-            f"verl.rollout_memory_share: vLLM's weights alone take {server:.0f} GB of its {share * have:.0f} GB; raise it, or "
-            "verl.tensor_parallel"
+            f"verl.rollout_memory_share: vLLM's weights alone take {server:.0f} GB of its {share * have:.0f} GB; raise"
+            " it, or verl.tensor_parallel"
         )
     together = trainer if verl.offload else trainer + share * have
     if together > (1 - RESERVE) * have:
         parts = f"trainer {trainer:.0f} GB" + ("" if verl.offload else f", vLLM {share * have:.0f} GB")
         cure = "use model.lora" if verl.offload else "write verl.offload: true, lower verl.rollout_memory_share"
         problems.append(
-            f"verl.gpu_memory_gb: {together:.0f} GB of {have:.0f} are taken before any activation ({parts}); {cure}, or take more GPUs"
+            f"verl.gpu_memory_gb: {together:.0f} GB of {have:.0f} are taken before any activation ({parts}); {cure}, or"
+            " take more GPUs"
         )
     return problems
 
@@ -294,17 +326,26 @@ def _words(recipe: Recipe, parameters: int, longest: int) -> Iterable[str]:
     mini = train.prompts_per_step // train.updates_per_step
     yield f"  a step          {train.prompts_per_step} prompts x {n} = {train.prompts_per_step * n} rollouts"
     yield (
-        f"  an update       {mini} prompts x {n} = {mini * n} rollouts, {-(-mini * n // gpus)} a GPU (verl: ppo_mini_batch_size={mini}); "
-        f"{train.updates_per_step} a step, fewer rows where some are not learnt from"
+        f"  an update       {mini} prompts x {n} = {mini * n} rollouts, {-(-mini * n // gpus)} a GPU (verl:"
+        f" ppo_mini_batch_size={mini}); {train.updates_per_step} a step, fewer rows where some are not learnt from"
     )
     if verl.platform == "gpu":
         trainer, server = memory_gb(recipe, parameters)
         moved = " (in host memory while vLLM generates)" if verl.offload else ""
-        yield f"  micro-batches   packed to {max(verl.tokens_per_gpu, longest + recipe.rollout.max_new_tokens):,} tokens a GPU"
+        yield (
+            f"  micro-batches   packed to {max(verl.tokens_per_gpu, longest + recipe.rollout.max_new_tokens):,} tokens"
+            " a GPU"
+        )
         yield f"  memory a GPU    trainer {trainer:.1f} GB{moved}, vLLM's weights {server:.1f} GB;"
         yield f"                  vLLM takes {verl.rollout_memory_share:.0%} of the GPU with its cache"
     saved, tested = (every or train.steps for every in (recipe.checkpoint.every_steps, recipe.evaluation.every_steps))
     if recipe.checkpoint.keep_best and recipe.data.heldout and tested % saved:
-        yield f"  best weights    of the steps that are saved and evaluated; write checkpoint.every_steps: {tested} to have all of them"
+        yield (
+            f"  best weights    of the steps that are saved and evaluated; write checkpoint.every_steps: {tested} to"
+            " have all of them"
+        )
     if needs_value_head(recipe):
-        yield "  value head      verl's critic, trained on raw rewards; its value of a prompt is what the curriculum and the budget go by"
+        yield (
+            "  value head      verl's critic, trained on raw rewards; its value of a prompt is what the curriculum and"
+            " the budget go by"
+        )

@@ -1,6 +1,7 @@
 """What every process of verl imports, through verl's entry-point group `verl.plugins` or VERL_USE_EXTERNAL_MODULES.
 
-The launcher uses the second way: verl swallows an entry point that fails to load. Without the launcher nothing here does anything.
+The launcher uses the second way: verl swallows an entry point that fails to load. Without the launcher nothing here
+does anything.
 """
 
 import os

@@ -2,8 +2,9 @@
 
     reward.reward_manager.name=reasonrl +reward.reward_kwargs.verifier=math
 
-The reference is read from reward_model.ground_truth: JSON as our own rows have it, or a plain answer. Hanging work is killed by the pool.
-verl has no place for "could not be judged", so such a row gets the score 0 and `judged: 0` beside it; our own trainer masks it instead.
+The reference is read from reward_model.ground_truth: JSON as our own rows have it, or a plain answer. Hanging work is
+killed by the pool. verl has no place for "could not be judged", so such a row gets the score 0 and `judged: 0` beside
+it; our own trainer masks it instead.
 """
 
 from __future__ import annotations
@@ -31,7 +32,11 @@ class ReasonrlRewardManager(RewardManagerBase):
         text = self.tokenizer.decode(item.batch["responses"][:length], skip_special_tokens=True)
         reference = read_reference(item.non_tensor_batch["reward_model"]["ground_truth"])
         (verdict,) = await asyncio.to_thread(self._verifier.verify, [text], [reference])
-        told = {"acc": float(verdict.correct is True), "judged": float(verdict.correct is not None), "reason": verdict.reason}
+        told = {
+            "acc": float(verdict.correct is True),
+            "judged": float(verdict.correct is not None),
+            "reason": verdict.reason,
+        }
         return {"reward_score": verdict.score or 0.0, "reward_extra_info": told}
 
 

@@ -41,7 +41,9 @@ class StepRollouts:
     """By uid, of the round that is played: place in the round, problem, how many rollouts."""
 
     def ask(self, uids: Sequence[str], problems: Sequence[Problem], counts: Sequence[int]) -> list[int]:
-        """Returns the number of each problem's first rollout: a step that spans two passes over the data may have a problem twice."""
+        """Returns the number of each problem's first rollout: a step that spans two passes over the data may have a
+        problem twice.
+        """
         begun = Counter[str]()
         for problem, count in self.asked:
             begun[problem.id] += count
@@ -55,7 +57,9 @@ class StepRollouts:
         return first
 
     def take(self, batch: Any, methods: Methods, parts: Sequence[RewardPart]) -> None:
-        """Step 5 for the rows that came back. Raises TrainingError where one failed by a fault that must end the run."""
+        """Step 5 for the rows that came back. Raises TrainingError where one failed by a fault that must end
+        the run.
+        """
         real = [key for key, tag in zip(batch.keys, batch.tags, strict=True) if not tag.get("is_padding", False)]
         data = tq.kv_batch_get(keys=real, partition_id=batch.partition_id, select_fields=[*_FIELDS, "extra_fields"])
         columns = {name: [row.tolist() for row in data[name].unbind()] for name in _FIELDS}
@@ -68,7 +72,13 @@ class StepRollouts:
                     raise TrainingError(failure[0])
                 continue
             place, problem, _ = self._round[key.split("_")[0]]
-            found.append((place, unpack_episode(extra[FIELD], problem, {name: column[k] for name, column in columns.items()}), key))
+            found.append(
+                (
+                    place,
+                    unpack_episode(extra[FIELD], problem, {name: column[k] for name, column in columns.items()}),
+                    key,
+                )
+            )
         found.sort(key=lambda row: (row[0], row[1].rollout))
         counts = Counter(place for place, _, _ in found)
         problems = [problem for _, problem, _ in self._round.values()]
@@ -83,11 +93,17 @@ class StepRollouts:
         return sum(count for _, count in self.asked) - len(self.keys)
 
     def complaint(self, step: int, most: float) -> str | None:
-        """Rollouts that never came, or came without an episode. Raises TrainingError when they are more than the share `most`."""
+        """Rollouts that never came, or came without an episode. Raises TrainingError when they are more than the share
+        `most`.
+        """
         if not self.failed:
             return None
         total = sum(count for _, count in self.asked)
-        why = self.reasons.most_common(1)[0][0] if self.reasons else "they never came; the logs of the agent workers say why"
+        why = (
+            self.reasons.most_common(1)[0][0]
+            if self.reasons
+            else "they never came; the logs of the agent workers say why"
+        )
         text = f"step {step}: {self.failed} of {total} rollouts have failed ({why})"
         if self.failed > most * total or not self.keys:
             raise TrainingError(f"{text}. Nothing was learnt from this step")
@@ -96,11 +112,18 @@ class StepRollouts:
     def mix(self, parts: Sequence[RewardPart], *, mask_truncated: bool) -> GroupMix:
         """Groups with something to compare, and without."""
         made = self.collected.batch(parts)
-        return group_mix(made.rewards, self.collected.right(), made.group, self.collected.eligible(made, mask_truncated=mask_truncated))
+        return group_mix(
+            made.rewards,
+            self.collected.right(),
+            made.group,
+            self.collected.eligible(made, mask_truncated=mask_truncated),
+        )
 
 
 def spread(rows: Tensor, where: Sequence[int], masks: Tensor) -> Tensor:
-    """Values [b, T] of the rows at `where`, among all rows of the batch (zeros for the others), as verl's nested tensor."""
+    """Values [b, T] of the rows at `where`, among all rows of the batch (zeros for the others), as verl's nested
+    tensor.
+    """
     lengths = torch.tensor([len(row) for row in masks.unbind()])
     width = max(int(lengths.max()), rows.shape[1])
     everything = torch.zeros(len(lengths), width, dtype=rows.dtype)
@@ -116,11 +139,15 @@ def gap(train: Tensor, rollout: Tensor | None, mask: Tensor) -> tuple[float, flo
 
 
 def evenly(batch: Any, keys: Sequence[str], fillers: Sequence[str], gpus: int) -> KVBatchMeta:
-    """`keys` of a batch, as many tokens and as many rows for each GPU; `fillers`, rows without anything to learn, make up the number."""
+    """`keys` of a batch, as many tokens and as many rows for each GPU; `fillers`, rows without anything to learn, make
+    up the number.
+    """
     chosen = [*keys, *fillers[: -len(keys) % gpus]]
     tags = dict(zip(batch.keys, batch.tags, strict=True))
     work = calculate_workload(torch.tensor([tags[key]["seq_len"] for key in chosen], dtype=torch.int64))
-    order = [chosen[i] for part in get_seqlen_balanced_partitions(work, k_partitions=gpus, equal_size=True) for i in part]
+    order = [
+        chosen[i] for part in get_seqlen_balanced_partitions(work, k_partitions=gpus, equal_size=True) for i in part
+    ]
     return KVBatchMeta(order, [tags[key] for key in order], batch.partition_id)
 
 

@@ -1,7 +1,7 @@
 """Problems on their way to verl's agent loops, and episodes on their way back through TransferQueue.
 
-An episode goes as JSON beside its tokens: what it said, its verdicts and reward parts. Tokens, masks and log-probs are read back from
-verl's own fields, since those are what verl trains on.
+An episode goes as JSON beside its tokens: what it said, its verdicts and reward parts. Tokens, masks and log-probs are
+read back from verl's own fields, since those are what verl trains on.
 """
 
 from __future__ import annotations
@@ -25,7 +25,9 @@ FIELD = "reasonrl"
 
 
 def problem_row(problem: Problem, index: int) -> dict[str, Any]:
-    """One prompt as verl's data loader would give it. `problem` is what our agent loop reads; the others are what verl itself asks for."""
+    """One prompt as verl's data loader would give it. `problem` is what our agent loop reads; the others are what verl
+    itself asks for.
+    """
     prompt = problem.prompt
     return {
         "raw_prompt": [{"role": "user", "content": prompt}] if isinstance(prompt, str) else list(prompt),
@@ -42,7 +44,9 @@ def problem_row(problem: Problem, index: int) -> dict[str, Any]:
 class ProblemDataset(Dataset):  # type: ignore[type-arg]
     """`data.custom_cls`: the problems that the launcher wrote. `data_files` names the set."""
 
-    def __init__(self, data_files: Any, tokenizer: Any, config: Any, processor: Any = None, max_samples: int = -1) -> None:
+    def __init__(
+        self, data_files: Any, tokenizer: Any, config: Any, processor: Any = None, max_samples: int = -1
+    ) -> None:
         name = data_files if isinstance(data_files, str) else next(iter(data_files))
         self._problems = verl_stage().problems(name)
 
@@ -74,7 +78,9 @@ def pack_episode(episode: Episode, reward: float | None) -> str:
 
 
 def unpack_episode(packed: str, problem: Problem, row: Mapping[str, Sequence[Any]]) -> Episode:
-    """The episode of a row of verl: `row` holds its `prompts`, `responses`, `response_mask` and `rollout_log_probs`, not padded."""
+    """The episode of a row of verl: `row` holds its `prompts`, `responses`, `response_mask` and `rollout_log_probs`,
+    not padded.
+    """
     made = json.loads(packed)
     others = [Trajectory(role, [], [], [], [], text, why) for role, text, why in made["others"]]
     own = Trajectory(
@@ -86,12 +92,16 @@ def unpack_episode(packed: str, problem: Problem, row: Mapping[str, Sequence[Any
         text=made["text"],
         finish_reason=made["finish_reason"],
     )
-    verdicts = {name: Verdict(**value | {"status": Status(value["status"])}) for name, value in made["verdicts"].items()}
+    verdicts = {
+        name: Verdict(**value | {"status": Status(value["status"])}) for name, value in made["verdicts"].items()
+    }
     return Episode(problem, made["rollout"], made["seed"], [*others, own], verdicts, made["reward_parts"], made["info"])
 
 
 def pack_failure(error: BaseException, *, stops: bool) -> str:
-    """An episode that could not be played: the row is masked and counted, never scored; `stops`: a fault that must end the run."""
+    """An episode that could not be played: the row is masked and counted, never scored; `stops`: a fault that must end
+    the run.
+    """
     return json.dumps({"failure": f"{type(error).__name__}: {error}", "stops": stops}, ensure_ascii=False)
 
 
@@ -113,9 +123,16 @@ def bare_prompts(prompts: Sequence[Sequence[int]], end: int) -> tuple[list[dict[
         tokens = torch.tensor([*ids, end])
         rows.append(
             {
-                "prompts": torch.tensor(ids), "responses": torch.tensor([end]), "input_ids": tokens, "response_mask": one,
-                "loss_mask": one, "position_ids": torch.arange(len(tokens)), "multi_modal_inputs": {},
+                "prompts": torch.tensor(ids),
+                "responses": torch.tensor([end]),
+                "input_ids": tokens,
+                "response_mask": one,
+                "loss_mask": one,
+                "position_ids": torch.arange(len(tokens)),
+                "multi_modal_inputs": {},
             }
-        )  # fmt: skip
-    tags = [{"status": "success", "seq_len": len(ids) + 1, "prompt_len": len(ids), "response_len": 1} for ids in prompts]
+        )
+    tags = [
+        {"status": "success", "seq_len": len(ids) + 1, "prompt_len": len(ids), "response_len": 1} for ids in prompts
+    ]
     return rows, tags

@@ -1,4 +1,6 @@
-"""The stage that a verl run works on, as every one of its processes finds it: by the folder that REASONRL_VERL_STAGE names."""
+"""The stage that a verl run works on, as every one of its processes finds it: by the folder that REASONRL_VERL_STAGE
+names.
+"""
 
 from __future__ import annotations
 
@@ -50,7 +52,9 @@ class VerlStage:
 
     def write(self, sets: dict[str, Sequence[Problem]]) -> None:
         (self.shared / "data").mkdir(parents=True, exist_ok=True)
-        (self.shared / "recipe.yaml").write_text(yaml.safe_dump(self.recipe.model_dump(mode="json"), sort_keys=False), encoding="utf-8")
+        (self.shared / "recipe.yaml").write_text(
+            yaml.safe_dump(self.recipe.model_dump(mode="json"), sort_keys=False), encoding="utf-8"
+        )
         for name, problems in sets.items():
             with self._file(name).open("w", encoding="utf-8") as out:
                 out.writelines(json.dumps(asdict(problem), ensure_ascii=False) + "\n" for problem in problems)

@@ -1,4 +1,5 @@
-"""verl's synchronous trainer with our steps 1, 2 and 5 to 9: which problems, how many rollouts, what is observed, and every advantage.
+"""verl's synchronous trainer with our steps 1, 2 and 5 to 9: which problems, how many rollouts, what is observed, and
+every advantage.
 
     verl's hook              our step
     _next_train_batch        1 select, 2 allot (`__rollout_n__`)
@@ -9,8 +10,9 @@
     _validate                held-out sets, by the evaluation that local runs have
     _save_checkpoint         the methods' state beside verl's own; the weights as a Hugging Face folder too
 
-The objects are those of the local trainer: `reasonrl.update`. verl's own group filter is not used, since it would throw groups away
-before they are observed. Rows that verl adds to fill a batch carry no tokens to learn from and are left out of every baseline.
+The objects are those of the local trainer: `reasonrl.update`. verl's own group filter is not used, since it would throw
+groups away before they are observed. Rows that verl adds to fill a batch carry no tokens to learn from and are left out
+of every baseline.
 """
 
 from __future__ import annotations
@@ -57,7 +59,14 @@ from reasonrl.update.samples import train_samples
 from reasonrl.verl_backend.agent_loop import actor_for
 from reasonrl.verl_backend.client import ClientEngine
 from reasonrl.verl_backend.engine import STEP
-from reasonrl.verl_backend.exports import complete, complete_steps, evaluations_at, evaluations_left, keep_best, keep_exported
+from reasonrl.verl_backend.exports import (
+    complete,
+    complete_steps,
+    evaluations_at,
+    evaluations_left,
+    keep_best,
+    keep_exported,
+)
 from reasonrl.verl_backend.faults import who_died
 from reasonrl.verl_backend.rollouts import StepRollouts, evenly, gap, one_update, spread
 from reasonrl.verl_backend.rows import bare_prompts, problem_row
@@ -79,7 +88,7 @@ class ReasonrlTrainer(PPOTrainerSync):
         self.run = RunFolder(self.stage.folder)
         super().__init__(config)
 
-    # ---------------------------------------------------------------------------------------------------------------- set-up
+    # ----------------------------------------------------------------------------------------------------------- set-up
 
     def _build_replay_buffer(self) -> Any:
         buffer = super()._build_replay_buffer()
@@ -97,7 +106,9 @@ class ReasonrlTrainer(PPOTrainerSync):
         return buffer
 
     def _look_at_workers(self) -> None:
-        """verl waits for the rollouts of a step without end, and an agent worker that dies takes its own with it. Raises RayActorError."""
+        """verl waits for the rollouts of a step without end, and an agent worker that dies takes its own with it.
+        Raises RayActorError.
+        """
         if time.monotonic() - self._looked < 1:
             return
         self._looked = time.monotonic()
@@ -126,14 +137,18 @@ class ReasonrlTrainer(PPOTrainerSync):
             return
         folder = self._state_folder(self.global_steps)
         if not (folder / "state.json").is_file():
-            raise TrainingError(f"{folder} is missing: this checkpoint was not written by reasonrl. Start a new run_dir")
+            raise TrainingError(
+                f"{folder} is missing: this checkpoint was not written by reasonrl. Start a new run_dir"
+            )
         state = json.loads((folder / "state.json").read_text(encoding="utf-8"))
         self.methods.load_state_dict(state["methods"])
         self.health.load_state_dict(state["health"])
         self.methods.load_tensors(torch.load(folder / "tensors.pt", weights_only=True))
         due = self.global_steps % self.config.trainer.test_freq == 0 or self.global_steps >= self.recipe.train.steps
         # verl saves before it evaluates: a kill in between leaves an evaluation to be made up for.
-        self.config.trainer.val_before_train = due and bool(evaluations_left(self.run.path, self.recipe, self.global_steps))
+        self.config.trainer.val_before_train = due and bool(
+            evaluations_left(self.run.path, self.recipe, self.global_steps)
+        )
 
     def _save_checkpoint(self) -> None:
         folder = self._state_folder(self.global_steps)
@@ -151,7 +166,7 @@ class ReasonrlTrainer(PPOTrainerSync):
     def _state_folder(self, step: int) -> Path:
         return Path(self.config.trainer.default_local_dir) / f"global_step_{step}" / STATE
 
-    # ---------------------------------------------------------------------------------------------------------------- steps 1 and 2
+    # ---------------------------------------------------------------------------------------------------- steps 1 and 2
 
     def prepare_step(self) -> dict[str, Any]:
         self.methods.begin_step()
@@ -169,20 +184,26 @@ class ReasonrlTrainer(PPOTrainerSync):
         return made
 
     def _sample(self, theirs: Any, *, global_steps: int, partition_id: str, batch_size: int) -> Any:
-        """The rollouts of a step; with `train.refill` of more prompts, until enough groups have something to compare."""
+        """The rollouts of a step; with `train.refill` of more prompts, until enough groups have something to
+        compare.
+        """
         spec, most = self.recipe.train, self.recipe.health.max_unjudged_share
         batch, metrics = theirs(global_steps=global_steps, partition_id=partition_id, batch_size=batch_size)
         self.rollouts.take(batch, self.methods, self.stage.parts)
         complaint = self.rollouts.complaint(self.global_steps, most)
         while spec.refill.enabled and self.rollouts.collected.rounds <= spec.refill.max_rounds:
-            wanted = spec.prompts_per_step - self.rollouts.mix(self.stage.parts, mask_truncated=spec.mask_truncated).mixed
+            wanted = (
+                spec.prompts_per_step - self.rollouts.mix(self.stage.parts, mask_truncated=spec.mask_truncated).mixed
+            )
             if wanted <= 0:
                 break
             self._add_prompts_to_generate(wanted)
             more, _ = theirs(global_steps=global_steps, partition_id=partition_id, batch_size=wanted)
             self.rollouts.take(more, self.methods, self.stage.parts)
             complaint = self.rollouts.complaint(self.global_steps, most)
-            batch = KVBatchMeta(keys=[*batch.keys, *more.keys], tags=[*batch.tags, *more.tags], partition_id=partition_id)
+            batch = KVBatchMeta(
+                keys=[*batch.keys, *more.keys], tags=[*batch.tags, *more.tags], partition_id=partition_id
+            )
         if complaint:
             print(f"reasonrl: {complaint}", flush=True)
         return batch, metrics
@@ -192,7 +213,9 @@ class ReasonrlTrainer(PPOTrainerSync):
         return super()._balance_batch(batch, metrics, *arguments, **options)
 
     def _get_required_batch_multiple(self, dp_size: int) -> int:
-        """verl fills up with empty rows to whole mini-batches of its own counting; we, so that each of our updates can be spread evenly."""
+        """verl fills up with empty rows to whole mini-batches of its own counting; we, so that each of our updates can
+        be spread evenly.
+        """
         spare = dp_size - 1 if self.recipe.train.updates_per_step > 1 else 0
         return math.ceil((self._rows + spare) / dp_size) * dp_size
 
@@ -206,7 +229,9 @@ class ReasonrlTrainer(PPOTrainerSync):
     def _prompt_values(self, problems: Sequence[Problem]) -> Tensor:
         """[n, 1] of n problems: what verl's critic expects at the end of each prompt, before anything is sampled."""
         prompts = [encode_prompt(self.tokenizer, problem) for problem in problems]
-        prompts += prompts[:1] * (-len(prompts) % (self.recipe.verl.nodes * self.recipe.verl.gpus_per_node))  # as many for each GPU
+        prompts += prompts[:1] * (
+            -len(prompts) % (self.recipe.verl.nodes * self.recipe.verl.gpus_per_node)
+        )  # as many for each GPU
         uids = [f"{uuid.uuid4().hex}_0_0" for _ in prompts]
         rows, tags = bare_prompts(prompts, int(self.tokenizer.eos_token_id))
         meta = tq.kv_batch_put(keys=uids, fields=tu.list_of_dict_to_tensordict(rows), tags=tags, partition_id="prompts")
@@ -217,10 +242,12 @@ class ReasonrlTrainer(PPOTrainerSync):
         finally:
             tq.kv_clear(keys=uids, partition_id="prompts")
 
-    # ---------------------------------------------------------------------------------------------------------------- steps 5 to 9
+    # ----------------------------------------------------------------------------------------------------- steps 5 to 9
 
     def _compute_advantage(self, batch: Any, metrics: dict[str, Any]) -> Any:
-        masks = tq.kv_batch_get(keys=batch.keys, partition_id=batch.partition_id, select_fields=["response_mask"])["response_mask"]
+        masks = tq.kv_batch_get(keys=batch.keys, partition_id=batch.partition_id, select_fields=["response_mask"])[
+            "response_mask"
+        ]
         spec, recipe, collected = self.recipe.train, self.recipe, self.rollouts.collected
         places = {key: i for i, key in enumerate(batch.keys)}
         where = [places[key] for key in self.rollouts.keys]
@@ -244,7 +271,8 @@ class ReasonrlTrainer(PPOTrainerSync):
         self._learnt = spread(learnt.long(), where, masks)  # the actor's, put there when it is its turn
         fields = {
             "advantages": chosen,
-            # A value head is to expect the raw reward of everything that was judged: what a filter leaves out is no less likely.
+            # A value head is to expect the raw reward of everything that was judged: what a filter leaves out is no
+            # less likely.
             "returns": (made.rewards[:, None] * judged).float(),
             "response_mask": judged.long(),
             "loss_mask": judged.long(),
@@ -255,7 +283,9 @@ class ReasonrlTrainer(PPOTrainerSync):
             assert weights is not None
             fields["rollout_is_weights"] = weights
         nested = {name: spread(value, where, masks) for name, value in fields.items()}
-        batch = tq.kv_batch_put(keys=batch.keys, partition_id=batch.partition_id, fields=TensorDict(nested, batch_size=len(batch)))
+        batch = tq.kv_batch_put(
+            keys=batch.keys, partition_id=batch.partition_id, fields=TensorDict(nested, batch_size=len(batch))
+        )
 
         outcomes = count_outcomes(collected.episodes)
         broken = next((v.reason for e in collected.episodes for v in e.verdicts.values() if v.correct is None), "")
@@ -263,7 +293,9 @@ class ReasonrlTrainer(PPOTrainerSync):
         if warning:
             print(f"reasonrl: {warning}", flush=True)
         self._row = {
-            **step_metrics.rewards_and_rollouts(collected, made, eligible, mix, outcomes, [part.name for part in self.stage.parts]),
+            **step_metrics.rewards_and_rollouts(
+                collected, made, eligible, mix, outcomes, [part.name for part in self.stage.parts]
+            ),
             **step_metrics.methods(recipe, collected, made, usable, rewards, of_rows, of_tokens),
             "rollouts/trained": int(learnt.any(1).sum()),
             "rollouts/failed": self.rollouts.failed,
@@ -290,11 +322,13 @@ class ReasonrlTrainer(PPOTrainerSync):
         data = tq.kv_batch_get(keys=list(keys), partition_id=batch.partition_id, select_fields=names)
         return {name: data[name].to_padded_tensor(0.0).float() for name in names}
 
-    # ---------------------------------------------------------------------------------------------------------------- step 10
+    # ---------------------------------------------------------------------------------------------------------- step 10
 
     def _compute_ref_log_prob(self, batch: Any, metrics: dict[str, Any]) -> Any:
         batch = super()._compute_ref_log_prob(batch, metrics=metrics)
-        batch.extra_info.pop("no_lora_adapter", None)  # meant for the actor; verl would ask the value head for adapters too
+        batch.extra_info.pop(
+            "no_lora_adapter", None
+        )  # meant for the actor; verl would ask the value head for adapters too
         return batch
 
     def _update_critic(self, batch: Any, metrics: dict[str, Any]) -> Any:
@@ -305,7 +339,9 @@ class ReasonrlTrainer(PPOTrainerSync):
         return batch
 
     def _update_actor(self, batch: Any, metrics: dict[str, Any]) -> Any:
-        """Whole groups in each update, as in local runs, and only rows that are learnt from; without any there is no update."""
+        """Whole groups in each update, as in local runs, and only rows that are learnt from; without any there is no
+        update.
+        """
         rows = {key: bool(row.any()) for key, row in zip(batch.keys, self._learnt.unbind(), strict=True)}
         if not any(rows.values()):
             return batch
@@ -357,7 +393,9 @@ class ReasonrlTrainer(PPOTrainerSync):
         theirs = {ours: float(metrics[name]) for ours, name in names.items() if name in metrics}
         if "loss/policy" in theirs:  # there was something to learn from
             theirs["loss/kl"] = actor.kl_loss_coef * float(metrics["actor/kl_loss"]) if actor.use_kl_loss else 0.0
-            theirs["loss/entropy"] = -actor.entropy_coeff * float(metrics["actor/entropy_loss"]) if actor.entropy_coeff else 0.0
+            theirs["loss/entropy"] = (
+                -actor.entropy_coeff * float(metrics["actor/entropy_loss"]) if actor.entropy_coeff else 0.0
+            )
             theirs["loss/total"] = theirs["loss/policy"] + theirs["loss/kl"] + theirs["loss/entropy"]
         phases = {"rollout": "gen", "update": "update_actor"}
         times = {f"time/{name}_s": float(timing_raw[phase]) for name, phase in phases.items() if phase in timing_raw}
@@ -367,7 +405,7 @@ class ReasonrlTrainer(PPOTrainerSync):
             self.config.trainer.save_freq, self.total_training_steps = 1, self.global_steps
         return batch
 
-    # ---------------------------------------------------------------------------------------------------------------- held-out sets
+    # ---------------------------------------------------------------------------------------------------- held-out sets
 
     def _validate(self) -> dict[str, float]:
         recipe, spec = self.recipe, self.recipe.evaluation
@@ -391,10 +429,19 @@ class ReasonrlTrainer(PPOTrainerSync):
                 step=self.global_steps,
             )
             self.run.add_samples(made.samples)
-            self.run.add_metrics({"kind": "eval", "step": self.global_steps, **made.metrics, "time/eval_s": time.perf_counter() - started})
+            self.run.add_metrics(
+                {
+                    "kind": "eval",
+                    "step": self.global_steps,
+                    **made.metrics,
+                    "time/eval_s": time.perf_counter() - started,
+                }
+            )
             found |= made.metrics
         if found and recipe.checkpoint.keep_best:
             rows = evaluations_at(self.run.path, self.global_steps)
-            accuracies = [row.get(f"eval/{name}/sampled", row.get(f"eval/{name}/greedy", 0.0)) for name, row in rows.items()]
+            accuracies = [
+                row.get(f"eval/{name}/sampled", row.get(f"eval/{name}/greedy", 0.0)) for name, row in rows.items()
+            ]
             keep_best(self.run, self.global_steps, fmean(accuracies))
         return found or {"eval/none": 0.0}

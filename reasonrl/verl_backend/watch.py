@@ -1,4 +1,6 @@
-"""A run on verl as the terminal that launched it sees it: rows and warnings as they are written, and Ctrl-C on the way back."""
+"""A run on verl as the terminal that launched it sees it: rows and warnings as they are written, and Ctrl-C on the way
+back.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Every estimator and loss that verl 0.9.1 also has, against verl's own on random ragged batches. `make test-verl` runs it."""
+"""Every estimator and loss that verl 0.9.1 also has, against verl's own on random ragged batches. `make test-verl` runs
+it.
+"""
 
 from __future__ import annotations
 
@@ -20,9 +22,17 @@ core = pytest.importorskip("verl.trainer.ppo.core_algos")
 pytestmark = pytest.mark.verl
 BATCHES = 200
 OURS_TO_VERL = {
-    "grpo": "grpo", "dr_grpo": "grpo", "rloo": "rloo", "opo": "opo", "remax": "remax", "gpg": "gpg", "passk": "grpo_passk",
-    "reinforce_pp": "reinforce_plus_plus", "reinforce_pp_baseline": "reinforce_plus_plus_baseline", "gdpo": "gdpo",
-}  # fmt: skip
+    "grpo": "grpo",
+    "dr_grpo": "grpo",
+    "rloo": "rloo",
+    "opo": "opo",
+    "remax": "remax",
+    "gpg": "gpg",
+    "passk": "grpo_passk",
+    "reinforce_pp": "reinforce_plus_plus",
+    "reinforce_pp_baseline": "reinforce_plus_plus_baseline",
+    "gdpo": "gdpo",
+}
 VECTORISED = {"grpo": "grpo_vectorized", "rloo": "rloo_vectorized"}
 
 
@@ -46,7 +56,9 @@ def verl_in_double_precision(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 class Batch:
-    """Groups of 1 to 6 rows in random order, 1 to 9 tokens each. `smallest` keeps out what verl refuses or has two minds about."""
+    """Groups of 1 to 6 rows in random order, 1 to 9 tokens each. `smallest` keeps out what verl refuses or has two
+    minds about.
+    """
 
     def __init__(self, seed: int, smallest: int = 1) -> None:
         generator = np.random.default_rng(seed)
@@ -58,7 +70,11 @@ class Batch:
         self.group = torch.tensor(group)
         self.mask = length_mask(lengths.tolist())
         self.lengths = torch.tensor(lengths)
-        kinds = [generator.integers(0, 2, rows).astype(float), generator.normal(size=rows), generator.choice([0.0, 0.5, 1.0], rows)]
+        kinds = [
+            generator.integers(0, 2, rows).astype(float),
+            generator.normal(size=rows),
+            generator.choice([0.0, 0.5, 1.0], rows),
+        ]
         self.rewards = torch.tensor(kinds[seed % 3], dtype=torch.float64)
         self.parts = {"a": self.rewards, "b": torch.tensor(generator.integers(0, 2, rows), dtype=torch.float64)}
         self.greedy = torch.tensor(generator.integers(0, 2, rows), dtype=torch.float64)
@@ -81,7 +97,12 @@ def theirs(name: str, batch: Batch, norm: bool) -> Tensor:
     if name in ("grpo", "grpo_vectorized", "grpo_passk"):
         more["norm_adv_by_std_in_grpo"] = norm
     config = OmegaConf.create(
-        {"gamma": 1.0, "norm_adv_by_std_in_grpo": norm, "gdpo_reward_keys": ["a", "b"], "gdpo_reward_weights": [1.0, 0.5]}
+        {
+            "gamma": 1.0,
+            "norm_adv_by_std_in_grpo": norm,
+            "gdpo_reward_keys": ["a", "b"],
+            "gdpo_reward_weights": [1.0, 0.5],
+        }
     )
     if name == "gdpo":
         prompt = torch.ones(len(batch.group), 3)
@@ -89,15 +110,21 @@ def theirs(name: str, batch: Batch, norm: bool) -> Tensor:
         more["batch"] = {"prompts": prompt, "attention_mask": torch.cat([prompt.long(), batch.mask.long()], 1)}
     estimator = core.get_adv_estimator_fn(name)
     made, _ = estimator(
-        token_level_rewards=batch.token_rewards.clone(), response_mask=batch.mask.to(batch.rewards.dtype), config=config, **more
+        token_level_rewards=batch.token_rewards.clone(),
+        response_mask=batch.mask.to(batch.rewards.dtype),
+        config=config,
+        **more,
     )
     return made * batch.mask
 
 
 def ours(name: str, batch: Batch) -> Tensor:
     extra = {
-        "lengths": batch.lengths, "greedy_rewards": batch.greedy, "reward_parts": batch.parts, "part_weights": {"a": 1.0, "b": 0.5},
-    }  # fmt: skip
+        "lengths": batch.lengths,
+        "greedy_rewards": batch.greedy,
+        "reward_parts": batch.parts,
+        "part_weights": {"a": 1.0, "b": 0.5},
+    }
     rows = ADVANTAGES[name](batch.rewards, batch.group, None, **{key: extra[key] for key in NEEDS.get(name, ())})
     return rows[:, None] * batch.mask
 
@@ -156,16 +183,26 @@ def test_losses_and_their_gradients(name: str) -> None:
         generator = torch.Generator().manual_seed(seed)
         old = -torch.rand(batch.mask.shape, generator=generator, dtype=torch.float64) * 3
         new = (old + 0.3 * torch.randn(batch.mask.shape, generator=generator, dtype=torch.float64)).clamp(max=-1e-3)
-        advantages = torch.randn(len(batch.group), 1, generator=generator, dtype=torch.float64).expand(batch.mask.shape) * batch.mask
+        advantages = (
+            torch.randn(len(batch.group), 1, generator=generator, dtype=torch.float64).expand(batch.mask.shape)
+            * batch.mask
+        )
         gradients, values = [], []
         for side in ("ours", "theirs"):
             logprobs = new.clone().requires_grad_(True)
             if side == "ours":
-                weights = token_weights(batch.mask, "sequence_mean" if name == "geometric_mean" else "token_mean", 10).double()
+                weights = token_weights(
+                    batch.mask, "sequence_mean" if name == "geometric_mean" else "token_mean", 10
+                ).double()
                 losses, _ = token_loss(name, logprobs, old, advantages, batch.mask, **options)
                 value = (weights * losses).sum()
             else:
-                given = {"old_log_prob": old, "log_prob": logprobs, "advantages": advantages, "response_mask": batch.mask.double()}
+                given = {
+                    "old_log_prob": old,
+                    "log_prob": logprobs,
+                    "advantages": advantages,
+                    "response_mask": batch.mask.double(),
+                }
                 value = loss_of(**given, loss_agg_mode=aggregation, config=config)[0]
             values.append(value.detach().double())
             gradients.append(torch.autograd.grad(value, logprobs)[0])
@@ -177,4 +214,6 @@ def test_losses_and_their_gradients(name: str) -> None:
 def test_kl_estimators(ours_: str, verls: str) -> None:
     generator = torch.Generator().manual_seed(0)
     new, reference = (-torch.rand(50, 9, generator=generator) * 4 for _ in range(2))
-    torch.testing.assert_close(kl_estimate(new, reference, ours_), core.kl_penalty_forward(new, reference, verls), atol=1e-6, rtol=1e-6)
+    torch.testing.assert_close(
+        kl_estimate(new, reference, ours_), core.kl_penalty_forward(new, reference, verls), atol=1e-6, rtol=1e-6
+    )

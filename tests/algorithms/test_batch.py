@@ -13,10 +13,16 @@ from reasonrl.algorithms.batch import RolloutBatch, length_mask
 def batch(**changes: Any) -> RolloutBatch:
     mask = length_mask([2, 1])
     good: dict[str, Any] = {
-        "problem_id": ["a", "b"], "group": torch.tensor([0, 1]), "role": ["policy"] * 2, "tokens": torch.zeros(2, 2, dtype=torch.long),
-        "loss_mask": mask, "token_mask": mask, "rewards": torch.tensor([1.0, 0.0]), "judged": torch.tensor([True, True]),
+        "problem_id": ["a", "b"],
+        "group": torch.tensor([0, 1]),
+        "role": ["policy"] * 2,
+        "tokens": torch.zeros(2, 2, dtype=torch.long),
+        "loss_mask": mask,
+        "token_mask": mask,
+        "rewards": torch.tensor([1.0, 0.0]),
+        "judged": torch.tensor([True, True]),
         "rollout_logprobs": torch.zeros(2, 2),
-    }  # fmt: skip
+    }
     return RolloutBatch(**{**good, **changes})
 
 

@@ -1,4 +1,6 @@
-"""Reference values: of verl, of the authors' code, and worked out by hand, in the shared file of golden cases (skipped where it is not)."""
+"""Reference values: of verl, of the authors' code, and worked out by hand, in the shared file of golden cases (skipped
+where it is not).
+"""
 
 from __future__ import annotations
 
@@ -30,7 +32,9 @@ from reasonrl.curricula.history import SuccessHistory
 from reasonrl.curricula.pcl import select
 
 GOLDEN = Path(__file__).parents[3] / "shared" / "golden" / "trainer_algorithms.json"
-CASES = {case["id"]: case for case in json.loads(GOLDEN.read_text(encoding="utf-8"))["cases"]} if GOLDEN.is_file() else {}
+CASES = (
+    {case["id"]: case for case in json.loads(GOLDEN.read_text(encoding="utf-8"))["cases"]} if GOLDEN.is_file() else {}
+)
 OFFICIAL_FAULTS = {name for name, case in CASES.items() if case["algo"] == "knapsack_official"}
 
 GRPO = {
@@ -38,11 +42,17 @@ GRPO = {
     "expected": {"grpo": [0.8660254, -0.8660254, -0.8660254, 0.8660254], "dr_grpo": [0.5, -0.5, -0.5, 0.5]},
     "tol": 1e-5,
 }
-KL = {"input": {"logprob": -1.0, "ref_logprob": -1.5}, "expected": {"k1": 0.5, "k2": 0.125, "k3": 0.10653066}, "tol": 1e-7}
+KL = {
+    "input": {"logprob": -1.0, "ref_logprob": -1.5},
+    "expected": {"k1": 0.5, "k2": 0.125, "k3": 0.10653066},
+    "tol": 1e-7,
+}
 
 
 def near(made: Any, expected: Any, tolerance: float) -> None:
-    torch.testing.assert_close(torch.as_tensor(made).double(), torch.as_tensor(expected).double(), atol=tolerance, rtol=0)
+    torch.testing.assert_close(
+        torch.as_tensor(made).double(), torch.as_tensor(expected).double(), atol=tolerance, rtol=0
+    )
 
 
 def group_of(names: list[str]) -> Tensor:
@@ -73,7 +83,12 @@ def check_tempo(case: dict[str, Any], rewards: Tensor | None = None) -> None:
     tokens, mask = pad_rows(given["tokens"], torch.long), length_mask([len(row) for row in given["tokens"]])
     rewards = rewards_of(case) if rewards is None else rewards
     made = tempo_advantages(
-        tokens, mask, rewards, group_of(given["groups"]), norm_by_std=given.get("norm_by_std", True), eps=given.get("eps", 0.0)
+        tokens,
+        mask,
+        rewards,
+        group_of(given["groups"]),
+        norm_by_std=given.get("norm_by_std", True),
+        eps=given.get("eps", 0.0),
     )
     assert bool((made[~mask] == 0).all())
     for row, expected in zip(made, case["expected"]["advantages"], strict=True):
@@ -116,7 +131,11 @@ def check_pcl_value(case: dict[str, Any]) -> None:
 
 def check_pcl_policy(case: dict[str, Any]) -> None:
     rewards = torch.tensor(case["input"]["rewards"][0], dtype=torch.float64)
-    near(ADVANTAGES["dr_grpo"](rewards, torch.zeros(len(rewards), dtype=torch.long), None), case["expected"]["advantages"][0], case["tol"])
+    near(
+        ADVANTAGES["dr_grpo"](rewards, torch.zeros(len(rewards), dtype=torch.long), None),
+        case["expected"]["advantages"][0],
+        case["tol"],
+    )
 
 
 def check_knapsack_value(case: dict[str, Any]) -> None:
@@ -139,7 +158,10 @@ def check_knapsack(case: dict[str, Any]) -> None:
 
 def check_knapsack_robust(case: dict[str, Any]) -> None:
     given = case["input"]
-    rates = [rate if valid else None for rate, valid in zip(given["p"], given.get("valid", [1] * len(given["p"])), strict=True)]
+    rates = [
+        rate if valid else None
+        for rate, valid in zip(given["p"], given.get("valid", [1] * len(given["p"])), strict=True)
+    ]
     made = allocate(rates, given["total"], low=given["n_low"], high=given["n_up"], default=given["default_n"])
     assert made == case["expected"]["budgets"]
     assert given["total"] - sum(made) == case["expected"]["unspent"]
@@ -173,7 +195,10 @@ def check_lite_ppo(case: dict[str, Any]) -> None:
 def check_dcpo_bounds(case: dict[str, Any]) -> None:
     given = case["input"]
     low, high = dcpo_bounds(
-        torch.tensor(given["q"], dtype=torch.float64).log(), eps_low=given["eps_low"], eps_high=given["eps_high"], cap=given["cap"]
+        torch.tensor(given["q"], dtype=torch.float64).log(),
+        eps_low=given["eps_low"],
+        eps_high=given["eps_high"],
+        cap=given["cap"],
     )
     near(low, case["expected"]["low"], case["tol"])
     near(high, case["expected"]["high"], case["tol"])
@@ -181,7 +206,9 @@ def check_dcpo_bounds(case: dict[str, Any]) -> None:
 
 def check_dcpo_sas(case: dict[str, Any]) -> None:
     given = case["input"]
-    made, moments = dcpo_advantages(rewards_of(case), PromptMoments(given["step_i"] - 1, given["old_mean"], given["old_std"]))
+    made, moments = dcpo_advantages(
+        rewards_of(case), PromptMoments(given["step_i"] - 1, given["old_mean"], given["old_std"])
+    )
     near(made, case["expected"]["advantages"], case["tol"])
     near([moments.mean, moments.std], [case["expected"]["total_mean"], case["expected"]["total_std"]], case["tol"])
 
@@ -193,7 +220,12 @@ def check_gdpo(case: dict[str, Any]) -> None:
     total = sum(weight * grpo_advantages(part, group) for weight, part in zip(given["weights"], parts, strict=True))
     near(total, expected, case["tol"])
     made = ADVANTAGES["gdpo"](
-        parts[0], group, None, lengths=torch.ones(len(group)), reward_parts={"a": parts[0], "b": parts[1]}, part_weights={"a": 1, "b": 1}
+        parts[0],
+        group,
+        None,
+        lengths=torch.ones(len(group)),
+        reward_parts={"a": parts[0], "b": parts[1]},
+        part_weights={"a": 1, "b": 1},
     )
     near(made, (expected - expected.mean()) / (expected.var() + 1e-8).sqrt(), 1e-4)
 
@@ -220,26 +252,48 @@ def check_shrinkage(case: dict[str, Any]) -> None:
 
 
 def check_opo(case: dict[str, Any]) -> None:
-    made = opo_advantages(rewards_of(case), torch.zeros(4, dtype=torch.long), None, lengths=torch.tensor(case["input"]["lengths"]))
+    made = opo_advantages(
+        rewards_of(case), torch.zeros(4, dtype=torch.long), None, lengths=torch.tensor(case["input"]["lengths"])
+    )
     near(made, case["expected"]["advantages"], case["tol"])
 
 
 def check_overlong(case: dict[str, Any]) -> None:
     given = case["input"]
     made = overlong_penalty(
-        torch.tensor(given["lengths"], dtype=torch.float64), max_length=given["max_len"], buffer=given["buffer"], factor=given["penalty"]
+        torch.tensor(given["lengths"], dtype=torch.float64),
+        max_length=given["max_len"],
+        buffer=given["buffer"],
+        factor=given["penalty"],
     )
     near(made, case["expected"]["penalty"], case["tol"])
 
 
 CHECKS: dict[str, Callable[[dict[str, Any]], None]] = {
-    "grpo": check_advantages, "kl": check_kl, "tempo": check_tempo, "unlikeliness": check_unlikeliness, "compose": check_compose,
-    "pcl_select": check_pcl_select, "pcl_value": check_pcl_value, "pcl_policy": check_pcl_policy, "knapsack_value": check_knapsack_value,
-    "knapsack_cost": check_knapsack_cost, "knapsack": check_knapsack, "knapsack_robust": check_knapsack_robust,
-    "success_rate": check_success_rate, "dump": check_dump, "lite_ppo": check_lite_ppo, "dcpo_dac": check_dcpo_bounds,
-    "dcpo_sas": check_dcpo_sas, "gdpo": check_gdpo, "drpo": check_drpo, "disco": check_disco, "v0_5": check_shrinkage, "opo": check_opo,
+    "grpo": check_advantages,
+    "kl": check_kl,
+    "tempo": check_tempo,
+    "unlikeliness": check_unlikeliness,
+    "compose": check_compose,
+    "pcl_select": check_pcl_select,
+    "pcl_value": check_pcl_value,
+    "pcl_policy": check_pcl_policy,
+    "knapsack_value": check_knapsack_value,
+    "knapsack_cost": check_knapsack_cost,
+    "knapsack": check_knapsack,
+    "knapsack_robust": check_knapsack_robust,
+    "success_rate": check_success_rate,
+    "dump": check_dump,
+    "lite_ppo": check_lite_ppo,
+    "dcpo_dac": check_dcpo_bounds,
+    "dcpo_sas": check_dcpo_sas,
+    "gdpo": check_gdpo,
+    "drpo": check_drpo,
+    "disco": check_disco,
+    "v0_5": check_shrinkage,
+    "opo": check_opo,
     "dapo_overlong": check_overlong,
-}  # fmt: skip
+}
 
 
 def test_advantages_in_line() -> None:
@@ -259,12 +313,21 @@ def test_shared_golden_case(name: str) -> None:
 @pytest.mark.skipif(not CASES, reason="the shared golden cases are not beside this checkout")
 @pytest.mark.parametrize("name", sorted(OFFICIAL_FAULTS))
 def test_faults_of_the_official_knapsack_are_not_ours(name: str) -> None:
-    """Never above the bound, never more than the total, and never an error: what their code gets wrong in these cases."""
+    """Never above the bound, never more than the total, and never an error: what their code gets wrong in these
+    cases.
+    """
     given = CASES[name]["input"]
-    rates = [rate if valid else None for rate, valid in zip(given["p"], given.get("valid", [1] * len(given["p"])), strict=True)]
+    rates = [
+        rate if valid else None
+        for rate, valid in zip(given["p"], given.get("valid", [1] * len(given["p"])), strict=True)
+    ]
     total = given["n"] * len(rates)
     made = allocate(rates, total, low=given["min_n"], high=given["max_n"], default=given["n"])
-    assert sum(made) == min(total, given["max_n"] * len(rates)) and given["min_n"] <= min(made) and max(made) <= given["max_n"]
+    assert (
+        sum(made) == min(total, given["max_n"] * len(rates))
+        and given["min_n"] <= min(made)
+        and max(made) <= given["max_n"]
+    )
 
 
 def test_unknown_estimator_is_refused_by_name() -> None:
@@ -273,7 +336,9 @@ def test_unknown_estimator_is_refused_by_name() -> None:
 
 
 def test_gradients_of_the_estimators() -> None:
-    """k1 pushes every token alike, so its expected gradient is zero; k2's is d; k3's vanishes where the policies agree."""
+    """k1 pushes every token alike, so its expected gradient is zero; k2's is d; k3's vanishes where the policies
+    agree.
+    """
     logprob = torch.tensor([-1.0, -2.0], requires_grad=True)
     reference = torch.tensor([-1.5, -2.0])
     expected = {"k1": [1.0, 1.0], "k2": [0.5, 0.0], "k3": [1.0 - 0.60653066, 0.0]}

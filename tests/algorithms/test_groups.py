@@ -161,7 +161,7 @@ def test_an_unjudged_row_leaves_the_others_as_if_it_were_not_there() -> None:
 
 
 def test_group_mix_counts_every_group_once() -> None:
-    #                        mixed      right      wrong      one judged row   nobody judged   equal though answers differ
+    # mixed      right      wrong      one judged row   nobody judged   equal though answers differ
     group = torch.tensor([0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5])
     rewards = torch.tensor([1.0, 0, 1, 1, 0, 0, 1, math.nan, math.nan, math.nan, 0, 0])
     correct = torch.tensor([1, 0, 1, 1, 0, 0, 1, 0, 0, 0, 1, 0]).bool()
@@ -178,4 +178,6 @@ def test_group_mix_of_nothing() -> None:
 @pytest.mark.parametrize("name", sorted(ADVANTAGES))
 def test_rewards_may_be_integers(name: str) -> None:
     rewards, group = torch.tensor([1, 0, 0, 1, 1]), torch.tensor([0, 0, 0, 1, 1])
-    torch.testing.assert_close(advantages_of(name, rewards, group, None), advantages_of(name, rewards.float(), group, None))
+    torch.testing.assert_close(
+        advantages_of(name, rewards, group, None), advantages_of(name, rewards.float(), group, None)
+    )

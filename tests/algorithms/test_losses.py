@@ -19,10 +19,24 @@ from reasonrl.algorithms.losses.trpa import trpa_loss
 numbers = st.floats(-3, 3, width=32)
 
 
-@given(new=numbers, old=numbers, advantage=numbers, low=st.floats(0.05, 0.9), high=st.floats(0.05, 2), dual=st.none() | st.floats(1.5, 5))
-def test_loss_is_the_formula(new: float, old: float, advantage: float, low: float, high: float, dual: float | None) -> None:
+@given(
+    new=numbers,
+    old=numbers,
+    advantage=numbers,
+    low=st.floats(0.05, 0.9),
+    high=st.floats(0.05, 2),
+    dual=st.none() | st.floats(1.5, 5),
+)
+def test_loss_is_the_formula(
+    new: float, old: float, advantage: float, low: float, high: float, dual: float | None
+) -> None:
     loss, active = ppo_clip_loss(
-        torch.tensor([new]), torch.tensor([old]), torch.tensor([advantage]), clip_low=low, clip_high=high, dual_clip=dual
+        torch.tensor([new]),
+        torch.tensor([old]),
+        torch.tensor([advantage]),
+        clip_low=low,
+        clip_high=high,
+        dual_clip=dual,
     )
     ratio = math.exp(new - old)
     clipped = min(max(ratio, 1 - low), 1 + high)
@@ -63,7 +77,11 @@ MASK = torch.tensor([[1, 1, 1, 1], [1, 0, 0, 0], [0, 0, 0, 0], [1, 1, 0, 0]]).bo
 
 @pytest.mark.parametrize(
     ("mode", "expected"),
-    [("token_mean", [4 / 7, 1 / 7, 0, 2 / 7]), ("sequence_mean", [1 / 3, 1 / 3, 0, 1 / 3]), ("sequence_sum", [4 / 30, 1 / 30, 0, 2 / 30])],
+    [
+        ("token_mean", [4 / 7, 1 / 7, 0, 2 / 7]),
+        ("sequence_mean", [1 / 3, 1 / 3, 0, 1 / 3]),
+        ("sequence_sum", [4 / 30, 1 / 30, 0, 2 / 30]),
+    ],
 )
 def test_weights_of_rows(mode: str, expected: list[float]) -> None:
     weights = token_weights(MASK, mode, 10)  # type: ignore[arg-type]
@@ -87,9 +105,15 @@ def test_an_unknown_aggregation_is_refused() -> None:
 
 def batch(**changes: object) -> RolloutBatch:
     fields: dict = {
-        "problem_id": ["a", "b"], "group": torch.tensor([0, 1]), "role": ["policy"] * 2, "tokens": torch.zeros(2, 3, dtype=torch.long),
-        "loss_mask": length_mask([3, 1]), "token_mask": length_mask([3, 2]), "rewards": torch.zeros(2), "judged": torch.ones(2).bool(),
-    }  # fmt: skip
+        "problem_id": ["a", "b"],
+        "group": torch.tensor([0, 1]),
+        "role": ["policy"] * 2,
+        "tokens": torch.zeros(2, 3, dtype=torch.long),
+        "loss_mask": length_mask([3, 1]),
+        "token_mask": length_mask([3, 2]),
+        "rewards": torch.zeros(2),
+        "judged": torch.ones(2).bool(),
+    }
     return RolloutBatch(**(fields | changes))
 
 

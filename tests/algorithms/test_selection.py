@@ -21,7 +21,8 @@ def test_the_rows_that_spread_most_by_trying_all(advantages: list[float], count:
     assert int(keep.sum()) == min(count, len(advantages))
     if 0 < count <= len(advantages):
         best = max(
-            float(values[list(chosen)].double().var(correction=0)) for chosen in itertools.combinations(range(len(advantages)), count)
+            float(values[list(chosen)].double().var(correction=0))
+            for chosen in itertools.combinations(range(len(advantages)), count)
         )
         assert float(values[keep].double().var(correction=0)) == pytest.approx(best, abs=1e-6)
 

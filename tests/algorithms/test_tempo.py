@@ -22,7 +22,9 @@ Rows = list[tuple[int, list[int], float]]
 
 @st.composite
 def batches(draw: Any) -> Rows:
-    """(group, tokens, reward): few tokens, so that prefixes are shared; empty responses, duplicates and prefixes of others occur."""
+    """(group, tokens, reward): few tokens, so that prefixes are shared; empty responses, duplicates and prefixes of
+    others occur.
+    """
     sizes = draw(st.lists(st.integers(1, 6), min_size=1, max_size=3))
     response = st.lists(st.integers(0, 2), max_size=6)
     reward = st.sampled_from([0.0, 1.0, 0.5, -0.25])
@@ -32,7 +34,12 @@ def batches(draw: Any) -> Rows:
 
 def tensors(rows: Rows, padding: int = 0) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     tokens = pad_rows([row for _, row, _ in rows], torch.long, padding)
-    return tokens, length_mask([len(row) for _, row, _ in rows]), torch.tensor([r for *_, r in rows]), torch.tensor([g for g, *_ in rows])
+    return (
+        tokens,
+        length_mask([len(row) for _, row, _ in rows]),
+        torch.tensor([r for *_, r in rows]),
+        torch.tensor([g for g, *_ in rows]),
+    )
 
 
 def by_hand(rows: Rows, norm_by_std: bool) -> list[list[float]]:
@@ -81,7 +88,13 @@ def _plain(rewards: Tensor, group: Tensor) -> Tensor:
     return dr_grpo_advantages(rewards, group)
 
 
-@given(st.lists(st.tuples(st.lists(st.integers(0, 2), min_size=4, max_size=4), st.sampled_from([0.0, 1.0])), min_size=2, max_size=7))
+@given(
+    st.lists(
+        st.tuples(st.lists(st.integers(0, 2), min_size=4, max_size=4), st.sampled_from([0.0, 1.0])),
+        min_size=2,
+        max_size=7,
+    )
+)
 def test_the_differences_of_a_node_cancel(members: list[tuple[list[int], float]]) -> None:
     """P2: rows of equal length: at every node the tree terms of its rows sum to 0."""
     rows = [(0, tokens, reward) for tokens, reward in members]
@@ -133,9 +146,12 @@ def test_rows_without_a_reward_and_tokens_of_a_tool() -> None:
     mask = torch.tensor([[True, False, True]] * 4)  # the second token is a tool's
     rewards, judged = torch.tensor([1.0, 0.0, 1.0, math.nan]), torch.tensor([True, True, True, False])
     group = torch.zeros(4, dtype=torch.long)
-    made = tempo_advantages(tokens, mask, rewards, group, norm_by_std=False, judged=judged, token_mask=torch.ones_like(mask))
+    made = tempo_advantages(
+        tokens, mask, rewards, group, norm_by_std=False, judged=judged, token_mask=torch.ones_like(mask)
+    )
     third = 1 / 3
-    # Branches at the tool's token carry no advantage; the first token of the policy behind it is judged from there: 1/2 among 9.
+    # Branches at the tool's token carry no advantage; the first token of the policy behind it is judged from there: 1/2
+    # among 9.
     assert made.tolist() == [
         pytest.approx([third, 0, third], abs=1e-6),
         pytest.approx([-2 * third, 0, -2 * third - 0.5], abs=1e-6),
@@ -177,6 +193,8 @@ def test_a_ladder_of_branches_takes_linear_time() -> None:
         tokens[i, 2 * i + 1 :] = i + 1
     rewards = torch.arange(rows).remainder(2).float()
     started = time.perf_counter()
-    made = tempo_advantages(tokens, torch.ones_like(tokens, dtype=torch.bool), rewards, torch.zeros(rows, dtype=torch.long))
+    made = tempo_advantages(
+        tokens, torch.ones_like(tokens, dtype=torch.bool), rewards, torch.zeros(rows, dtype=torch.long)
+    )
     assert time.perf_counter() - started < 2.0
     assert int((made != made[:, :1]).sum()) > 0

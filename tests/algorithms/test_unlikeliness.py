@@ -27,7 +27,11 @@ def rows(draw: Any) -> list[Row]:
 
 
 def columns(made: list[Row]) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    return torch.tensor([r for _, r, _ in made]), torch.tensor([p for *_, p in made]), torch.tensor([g for g, *_ in made])
+    return (
+        torch.tensor([r for _, r, _ in made]),
+        torch.tensor([p for *_, p in made]),
+        torch.tensor([g for g, *_ in made]),
+    )
 
 
 @given(rows())
@@ -58,7 +62,9 @@ def test_only_successes_are_shaped_and_less_likely_ones_earn_more(made: list[Row
 
 def test_rows_that_were_not_judged_are_not_ranked() -> None:
     rewards, judged = torch.tensor([1.0, math.nan, 1.0]), torch.tensor([True, False, True])
-    made = unlikeliness_rewards(rewards, torch.tensor([-1.0, math.nan, -2.0]), torch.zeros(3, dtype=torch.long), judged=judged)
+    made = unlikeliness_rewards(
+        rewards, torch.tensor([-1.0, math.nan, -2.0]), torch.zeros(3, dtype=torch.long), judged=judged
+    )
     assert made[0].item() == pytest.approx(0.875) and made[2].item() == 1.0 and math.isnan(made[1].item())
 
 

@@ -21,11 +21,15 @@ def value(counts: list[int], rates: list[float]) -> float:
 
 def best(rates: list[float], total: int, low: int, high: int) -> float:
     spent = min(total, high * len(rates))
-    return max(value(list(c), rates) for c in itertools.product(range(low, high + 1), repeat=len(rates)) if sum(c) == spent)
+    return max(
+        value(list(c), rates) for c in itertools.product(range(low, high + 1), repeat=len(rates)) if sum(c) == spent
+    )
 
 
 def test_as_good_as_any_other_way_to_give_out() -> None:
-    """1,000 random instances with rates inside (0, 1), against every allocation; from 0 too, where one rollout is worth nothing."""
+    """1,000 random instances with rates inside (0, 1), against every allocation; from 0 too, where one rollout is worth
+    nothing.
+    """
     generator = random.Random(0)
     for _ in range(1000):
         prompts, low = generator.randint(1, 3), generator.randint(0, 2)
@@ -33,7 +37,13 @@ def test_as_good_as_any_other_way_to_give_out() -> None:
         total = generator.randint(low * prompts, high * prompts + 1)
         rates = [generator.choice([generator.uniform(0.01, 0.99), 0.5, 0.25]) for _ in range(prompts)]
         made = allocate(rates, total, low=low, high=high)
-        assert value(made, rates) == pytest.approx(best(rates, total, low, high), abs=1e-12), (rates, total, low, high, made)
+        assert value(made, rates) == pytest.approx(best(rates, total, low, high), abs=1e-12), (
+            rates,
+            total,
+            low,
+            high,
+            made,
+        )
 
 
 RATES = st.lists(st.one_of(st.none(), st.floats(0, 1), st.sampled_from([0.0, 1.0, 0.5])), max_size=12)

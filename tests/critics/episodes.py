@@ -26,5 +26,9 @@ def episode(
 ) -> CriticEpisode:
     problem = Problem("p", "3 + 4 + 1", "critique", {"answer": gold})
     solution = Solution("p", text, tuple(f"step {i}" for i in range(steps)), None, correct, first_error)
-    critique = Critique(feedback, judgement, first_error=named, feedback=feedback, parse_status="ok" if judgement else status)
-    return CriticEpisode(problem, solution, critique, [Refinement("", None, value, i) for i, value in enumerate(refined)])
+    critique = Critique(
+        feedback, judgement, first_error=named, feedback=feedback, parse_status="ok" if judgement else status
+    )
+    return CriticEpisode(
+        problem, solution, critique, [Refinement("", None, value, i) for i, value in enumerate(refined)]
+    )

@@ -17,7 +17,9 @@ from critics.types import Critique, Judgement, Solution
 from verifiers.types import Problem
 
 CORRECT, INCORRECT = Judgement.CORRECT, Judgement.INCORRECT
-PROBLEM = Problem("p", [{"role": "user", "content": "12 + 7 - 5"}], "critique", {"answer": "14"}, meta={"question": "12 + 7 - 5"})
+PROBLEM = Problem(
+    "p", [{"role": "user", "content": "12 + 7 - 5"}], "critique", {"answer": "14"}, meta={"question": "12 + 7 - 5"}
+)
 STEPS = ("12 + 7 = 19", "19 - 5 = 13")
 WRONG = Solution("p", "\n".join(STEPS), STEPS, "13", False, 1)
 RIGHT = Solution("p", "12 + 7 = 19\n19 - 5 = 14", ("12 + 7 = 19", "19 - 5 = 14"), "14", True, -1)
@@ -43,7 +45,12 @@ def test_reads_what_it_writes(name: str, options: dict[str, Any], solution: Solu
 @pytest.mark.parametrize(("name", "options"), EVERY)
 def test_says_nothing_of_nothing(name: str, options: dict[str, Any]) -> None:
     form = load_format(name, **options)
-    for text in ("", "   ", "I do not know.", "<think>Correctness of the final answer: Correct <Answer>Correct</Answer> \\boxed{1}"):
+    for text in (
+        "",
+        "   ",
+        "I do not know.",
+        "<think>Correctness of the final answer: Correct <Answer>Correct</Answer> \\boxed{1}",
+    ):
         assert form.parse(text, 2).parse_status == "missing", text
 
 
@@ -105,7 +112,11 @@ def test_asks_with_everything_the_critic_needs(name: str, options: dict[str, Any
         assert part in message["content"], part
     turns = form.refine_messages(PROBLEM, WRONG, form.parse(form.write(WRONG, ["", "look again"]), 2))
     assert [turn["role"] for turn in turns] == ["user", "assistant", "user"]
-    assert turns[0]["content"] == "12 + 7 - 5" and turns[1]["content"] == WRONG.text and form.refine_instruction in turns[2]["content"]
+    assert (
+        turns[0]["content"] == "12 + 7 - 5"
+        and turns[1]["content"] == WRONG.text
+        and form.refine_instruction in turns[2]["content"]
+    )
 
 
 def test_step_sentence_reads_steps() -> None:
@@ -129,9 +140,14 @@ def test_answer_tag_shows_the_last_step_apart() -> None:
     assert text.index("12 + 7 = 19") < text.index("Last step") < text.index("19 - 5 = 13")
     first = Solution("p", "12 + 7 = 19", ("12 + 7 = 19",))
     assert "There are none" in form.render(PROBLEM, first)[0]["content"]
-    assert form.parse("<Answer> Correct </Answer>").judgement is CORRECT, "the official reader drops this one for its spaces"
+    assert form.parse("<Answer> Correct </Answer>").judgement is CORRECT, (
+        "the official reader drops this one for its spaces"
+    )
     assert form.parse("<Answer>Correct</Answer> <Answer>Incorrect</Answer>").parse_status == "conflict"
-    assert form.parse("<Answer>Correct").parse_status == "malformed" and form.parse("<Answer>yes</Answer>").parse_status == "malformed"
+    assert (
+        form.parse("<Answer>Correct").parse_status == "malformed"
+        and form.parse("<Answer>yes</Answer>").parse_status == "malformed"
+    )
     assert form.parse("<Answer>Incorrect</Answer>", 2).first_error == 1
 
 
@@ -166,7 +182,11 @@ def test_a_boxed_index_is_written_behind_the_steps_that_lead_to_it() -> None:
 def test_json_verdict() -> None:
     form = load_format("json_verdict")
     wanted = {"reasons": 'it {is} "so"', "is_correct": "Incorrect"}
-    for text in (json.dumps(wanted), f"Well:\n```json\n{json.dumps(wanted, indent=2)}\n```\nDone.", f'{{"other": 1}} {json.dumps(wanted)}'):
+    for text in (
+        json.dumps(wanted),
+        f"Well:\n```json\n{json.dumps(wanted, indent=2)}\n```\nDone.",
+        f'{{"other": 1}} {json.dumps(wanted)}',
+    ):
         read = form.parse(text)
         assert read.judgement is INCORRECT and read.feedback == wanted["reasons"], text
     assert form.parse('{"is_correct": "Correct"} {"is_correct": "Incorrect"}').parse_status == "conflict"
@@ -224,6 +244,8 @@ def test_unlabelled_solutions_cannot_be_demonstrated() -> None:
 
 
 def test_texts_can_be_replaced() -> None:
-    form = load_format("step_sentence", instruction="Check {this}.", prompt_template="{question}|{solution}|{instruction}")
+    form = load_format(
+        "step_sentence", instruction="Check {this}.", prompt_template="{question}|{solution}|{instruction}"
+    )
     assert form.render(PROBLEM, WRONG)[0]["content"].endswith("|Check {this}.")
     assert isinstance(form.parse("x"), Critique)

@@ -31,7 +31,11 @@ def test_process_bench_f1(errors: float, correct: float, f1: float, tolerance: f
 def test_process_bench_counts() -> None:
     score = process_bench([0, 2, -1, None, -1], [0, 1, -1, -1, 3])
     assert (score.erroneous, score.correct) == (3, 2)
-    assert score.error_accuracy == pytest.approx(1 / 3) and score.correct_accuracy == 0.5 and score.f1 == pytest.approx(0.4)
+    assert (
+        score.error_accuracy == pytest.approx(1 / 3)
+        and score.correct_accuracy == 0.5
+        and score.f1 == pytest.approx(0.4)
+    )
     always = process_bench([-1] * 4, [-1, -1, 0, 2])
     assert always.f1 == 0.0 and always.correct_accuracy == 1.0
     assert process_bench([0, 1], [1, -1]).f1 == 0.0, "0/0 is 0, not NaN"
@@ -40,14 +44,17 @@ def test_process_bench_counts() -> None:
 
 
 @pytest.mark.parametrize(
-    ("a", "b", "average", "harmonic"), [(74.8, 76.9, 75.85, 75.84), (3.30, 95.0, 49.15, 6.38), (68.2, 52.8, 60.5, 59.52)]
+    ("a", "b", "average", "harmonic"),
+    [(74.8, 76.9, 75.85, 75.84), (3.30, 95.0, 49.15, 6.38), (68.2, 52.8, 60.5, 59.52)],
 )
 def test_recalls_of_spc(a: float, b: float, average: float, harmonic: float) -> None:
     assert (a + b) / 2 == pytest.approx(average) and harmonic_mean(a, b) == pytest.approx(harmonic, abs=0.005)
     rows = [episode(True, CORRECT)] * round(10 * a) + [episode(True, INCORRECT)] * (1000 - round(10 * a))
     rows += [episode(False, INCORRECT)] * round(10 * b) + [episode(False, CORRECT)] * (1000 - round(10 * b))
     told = discrimination(rows)
-    assert 100 * told.balanced_accuracy == pytest.approx(average) and 100 * told.harmonic == pytest.approx(harmonic, abs=0.005)
+    assert 100 * told.balanced_accuracy == pytest.approx(average) and 100 * told.harmonic == pytest.approx(
+        harmonic, abs=0.005
+    )
 
 
 @pytest.mark.parametrize(
@@ -74,14 +81,18 @@ def test_gains_of_critique_rl() -> None:
 
 
 def test_the_refinement_table_is_of_all_solutions() -> None:
-    rows = [episode(True, CORRECT, [True])] * 3 + [episode(True, CORRECT, [False])] + [episode(False, INCORRECT, [True])] * 2
+    rows = (
+        [episode(True, CORRECT, [True])] * 3
+        + [episode(True, CORRECT, [False])]
+        + [episode(False, INCORRECT, [True])] * 2
+    )
     rows += [episode(False, CORRECT, [False])] * 4 + [episode(False, INCORRECT, [None])]
     table = refinement_table(rows)
     assert (table.solutions, table.unjudged) == (10, 1)
     assert (table.c2c, table.c2i, table.i2c, table.i2i) == pytest.approx((0.3, 0.1, 0.2, 0.4))
-    assert table.accuracy == pytest.approx(0.5) and table.delta == pytest.approx(table.i2c - table.c2i) == pytest.approx(
-        table.accuracy - table.before
-    )
+    assert table.accuracy == pytest.approx(0.5) and table.delta == pytest.approx(
+        table.i2c - table.c2i
+    ) == pytest.approx(table.accuracy - table.before)
     assert table.rightly_judged == pytest.approx(5 / 6)
     halves = refinement_table([episode(False, INCORRECT, [True, False]), episode(True, CORRECT)])
     assert halves.accuracy == 0.75 and halves.i2c == 0.25, "the mean over refinements; what was not refined stays"
@@ -91,7 +102,9 @@ def test_criticlean_rates_in_both_namings() -> None:
     gemini, small = BinaryRates(0.956, 0.828), BinaryRates(0.884, 0.856)
     assert gemini.accuracy == pytest.approx(0.892) and small.accuracy == pytest.approx(0.870)
     assert (gemini.fpr, gemini.fnr) == pytest.approx((0.172, 0.044))
-    assert gemini.criticlean_naming == pytest.approx({"ACC": 0.892, "TPR": 0.956, "FPR": 0.044, "TNR": 0.828, "FNR": 0.172})
+    assert gemini.criticlean_naming == pytest.approx(
+        {"ACC": 0.892, "TPR": 0.956, "FPR": 0.044, "TNR": 0.828, "FNR": 0.172}
+    )
 
 
 def test_delta_bench_official_and_honest() -> None:
@@ -105,16 +118,33 @@ def test_delta_bench_official_and_honest() -> None:
 
 
 @pytest.mark.parametrize(
-    ("pair", "score"), [((True, True), 1), ((True, None), 1), ((None, True), 1), ((True, False), 0), ((None, None), 0), ((False, None), 0)]
+    ("pair", "score"),
+    [
+        ((True, True), 1),
+        ((True, None), 1),
+        ((None, True), 1),
+        ((True, False), 0),
+        ((None, None), 0),
+        ((False, None), 0),
+    ],
 )
 def test_judge_bench(pair: tuple[bool | None, bool | None], score: float) -> None:
     assert judge_bench([pair]) == score
 
 
 def test_both_conventions_of_discrimination() -> None:
-    rows = [episode(True, CORRECT)] * 4 + [episode(False, INCORRECT)] * 3 + [episode(False, CORRECT)] * 2 + [episode(True, None)]
+    rows = (
+        [episode(True, CORRECT)] * 4
+        + [episode(False, INCORRECT)] * 3
+        + [episode(False, CORRECT)] * 2
+        + [episode(True, None)]
+    )
     told = discrimination(rows)
-    assert told.accuracy_of_parsed == pytest.approx(7 / 9) and told.accuracy == pytest.approx(0.7) and told.parse_rate == 0.9
+    assert (
+        told.accuracy_of_parsed == pytest.approx(7 / 9)
+        and told.accuracy == pytest.approx(0.7)
+        and told.parse_rate == 0.9
+    )
     assert told.correct_recall == 0.8 and told.error_recall == 0.6 and told.false_alarm == 0.0
     assert discrimination([episode(True, INCORRECT), episode(True, CORRECT)]).false_alarm == 0.5
     with pytest.raises(ValueError, match="not labelled"):

@@ -1,4 +1,6 @@
-"""Rewards of the papers, number by number (checklist: 1, 2, 4 to 8), and what terms do with what could not be judged."""
+"""Rewards of the papers, number by number (checklist: 1, 2, 4 to 8), and what terms do with what could not be
+judged.
+"""
 
 from __future__ import annotations
 
@@ -54,16 +56,30 @@ def test_critique_rl_stage_one() -> None:
 )
 def test_modes_of_helpfulness(mode: str, table: dict[tuple[bool, bool], float]) -> None:
     term = Helpfulness(mode)  # type: ignore[arg-type]
-    assert {(z, after): term(episode(z, CORRECT, [after])) for z, after in itertools.product((True, False), repeat=2)} == table
+    assert {
+        (z, after): term(episode(z, CORRECT, [after])) for z, after in itertools.product((True, False), repeat=2)
+    } == table
 
 
 def test_modes_of_the_code_of_critique_rl() -> None:
     """r_correction and r_delta in the released stage II: what remains for a right judgement is the mode + 0.2."""
-    cases = [episode(False, INCORRECT, [True]), episode(True, CORRECT, [True]), episode(False, INCORRECT, [False]), WRONG_HELPS]
+    cases = [
+        episode(False, INCORRECT, [True]),
+        episode(True, CORRECT, [True]),
+        episode(False, INCORRECT, [False]),
+        WRONG_HELPS,
+    ]
     made = [rewards.critique_rl(2, variant="code", mode="correction")(e) for e in cases]
     assert made == pytest.approx([1.2, 0.4, 0.2, -1.0])
-    cases = [episode(False, INCORRECT, [True]), episode(True, CORRECT, [True]), episode(True, CORRECT, [False]), WRONG_HELPS]
-    assert [rewards.critique_rl(2, variant="code", mode="delta")(e) for e in cases] == pytest.approx([1.2, 0.2, -0.8, -1.0])
+    cases = [
+        episode(False, INCORRECT, [True]),
+        episode(True, CORRECT, [True]),
+        episode(True, CORRECT, [False]),
+        WRONG_HELPS,
+    ]
+    assert [rewards.critique_rl(2, variant="code", mode="delta")(e) for e in cases] == pytest.approx(
+        [1.2, 0.2, -0.8, -1.0]
+    )
 
 
 def test_refcritic() -> None:
@@ -98,7 +114,11 @@ def test_the_game() -> None:
 def test_criticlean_ctrl_llava_and_crl() -> None:
     assert rewards.criticlean()(RIGHT_HELPS) == 1.0 and rewards.criticlean()(WRONG_HELPS) == 0.0
     assert Minimum([lambda e: 1.0, lambda e: 0.0])(RIGHT_HELPS) == 0.0, "right, but not in the format"
-    assert rewards.ctrl()(UNREAD) == 0.0 and rewards.ctrl(missing=-1.0)(UNREAD) == -1.0 and rewards.ctrl()(WRONG_HELPS) == 1.0
+    assert (
+        rewards.ctrl()(UNREAD) == 0.0
+        and rewards.ctrl(missing=-1.0)(UNREAD) == -1.0
+        and rewards.ctrl()(WRONG_HELPS) == 1.0
+    )
     assert [rewards.llava_critic(a, f) for a, f in ((1, 1), (1, 0), (0, 1))] == pytest.approx([1.0, 0.9, 0.1])
     crl = rewards.critique_coder(factor=0.8)
     assert crl(RIGHT_HELPS) == 0.8 and rewards.critique_coder()(RIGHT_HELPS) == 1.0 and crl(UNREAD) == 0.0
@@ -134,14 +154,19 @@ def test_what_cannot_be_judged_masks_and_is_never_zero() -> None:
 
 def test_an_unread_critique_has_the_reward_that_is_stated() -> None:
     assert Discriminability(unparsed=-0.5)(UNREAD) == -0.5 and FormatRead(failed=-1.0)(UNREAD) == -1.0
-    assert FormatGate(Helpfulness(), failed=-1.0)(UNREAD) == -1.0 and IndexMatch(unparsed=-1.0)(episode(False, None, first_error=0)) == -1.0
+    assert (
+        FormatGate(Helpfulness(), failed=-1.0)(UNREAD) == -1.0
+        and IndexMatch(unparsed=-1.0)(episode(False, None, first_error=0)) == -1.0
+    )
 
 
 def test_who_is_refined() -> None:
     assert Helpfulness(when="judged_incorrect")(episode(True, CORRECT)) == 1.0
     assert Helpfulness(when="oracle_incorrect")(episode(True, INCORRECT)) == 1.0
     assert Helpfulness(when="oracle_incorrect")(episode(False, CORRECT, [True])) == 1.0
-    assert Helpfulness(when="judged_incorrect")(episode(False, None, [True])) == 1.0, "unread is refined on, as 'incorrect' is"
+    assert Helpfulness(when="judged_incorrect")(episode(False, None, [True])) == 1.0, (
+        "unread is refined on, as 'incorrect' is"
+    )
     for wrong in ({"mode": "best"}, {"when": "never"}):
         with pytest.raises(ValueError, match="one of"):
             Helpfulness(**wrong)  # type: ignore[arg-type]

@@ -1,4 +1,6 @@
-"""The traps that critics fall into (T1 to T17 of the list that the design names), one test each where a test can show it."""
+"""The traps that critics fall into (T1 to T17 of the list that the design names), one test each where a test can show
+it.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +39,9 @@ def test_t01_both_verdicts_are_a_conflict_and_earn_nothing() -> None:
 
 
 def test_t02_always_incorrect_wins_where_few_are_right_until_the_data_are_balanced() -> None:
-    """A bandit: always correct, always incorrect, a judge that is right three times in four; expected reward of each."""
+    """A bandit: always correct, always incorrect, a judge that is right three times in four; expected reward of
+    each.
+    """
     rng = random.Random(0)
     labels = [rng.random() < 0.1 for _ in range(4000)]
 
@@ -116,7 +120,9 @@ def test_t10_a_spoilt_step_must_do_harm_and_differ() -> None:
 def test_t11_indices_count_from_zero_inside() -> None:
     from_one = load_format("boxed_index", first_index=1)
     assert from_one.parse("\\boxed{1}", 2).first_error == 0 and from_one.parse("\\boxed{-1}", 2).first_error == -1
-    assert from_one.parse("\\boxed{0}", 2).parse_status == "malformed" and from_one.parse("\\boxed{2}", 2).first_error == 1
+    assert (
+        from_one.parse("\\boxed{0}", 2).parse_status == "malformed" and from_one.parse("\\boxed{2}", 2).first_error == 1
+    )
     assert "<paragraph_1>\n12 + 7" in from_one.render(PROBLEM, WRONG)[0]["content"]
     assert from_one.write(WRONG) == "\\boxed{2}" and load_format("boxed_index").write(WRONG) == "\\boxed{1}"
 
@@ -128,13 +134,17 @@ def test_t12_braces_are_matched_and_capital_t_is_no_verdict() -> None:
 
 def test_t13_what_stands_before_the_first_step_does_not_reach_the_actor() -> None:
     form = load_format("step_sentence")
-    read = form.parse(f"The answer is 14!\nStep sentence: {STEPS[0]}\nCorrectness of the step: Correct\n{FINAL}Wrong", 2)
+    read = form.parse(
+        f"The answer is 14!\nStep sentence: {STEPS[0]}\nCorrectness of the step: Correct\n{FINAL}Wrong", 2
+    )
     assert "The answer is 14!" not in form.refine_messages(PROBLEM, WRONG, read)[-1]["content"]
 
 
 def test_t14_one_accuracy_of_all_solutions() -> None:
     """The figure and its difference come from the same rows: nothing is filtered between them."""
-    rows = [episode(True, CORRECT, [True])] * 2 + [episode(False, INCORRECT, [True])] + [episode(False, CORRECT, [False])]
+    rows = (
+        [episode(True, CORRECT, [True])] * 2 + [episode(False, INCORRECT, [True])] + [episode(False, CORRECT, [False])]
+    )
     table = refinement_table(rows)
     assert table.accuracy - table.before == pytest.approx(table.delta) == pytest.approx(0.25)
 
@@ -154,7 +164,9 @@ def test_t15_padding_never_enters_the_mean_logprob() -> None:
     assert loss[0].item() == pytest.approx(alone[0].item()) == pytest.approx(-1.0)
 
 
-@pytest.mark.parametrize(("ratio", "reward", "loss"), [(1.5, 1.0, -1.2), (0.5, -1.0, 0.8), (0.5, 1.0, -0.5), (1.5, -1.0, 1.5)])
+@pytest.mark.parametrize(
+    ("ratio", "reward", "loss"), [(1.5, 1.0, -1.2), (0.5, -1.0, 0.8), (0.5, 1.0, -0.5), (1.5, -1.0, 1.5)]
+)
 def test_the_clip_of_spc(ratio: float, reward: float, loss: float) -> None:
     mask = torch.ones(1, 3, dtype=torch.bool)
     old = torch.tensor([[-1.0, -2.0, -3.0]])
@@ -185,29 +197,40 @@ def test_t17_a_solution_cannot_speak_for_the_user(name: str) -> None:
 def test_t05_controls_are_there() -> None:
     from critics.controls import CONTROLS, control_feedback
 
-    feedback = {name: control_feedback(name, ["a", "b", "c"], ["Wrong", "Correct", "Wrong"], seed=0) for name in CONTROLS}
+    feedback = {
+        name: control_feedback(name, ["a", "b", "c"], ["Wrong", "Correct", "Wrong"], seed=0) for name in CONTROLS
+    }
     assert feedback["empty"] == ["", "", ""]
     assert feedback["shuffled"] != ["a", "b", "c"] and sorted(feedback["shuffled"]) == ["a", "b", "c"]
-    assert all(one != other for one, other in zip(feedback["shuffled"], ["a", "b", "c"], strict=True)), "nobody keeps his own"
+    assert all(one != other for one, other in zip(feedback["shuffled"], ["a", "b", "c"], strict=True)), (
+        "nobody keeps his own"
+    )
     assert len(set(feedback["indicative"])) == 2 and "a" not in "".join(feedback["indicative"]).split()
 
 
 def test_t09_a_shared_model_gains_by_wrong_solutions_that_it_flags_unless_they_are_not_its_own() -> None:
-    """One model writes and judges. Honest: 70% right, judges 75% rightly. Sandbagging: all wrong on purpose, and all called wrong."""
+    """One model writes and judges. Honest: 70% right, judges 75% rightly. Sandbagging: all wrong on purpose, and all
+    called wrong.
+    """
     rng = random.Random(0)
     term = Discriminability()
 
     def critique_reward(labels: list[bool], judge_well: bool) -> float:
         said = [label == (rng.random() < 0.75) if judge_well else False for label in labels]
-        return sum(term(episode(label, CORRECT if word else INCORRECT)) or 0.0 for label, word in zip(labels, said, strict=True)) / len(
-            labels
-        )
+        return sum(
+            term(episode(label, CORRECT if word else INCORRECT)) or 0.0
+            for label, word in zip(labels, said, strict=True)
+        ) / len(labels)
 
     honest, sandbag = [rng.random() < 0.7 for _ in range(2000)], [False] * 2000
-    assert critique_reward(sandbag, False) == 1.0 > critique_reward(honest, True), "judged on its own fresh solutions it learns to fail"
+    assert critique_reward(sandbag, False) == 1.0 > critique_reward(honest, True), (
+        "judged on its own fresh solutions it learns to fail"
+    )
     collected = balanced([rng.random() < 0.7 for _ in range(4000)], bool)
     assert critique_reward(collected, True) > 0.7 > critique_reward(collected, False) == 0.5, (
         "collected solutions (kind: collect) do not move"
     )
     joint = critique_reward(honest, True) + sum(honest) / 2000, critique_reward(sandbag, False) + sum(sandbag) / 2000
-    assert joint[0] > joint[1], "with its answers in the batch (critic.policy_rows) failing on purpose costs more than it earns"
+    assert joint[0] > joint[1], (
+        "with its answers in the batch (critic.policy_rows) failing on purpose costs more than it earns"
+    )

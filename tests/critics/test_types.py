@@ -12,12 +12,17 @@ from verifiers.types import Problem
 PROBLEM = Problem("p1", "1+1?", "math", {"answer": "2"})
 SOLUTION = Solution("p1", "1+1=3", steps=("1+1", "=3"), answer="3", correct=False, first_error=1)
 CRITIQUE = Critique(
-    "Step 2 is wrong.", Judgement.INCORRECT, (StepJudgement(0, Judgement.CORRECT), StepJudgement(1, Judgement.INCORRECT)), 1
+    "Step 2 is wrong.",
+    Judgement.INCORRECT,
+    (StepJudgement(0, Judgement.CORRECT), StepJudgement(1, Judgement.INCORRECT)),
+    1,
 )
 
 
 def test_an_episode_of_good_parts() -> None:
-    episode = CriticEpisode(PROBLEM, SOLUTION, CRITIQUE, [Refinement("2", "2", True, 0), Refinement("?", None, None, 1)])
+    episode = CriticEpisode(
+        PROBLEM, SOLUTION, CRITIQUE, [Refinement("2", "2", True, 0), Refinement("?", None, None, 1)]
+    )
     assert episode.critique.judgement is Judgement("incorrect")
     assert episode.info == {} and episode.info is not CriticEpisode(PROBLEM, SOLUTION, CRITIQUE).info
     with pytest.raises(dataclasses.FrozenInstanceError):

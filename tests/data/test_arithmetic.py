@@ -27,7 +27,9 @@ def text_of(chain: list[tuple[str, int]]) -> str:
 
 
 def shuffled(text: str, rng: random.Random) -> str:
-    """The same chain with its additive terms and the factors in them in another order; the first term must be a positive one."""
+    """The same chain with its additive terms and the factors in them in another order; the first term must be a
+    positive one.
+    """
     terms = signed_terms(text)
     first = rng.choice([index for index, (sign, _) in enumerate(terms) if sign > 0])
     rest = [term for index, term in enumerate(terms) if index != first]
@@ -48,7 +50,8 @@ def test_evaluate_is_what_python_says(chain: list[tuple[str, int]]) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "+", "3 +", "3 4", "3 ** 4", "(3 + 4)", "3 / 4", "-3 + 4", "__import__('os')", "3 + 4;", "٣ + 4", "1_0"]
+    "text",
+    ["", "+", "3 +", "3 4", "3 ** 4", "(3 + 4)", "3 / 4", "-3 + 4", "__import__('os')", "3 + 4;", "٣ + 4", "1_0"],
 )
 def test_evaluate_refuses_anything_else(text: str) -> None:
     with pytest.raises(ValueError, match="not a chain"):
@@ -56,12 +59,16 @@ def test_evaluate_refuses_anything_else(text: str) -> None:
 
 
 @given(chains, st.randoms(use_true_random=False))
-def test_commuted_chains_have_one_canonical_form_value_and_side(chain: list[tuple[str, int]], rng: random.Random) -> None:
+def test_commuted_chains_have_one_canonical_form_value_and_side(
+    chain: list[tuple[str, int]], rng: random.Random
+) -> None:
     text = text_of(chain)
     other = shuffled(text, rng)
     assert canonical(other) == canonical(text)
     assert (
-        evaluate(other) == evaluate(text) == evaluate(canonical(text).lstrip("+") if canonical(text)[0] == "+" else "0 " + canonical(text))
+        evaluate(other)
+        == evaluate(text)
+        == evaluate(canonical(text).lstrip("+") if canonical(text)[0] == "+" else "0 " + canonical(text))
     )
     assert side(other) == side(text)
 
@@ -104,7 +111,10 @@ def test_sizes_nest_and_seeds_differ(balance: str | None, high: int, monkeypatch
 def test_problems_are_what_they_say() -> None:
     for problem in arithmetic(size=300, operations="+-*", terms=(2, 4), low=-3, high=12, seed=5):
         assert problem.reference == {"answer": str(eval(problem.prompt))}
-        assert problem.kind == "math" and problem.meta == {"expression": problem.prompt, "terms": len(operands(problem.prompt))}
+        assert problem.kind == "math" and problem.meta == {
+            "expression": problem.prompt,
+            "terms": len(operands(problem.prompt)),
+        }
         assert 2 <= problem.meta["terms"] <= 4 and all(-3 <= number <= 12 for number in operands(problem.prompt))
 
 
@@ -120,7 +130,9 @@ def test_bounds_on_results() -> None:
 def test_balance_mixes_evenly() -> None:
     lengths = Counter(p.meta["terms"] for p in arithmetic(size=200, terms=(2, 3), balance="terms"))
     assert lengths == {2: 100, 3: 100}
-    results = Counter(evaluate(p.prompt) for p in arithmetic(size=190, terms=3, min_result=0, max_result=18, balance="result"))
+    results = Counter(
+        evaluate(p.prompt) for p in arithmetic(size=190, terms=3, min_result=0, max_result=18, balance="result")
+    )
     assert results == dict.fromkeys(range(19), 10)
     large = Counter(p.meta["terms"] for p in arithmetic(size=100, terms=(2, 5), high=99, balance="terms"))
     assert large == dict.fromkeys(range(2, 6), 25)

@@ -17,7 +17,9 @@ class Exact:
     """A verifier that compares texts; some references make it misbehave."""
 
     def verify(self, responses: Sequence[str], references: Sequence[dict[str, Any]]) -> list[Verdict]:
-        return [self.one(response, reference["answer"]) for response, reference in zip(responses, references, strict=True)]
+        return [
+            self.one(response, reference["answer"]) for response, reference in zip(responses, references, strict=True)
+        ]
 
     def one(self, response: str, answer: str) -> Verdict:
         if answer == "breaks":

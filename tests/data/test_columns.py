@@ -31,7 +31,14 @@ def message(*rows: dict[str, Any], **arguments: Any) -> str:
 
 
 def test_ours() -> None:
-    row = {"id": "p1", "prompt": "Say it.", "reference": {"anything": [1]}, "kind": "mine", "source": "s", "meta": {"a": {"b": None}}}
+    row = {
+        "id": "p1",
+        "prompt": "Say it.",
+        "reference": {"anything": [1]},
+        "kind": "mine",
+        "source": "s",
+        "meta": {"a": {"b": None}},
+    }
     assert read(row) == [Problem("p1", "Say it.", "mine", {"anything": [1]}, "s", {"a": {"b": None}})]
     assert read({**row, "reference": json.dumps(row["reference"]), "meta": json.dumps(row["meta"])}) == read(row)
 
@@ -40,13 +47,22 @@ def test_question_and_answer_with_other_columns_in_meta() -> None:
     row = {"question": "q", "answer": 1_000, "level": 3, "kind": "whatever it means there", "meta": "free text"}
     problem = read(row, source="there")[0]
     assert problem == Problem(
-        "rows/1", "q", "math", {"answer": "1000"}, "there", {"level": 3, "kind": "whatever it means there", "meta": "free text"}
+        "rows/1",
+        "q",
+        "math",
+        {"answer": "1000"},
+        "there",
+        {"level": 3, "kind": "whatever it means there", "meta": "free text"},
     )
 
 
 def test_gsm8k_and_math_solutions() -> None:
     gsm = {"question": "q", "answer": "He has 3 * 400 = <<3*400=1200>>1,200.\n#### 1,200"}
-    hendrycks = {"problem": "q", "solution": "First $\\boxed{1}$, so $\\boxed{\\frac{1}{\\{2\\}}}$.", "level": "Level 1"}
+    hendrycks = {
+        "problem": "q",
+        "solution": "First $\\boxed{1}$, so $\\boxed{\\frac{1}{\\{2\\}}}$.",
+        "level": "Level 1",
+    }
     assert [p.reference["answer"] for p in read(gsm, hendrycks)] == ["1200", "\\frac{1}{\\{2\\}}"]
     both = read({"problem": "q", "solution": "so $\\boxed{7}$", "answer": "7"})[0]
     assert both.reference == {"answer": "7"} and both.meta == {"solution": "so $\\boxed{7}$"}
@@ -64,8 +80,14 @@ def test_verl_rows_of_others() -> None:
         "other": 1,
     }
     meta = {"other": 1, "index": 5, "split": "train", "answer": "long #### 72"}
-    assert read(row) == [Problem("rows/1", [{"role": "user", "content": "q"}], "math", {"answer": "72"}, "openai/gsm8k", meta)]
-    code = {**row, "ability": "code", "reward_model": {"style": "rule", "ground_truth": '{"format": "function", "tests": ["t"]}'}}
+    assert read(row) == [
+        Problem("rows/1", [{"role": "user", "content": "q"}], "math", {"answer": "72"}, "openai/gsm8k", meta)
+    ]
+    code = {
+        **row,
+        "ability": "code",
+        "reward_model": {"style": "rule", "ground_truth": '{"format": "function", "tests": ["t"]}'},
+    }
     assert read(code)[0].kind == "code" and read(code)[0].reference["tests"] == ["t"]
     assert "reward_model has no ground_truth" in message({**row, "reward_model": {"style": "model"}})
     assert "reward_model must be an object" in message({**row, "reward_model": 3})
@@ -83,7 +105,9 @@ def test_trl_rows() -> None:
 
 def test_reasoning_gym_rows() -> None:
     entry = {"question": "1 + 1 =", "answer": "2", "metadata": {"source_dataset": "chain_sum", "source_index": 0}}
-    expected = Problem("rows/1", "1 + 1 =", "reasoning_gym", {"dataset": "chain_sum", "entry": entry}, "reasoning_gym/chain_sum", {})
+    expected = Problem(
+        "rows/1", "1 + 1 =", "reasoning_gym", {"dataset": "chain_sum", "entry": entry}, "reasoning_gym/chain_sum", {}
+    )
     assert read(entry) == read({**entry, "metadata": json.dumps(entry["metadata"])}) == [expected]
     assert read(entry, columns={"prompt": "question", "answer": "answer"})[0].reference == {"answer": "2"}
     other = read({"question": "q", "answer": "2", "metadata": {"topic": "sums"}})[0]
@@ -99,11 +123,21 @@ def test_columns_map_ours_to_theirs() -> None:
 def test_wrong_column_names_say_what_is_there_and_what_is_near() -> None:
     row = {"qestion": "q", "anwser": "1"}
     said = message(row)
-    assert "no column 'prompt', 'problem' or 'question'. Did you mean 'qestion'?" in said and "Columns: qestion, anwser." in said
-    assert "no column 'answer', 'reference' or 'solution'. Did you mean 'anwser'?" in message({"prompt": "q", "anwser": "1"})
+    assert (
+        "no column 'prompt', 'problem' or 'question'. Did you mean 'qestion'?" in said
+        and "Columns: qestion, anwser." in said
+    )
+    assert "no column 'answer', 'reference' or 'solution'. Did you mean 'anwser'?" in message(
+        {"prompt": "q", "anwser": "1"}
+    )
     said = message({"question": "q", "answer": "1"}, columns={"prompt": "qestion"})
-    assert "columns maps prompt to 'qestion', which is no column here. Did you mean 'question'? Columns: question, answer." in said
-    assert "columns maps 'promt', which is none of our fields. Did you mean 'prompt'?" in message(row, columns={"promt": "qestion"})
+    assert (
+        "columns maps prompt to 'qestion', which is no column here. Did you mean 'question'? Columns: question, answer."
+        in said
+    )
+    assert "columns maps 'promt', which is none of our fields. Did you mean 'prompt'?" in message(
+        row, columns={"promt": "qestion"}
+    )
 
 
 @pytest.mark.parametrize(
@@ -114,8 +148,14 @@ def test_wrong_column_names_say_what_is_there_and_what_is_near() -> None:
         ({"prompt": None}, "the prompt is empty"),
         ({"prompt": [{"role": "user", "content": " "}]}, "the prompt is empty"),
         ({"prompt": [{"role": "user"}]}, "message 1 of the prompt must have the fields 'role' and 'content'"),
-        ({"prompt": [{"role": "user", "content": ["part"]}]}, "message 1 of the prompt must have a role and a content that are texts"),
-        ({"prompt": [{"role": "user", "content": "q", "tool_calls": [1]}]}, "and no others, not ['content', 'role', 'tool_calls']"),
+        (
+            {"prompt": [{"role": "user", "content": ["part"]}]},
+            "message 1 of the prompt must have a role and a content that are texts",
+        ),
+        (
+            {"prompt": [{"role": "user", "content": "q", "tool_calls": [1]}]},
+            "and no others, not ['content', 'role', 'tool_calls']",
+        ),
         ({"prompt": ["q"]}, "message 1 of the prompt must have the fields"),
         ({"reference": {}}, "the reference must be an object that is not empty"),
         ({"reference": "text"}, "reference must be an object {...} or the JSON text of one"),

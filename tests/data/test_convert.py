@@ -14,7 +14,9 @@ from reasonrl.data import from_trl, from_verl, load_problems, to_trl, to_verl, w
 from reasonrl.errors import DataError
 from verifiers.types import Problem
 
-texts = st.text(max_size=12) | st.sampled_from(["\u2028 line", "é😀", 'quo"te\n', "\x00", "{}", '{"a": 1}', "#### 5", "\\boxed{1}"])
+texts = st.text(max_size=12) | st.sampled_from(
+    ["\u2028 line", "é😀", 'quo"te\n', "\x00", "{}", '{"a": 1}', "#### 5", "\\boxed{1}"]
+)
 words = texts.filter(str.strip)
 values = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**70), 2**70) | st.floats(allow_nan=False, allow_infinity=False) | texts,
@@ -22,7 +24,9 @@ values = st.recursive(
     max_leaves=5,
 )
 messages = st.lists(
-    st.fixed_dictionaries({"role": st.sampled_from(["system", "user", "assistant"]), "content": texts}), min_size=1, max_size=3
+    st.fixed_dictionaries({"role": st.sampled_from(["system", "user", "assistant"]), "content": texts}),
+    min_size=1,
+    max_size=3,
 ).filter(lambda prompt: any(message["content"].strip() for message in prompt))
 answers = words | st.integers(-(10**20), 10**20) | st.floats(allow_nan=False, allow_infinity=False)
 references = st.one_of(
@@ -31,7 +35,9 @@ references = st.one_of(
         st.just("reasoning_gym"),
         st.fixed_dictionaries({"dataset": words, "entry": st.fixed_dictionaries({"answer": values, "more": values})}),
     ),
-    st.tuples(st.just("code"), st.fixed_dictionaries({"format": words, "tests": st.lists(words, min_size=1, max_size=2)})),
+    st.tuples(
+        st.just("code"), st.fixed_dictionaries({"format": words, "tests": st.lists(words, min_size=1, max_size=2)})
+    ),
     st.tuples(
         words.filter(lambda kind: kind not in ("math", "code", "lean", "reasoning_gym")),
         st.dictionaries(texts, values, min_size=1, max_size=3),
@@ -50,7 +56,9 @@ problem_lists = st.lists(
     max_size=4,
     unique_by=lambda problem: problem.id,
 )
-relaxed = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+relaxed = settings(
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 
 
 @given(problem_lists)
@@ -60,7 +68,9 @@ def test_rows_in_memory(problems: list[Problem]) -> None:
     assert from_trl(to_trl(problems)) == problems
 
 
-@pytest.mark.parametrize(("suffix", "form"), [(".jsonl", "plain"), (".jsonl", "verl"), (".parquet", "verl"), (".parquet", "trl")])
+@pytest.mark.parametrize(
+    ("suffix", "form"), [(".jsonl", "plain"), (".jsonl", "verl"), (".parquet", "verl"), (".parquet", "trl")]
+)
 @given(problems=problem_lists)
 @relaxed
 def test_real_files(problems: list[Problem], suffix: str, form: str, tmp_path: Path) -> None:
@@ -82,7 +92,10 @@ def test_verl_rows_are_what_verl_wants() -> None:
         assert all(set(message) == {"role", "content"} for message in row["prompt"])
         assert type(row["extra_info"]["index"]) is int and row["extra_info"]["index"] == index
         assert row["extra_info"]["split"] == "test"
-        assert row["reward_model"]["style"] == "rule" and json.loads(row["reward_model"]["ground_truth"]) == MIXED[index].reference
+        assert (
+            row["reward_model"]["style"] == "rule"
+            and json.loads(row["reward_model"]["ground_truth"]) == MIXED[index].reference
+        )
 
 
 def test_verl_rows_through_the_readers_of_verl(tmp_path: Path) -> None:

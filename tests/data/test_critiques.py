@@ -34,7 +34,12 @@ def test_process_bench(tmp_path: Path) -> None:
     (problem,) = load(tmp_path, row)
     assert (problem.id, problem.kind, problem.prompt, problem.source) == ("gsm8k-1", "critique", "1 + 1?", "gsm8k")
     solution = solution_of(problem.reference)
-    assert (solution.steps, solution.correct, solution.first_error, solution.text) == (("1 + 1 = 3", "So 3"), False, 0, "1 + 1 = 3\n\nSo 3")
+    assert (solution.steps, solution.correct, solution.first_error, solution.text) == (
+        ("1 + 1 = 3", "So 3"),
+        False,
+        0,
+        "1 + 1 = 3\n\nSo 3",
+    )
 
 
 def test_big_bench_mistake(tmp_path: Path) -> None:
@@ -54,8 +59,14 @@ def prm_step(*ratings: int | None, chosen: int | None = 0) -> dict[str, Any]:
 
 def test_prm800k(tmp_path: Path) -> None:
     question = {"problem": "2 + 2?", "ground_truth_answer": "4"}
-    right = {"question": question, "label": {"steps": [prm_step(1), prm_step(-1, 0, chosen=1)], "finish_reason": "solution"}}
-    wrong = {"question": question, "label": {"steps": [prm_step(1), prm_step(-1, chosen=None)], "finish_reason": "found_error"}}
+    right = {
+        "question": question,
+        "label": {"steps": [prm_step(1), prm_step(-1, 0, chosen=1)], "finish_reason": "solution"},
+    }
+    wrong = {
+        "question": question,
+        "label": {"steps": [prm_step(1), prm_step(-1, chosen=None)], "finish_reason": "found_error"},
+    }
     made = [solution_of(p.reference) for p in load(tmp_path, right, wrong)]
     assert [(s.steps, s.first_error, s.correct) for s in made] == [
         (("step rated 1", "step rated 0"), -1, True),

@@ -16,7 +16,9 @@ ROWS = [{"id": "a", "problem": "1 + 1", "answer": "2"}, {"id": "b", "problem": "
 
 
 def lines(path: Path, *rows: object) -> str:
-    path.write_text("".join((row if isinstance(row, str) else json.dumps(row)) + "\n" for row in rows), encoding="utf-8")
+    path.write_text(
+        "".join((row if isinstance(row, str) else json.dumps(row)) + "\n" for row in rows), encoding="utf-8"
+    )
     return str(path)
 
 
@@ -45,7 +47,9 @@ def test_json_lines_under_the_suffix_json(tmp_path: Path) -> None:
 
 
 def test_ids_are_the_line_numbers_and_blank_lines_count(tmp_path: Path) -> None:
-    source = lines(tmp_path / "train.jsonl", {"question": "1+1", "answer": 2}, "", {"question": "1+2", "answer": 3.0, "id": None})
+    source = lines(
+        tmp_path / "train.jsonl", {"question": "1+1", "answer": 2}, "", {"question": "1+2", "answer": 3.0, "id": None}
+    )
     assert [(p.id, p.reference["answer"]) for p in load_problems(source)] == [("train/1", "2"), ("train/3", "3")]
 
 
@@ -81,7 +85,11 @@ def test_every_mistake_is_listed_with_its_line_and_nothing_is_loaded(tmp_path: P
 
 def test_the_first_ten_different_mistakes_and_the_count(tmp_path: Path) -> None:
     said = message(
-        lines(tmp_path / "bad.jsonl", *[{"id": "same", "problem": "x", "answer": n} for n in range(3)], *["{" + "x" * n for n in range(20)])
+        lines(
+            tmp_path / "bad.jsonl",
+            *[{"id": "same", "problem": "x", "answer": n} for n in range(3)],
+            *["{" + "x" * n for n in range(20)],
+        )
     )
     assert "22 mistakes" in said
     duplicates = lines(tmp_path / "twice.jsonl", *[{"id": i % 15, "problem": "x", "answer": 1} for i in range(30)])
@@ -94,7 +102,9 @@ def test_the_first_ten_different_mistakes_and_the_count(tmp_path: Path) -> None:
 def test_unicode_line_ends_inside_a_text_do_not_end_the_line(tmp_path: Path) -> None:
     prompt = "a\u2028b\x85c\x0cd\re"
     path = tmp_path / "rows.jsonl"
-    path.write_bytes(b"\xef\xbb\xbf" + json.dumps({"prompt": prompt, "answer": "1"}, ensure_ascii=False).encode() + b"\r\n")
+    path.write_bytes(
+        b"\xef\xbb\xbf" + json.dumps({"prompt": prompt, "answer": "1"}, ensure_ascii=False).encode() + b"\r\n"
+    )
     assert load_problems(str(path))[0].prompt == prompt
 
 
@@ -123,7 +133,9 @@ def test_files_that_are_not_there_or_not_readable(tmp_path: Path) -> None:
     (tmp_path / "rows.parquet").write_text("not parquet")
     assert "not readable as parquet" in message(str(tmp_path / "rows.parquet"))
     (tmp_path / "rows.json").write_text('{"data": []}')
-    assert "a list of objects" in message(str(tmp_path / "rows.json")) and "keys data" in message(str(tmp_path / "rows.json"))
+    assert "a list of objects" in message(str(tmp_path / "rows.json")) and "keys data" in message(
+        str(tmp_path / "rows.json")
+    )
     (tmp_path / "torn.json").write_text('[{"problem": ')
     assert "not valid JSON" in message(str(tmp_path / "torn.json"))
 
@@ -138,7 +150,11 @@ def test_csv_places_and_widths(tmp_path: Path) -> None:
     path = tmp_path / "rows.csv"
     path.write_text('problem,answer\n"two\nlines",1\n\nunquoted, comma,2\n,3\n')
     said = message(str(path))
-    assert "line 5: 3 fields, but the header names 2" in said and "line 6: the prompt is empty" in said and "2 mistakes" in said
+    assert (
+        "line 5: 3 fields, but the header names 2" in said
+        and "line 6: the prompt is empty" in said
+        and "2 mistakes" in said
+    )
     path.write_text("problem,problem,answer\nx,y,1\n")
     assert "two columns have the same name: 'problem'" in message(str(path))
 
@@ -152,7 +168,10 @@ def test_limit_takes_the_first_rows_and_does_not_read_the_rest(tmp_path: Path) -
 
 
 def test_split_of_a_file_is_its_column(tmp_path: Path) -> None:
-    source = lines(tmp_path / "rows.jsonl", *[{"problem": "x", "answer": n, "split": "test" if n % 3 == 0 else "train"} for n in range(9)])
+    source = lines(
+        tmp_path / "rows.jsonl",
+        *[{"problem": "x", "answer": n, "split": "test" if n % 3 == 0 else "train"} for n in range(9)],
+    )
     assert [p.reference["answer"] for p in load_problems(source, split="test")] == ["0", "3", "6"]
     assert len(load_problems(source, split="train", limit=2)) == 2
     assert "its splits are test, train" in message(source, split="dev")
@@ -173,7 +192,11 @@ def test_parquet_values_that_json_has_not(tmp_path: Path) -> None:
     }
     pq.write_table(pa.Table.from_pylist([row]), tmp_path / "rows.parquet")
     problem = load_problems(str(tmp_path / "rows.parquet"))[0]
-    assert problem.reference == {"answer": "1.50"} and problem.meta == {"day": "2024-01-02", "price": "2.5", "tags": ["a", None]}
+    assert problem.reference == {"answer": "1.50"} and problem.meta == {
+        "day": "2024-01-02",
+        "price": "2.5",
+        "tags": ["a", None],
+    }
 
 
 def test_real_rows_of_gsm8k_and_math() -> None:
@@ -182,4 +205,8 @@ def test_real_rows_of_gsm8k_and_math() -> None:
         pytest.skip("the development data is not beside this checkout")
     problems = load_problems(str(path))
     assert len(problems) == len({p.id for p in problems}) == 14_934
-    assert problems[0].id == "gsm8k_train/0" and problems[0].reference == {"answer": "72"} and problems[0].source == "gsm8k_train"
+    assert (
+        problems[0].id == "gsm8k_train/0"
+        and problems[0].reference == {"answer": "72"}
+        and problems[0].source == "gsm8k_train"
+    )

@@ -52,7 +52,10 @@ def test_splits_share_no_question() -> None:
         ({"dataset": "chain_sums"}, "dataset='chain_sums'. Did you mean 'chain_sum'?"),
         ({}, "options need the name of a data set"),
         ({"dataset": "composite"}, "options need the name of a data set"),
-        ({"dataset": "chain_sum", "min_term": 2}, "unknown option 'min_term'. Did you mean 'min_terms'? Options: dataset, min_terms"),
+        (
+            {"dataset": "chain_sum", "min_term": 2},
+            "unknown option 'min_term'. Did you mean 'min_terms'? Options: dataset, min_terms",
+        ),
         ({"dataset": "chain_sum", "min_terms": 0}, "min_terms must be positive"),
         ({"dataset": "chain_sum", "min_terms": "two"}, "not supported between instances"),
         ({"dataset": "chain_sum", "size": 0}, "size must be a whole number from 1"),

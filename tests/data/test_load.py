@@ -42,10 +42,18 @@ def test_an_unknown_source_says_what_is_possible() -> None:
 
 
 def test_arithmetic() -> None:
-    assert load_problems("arithmetic", options={"size": 20}, seed=4, split="test") == arithmetic(size=20, seed=4, split="test")
+    assert load_problems("arithmetic", options={"size": 20}, seed=4, split="test") == arithmetic(
+        size=20, seed=4, split="test"
+    )
     assert load_problems("arithmetic", options={"size": 20, "seed": 4}, seed=9) == arithmetic(size=20, seed=4)
-    assert load_problems("arithmetic", options={"size": 20}, limit=5) == load_problems("arithmetic", limit=5) == arithmetic(size=5)
-    assert "split='test' was asked for, but the options say 'train'" in message("arithmetic", split="test", options={"split": "train"})
+    assert (
+        load_problems("arithmetic", options={"size": 20}, limit=5)
+        == load_problems("arithmetic", limit=5)
+        == arithmetic(size=5)
+    )
+    assert "split='test' was asked for, but the options say 'train'" in message(
+        "arithmetic", split="test", options={"split": "train"}
+    )
     assert "Leave columns out" in message("arithmetic", columns={"prompt": "x"})
     assert "means nothing here" in message("arithmetic", name="main")
 
@@ -54,7 +62,9 @@ def test_gsm8k_and_math_from_local_files(folder: Path) -> None:
     (folder / "g.jsonl").write_text(json.dumps({"question": "q", "answer": "so\n#### 1,234"}) + "\n")
     problem = load_problems("gsm8k", options={"path": "g.jsonl"})[0]
     assert (problem.id, problem.kind, problem.reference, problem.source) == ("g/1", "math", {"answer": "1234"}, "gsm8k")
-    (folder / "m.json").write_text(json.dumps([{"problem": "q", "solution": "$\\boxed{\\frac12}$", "level": "Level 5", "type": "Algebra"}]))
+    (folder / "m.json").write_text(
+        json.dumps([{"problem": "q", "solution": "$\\boxed{\\frac12}$", "level": "Level 5", "type": "Algebra"}])
+    )
     problem = load_problems("math", options={"path": "m.json"})[0]
     assert (problem.reference, problem.meta) == ({"answer": "\\frac12"}, {"level": "Level 5", "type": "Algebra"})
     assert "unknown option 'pth'. Did you mean 'path'?" in message("math", options={"pth": "m.json"})
@@ -77,7 +87,11 @@ def test_a_network_that_fails_is_one_clear_message(monkeypatch: pytest.MonkeyPat
     import datasets
     from huggingface_hub.errors import HTTPError
 
-    for error in (HTTPError("no route"), ConnectionError("no route"), datasets.exceptions.DatasetNotFoundError("no route\nlong")):
+    for error in (
+        HTTPError("no route"),
+        ConnectionError("no route"),
+        datasets.exceptions.DatasetNotFoundError("no route\nlong"),
+    ):
 
         def fail(*_: object, error: Exception = error, **__: object) -> None:
             raise error
@@ -103,7 +117,9 @@ def test_a_hub_data_set_through_datasets(folder: Path, monkeypatch: pytest.Monke
     assert [(p.id, p.prompt, p.reference, p.source, p.meta) for p in found] == [
         (f"sums-train/{n + 1}", f"{n} + 1", {"answer": str(n + 1)}, "org/sums", {"extra": {"n": n}}) for n in range(3)
     ]
-    assert [p.id for p in load_problems("org/sums", split="test", columns={"answer": "target"}, limit=1)] == ["sums-test/1"]
+    assert [p.id for p in load_problems("org/sums", split="test", columns={"answer": "target"}, limit=1)] == [
+        "sums-test/1"
+    ]
     assert "has no split 'dev'" in message("org/sums", split="dev") and "train" in message("org/sums", split="dev")
     said = message("org/sums")
     assert "org/sums: 3 mistakes" in said and "row 1 and 2 more: no column 'answer'" in said
@@ -120,14 +136,19 @@ def test_a_function_of_the_users_own(folder: Path) -> None:
         "def text():\n    return 'text'\n"
     )
     found = load_problems("own_data_module:rows", options={"size": 3}, seed=7, limit=2)
-    assert [(p.id, p.prompt, p.reference) for p in found] == [("rows/1", "q0", {"answer": "7"}), ("rows/2", "q1", {"answer": "7"})]
+    assert [(p.id, p.prompt, p.reference) for p in found] == [
+        ("rows/1", "q0", {"answer": "7"}),
+        ("rows/2", "q1", {"answer": "7"}),
+    ]
     assert load_problems("own_data_module:problems", split="test")[0].prompt == "test"
     assert "missing a required argument: 'size'. Its parameters: size, seed" in message("own_data_module:rows")
     assert "unexpected keyword argument 'sze'" in message("own_data_module:rows", options={"size": 1, "sze": 1})
     assert "unexpected keyword argument 'split'" in message("own_data_module:rows", options={"size": 1}, split="test")
     assert "row 2: all rows must be dicts" in message("own_data_module:bad")
     assert "row 1: the prompt is empty" in message("own_data_module:empty_prompt")
-    assert "own_data_module:breaks failed: KeyError: 'x' (own_data_module.py, line 11)" in message("own_data_module:breaks")
+    assert "own_data_module:breaks failed: KeyError: 'x' (own_data_module.py, line 11)" in message(
+        "own_data_module:breaks"
+    )
     assert "must return a list of problems (Problem or dict), not str" in message("own_data_module:text")
     assert "has no function 'row'. Did you mean 'rows'?" in message("own_data_module:row")
     assert "there is no module 'no_such_module'" in message("no_such_module:f")

@@ -52,7 +52,9 @@ def test_braces_of_latex_and_json_stay() -> None:
 
 
 def test_wrong_templates() -> None:
-    with pytest.raises(DataError, match=r"unknown placeholders: \{answer\}, \{qestion\}. Only \{question\} is known. .*\{\{answer\}\}"):
+    with pytest.raises(
+        DataError, match=r"unknown placeholders: \{answer\}, \{qestion\}. Only \{question\} is known. .*\{\{answer\}\}"
+    ):
         render_prompt(PROBLEM, template="{qestion} {answer}")
     with pytest.raises(DataError, match=r"has no \{question\}, so every problem would look the same"):
         render_prompt(PROBLEM, template="What is {{question}}?")

@@ -78,12 +78,20 @@ def test_problems_and_their_demonstrations() -> None:
         "format": {"name": "step_sentence", "instruction": "Check."},
     }
     problems = load_problems("step_arithmetic", options=options)
-    assert len({p.id for p in problems}) == 60 and {p.meta["task"] for p in problems} == {"solve", "refine", "critique", "spoil"}
+    assert len({p.id for p in problems}) == 60 and {p.meta["task"] for p in problems} == {
+        "solve",
+        "refine",
+        "critique",
+        "spoil",
+    }
     form = load_format("step_sentence")
     for problem in problems:
         question, said = problem.meta["question"], problem.reference["demonstration"]
         if problem.meta["task"] == "critique":
-            assert form.parse(said).judgement in (Judgement.CORRECT, Judgement.INCORRECT) and "Check." in problem.prompt[-1]["content"]
+            assert (
+                form.parse(said).judgement in (Judgement.CORRECT, Judgement.INCORRECT)
+                and "Check." in problem.prompt[-1]["content"]
+            )
         elif problem.meta["task"] == "spoil":
             right = problem.prompt[-1]["content"].split("<step>\n")[1].split("\n</step>")[0]
             assert right in worked(question) and spoilt_step(said, right) is not None
@@ -106,8 +114,14 @@ def test_sides_share_nothing_and_sizes_nest() -> None:
 def test_demonstration_of_a_right_solution() -> None:
     problem = load_problems("step_arithmetic", options={"size": 1, "terms": 3})[0]
     steps = worked(problem.meta["question"])
-    text = demonstration(problem, Solution(problem.id, "\n".join(steps), steps, None, True, -1), {"name": "step_sentence"})
-    assert text.count("Correctness of the step: Correct") == 2 and text.endswith("final answer: Correct") and "Explanation" not in text
+    text = demonstration(
+        problem, Solution(problem.id, "\n".join(steps), steps, None, True, -1), {"name": "step_sentence"}
+    )
+    assert (
+        text.count("Correctness of the step: Correct") == 2
+        and text.endswith("final answer: Correct")
+        and "Explanation" not in text
+    )
 
 
 @pytest.mark.parametrize(

@@ -45,7 +45,9 @@ class Handler(BaseHTTPRequestHandler):
         if mode == "refused":
             return self.answer(400, {"error": {"message": "context too long"}})
         text = None if mode == "null" else body["messages"][-1]["content"].upper()
-        self.answer(200, {"choices": [{"message": {"content": text}, "finish_reason": "length" if mode == "long" else "stop"}]})
+        self.answer(
+            200, {"choices": [{"message": {"content": text}, "finish_reason": "length" if mode == "long" else "stop"}]}
+        )
 
     def answer(self, status: int, body: Any) -> None:
         data = body.encode() if isinstance(body, str) else json.dumps(body).encode()

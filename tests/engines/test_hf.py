@@ -36,8 +36,12 @@ def assert_same(made: Generation, expected: Generation) -> None:
 
 @pytest.mark.parametrize("shared", [0, 20])
 @pytest.mark.parametrize("temperature", [0.0, 1.0])
-def test_company_changes_nothing(model: LanguageModel, shared: int, temperature: float, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Alone, in a batch with left padding, in another order, in small batches, and with or without the pass over the shared beginning."""
+def test_company_changes_nothing(
+    model: LanguageModel, shared: int, temperature: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Alone, in a batch with left padding, in another order, in small batches, and with or without the pass over the
+    shared beginning.
+    """
     sampling = Sampling(8, temperature)
     asked = prompts(7, shared)
     requests = [Request(asked[i % 7], sampling, seed) for i, seed in enumerate(range(100, 110))]
@@ -65,7 +69,9 @@ def test_logprobs_are_those_of_the_trainer(model: LanguageModel) -> None:
             assert generation.logprobs == pytest.approx(row[: len(generation.token_ids)].tolist(), abs=1e-5)
 
 
-def test_finished_rows_leave_and_the_others_do_not_notice(model: LanguageModel, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_finished_rows_leave_and_the_others_do_not_notice(
+    model: LanguageModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
     requests = [Request(p, Sampling(40), i) for i, p in enumerate(prompts(12))]
     made = HFEngine(model).generate_batch(requests)
     assert len({len(g.token_ids) for g in made}) > 3

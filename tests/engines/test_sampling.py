@@ -63,7 +63,9 @@ def test_greedy_ignores_noise_and_reports_temperature_one() -> None:
 
 
 @given(
-    logits=st.lists(st.floats(-20, 20, width=32) | st.just(-math.inf), min_size=2, max_size=9).filter(lambda row: max(row) > -math.inf),
+    logits=st.lists(st.floats(-20, 20, width=32) | st.just(-math.inf), min_size=2, max_size=9).filter(
+        lambda row: max(row) > -math.inf
+    ),
     noise=st.floats(0, 1, exclude_max=True) | st.just(0.0) | st.just(LAST),
     top_p=st.sampled_from([1.0, 0.9, 0.3]),
 )

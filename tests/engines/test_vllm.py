@@ -1,6 +1,8 @@
-"""The vLLM engine against the trainer: the same probabilities after every change of weights, tied and untied, and how responses end.
+"""The vLLM engine against the trainer: the same probabilities after every change of weights, tied and untied, and how
+responses end.
 
-These run in the environment of vLLM (`make test-vllm`); what can be said without it is tested below in every environment.
+These run in the environment of vLLM (`make test-vllm`); what can be said without it is tested below in every
+environment.
 """
 
 from __future__ import annotations
@@ -45,9 +47,19 @@ def small_model(*, tied: bool) -> LanguageModel:
     tokenizer = build_tokenizer("tiny-critic")
     torch.manual_seed(0)
     config = LlamaConfig(
-        vocab_size=len(tokenizer), hidden_size=64, intermediate_size=128, num_hidden_layers=2, num_attention_heads=2, num_key_value_heads=1,
-        max_position_embeddings=256, tie_word_embeddings=tied, pad_token_id=0, eos_token_id=1, bos_token_id=None, initializer_range=0.2,
-    )  # fmt: skip
+        vocab_size=len(tokenizer),
+        hidden_size=64,
+        intermediate_size=128,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        num_key_value_heads=1,
+        max_position_embeddings=256,
+        tie_word_embeddings=tied,
+        pad_token_id=0,
+        eos_token_id=1,
+        bos_token_id=None,
+        initializer_range=0.2,
+    )
     return LanguageModel(LlamaForCausalLM(config).eval(), tokenizer, "small")
 
 
@@ -65,7 +77,9 @@ def largest_gap(model: LanguageModel, requests: list[Request], made: list[Genera
     temperature = requests[0].sampling.temperature or 1.0
     with torch.no_grad():
         scored = response_logprobs(model.model, rows, temperature=temperature, packing="rows").logprobs
-    return max(float((scored[i, : len(g.token_ids)] - torch.tensor(g.logprobs)).abs().max()) for i, g in enumerate(made))
+    return max(
+        float((scored[i, : len(g.token_ids)] - torch.tensor(g.logprobs)).abs().max()) for i, g in enumerate(made)
+    )
 
 
 def nudge(parameters: Any, seed: int) -> None:
@@ -79,7 +93,9 @@ def nudge(parameters: Any, seed: int) -> None:
 @needs_vllm
 @pytest.mark.parametrize("tied", [True, False], ids=["tied", "untied"])
 def test_the_copy_follows_every_part_of_the_weights(tied: bool, vllm_stopped: None) -> None:
-    """Embedding and head one at a time: with a tied model an update without lm_head.weight would leave the old head in place."""
+    """Embedding and head one at a time: with a tied model an update without lm_head.weight would leave the old head in
+    place.
+    """
     from reasonrl.engines.vllm import VLLMEngine
 
     model, updates = small_model(tied=tied), Counter()
@@ -104,12 +120,16 @@ def test_the_copy_follows_every_part_of_the_weights(tied: bool, vllm_stopped: No
 @pytest.mark.vllm
 @needs_vllm
 def test_more_prompt_tokens_than_one_pass_takes(vllm_stopped: None) -> None:
-    """A prompt that vLLM cuts in two would end in "CPU Generator does not use offset": requests have noise of their own."""
+    """A prompt that vLLM cuts in two would end in "CPU Generator does not use offset": requests have noise of their
+    own.
+    """
     from reasonrl.engines.vllm import VLLMEngine
 
     model = small_model(tied=True)
     engine = VLLMEngine(model, kv_cache_gib=1)
-    requests = [Request(tuple(3 + (i + k) % 40 for k in range(230)), Sampling(4, ignore_eos=True), i) for i in range(60)]
+    requests = [
+        Request(tuple(3 + (i + k) % 40 for k in range(230)), Sampling(4, ignore_eos=True), i) for i in range(60)
+    ]
     made = engine.generate_batch(requests)
     assert [len(g.token_ids) for g in made] == [4] * 60 and largest_gap(model, requests, made) < 1e-3
 
@@ -134,7 +154,9 @@ def test_the_pretrained_model_says_the_same_and_ends_the_same(vllm_stopped: None
     drawn = [Request(tuple(ids), Sampling(16, 0.9), i) for i in range(12)]
     made = engine.generate_batch(drawn)
     assert len({tuple(g.token_ids) for g in made}) > 6
-    assert [g.token_ids for g in engine.generate_batch(drawn[:3])] == [g.token_ids for g in made[:3]], "a row's noise is its own"
+    assert [g.token_ids for g in engine.generate_batch(drawn[:3])] == [g.token_ids for g in made[:3]], (
+        "a row's noise is its own"
+    )
     assert largest_gap(model, drawn, made) < 1e-3
     for step in range(3):
         nudge([p for name, p in model.model.named_parameters() if "norm" in name or "embed" in name], step)
@@ -167,14 +189,19 @@ threads: 1
 model: {path: tiny-critic}
 verifier: {name: math, mode: whole}
 data:
-  train: {source: arithmetic, options: {operations: "+", terms: [2, 2], low: 0, high: 9, size: 60, split: train, test_share: 0.25}}
-  heldout: {sums: {source: arithmetic, options: {operations: "+", terms: [2, 2], low: 0, high: 9, size: 20, split: test, test_share: 0.25}}}
+  train:
+    source: arithmetic
+    options: &sums {operations: "+", terms: [2, 2], low: 0, high: 9, size: 60, split: train, test_share: 0.25}
+  heldout: {sums: {source: arithmetic, options: {<<: *sums, size: 20, split: test}}}
   prompt: {style: text, template: "{question} ="}
 rollout: {engine: vllm, rollouts_per_prompt: 4, max_new_tokens: 4, stop: ["\\n"], vllm: {kv_cache_gib: 1}}
 evaluation: {samples_per_problem: 1}
 stages:
   - {name: warm-up, kind: sft, sft: {steps: 40, rows_per_step: 32, response: " {gold}\\n"}, optim: {lr: 3.0e-3}}
-  - {name: grpo, kind: rl, train: {steps: 4, prompts_per_step: 16, updates_per_step: 2, kl: {coefficient: 0.01}}, optim: {lr: 1.0e-3}}
+  - name: grpo
+    kind: rl
+    train: {steps: 4, prompts_per_step: 16, updates_per_step: 2, kl: {coefficient: 0.01}}
+    optim: {lr: 1.0e-3}
 """
 
 
@@ -203,8 +230,16 @@ def test_a_run_of_two_stages_samples_from_the_weights_of_the_moment(tmp_path: Pa
 @needs_vllm
 def test_grpo_on_the_pretrained_model(tmp_path: Path) -> None:
     """Done-when 4: after each sync the log-probs of sampling and training differ by less than 0.001."""
-    changes = ["rollout.engine=vllm", "train.steps=3", "train.refill.enabled=false", "evaluation.before=false", "evaluation.greedy=false",
-               "evaluation.samples_per_problem=0", "train.prompts_per_step=4", "rollout.vllm.max_model_len=512"]  # fmt: skip
+    changes = [
+        "rollout.engine=vllm",
+        "train.steps=3",
+        "train.refill.enabled=false",
+        "evaluation.before=false",
+        "evaluation.greedy=false",
+        "evaluation.samples_per_problem=0",
+        "train.prompts_per_step=4",
+        "rollout.vllm.max_model_len=512",
+    ]
     made = run("train", "quickstart", *changes, "run_dir=out", cwd=tmp_path)
     assert made.returncode == 0, made.stderr[-3000:]
     rows = [json.loads(line) for line in (tmp_path / "out/metrics.jsonl").read_text().splitlines()]
@@ -218,7 +253,9 @@ def test_grpo_on_the_pretrained_model(tmp_path: Path) -> None:
 def test_a_model_that_vllm_has_no_kernel_for_is_refused_before_anything_is_sampled() -> None:
     from reasonrl.engines.vllm import VLLMEngine
 
-    with pytest.raises(ModelError, match=r"no attention for heads of 24 numbers, which tiny-arithmetic has .* Write rollout.engine: hf"):
+    with pytest.raises(
+        ModelError, match=r"no attention for heads of 24 numbers, which tiny-arithmetic has .* Write rollout.engine: hf"
+    ):
         VLLMEngine(load_model("tiny-arithmetic"))
 
 

@@ -22,7 +22,9 @@ class HalfRight:
     def generate_batch(self, requests: Sequence[Request]) -> list[Generation]:
         made = []
         for request in requests:
-            question = self.tokenizer.decode(list(request.token_ids)).removeprefix("<|user|>").partition("<|assistant|>")[0]
+            question = (
+                self.tokenizer.decode(list(request.token_ids)).removeprefix("<|user|>").partition("<|assistant|>")[0]
+            )
             rng = random.Random(request.seed)
             text = "\n".join(worked(question) if rng.random() < self.right_share else spoilt(question, rng))
             ids = [*self.tokenizer(text, add_special_tokens=False)["input_ids"], self.tokenizer.eos_token_id]
@@ -38,15 +40,22 @@ class Completing(HalfRight):
     def generate_batch(self, requests: Sequence[Request]) -> list[Generation]:
         made = super().generate_batch(requests)
         for i, request in enumerate(requests):
-            question, _, begun = self.tokenizer.decode(list(request.token_ids)).removeprefix("<|user|>").partition("<|assistant|>")
+            question, _, begun = (
+                self.tokenizer.decode(list(request.token_ids)).removeprefix("<|user|>").partition("<|assistant|>")
+            )
             if begun:
-                ids = [*self.tokenizer(_rest(question, begun), add_special_tokens=False)["input_ids"], self.tokenizer.eos_token_id]
+                ids = [
+                    *self.tokenizer(_rest(question, begun), add_special_tokens=False)["input_ids"],
+                    self.tokenizer.eos_token_id,
+                ]
                 made[i] = Generation(ids, [0.0] * len(ids), "stop")
         return made
 
 
 class Players(HalfRight):
-    """All roles of SPC's game: spoils every step by one, goes on rightly from anywhere, and calls every second step wrong."""
+    """All roles of SPC's game: spoils every step by one, goes on rightly from anywhere, and calls every second step
+    wrong.
+    """
 
     def generate_batch(self, requests: Sequence[Request]) -> list[Generation]:
         made = []

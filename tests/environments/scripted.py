@@ -1,4 +1,6 @@
-"""Fakes for tests: engines that say what a function tells them to, and a critic that is nothing but a table of chances."""
+"""Fakes for tests: engines that say what a function tells them to, and a critic that is nothing but a table of
+chances.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +32,9 @@ class ScriptedEngine:
 
 
 class TabularCritic:
-    """Softmax over arms, each a way to criticise: `arms[name](prompt text, rng)`. What it says is drawn from the request's seed."""
+    """Softmax over arms, each a way to criticise: `arms[name](prompt text, rng)`. What it says is drawn from the
+    request's seed.
+    """
 
     def __init__(self, arms: dict[str, Callable[[str, random.Random], str]]) -> None:
         self.arms, self.logits = arms, dict.fromkeys(arms, 0.0)

@@ -46,7 +46,9 @@ def play(
 ) -> tuple[list[Episode], ScriptedEngine, ScriptedEngine]:
     trained, other = ScriptedEngine(lambda prompt, seed: critic), ScriptedEngine(lambda prompt, seed: actor or "")
     speaker = LocalSpeaker("actor", TOKENIZER, Sampling(40), engine="actor") if actor is not None else None
-    environment = CritiqueAndRefine(TOKENIZER, SAMPLING, format=FORMAT, actor=speaker, refinements=refinements, when=when)  # type: ignore[arg-type]
+    environment = CritiqueAndRefine(
+        TOKENIZER, SAMPLING, format=FORMAT, actor=speaker, refinements=refinements, when=when
+    )  # type: ignore[arg-type]
     chosen = list(problems) or [problem()]
     return roll_out(environment, trained, chosen, [1] * len(chosen), seed=(0,), others={"actor": other}), trained, other
 
@@ -82,10 +84,17 @@ def rewards(spec: CriticSpec, episodes: list[Episode]) -> list[float | None]:
 
 @pytest.mark.parametrize(
     ("critic", "actor", "reward"),
-    [(f"{FINAL}Wrong", "12 + 7 = 19\n19 - 5 = 14", 1.2), (f"{FINAL}Wrong", "13", 0.2), (f"{FINAL}Correct", "14", 1.0), ("?", "13", 0.0)],
+    [
+        (f"{FINAL}Wrong", "12 + 7 = 19\n19 - 5 = 14", 1.2),
+        (f"{FINAL}Wrong", "13", 0.2),
+        (f"{FINAL}Correct", "14", 1.0),
+        ("?", "13", 0.0),
+    ],
 )
 def test_stage_two_end_to_end(critic: str, actor: str, reward: float) -> None:
-    spec = CriticSpec.model_validate({"format": {"name": "step_sentence"}, "stage": 2, "refine": {"refinements": 2, "actor": "same"}})
+    spec = CriticSpec.model_validate(
+        {"format": {"name": "step_sentence"}, "stage": 2, "refine": {"refinements": 2, "actor": "same"}}
+    )
     episodes, _, _ = play(critic, actor)
     assert rewards(spec, episodes) == [reward]
     made = critic_episode(episodes[0])
@@ -111,7 +120,12 @@ def test_an_actor_that_fails_masks_the_episode_and_is_counted() -> None:
     answered, _, _ = play(f"{FINAL}Wrong", "12 + 7 = 19\n19 - 5 = 14")
     rewards(spec, answered)
     made = critic_metrics([*answered, *episodes], 1, "k")
-    assert (made["k_refine"], made["k_refine_before"], made["k_refine_failed"], made["k_parse_rate"]) == (1.0, 0.0, 0.5, 1.0)
+    assert (made["k_refine"], made["k_refine_before"], made["k_refine_failed"], made["k_parse_rate"]) == (
+        1.0,
+        0.0,
+        0.5,
+        1.0,
+    )
     assert "k_refine" not in critic_metrics(episodes, 1, "k")
 
 
@@ -148,11 +162,17 @@ def test_crl_mixes_problems_to_solve_among_those_to_judge() -> None:
     assert [total_reward(episode, parts) for episode in episodes] == [0.8, 1.0, 0.0, 0.0]
     assert [episode.verdicts["correctness"].correct for episode in episodes] == [True, True, False, False]
     verifier = parts[0].verifier
-    assert verifier is not None and verifier.gold_response({"answer": "14"}) and "Wrong" in verifier.gold_response(problem("a").reference)
+    assert (
+        verifier is not None
+        and verifier.gold_response({"answer": "14"})
+        and "Wrong" in verifier.gold_response(problem("a").reference)
+    )
 
 
 def test_recalls_are_about_what_the_critic_judges() -> None:
-    """Rows with a marked step and no answer label, as those of PRM800K: an index for one critic, a last step for another, or not known."""
+    """Rows with a marked step and no answer label, as those of PRM800K: an index for one critic, a last step for
+    another, or not known.
+    """
     steps = ("a", "b", "c")
 
     def one(first_error: int, said: Judgement, named: int | None) -> Episode:
@@ -162,7 +182,13 @@ def test_recalls_are_about_what_the_critic_judges() -> None:
 
     episodes = [one(-1, Judgement.CORRECT, -1), one(1, Judgement.INCORRECT, 1), one(2, Judgement.CORRECT, -1)]
     by_index = critic_metrics(episodes, 1, "k", "index")
-    assert by_index["k_first_error_accuracy"] == 0.5 and by_index["k_no_error_accuracy"] == 1.0 and "k_error_recall" not in by_index
+    assert (
+        by_index["k_first_error_accuracy"] == 0.5
+        and by_index["k_no_error_accuracy"] == 1.0
+        and "k_error_recall" not in by_index
+    )
     by_last_step = critic_metrics(episodes, 1, "k", "last_step")
-    assert (by_last_step["k_correct_recall"], by_last_step["k_error_recall"]) == (1.0, 0.0), "the step behind a wrong one has no label"
+    assert (by_last_step["k_correct_recall"], by_last_step["k_error_recall"]) == (1.0, 0.0), (
+        "the step behind a wrong one has no label"
+    )
     assert "k_process_f1" not in by_last_step

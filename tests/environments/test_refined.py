@@ -28,13 +28,17 @@ def judged(correct: bool | None, *, problem: str = "p", rollout: int = 0, text: 
     verdict = Verdict(correct, None if correct is None else float(correct), status, None, "test", "", 0.0)
     ids = TOKENIZER(text)["input_ids"]
     own = Trajectory("policy", [5, 6], ids, [True] * len(ids), [-1.0] * len(ids), text, "stop")
-    return Episode(Problem(problem, "12 + 7", "math", {"answer": "19"}), rollout, rollout, [own], {"correctness": verdict})
+    return Episode(
+        Problem(problem, "12 + 7", "math", {"answer": "19"}), rollout, rollout, [own], {"correctness": verdict}
+    )
 
 
 def test_who_is_refined() -> None:
     groups = [[judged(True), judged(False)], [judged(False), judged(False)], [judged(None), judged(False)]]
     assert [place for place, _ in to_refine(groups, "all_wrong")] == [1, 1]
-    assert [place for place, _ in to_refine(groups, "all")] == [0, 1, 1, 2], "what could not be judged is not called wrong"
+    assert [place for place, _ in to_refine(groups, "all")] == [0, 1, 1, 2], (
+        "what could not be judged is not called wrong"
+    )
 
 
 def test_right_refinements_come_first_and_empty_or_unjudged_ones_never() -> None:
@@ -110,8 +114,12 @@ def test_rows_join_their_group_and_do_not_count_as_successes(tmp_path: Path, mon
     before = [p.detach().clone() for p in made.model.parameters()]
     stage = RLStage(made)
     row = stage.run_step(1)
-    assert row["rollouts/refined"] == 8 and row["rollouts/total"] == 12, "two for each of four groups without a right response"
-    assert row["groups/mixed"] == 4 and row["accuracy/train"] == 0.0, "the signal is the refinements'; the accuracy is the policy's"
+    assert row["rollouts/refined"] == 8 and row["rollouts/total"] == 12, (
+        "two for each of four groups without a right response"
+    )
+    assert row["groups/mixed"] == 4 and row["accuracy/train"] == 0.0, (
+        "the signal is the refinements'; the accuracy is the policy's"
+    )
     assert all(rate == 0.0 for rate in stage.methods.rates.estimate(made.data.train) if rate is not None)
     assert any(not torch.equal(a, b) for a, b in zip(before, made.model.parameters(), strict=True))
 
@@ -132,6 +140,9 @@ def test_what_does_not_fit_is_refused(change: dict[str, Any], message: str) -> N
 
 
 def test_a_model_without_a_chat_template_is_refused(tmp_path: Path) -> None:
-    data = {"train": {"source": "arithmetic", "options": {"size": 12}}, "prompt": {"style": "text", "template": "{question} ="}}
+    data = {
+        "train": {"source": "arithmetic", "options": {"size": 12}},
+        "prompt": {"style": "text", "template": "{question} ="},
+    }
     with pytest.raises(RecipeError, match="take a chat model"):
         context(tmp_path, {**RECIPE, "model": {"path": "tiny-arithmetic"}, "data": data})

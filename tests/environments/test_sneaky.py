@@ -1,4 +1,6 @@
-"""The game: what counts as harm, who earns what, and that a league of balanced pairs teaches a critic to tell steps apart."""
+"""The game: what counts as harm, who earns what, and that a league of balanced pairs teaches a critic to tell steps
+apart.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,13 @@ SAYS = {True: "<Answer>Correct</Answer>", False: "<Answer>Incorrect</Answer>"}
 def right_solution(number: int = 0) -> Problem:
     one = step_arithmetic({"size": number + 1, "terms": 3})[number]
     steps = worked(one.meta["question"])
-    reference = {"answer": one.reference["answer"], "solution": "\n".join(steps), "steps": list(steps), "correct": True, "first_error": -1}
+    reference = {
+        "answer": one.reference["answer"],
+        "solution": "\n".join(steps),
+        "steps": list(steps),
+        "correct": True,
+        "first_error": -1,
+    }
     return Problem(one.id, one.meta["question"], "critique", reference, meta=one.meta)
 
 
@@ -56,7 +64,9 @@ def last_step_is_right(prompt: str) -> bool:
     return int(result) == (int(left) + int(right) if sign == "+" else int(left) - int(right))
 
 
-def play(sneaky: Any = spoil, solver: Any = go_on, critic: Any = None, *, count: int = 4, seed: int = 0, **options: Any) -> list[Game]:
+def play(
+    sneaky: Any = spoil, solver: Any = go_on, critic: Any = None, *, count: int = 4, seed: int = 0, **options: Any
+) -> list[Game]:
     engines = {"sneaky": ScriptedEngine(sneaky), "solver": ScriptedEngine(solver)}
     judge = ScriptedEngine(critic or (lambda prompt, seed: SAYS[last_step_is_right(prompt)]))
     engines["critic"] = critic if isinstance(critic, TabularCritic) else judge  # type: ignore[assignment]
@@ -73,7 +83,9 @@ def play(sneaky: Any = spoil, solver: Any = go_on, critic: Any = None, *, count:
 
 
 def test_behind_the_last_step_no_further_line_is_begun() -> None:
-    """A model that has learnt to write lines writes one after a line break, and a complete solution would come out wrong."""
+    """A model that has learnt to write lines writes one after a line break, and a complete solution would come out
+    wrong.
+    """
 
     def line_writer(prompt: str, seed: int) -> str:
         return go_on(prompt, seed) or ("7 + 7 = 0" if prompt.endswith("\n") else "")
@@ -92,17 +104,33 @@ def test_the_kinds_of_error_are_the_prompts() -> None:
 
 def test_a_harmful_step_that_is_found_out() -> None:
     for game in play():
-        assert (game.before, game.after, game.validated, game.detected, game.false_alarm) == (1.0, 0.0, True, True, False)
-        assert [turn.reward for turn in game.critic_turns] == [1.0, 1.0] and [turn.reward for turn in game.sneaky_turns] == [-1.0]
+        assert (game.before, game.after, game.validated, game.detected, game.false_alarm) == (
+            1.0,
+            0.0,
+            True,
+            True,
+            False,
+        )
+        assert [turn.reward for turn in game.critic_turns] == [1.0, 1.0] and [
+            turn.reward for turn in game.sneaky_turns
+        ] == [-1.0]
 
 
 def test_a_critic_that_is_fooled_and_one_that_cries_wolf() -> None:
     for game in play(critic=lambda p, s: SAYS[True]):
-        assert game.detected is False and [t.reward for t in game.critic_turns] == [-1.0, 1.0] and game.sneaky_turns[0].reward == 1.0
+        assert (
+            game.detected is False
+            and [t.reward for t in game.critic_turns] == [-1.0, 1.0]
+            and game.sneaky_turns[0].reward == 1.0
+        )
     for game in play(critic=lambda p, s: SAYS[False]):
         assert game.false_alarm is True and [t.reward for t in game.critic_turns] == [1.0, -1.0]
     for game in play(critic=lambda p, s: "hm"):
-        assert game.detected is None and [t.reward for t in game.critic_turns] == [-1.0, -1.0] and game.sneaky_turns[0].reward == 0.0
+        assert (
+            game.detected is None
+            and [t.reward for t in game.critic_turns] == [-1.0, -1.0]
+            and game.sneaky_turns[0].reward == 0.0
+        )
 
 
 @pytest.mark.parametrize(
@@ -110,7 +138,12 @@ def test_a_critic_that_is_fooled_and_one_that_cries_wolf() -> None:
 )
 def test_no_new_step_loses_and_asks_nobody(sneaky: Any) -> None:
     for game in play(sneaky):
-        assert game.spoilt is None and game.before is None and not game.critic_turns and game.sneaky_turns[0].reward == -1.0
+        assert (
+            game.spoilt is None
+            and game.before is None
+            and not game.critic_turns
+            and game.sneaky_turns[0].reward == -1.0
+        )
 
 
 def test_a_step_that_does_no_harm_loses() -> None:
@@ -131,19 +164,31 @@ def test_rows_to_learn_from_and_who_won() -> None:
     games = play(critic=lambda p, s: SAYS[True])
     critic, sneaky = offline_rows(games, "critic", "game-1"), offline_rows(games, "sneaky", "game-1")
     assert [row.reference["reward"] for row in critic] == [-1.0, 1.0] * 4 and len(sneaky) == 4
-    assert len({row.id for row in critic}) == 8 and critic[0].kind == "offline" and critic[0].reference["response"] == SAYS[True]
+    assert (
+        len({row.id for row in critic}) == 8
+        and critic[0].kind == "offline"
+        and critic[0].reference["response"] == SAYS[True]
+    )
     counts = summary(games)
-    assert counts["validated"] == 4 and counts["sneaky wins"]["estimate"] == 1.0 and counts["critic: error recall"]["estimate"] == 0.0
+    assert (
+        counts["validated"] == 4
+        and counts["sneaky wins"]["estimate"] == 1.0
+        and counts["critic: error recall"]["estimate"] == 0.0
+    )
     assert "4 validated" in sentence(counts) and game_row(games[0])["detected"] is False
 
 
 def test_a_solution_without_steps_is_refused() -> None:
     bare = Problem("p", "1 + 1", "critique", {"answer": "2", "solution": "2", "correct": True})
     game = SneakyGame(
-        sneaky=LocalSpeaker("sneaky", TOKENIZER, Sampling(4)), solver=LocalSpeaker("solver", TOKENIZER, Sampling(4)),
-        critic=LocalSpeaker("critic", TOKENIZER, Sampling(4)), oracle=load_verifier("math"), format=FORMAT, prompt=SneakyPrompt(),
+        sneaky=LocalSpeaker("sneaky", TOKENIZER, Sampling(4)),
+        solver=LocalSpeaker("solver", TOKENIZER, Sampling(4)),
+        critic=LocalSpeaker("critic", TOKENIZER, Sampling(4)),
+        oracle=load_verifier("math"),
+        format=FORMAT,
+        prompt=SneakyPrompt(),
         validation=Validation(),
-    )  # fmt: skip
+    )
     with pytest.raises(ValueError, match="not split into steps"):
         run_episodes([lambda seat: game.play(bare, 0, 0, seat)], ScriptedEngine(lambda p, s: ""))
 
@@ -153,7 +198,9 @@ def test_paired_steps_teach_a_critic_to_tell_them_apart() -> None:
     arms = {
         "always incorrect": lambda prompt, rng: SAYS[False],
         "always correct": lambda prompt, rng: SAYS[True],
-        "looks": lambda prompt, rng: SAYS[last_step_is_right(prompt) if rng.random() < 0.9 else not last_step_is_right(prompt)],
+        "looks": lambda prompt, rng: SAYS[
+            last_step_is_right(prompt) if rng.random() < 0.9 else not last_step_is_right(prompt)
+        ],
     }
 
     def league(paired: bool) -> list[float]:
@@ -161,7 +208,10 @@ def test_paired_steps_teach_a_critic_to_tell_them_apart() -> None:
         for number in range(12):
             rewards = [[turn.reward for turn in game.critic_turns] for game in play(critic=table, count=8, seed=number)]
             won.append(sum(r > 0 for pair in rewards for r in pair) / sum(map(len, rewards)))
-            table.learn([reward if paired or place == 0 else 0.0 for pair in rewards for place, reward in enumerate(pair)], lr=0.15)
+            table.learn(
+                [reward if paired or place == 0 else 0.0 for pair in rewards for place, reward in enumerate(pair)],
+                lr=0.15,
+            )
         return won if table.favourite == "looks" else [won[0], 0.0]
 
     assert league(paired=True)[-1] > 0.8

@@ -19,12 +19,18 @@ def fake_result(folder, outcomes: dict[str, list[bool | None]], *, mode="greedy"
     (folder / "results.json").write_text("{}")
     rows = [
         fake_sample(
-            kind="eval", step=0, set=set_name, mode=mode, problem_id=problem, rollout=rollout, reference={"answer": answer},
+            kind="eval",
+            step=0,
+            set=set_name,
+            mode=mode,
+            problem_id=problem,
+            rollout=rollout,
+            reference={"answer": answer},
             verdicts={"correctness": fake_verdict(right, status="timeout" if right is None else None)},
         )
         for problem, answers in outcomes.items()
         for rollout, right in enumerate(answers)
-    ]  # fmt: skip
+    ]
     write_rows(folder / "samples.jsonl", rows)
     return folder
 
@@ -109,8 +115,14 @@ def test_refusals(tmp_path):
         (tmp_path / "empty", "holds no samples.jsonl"),
         (fake_result(tmp_path / "train_only", {}), "holds no evaluation"),
         (fake_result(tmp_path / "strange", {"x": [True]}), "share no problem on test .* one holds p, q, the other x"),
-        (fake_result(tmp_path / "sampled", {"p": [True, True]}, mode="sampled"), "nothing to compare: .* test greedy .* test sampled"),
-        (fake_result(tmp_path / "renamed", {"p": [True], "q": [True]}, answer="13"), "2 of the 2 problem ids .* different references"),
+        (
+            fake_result(tmp_path / "sampled", {"p": [True, True]}, mode="sampled"),
+            "nothing to compare: .* test greedy .* test sampled",
+        ),
+        (
+            fake_result(tmp_path / "renamed", {"p": [True], "q": [True]}, answer="13"),
+            "2 of the 2 problem ids .* different references",
+        ),
         (fake_result(tmp_path / "broken", {"p": [None]}), "could be judged"),
     ]
     for b, says in cases:

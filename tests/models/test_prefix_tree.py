@@ -55,7 +55,12 @@ def test_a_large_limit_makes_one_part(rows: list[list[int]]) -> None:
 
 
 def test_common_prefix() -> None:
-    assert [common_prefix(*pair) for pair in (((1, 2), (1, 2, 3)), ((1,), (2,)), ((), (1,)), ((1, 2), (1, 3)))] == [2, 0, 0, 1]
+    assert [common_prefix(*pair) for pair in (((1, 2), (1, 2, 3)), ((1,), (2,)), ((), (1,)), ((1, 2), (1, 3)))] == [
+        2,
+        0,
+        0,
+        1,
+    ]
 
 
 def test_an_empty_row_is_refused_by_number() -> None:

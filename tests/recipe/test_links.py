@@ -27,7 +27,10 @@ def stages(**last: Any) -> list[Recipe]:
         {
             "name": "critic",
             "critic": CRITIC,
-            "data": {"train": {"source": "stage:solutions/train"}, "heldout": {"sums": {"source": "stage:solutions/sums"}}},
+            "data": {
+                "train": {"source": "stage:solutions/train"},
+                "heldout": {"sums": {"source": "stage:solutions/sums"}},
+            },
             **last,
         },
     ]
@@ -37,7 +40,11 @@ def stages(**last: Any) -> list[Recipe]:
 def test_links_are_found_and_become_paths(tmp_path: Path) -> None:
     recipes = stages(init_from="actor")
     check_links(recipes)
-    assert sorted(link for _, link in links_of(recipes[2])) == ["stage:actor", "stage:solutions/sums", "stage:solutions/train"]
+    assert sorted(link for _, link in links_of(recipes[2])) == [
+        "stage:actor",
+        "stage:solutions/sums",
+        "stage:solutions/train",
+    ]
     assert links_of(recipes[0]) == []
     for name in ("train", "sums"):
         path = tmp_path / "stages" / "02-solutions" / f"{name}.jsonl"
@@ -46,7 +53,9 @@ def test_links_are_found_and_become_paths(tmp_path: Path) -> None:
     (tmp_path / "stages" / "01-actor").mkdir()
     made = with_paths(recipes[2], tmp_path, lambda folder: folder / "model")
     assert made.critic is not None and made.critic.refine.actor.model == str(tmp_path / "stages" / "01-actor" / "model")
-    assert made.data.train is not None and made.data.train.source == str(tmp_path / "stages" / "02-solutions" / "train.jsonl")
+    assert made.data.train is not None and made.data.train.source == str(
+        tmp_path / "stages" / "02-solutions" / "train.jsonl"
+    )
     with pytest.raises(RecipeError, match=r"is not there yet.*Run the stage 'solutions' first"):
         (tmp_path / "stages" / "02-solutions" / "sums.jsonl").unlink()
         with_paths(recipes[2], tmp_path, lambda folder: folder)
@@ -56,10 +65,16 @@ def test_links_are_found_and_become_paths(tmp_path: Path) -> None:
     ("change", "message"),
     [
         ({"init_from": "critic"}, "init_from: 'critic' does not come before"),
-        ({"data": {"train": {"source": "stage:nobody/train"}}}, "names no stage before 'critic'; there are actor, solutions"),
+        (
+            {"data": {"train": {"source": "stage:nobody/train"}}},
+            "names no stage before 'critic'; there are actor, solutions",
+        ),
         ({"data": {"train": {"source": "stage:actor/train"}}}, "is of kind sft and collects nothing"),
         ({"data": {"train": {"source": "stage:solutions/test"}}}, "collects train, sums, not 'test'"),
-        ({"critic": {**CRITIC, "refine": {"refinements": 1, "actor": "stage:solutions"}}}, "has no model; write stage:solutions/train"),
+        (
+            {"critic": {**CRITIC, "refine": {"refinements": 1, "actor": "stage:solutions"}}},
+            "has no model; write stage:solutions/train",
+        ),
     ],
 )
 def test_links_that_lead_nowhere(change: dict[str, Any], message: str) -> None:

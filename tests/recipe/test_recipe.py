@@ -100,7 +100,10 @@ rollout:
         "rollout.stop (line 13): expected a valid list, got '\\n'",
         "train.steps (line 6): expected greater than or equal to 1, got -1",
         "train.prompts_per_step (line 7): expected a valid integer, unable to parse string as an integer, got 'many'",
-        "train.kl (line 9): estimator k1 as a loss has no gradient on policy. Write where: reward, or estimator: k2 or k3",
+        (
+            "train.kl (line 9): estimator k1 as a loss has no gradient on policy. Write where: reward, or estimator: k2"
+            " or k3"
+        ),
         "train.loss_agregation (line 8): unknown key; did you mean 'loss_aggregation'?",
         "optim.betas.1 (line 11): expected less than or equal to 1, got 2",
     ]
@@ -131,15 +134,22 @@ train: {updates_per_step: 9, prompts_per_step: 4, step: 3}
 
 def test_what_follows_from_a_wrong_value_is_not_told() -> None:
     assert only("name: x\ndata: {train: {limit: 3}}\n") == "data.train.source: missing"
-    assert only("name: x\ndata: {train: 7}\n").startswith("data.train (line 2): expected a mapping of keys to values, got 7")
-    assert only(PLAIN + "reward: {correctness: abc}\n").startswith("reward.correctness (line 8): expected a mapping of keys to values")
+    assert only("name: x\ndata: {train: 7}\n").startswith(
+        "data.train (line 2): expected a mapping of keys to values, got 7"
+    )
+    assert only(PLAIN + "reward: {correctness: abc}\n").startswith(
+        "reward.correctness (line 8): expected a mapping of keys to values"
+    )
     assert only("data: {train: {source: a.jsonl}}\n") == "name: missing"
-    assert only(PLAIN + "reward: {correctness: 1, fmt: {verifier: {mode: x}}}\n").startswith("reward.fmt.verifier.name: missing")
+    assert only(PLAIN + "reward: {correctness: 1, fmt: {verifier: {mode: x}}}\n").startswith(
+        "reward.fmt.verifier.name: missing"
+    )
 
 
 def test_a_choice_between_types_makes_one_line() -> None:
-    assert only(PLAIN + "model: {lora: {target_modules: 5}}\n") == (
-        "model.lora.target_modules (line 8): expected a valid list or 'all-linear', got 5"
+    assert (
+        only(PLAIN + "model: {lora: {target_modules: 5}}\n")
+        == "model.lora.target_modules (line 8): expected a valid list or 'all-linear', got 5"
     )
 
 
@@ -154,7 +164,10 @@ def test_names_of_the_users_own_are_kept_whole() -> None:
     [
         ("trian: {steps: 3}", "trian (line 8): unknown key; did you mean 'train'?"),
         ("train: {kl: {coeficient: 3}}", "train.kl.coeficient (line 8): unknown key; did you mean 'coefficient'?"),
-        ("evaluation: {zzz: 1}", "evaluation.zzz (line 8): unknown key; valid keys here: every_steps, before, greedy, samples_per_problem"),
+        (
+            "evaluation: {zzz: 1}",
+            "evaluation.zzz (line 8): unknown key; valid keys here: every_steps, before, greedy, samples_per_problem",
+        ),
         ("model: {lora: {rnk: 2}}", "model.lora.rnk (line 8): unknown key; did you mean 'rank'?"),
     ],
 )
@@ -164,9 +177,18 @@ def test_nearest_valid_names(key: str, hint: str) -> None:
 
 def test_overrides() -> None:
     recipe = parsed(
-        PLAIN, "optim.lr=2e-6", "train.steps=20", "verifier.mode=lenient", "rollout.stop=[a, b]", "data.heldout=", "data.heldout={}",
-        "train.kl.coefficient=.5", "reward.correctness=2", "evaluation.before=false", "name=other",
-    ).stages[0]  # fmt: skip
+        PLAIN,
+        "optim.lr=2e-6",
+        "train.steps=20",
+        "verifier.mode=lenient",
+        "rollout.stop=[a, b]",
+        "data.heldout=",
+        "data.heldout={}",
+        "train.kl.coefficient=.5",
+        "reward.correctness=2",
+        "evaluation.before=false",
+        "name=other",
+    ).stages[0]
     assert recipe.optim.lr == 2e-6
     assert recipe.train.steps == 20
     assert (recipe.verifier.name, recipe.verifier.options) == ("math", {"mode": "lenient"})
@@ -186,7 +208,9 @@ def test_an_override_into_a_short_form_keeps_its_name() -> None:
 
 
 def test_wrong_overrides_are_told_together_and_without_a_line_of_the_file() -> None:
-    told = mistakes(PLAIN, "train.steps", "=3", "optim.lr=x", "name.0.x=1", "data.heldout.test.limit=0", "a: [=1", "train.kl={a: ]")
+    told = mistakes(
+        PLAIN, "train.steps", "=3", "optim.lr=x", "name.0.x=1", "data.heldout.test.limit=0", "a: [=1", "train.kl={a: ]"
+    )
     assert told[0] == "override 'train.steps': expected key=value, e.g. train.steps=20"
     assert told[1] == "override '=3': expected key=value, e.g. train.steps=20"
     assert any(line.startswith("optim.lr: expected a valid number") and line.endswith("got 'x'") for line in told)
@@ -218,7 +242,10 @@ def test_overrides_of_stages() -> None:
 
 def test_an_override_that_stages_would_hide_is_refused() -> None:
     told = only(STAGED, "train.steps=2")
-    assert told == "override 'train.steps=2': would have no effect, since a stage sets this key itself; write stages.1.train.steps=2"
+    assert (
+        told == "override 'train.steps=2': would have no effect, since a stage sets this key itself; write"
+        " stages.1.train.steps=2"
+    )
 
 
 def test_mistakes_in_stages() -> None:
@@ -226,13 +253,19 @@ def test_mistakes_in_stages() -> None:
         "rollout.temprature (line 15): unknown key; did you mean 'temperature'?",
         "train.steps (line 17): expected greater than or equal to 1, got 0",
     ]
-    assert only(STAGED.replace("max_new_tokens", "max_tokens")).startswith("rollout.max_tokens (line 6): unknown key")  # of both, told once
+    assert only(STAGED.replace("max_new_tokens", "max_tokens")).startswith(
+        "rollout.max_tokens (line 6): unknown key"
+    )  # of both, told once
     assert "stages: expected a list of stages" in only("name: x\nstages: {}\n")
-    assert only(STAGED.replace("name: grpo", "name: warm-up")) == "stages.1.name: 'warm-up' is taken by an earlier stage"
+    assert (
+        only(STAGED.replace("name: grpo", "name: warm-up")) == "stages.1.name: 'warm-up' is taken by an earlier stage"
+    )
     assert only(STAGED.replace("name: grpo", "name: a/b")).startswith("stages.1.name: expected a word of letters")
 
 
-@pytest.mark.parametrize(("text", "words"), [("a: [", "not valid YAML"), ("- a", "a recipe is a mapping"), ("", "a recipe is a mapping")])
+@pytest.mark.parametrize(
+    ("text", "words"), [("a: [", "not valid YAML"), ("- a", "a recipe is a mapping"), ("", "a recipe is a mapping")]
+)
 def test_what_is_no_recipe(text: str, words: str) -> None:
     with pytest.raises(RecipeError, match=words):
         parse_recipe(text, "r.yaml")
@@ -252,7 +285,11 @@ def test_what_the_run_folder_keeps_loads_as_the_same_recipe(text: str) -> None:
 def test_finding_recipes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "recipe.yaml").write_text(PLAIN)
-    assert find_recipe(str(tmp_path / "mine")) == tmp_path / "mine" / "recipe.yaml" == find_recipe(str(tmp_path / "mine" / "recipe.yaml"))
+    assert (
+        find_recipe(str(tmp_path / "mine"))
+        == tmp_path / "mine" / "recipe.yaml"
+        == find_recipe(str(tmp_path / "mine" / "recipe.yaml"))
+    )
     monkeypatch.chdir(tmp_path)
     assert find_recipe("smoke") == shipped_recipes() / "smoke" / "recipe.yaml"
     with pytest.raises(RecipeError, match=r"no recipe 'smok': did you mean 'smoke'\?"):
@@ -270,7 +307,9 @@ def test_shipped_recipes_are_right(folder: str) -> None:
     assert len((shipped_recipes() / folder / "recipe.yaml").read_text().splitlines()) <= 150
 
 
-@pytest.mark.parametrize("file", sorted(p for p in shipped_recipes().glob("*/*.yaml") if p.name != "recipe.yaml"), ids=str)
+@pytest.mark.parametrize(
+    "file", sorted(p for p in shipped_recipes().glob("*/*.yaml") if p.name != "recipe.yaml"), ids=str
+)
 def test_controls_beside_recipes_are_right(file: Path) -> None:
     assert load_recipe(str(file)).name == f"{file.parent.name}_{file.stem}"
 
@@ -290,5 +329,7 @@ def test_dotted_paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ):
         with pytest.raises(RecipeError, match=words):
             import_dotted(spec, "f")
-    with pytest.raises(ModuleNotFoundError, match="not_installed_anywhere"):  # the user's own mistake keeps its traceback
+    with pytest.raises(
+        ModuleNotFoundError, match="not_installed_anywhere"
+    ):  # the user's own mistake keeps its traceback
         import_dotted("my_needy_module:x", "f")

@@ -1,4 +1,6 @@
-"""Fake run folders for tests: made-up numbers in the true shape, so that readers can be tested without training anything."""
+"""Fake run folders for tests: made-up numbers in the true shape, so that readers can be tested without training
+anything.
+"""
 
 from __future__ import annotations
 
@@ -33,11 +35,22 @@ def fake_verdict(correct: bool | None, extracted: str | None = "12", status: str
 
 def fake_sample(**changes: Any) -> dict[str, Any]:
     row: dict[str, Any] = {
-        "kind": "train", "step": 1, "set": None, "mode": "train", "problem_id": "train/1", "rollout": 0,
-        "prompt": "Q: 7 + 5\nA:", "response": " 12",
-        "finish_reason": "stop", "response_tokens": 2, "reward": 1.0, "reward_parts": {"correctness": 1.0}, "advantage": 0.5,
-        "verdicts": {"correctness": fake_verdict(True)}, "reference": {"answer": "12"},
-    }  # fmt: skip
+        "kind": "train",
+        "step": 1,
+        "set": None,
+        "mode": "train",
+        "problem_id": "train/1",
+        "rollout": 0,
+        "prompt": "Q: 7 + 5\nA:",
+        "response": " 12",
+        "finish_reason": "stop",
+        "response_tokens": 2,
+        "reward": 1.0,
+        "reward_parts": {"correctness": 1.0},
+        "advantage": 0.5,
+        "verdicts": {"correctness": fake_verdict(True)},
+        "reference": {"answer": "12"},
+    }
     return row | changes
 
 
@@ -47,7 +60,14 @@ def write_rows(path: Path, rows: list[dict[str, Any]], mode: str = "w") -> None:
 
 
 def fake_run(
-    folder: Path, *, steps: int = 24, seed: int = 0, problems: int = 60, samples: int = 4, eval_every: int = 6, kl: bool = False
+    folder: Path,
+    *,
+    steps: int = 24,
+    seed: int = 0,
+    problems: int = 60,
+    samples: int = 4,
+    eval_every: int = 6,
+    kl: bool = False,
 ) -> Path:
     """A GRPO run that seems to have learnt: metrics, samples, recipe.yaml, run.json and one complete checkpoint."""
     source = random.Random(seed)
@@ -80,19 +100,27 @@ def fake_sft_run(folder: Path, *, steps: int = 40) -> Path:
     write_rows(
         folder / "metrics.jsonl",
         [
-            {"kind": "sft", "step": step, "loss/sft": 2.4 * math.exp(-step / 12) + 0.2 + source.random() / 20, "tokens/response": 512,
-             "optim/lr": 1e-4, "optim/grad_norm": 1.0 + source.random(), "time/step_s": 0.8}
+            {
+                "kind": "sft",
+                "step": step,
+                "loss/sft": 2.4 * math.exp(-step / 12) + 0.2 + source.random() / 20,
+                "tokens/response": 512,
+                "optim/lr": 1e-4,
+                "optim/grad_norm": 1.0 + source.random(),
+                "time/step_s": 0.8,
+            }
             for step in range(1, steps + 1)
         ],
-    )  # fmt: skip
+    )
     return folder
 
 
 def fake_header(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "recipe.yaml").write_text(
-        "name: fake-quickstart\nmodel:\n  path: smollm2-135m\nseed: 1\nalgorithm:\n  advantage: grpo\n  kl_weight: 0.0\n"
-        "rollout:\n  prompts_per_step: 16\n  rollouts_per_prompt: 8\n  max_new_tokens: 16\noptim:\n  lr: 1.0e-05\n"
+        "name: fake-quickstart\nmodel:\n  path: smollm2-135m\nseed: 1\nalgorithm:\n  advantage: grpo\n  kl_weight:"
+        " 0.0\nrollout:\n  prompts_per_step: 16\n  rollouts_per_prompt: 8\n  max_new_tokens: 16\noptim:\n  lr:"
+        " 1.0e-05\n"
     )
     session = {
         "started": "2026-01-01T00:00:00+0000",
@@ -108,19 +136,45 @@ def _train_row(step: int, steps: int, rate: float, source: random.Random, kl: bo
     solved, failed = round(16 * accuracy**3), round(16 * (1 - accuracy) ** 3)
     truncated = round(12 * math.exp(-step / 5))
     row: dict[str, Any] = {
-        "kind": "train", "step": step, "reward/mean": accuracy + 0.05, "reward/std": math.sqrt(accuracy * (1 - accuracy)),
-        "reward/correctness": accuracy, "reward/format": 1 - math.exp(-step / 4), "accuracy/train": accuracy, "groups/total": 16,
-        "groups/mixed": 16 - solved - failed, "groups/all_correct": solved, "groups/all_wrong": failed, "groups/unjudged": 0,
-        "rollouts/trained": 8 * (16 - solved - failed), "data/epoch": 0,
-        "rollouts/total": 128, "rollouts/truncated": truncated, "rollouts/unparsed": round(20 * math.exp(-step / 6)),
-        "rollouts/timeout": int(step % 9 == 0), "rollouts/error": 0, "rollouts/masked": truncated,
-        "response/tokens_mean": 5 - 2 * step / steps + source.random() / 4, "response/tokens_max": 16,
-        "policy/entropy": 1.2 * math.exp(-step / 15) + 0.2 + source.random() / 30, "policy/rollout_gap": 1e-6 * (1 + source.random()),
-        "policy/clip_fraction": 0.0, "loss/policy": source.gauss(0, 0.01), "loss/total": source.gauss(0, 0.01), "optim/lr": 1e-5,
-        "optim/grad_norm": 2 + source.random(), "optim/updates": 1, "tokens/prompt": 720, "tokens/response": 600, "tokens/computed": 1200,
-        "time/rollout_s": 6 + source.random(), "time/verify_s": 0.1, "time/update_s": 9 + 2 * source.random(), "time/step_s": 16.2,
+        "kind": "train",
+        "step": step,
+        "reward/mean": accuracy + 0.05,
+        "reward/std": math.sqrt(accuracy * (1 - accuracy)),
+        "reward/correctness": accuracy,
+        "reward/format": 1 - math.exp(-step / 4),
+        "accuracy/train": accuracy,
+        "groups/total": 16,
+        "groups/mixed": 16 - solved - failed,
+        "groups/all_correct": solved,
+        "groups/all_wrong": failed,
+        "groups/unjudged": 0,
+        "rollouts/trained": 8 * (16 - solved - failed),
+        "data/epoch": 0,
+        "rollouts/total": 128,
+        "rollouts/truncated": truncated,
+        "rollouts/unparsed": round(20 * math.exp(-step / 6)),
+        "rollouts/timeout": int(step % 9 == 0),
+        "rollouts/error": 0,
+        "rollouts/masked": truncated,
+        "response/tokens_mean": 5 - 2 * step / steps + source.random() / 4,
+        "response/tokens_max": 16,
+        "policy/entropy": 1.2 * math.exp(-step / 15) + 0.2 + source.random() / 30,
+        "policy/rollout_gap": 1e-6 * (1 + source.random()),
+        "policy/clip_fraction": 0.0,
+        "loss/policy": source.gauss(0, 0.01),
+        "loss/total": source.gauss(0, 0.01),
+        "optim/lr": 1e-5,
+        "optim/grad_norm": 2 + source.random(),
+        "optim/updates": 1,
+        "tokens/prompt": 720,
+        "tokens/response": 600,
+        "tokens/computed": 1200,
+        "time/rollout_s": 6 + source.random(),
+        "time/verify_s": 0.1,
+        "time/update_s": 9 + 2 * source.random(),
+        "time/step_s": 16.2,
         "memory/rss_peak_mb": 3100.0,
-    }  # fmt: skip
+    }
     if kl:
         row |= {"policy/kl_ref": 0.02 * step / steps + source.random() / 500, "loss/kl": 0.01}
     return row
@@ -138,13 +192,20 @@ def _train_samples(step: int, rate: float, source: random.Random) -> list[dict[s
             reward = None if status == "timeout" else float(right and status == "judged")
             rows.append(
                 fake_sample(
-                    step=step, problem_id=f"train/{step}-{problem}", rollout=rollout,
-                    prompt=f"Q: 2 + 3\nA: 5\n\nQ: {a} + {b}\nA:", response=response,
-                    reward=reward, reward_parts={"correctness": reward}, advantage=None if reward is None else round(reward - rate, 3),
-                    verdicts={"correctness": fake_verdict(right, said, status)}, reference={"answer": str(a + b)},
-                    finish_reason="length" if status == "unparsed" else "stop", response_tokens=16 if status == "unparsed" else 3,
+                    step=step,
+                    problem_id=f"train/{step}-{problem}",
+                    rollout=rollout,
+                    prompt=f"Q: 2 + 3\nA: 5\n\nQ: {a} + {b}\nA:",
+                    response=response,
+                    reward=reward,
+                    reward_parts={"correctness": reward},
+                    advantage=None if reward is None else round(reward - rate, 3),
+                    verdicts={"correctness": fake_verdict(right, said, status)},
+                    reference={"answer": str(a + b)},
+                    finish_reason="length" if status == "unparsed" else "stop",
+                    response_tokens=16 if status == "unparsed" else 3,
                 )
-            )  # fmt: skip
+            )
     return rows
 
 
@@ -163,12 +224,21 @@ def _evaluation(
                 said = str(a + b) if right else str(a + b + 1 + rollout)
                 rows.append(
                     fake_sample(
-                        kind="eval", set="held_out", mode=mode, step=step, problem_id=f"test/{number}", rollout=rollout, advantage=None,
-                        prompt=f"Q: 2 + 3\nA: 5\n\nQ: {a} + {b}\nA:", response=f" {said}", reward=float(right),
-                        reward_parts={"correctness": float(right)}, verdicts={"correctness": fake_verdict(right, said)},
+                        kind="eval",
+                        set="held_out",
+                        mode=mode,
+                        step=step,
+                        problem_id=f"test/{number}",
+                        rollout=rollout,
+                        advantage=None,
+                        prompt=f"Q: 2 + 3\nA: 5\n\nQ: {a} + {b}\nA:",
+                        response=f" {said}",
+                        reward=float(right),
+                        reward_parts={"correctness": float(right)},
+                        verdicts={"correctness": fake_verdict(right, said)},
                         reference={"answer": str(a + b)},
                     )
-                )  # fmt: skip
+                )
             scores[mode].append(group)
     row: dict[str, Any] = {
         "kind": "eval",
@@ -183,6 +253,9 @@ def _evaluation(
             f"eval/held_out/{mode}_low": interval.low,
             f"eval/held_out/{mode}_high": interval.high,
         }
-    row |= {"eval/held_out/any_of_n": sum(max(group) for group in scores["sampled"]) / len(difficulty), "time/eval_s": 8.0}
+    row |= {
+        "eval/held_out/any_of_n": sum(max(group) for group in scores["sampled"]) / len(difficulty),
+        "time/eval_s": 8.0,
+    }
     row |= {"eval/held_out/unparsed": 0.1, "eval/held_out/truncated": 0.02}
     return rows, row

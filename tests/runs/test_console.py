@@ -17,7 +17,10 @@ from tests.runs.fake_run import fake_run, fake_sft_run
 @pytest.fixture(scope="module")
 def rows(tmp_path_factory):
     folder = tmp_path_factory.mktemp("fake")
-    return Run.open(fake_run(folder / "run", steps=6, problems=20)).metrics() + Run.open(fake_sft_run(folder / "sft", steps=2)).metrics()
+    return (
+        Run.open(fake_run(folder / "run", steps=6, problems=20)).metrics()
+        + Run.open(fake_sft_run(folder / "sft", steps=2)).metrics()
+    )
 
 
 def play(console: TrainConsole, rows) -> None:
@@ -37,7 +40,11 @@ def test_plain_lines(rows):
     assert "\x1b" not in text and "\r" not in text
     assert max(map(len, text.splitlines())) <= 110
     lines = text.splitlines()
-    assert lines[0].startswith("  eval at step 0 on held_out: greedy ") and "n = 20 x 4" in lines[0] and "95% CI" in lines[0]
+    assert (
+        lines[0].startswith("  eval at step 0 on held_out: greedy ")
+        and "n = 20 x 4" in lines[0]
+        and "95% CI" in lines[0]
+    )
     assert lines[1].split()[:3] == ["step", "reward", "right"] and lines[1].split()[-1] == "left"
     first = rows[1]
     assert lines[2].split()[:3] == ["1/6", f"{first['reward/mean']:.3f}", f"{100 * first['accuracy/train']:.1f}%"]

@@ -13,7 +13,9 @@ PAGE = Path(__file__).parents[2] / "docs" / "metrics.md"
 
 def test_docs_page_is_up_to_date():
     expected = metrics.metrics_page()
-    assert PAGE.read_text(encoding="utf-8") == expected, "write docs/metrics.md again from reasonrl.runs.metrics.metrics_page()"
+    assert PAGE.read_text(encoding="utf-8") == expected, (
+        "write docs/metrics.md again from reasonrl.runs.metrics.metrics_page()"
+    )
 
 
 def test_every_metric_is_complete_and_unique():
@@ -41,7 +43,17 @@ def test_describe(name, registered):
 
 
 @pytest.mark.parametrize(
-    "name", ["reward", "reward/a/b", "eval/greedy", "eval/x/pass_at_0", "eval/x/greedy_", "time/rollout", "Reward/mean", "eval//greedy"]
+    "name",
+    [
+        "reward",
+        "reward/a/b",
+        "eval/greedy",
+        "eval/x/pass_at_0",
+        "eval/x/greedy_",
+        "time/rollout",
+        "Reward/mean",
+        "eval//greedy",
+    ],
 )
 def test_unknown_names(name):
     with pytest.raises(KeyError):

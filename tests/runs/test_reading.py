@@ -48,7 +48,9 @@ def test_not_a_run(tmp_path, case):
         Run.open(path)
 
 
-@pytest.mark.parametrize(("name", "text"), [("recipe.yaml", "a: [1"), ("recipe.yaml", "- a"), ("run.json", "{"), ("run.json", "[1]")])
+@pytest.mark.parametrize(
+    ("name", "text"), [("recipe.yaml", "a: [1"), ("recipe.yaml", "- a"), ("run.json", "{"), ("run.json", "[1]")]
+)
 def test_damaged_headers_name_the_file(tmp_path, name, text):
     fake_header(tmp_path)
     (tmp_path / name).write_text(text)
@@ -82,7 +84,10 @@ def test_torn_last_line_is_skipped_and_a_damaged_one_named(tmp_path):
 
 
 def test_series_leaves_out_what_is_no_number():
-    rows = [{"kind": "train", "step": step, "x/y": value} for step, value in enumerate([1, None, float("nan"), True, 2.5, "3"])]
+    rows = [
+        {"kind": "train", "step": step, "x/y": value}
+        for step, value in enumerate([1, None, float("nan"), True, 2.5, "3"])
+    ]
     assert series(rows, "x/y") == [(0, 1.0), (4, 2.5)]
 
 
@@ -120,7 +125,12 @@ def test_filters(run):
 
 def test_eval_scores_count_as_the_metrics_do(tmp_path):
     fake_header(tmp_path)
-    verdicts = [fake_verdict(True), fake_verdict(False), fake_verdict(False, status="unparsed"), fake_verdict(None, status="timeout")]
+    verdicts = [
+        fake_verdict(True),
+        fake_verdict(False),
+        fake_verdict(False, status="unparsed"),
+        fake_verdict(None, status="timeout"),
+    ]
     rows = [
         fake_sample(kind="eval", set="s", mode="sampled", step=0, problem_id="p", rollout=i, verdicts={"m": v})
         for i, v in enumerate(verdicts)
@@ -152,7 +162,9 @@ def test_index_starts_over_when_a_resumed_run_rewrites(tmp_path):
     assert len(index.scan()) == 3
     write_rows(path, [fake_sample(step=1)])  # truncated
     assert [key.step for key in index.scan()] == [1]
-    write_rows(path, [fake_sample(step=1, response="another"), *(fake_sample(step=step) for step in (5, 6, 7, 8))])  # replaced by more
+    write_rows(
+        path, [fake_sample(step=1, response="another"), *(fake_sample(step=step) for step in (5, 6, 7, 8))]
+    )  # replaced by more
     assert [key.step for key in index.scan()] == [1, 5, 6, 7, 8]
     assert [row["step"] for row in index.rows()] == [1, 5, 6, 7, 8]
 

@@ -1,4 +1,6 @@
-"""A saved run under other settings: its own settings give back its own numbers; others give those of a run that had them."""
+"""A saved run under other settings: its own settings give back its own numbers; others give those of a run that had
+them.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,12 @@ from reasonrl.errors import RecipeError, UsageError
 from reasonrl.runs.replay import replay
 from tests.tiny_runs import rows, run, tiny, write_recipe
 
-WARM = {"name": "warm-up", "kind": "sft", "sft": {"steps": 60, "rows_per_step": 16, "response": " {gold}\n"}, "optim": {"lr": 3e-3}}
+WARM = {
+    "name": "warm-up",
+    "kind": "sft",
+    "sft": {"steps": 60, "rows_per_step": 16, "response": " {gold}\n"},
+    "optim": {"lr": 3e-3},
+}
 
 
 @pytest.fixture(scope="module")
@@ -38,11 +45,17 @@ def test_its_own_settings_give_back_its_own_numbers(trained: Path) -> None:
     assert [row["advantage"] for row in made.rows] == pytest.approx([row["advantage"] for row in saved], abs=1e-6)
     metrics = [row for row in rows(trained / "metrics.jsonl") if row["kind"] == "train"]
     for step, row in zip(made.steps, metrics, strict=True):
-        assert (step.mixed, step.replayed_mixed, step.groups) == (row["groups/mixed"], row["groups/mixed"], row["groups/total"])
+        assert (step.mixed, step.replayed_mixed, step.groups) == (
+            row["groups/mixed"],
+            row["groups/mixed"],
+            row["groups/total"],
+        )
         assert step.effective_share == pytest.approx(row["rollouts/effective_share"])
         assert step.budgets == step.replayed_budgets == [4] * 15
         assert step.verdicts_changed == 0
-        assert step.replayed_reward == pytest.approx(step.reward) and step.replayed_advantage == pytest.approx(step.advantage, abs=1e-6)
+        assert step.replayed_reward == pytest.approx(step.reward) and step.replayed_advantage == pytest.approx(
+            step.advantage, abs=1e-6
+        )
     assert sum(step.mixed for step in made.steps) > 0, "a run without signal tests nothing"
 
 

@@ -58,9 +58,20 @@ def test_report_of_a_run(run_path):
     text = " ".join(page.text)
     assert len(page.ids) == len(set(page.ids))
     assert page.tags.count("svg") == 10 and "script" not in page.tags
-    for title in ("Accuracy", "Reward", "Groups of answers", "Response length", "Entropy", "Distance from the reference", "Rollout gap",
-                  "Answers cut off or not judged", "Where the time goes",
-                  "Before and after", "The recipe", "What each metric means"):  # fmt: skip
+    for title in (
+        "Accuracy",
+        "Reward",
+        "Groups of answers",
+        "Response length",
+        "Entropy",
+        "Distance from the reference",
+        "Rollout gap",
+        "Answers cut off or not judged",
+        "Where the time goes",
+        "Before and after",
+        "The recipe",
+        "What each metric means",
+    ):
         assert title in text
     rows = Run.open(run_path).metrics("eval")
     for row in (rows[0], rows[-1]):
@@ -118,7 +129,8 @@ def test_model_text_stays_text(tmp_path):
     fake_header(tmp_path)
     (tmp_path / "recipe.yaml").write_text(f"name: '{hostile}'\nmodel: '{hostile}'\n")
     write_rows(
-        tmp_path / "metrics.jsonl", [{"kind": "eval", "step": step, f"eval/{hostile.replace('/', '')}/greedy": 0.5} for step in (0, 5)]
+        tmp_path / "metrics.jsonl",
+        [{"kind": "eval", "step": step, f"eval/{hostile.replace('/', '')}/greedy": 0.5} for step in (0, 5)],
     )
     sample = {
         "kind": "eval",
@@ -129,7 +141,9 @@ def test_model_text_stays_text(tmp_path):
         "response": hostile,
     }
     verdict = fake_verdict(False) | {"reason": hostile}
-    write_rows(tmp_path / "samples.jsonl", [fake_sample(**sample, step=step, verdicts={"m": verdict}) for step in (0, 5)])
+    write_rows(
+        tmp_path / "samples.jsonl", [fake_sample(**sample, step=step, verdicts={"m": verdict}) for step in (0, 5)]
+    )
     page = Page(write_report(tmp_path).read_text(encoding="utf-8"))
     assert "script" not in page.tags and "img" not in page.tags
     assert "".join(page.text).count("<script>alert(1)</script>") >= 4
@@ -143,21 +157,35 @@ def test_missing_series_leave_their_chart_out():
 
 
 def test_one_step_and_many_steps_can_be_drawn():
-    row = {"kind": "train", "reward/mean": 0.5, "groups/mixed": 3, "groups/all_correct": 0, "groups/all_wrong": 1, "time/rollout_s": 2.0}
+    row = {
+        "kind": "train",
+        "reward/mean": 0.5,
+        "groups/mixed": 3,
+        "groups/all_correct": 0,
+        "groups/all_wrong": 1,
+        "time/rollout_s": 2.0,
+    }
     for steps in (1, 400):
-        drawn = {chart.name: chart.svg for chart in plots.charts([row | {"step": step} for step in range(1, steps + 1)])}
+        drawn = {
+            chart.name: chart.svg for chart in plots.charts([row | {"step": step} for step in range(1, steps + 1)])
+        }
         assert set(drawn) == {"reward", "groups", "time"}
         assert drawn["groups"].count("<path") < 400  # bars are binned
 
 
 @pytest.mark.parametrize(
     ("before", "after", "says"),
-    [((40, 100), (90, 100), "rose"), ((90, 100), (40, 100), "fell"), ((50, 100), (52, 100), "did not measurably change")],
+    [
+        ((40, 100), (90, 100), "rose"),
+        ((90, 100), (40, 100), "fell"),
+        ((50, 100), (52, 100), "did not measurably change"),
+    ],
 )
 def test_headline_without_samples_compares_intervals(tmp_path, before, after, says):
     fake_header(tmp_path)
     rows = [
-        {"kind": "eval", "step": step, "eval/t/greedy": right / n, "eval/t/problems": n} for step, (right, n) in ((0, before), (9, after))
+        {"kind": "eval", "step": step, "eval/t/greedy": right / n, "eval/t/problems": n}
+        for step, (right, n) in ((0, before), (9, after))
     ]
     write_rows(tmp_path / "metrics.jsonl", rows)
     [change] = headline.changes(Run.open(tmp_path))
@@ -184,7 +212,13 @@ def test_headline_pairs_the_problems(run_path):
 def test_methods_have_charts_of_their_own() -> None:
     from reasonrl.runs import method_plots
 
-    row = {"kind": "train", "rollouts/effective_share": 0.5, "budget/rollouts_max": 9, "value/bias": 0.1, "credit/moved_share": 0.2}
+    row = {
+        "kind": "train",
+        "rollouts/effective_share": 0.5,
+        "budget/rollouts_max": 9,
+        "value/bias": 0.1,
+        "credit/moved_share": 0.2,
+    }
     drawn = method_plots.charts([row | {"step": step} for step in (1, 2, 3)])
     assert [chart.name for chart in drawn] == ["effective", "budget", "value", "credit"]
     assert all("<svg" in chart.svg for chart in drawn)

@@ -55,7 +55,10 @@ def server(tmp_path_factory):
 def test_page_and_headers(server):
     status, body, headers = get(server, "/")
     assert status == 200 and body.startswith(b"<!doctype html>")
-    assert "script-src 'sha256-" in headers["Content-Security-Policy"] and "default-src 'none'" in headers["Content-Security-Policy"]
+    assert (
+        "script-src 'sha256-" in headers["Content-Security-Policy"]
+        and "default-src 'none'" in headers["Content-Security-Policy"]
+    )
     assert headers["X-Content-Type-Options"] == "nosniff" and headers["Cache-Control"] == "no-store"
     assert not any(name.lower().startswith("access-control") for name in headers)
     assert b"http://" not in body.replace(b"http://www.w3.org/2000/svg", b"") and b"https://" not in body
@@ -92,7 +95,12 @@ def test_samples_are_grouped_newest_first(server):
 
 @pytest.mark.parametrize(
     ("correct", "outcomes"),
-    [("correct", {"correct"}), ("wrong", {"wrong", "unparsed"}), ("unparsed", {"unparsed"}), ("unjudged", {"timeout", "error", "none"})],
+    [
+        ("correct", {"correct"}),
+        ("wrong", {"wrong", "unparsed"}),
+        ("unparsed", {"unparsed"}),
+        ("unjudged", {"timeout", "error", "none"}),
+    ],
 )
 def test_outcome_filter(server, correct, outcomes):
     data = get_json(server, f"/api/samples?correct={correct}&limit=200")
@@ -108,7 +116,17 @@ def test_search(server):
 
 
 @pytest.mark.parametrize(
-    "query", ["step=x", "step=-1", "limit=100000", "offset=1e3", "correct=maybe", "nonsense=1", "limit=%D9%A3", "step=" + "9" * 5000]
+    "query",
+    [
+        "step=x",
+        "step=-1",
+        "limit=100000",
+        "offset=1e3",
+        "correct=maybe",
+        "nonsense=1",
+        "limit=%D9%A3",
+        "step=" + "9" * 5000,
+    ],
 )
 def test_bad_parameters_are_explained(server, query):
     status, body, _ = get(server, f"/api/samples?{query}")
@@ -117,7 +135,15 @@ def test_bad_parameters_are_explained(server, query):
 
 @pytest.mark.parametrize(
     "path",
-    ["/../../etc/passwd", "/%2e%2e/%2e%2e/etc/passwd", "/metrics.jsonl", "/recipe.yaml", "//etc/passwd", "/api/", "/assets/viewer.html"],
+    [
+        "/../../etc/passwd",
+        "/%2e%2e/%2e%2e/etc/passwd",
+        "/metrics.jsonl",
+        "/recipe.yaml",
+        "//etc/passwd",
+        "/api/",
+        "/assets/viewer.html",
+    ],
 )
 def test_no_file_can_be_asked_for(server, path):
     status, body, _ = get(server, path)
@@ -126,7 +152,15 @@ def test_no_file_can_be_asked_for(server, path):
 
 @pytest.mark.parametrize(
     "host",
-    ["evil.example", "evil.example:7860", "127.0.0.1.evil.example", "localhost.evil.example:80", "", "localhost@evil.example", "10.0.0.1"],
+    [
+        "evil.example",
+        "evil.example:7860",
+        "127.0.0.1.evil.example",
+        "localhost.evil.example:80",
+        "",
+        "localhost@evil.example",
+        "10.0.0.1",
+    ],
 )
 def test_other_hosts_are_refused(server, host):
     for path in ("/", "/api/run", "/api/samples"):
@@ -147,7 +181,9 @@ def test_reading_only(server, method):
 def test_numbers_that_json_lacks_become_null(tmp_path):
     fake_header(tmp_path)
     write_rows(tmp_path / "samples.jsonl", [fake_sample(reward=float("nan"), advantage=float("inf"))])
-    write_rows(tmp_path / "metrics.jsonl", [{"kind": "train", "step": 1, "loss/total": float("nan"), "reward/mean": 1.0}])
+    write_rows(
+        tmp_path / "metrics.jsonl", [{"kind": "train", "step": 1, "loss/total": float("nan"), "reward/mean": 1.0}]
+    )
     with serving(tmp_path) as server:
         [group] = get_json(server, "/api/samples")["groups"]
         assert group["samples"][0]["reward"] is None and group["samples"][0]["advantage"] is None
@@ -165,7 +201,9 @@ def test_follows_a_running_trainer(tmp_path):
         with (tmp_path / "metrics.jsonl").open("a") as file:
             file.write('{"kind": "train", "st')
         assert get_json(server, "/api/run")["samples"] == 1
-        assert get_json(server, f"/api/metrics?have={before['version']}")["metrics"][0]["points"] == [["train", 1, 0.25]]
+        assert get_json(server, f"/api/metrics?have={before['version']}")["metrics"][0]["points"] == [
+            ["train", 1, 0.25]
+        ]
 
 
 def test_damaged_file_is_explained(tmp_path):
@@ -199,7 +237,9 @@ def test_a_restart_takes_the_same_port(server):
 
 
 def test_serve_reports_its_address_and_stops_on_interrupt(server, monkeypatch):
-    monkeypatch.setattr("reasonrl.runs.viewer.ViewerServer.serve_forever", lambda self: (_ for _ in ()).throw(KeyboardInterrupt))
+    monkeypatch.setattr(
+        "reasonrl.runs.viewer.ViewerServer.serve_forever", lambda self: (_ for _ in ()).throw(KeyboardInterrupt)
+    )
     ready: list[str] = []
     serve(server.run.path, port=0, on_ready=ready.append)
     assert ready[0].startswith("http://127.0.0.1:")
@@ -215,7 +255,9 @@ def test_a_reader_who_leaves_makes_no_noise(server, capfd):
 
 def test_outcome_order_within_a_problem(tmp_path):
     fake_header(tmp_path)
-    write_rows(tmp_path / "samples.jsonl", [fake_sample(rollout=i, verdicts={"m": fake_verdict(i % 2 == 0)}) for i in range(4)])
+    write_rows(
+        tmp_path / "samples.jsonl", [fake_sample(rollout=i, verdicts={"m": fake_verdict(i % 2 == 0)}) for i in range(4)]
+    )
     data = samples_data(Run.open(tmp_path), {})
     assert [sample["rollout"] for sample in data["groups"][0]["samples"]] == [0, 1, 2, 3]
     assert [sample["outcome"] for sample in data["groups"][0]["samples"]] == ["correct", "wrong"] * 2

@@ -25,7 +25,15 @@ def browser(tmp_path_factory):
         pytest.skip("chromium and chromedriver are not installed")
     options = webdriver.ChromeOptions()
     options.binary_location = CHROMIUM
-    flags = ["headless", "no-sandbox", "disable-gpu", "disable-quic", "no-first-run", "disable-background-networking", "disable-sync"]
+    flags = [
+        "headless",
+        "no-sandbox",
+        "disable-gpu",
+        "disable-quic",
+        "no-first-run",
+        "disable-background-networking",
+        "disable-sync",
+    ]
     flags += ["disable-component-update", "disable-dev-shm-usage", "window-size=1280,1000"]
     flags.append(f"user-data-dir={tmp_path_factory.mktemp('profile')}")
     for flag in flags:
@@ -56,7 +64,9 @@ def until(condition, seconds=10.0):
 
 
 def texts(browser, selector):
-    return browser.execute_script("return [...document.querySelectorAll(arguments[0])].map(node => node.textContent)", selector)
+    return browser.execute_script(
+        "return [...document.querySelectorAll(arguments[0])].map(node => node.textContent)", selector
+    )
 
 
 def open_page(browser, server, fragment=""):
@@ -69,7 +79,10 @@ def choose(browser, name, value):
     """Choose in a filter as a person does, and wait for the answer."""
     before = texts(browser, "#count")
     browser.execute_script(
-        "const s = document.getElementById(arguments[0]); s.value = arguments[1]; s.dispatchEvent(new Event('change'));", name, value
+        "const s = document.getElementById(arguments[0]); s.value = arguments[1]; s.dispatchEvent(new"
+        " Event('change'));",
+        name,
+        value,
     )
     until(lambda: texts(browser, "#count") != before)
 
@@ -77,7 +90,9 @@ def choose(browser, name, value):
 def test_samples_show_prompt_answer_and_verdict(browser, server):
     open_page(browser, server)
     assert browser.title.startswith("fake-quickstart")
-    assert texts(browser, "#count") == ["546 answers to 204 problems"]  # 12 steps of 2 x 4, 3 evaluations of 30 x (1 + 4)
+    assert texts(browser, "#count") == [
+        "546 answers to 204 problems"
+    ]  # 12 steps of 2 x 4, 3 evaluations of 30 x (1 + 4)
     assert len(texts(browser, ".problem")) == 20
     assert "training, step 12" in texts(browser, ".problem .top")[0]
     assert "Q: 2 + 3" in texts(browser, ".problem .prompt")[0]
@@ -112,7 +127,9 @@ def test_filters_and_search(browser, server):
 
 def test_filters_live_in_the_address(browser, server):
     open_page(browser, server, "#samples?kind=train&step=3&correct=wrong")
-    assert browser.execute_script("return ['kind', 'step', 'correct'].map(name => document.getElementById(name).value)") == [
+    assert browser.execute_script(
+        "return ['kind', 'step', 'correct'].map(name => document.getElementById(name).value)"
+    ) == [
         "train",
         "3",
         "wrong",
@@ -131,13 +148,18 @@ def test_curves(browser, server):
     from selenium.webdriver import ActionChains
 
     ActionChains(browser).move_to_element(browser.find_element("css selector", ".chart svg")).perform()
-    tip = until(lambda: browser.execute_script("const t = document.querySelector('.tip'); return t.hidden ? '' : t.textContent"))
+    tip = until(
+        lambda: browser.execute_script("const t = document.querySelector('.tip'); return t.hidden ? '' : t.textContent")
+    )
     assert tip.startswith("step 6") and "eval held out greedy" in tip and "[" in tip
 
 
 def test_recipe_tab(browser, server):
     open_page(browser, server, "#recipe")
-    assert "prompts_per_step: 16" in texts(browser, "#yaml")[0] and "reasonrl train 'a fake'" in texts(browser, "#about")[0]
+    assert (
+        "prompts_per_step: 16" in texts(browser, "#yaml")[0]
+        and "reasonrl train 'a fake'" in texts(browser, "#about")[0]
+    )
 
 
 def test_no_errors_in_the_console(browser, server):
@@ -170,7 +192,8 @@ def test_the_policy_stops_foreign_scripts(browser, server):
     """A second wall: even a script that got into the page would not run."""
     open_page(browser, server)
     browser.execute_script(
-        "const s = document.createElement('div'); s.innerHTML = `<img src=x onerror='window.broken = 3'>`; document.body.append(s);"
+        "const s = document.createElement('div'); s.innerHTML = `<img src=x onerror='window.broken = 3'>`;"
+        " document.body.append(s);"
     )
     time.sleep(0.3)
     assert browser.execute_script("return window.broken") is None
@@ -183,7 +206,9 @@ def test_follows_a_running_trainer(browser, tmp_path):
         open_page(browser, server)
         assert texts(browser, "#list .nothing") == ["No answers yet. They appear here as the run writes them."]
         browser.execute_script("document.getElementById('tab-curves').click()")
-        write_rows(tmp_path / "metrics.jsonl", [{"kind": "train", "step": step, "reward/mean": step / 4} for step in (1, 2)])
+        write_rows(
+            tmp_path / "metrics.jsonl", [{"kind": "train", "step": step, "reward/mean": step / 4} for step in (1, 2)]
+        )
         write_rows(tmp_path / "samples.jsonl", [fake_sample(step=1), fake_sample(step=2)])
         until(lambda: texts(browser, ".chart h3") == ["Reward"])
         assert until(lambda: browser.execute_script("return document.getElementById('status').className")) == "live"

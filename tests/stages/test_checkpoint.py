@@ -41,7 +41,9 @@ def tokenizer() -> Any:
 
 def save(root: Path, step: int, model: Any, tokenizer: Any, keep_last: int = 9) -> Checkpoint:
     tensors = {"a/weight": torch.full((3,), float(step))}
-    return save_checkpoint(root, step, model=model, tokenizer=tokenizer, tensors=tensors, state={"best": 0.5}, keep_last=keep_last)
+    return save_checkpoint(
+        root, step, model=model, tokenizer=tokenizer, tensors=tensors, state={"best": 0.5}, keep_last=keep_last
+    )
 
 
 def test_what_is_saved_comes_back(tmp_path: Path, model: Any, tokenizer: Any) -> None:

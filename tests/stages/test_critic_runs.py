@@ -1,4 +1,6 @@
-"""Critic recipes of several stages as a user runs them: one command, every file, killed and resumed, inspected, evaluated."""
+"""Critic recipes of several stages as a user runs them: one command, every file, killed and resumed, inspected,
+evaluated.
+"""
 
 from __future__ import annotations
 
@@ -59,7 +61,9 @@ CRITIC: dict[str, Any] = {
             "kind": "collect",
             "data": {
                 "train": {"source": "step_arithmetic", "options": {"size": 20, "terms": 3, "seed": 2}},
-                "heldout": {"sums": {"source": "step_arithmetic", "options": {"size": 12, "terms": 3, "split": "test"}}},
+                "heldout": {
+                    "sums": {"source": "step_arithmetic", "options": {"size": 12, "terms": 3, "split": "test"}}
+                },
             },
             "rollout": {"engine": "tests.environments.fake_engines:HalfRight", "max_new_tokens": 48},
             "collect": {
@@ -104,14 +108,21 @@ def test_every_stage_leaves_its_files(finished: Path) -> None:
     assert sum(row["reference"]["correct"] for row in collected) * 2 == len(collected), "balanced"
     for row in collected:
         reference = row["reference"]
-        assert (reference["first_error"] == -1) == reference["correct"] and reference["demonstration"].count("Step sentence") >= 1
-    assert not {row["meta"]["question"] for row in collected} & {row["meta"]["question"] for row in rows(stages[1] / "sums.jsonl")}
+        assert (reference["first_error"] == -1) == reference["correct"] and reference["demonstration"].count(
+            "Step sentence"
+        ) >= 1
+    assert not {row["meta"]["question"] for row in collected} & {
+        row["meta"]["question"] for row in rows(stages[1] / "sums.jsonl")
+    }
 
 
 def test_a_run_in_stages_has_one_page(finished: Path) -> None:
     page = (finished / "whole" / "report.html").read_text()
     for name in ("01-actor", "03-demonstrations", "04-judge", "05-help"):
-        assert f'href="stages/{name}/report.html"' in page and (finished / "whole" / "stages" / name / "report.html").exists()
+        assert (
+            f'href="stages/{name}/report.html"' in page
+            and (finished / "whole" / "stages" / name / "report.html").exists()
+        )
     assert "40 sampled" in page and "right after refinement" in page and "errors found" in page
     assert "&lt;- the first wrong step" in page, "rows of what was collected"
     (finished / "whole" / "report.html").unlink()
@@ -141,8 +152,13 @@ def test_refinements_are_in_samples_and_metrics(finished: Path) -> None:
     trained = [row for row in rows(last / "samples.jsonl") if row["kind"] == "train"]
     assert len(trained) == 2 * 3 * 4
     for row in trained:
-        assert [other["role"] for other in row["others"]] == ["actor", "actor"] and len(row["critique"]["refinements"]) == 2
-        assert set(row["reward_parts"]) == {"correctness", "critic", "refined"} and row["reward"] == row["reward_parts"]["critic"]
+        assert [other["role"] for other in row["others"]] == ["actor", "actor"] and len(
+            row["critique"]["refinements"]
+        ) == 2
+        assert (
+            set(row["reward_parts"]) == {"correctness", "critic", "refined"}
+            and row["reward"] == row["reward_parts"]["critic"]
+        )
     before = next(row for row in rows(last / "metrics.jsonl") if row["kind"] == "eval")
     assert before["eval/sums/greedy_refine_before"] == 0.5 and before["eval/sums/greedy_parse_rate"] <= 1
     # Stage I asks no actor in training, but held-out critiques are refined on.
@@ -154,11 +170,16 @@ def test_refinements_are_in_samples_and_metrics(finished: Path) -> None:
 def test_evaluation_of_a_run_and_of_a_moved_one(finished: Path) -> None:
     made = json.loads(runs(finished, "eval", "whole", "--n", "0", "--json", "--offline").stdout)
     assert made["metrics"]["eval/sums/greedy_refine_before"] == 0.5
-    compared = json.loads(runs(finished, "eval", "whole", "--n", "0", "--json", "--offline", "--controls").stdout)["metrics"]
+    compared = json.loads(runs(finished, "eval", "whole", "--n", "0", "--json", "--offline", "--controls").stdout)[
+        "metrics"
+    ]
     for control in ("empty", "shuffled", "indicative"):
         name = f"eval/sums/greedy_refine_{control}"
         assert compared[f"{name}_low"] <= compared[name] <= compared[f"{name}_high"]
-    assert "--controls: only a critic" in runs(finished, "eval", "whole/stages/01-actor", "--controls", "--data", "x.jsonl", code=2).stderr
+    assert (
+        "--controls: only a critic"
+        in runs(finished, "eval", "whole/stages/01-actor", "--controls", "--data", "x.jsonl", code=2).stderr
+    )
     moved = finished / "moved" / "elsewhere"
     shutil.copytree(finished / "whole", moved)
     again = json.loads(runs(finished, "eval", moved, "--n", "0", "--json", "--offline").stdout)
@@ -168,13 +189,24 @@ def test_evaluation_of_a_run_and_of_a_moved_one(finished: Path) -> None:
 def test_critic_eval_of_a_run(finished: Path) -> None:
     data = finished / "whole" / "stages" / "02-solutions" / "sums.jsonl"
     text = runs(finished, "critic", "eval", "whole", "--data", data, "--output", "out", "--n", "2", "--offline").stdout
-    for figure in ("parsed", "error accuracy", "false alarms", "f1", "f1 (vote)", "answer accuracy", "answer false alarms"):
+    for figure in (
+        "parsed",
+        "error accuracy",
+        "false alarms",
+        "f1",
+        "f1 (vote)",
+        "answer accuracy",
+        "answer false alarms",
+    ):
         assert figure in text, text
     kept = rows(finished / "out" / "samples.jsonl")
     assert {row["critique"] for row in kept} == {0, 1} and json.loads((finished / "out" / "results.json").read_text())[
         "format"
     ] == "step_sentence"
-    assert "already holds results" in runs(finished, "critic", "eval", "whole", "--data", data, "--output", "out", code=2).stderr
+    assert (
+        "already holds results"
+        in runs(finished, "critic", "eval", "whole", "--data", data, "--output", "out", code=2).stderr
+    )
 
 
 def test_commands_refuse_what_is_no_critic(finished: Path) -> None:
@@ -182,7 +214,10 @@ def test_commands_refuse_what_is_no_critic(finished: Path) -> None:
     data = finished / "whole" / "stages" / "02-solutions" / "sums.jsonl"
     actor = finished / "whole" / "stages" / "01-actor"
     assert "trained no critic" in runs(finished, "critic", "eval", actor, "--data", data, code=2).stderr
-    assert "no OpenAI-compatible server" in runs(finished, "critic", "eval", "http://127.0.0.1:9/v1", "--data", data, code=2).stderr
+    assert (
+        "no OpenAI-compatible server"
+        in runs(finished, "critic", "eval", "http://127.0.0.1:9/v1", "--data", data, code=2).stderr
+    )
     plain = finished / "plain.jsonl"
     plain.write_text('{"prompt": "1 + 1", "kind": "math", "answer": "2"}\n')
     assert "a critic judges solutions" in runs(finished, "critic", "eval", "whole", "--data", plain, code=2).stderr
@@ -202,9 +237,15 @@ def test_a_stage_stands_for_its_model(finished: Path) -> None:
     """A run is begun where another one has ended, by its folder: what the control of critique_rl does."""
     stages = finished / "whole" / "stages"
     data = {"train": {"source": str(stages / "02-solutions" / "train.jsonl"), "limit": 4}}
-    sft = {**{k: CRITIC[k] for k in ("name", "seed", "threads", "verifier", "evaluation")}, "kind": "sft", "critic": {"format": FORMAT}}
+    sft = {
+        **{k: CRITIC[k] for k in ("name", "seed", "threads", "verifier", "evaluation")},
+        "kind": "sft",
+        "critic": {"format": FORMAT},
+    }
     recipe = write_recipe(
-        finished, {**sft, "model": {"path": str(stages / "03-demonstrations")}, "data": data, "sft": {"steps": 1}}, "go-on.yaml"
+        finished,
+        {**sft, "model": {"path": str(stages / "03-demonstrations")}, "data": data, "sft": {"steps": 1}},
+        "go-on.yaml",
     )
     assert "0.8 M parameters" in runs(finished, "train", recipe, "--dry-run", "--offline").stdout
     text = runs(finished, "train", recipe, "run_dir=gone-on", "--offline").stdout
@@ -225,13 +266,29 @@ def test_the_actor_can_be_a_server(tmp_path: Path) -> None:
         address = f"critic.refine.actor.model=http://127.0.0.1:{server.server_port}/v1"
         runs(tmp_path, "critic", "train", recipe, address, "run_dir=served", "-q", "--offline")
         assert server.asked and all(body["model"] == "m" and body["max_tokens"] == 5 for body in server.asked)
-        trained = [row for row in rows(tmp_path / "served" / "stages" / "05-help" / "samples.jsonl") if row["kind"] == "train"]
-        assert all(other["text"].isupper() or not other["text"].strip("0123456789 +-=\n") for row in trained for other in row["others"])
+        trained = [
+            row for row in rows(tmp_path / "served" / "stages" / "05-help" / "samples.jsonl") if row["kind"] == "train"
+        ]
+        assert all(
+            other["text"].isupper() or not other["text"].strip("0123456789 +-=\n")
+            for row in trained
+            for other in row["others"]
+        )
         server.mode = "broken"
         address += " run_dir=broken health.max_unjudged_share=1.0"
-        made = run(tmp_path, "critic", "train", recipe, *address.split(), "--offline", env={**environment(), "PYTHONPATH": str(ROOT)})
+        made = run(
+            tmp_path,
+            "critic",
+            "train",
+            recipe,
+            *address.split(),
+            "--offline",
+            env={**environment(), "PYTHONPATH": str(ROOT)},
+        )
         assert made.returncode == 0, made.stderr
-        broken = [row for row in rows(tmp_path / "broken" / "stages" / "05-help" / "samples.jsonl") if row["kind"] == "train"]
+        broken = [
+            row for row in rows(tmp_path / "broken" / "stages" / "05-help" / "samples.jsonl") if row["kind"] == "train"
+        ]
         assert all(row["reward"] is None and row["verdicts"]["refined"]["status"] == "error" for row in broken)
         assert "the answer cannot be read" in made.stdout + made.stderr
         first = rows(tmp_path / "broken" / "stages" / "05-help" / "metrics.jsonl")
@@ -244,7 +301,9 @@ def comparable(folder: Path) -> dict[str, Any]:
     for path in sorted(folder.rglob("*")):
         name = str(path.relative_to(folder))
         if path.name in ("metrics.jsonl",):
-            found[name] = [{k: v for k, v in row.items() if not k.startswith(("time/", "memory/"))} for row in rows(path)]
+            found[name] = [
+                {k: v for k, v in row.items() if not k.startswith(("time/", "memory/"))} for row in rows(path)
+            ]
         elif path.name in ("samples.jsonl", "train.jsonl", "sums.jsonl"):
             found[name] = [_timeless(row) for row in rows(path)]
         elif path.suffix == ".safetensors":
@@ -261,7 +320,8 @@ def _timeless(value: Any) -> Any:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "marker", ["stages/02-solutions", "stages/03-demonstrations/metrics.jsonl", "stages/05-help/checkpoints/step-000001"]
+    "marker",
+    ["stages/02-solutions", "stages/03-demonstrations/metrics.jsonl", "stages/05-help/checkpoints/step-000001"],
 )
 def test_killed_in_any_stage_and_resumed_it_ends_the_same(finished: Path, tmp_path: Path, marker: str) -> None:
     recipe = write_recipe(tmp_path, CRITIC)

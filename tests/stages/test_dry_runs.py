@@ -1,4 +1,6 @@
-"""Every shipped recipe passes its own dry run, offline. Recipes for verl are checked against verl's schema in tests/verl_backend."""
+"""Every shipped recipe passes its own dry run, offline. Recipes for verl are checked against verl's schema in
+tests/verl_backend.
+"""
 
 from __future__ import annotations
 

@@ -36,7 +36,12 @@ SPC: dict[str, Any] = {
             "data": {
                 "train": {
                     "source": "step_arithmetic",
-                    "options": {**WORLD, "size": 12, "tasks": {"solve": 1, "spoil": 1}, "sneaky_prompt": {"instruction": "Spoil."}},
+                    "options": {
+                        **WORLD,
+                        "size": 12,
+                        "tasks": {"solve": 1, "spoil": 1},
+                        "sneaky_prompt": {"instruction": "Spoil."},
+                    },
                 }
             },
             "sft": {"steps": 2, "rows_per_step": 4, "response": "{demonstration}"},
@@ -56,7 +61,11 @@ SPC: dict[str, Any] = {
                 "heldout": {"steps": {"source": "step_arithmetic", "options": {**WORLD, "size": 12, "split": "test"}}},
             },
             "rollout": {"engine": "tests.environments.fake_engines:HalfRight"},
-            "collect": {**LABELS, "cut": "last_step", "demonstrator": "reasonrl.data.step_demonstrations:demonstration"},
+            "collect": {
+                **LABELS,
+                "cut": "last_step",
+                "demonstrator": "reasonrl.data.step_demonstrations:demonstration",
+            },
         },
         {
             "name": "game-1",
@@ -75,7 +84,11 @@ SPC: dict[str, Any] = {
             "name": "critic-1",
             "kind": "offline",
             "init_from": "start",
-            "data": {"train": {"source": "stage:game-1/critic"}, "replay": [{"source": "stage:judged/train"}, SHOWN], "heldout": HELDOUT},
+            "data": {
+                "train": {"source": "stage:game-1/critic"},
+                "replay": [{"source": "stage:judged/train"}, SHOWN],
+                "heldout": HELDOUT,
+            },
             "offline": {"steps": 2, "rows_per_step": 8, "replay_rows_per_step": 4},
         },
         {
@@ -101,7 +114,10 @@ def test_the_game_is_recorded(played: Path) -> None:
     counts = json.loads((played / "04-game-1" / "game.json").read_text())
     assert counts["validated"] == counts["games"] > 0
     for figure in ("sneaky wins", "critic: error recall", "critic: correct recall"):
-        assert counts[figure]["n"] == counts["validated"] and counts[figure]["low"] <= counts[figure]["estimate"] <= counts[figure]["high"]
+        assert (
+            counts[figure]["n"] == counts["validated"]
+            and counts[figure]["low"] <= counts[figure]["estimate"] <= counts[figure]["high"]
+        )
     games = rows(played / "04-game-1" / "games.jsonl")
     assert all(game["before"] == 1.0 and game["after"] == 0.0 and game["original"] != game["spoilt"] for game in games)
     said = rows(played / "04-game-1" / "critic.jsonl")
@@ -117,7 +133,9 @@ def test_critic_and_generator_learn_from_it(played: Path) -> None:
     assert steps[0]["loss/policy"] == pytest.approx(-steps[0]["reward/mean"], abs=1e-4), "the ratio is 1 at first"
     evaluated = [row for row in critic if row["kind"] == "eval"]
     assert [row["step"] for row in evaluated] == [0, 2] and "eval/steps/greedy" in evaluated[0]
-    assert {f"eval/steps/greedy_{name}" for name in ("error_recall", "correct_recall", "false_alarm")} <= set(evaluated[0])
+    assert {f"eval/steps/greedy_{name}" for name in ("error_recall", "correct_recall", "false_alarm")} <= set(
+        evaluated[0]
+    )
     assert "eval/steps/greedy_process_f1" not in evaluated[0], "one step is judged; which one is wrong is no question"
     assert rows(played / "06-sneaky-1" / "metrics.jsonl")[-1]["kind"] == "offline"
 
@@ -143,7 +161,10 @@ def test_what_is_replayed_shows_what_to_say(played: Path, tmp_path: Path) -> Non
     bare.write_text(json.dumps({"id": "b7", "prompt": "1 + 1", "answer": "2"}) + "\n")
     recipe = offline_recipe(tmp_path, played, replay=[SHOWN, {"source": str(bare)}])
     failed = runs(tmp_path, "train", recipe, "run_dir=run", "--offline", code=2)
-    assert "data.replay.1: problem b7 is no solution to judge" in failed.stderr and not (tmp_path / "run" / "checkpoints").exists()
+    assert (
+        "data.replay.1: problem b7 is no solution to judge" in failed.stderr
+        and not (tmp_path / "run" / "checkpoints").exists()
+    )
 
 
 def test_bad_games(tmp_path: Path) -> None:
@@ -159,4 +180,6 @@ def test_bad_games(tmp_path: Path) -> None:
         game = {**SPC["stages"][3], **change}
         recipe = write_recipe(tmp_path, {**SPC, "stages": [*first, game]}, f"{len(message)}.yaml")
         code = 2
-        assert message in runs(tmp_path, "train", recipe, f"run_dir={len(message)}", "-q", "--offline", code=code).stderr
+        assert (
+            message in runs(tmp_path, "train", recipe, f"run_dir={len(message)}", "-q", "--offline", code=code).stderr
+        )

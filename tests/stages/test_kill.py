@@ -26,14 +26,21 @@ from tests.tiny_runs import (
 
 STAGES = [
     {
-        "name": "warm-up", "kind": "sft", "sft": {"steps": 6, "rows_per_step": 8, "response": " {gold}\n"}, "optim": {"lr": 3e-3},
-        "checkpoint": {"every_steps": 2}, "evaluation": {"samples_per_problem": 0},
+        "name": "warm-up",
+        "kind": "sft",
+        "sft": {"steps": 6, "rows_per_step": 8, "response": " {gold}\n"},
+        "optim": {"lr": 3e-3},
+        "checkpoint": {"every_steps": 2},
+        "evaluation": {"samples_per_problem": 0},
     },
     {
-        "name": "grpo", "kind": "rl", "train": {"steps": 7, "prompts_per_step": 4, "updates_per_step": 2, "kl": {"coefficient": 0.01}},
-        "checkpoint": {"every_steps": 3, "keep_last": 2}, "evaluation": {"every_steps": 2, "before": True},
+        "name": "grpo",
+        "kind": "rl",
+        "train": {"steps": 7, "prompts_per_step": 4, "updates_per_step": 2, "kl": {"coefficient": 0.01}},
+        "checkpoint": {"every_steps": 3, "keep_last": 2},
+        "evaluation": {"every_steps": 2, "before": True},
     },
-]  # fmt: skip
+]
 RECIPE = tiny(stages=STAGES, optim={"schedule": "linear", "warmup_steps": 1})
 
 
@@ -56,17 +63,25 @@ def count_rows(path: Path, kind: str | None = None) -> int:
     return sum(kind is None or json.loads(line)["kind"] == kind for line in lines)
 
 
-def start_and_signal(recipe: Path, name: str, when: Callable[[Path], bool], number: signal.Signals = signal.SIGKILL, *more: str) -> int:
+def start_and_signal(
+    recipe: Path, name: str, when: Callable[[Path], bool], number: signal.Signals = signal.SIGKILL, *more: str
+) -> int:
     """Start or resume a run and send it a signal as soon as `when` is true of its folder. Returns the exit code."""
     folder = recipe.parent / name
     process = subprocess.Popen(
-        command("train", recipe, f"run_dir={name}", "--quiet", *more), cwd=recipe.parent, env=environment(), stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
+        command("train", recipe, f"run_dir={name}", "--quiet", *more),
+        cwd=recipe.parent,
+        env=environment(),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
     deadline = time.monotonic() + 120
     try:
         while not when(folder):
-            assert process.poll() is None, f"the run ended before the moment came: {process.stderr and process.stderr.read()}"
+            assert process.poll() is None, (
+                f"the run ended before the moment came: {process.stderr and process.stderr.read()}"
+            )
             assert time.monotonic() < deadline
             time.sleep(0.001)
         os.kill(process.pid, number)
@@ -81,7 +96,9 @@ def start_and_signal(recipe: Path, name: str, when: Callable[[Path], bool], numb
 def without_clock(row: Any) -> Any:
     """All that must repeat: seconds and memory are this machine's mood."""
     if isinstance(row, dict):
-        return {k: without_clock(v) for k, v in row.items() if k != "seconds" and not k.startswith(("time/", "memory/"))}
+        return {
+            k: without_clock(v) for k, v in row.items() if k != "seconds" and not k.startswith(("time/", "memory/"))
+        }
     return [without_clock(v) for v in row] if isinstance(row, list) else row
 
 
@@ -116,7 +133,9 @@ def kill_at(recipe: Path, name: str, moments: list[Moment]) -> None:
 def test_killed_four_times_and_resumed_is_the_same_run(recipe: Path, undisturbed: Path) -> None:
     moments: list[Moment] = [
         lambda f: any((f / SFT / "checkpoints").glob(".step-*.tmp")),  # while a checkpoint is being written
-        lambda f: (f / GRPO / "tensorboard").exists() and count_rows(f / GRPO / "metrics.jsonl") == 0,  # in the baseline evaluation
+        lambda f: (
+            (f / GRPO / "tensorboard").exists() and count_rows(f / GRPO / "metrics.jsonl") == 0
+        ),  # in the baseline evaluation
         lambda f: count_rows(f / GRPO / "metrics.jsonl", "train") >= 4,  # between two checkpoints of the second stage
         lambda f: (f / GRPO / "checkpoints" / ".step-000006.tmp").exists(),
     ]
@@ -127,7 +146,10 @@ def test_killed_four_times_and_resumed_is_the_same_run(recipe: Path, undisturbed
 
 
 EARLIER: dict[str, list[Moment]] = {
-    "before anything was trained": [lambda f: (f / SFT / "recipe.yaml").exists(), lambda f: (f / SFT / "tensorboard").exists()],
+    "before anything was trained": [
+        lambda f: (f / SFT / "recipe.yaml").exists(),
+        lambda f: (f / SFT / "tensorboard").exists(),
+    ],
     "after supervised steps": [lambda f, n=n: count_rows(f / SFT / "metrics.jsonl", "sft") >= n for n in (1, 3, 5)],  # type: ignore[misc]
     "when the best model is kept": [lambda f: (f / GRPO / ".best.tmp").exists()],
 }
@@ -144,7 +166,9 @@ def test_other_moments(moments: list[Moment], recipe: Path, undisturbed: Path) -
 def test_control_c_saves_stops_and_goes_on(recipe: Path, undisturbed: Path) -> None:
     """First in the last step of a stage: the next one is not begun. Then within a stage: a checkpoint at that step."""
     folder = recipe.parent / "interrupted"
-    code = start_and_signal(recipe, "interrupted", lambda f: count_rows(f / SFT / "metrics.jsonl", "sft") >= 6, signal.SIGINT)
+    code = start_and_signal(
+        recipe, "interrupted", lambda f: count_rows(f / SFT / "metrics.jsonl", "sft") >= 6, signal.SIGINT
+    )
     assert code == 130
     assert not (folder / GRPO).exists()
     code = start_and_signal(
@@ -157,7 +181,8 @@ def test_control_c_saves_stops_and_goes_on(recipe: Path, undisturbed: Path) -> N
     assert len(steps) < 7
     done = run(recipe.parent, "train", folder / "recipe.yaml", "run_dir=interrupted", "--resume")
     assert done.returncode == 0, done.stderr
-    # The extra checkpoint at the interrupted step may have pushed out an older one: the result is what must be the same.
+    # The extra checkpoint at the interrupted step may have pushed out an older one: the result is what must be the
+    # same.
     last = f"{GRPO}/checkpoints/step-000007"
     for file in ("model.safetensors", "trainer/tensors.safetensors"):
         assert (folder / last / file).read_bytes() == (undisturbed / last / file).read_bytes()
@@ -166,7 +191,9 @@ def test_control_c_saves_stops_and_goes_on(recipe: Path, undisturbed: Path) -> N
     # Finished: to resume it once more changes nothing.
     again = run(recipe.parent, "train", recipe, "run_dir=interrupted", "--resume")
     assert again.returncode == 0, again.stderr
-    assert without_clock(rows(folder / GRPO / "metrics.jsonl")) == without_clock(rows(undisturbed / GRPO / "metrics.jsonl"))
+    assert without_clock(rows(folder / GRPO / "metrics.jsonl")) == without_clock(
+        rows(undisturbed / GRPO / "metrics.jsonl")
+    )
 
 
 def test_a_run_is_not_resumed_with_another_recipe(undisturbed: Path) -> None:

@@ -35,7 +35,13 @@ def recipe(folder: Path, **collect: Any) -> Recipe:
                 "name": "solutions",
                 "kind": "collect",
                 "data": {"train": {"source": "step_arithmetic", "options": {"size": 40, "terms": 4, "high": 9}}},
-                "collect": {"samples_per_problem": 3, "steps": "lines", "labeller": "monte_carlo", "balance": "none", **collect},
+                "collect": {
+                    "samples_per_problem": 3,
+                    "steps": "lines",
+                    "labeller": "monte_carlo",
+                    "balance": "none",
+                    **collect,
+                },
             }
         ],
     }
@@ -59,7 +65,9 @@ def test_a_completer_behind_a_server(tmp_path: Path) -> None:
             train(recipe(tmp_path, completer=url), tmp_path / "run", offline=True, quiet=True)
         asked = [row["messages"] for row in server.asked]
     assert all(messages[0]["role"] == "user" for messages in asked)
-    assert {messages[-1]["role"] for messages in asked} == {"user", "assistant"}, "the bare problem, and begun solutions"
+    assert {messages[-1]["role"] for messages in asked} == {"user", "assistant"}, (
+        "the bare problem, and begun solutions"
+    )
 
 
 def test_who_did_not_answer_is_not_a_failure_of_the_prefix() -> None:
@@ -78,7 +86,9 @@ def test_who_did_not_answer_is_not_a_failure_of_the_prefix() -> None:
     oracle = load_verifier("math", mode="lenient")
     counts: Counter[str] = Counter()
     assert monte_carlo_labels([(problem, solution)], half, oracle, counts, seed=(1,), count=4) == [0]
-    assert counts == {"completions not answered (first: no answer within 1 s)": 6}, "half of four from each of three beginnings"
+    assert counts == {"completions not answered (first: no answer within 1 s)": 6}, (
+        "half of four from each of three beginnings"
+    )
     assert monte_carlo_labels([(problem, solution)], silent, oracle, counts, seed=(1,), count=4) == [None]
 
 

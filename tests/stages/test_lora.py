@@ -1,4 +1,6 @@
-"""Adapters: they alone are trained, the base serves as the reference, and what is exported is an ordinary merged model."""
+"""Adapters: they alone are trained, the base serves as the reference, and what is exported is an ordinary merged
+model.
+"""
 
 from __future__ import annotations
 
@@ -21,13 +23,17 @@ IDS = torch.tensor([[5, 9, 12, 7, 6, 4]])
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 def test_train_export_and_go_on(dtype: str, tmp_path: Path) -> None:
-    recipe = tiny(kind="sft", model={**LORA, "dtype": dtype}, sft={"steps": 4, "response": " {gold}\n"}, optim={"lr": 0.02})
+    recipe = tiny(
+        kind="sft", model={**LORA, "dtype": dtype}, sft={"steps": 4, "response": " {gold}\n"}, optim={"lr": 0.02}
+    )
     made = context(tmp_path / "a", recipe)
     base = load_model("tiny-arithmetic", device="cpu", seed=1, dtype=dtype).model
     trainer = SFTStage(made)
     losses = [trainer.run_step(step)["loss/sft"] for step in (1, 2, 3)]
     assert losses[-1] < losses[0]
-    frozen = {n.replace(".base_layer", ""): p for n, p in made.model.get_base_model().named_parameters() if "lora_" not in n}
+    frozen = {
+        n.replace(".base_layer", ""): p for n, p in made.model.get_base_model().named_parameters() if "lora_" not in n
+    }
     assert all(torch.equal(frozen[n], p) for n, p in base.named_parameters())
     saved = save(made, 3, {"stage": trainer.state_dict(), "best": 0.0, "finished": False}, trainer.tensors())
 

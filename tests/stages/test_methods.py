@@ -1,4 +1,6 @@
-"""Methods together: every combination runs, they do what they say in the trainer, and a run of them survives being killed."""
+"""Methods together: every combination runs, they do what they say in the trainer, and a run of them survives being
+killed.
+"""
 
 from __future__ import annotations
 
@@ -62,7 +64,9 @@ def test_every_combination_runs(advantage: str, names: list[str], tmp_path: Path
     """All 32: three updates, finite metrics that are all explained, and weights that have moved."""
     changes = recipe_of(advantage, names)
     made, _ = stage(
-        tmp_path, mixed_answers, **{key: changes[key] for key in changes if key not in ("model", "data", "verifier", "rollout")}
+        tmp_path,
+        mixed_answers,
+        **{key: changes[key] for key in changes if key not in ("model", "data", "verifier", "rollout")},
     )
     before = [p.detach().clone() for p in made.c.model.parameters()]
     for step in (1, 2, 3):
@@ -79,12 +83,25 @@ def test_every_combination_runs(advantage: str, names: list[str], tmp_path: Path
 
 @pytest.mark.parametrize("advantage", sorted([*ADVANTAGES, "dcpo"]))
 def test_every_advantage_trains(advantage: str, tmp_path: Path) -> None:
-    made, _ = stage(tmp_path, lambda q, seen: (gold(q) if seen % 4 == 0 else " 99\n", "stop"), train={"advantage": advantage})
+    made, _ = stage(
+        tmp_path, lambda q, seen: (gold(q) if seen % 4 == 0 else " 99\n", "stop"), train={"advantage": advantage}
+    )
     row = [made.run_step(step) for step in (1, 2)][-1]
     assert math.isfinite(row["loss/policy"]) and row["optim/updates"] == 1
 
 
-LOSSES = ["ppo_clip", "gspo", "cispo", "geometric_mean", "reinforce", "mirror_descent", "dcpo_clip", "disco", "drpo", "trpa"]
+LOSSES = [
+    "ppo_clip",
+    "gspo",
+    "cispo",
+    "geometric_mean",
+    "reinforce",
+    "mirror_descent",
+    "dcpo_clip",
+    "disco",
+    "drpo",
+    "trpa",
+]
 
 
 @pytest.mark.parametrize("loss", LOSSES)
@@ -126,7 +143,9 @@ def test_dump_moves_towards_the_source_that_teaches(tmp_path: Path) -> None:
 
     recipe = tiny(curriculum="dump", train={"drop_silent_groups": True, "prompts_per_step": 8})
     made = context(tmp_path, recipe)
-    train = [dataclasses.replace(p, source="hard" if eval(p.id.split("/")[-1]) >= 9 else "easy") for p in made.data.train]
+    train = [
+        dataclasses.replace(p, source="hard" if eval(p.id.split("/")[-1]) >= 9 else "easy") for p in made.data.train
+    ]
     made.data = dataclasses.replace(made.data, train=train)
     made.engine = Scripted(made, answer)
     subject = RLStage(made)
@@ -143,7 +162,12 @@ def test_the_shrinkage_baseline_gets_its_predictions_whatever_the_curriculum(tmp
 
 
 def test_refill_with_pcl_takes_no_problem_twice_and_keeps_the_first_prediction(tmp_path: Path) -> None:
-    made, _ = stage(tmp_path, mixed_answers, curriculum="pcl", train={"prompts_per_step": 6, "refill": {"enabled": True, "max_rounds": 3}})
+    made, _ = stage(
+        tmp_path,
+        mixed_answers,
+        curriculum="pcl",
+        train={"prompts_per_step": 6, "refill": {"enabled": True, "max_rounds": 3}},
+    )
     for step in (1, 2, 3):
         made.run_step(step)
         taken = {s["problem_id"] for s in rows(made.c.folder.path / "samples.jsonl") if s["step"] == step}
@@ -162,7 +186,12 @@ def test_a_time_out_that_counts_as_wrong_is_wrong_everywhere(tmp_path: Path) -> 
 
     made.c.parts[0] = dataclasses.replace(made.c.parts[0], verifier=Slow())  # type: ignore[arg-type]
     row = made.run_step(1)
-    assert (row["rollouts/timeout"], row["rollouts/unjudged_share"], row["accuracy/train"], row["reward/mean"]) == (8, 0.0, 0.5, 0.5)
+    assert (row["rollouts/timeout"], row["rollouts/unjudged_share"], row["accuracy/train"], row["reward/mean"]) == (
+        8,
+        0.0,
+        0.5,
+        0.5,
+    )
 
 
 def test_remax_does_not_take_a_broken_greedy_answer_for_a_zero(tmp_path: Path) -> None:
@@ -171,16 +200,20 @@ def test_remax_does_not_take_a_broken_greedy_answer_for_a_zero(tmp_path: Path) -
     made.collect(1, collected, 4, {"rollout": 0.0, "verify": 0.0})
     collected.greedy[0] = math.nan
     batch = collected.batch(made.c.parts, made.entropy(collected))
-    assert not bool(collected.eligible(batch, mask_truncated=made.spec.mask_truncated)[batch.group == 0].any()) and bool(
-        collected.eligible(batch, mask_truncated=made.spec.mask_truncated)[batch.group == 1].all()
-    )
+    assert not bool(
+        collected.eligible(batch, mask_truncated=made.spec.mask_truncated)[batch.group == 0].any()
+    ) and bool(collected.eligible(batch, mask_truncated=made.spec.mask_truncated)[batch.group == 1].all())
 
 
 def test_knapsack_gives_more_to_what_is_seldom_solved(tmp_path: Path) -> None:
     """Everything has been seen once: solved sums get the least, those that are solved now and then more."""
     changes = recipe_of("grpo", ["knapsack"])
     made, _ = stage(
-        tmp_path, mixed_answers, budget=changes["budget"], success_rates=changes["success_rates"], train={"prompts_per_step": 15}
+        tmp_path,
+        mixed_answers,
+        budget=changes["budget"],
+        success_rates=changes["success_rates"],
+        train={"prompts_per_step": 15},
     )
     for step in (1, 2, 3):
         row = made.run_step(step)
@@ -189,17 +222,23 @@ def test_knapsack_gives_more_to_what_is_seldom_solved(tmp_path: Path) -> None:
     for sample in rows(made.c.folder.path / "samples.jsonl"):
         if sample["step"] == 3:
             value = eval(sample["prompt"].removesuffix(" ="))
-            given.setdefault("solved" if value < 4 else "between" if value < 14 else "never", []).append(sample["group"])
+            given.setdefault("solved" if value < 4 else "between" if value < 14 else "never", []).append(
+                sample["group"]
+            )
     per_prompt = {kind: len(groups) / len(set(groups)) for kind, groups in given.items()}
     assert per_prompt["between"] > per_prompt.get("solved", 2)
 
 
 def test_unlikeliness_does_not_touch_solved_groups(tmp_path: Path) -> None:
     """All right: the ranks alone would make advantages; dropped by raw reward, nothing moves."""
-    made, _ = stage(tmp_path, lambda q, seen: (gold(q), "stop"), train={"unlikeliness": {"beta": 0.25}, "drop_silent_groups": True})
+    made, _ = stage(
+        tmp_path, lambda q, seen: (gold(q), "stop"), train={"unlikeliness": {"beta": 0.25}, "drop_silent_groups": True}
+    )
     before = [p.detach().clone() for p in made.c.model.parameters()]
     row = made.run_step(1)
-    assert row["optim/updates"] == 0 and all(torch.equal(a, b) for a, b in zip(before, made.c.model.parameters(), strict=True))
+    assert row["optim/updates"] == 0 and all(
+        torch.equal(a, b) for a, b in zip(before, made.c.model.parameters(), strict=True)
+    )
 
 
 def test_tempo_credits_the_token_at_which_answers_part(tmp_path: Path) -> None:
@@ -229,7 +268,10 @@ def test_tempo_credits_the_token_at_which_answers_part(tmp_path: Path) -> None:
         ({"train": {"loss": "drpo", "loss_aggregation": "token_mean"}}, "train.loss_aggregation"),
         ({"train": {"loss": "trpa", "unlikeliness": {}}}, "train.unlikeliness: shapes the reward"),
         ({"train": {"advantage": "gdpo", "overlong": {"buffer_tokens": 2}}}, "train.overlong: shapes the reward"),
-        ({"train": {"advantage": "remax", "kl": {"coefficient": 0.1, "estimator": "k1", "where": "reward"}}}, "train.kl.where: reward"),
+        (
+            {"train": {"advantage": "remax", "kl": {"coefficient": 0.1, "estimator": "k1", "where": "reward"}}},
+            "train.kl.where: reward",
+        ),
         ({"train": {"loss": "dcpo_clip", "clip_low": 0.1}}, "has no such bounds"),
         ({"train": {"loss": "gspo", "dual_clip": 3.0}}, "train.dual_clip"),
     ],
@@ -282,14 +324,28 @@ def test_the_pairs_cover_every_pair() -> None:
 
 @pytest.mark.slow
 def test_methods_survive_being_killed(tmp_path: Path) -> None:
-    """One stage for each covering combination, killed in four of them at different moments, against a run that was left alone."""
+    """One stage for each covering combination, killed in four of them at different moments, against a run that was left
+    alone.
+    """
     stages: list[dict[str, Any]] = [
-        {"name": "warm-up", "kind": "sft", "sft": {"steps": 60, "rows_per_step": 16, "response": " {gold}\n"}, "optim": {"lr": 3e-3}}
+        {
+            "name": "warm-up",
+            "kind": "sft",
+            "sft": {"steps": 60, "rows_per_step": 16, "response": " {gold}\n"},
+            "optim": {"lr": 3e-3},
+        }
     ]
     for k, (advantage, names) in enumerate(PAIRS):
         made = recipe_of(advantage, names)
         keys = ("train", "budget", "curriculum", "success_rates")
-        stages.append({"name": f"s{k}", "kind": "rl", "checkpoint": {"every_steps": 2}, **{key: made[key] for key in keys if key in made}})
+        stages.append(
+            {
+                "name": f"s{k}",
+                "kind": "rl",
+                "checkpoint": {"every_steps": 2},
+                **{key: made[key] for key in keys if key in made},
+            }
+        )
         stages[-1]["train"]["steps"] = 4
     recipe = write_recipe(tmp_path, tiny(stages=stages, evaluation={"before": False, "samples_per_problem": 0}))
     done = run(tmp_path, "train", recipe, "run_dir=whole")
@@ -306,9 +362,9 @@ def test_methods_survive_being_killed(tmp_path: Path) -> None:
             assert without_clock(rows(ours / file)) == without_clock(rows(theirs / file)), f"{name}/{file}"
         last = sorted(p.name for p in (theirs / "checkpoints").iterdir())[-1]
         for file in ("model.safetensors", "trainer/tensors.safetensors", "trainer/state.json"):
-            assert (ours / "checkpoints" / last / file).read_bytes() == (theirs / "checkpoints" / last / file).read_bytes(), (
-                f"{name}/{file}"
-            )
+            assert (ours / "checkpoints" / last / file).read_bytes() == (
+                theirs / "checkpoints" / last / file
+            ).read_bytes(), f"{name}/{file}"
 
 
 def test_the_plan_names_what_is_switched_on() -> None:
@@ -318,6 +374,11 @@ def test_the_plan_names_what_is_switched_on() -> None:
 
     (made,) = parse_recipe(yaml.safe_dump(recipe_of("dr_grpo", list(SWITCHES))), "test").stages
     assert methods_of(made) == [
-        "advantage dr_grpo", "loss ppo_clip, sequence_sum", "curriculum pcl: 16 candidates a step, those nearest to 0.5 are taken",
-        "budget knapsack: 2 to 12 rollouts a prompt, rates from blend", "credit tempo", "unlikeliness 0.25", "silent groups are dropped",
-    ]  # fmt: skip
+        "advantage dr_grpo",
+        "loss ppo_clip, sequence_sum",
+        "curriculum pcl: 16 candidates a step, those nearest to 0.5 are taken",
+        "budget knapsack: 2 to 12 rollouts a prompt, rates from blend",
+        "credit tempo",
+        "unlikeliness 0.25",
+        "silent groups are dropped",
+    ]

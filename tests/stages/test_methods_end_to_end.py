@@ -1,5 +1,5 @@
-"""Does each method's reward pick the behaviour that it should? A table of chances for the critic, a scripted actor, the real environment,
-rewards and group baseline.
+"""Does each method's reward pick the behaviour that it should? A table of chances for the critic, a scripted actor, the
+real environment, rewards and group baseline.
 
 The actor mends a solution exactly when the critique names the wrong step, or gives the answer away.
 """
@@ -52,7 +52,9 @@ def problems(right_share: float, count: int = 60) -> list[Problem]:
             "correct": index == -1,
             "first_error": index,
         }
-        made.append(critique_problem(Problem(one.id, question, "critique", reference, meta=one.meta), load_format(**FORMAT)))
+        made.append(
+            critique_problem(Problem(one.id, question, "critique", reference, meta=one.meta), load_format(**FORMAT))
+        )
     return made
 
 
@@ -117,7 +119,12 @@ def learn(arms: dict[str, Arm], data: list[Problem], steps: int = 60, **critic: 
     parts = critic_parts(spec, load_verifier("math", mode="lenient"))
     speaker = LocalSpeaker("actor", TOKENIZER, Sampling(60), engine="actor")
     environment = CritiqueAndRefine(
-        TOKENIZER, Sampling(90), format=spec.format.load(), actor=speaker, refinements=spec.refine.refinements, when=spec.refine.when
+        TOKENIZER,
+        Sampling(90),
+        format=spec.format.load(),
+        actor=speaker,
+        refinements=spec.refine.refinements,
+        when=spec.refine.when,
     )
     rng = random.Random(0)
     for step in range(1, steps + 1):
@@ -141,7 +148,9 @@ HELPERS: dict[str, Arm] = {"names the step": naming, "vague": vague}
 ACTOR = {"refinements": 1, "actor": "same"}
 
 
-@pytest.mark.parametrize("critic", [{"reward": "critique_rl"}, {"reward": "critique_rl", "variant": "code"}, {"reward": "criticlean"}])
+@pytest.mark.parametrize(
+    "critic", [{"reward": "critique_rl"}, {"reward": "critique_rl", "variant": "code"}, {"reward": "criticlean"}]
+)
 def test_discriminability_needs_balanced_solutions(critic: dict[str, Any]) -> None:
     skewed = problems(0.1)
     assert learn(JUDGES, skewed, **critic).favourite == "always incorrect"
@@ -149,7 +158,9 @@ def test_discriminability_needs_balanced_solutions(critic: dict[str, Any]) -> No
     assert learn(JUDGES, even, **critic).favourite == "judge"
 
 
-@pytest.mark.parametrize("critic", [{"reward": "critique_rl", "stage": 1}, {"reward": "refcritic", "refine_weight": [[0, 0.0]]}])
+@pytest.mark.parametrize(
+    "critic", [{"reward": "critique_rl", "stage": 1}, {"reward": "refcritic", "refine_weight": [[0, 0.0]]}]
+)
 def test_a_reward_of_judgements_cannot_tell_a_helpful_critique_from_a_vague_one(critic: dict[str, Any]) -> None:
     made = learn(HELPERS, problems(0.5), refine=ACTOR, **critic)
     assert made.logits == dict.fromkeys(HELPERS, 0.0), "every group is silent"
@@ -185,4 +196,7 @@ def test_a_leaking_critique_wins_until_it_is_punished() -> None:
 
 
 def test_the_ground_of_these_tests() -> None:
-    assert first_error("12 + 7 - 5", ["12 + 7 = 19", "19 - 5 = 13"]) == 1 and correction("12 + 7 - 5", ["12 + 7 = 19"], 1) == "19 - 5 = 14"
+    assert (
+        first_error("12 + 7 - 5", ["12 + 7 = 19", "19 - 5 = 13"]) == 1
+        and correction("12 + 7 - 5", ["12 + 7 = 19"], 1) == "19 - 5 = 14"
+    )

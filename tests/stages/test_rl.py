@@ -120,7 +120,9 @@ def test_refill_gives_up_after_its_rounds_and_health_counts_all_of_them(tmp_path
     assert engine.calls == 3  # the first round and two more
     assert row["groups/total"] == 12
     assert row["rollouts/total"] == 48
-    with pytest.raises(TrainingError, match=r"step 2: stopped\. no signal for 2 steps: every rollout of every group is wrong"):
+    with pytest.raises(
+        TrainingError, match=r"step 2: stopped\. no signal for 2 steps: every rollout of every group is wrong"
+    ):
         made.run_step(2)
 
 
@@ -171,7 +173,9 @@ def test_kl_in_the_reward_is_taken_off_each_row(tmp_path: Path) -> None:
     collected = Collected()
     made.collect(1, collected, 4, {"rollout": 0.0, "verify": 0.0})
     batch = collected.batch(made.c.parts, made.entropy(collected))
-    reference = response_logprobs(made.c.model, token_rows(collected.episodes)).logprobs.detach()  # the model has not moved yet
+    reference = response_logprobs(
+        made.c.model, token_rows(collected.episodes)
+    ).logprobs.detach()  # the model has not moved yet
     expected = batch.rewards - 0.5 * ((batch.rollout_logprobs - reference) * batch.loss_mask).sum(1)  # type: ignore[operator]
     torch.testing.assert_close(batch.rewards - made.kl_penalty(collected, batch), expected, atol=1e-5, rtol=0)
     assert torch.equal(batch.rewards, torch.tensor([0.0, 1.0] * 8))  # what was observed stays raw

@@ -1,7 +1,8 @@
-"""AutoMathCritique's loop: what a policy never solves alone comes into its training set through a critic that helps, and in no other way.
+"""AutoMathCritique's loop: what a policy never solves alone comes into its training set through a critic that helps,
+and in no other way.
 
-A scripted policy solves sums that begin with an odd number and spoils all others; it mends a solution when the critique names the wrong
-step, and copies an answer that is given away. Environment, verifier and selection are the real ones.
+A scripted policy solves sums that begin with an odd number and spoils all others; it mends a solution when the critique
+names the wrong step, and copies an answer that is given away. Environment, verifier and selection are the real ones.
 """
 
 from __future__ import annotations
@@ -58,14 +59,24 @@ def policy(prompt: str, seed: int) -> str:
 
 
 def said() -> list[tuple[Episode, Verdict]]:
-    episodes = roll_out(SingleTurn(TOKENIZER, SAMPLING), ScriptedEngine(policy), PROBLEMS, [2] * len(PROBLEMS), seed=(0,))
-    return list(zip(episodes, VERIFIER.verify([e.text for e in episodes], [e.problem.reference for e in episodes]), strict=True))
+    episodes = roll_out(
+        SingleTurn(TOKENIZER, SAMPLING), ScriptedEngine(policy), PROBLEMS, [2] * len(PROBLEMS), seed=(0,)
+    )
+    return list(
+        zip(episodes, VERIFIER.verify([e.text for e in episodes], [e.problem.reference for e in episodes]), strict=True)
+    )
 
 
-def gathered(arm: Callable[[str, random.Random], str] | None, critic: Speaker = CRITIC) -> tuple[list[Problem], Counter[str]]:
+def gathered(
+    arm: Callable[[str, random.Random], str] | None, critic: Speaker = CRITIC
+) -> tuple[list[Problem], Counter[str]]:
     """`arm` is what the critic says; without one there is no critic."""
-    refiner = Refiner(LocalSpeaker("policy", TOKENIZER, SAMPLING), load_format(**FORMAT), critic) if arm is not None else None
-    engines = {"critic": ScriptedEngine(lambda prompt, seed: arm(prompt, random.Random(seed)))} if arm is not None else {}
+    refiner = (
+        Refiner(LocalSpeaker("policy", TOKENIZER, SAMPLING), load_format(**FORMAT), critic) if arm is not None else None
+    )
+    engines = (
+        {"critic": ScriptedEngine(lambda prompt, seed: arm(prompt, random.Random(seed)))} if arm is not None else {}
+    )
     counts: Counter[str] = Counter()
     made = right_responses(said(), refiner, ScriptedEngine(policy), engines, VERIFIER, counts, margin=2, seed=(1,))
     return made, counts
@@ -84,7 +95,10 @@ def test_only_a_critic_that_helps_brings_hard_problems_in() -> None:
     assert hard_ones(helped) == all_hard and counts["problems with a right response"] == len(PROBLEMS)
     for problem in helped:
         assert problem.reference["demonstration"].split("\n") == list(worked(problem.meta["question"]))
-        assert problem.meta["refined"] == hard(problem.meta["question"]) and problem.prompt[0]["content"] == problem.meta["question"]
+        assert (
+            problem.meta["refined"] == hard(problem.meta["question"])
+            and problem.prompt[0]["content"] == problem.meta["question"]
+        )
     assert len({problem.id for problem in helped}) == len(helped)
     assert hard_ones(gathered(vague)[0]) == 0
 
@@ -132,7 +146,9 @@ class Policy(ScriptedEngine):
     """A fake that a recipe names: policy and critic in one."""
 
     def __init__(self, language_model: Any, rows_per_batch: int) -> None:
-        super().__init__(lambda prompt, seed: naming(prompt, random.Random(seed)) if "Check." in prompt else policy(prompt, seed))
+        super().__init__(
+            lambda prompt, seed: naming(prompt, random.Random(seed)) if "Check." in prompt else policy(prompt, seed)
+        )
 
 
 def test_a_round_as_a_recipe(tmp_path: Path) -> None:
@@ -149,7 +165,10 @@ def test_a_round_as_a_recipe(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("stage", "message"),
     [
-        ({"collect": {"make": "critiques", "critic": "same"}}, "critic: plays no part in collecting solutions to judge"),
+        (
+            {"collect": {"make": "critiques", "critic": "same"}},
+            "critic: plays no part in collecting solutions to judge",
+        ),
         ({"collect": {"make": "responses", "labeller": "monte_carlo"}}, "labeller: of solutions to judge"),
         ({"critic": None}, "collect.critic: needs the section critic"),
     ],

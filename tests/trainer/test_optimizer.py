@@ -28,7 +28,9 @@ def weights(model: Any) -> list[torch.Tensor]:
 
 
 def test_small_steps_move_the_masters_of_a_bfloat16_model() -> None:
-    """lr 1e-6 is below the spacing of bfloat16: AdamW on the weights themselves changes nothing, ours adds the steps up."""
+    """lr 1e-6 is below the spacing of bfloat16: AdamW on the weights themselves changes nothing, ours adds the steps
+    up.
+    """
     plain = tiny.build_model(0, torch.bfloat16)
     large = [p.abs() > 0.01 for p in plain.parameters()]  # near 0 the numbers are dense, and even a small step is kept
     start = weights(plain)
@@ -49,7 +51,9 @@ def test_small_steps_move_the_masters_of_a_bfloat16_model() -> None:
     # 3000 more such steps would be seen: the model is the rounding of its masters
     for p, (_, master) in zip(model.parameters(), ours.masters(), strict=True):
         assert torch.equal(p, split(master)[0])
-        assert float((p.detach().float() - master).abs().max()) <= float((master.bfloat16().float() - master).abs().max())
+        assert float((p.detach().float() - master).abs().max()) <= float(
+            (master.bfloat16().float() - master).abs().max()
+        )
 
 
 def test_gradients_of_micro_batches_are_summed_in_float32() -> None:
@@ -107,8 +111,12 @@ def test_the_norm_is_clipped_and_reported_unclipped() -> None:
         optimizer = MasterAdamW(model, OptimSpec(max_grad_norm=limit), 1)
         backward(model)
         sizes.append(optimizer.step(1))
-        moment = torch.cat([value.flatten() for key, value in optimizer.tensors().items() if key.startswith("exp_avg/")])
-        assert float(moment.norm()) == pytest.approx(0.1 * (limit or sizes[0]), rel=1e-3)  # the first moment is a tenth of the gradient
+        moment = torch.cat(
+            [value.flatten() for key, value in optimizer.tensors().items() if key.startswith("exp_avg/")]
+        )
+        assert float(moment.norm()) == pytest.approx(
+            0.1 * (limit or sizes[0]), rel=1e-3
+        )  # the first moment is a tenth of the gradient
     assert sizes[0] == pytest.approx(sizes[1])
     assert sizes[0] > 0.1
 
@@ -149,7 +157,9 @@ def test_float32_survives_being_split() -> None:
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_against_torchs_own_adamw(dtype: Any) -> None:
-    """Same gradients, same float32 weights: decay, clipping, bias correction and schedule as torch.optim.AdamW has them."""
+    """Same gradients, same float32 weights: decay, clipping, bias correction and schedule as torch.optim.AdamW has
+    them.
+    """
     spec = OptimSpec(lr=1e-3, weight_decay=0.1, betas=(0.8, 0.9), eps=1e-7, max_grad_norm=0.5, warmup_steps=2)
     model = tiny.build_model(0, dtype)
     ours = MasterAdamW(model, spec, 10)
@@ -186,7 +196,9 @@ def test_a_tied_head_stays_tied_and_both_gradients_count(tmp_path: Any) -> None:
     assert len(ours._slots) == len(list(alike.parameters()))
     backward(model)
     embedding = next(slot for slot in ours._slots if slot.param is model.get_input_embeddings().weight)
-    torch.testing.assert_close(embedding.gradient, alike.get_input_embeddings().weight.grad.float(), rtol=0.02, atol=0.02)
+    torch.testing.assert_close(
+        embedding.gradient, alike.get_input_embeddings().weight.grad.float(), rtol=0.02, atol=0.02
+    )
     before = model.get_input_embeddings().weight.detach().clone()
     ours.step(1)
     assert not torch.equal(before, model.get_input_embeddings().weight)

@@ -47,7 +47,9 @@ def update_rows(
     )
 
 
-def gradient(subject: Any, batch: UpdateRows, packing: str = "tree", **spec: Any) -> tuple[torch.Tensor, UpdateMeasures]:
+def gradient(
+    subject: Any, batch: UpdateRows, packing: str = "tree", **spec: Any
+) -> tuple[torch.Tensor, UpdateMeasures]:
     subject.zero_grad(set_to_none=True)
     measures = UpdateMeasures()
     assert accumulate_gradients(subject, batch, TrainSpec(**spec), 1.0, packing, measures)  # type: ignore[arg-type]
@@ -71,7 +73,9 @@ def test_the_size_of_micro_batches_does_not_matter(aggregation: str) -> None:
             assert_close(cut, whole, 1e-5 if packing == "rows" else 2e-6)
             for field in dataclasses.fields(measured):
                 if field.name != "positions":
-                    assert getattr(again, field.name) == pytest.approx(getattr(measured, field.name), rel=1e-4, abs=1e-4), field.name
+                    assert getattr(again, field.name) == pytest.approx(
+                        getattr(measured, field.name), rel=1e-4, abs=1e-4
+                    ), field.name
 
 
 @pytest.mark.parametrize("aggregation", ["token_mean", "sequence_mean"])

@@ -57,7 +57,9 @@ def test_a_recipe_may_stop_a_silent_run() -> None:
 def test_too_many_answers_that_cannot_be_judged_stop_the_run_even_if_groups_are_mixed() -> None:
     health = RunHealth(HealthSpec(max_unjudged_share=0.3, warn_unjudged_share=1.0))
     assert health.observe(1, MIXED, outcomes(timeout=3)) is None
-    with pytest.raises(TrainingError, match=r"step 2: 4 of 10 rollouts could not be judged \(3 timed out, 1 broke: division by zero\)"):
+    with pytest.raises(
+        TrainingError, match=r"step 2: 4 of 10 rollouts could not be judged \(3 timed out, 1 broke: division by zero\)"
+    ):
         health.observe(2, MIXED, outcomes(timeout=3, error=1), "division by zero")
 
 
@@ -93,7 +95,10 @@ def test_a_share_of_time_outs_is_an_alarm_and_is_not_said_at_every_step() -> Non
     health = RunHealth(HealthSpec())
     said = [health.observe(step, MIXED, outcomes(timeout=1), "killed after 2.0 s") for step in range(1, 25)]
     assert [step for step, words in enumerate(said, 1) if words] == [1, 11, 21]
-    assert "10.0% of the rollouts of the last 1 step could not be judged (1 timed out and 0 broke in this one: killed" in (said[0] or "")
+    assert (
+        "10.0% of the rollouts of the last 1 step could not be judged (1 timed out and 0 broke in this one: killed"
+        in (said[0] or "")
+    )
     assert all(health.observe(step, MIXED, outcomes()) is None for step in range(25, 60))
     resumed = RunHealth(HealthSpec())
     resumed.load_state_dict(json.loads(json.dumps(health.state_dict())))

@@ -11,7 +11,13 @@ from verifiers.adapters import compute_score, trl_reward
 from verifiers.errors import BadOption
 from verifiers.math.verifier import MathVerifier
 
-ROWS = [(r"\boxed{0.5}", "1/2"), (r"\boxed{3}", "4"), ("nothing", "4"), (r"\boxed{\sum_{k=1}^{n} k}", "n(n+1)/2"), (r"\boxed{x+1}", "1+x")]
+ROWS = [
+    (r"\boxed{0.5}", "1/2"),
+    (r"\boxed{3}", "4"),
+    ("nothing", "4"),
+    (r"\boxed{\sum_{k=1}^{n} k}", "n(n+1)/2"),
+    (r"\boxed{x+1}", "1+x"),
+]
 EXPECTED = [1.0, 0.0, 0.0, 1.0, 1.0]
 
 

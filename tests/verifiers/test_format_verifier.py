@@ -19,7 +19,11 @@ def fits(pattern: str, response: str) -> bool | None:
 @pytest.mark.parametrize(
     ("pattern", "good", "bad"),
     [
-        ("boxed", [r"so \boxed{5}", r"\boxed{\frac{1}{2}} it is"], ["5", r"\boxed{}", r"\boxed{5", r"<think>\boxed{5}</think>", ""]),
+        (
+            "boxed",
+            [r"so \boxed{5}", r"\boxed{\frac{1}{2}} it is"],
+            ["5", r"\boxed{}", r"\boxed{5", r"<think>\boxed{5}</think>", ""],
+        ),
         (
             "answer_tag",
             ["<answer>5</answer>", "hm <answer> x </answer> so"],
@@ -47,7 +51,9 @@ def test_named_patterns(pattern: str, good: list[str], bad: list[str]) -> None:
 
 
 @pytest.mark.parametrize("pattern", list(NAMED))
-@pytest.mark.parametrize("reference", [{}, {"answer": "7"}, {"answer": r"\frac{1}{2}"}, {"answer": "}"}, {"answer": "</answer>"}])
+@pytest.mark.parametrize(
+    "reference", [{}, {"answer": "7"}, {"answer": r"\frac{1}{2}"}, {"answer": "}"}, {"answer": "</answer>"}]
+)
 def test_the_gold_response_fits(pattern: str, reference: dict) -> None:
     verifier = FormatVerifier(pattern)
     assert isinstance(verifier, Verifier)

@@ -76,7 +76,8 @@ def test_never_equal(answer: str, gold: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("answer", "gold"), [(r"\sum_{k=1}^n k", r"\frac{n(n+1)}{2}"), (r"\int_0^1 x dx", "0.5"), ("x^5 - x + 1 > 0", "x > -1.1673")]
+    ("answer", "gold"),
+    [(r"\sum_{k=1}^n k", r"\frac{n(n+1)}{2}"), (r"\int_0^1 x dx", "0.5"), ("x^5 - x + 1 > 0", "x > -1.1673")],
 )
 def test_what_needs_algebra_is_left_to_it(answer: str, gold: str) -> None:
     assert compare(answer, gold) is None
@@ -111,10 +112,44 @@ def test_comparison_breaks_on_nothing_and_is_symmetric(one: str, other: str) -> 
 
 
 UNITS = [
-    "9", "1,", "{", "\\text{", "$", " ", "a", "-", "1/", "e5", "\\frac{1}", "10^", "= ", ".", "\\text{and}", "is 1 ", "x=1,", "|",
-    "[1,2)\\cup", "and ", "a b", "1 a ", "\\boxed{1} ", "for all x ", "(1,2),", "\\pm", "<x", "1:", "1 cm ", "A is ", "\\approx 1",
-    "\\begin{pmatrix}1&2\\\\", "{1}", "-{", "(x", "word ", "3 words ",
-]  # fmt: skip
+    "9",
+    "1,",
+    "{",
+    "\\text{",
+    "$",
+    " ",
+    "a",
+    "-",
+    "1/",
+    "e5",
+    "\\frac{1}",
+    "10^",
+    "= ",
+    ".",
+    "\\text{and}",
+    "is 1 ",
+    "x=1,",
+    "|",
+    "[1,2)\\cup",
+    "and ",
+    "a b",
+    "1 a ",
+    "\\boxed{1} ",
+    "for all x ",
+    "(1,2),",
+    "\\pm",
+    "<x",
+    "1:",
+    "1 cm ",
+    "A is ",
+    "\\approx 1",
+    "\\begin{pmatrix}1&2\\\\",
+    "{1}",
+    "-{",
+    "(x",
+    "word ",
+    "3 words ",
+]
 
 
 @pytest.mark.parametrize("unit", UNITS)
@@ -127,7 +162,9 @@ def test_long_answers_are_compared_in_linear_time(unit: str) -> None:
     assert time.perf_counter() - started < 2.5  # 0.5 s each on a busy machine
 
 
-@pytest.mark.parametrize("unit", ["9", "1,234", "{", "\\text{", "$", " ", "a", "-", "1/", "e5", "\\frac{1}", "10^", "= ", "."])
+@pytest.mark.parametrize(
+    "unit", ["9", "1,234", "{", "\\text{", "$", " ", "a", "-", "1/", "e5", "\\frac{1}", "10^", "= ", "."]
+)
 def test_long_texts_take_no_longer_than_they_are_long(unit: str) -> None:
     text = unit * (100_000 // len(unit))
     started = time.perf_counter()

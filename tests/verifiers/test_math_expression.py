@@ -170,7 +170,9 @@ def test_proportional_equations() -> None:
 
 
 numbers = st.fractions(min_value=-50, max_value=50, max_denominator=20)
-leaves = numbers.map(lambda f: f"({f.numerator}/{f.denominator})") | st.sampled_from(["x", "y", r"\pi", r"\sqrt{2}", "3"])
+leaves = numbers.map(lambda f: f"({f.numerator}/{f.denominator})") | st.sampled_from(
+    ["x", "y", r"\pi", r"\sqrt{2}", "3"]
+)
 trees = st.recursive(
     leaves,
     lambda inner: st.one_of(

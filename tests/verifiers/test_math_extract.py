@@ -99,7 +99,11 @@ def test_unknown_mode() -> None:
         extract("5", "loose")
 
 
-@given(st.text("ab {}\\$", max_size=30).filter(lambda text: text.count("{") == text.count("}") == 0 and not text.endswith("\\")))
+@given(
+    st.text("ab {}\\$", max_size=30).filter(
+        lambda text: text.count("{") == text.count("}") == 0 and not text.endswith("\\")
+    )
+)
 def test_a_box_around_any_balanced_text_is_read_back(text: str) -> None:
     found, is_open = boxes("so \\boxed{" + text + "} then")
     assert not is_open and found == [text.strip()]

@@ -172,13 +172,57 @@ def test_every_layer_is_named_until_one_decides() -> None:
 
 
 PIECES = [
-    r"\frac{1}{2}", r"\sqrt{2}", "x", "3", "(1, 2)", r"\pi", "{", "}", "(", ")", "[", "]", ",", "=", "<", "^", "_", r"\text{ cm}", "%",
-    "$", r"\cup", r"\pm", "and", " ", r"\\", "&", r"\begin{pmatrix}", r"\end{pmatrix}", "|", ":", ".", "-", r"\infty", r"\boxed{", "!",
-    "₂", "²", "½", "٣", "①", "Ⅷ", "𝟙", "５", "√", "π",
-]  # fmt: skip
+    r"\frac{1}{2}",
+    r"\sqrt{2}",
+    "x",
+    "3",
+    "(1, 2)",
+    r"\pi",
+    "{",
+    "}",
+    "(",
+    ")",
+    "[",
+    "]",
+    ",",
+    "=",
+    "<",
+    "^",
+    "_",
+    r"\text{ cm}",
+    "%",
+    "$",
+    r"\cup",
+    r"\pm",
+    "and",
+    " ",
+    r"\\",
+    "&",
+    r"\begin{pmatrix}",
+    r"\end{pmatrix}",
+    "|",
+    ":",
+    ".",
+    "-",
+    r"\infty",
+    r"\boxed{",
+    "!",
+    "₂",
+    "²",
+    "½",
+    "٣",
+    "①",
+    "Ⅷ",
+    "𝟙",
+    "５",
+    "√",
+    "π",
+]
 
 
-ALL_TEXTS = sorted({text for answer, gold, _ in EQUAL for text in (answer, gold)} | {text for pair in UNEQUAL[:-2] for text in pair})
+ALL_TEXTS = sorted(
+    {text for answer, gold, _ in EQUAL for text in (answer, gold)} | {text for pair in UNEQUAL[:-2] for text in pair}
+)
 BOTH_WAYS = MathPolicy().both_ways()
 
 

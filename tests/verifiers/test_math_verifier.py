@@ -82,12 +82,26 @@ def test_an_error_inside_math_verify_is_no_wrong_answer(verifier: MathVerifier) 
 def test_spraying_and_cutting_off_earn_nothing(verifier: MathVerifier) -> None:
     for response in [r"\boxed{7} \boxed{8}", r"\boxed{7", "7", "", "<think>\\boxed{7}</think>"]:
         verdict = judge(verifier, response, "7")
-        assert (verdict.status, verdict.correct, verdict.score, verdict.extracted) == (Status.UNPARSED, False, 0.0, None), response
+        assert (verdict.status, verdict.correct, verdict.score, verdict.extracted) == (
+            Status.UNPARSED,
+            False,
+            0.0,
+            None,
+        ), response
         assert verdict.reason
 
 
 @pytest.mark.parametrize(
-    "reference", [{}, {"answer": None}, {"answer": ""}, {"answer": "  "}, {"answer": [1]}, {"answer": True}, {"answer": float("nan")}]
+    "reference",
+    [
+        {},
+        {"answer": None},
+        {"answer": ""},
+        {"answer": "  "},
+        {"answer": [1]},
+        {"answer": True},
+        {"answer": float("nan")},
+    ],
 )
 def test_a_bad_reference(verifier: MathVerifier, reference: dict) -> None:
     bad, good = verifier.verify([r"\boxed{1}", r"\boxed{1}"], [reference, {"answer": "1"}])

@@ -149,7 +149,10 @@ def test_the_initializer_runs_once_in_each_worker() -> None:
         ({"target": "json:no_such_function"}, "no_such_function"),
         ({"initializer": PREFIX + "refuse_to_start"}, "the initializer does not like it here"),
         ({"initializer": PREFIX + "die_at_start"}, "exit code 7"),
-        ({"initializer": PREFIX + "sleep_at_start", "initargs": (9.0,), "start_timeout_s": 0.3}, "did not start within 0.3 s"),
+        (
+            {"initializer": PREFIX + "sleep_at_start", "initargs": (9.0,), "start_timeout_s": 0.3},
+            "did not start within 0.3 s",
+        ),
     ],
 )
 def test_a_worker_that_cannot_start_says_why(options: dict, message: str) -> None:
@@ -160,7 +163,9 @@ def test_a_worker_that_cannot_start_says_why(options: dict, message: str) -> Non
 
 
 @pytest.mark.parametrize(
-    "options", [{"target": "json"}, {"workers": 0}, {"timeout_s": 0}, {"memory_limit_mb": -1}, {"timeout_s": float("nan")}], ids=str
+    "options",
+    [{"target": "json"}, {"workers": 0}, {"timeout_s": 0}, {"memory_limit_mb": -1}, {"timeout_s": float("nan")}],
+    ids=str,
 )
 def test_arguments_that_make_no_sense(options: dict) -> None:
     with pytest.raises(ValueError, match=next(iter(options))):
@@ -309,11 +314,18 @@ SCRIPT = """
 
 
 def _start_script(tmp_path: Path, how: str) -> subprocess.Popen:
-    script = tmp_path / "script.py"  # with no guard for __main__: a worker that ran it would print, and start a pool itself
+    script = (
+        tmp_path / "script.py"
+    )  # with no guard for __main__: a worker that ran it would print, and start a pool itself
     script.write_text(textwrap.dedent(SCRIPT))
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     return subprocess.Popen(
-        [sys.executable, str(script), how], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment, cwd=tmp_path
+        [sys.executable, str(script), how],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment,
+        cwd=tmp_path,
     )
 
 

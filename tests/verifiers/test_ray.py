@@ -62,13 +62,17 @@ def test_the_same_verdicts_in_an_actor_an_async_actor_and_a_task(cluster: None) 
     expected = verdicts()
     assert [row[2] for row in expected] == ["judged", "judged", "unparsed", "judged", "judged", "error", "timeout"]
     threaded = Judge.options(max_concurrency=8).remote()
-    found = ray.get([Judge.remote().judge.remote(), AsyncJudge.remote().judge.remote(), ray.remote(num_cpus=0)(verdicts).remote()])
+    found = ray.get(
+        [Judge.remote().judge.remote(), AsyncJudge.remote().judge.remote(), ray.remote(num_cpus=0)(verdicts).remote()]
+    )
     assert found == [expected] * 3
     assert ray.get([threaded.judge.remote() for _ in range(8)]) == [expected] * 8
 
 
 def test_verls_own_reward_loader_finds_compute_score(cluster: None) -> None:
-    """The file and function as verl's configuration names them, in a Ray task: the process in which verl calls a reward function."""
+    """The file and function as verl's configuration names them, in a Ray task: the process in which verl calls a reward
+    function.
+    """
     config = pytest.importorskip("omegaconf").OmegaConf.create(
         {
             "reward": {
@@ -85,7 +89,10 @@ def test_verls_own_reward_loader_finds_compute_score(cluster: None) -> None:
         from verl.trainer.ppo.reward import get_custom_reward_fn
 
         function = get_custom_reward_fn(config)
-        return [function(data_source="any", solution_str=text, ground_truth=gold, extra_info={})["score"] for text, gold in ROWS[:5]]
+        return [
+            function(data_source="any", solution_str=text, ground_truth=gold, extra_info={})["score"]
+            for text, gold in ROWS[:5]
+        ]
 
     expected = [compute_score("any", text, gold, mode="lenient")["score"] for text, gold in ROWS[:5]]
     assert expected == [1.0, 0.0, 0.0, 1.0, 1.0]

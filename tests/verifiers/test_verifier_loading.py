@@ -58,7 +58,12 @@ def test_a_class_of_the_current_folder(here: Path) -> None:
         ("my_verifier:number", {}, UnknownVerifier, "no method verify and no gold_response"),
         ("my_verifier:finished", {"factor": 1}, BadOption, "takes no options"),
         ("my_verifier:Mine", {"faktor": 1}, BadOption, "'faktor' .did you mean 'factor'.*Its options: factor"),
-        ("math", {"timeout": 1, "colour": 2}, BadOption, "'timeout' .did you mean 'timeout_s'.*'colour'.*Its options: mode, timeout_s"),
+        (
+            "math",
+            {"timeout": 1, "colour": 2},
+            BadOption,
+            "'timeout' .did you mean 'timeout_s'.*'colour'.*Its options: mode, timeout_s",
+        ),
         ("format", {}, BadOption, "needs the option 'pattern'"),
     ],
 )
@@ -80,5 +85,7 @@ def test_the_package_is_ours_and_light() -> None:
         verifiers.nothing  # noqa: B018
     code = "import sys, verifiers.math, verifiers.loading, verifiers.format\n"
     code += "print(sorted({'sympy', 'math_verify', 'torch', 'numpy'} & {*sys.modules}))"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=Path(verifiers.__file__).parents[1])
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=Path(verifiers.__file__).parents[1]
+    )
     assert done.stdout.strip() == "[]", done.stderr

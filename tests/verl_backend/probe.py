@@ -1,8 +1,9 @@
-"""Imported by every process of a verl run under test: writes down what went through it, and breaks what a test wants broken.
+"""Imported by every process of a verl run under test: writes down what went through it, and breaks what a test wants
+broken.
 
-PROBE_FOLDER: step-N.pt with the fields of TransferQueue before and after the advantages were put there; grads-N.pt with the actor's
-weights and gradients before clipping. PROBE_KILL="WHO STEP": that actor of Ray dies in that step: the rollout `server` and the `agent`
-worker while they play, the `trainer` before its update.
+PROBE_FOLDER: step-N.pt with the fields of TransferQueue before and after the advantages were put there; grads-N.pt with
+the actor's weights and gradients before clipping. PROBE_KILL="WHO STEP": that actor of Ray dies in that step: the
+rollout `server` and the `agent` worker while they play, the `trainer` before its update.
 """
 
 from __future__ import annotations
@@ -24,7 +25,11 @@ def install() -> None:
 
     from reasonrl.verl_backend.trainer import ReasonrlTrainer
 
-    compute, submit, update = ReasonrlTrainer._compute_advantage, ReasonrlTrainer._add_batch_to_generate, ReasonrlTrainer._update_actor
+    compute, submit, update = (
+        ReasonrlTrainer._compute_advantage,
+        ReasonrlTrainer._add_batch_to_generate,
+        ReasonrlTrainer._update_actor,
+    )
     optimize = FSDPEngine.optimizer_step
     who, _, step = os.environ.get("PROBE_KILL", "nobody 0").partition(" ")
     victim = (who, int(step))

@@ -31,7 +31,12 @@ EVERYTHING: dict[str, Any] = {
     "curriculum": {"name": "pcl"},
     "budget": {"name": "knapsack", "low": 2, "high": 8},
     "stages": [
-        {"name": "warm-up", "kind": "sft", "sft": {"steps": 200, "rows_per_step": 32, "response": " {gold}\n"}, "optim": {"lr": 3.0e-3}},
+        {
+            "name": "warm-up",
+            "kind": "sft",
+            "sft": {"steps": 200, "rows_per_step": 32, "response": " {gold}\n"},
+            "optim": {"lr": 3.0e-3},
+        },
         {
             "name": "grpo",
             "kind": "rl",
@@ -74,9 +79,19 @@ CRITIQUE: dict[str, Any] = {
 
 
 def critique() -> dict[str, Any]:
-    """A base that solves, criticises and refines a little; its solutions; stage II of Critique-RL on verl, refined by the policy itself."""
+    """A base that solves, criticises and refines a little; its solutions; stage II of Critique-RL on verl, refined by
+    the policy itself.
+    """
     made = copy.deepcopy(CRITIQUE)
-    world = {"size": 400, "split": "train", "terms": 4, "low": 1, "high": 5, "most": 18, "format": made["critic"]["format"]}
+    world = {
+        "size": 400,
+        "split": "train",
+        "terms": 4,
+        "low": 1,
+        "high": 5,
+        "most": 18,
+        "format": made["critic"]["format"],
+    }
     tasks = {"solve": 0.3, "refine": 0.3, "critique": 0.4}
     train = {"source": "step_arithmetic", "options": {**world, "repeat": 8, "tasks": tasks, "error_rate": 0.5}}
     labeller = "reasonrl.data.step_demonstrations:label"
@@ -94,7 +109,12 @@ def critique() -> dict[str, Any]:
             "kind": "collect",
             "data": {
                 "train": {"source": "step_arithmetic", "options": {**world, "size": 60, "seed": 1}},
-                "heldout": {"balanced": {"source": "step_arithmetic", "options": {**world, "size": 20, "split": "test", "seed": 1}}},
+                "heldout": {
+                    "balanced": {
+                        "source": "step_arithmetic",
+                        "options": {**world, "size": 20, "split": "test", "seed": 1},
+                    }
+                },
             },
             "collect": {"samples_per_problem": 4, "temperature": 1.0, "steps": "lines", "labeller": labeller},
         },
@@ -102,7 +122,10 @@ def critique() -> dict[str, Any]:
             "name": "critic",
             "kind": "rl",
             "init_from": "base",
-            "data": {"train": {"source": "stage:solutions/train"}, "heldout": {"balanced": {"source": "stage:solutions/balanced"}}},
+            "data": {
+                "train": {"source": "stage:solutions/train"},
+                "heldout": {"balanced": {"source": "stage:solutions/balanced"}},
+            },
             "critic": {"stage": 2, "judgement_weight": 1.0},
             "train": {"steps": 2, "prompts_per_step": 4, "advantage": "rloo"},
             "optim": {"lr": 1.0e-4},
@@ -111,18 +134,32 @@ def critique() -> dict[str, Any]:
     return made
 
 
-def launch(recipe: dict[str, Any], folder: Path, *more: str, probe: Path | None = None, **environment: str) -> subprocess.Popen[str]:
+def launch(
+    recipe: dict[str, Any], folder: Path, *more: str, probe: Path | None = None, **environment: str
+) -> subprocess.Popen[str]:
     """`reasonrl train` in a process group of its own; its run folder is folder/run."""
     (folder / "recipe.yaml").write_text(yaml.safe_dump(recipe, sort_keys=False))
     around = dict(os.environ)
     if probe is not None:
         probe.mkdir(exist_ok=True)
         around |= {"PROBE_FOLDER": str(probe), "VERL_USE_EXTERNAL_MODULES": "tests.verl_backend.probe"}
-        around["PYTHONPATH"] = os.pathsep.join(filter(None, [str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH")]))
+        around["PYTHONPATH"] = os.pathsep.join(
+            filter(None, [str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH")])
+        )
     around |= environment
-    command = [sys.executable, "-m", "reasonrl.cli", "train", str(folder / "recipe.yaml"), f"run_dir={folder / 'run'}", *more]
+    command = [
+        sys.executable,
+        "-m",
+        "reasonrl.cli",
+        "train",
+        str(folder / "recipe.yaml"),
+        f"run_dir={folder / 'run'}",
+        *more,
+    ]
     with (folder / "out.txt").open("ab") as out:
-        return subprocess.Popen(command, stdout=out, stderr=subprocess.STDOUT, cwd=folder, env=around, start_new_session=True, text=True)
+        return subprocess.Popen(
+            command, stdout=out, stderr=subprocess.STDOUT, cwd=folder, env=around, start_new_session=True, text=True
+        )
 
 
 def processes_of(folder: Path) -> list[int]:

@@ -1,4 +1,6 @@
-"""LoRA on verl: what the servers play with, what is saved for others and what a resumed run goes on with are the same weights."""
+"""LoRA on verl: what the servers play with, what is saved for others and what a resumed run goes on with are the same
+weights.
+"""
 
 from __future__ import annotations
 
@@ -26,9 +28,15 @@ pytestmark = [
 ]
 
 
-def test_adapters_are_merged_for_servers_and_for_export_and_resumed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_adapters_are_merged_for_servers_and_for_export_and_resumed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     recipe: dict[str, Any] = yaml.safe_load(yaml.safe_dump(ON_TWO))
-    recipe |= {"curriculum": {"name": "uniform"}, "budget": {"name": "uniform"}, "evaluation": {"before": False, "samples_per_problem": 0}}
+    recipe |= {
+        "curriculum": {"name": "uniform"},
+        "budget": {"name": "uniform"},
+        "evaluation": {"before": False, "samples_per_problem": 0},
+    }
     recipe["stages"][0]["sft"]["steps"] = 60
     recipe["stages"][1] |= {
         "model": {"lora": {"rank": 4, "alpha": 8}},
@@ -36,12 +44,17 @@ def test_adapters_are_merged_for_servers_and_for_export_and_resumed(tmp_path: Pa
         "optim": {"lr": 1.0e-2},
         "checkpoint": {"every_steps": 1, "keep_last": 3},
     }
-    assert launch(recipe, tmp_path, probe=tmp_path / "probe", PROBE_FOLDER="", PROBE_KILL="trainer 3").wait(timeout=300) == 1
+    assert (
+        launch(recipe, tmp_path, probe=tmp_path / "probe", PROBE_FOLDER="", PROBE_KILL="trainer 3").wait(timeout=300)
+        == 1
+    )
     assert launch(recipe, tmp_path, "--resume").wait(timeout=300) == 0, (tmp_path / "out.txt").read_text()[-3000:]
     stage = tmp_path / "run" / "stages" / "02-grpo"
     saved = list_checkpoints(stage / "checkpoints")
     assert [checkpoint.step for checkpoint in saved] == [1, 2, 3]
-    samples = [row for row in map(json.loads, (stage / "samples.jsonl").read_text().splitlines()) if row["kind"] == "train"]
+    samples = [
+        row for row in map(json.loads, (stage / "samples.jsonl").read_text().splitlines()) if row["kind"] == "train"
+    ]
     start = list_checkpoints(tmp_path / "run" / "stages" / "01-warm-up" / "checkpoints")[-1]
     for before, checkpoint in zip([start, *saved], saved, strict=False):
         drawn = [row for row in samples if row["step"] == checkpoint.step]

@@ -1,4 +1,6 @@
-"""`reasonrl export` on shards as FSDP2 writes them on four ranks, two replicas of two shards each, and on what is no checkpoint."""
+"""`reasonrl export` on shards as FSDP2 writes them on four ranks, two replicas of two shards each, and on what is no
+checkpoint.
+"""
 
 from __future__ import annotations
 
@@ -48,7 +50,10 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (step / "actor" / "fsdp_config.json").write_text(json.dumps({"FSDP_version": 2, "world_size": RANKS}))
     tiny.build_model(0, torch.float32, "tiny-critic").config.save_pretrained(step / "actor" / "huggingface")
     tiny.build_tokenizer("tiny-critic").save_pretrained(step / "actor" / "huggingface")
-    around = {**os.environ, "PYTHONPATH": os.pathsep.join([str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH", "")])}
+    around = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join([str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH", "")]),
+    }
     around["OMP_NUM_THREADS"] = "1"
     commands = [[sys.executable, "-c", WRITER, str(rank), str(RANKS), str(step)] for rank in range(RANKS)]
     started = [subprocess.Popen(command, env=around) for command in commands]
@@ -58,7 +63,9 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_shards_of_four_ranks_become_the_model_bit_by_bit(checkpoint: Path, tmp_path: Path) -> None:
     actor = find_actor(checkpoint)
-    assert actor == checkpoint / "global_step_7" / "actor" == find_actor(checkpoint / "global_step_7") == find_actor(actor)
+    assert (
+        actor == checkpoint / "global_step_7" / "actor" == find_actor(checkpoint / "global_step_7") == find_actor(actor)
+    )
     shard = torch.load(actor / "model_world_size_4_rank_1.pt", weights_only=True)["model.embed_tokens.weight"]
     assert shard._local_tensor.shape[0] < shard.shape[0], "the fixture does cut the weights"
     count = convert(actor, tmp_path / "out")
@@ -71,7 +78,9 @@ def test_shards_of_four_ranks_become_the_model_bit_by_bit(checkpoint: Path, tmp_
     assert set(named) == set(dict(made.named_parameters()))
     for name, weight in made.named_parameters():
         assert torch.equal(weight, named[name]), name
-    assert AutoTokenizer.from_pretrained(tmp_path / "out").decode([40]) == tiny.build_tokenizer("tiny-critic").decode([40])
+    assert AutoTokenizer.from_pretrained(tmp_path / "out").decode([40]) == tiny.build_tokenizer("tiny-critic").decode(
+        [40]
+    )
     convert(actor, tmp_path / "half", torch.bfloat16)
     assert {weight.dtype for weight in load_file(tmp_path / "half" / "model.safetensors").values()} == {torch.bfloat16}
 

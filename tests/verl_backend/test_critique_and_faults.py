@@ -39,20 +39,33 @@ def test_a_critic_is_trained_on_what_becomes_of_its_critiques(tmp_path: Path) ->
     samples = [row for row in rows(stage / "samples.jsonl") if row["kind"] == "train"]
     assert len(samples) == 2 * 4 * 4
     judged_wrong = [row for row in samples if row["critique"]["judgement"] == "incorrect"]
-    assert judged_wrong and all(len(row["others"]) == 2 for row in judged_wrong), "two refinements of what was judged wrong"
+    assert judged_wrong and all(len(row["others"]) == 2 for row in judged_wrong), (
+        "two refinements of what was judged wrong"
+    )
     assert all(turn["role"] == "actor" and turn["text"] for row in judged_wrong for turn in row["others"])
     found = [row for row in rows(stage / "metrics.jsonl") if row["kind"] == "eval"][-1]
-    assert 0 <= found["eval/balanced/greedy_low"] <= found["eval/balanced/greedy"] <= found["eval/balanced/greedy_high"] <= 1
+    assert (
+        0
+        <= found["eval/balanced/greedy_low"]
+        <= found["eval/balanced/greedy"]
+        <= found["eval/balanced/greedy_high"]
+        <= 1
+    )
 
 
 def test_what_is_stuck_is_masked_and_what_dies_ends_the_run_with_its_name(tmp_path: Path) -> None:
-    """Four launches of one run: three end because something of it dies in the middle of a step, and the next goes on where it was.
+    """Four launches of one run: three end because something of it dies in the middle of a step, and the next goes on
+    where it was.
 
-    All the while a reward function hangs on every fourth problem or so; those rollouts are masked and counted, and the others learnt from.
+    All the while a reward function hangs on every fourth problem or so; those rollouts are masked and counted, and the
+    others learnt from.
     """
     recipe = yaml.safe_load(yaml.safe_dump(EVERYTHING))
     recipe |= {"curriculum": {"name": "uniform"}, "evaluation": {"before": False, "samples_per_problem": 0}}
-    recipe["reward"] = {"correctness": 1.0, "service": {"weight": 1.0, "function": "tests.verl_backend.rewards:sometimes_stuck"}}
+    recipe["reward"] = {
+        "correctness": 1.0,
+        "service": {"weight": 1.0, "function": "tests.verl_backend.rewards:sometimes_stuck"},
+    }
     recipe["verl"]["judge_timeout_s"] = 2
     recipe["stages"][1]["train"] = {"steps": 3, "prompts_per_step": 8}
     recipe["stages"][1]["checkpoint"] = {"every_steps": 1, "keep_last": 3}
@@ -62,14 +75,21 @@ def test_what_is_stuck_is_masked_and_what_dies_ends_the_run_with_its_name(tmp_pa
     for number, (victim, name) in enumerate(deaths.items()):
         begins = len((tmp_path / "out.txt").read_text()) if number else 0
         again = ["--resume"] if number else []
-        ended = launch(recipe, tmp_path, *again, probe=tmp_path / "probe", PROBE_FOLDER="", PROBE_KILL=victim).wait(timeout=300)
+        ended = launch(recipe, tmp_path, *again, probe=tmp_path / "probe", PROBE_FOLDER="", PROBE_KILL=victim).wait(
+            timeout=300
+        )
         said = (tmp_path / "out.txt").read_text()[begins:]
         step = int(victim[-1])
         assert ended == 1, said[-3000:]
-        assert re.search(rf"verl ended with 1: step {step}: .*{name}.* has died; its last words", said) and "--resume" in said, said[-2000:]
+        assert (
+            re.search(rf"verl ended with 1: step {step}: .*{name}.* has died; its last words", said)
+            and "--resume" in said
+        ), said[-2000:]
         assert "Traceback" not in said
         assert [c.step for c in list_checkpoints(stage / "checkpoints")] == list(range(1, step))
-    assert launch(recipe, tmp_path, "--resume", probe=tmp_path / "probe").wait(timeout=300) == 0, (tmp_path / "out.txt").read_text()[-3000:]
+    assert launch(recipe, tmp_path, "--resume", probe=tmp_path / "probe").wait(timeout=300) == 0, (
+        tmp_path / "out.txt"
+    ).read_text()[-3000:]
     train = [row for row in rows(stage / "metrics.jsonl") if row["kind"] == "train"]
     assert [row["step"] for row in train] == [1, 2, 3]
     samples = [row for row in rows(stage / "samples.jsonl") if row["kind"] == "train"]
@@ -92,9 +112,13 @@ def test_ctrl_c_stops_behind_a_checkpoint_and_twice_at_once(tmp_path: Path) -> N
 
     def wait_for_a_step(process: subprocess.Popen[str], shown: str) -> None:
         deadline = time.monotonic() + 200
-        while shown not in (tmp_path / "out.txt").read_text() and process.poll() is None and time.monotonic() < deadline:
+        while (
+            shown not in (tmp_path / "out.txt").read_text() and process.poll() is None and time.monotonic() < deadline
+        ):
             time.sleep(0.1)
-        assert process.poll() is None and shown in (tmp_path / "out.txt").read_text(), (tmp_path / "out.txt").read_text()[-3000:]
+        assert process.poll() is None and shown in (tmp_path / "out.txt").read_text(), (
+            tmp_path / "out.txt"
+        ).read_text()[-3000:]
 
     process = launch(recipe, tmp_path)
     wait_for_a_step(process, " 2/500 ")
@@ -105,10 +129,16 @@ def test_ctrl_c_stops_behind_a_checkpoint_and_twice_at_once(tmp_path: Path) -> N
     (saved,) = list_checkpoints(stage / "checkpoints")
     steps = rows(stage / "metrics.jsonl")
     assert [row["step"] for row in steps] == list(range(1, saved.step + 1))
-    assert any(row["rollouts/total"] > 32 for row in steps), "more prompts were drawn where too few groups had something to compare"
+    assert any(row["rollouts/total"] > 32 for row in steps), (
+        "more prompts were drawn where too few groups had something to compare"
+    )
     for row in steps:
-        assert row["groups/mixed"] >= 8 or row["rollouts/total"] >= 32 + 2 * 4, "and as many rounds as the recipe allows"
-        assert row["rollouts/trained"] == 4 * row["groups/mixed"] < row["rollouts/total"] and math.isfinite(row["loss/policy"])
+        assert row["groups/mixed"] >= 8 or row["rollouts/total"] >= 32 + 2 * 4, (
+            "and as many rounds as the recipe allows"
+        )
+        assert row["rollouts/trained"] == 4 * row["groups/mixed"] < row["rollouts/total"] and math.isfinite(
+            row["loss/policy"]
+        )
 
     process = launch(recipe, tmp_path, "--resume")
     wait_for_a_step(process, f" {saved.step + 1}/500 ")
@@ -119,4 +149,6 @@ def test_ctrl_c_stops_behind_a_checkpoint_and_twice_at_once(tmp_path: Path) -> N
     while (left := processes_of(tmp_path)) and time.monotonic() < deadline:
         time.sleep(0.2)
     assert not left, f"still there: {left}"
-    assert {path.name for path in tmp_path.iterdir()} == {"recipe.yaml", "run", "out.txt"}, "nothing is written beside the run"
+    assert {path.name for path in tmp_path.iterdir()} == {"recipe.yaml", "run", "out.txt"}, (
+        "nothing is written beside the run"
+    )

@@ -1,4 +1,5 @@
-"""One real run on verl with every method on, killed and resumed; then its numbers are computed again from what went through it.
+"""One real run on verl with every method on, killed and resumed; then its numbers are computed again from what went
+through it.
 
 Two starts of Ray: a few minutes. The runs are made once for all tests of this file.
 """
@@ -52,7 +53,11 @@ class Run:
         return self.folder / "run" / "stages" / "02-grpo"
 
     def rows(self, kind: str) -> list[dict[str, Any]]:
-        return [row for row in map(json.loads, (self.stage / "metrics.jsonl").read_text().splitlines()) if row["kind"] == kind]
+        return [
+            row
+            for row in map(json.loads, (self.stage / "metrics.jsonl").read_text().splitlines())
+            if row["kind"] == kind
+        ]
 
     def step(self, number: int) -> dict[str, Any]:
         return torch.load(self.probe / f"step-{number}.pt", weights_only=False)
@@ -66,7 +71,11 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
     checkpoints = folder / "run" / "stages" / "02-grpo" / "checkpoints"
     noted = folder / "run" / "stages" / "02-grpo" / "verl" / "checkpoints" / "latest_checkpointed_iteration.txt"
     deadline = time.monotonic() + 400
-    while not (noted.exists() and list_checkpoints(checkpoints)) and process.poll() is None and time.monotonic() < deadline:
+    while (
+        not (noted.exists() and list_checkpoints(checkpoints))
+        and process.poll() is None
+        and time.monotonic() < deadline
+    ):
         time.sleep(0.2)
     assert process.poll() is None, (folder / "out.txt").read_text()[-3000:]
     kill_everything(folder)
@@ -89,11 +98,15 @@ def test_all_methods_ran_and_the_run_went_on_where_it_was_killed(run: Run) -> No
     assert run.killed_at == 3
     assert [row["step"] for row in rows] == list(range(1, STEPS + 1)), "each step once, those after the kill too"
     assert any(row["budget/rollouts_min"] < row["budget/rollouts_max"] for row in rows), "ragged groups"
-    assert all(row["rollouts/total"] == 32 and row["rollouts/failed"] == 0 for row in rows), "the sum of the budget is kept"
+    assert all(row["rollouts/total"] == 32 and row["rollouts/failed"] == 0 for row in rows), (
+        "the sum of the budget is kept"
+    )
     assert max(row["policy/rollout_gap_max"] for row in rows) < 1e-3, "the servers have the weights of the moment"
     assert any(row["loss/kl"] > 0 for row in rows[1:]), "a reference policy"
     optim = parse_recipe(yaml.safe_dump(ON_TWO), "test").stages[1].optim
-    assert [row["optim/lr"] for row in rows] == pytest.approx([learning_rate(optim, step, STEPS) for step in range(1, STEPS + 1)])
+    assert [row["optim/lr"] for row in rows] == pytest.approx(
+        [learning_rate(optim, step, STEPS) for step in range(1, STEPS + 1)]
+    )
     assert all(row["rollouts/trained"] < 32 for row in rows), "silent groups are no part of the update"
     for group in ("credit/", "shaping/", "budget/", "value/"):
         assert any(name.startswith(group) for name in rows[-1]), f"nothing is said of {group}"
@@ -108,7 +121,9 @@ def test_all_methods_ran_and_the_run_went_on_where_it_was_killed(run: Run) -> No
 
 
 def test_the_state_of_the_methods_is_in_the_checkpoint(run: Run) -> None:
-    """What was seen up to the kill is known after it: the history has all prompts of all six steps, the value model all observations."""
+    """What was seen up to the kill is known after it: the history has all prompts of all six steps, the value model all
+    observations.
+    """
     states = {}
     for step in (3, 6):
         folder = run.stage / "verl" / "checkpoints" / f"global_step_{step}" / "reasonrl"
@@ -147,19 +162,27 @@ def test_advantages_in_transfer_queue_equal_those_of_the_raw_fields(run: Run) ->
             length = len(advantages)
             assert advantages == pytest.approx(wanted[row, :length].tolist(), abs=1e-5), (number, row)
             assert [bool(m) for m in learnt] == (mask[row, :length] & keep[row]).tolist()
-            assert made["response_mask"][row] == raw["response_mask"][row], "the value head learns from silent groups too"
+            assert made["response_mask"][row] == raw["response_mask"][row], (
+                "the value head learns from silent groups too"
+            )
             assert made["returns"][row] == pytest.approx([float(scores[row]) * m for m in raw["response_mask"][row]])
             compared += int(keep[row]) * length
     assert compared > 100, "hardly any group had something to compare; the test would show nothing"
 
 
 def test_gradients_equal_those_of_the_local_trainer(run: Run, tmp_path: Path) -> None:
-    """Done-when 3: the local trainer gets the rollouts of verl from a scripted engine, and the weights that verl had."""
-    recipe = parse_recipe(yaml.safe_dump({**ON_TWO, "backend": "local", "curriculum": {"name": "uniform"}}), "test").stages[1]
+    """Done-when 3: the local trainer gets the rollouts of verl from a scripted engine, and the weights that
+    verl had.
+    """
+    recipe = parse_recipe(
+        yaml.safe_dump({**ON_TWO, "backend": "local", "curriculum": {"name": "uniform"}}), "test"
+    ).stages[1]
     warm = list_checkpoints(run.folder / "run" / "stages" / "01-warm-up" / "checkpoints")[-1].path
     folder = RunFolder(tmp_path / "local")
     folder.open(after_step=None)
-    context = prepare(recipe, folder, TrainConsole(STEPS, quiet=True), init_from=str(warm), checkpoint=None, offline=True)
+    context = prepare(
+        recipe, folder, TrainConsole(STEPS, quiet=True), init_from=str(warm), checkpoint=None, offline=True
+    )
     stage = RLStage(context)
     by_id = {problem.id: problem for problem in context.data.train}
     checked = 0

@@ -57,7 +57,9 @@ def test_the_same_recipe_in_the_words_of_verl(tmp_path: Path) -> None:
     }
     assert {name: made[name] for name in wanted} == wanted
     gpu = stage(
-        verl={"platform": "gpu", "gpus_per_node": 4, "tensor_parallel": 2}, model={"dtype": "bfloat16"}, train={"updates_per_step": 2}
+        verl={"platform": "gpu", "gpus_per_node": 4, "tensor_parallel": 2},
+        model={"dtype": "bfloat16"},
+        train={"updates_per_step": 2},
     )
     made = translate(gpu, tmp_path, "/models/x", longest_prompt=9)
     assert made["actor_rollout_ref.actor.ppo_mini_batch_size"] == 4
@@ -67,13 +69,19 @@ def test_the_same_recipe_in_the_words_of_verl(tmp_path: Path) -> None:
     assert cut["actor_rollout_ref.actor.optim.clip_grad"] == 0.25
     assert cut["+actor_rollout_ref.actor.optim.override_optimizer_config.eps"] == 1e-5
     dr = translate(stage(train={"advantage": "dr_grpo", "credit": "none"}), tmp_path, "m", longest_prompt=9)
-    assert (dr["actor_rollout_ref.actor.loss_agg_mode"], dr["actor_rollout_ref.actor.loss_scale_factor"]) == ("seq-mean-token-sum-norm", 4)
+    assert (dr["actor_rollout_ref.actor.loss_agg_mode"], dr["actor_rollout_ref.actor.loss_scale_factor"]) == (
+        "seq-mean-token-sum-norm",
+        4,
+    )
 
 
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"train": {"loss": "disco", "credit": "none", "unlikeliness": None, "mismatch": {"name": "none"}}}, "train.loss: disco"),
+        (
+            {"train": {"loss": "disco", "credit": "none", "unlikeliness": None, "mismatch": {"name": "none"}}},
+            "train.loss: disco",
+        ),
         ({"train": {"advantage": "remax", "credit": "none", "unlikeliness": None}}, "train.advantage: remax"),
         ({"model": {"lora": {"dropout": 0.1}, "dtype": "bfloat16"}}, "model.lora.dropout"),
         ({"verl": {"platform": "gpu"}, "model": {"dtype": "bfloat16", "attention": "eager"}}, "model.attention"),
@@ -92,10 +100,14 @@ def test_what_verl_cannot_honour_is_named(changes: dict[str, Any], words: str) -
 
 
 def test_a_plan_that_does_not_fit_is_refused(tmp_path: Path) -> None:
-    recipe = stage(verl={"platform": "gpu", "gpus_per_node": 4}, model={"dtype": "bfloat16"}, curriculum={"name": "uniform"})
+    recipe = stage(
+        verl={"platform": "gpu", "gpus_per_node": 4}, model={"dtype": "bfloat16"}, curriculum={"name": "uniform"}
+    )
     trainer, server = memory_gb(recipe, 7_000_000_000)
     assert trainer == pytest.approx(7 * 16 / 4 + 7 * 2 / 4) and server == pytest.approx(14)
-    with pytest.raises(RecipeError, match=r"verl.gpu_memory_gb: 72 GB of 80 are taken before any activation .* verl.offload: true"):
+    with pytest.raises(
+        RecipeError, match=r"verl.gpu_memory_gb: 72 GB of 80 are taken before any activation .* verl.offload: true"
+    ):
         make_plan(recipe, tmp_path, "m", longest_prompt=9, parameters=7_000_000_000)
     tight = stage(verl={"platform": "gpu", "gpus_per_node": 4, "gpu_memory_gb": 24.0}, model={"dtype": "bfloat16"})
     with pytest.raises(RecipeError, match=r"verl.rollout_memory_share: vLLM's weights alone take 14 GB of its 12 GB"):
@@ -103,12 +115,32 @@ def test_a_plan_that_does_not_fit_is_refused(tmp_path: Path) -> None:
     fits = make_plan(recipe, tmp_path, "m", longest_prompt=9, parameters=1_500_000_000)
     assert any("8 prompts x 4 = 32 rollouts, 8 a GPU (verl: ppo_mini_batch_size=8)" in line for line in fits.lines)
     assert fits.environment["REASONRL_VERL_STAGE"] == str(tmp_path.resolve())
-    assert any(one.startswith("+ray_kwargs.ray_init.runtime_env.env_vars.REASONRL_VERL_STAGE=") for one in fits.settings)
+    assert any(
+        one.startswith("+ray_kwargs.ray_init.runtime_env.env_vars.REASONRL_VERL_STAGE=") for one in fits.settings
+    )
 
 
 def test_values_survive_hydra() -> None:
-    given = {"a": None, "b": True, "c": 1e-06, "d": "pkg://x.y", "e": ["model", "hf_model"], "f": "false", "g": "1", "h": "/a/b-c_d.e"}
-    wanted = ["a=null", "b=True", "c=1e-06", 'd="pkg://x.y"', "e=[model,hf_model]", 'f="false"', 'g="1"', "h=/a/b-c_d.e"]
+    given = {
+        "a": None,
+        "b": True,
+        "c": 1e-06,
+        "d": "pkg://x.y",
+        "e": ["model", "hf_model"],
+        "f": "false",
+        "g": "1",
+        "h": "/a/b-c_d.e",
+    }
+    wanted = [
+        "a=null",
+        "b=True",
+        "c=1e-06",
+        'd="pkg://x.y"',
+        "e=[model,hf_model]",
+        'f="false"',
+        'g="1"',
+        "h=/a/b-c_d.e",
+    ]
     assert hydra(given) == wanted
 
 
@@ -120,7 +152,9 @@ def test_size_by_name() -> None:
 
 
 def test_an_episode_goes_through_a_row_and_back() -> None:
-    problem = Problem("p", [{"role": "user", "content": "1 + 1"}], "math", {"answer": "2"}, "sums", {"question": "1 + 1"})
+    problem = Problem(
+        "p", [{"role": "user", "content": "1 + 1"}], "math", {"answer": "2"}, "sums", {"question": "1 + 1"}
+    )
     row = problem_row(problem, 3)
     assert Problem(**json.loads(row["problem"])) == problem
     assert json.loads(row["reward_model"]["ground_truth"]) == {"answer": "2"}
@@ -128,7 +162,14 @@ def test_an_episode_goes_through_a_row_and_back() -> None:
     other = Trajectory("actor", [], [], [], [], "said", "length")
     verdict = Verdict(None, None, Status.TIMEOUT, None, "pool", "too slow", 3.0)
     episode = Episode(
-        problem, 1, 99, [own, other], {"correctness": verdict}, {"correctness": None}, {"failure": "x", "no": object()}, trained=0
+        problem,
+        1,
+        99,
+        [own, other],
+        {"correctness": verdict},
+        {"correctness": None},
+        {"failure": "x", "no": object()},
+        trained=0,
     )
     fields = {"prompts": [5, 6], "responses": [7, 8], "response_mask": [1, 0], "rollout_log_probs": [-0.5, 0.0]}
     back = unpack_episode(pack_episode(episode, None), problem, fields)
@@ -139,13 +180,19 @@ def test_an_episode_goes_through_a_row_and_back() -> None:
 
 def test_failures_are_told_apart() -> None:
     assert failure_of(pack_failure(ModelError("gone"), stops=False)) == ("ModelError: gone", False)
-    assert failure_of(pack_failure(TrainingError("the function is broken"), stops=True)) == ("TrainingError: the function is broken", True)
+    assert failure_of(pack_failure(TrainingError("the function is broken"), stops=True)) == (
+        "TrainingError: the function is broken",
+        True,
+    )
     assert failure_of(json.dumps({"rollout": 1})) is None
 
 
 def test_the_reason_that_a_log_gives(tmp_path: Path) -> None:
     log = tmp_path / "log.txt"
-    log.write_text("\x1b[36m(pid=3)\x1b[0m hello\nValueError: a\nreasonrl.errors.TrainingError: step 2: HFServer has died\nKeyError: 'x'\n")
+    log.write_text(
+        "\x1b[36m(pid=3)\x1b[0m hello\nValueError: a\nreasonrl.errors.TrainingError: step 2: HFServer has"
+        " died\nKeyError: 'x'\n"
+    )
     assert reason(log) == "step 2: HFServer has died"
     log.write_text("loading\nRuntimeError: out of memory\n")
     assert reason(log) == "RuntimeError: out of memory"
@@ -196,7 +243,10 @@ def test_a_launch_begins_with_the_newest_checkpoint_that_is_whole(tmp_path: Path
 def test_evaluations_that_a_kill_has_left_out(tmp_path: Path) -> None:
     recipe = stage()
     assert evaluations_left(tmp_path, recipe, 6) == ["sums"]
-    rows = [{"kind": "train", "step": 6}, {"kind": "eval", "step": 3, "eval/sums/greedy": 0.5, "eval/sums/problems": 20}]
+    rows = [
+        {"kind": "train", "step": 6},
+        {"kind": "eval", "step": 3, "eval/sums/greedy": 0.5, "eval/sums/problems": 20},
+    ]
     (tmp_path / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     assert evaluations_left(tmp_path, recipe, 6) == ["sums"] and evaluations_left(tmp_path, recipe, 3) == []
     none = stage(evaluation={"greedy": False, "samples_per_problem": 0})

@@ -28,7 +28,9 @@ ON_VERL = sorted(p.parent.name for p in shipped_recipes().glob("*/recipe.yaml") 
 
 
 @pytest.mark.parametrize("name", ON_VERL)
-def test_recipes_for_clusters_pass_the_dry_run(name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_recipes_for_clusters_pass_the_dry_run(
+    name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setattr("sys.argv", ["reasonrl", "train", name, "--dry-run", "--offline"])
     with pytest.raises(SystemExit) as ended:
         main()
@@ -40,7 +42,9 @@ def test_recipes_for_clusters_pass_the_dry_run(name: str, monkeypatch: pytest.Mo
     assert any(stage.backend == "verl" and stage.kind == "rl" for stage in load_recipe(name).stages)
 
 
-def test_a_setting_that_verl_does_not_know_is_refused(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_setting_that_verl_does_not_know_is_refused(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     wrong = "verl.settings=[actor_rollout_ref.actor.no_such_key=1]"
     monkeypatch.setattr("sys.argv", ["reasonrl", "train", ON_VERL[0], wrong, "--dry-run", "--offline"])
     with pytest.raises(SystemExit) as ended:
@@ -85,19 +89,27 @@ def test_the_reward_manager_for_recipes_of_verl(tmp_path: Path) -> None:
     made: list[Any] = []
 
     async def everything() -> None:
-        manager = ReasonrlRewardManager(OmegaConf.create({"reward": {"reward_kwargs": {"verifier": "math"}}}), CodePoints())
+        manager = ReasonrlRewardManager(
+            OmegaConf.create({"reward": {"reward_kwargs": {"verifier": "math"}}}), CodePoints()
+        )
         made.append(await judged(manager, "so \\boxed{0.5}", "1/2"))
         made.append(await judged(manager, "so \\boxed{3}", '{"answer": "1/2"}'))
         manager._verifier = BrokenVerifier()
         made.append(await judged(manager, "x", "1/2"))
 
     asyncio.run(everything())
-    assert [(one["reward_score"], one["reward_extra_info"]["judged"]) for one in made] == [(1.0, 1.0), (0.0, 1.0), (0.0, 0.0)]
+    assert [(one["reward_score"], one["reward_extra_info"]["judged"]) for one in made] == [
+        (1.0, 1.0),
+        (0.0, 1.0),
+        (0.0, 0.0),
+    ]
     assert made[2]["reward_extra_info"]["reason"] == "it broke"
 
 
 class TestEngine:
-    """Our engine on a model of four weights, in this process: what it does around verl's forward and backward passes."""
+    """Our engine on a model of four weights, in this process: what it does around verl's forward and backward
+    passes.
+    """
 
     @pytest.fixture()
     def engine(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
@@ -107,7 +119,9 @@ class TestEngine:
         from reasonrl.verl_backend import stage
 
         class OneRowEngine(module.ReasonrlEngine):
-            """A fake: a linear model, and as loss the mean over rows that `global_batch_size` makes of what the mask leaves."""
+            """A fake: a linear model, and as loss the mean over rows that `global_batch_size` makes of what the mask
+            leaves.
+            """
 
             def forward_backward_batch(self, data: Any, loss_function: Any, forward_only: bool = False) -> Any:
                 tokens = float(data["loss_mask"].values().sum())
@@ -159,7 +173,9 @@ class TestEngine:
     def test_nothing_to_learn_from_changes_nothing(self, engine: Any) -> None:
         before = engine.module.weight.detach().clone()
         made = engine.train_batch(self.rows([[0, 0], [0]], step=1), None)
-        assert torch.equal(before, engine.module.weight) and made["loss"] == [0.0] and made["metrics"]["grad_norm"] == 0.0
+        assert (
+            torch.equal(before, engine.module.weight) and made["loss"] == [0.0] and made["metrics"]["grad_norm"] == 0.0
+        )
 
     def test_a_gradient_that_is_no_number_ends_the_run(self, engine: Any) -> None:
         before = engine.module.weight.detach().clone()

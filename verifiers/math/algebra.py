@@ -1,10 +1,14 @@
-"""The last layer: sympy, through math-verify, in a worker process. For what `compare` cannot read: sums, integrals, limits, logic.
+"""The last layer: sympy, through math-verify, in a worker process. For what `compare` cannot read: sums, integrals,
+limits, logic.
 
 Traps of math-verify 0.9.0 that are dealt with here:
-    - Its time-outs are SIGALRM: they fail in every thread but the main one. Both are off (None); the pool's deadline stands in for them.
-    - By default it turns every exception into "not equal". `raise_on_error` makes them come out, and they become Status.ERROR.
+    - Its time-outs are SIGALRM: they fail in every thread but the main one. Both are off (None); the pool's deadline
+        stands in for them.
+    - By default it turns every exception into "not equal". `raise_on_error` makes them come out, and they become
+        Status.ERROR.
     - `verify(gold, answer)` is not symmetric: the reference goes first.
-    - The reference has to be parsed as the answer is, in dollars: bare LaTeX such as \\frac{1}{2}+x would be read as its last number.
+    - The reference has to be parsed as the answer is, in dollars: bare LaTeX such as \\frac{1}{2}+x would be read as
+        its last number.
 """
 
 from __future__ import annotations
@@ -56,7 +60,9 @@ def too_much(text: str) -> str:
 
 
 def decide(pair: tuple[str, str]) -> tuple[bool, str]:
-    """Runs in a worker. `pair` is (answer, gold). Returns equal and the method. Raises whatever math-verify and sympy raise."""
+    """Runs in a worker. `pair` is (answer, gold). Returns equal and the method. Raises whatever math-verify and sympy
+    raise.
+    """
     from verifiers.math.expression import Unreadable, read_expression
     from verifiers.math.layers.preparation import prepared
     from verifiers.math.numeric import same_value

@@ -11,8 +11,8 @@
     equation     x = 5 and 5; two equations that say the same
     expression   exact rational arithmetic, or values at random points (`numeric`)
 
-What is left (None) goes to sympy in a worker process (`algebra`). All of this is bounded: texts, nesting and numbers have limits, and
-nothing is simplified or expanded, so it runs in the caller's own process.
+What is left (None) goes to sympy in a worker process (`algebra`). All of this is bounded: texts, nesting and numbers
+have limits, and nothing is simplified or expanded, so it runs in the caller's own process.
 """
 
 from __future__ import annotations
@@ -29,7 +29,19 @@ from verifiers.math.layers.words import same_text, sentence, unlike, words
 from verifiers.math.policy import MathPolicy
 from verifiers.math.units import conflict
 
-LAYERS: tuple[Layer, ...] = (same_text, number, words, sentence, matrix, real_set, numeral, members, equation, expression, unlike)
+LAYERS: tuple[Layer, ...] = (
+    same_text,
+    number,
+    words,
+    sentence,
+    matrix,
+    real_set,
+    numeral,
+    members,
+    equation,
+    expression,
+    unlike,
+)
 SETTLED = frozenset({"decimal", "rational"})
 """What says "unequal" with these says it the other way round as well."""
 FOR_LONG: tuple[Layer, ...] = (same_text, number)
@@ -47,7 +59,9 @@ def compare(answer: str, gold: str, policy: MathPolicy | None = None) -> Compari
 
 
 def _both_ways(pair: Pair, made: Comparison | None) -> Comparison | None:
-    """Equality has no direction: what does not come out equal is asked the other way round, less what is read into an answer alone."""
+    """Equality has no direction: what does not come out equal is asked the other way round, less what is read into an
+    answer alone.
+    """
     if made and (made.equal or made.method in SETTLED):
         return made
     back = _decide(Pair(pair.gold, pair.answer, pair.policy.both_ways(), _decide))
@@ -75,4 +89,8 @@ def _decide(pair: Pair) -> Comparison | None:
         decided = layer(pair)
         if decided is not None:
             return decided
-    return None if longest <= MAX_CHARS else Comparison(False, "text", f"{longest} characters are compared as a text or a number alone")
+    return (
+        None
+        if longest <= MAX_CHARS
+        else Comparison(False, "text", f"{longest} characters are compared as a text or a number alone")
+    )

@@ -1,9 +1,9 @@
 """Reads an expression, LaTeX or plain, into a tree. Nothing is evaluated here and nothing is ever executed.
 
-The grammar is that of written answers: implied products (2xy), mixed numbers (1\\frac12, 1 1/2), functions without brackets
-(\\sin 2x), powers of functions (\\sin^2 x, \\sin^{-1} x), absolute values, floors, roots, factorials, binomials, degrees, percent,
-subscripts as part of a name (x_1), and f(x) as an unknown function of x. Reading is linear in the text, and nesting is limited:
-`Unreadable` says where it stopped.
+The grammar is that of written answers: implied products (2xy), mixed numbers (1\\frac12, 1 1/2), functions without
+brackets (\\sin 2x), powers of functions (\\sin^2 x, \\sin^{-1} x), absolute values, floors, roots, factorials,
+binomials, degrees, percent, subscripts as part of a name (x_1), and f(x) as an unknown function of x. Reading is linear
+in the text, and nesting is limited: `Unreadable` says where it stopped.
 """
 
 from __future__ import annotations
@@ -13,7 +13,17 @@ from typing import NoReturn
 
 from verifiers.math.tokens import Unreadable, is_digits, tokens_of
 from verifiers.math.tree import Node, depth_of, number
-from verifiers.math.vocabulary import BEGINNINGS, FUNCTIONS, GREEK, INVERSES, OPENING, PRODUCT, QUOTIENT, ROUNDING, UNKNOWN_FUNCTIONS
+from verifiers.math.vocabulary import (
+    BEGINNINGS,
+    FUNCTIONS,
+    GREEK,
+    INVERSES,
+    OPENING,
+    PRODUCT,
+    QUOTIENT,
+    ROUNDING,
+    UNKNOWN_FUNCTIONS,
+)
 
 MAX_CHARS = 12_000
 MAX_DEPTH = 40
@@ -44,7 +54,7 @@ class _Reader:
         self.max_depth = max_depth
         self.bars = 0
 
-    # ------------------------------------------------------------------------------------------------------------------- tokens
+    # ----------------------------------------------------------------------------------------------------------- tokens
 
     def peek(self, ahead: int = 0) -> str:
         place = self.at + ahead
@@ -63,7 +73,7 @@ class _Reader:
         token = self.peek()
         raise Unreadable(why or (f"'{token[:20]}' in an unexpected place" if token else "it ends too early"))
 
-    # ------------------------------------------------------------------------------------------------------------------ grammar
+    # ---------------------------------------------------------------------------------------------------------- grammar
 
     def whole(self) -> Node:
         if not self.tokens:

@@ -1,13 +1,15 @@
-"""Finds the final answer in a response. Text in, text out: nothing is evaluated here, and every scan is linear in the text.
+"""Finds the final answer in a response. Text in, text out: nothing is evaluated here, and every scan is linear in the
+text.
 
 Modes:
-    strict: a marked answer only: the last \\boxed{...} (braces matched), <answer>...</answer>, "#### x" on a line of its own,
+    strict: a marked answer only: the last \\boxed{...} (braces matched), <answer>...</answer>, "#### x" on a line of
+        its own,
         or "The answer is x" at the end.
     lenient: a marked answer if there is one; else the last LaTeX expression or number.
     whole: the stripped response as it stands (few-shot prompts that ask for the bare answer).
 
-A model that writes several different marked answers is credited with none of them, and an unfinished last mark is no answer: otherwise a
-policy learns to spray answers, or to be cut off at the right moment.
+A model that writes several different marked answers is credited with none of them, and an unfinished last mark is no
+answer: otherwise a policy learns to spray answers, or to be cut off at the right moment.
 """
 
 from __future__ import annotations
@@ -28,7 +30,8 @@ _ANSWER_TAG = re.compile(r"</?answer>", re.IGNORECASE)
 _HASHES = re.compile(r"^[ \t]*####[ \t]*(.*)$", re.MULTILINE)
 _HOPE = re.compile(r"\.?\s*I hope (?:it|this) is correct\.?\s*$", re.IGNORECASE)
 _PHRASE = re.compile(
-    r"\b(?:the|final)\s+(?:\w+\s+){0,2}?answer(?:\s+to\s[^.:\n]{1,80}?)?\s*(?::\s*|\s+is\b\s*:?\s*)(?P<answer>.+)$", re.IGNORECASE
+    r"\b(?:the|final)\s+(?:\w+\s+){0,2}?answer(?:\s+to\s[^.:\n]{1,80}?)?\s*(?::\s*|\s+is\b\s*:?\s*)(?P<answer>.+)$",
+    re.IGNORECASE,
 )
 _ANSWER_LINE = re.compile(r"^(?:final\s+)?answer\s*:\s*(?P<answer>.+)$", re.IGNORECASE)
 _FORMULA = re.compile(r"\$\$(.+?)\$\$|(?<!\\)\$([^$\n]+?)(?<!\\)\$|\\\((.+?)\\\)|\\\[(.+?)\\\]", re.DOTALL)
@@ -88,7 +91,9 @@ def _marked(text: str) -> tuple[list[tuple[str, str]], str]:
     if opened is not None:
         return [], "the last <answer> is not closed"
 
-    marked += [(_unboxed(line[1]), "####") for line in _HASHES.finditer(text) if not _is_heading(line[1], text[line.end() :])]
+    marked += [
+        (_unboxed(line[1]), "####") for line in _HASHES.finditer(text) if not _is_heading(line[1], text[line.end() :])
+    ]
     phrase = _final_phrase(text)
     if phrase:
         marked.append((_unboxed(phrase), "answer phrase"))
@@ -111,7 +116,10 @@ def _unboxed(text: str) -> str:
 def _final_phrase(text: str) -> str:
     tail = _HOPE.sub("", re.sub(r"\*\*|__", "", text[-TAIL_CHARS:])).rstrip()
     last_line = tail[tail.rfind("\n") + 1 :].strip()
-    if last_line.startswith(("\\]", "$$")) or last_line in ("\\)", "$"):  # a displayed formula that ends on a line of its own
+    if last_line.startswith(("\\]", "$$")) or last_line in (
+        "\\)",
+        "$",
+    ):  # a displayed formula that ends on a line of its own
         lines = tail.rsplit("\n", 3)
         last_line = " ".join(line.strip() for line in lines[1:])
     match = None
@@ -162,7 +170,9 @@ def _same(one: str, other: str) -> bool:
 
 
 def _boxes_of_one_sentence(text: str) -> str | None:
-    """The boxes of the last line that has any as one list, if no other line has a box, and words or commas stand between them."""
+    """The boxes of the last line that has any as one list, if no other line has a box, and words or commas stand
+    between them.
+    """
     with_boxes = [line for line in text.splitlines() if "\\boxed" in line]
     if len(with_boxes) != 1:
         return None
@@ -173,7 +183,11 @@ def _boxes_of_one_sentence(text: str) -> str | None:
     for content in found:
         rest = rest.replace(f"{{{content}}}", "", 1)
     between = _BETWEEN_BOXES.split(rest)[1:-1]
-    return ", ".join(found) if len(between) == len(found) - 1 and all(re.search(r"[,;A-Za-z]", part) for part in between) else None
+    return (
+        ", ".join(found)
+        if len(between) == len(found) - 1 and all(re.search(r"[,;A-Za-z]", part) for part in between)
+        else None
+    )
 
 
 def _last_expression(text: str) -> Extraction | None:
@@ -181,7 +195,11 @@ def _last_expression(text: str) -> Extraction | None:
         return Extraction(_trim(text), "the whole response")  # "3+2": an expression and nothing else
     formulas = list(_FORMULA.finditer(text))
     # A lone letter ("given A and B") is no answer where there is another formula.
-    while len(formulas) > 1 and _LONE_LETTER.fullmatch(_content(formulas[-1])) and not _LONE_LETTER.fullmatch(_content(formulas[0])):
+    while (
+        len(formulas) > 1
+        and _LONE_LETTER.fullmatch(_content(formulas[-1]))
+        and not _LONE_LETTER.fullmatch(_content(formulas[0]))
+    ):
         formulas.pop()
     formula = formulas[-1] if formulas else None
     number = None
@@ -191,7 +209,9 @@ def _last_expression(text: str) -> Extraction | None:
         together = [_content(formula)]
         end = formula.start()
         for earlier in reversed(formulas[:-1]):  # "x = -1, x = 2 and x = -2"
-            if not _CONNECTOR.fullmatch(text[earlier.end() : end]) or _assigned_name(_content(earlier)) != _assigned_name(together[0]):
+            if not _CONNECTOR.fullmatch(text[earlier.end() : end]) or _assigned_name(
+                _content(earlier)
+            ) != _assigned_name(together[0]):
                 break
             together.insert(0, _content(earlier))
             end = earlier.start()

@@ -1,7 +1,8 @@
-"""Brings an answer into a plain form, and compares plain numbers exactly. No sympy: this is what most rows need, in microseconds.
+"""Brings an answer into a plain form, and compares plain numbers exactly. No sympy: this is what most rows need, in
+microseconds.
 
-Every function is linear in the text. Numbers are compared as digit strings, or as fractions of at most `MAX_DIGITS` digits, since
-Python's own reading of a long integer is quadratic and refuses beyond 4300 digits.
+Every function is linear in the text. Numbers are compared as digit strings, or as fractions of at most `MAX_DIGITS`
+digits, since Python's own reading of a long integer is quadratic and refuses beyond 4300 digits.
 """
 
 from __future__ import annotations
@@ -17,9 +18,31 @@ _CHARACTERS = str.maketrans(
     | dict.fromkeys("\u2212\ufe63\u2012", "-")
     | dict.fromkeys("\u00a0\u2007\u2008\u2009\u200a\u202f\u2002\u2003\u2005\u3000", " ")
     | dict.fromkeys("\u200b\u200e\u200f\ufeff\x00", "")
-    | {"\u03c0": "\\pi ", "\u221e": "\\infty ", "\u00d7": "\\times ", "\u00b7": "\\cdot ", "\u00f7": "/", "\u00b0": "^\\circ "}
-    | {"\u2264": "\\le ", "\u2265": "\\ge ", "\u2260": "\\ne ", "\u222a": "\\cup ", "\u221a": "\\sqrt ", "\u2044": "/", "\u2215": "/"}
-    | {"\u00b1": "\\pm ", "\u2019": "'", "\u2200": "\\forall ", "\u2208": "\\in ", "\u2229": "\\cap ", "\u2248": "\\approx "}
+    | {
+        "\u03c0": "\\pi ",
+        "\u221e": "\\infty ",
+        "\u00d7": "\\times ",
+        "\u00b7": "\\cdot ",
+        "\u00f7": "/",
+        "\u00b0": "^\\circ ",
+    }
+    | {
+        "\u2264": "\\le ",
+        "\u2265": "\\ge ",
+        "\u2260": "\\ne ",
+        "\u222a": "\\cup ",
+        "\u221a": "\\sqrt ",
+        "\u2044": "/",
+        "\u2215": "/",
+    }
+    | {
+        "\u00b1": "\\pm ",
+        "\u2019": "'",
+        "\u2200": "\\forall ",
+        "\u2208": "\\in ",
+        "\u2229": "\\cap ",
+        "\u2248": "\\approx ",
+    }
 )
 _SUPERSCRIPTS = dict(zip("⁰¹²³⁴⁵⁶⁷⁸⁹⁻", "0123456789-", strict=True))
 _SUPERSCRIPT_RUN = re.compile("[" + "".join(_SUPERSCRIPTS) + "]+")
@@ -48,8 +71,12 @@ def readable(answer: str) -> str:
         return text.strip()
     text = _FRACTIONS.sub(_vulgar_fraction, text)
     text = _SUBSCRIPT_RUN.sub(lambda run: "_{" + "".join(_SUBSCRIPTS[sign] for sign in run.group()) + "}", text)
-    text = _DIGITS_OF_OTHERS.sub(lambda sign: str(unicodedata.decimal(sign.group(), sign.group())), text)  # Arabic, bold, ...
-    return _SUPERSCRIPT_RUN.sub(lambda run: "^{" + "".join(_SUPERSCRIPTS[sign] for sign in run.group()) + "}", text).strip()
+    text = _DIGITS_OF_OTHERS.sub(
+        lambda sign: str(unicodedata.decimal(sign.group(), sign.group())), text
+    )  # Arabic, bold, ...
+    return _SUPERSCRIPT_RUN.sub(
+        lambda run: "^{" + "".join(_SUPERSCRIPTS[sign] for sign in run.group()) + "}", text
+    ).strip()
 
 
 def _vulgar_fraction(match: re.Match[str]) -> str:
@@ -59,7 +86,9 @@ def _vulgar_fraction(match: re.Match[str]) -> str:
 
 
 def plain_text(answer: str) -> str:
-    """The answer without what does not change it: Unicode look-alikes, LaTeX spacing, dollars around it, text wrappers, a full stop."""
+    """The answer without what does not change it: Unicode look-alikes, LaTeX spacing, dollars around it, text wrappers,
+    a full stop.
+    """
     text = readable(answer)
     if wrapped := _WRAPPED.fullmatch(text):
         inner = next(group for group in wrapped.groups() if group is not None)
@@ -75,8 +104,9 @@ def plain_text(answer: str) -> str:
 
 
 def squeezed(text: str) -> str:
-    """A plain text for comparing letter by letter. Case stays, since x and X are two variables, but for the first letters of words;
-    spaces stay between letters and digits, since "1 1/2" is not "11/2"."""
+    """A plain text for comparing letter by letter. Case stays, since x and X are two variables, but for the first
+    letters of words; spaces stay between letters and digits, since "1 1/2" is not "11/2".
+    """
     if _WORDS.fullmatch(text):
         return text.casefold()
     return _IDLE_SPACE.sub("", text)
@@ -95,7 +125,9 @@ def canonical_decimal(text: str) -> str | None:
 
 
 def rational(text: str) -> Fraction | None:
-    """The exact value of an integer, decimal, fraction or power-of-ten number; None for anything else, and beyond `MAX_DIGITS`."""
+    """The exact value of an integer, decimal, fraction or power-of-ten number; None for anything else, and beyond
+    `MAX_DIGITS`.
+    """
     if len(text) > 4 * MAX_DIGITS:
         return None
     text = _one_sign(text)

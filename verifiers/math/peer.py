@@ -13,10 +13,14 @@ from verifiers.types import Status, Verdict
 
 
 class MathVerify:
-    """math-verify's own extraction and comparison, with its default settings but for the time-outs, which are the pool's."""
+    """math-verify's own extraction and comparison, with its default settings but for the time-outs, which are the
+    pool's.
+    """
 
     def __init__(self, *, timeout_s: float = 5.0, workers: int = 1) -> None:
-        self._pool = WorkerPool("verifiers.math.peer:opinion", workers=workers, timeout_s=timeout_s, initializer=POOL_INITIALIZER)
+        self._pool = WorkerPool(
+            "verifiers.math.peer:opinion", workers=workers, timeout_s=timeout_s, initializer=POOL_INITIALIZER
+        )
 
     def verify(self, responses: Sequence[str], references: Sequence[dict[str, Any]]) -> list[Verdict]:
         """One verdict for each pair, in order. Never raises for what a response holds."""

@@ -13,18 +13,22 @@ class MathPolicy:
     percent: Literal["either", "fraction", "number"] = "either"
     """50% equals 0.5 ("fraction"), 50 ("number": the question asked for a percentage), or both."""
     rounding_digits: int | None = 3
-    """A decimal equals a fraction or an irrational number that it is cut or rounded from, if it has a decimal point and at least so many
-    significant digits: 85.71 for 600/7. Also the other way round, when the reference is the decimal. None: never."""
+    """A decimal equals a fraction or an irrational number that it is cut or rounded from, if it has a decimal point and
+    at least so many significant digits: 85.71 for 600/7. Also the other way round, when the reference is the decimal.
+    None: never.
+    """
     missing_units: bool = True
     """10 equals 10 cm, and 45 equals 45 degrees. Two known units that differ never are (cm and m)."""
     assignments: bool = True
     """5 equals x = 5, and 2x + 1 equals f(x) = 2x + 1."""
     rename_parameters: bool = True
-    """k pi equals n pi: the letter of the free integer of a general solution (k, n, m, l, t, s beside pi or degrees), and whether a
-    constant is c or C, is no part of the answer."""
+    """k pi equals n pi: the letter of the free integer of a general solution (k, n, m, l, t, s beside pi or degrees),
+    and whether a constant is c or C, is no part of the answer.
+    """
     quoted_words: bool = True
-    """A name or a phrase of two content words equals a reference that is a whole sentence around it: Petya for "Petya will receive the last
-    token." Never when the sentence denies something."""
+    """A name or a phrase of two content words equals a reference that is a whole sentence around it: Petya for "Petya
+    will receive the last token." Never when the sentence denies something.
+    """
     sentences: bool = True
     """34 is read out of "The largest n is 34", 3 out of "Jane started 3 hours ago", and C out of "(C) 12 dollars"."""
     worked_out: bool = True
@@ -35,7 +39,9 @@ class MathPolicy:
     """Bare lists and sets; the members of (a, b) are always in order."""
 
     def both_ways(self) -> MathPolicy:
-        """The same without the four fields that have a direction: they read something into the answer, never into the reference."""
+        """The same without the four fields that have a direction: they read something into the answer, never into the
+        reference.
+        """
         return replace(self, quoted_words=False, sentences=False, worked_out=False, missing_base=False)
 
     def __post_init__(self) -> None:

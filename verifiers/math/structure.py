@@ -1,4 +1,6 @@
-"""What an answer is made of: lists, tuples, sets, intervals, inequalities, matrices, units. Text to parts; nothing is evaluated here."""
+"""What an answer is made of: lists, tuples, sets, intervals, inequalities, matrices, units. Text to parts; nothing is
+evaluated here.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,8 @@ _SEPARATORS = re.compile(
     r"\\q?quad\b|\\\\|\\text\s*\{\s*(?:and|or|,)\s*\}|(?<![A-Za-z\\])(?:and|or)(?![A-Za-z])|[,;，；、]|\\land\b|\\lor\b"
 )
 _MATRIX = re.compile(
-    r"\\begin\{(?P<kind>[pbvB]?matrix|smallmatrix|array|cases|aligned)\}(?:\{[lcr|]*\})?(?P<body>.*?)\\end\{(?P=kind)\}", re.DOTALL
+    r"\\begin\{(?P<kind>[pbvB]?matrix|smallmatrix|array|cases|aligned)\}(?:\{[lcr|]*\})?(?P<body>.*?)\\end\{(?P=kind)\}",
+    re.DOTALL,
 )
 _BARE_SIGN = re.compile(r"\\pm|\\mp")
 _RELATION = re.compile(
@@ -25,9 +28,17 @@ _BUILDER = re.compile(
 )
 _UNION = re.compile(r"\\cup(?![a-z])|\bU\b|\\bigcup|\\text\s*\{\s*or\s*\}|(?<![A-Za-z\\])or(?![A-Za-z])")
 _SIGNS = {"<": "<", ">": ">", "<=": "<=", ">=": ">=", "!=": "!="} | {
-    "\\leqslant": "<=", "\\geqslant": ">=", "\\leq": "<=", "\\geq": ">=", "\\le": "<=", "\\ge": ">=", "\\lt": "<", "\\gt": ">",
-    "\\ne": "!=", "\\neq": "!=",
-}  # fmt: skip
+    "\\leqslant": "<=",
+    "\\geqslant": ">=",
+    "\\leq": "<=",
+    "\\geq": ">=",
+    "\\le": "<=",
+    "\\ge": ">=",
+    "\\lt": "<",
+    "\\gt": ">",
+    "\\ne": "!=",
+    "\\neq": "!=",
+}
 _SIDES = {"<": ">", ">": "<", "<=": ">=", ">=": "<=", "!=": "!="}
 
 
@@ -159,7 +170,9 @@ def relation_parts(text: str) -> tuple[list[str], list[str]] | None:
 
 
 def intervals(text: str) -> list[Interval] | None:
-    """The real set that a union of intervals, an inequality or a set-builder describes, as a list of intervals; None if it is none."""
+    """The real set that a union of intervals, an inequality or a set-builder describes, as a list of intervals; None if
+    it is none.
+    """
     body = text.strip()
     if member := _MEMBER.match(body):
         body = member["rest"].strip()
@@ -206,7 +219,14 @@ def _interval(text: str) -> list[Interval] | None:
         if first.startswith(">") and second.startswith(">"):
             low, high, first, second = high, low, _SIDES[second], _SIDES[first]
         if first.startswith("<") and second.startswith("<"):
-            return [Interval(None if _is_infinite(low) else low, None if _is_infinite(high) else high, first == "<=", second == "<=")]
+            return [
+                Interval(
+                    None if _is_infinite(low) else low,
+                    None if _is_infinite(high) else high,
+                    first == "<=",
+                    second == "<=",
+                )
+            ]
     return None
 
 
@@ -238,4 +258,7 @@ def _absolute(terms: list[str], signs: list[str]) -> list[Interval] | None:
         return [Interval(f"-({high[0]})", high[0], closed[0], closed[0])]
     outer, outer_closed = (high[0], closed[1]) if high else (None, False)
     lower_outer = f"-({outer})" if outer is not None else None
-    return [Interval(lower_outer, f"-({low[0]})", outer_closed, closed[0]), Interval(low[0], outer, closed[0], outer_closed)]
+    return [
+        Interval(lower_outer, f"-({low[0]})", outer_closed, closed[0]),
+        Interval(low[0], outer, closed[0], outer_closed),
+    ]

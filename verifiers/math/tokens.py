@@ -6,10 +6,13 @@ import re
 
 from verifiers.math.vocabulary import FUNCTIONS
 
-_IGNORED = frozenset({"\\limits", "\\nolimits", "\\big", "\\Big", "\\bigg", "\\Bigg", "\\bigl", "\\bigr", "\\Bigl", "\\Bigr", "\\middle"})
+_IGNORED = frozenset(
+    {"\\limits", "\\nolimits", "\\big", "\\Big", "\\bigg", "\\Bigg", "\\bigl", "\\bigr", "\\Bigl", "\\Bigr", "\\middle"}
+)
 
 _TOKEN = re.compile(
-    r"(?P<number>(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]{1,4}(?![\w.]))?)|(?P<other>\\[A-Za-z]+|\\.|[A-Za-z]+|\*\*|\S)", re.DOTALL
+    r"(?P<number>(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]{1,4}(?![\w.]))?)|(?P<other>\\[A-Za-z]+|\\.|[A-Za-z]+|\*\*|\S)",
+    re.DOTALL,
 )
 _WORD = re.compile(r"[A-Za-z]+")
 

@@ -5,19 +5,51 @@ from __future__ import annotations
 import re
 
 _NAMES = {
-    "mm": "millimeter millimetre", "cm": "centimeter centimetre", "m": "meter metre", "km": "kilometer kilometre",
-    "in": "inch inche", "ft": "foot feet", "yd": "yard", "mi": "mile",
-    "g": "gram", "kg": "kilogram", "mg": "milligram", "t": "ton tonne", "lb": "pound", "oz": "ounce",
-    "s": "second sec", "min": "minute", "h": "hour hr", "d": "day", "wk": "week", "mo": "month", "yr": "year",
-    "l": "liter litre", "ml": "milliliter millilitre", "gal": "gallon",
-    "usd": "dollar", "ct": "cent", "eur": "euro", "cny": "yuan rmb", "gbp": "penny pence",
-    "deg": "degree", "rad": "radian", "k": "kelvin", "n": "newton", "j": "joule", "w": "watt", "v": "volt", "pa": "pascal",
-    "mph": "", "kmh": "kph",
-}  # fmt: skip
+    "mm": "millimeter millimetre",
+    "cm": "centimeter centimetre",
+    "m": "meter metre",
+    "km": "kilometer kilometre",
+    "in": "inch inche",
+    "ft": "foot feet",
+    "yd": "yard",
+    "mi": "mile",
+    "g": "gram",
+    "kg": "kilogram",
+    "mg": "milligram",
+    "t": "ton tonne",
+    "lb": "pound",
+    "oz": "ounce",
+    "s": "second sec",
+    "min": "minute",
+    "h": "hour hr",
+    "d": "day",
+    "wk": "week",
+    "mo": "month",
+    "yr": "year",
+    "l": "liter litre",
+    "ml": "milliliter millilitre",
+    "gal": "gallon",
+    "usd": "dollar",
+    "ct": "cent",
+    "eur": "euro",
+    "cny": "yuan rmb",
+    "gbp": "penny pence",
+    "deg": "degree",
+    "rad": "radian",
+    "k": "kelvin",
+    "n": "newton",
+    "j": "joule",
+    "w": "watt",
+    "v": "volt",
+    "pa": "pascal",
+    "mph": "",
+    "kmh": "kph",
+}
 _CANONICAL = {name: short for short, names in _NAMES.items() for name in (short, *names.split())}
 _MARKED = r"\\(?:text|mathrm|mbox|textrm|textnormal|rm|operatorname)\s*\{\s*([A-Za-z. ]+?)\s*\}"
 _END = re.compile(
-    rf"[\d}})]\s*(?:\\[,;:! ]|~|\\quad)*\s*(?:{_MARKED}|((?:square |cubic )?[A-Za-z]{{2,}}))\s*(?:\^\s*\{{?\s*(\d)\s*\}}?)?\s*[.$]*\s*$"
+    rf"[\d}})]\s*(?:\\[,;:! ]|~|\\quad)*\s*(?:{_MARKED}|((?:square |cubic"
+    r" )?[A-Za-z]{2,}))\s*(?:\^\s*\{?\s*(\d)\s*\}?)?\s*[.$]*\s*$"
 )
 
 

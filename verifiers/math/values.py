@@ -90,7 +90,9 @@ def _unknown_function(name: str, values: list[Any], c: Any) -> Any:
     """Some smooth function that belongs to the name."""
     total = c.mpf(coordinate(name, 0))
     for place, value in enumerate(values):
-        total += c.mpf(coordinate(f"{name}#{place}", 1)) * value + c.sin(value * c.mpf(coordinate(f"{name}#{place}", 2)))
+        total += c.mpf(coordinate(f"{name}#{place}", 1)) * value + c.sin(
+            value * c.mpf(coordinate(f"{name}#{place}", 2))
+        )
     return total
 
 
@@ -134,7 +136,11 @@ def _overflow() -> Any:
     raise OverflowError
 
 
-_CONSTANTS: dict[str, Callable[[Any], Any]] = {"pi": lambda c: +c.pi, "e": lambda c: c.exp(c.mpf(1)), "i": lambda c: c.mpc(0, 1)}
+_CONSTANTS: dict[str, Callable[[Any], Any]] = {
+    "pi": lambda c: +c.pi,
+    "e": lambda c: c.exp(c.mpf(1)),
+    "i": lambda c: c.mpc(0, 1),
+}
 _NUMERIC: dict[str, Callable[..., Any]] = {
     "+": lambda c, *values: sum(values[1:], values[0]),
     "neg": lambda c, value: -value,
@@ -160,5 +166,8 @@ _NUMERIC: dict[str, Callable[..., Any]] = {
     "acot": lambda c, value: c.pi / 2 - c.atan(value),
     "max": lambda c, *values: max(_real(c, v) for v in values),
     "min": lambda c, *values: min(_real(c, v) for v in values),
-    **{name: functools.partial(_by_name, name) for name in ("sin", "cos", "tan", "asin", "acos", "atan", "sinh", "cosh", "tanh")},
-}  # fmt: skip
+    **{
+        name: functools.partial(_by_name, name)
+        for name in ("sin", "cos", "tan", "asin", "acos", "atan", "sinh", "cosh", "tanh")
+    },
+}

@@ -61,7 +61,11 @@ class MathVerifier:
             "policy": self.policy,
         }
         self._pool = WorkerPool(
-            POOL_TARGET, workers=workers, timeout_s=timeout_s, memory_limit_mb=memory_limit_mb, initializer=POOL_INITIALIZER
+            POOL_TARGET,
+            workers=workers,
+            timeout_s=timeout_s,
+            memory_limit_mb=memory_limit_mb,
+            initializer=POOL_INITIALIZER,
         )
         self._cache: collections.OrderedDict[tuple[str, str], Comparison] = collections.OrderedDict()
         self._cache_size = cache_size
@@ -70,8 +74,8 @@ class MathVerifier:
     def verify(self, responses: Sequence[str], references: Sequence[dict[str, Any]]) -> list[Verdict]:
         """One verdict for each (response, reference), in order.
 
-        Nothing to read, or several different marked answers: UNPARSED, wrong. A reference without an answer, or an error inside
-        math-verify: ERROR. Past the deadline: TIMEOUT.
+        Nothing to read, or several different marked answers: UNPARSED, wrong. A reference without an answer, or an
+        error inside math-verify: ERROR. Past the deadline: TIMEOUT.
 
         Raises:
             ValueError: the two lists differ in length.
@@ -82,7 +86,9 @@ class MathVerifier:
         return self.judge([extract(response, self.mode) for response in responses], references)
 
     def judge(self, extractions: Sequence[Extraction], references: Sequence[dict[str, Any]]) -> list[Verdict]:
-        """`verify` for answers that have been found already, e.g. `Extraction("1/2", "the bare answer")`. Same errors."""
+        """`verify` for answers that have been found already, e.g. `Extraction("1/2", "the bare answer")`. Same
+        errors.
+        """
         verdicts: list[Verdict | None] = []
         waiting: dict[tuple[str, str], list[int]] = {}
         found: list[tuple[Extraction, str]] = []
@@ -101,8 +107,13 @@ class MathVerifier:
                 pair = (extraction.answer, gold)
                 try:
                     comparison = self._remembered(pair) or compare(*pair, self.policy)
-                except Exception as broken:  # a fault of ours must not end a run of days: the row is not judged, counted, and says why
-                    reason = f"a fault in verifiers.math, please report it: {type(broken).__name__}: {broken} on {_short(pair[0])!r}"
+                except (
+                    Exception
+                ) as broken:  # a fault of ours must not end a run of days: the row is not judged, counted, and says why
+                    reason = (
+                        f"a fault in verifiers.math, please report it: {type(broken).__name__}: {broken} on"
+                        f" {_short(pair[0])!r}"
+                    )
                     verdict = _undecided(Status.ERROR, extraction, "compare", reason, time.perf_counter() - started)
                 else:
                     if comparison is None:
@@ -153,7 +164,9 @@ class MathVerifier:
             self._remember(pair, comparison)
             return _decided(comparison, extraction, gold, outcome.seconds)
         if outcome.status == "timeout":
-            return _undecided(Status.TIMEOUT, extraction, "math-verify", f"the comparison was {outcome.error}", outcome.seconds)
+            return _undecided(
+                Status.TIMEOUT, extraction, "math-verify", f"the comparison was {outcome.error}", outcome.seconds
+            )
         reason = f"math-verify failed on {_short(pair[0])}: {outcome.error}"
         return _undecided(Status.ERROR, extraction, "math-verify", reason, outcome.seconds)
 
@@ -163,12 +176,17 @@ def _policy_of(fields: Mapping[str, Any]) -> MathPolicy:
     for name in fields:
         if name not in known:
             near = difflib.get_close_matches(name, known, n=1)
-            raise ValueError(f"policy has no field {name!r}{f'; did you mean {near[0]!r}?' if near else ''} Its fields: {', '.join(known)}")
+            raise ValueError(
+                f"policy has no field {name!r}{f'; did you mean {near[0]!r}?' if near else ''} Its fields:"
+                f" {', '.join(known)}"
+            )
     return MathPolicy(**fields)
 
 
 def gold_answer(reference: dict[str, Any]) -> str:
-    """The answer of a reference as a text. Raises BadReference: there is none, or it is empty, NaN, or no text and no number."""
+    """The answer of a reference as a text. Raises BadReference: there is none, or it is empty, NaN, or no text and no
+    number.
+    """
     if not isinstance(reference, dict) or "answer" not in reference:
         keys = ", ".join(map(repr, reference)) if isinstance(reference, dict) else type(reference).__name__
         raise BadReference(f'the reference has no "answer" (it has: {keys or "nothing"}); write {{"answer": "42"}}')

@@ -61,6 +61,11 @@ GREEK = frozenset(
 PRODUCT = frozenset({"*", "\\cdot", "\\times", "\\ast", "\\bullet"})
 QUOTIENT = frozenset({"/", "\\div", ":"})
 OPENING = {"(": ")", "[": "]", "{": "}", "\\{": "\\}", "\\lbrack": "\\rbrack", "\\lparen": "\\rparen"}
-ROUNDING = {"\\lfloor": ("\\rfloor", "floor"), "\\lceil": ("\\rceil", "ceil"), "\\lvert": ("\\rvert", "abs"), "\\lVert": ("\\rVert", "abs")}
+ROUNDING = {
+    "\\lfloor": ("\\rfloor", "floor"),
+    "\\lceil": ("\\rceil", "ceil"),
+    "\\lvert": ("\\rvert", "abs"),
+    "\\lVert": ("\\rVert", "abs"),
+}
 UNKNOWN_FUNCTIONS = frozenset("fghFGHPQ")
 BEGINNINGS = frozenset({"\\frac", "\\pi", "\\infty", "\\binom", "\\mathrm", "\\operatorname"})

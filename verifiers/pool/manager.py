@@ -1,7 +1,7 @@
 """The thread that serves all workers of a pool: hands out items, reads answers, watches deadlines, replaces the dead.
 
-One thread, because the kernel ties a worker's life to the *thread* that started it (PR_SET_PDEATHSIG): workers that were started by a
-short-lived caller would die with that caller.
+One thread, because the kernel ties a worker's life to the *thread* that started it (PR_SET_PDEATHSIG): workers that
+were started by a short-lived caller would die with that caller.
 """
 
 from __future__ import annotations
@@ -59,7 +59,9 @@ class Task:
 
 
 class Manager:
-    """Owns the workers. `submit` and `stop` may be called from any thread; everything else runs in the managing thread."""
+    """Owns the workers. `submit` and `stop` may be called from any thread; everything else runs in the managing
+    thread.
+    """
 
     def __init__(self, config: dict[str, Any], max_workers: int, start_timeout_s: float) -> None:
         self._config = config
@@ -72,7 +74,9 @@ class Manager:
         self._workers: list[WorkerProcess] = []
         self._dying: list[WorkerProcess] = []
         self._start_failures = 0
-        self._warm = 0  # so many workers are kept ready: one that is killed is replaced at once, not when the next item comes
+        self._warm = (
+            0  # so many workers are kept ready: one that is killed is replaced at once, not when the next item comes
+        )
         self._owner = os.getpid()
         self._wake_read, self._wake_write = os.pipe()
         os.set_blocking(self._wake_read, False)
@@ -138,7 +142,9 @@ class Manager:
                 self._serve(self._patience())
                 self._expire()
                 self._dying = [worker for worker in self._dying if not worker.reaped()]
-        except BaseException as error:  # a bug or a full file table: whoever waits must hear of it instead of waiting for ever
+        except (
+            BaseException
+        ) as error:  # a bug or a full file table: whoever waits must hear of it instead of waiting for ever
             reason = f"the pool's thread failed: {type(error).__name__}: {error}"
         finally:
             self._shut_down(reason)
@@ -288,7 +294,9 @@ class Manager:
             if self._start_failures >= MAX_START_FAILURES:
                 self._start_failures = self._warm = 0
                 limit = self._config["memory_limit_mb"]
-                self._fail_all(f"{MAX_START_FAILURES} workers in a row died while starting (memory_limit_mb is {limit}): {cause}")
+                self._fail_all(
+                    f"{MAX_START_FAILURES} workers in a row died while starting (memory_limit_mb is {limit}): {cause}"
+                )
 
     def _expire(self) -> None:
         now = time.monotonic()

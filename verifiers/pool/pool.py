@@ -3,11 +3,13 @@
     pool = WorkerPool("my_package.my_module:judge", workers=2, timeout_s=2.0)
     outcomes = pool.map(["1+1", "9^{9^{9^9}}"])      # [Outcome(status="ok", ...), Outcome(status="timeout", ...)]
 
-A signal or a thread cannot stop sympy in the middle of a big power; the end of a process can. The workers are fresh interpreters:
-they work whatever the parent is (a thread, asyncio through an executor, a forked child, a notebook, a process that has torch loaded)
-and never run the parent's `__main__`. One daemon thread of the parent serves all workers, so the workers die with it.
+A signal or a thread cannot stop sympy in the middle of a big power; the end of a process can. The workers are fresh
+interpreters: they work whatever the parent is (a thread, asyncio through an executor, a forked child, a notebook, a
+process that has torch loaded) and never run the parent's `__main__`. One daemon thread of the parent serves all
+workers, so the workers die with it.
 
-A worker is no sandbox: it runs as the same user with the same files and network. It bounds time, memory and damage to the parent.
+A worker is no sandbox: it runs as the same user with the same files and network. It bounds time, memory and damage to
+the parent.
 """
 
 from __future__ import annotations
@@ -45,14 +47,13 @@ class WorkerPool:
     """Calls one function on many items in worker processes. Thread-safe; a forked child starts workers of its own.
 
     Args:
-        target: "module:function", imported in the worker. It takes one item and returns what JSON can carry.
-        workers: how many processes at most. They start when first needed and are kept.
-        timeout_s: deadline of one item, counted from when an idle worker is given it. Then its process group is killed.
-        memory_limit_mb: address space of one worker, imports included (RLIMIT_AS). None for no limit.
-        start_timeout_s: deadline of a worker's start-up (imports and initializer).
-        initializer, initargs: "module:function" that is called once in each new worker, before the target is imported.
-        recycle_after_items: a worker is replaced after so many items; also when its heap has grown half the way to the limit.
-        max_answer_bytes: a longer answer makes the item an error.
+        target: "module:function", imported in the worker. It takes one item and returns what JSON can carry. workers:
+        how many processes at most. They start when first needed and are kept. timeout_s: deadline of one item, counted
+        from when an idle worker is given it. Then its process group is killed. memory_limit_mb: address space of one
+        worker, imports included (RLIMIT_AS). None for no limit. start_timeout_s: deadline of a worker's start-up
+        (imports and initializer). initializer, initargs: "module:function" that is called once in each new worker,
+        before the target is imported. recycle_after_items: a worker is replaced after so many items; also when its heap
+        has grown half the way to the limit. max_answer_bytes: a longer answer makes the item an error.
 
     Raises:
         ValueError: an argument makes no sense.
@@ -74,7 +75,12 @@ class WorkerPool:
         for name, value in (("target", target), ("initializer", initializer)):
             if value is not None and not all(value.partition(":")[::2]):
                 raise ValueError(f"{name} is {value!r}; write it as package.module:function")
-        numbers = {"workers": workers, "timeout_s": timeout_s, "memory_limit_mb": memory_limit_mb, "start_timeout_s": start_timeout_s}
+        numbers = {
+            "workers": workers,
+            "timeout_s": timeout_s,
+            "memory_limit_mb": memory_limit_mb,
+            "start_timeout_s": start_timeout_s,
+        }
         numbers |= {"recycle_after_items": recycle_after_items, "max_answer_bytes": max_answer_bytes}
         for name, number in numbers.items():
             if number is not None and not number > 0:
@@ -97,7 +103,8 @@ class WorkerPool:
         _POOLS.add(self)
 
     def map(self, items: Sequence[Any], timeout_s: float | None = None) -> list[Outcome]:
-        """Runs every item once and returns the outcomes in the order of the items. An item that kills its worker hurts no other.
+        """Runs every item once and returns the outcomes in the order of the items. An item that kills its worker hurts
+        no other.
 
         Args:
             items: anything that pickles, and that unpickles without the parent's `__main__`.
@@ -156,7 +163,8 @@ class WorkerPool:
                 # The path as it is now: what the caller can import, the worker can.
                 path = [os.path.abspath(entry) for entry in sys.path]
                 manager = Manager({**self._config, "path": path}, self._workers, self._start_timeout_s)
-                # The thread does not hold the pool, so a pool that is dropped is collected, and its workers end. Runs at exit too.
+                # The thread does not hold the pool, so a pool that is dropped is collected, and its workers end. Runs
+                # at exit too.
                 self._stop = weakref.finalize(self, manager.stop)
                 manager.start()
                 self._manager = manager
@@ -167,7 +175,11 @@ class WorkerPool:
             self._stop.detach()
         if self._manager is not None:
             self._manager.abandon()
-        self._lock, self._manager, self._stop = threading.Lock(), None, None  # the lock may have been held by a thread that is not here
+        self._lock, self._manager, self._stop = (
+            threading.Lock(),
+            None,
+            None,
+        )  # the lock may have been held by a thread that is not here
 
 
 def _rebuild(config: dict[str, Any], workers: int, timeout_s: float, start_timeout_s: float) -> WorkerPool:

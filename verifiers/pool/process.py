@@ -1,4 +1,5 @@
-"""The parent's handle on one worker process of `verifiers.pool.pool`: start it, send to it, read from it, kill its process group.
+"""The parent's handle on one worker process of `verifiers.pool.pool`: start it, send to it, read from it, kill its
+process group.
 
 Nothing here blocks: the pool's one managing thread serves all workers.
 """
@@ -59,8 +60,9 @@ class WorkerProcess:
         self.sock, self._child_sock = socket.socketpair()
         self.stderr, stderr_write = os.pipe()
         try:
-            # -P: the script's own folder holds a package called math, which must not hide the one of the standard library.
-            # No preexec_fn, so that subprocess uses vfork: the parent's memory is not copied, and other threads do no harm.
+            # -P: the script's own folder holds a package called math, which must not hide the one of the standard
+            # library. No preexec_fn, so that subprocess uses vfork: the parent's memory is not copied, and other
+            # threads do no harm.
             self._process = subprocess.Popen(
                 [sys.executable, "-P", worker.__file__, str(self._child_sock.fileno())],
                 stdin=subprocess.DEVNULL,

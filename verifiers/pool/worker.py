@@ -1,8 +1,8 @@
 """The child's side of `verifiers.pool.pool`: run as a script in a fresh interpreter, one process per worker.
 
-It imports nothing but the standard library until the first message has told it where to look, so it never runs the parent's
-`__main__` and never copies the parent's memory. Requests are pickled (the parent is trusted); answers are JSON, because a process
-that reads untrusted text must not be able to make the parent unpickle something.
+It imports nothing but the standard library until the first message has told it where to look, so it never runs the
+parent's `__main__` and never copies the parent's memory. Requests are pickled (the parent is trusted); answers are
+JSON, because a process that reads untrusted text must not be able to make the parent unpickle something.
 
 A frame is a number (8 bytes), a length (4 bytes) and a body. Number 0 is the start-up; the items count from 1.
 """
@@ -50,7 +50,9 @@ def write_frame(fd: int, number: int, body: bytes) -> None:
 
 
 def die_with_parent(parent: int) -> None:
-    """Asks the kernel for SIGKILL when the parent's managing thread ends. A busy worker would not read the EOF in time."""
+    """Asks the kernel for SIGKILL when the parent's managing thread ends. A busy worker would not read the EOF in
+    time.
+    """
     if sys.platform == "linux":
         import ctypes
 
@@ -105,8 +107,13 @@ def answer(function: Callable[[Any], Any], request: bytes, max_answer_bytes: int
         value = function(pickle.loads(request))
         text = json.dumps(value).encode()
         if len(text) > max_answer_bytes:
-            value, error = None, f"ValueError: the answer has {len(text)} bytes, more than the {max_answer_bytes} allowed"
-    except BaseException as caught:  # SystemExit and math-verify's TimeoutException are no Exceptions, and are errors of the item too
+            value, error = (
+                None,
+                f"ValueError: the answer has {len(text)} bytes, more than the {max_answer_bytes} allowed",
+            )
+    except (
+        BaseException
+    ) as caught:  # SystemExit and math-verify's TimeoutException are no Exceptions, and are errors of the item too
         out_of_memory = isinstance(caught, MemoryError)
         value, error = None, describe(caught)
     return json.dumps([value, error, time.perf_counter() - started]).encode(), out_of_memory
@@ -135,7 +142,8 @@ def main(fd: int) -> None:
         return
     write_frame(fd, 0, b'{"failed": ""}')
 
-    # A worker whose heap has grown is replaced between items: no item may run out of memory for what an earlier one has left behind.
+    # A worker whose heap has grown is replaced between items: no item may run out of memory for what an earlier one has
+    # left behind.
     limit = (config["memory_limit_mb"] or 0) << 20
     base = address_space_bytes()
     allowed = base + (limit - base) // 2 if limit else 0

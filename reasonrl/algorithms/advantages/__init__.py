@@ -1,8 +1,8 @@
 """Group-relative advantages: `ADVANTAGES[name](rewards, group, judged) -> [B]`. One estimator, one file.
 
-Every estimator gives exactly 0 to a row that could not be judged, and leaves such rows out of the baseline. `NEEDS` names the keyword
-arguments that some want beside these: lengths [B], greedy_rewards [B], predictions [B], reward_parts and part_weights by name.
-`dcpo` stands beside the others: it remembers each prompt (`reasonrl.update`).
+Every estimator gives exactly 0 to a row that could not be judged, and leaves such rows out of the baseline. `NEEDS`
+names the keyword arguments that some want beside these: lengths [B], greedy_rewards [B], predictions [B], reward_parts
+and part_weights by name. `dcpo` stands beside the others: it remembers each prompt (`reasonrl.update`).
 """
 
 from __future__ import annotations

@@ -1,12 +1,15 @@
-"""DCPO's smooth advantage standardisation: a prompt's rewards against all its rollouts so far (arXiv:2509.02333, section 3.2).
+"""DCPO's smooth advantage standardisation: a prompt's rewards against all its rollouts so far (arXiv:2509.02333,
+section 3.2).
 
-With i the times this prompt has been rolled out, (m, v) mean and variance over the i - 1 earlier ones, pooled one visit at a time:
+With i the times this prompt has been rolled out, (m, v) mean and variance over the i - 1 earlier ones, pooled one visit
+at a time:
 
     m_tot = ((i-1) m + m_new) / i        v_tot = ((i-1) v + v_new + (i-1)/i (m_new - m)^2) / i
     A_new = (r - m_new) / s_new          A_tot = (r - m_tot) / s_tot
     SA_new = (i-1)/i A_new + 1/i A_tot   SA_tot = 1/i A_new + (i-1)/i A_tot       A = the one of smaller magnitude
 
-So a group whose rewards are all equal learns from how it did before. As in the authors' code (lime-RL/DCPO); a deviation of 0 gives 0.
+So a group whose rewards are all equal learns from how it did before. As in the authors' code (lime-RL/DCPO); a
+deviation of 0 gives 0.
 """
 
 from __future__ import annotations
@@ -27,7 +30,9 @@ class PromptMoments:
 
 
 def dcpo_advantages(rewards: Tensor, past: PromptMoments) -> tuple[Tensor, PromptMoments]:
-    """Advantages [G] of one group and the moments to keep for its prompt's next visit. Raises ValueError for an empty group."""
+    """Advantages [G] of one group and the moments to keep for its prompt's next visit. Raises ValueError for an empty
+    group.
+    """
     if not len(rewards):
         raise ValueError("dcpo: a group without rewards")
     values = rewards.double()

@@ -2,8 +2,9 @@
 
     A_i = whiten( sum_k w_k * (r_k - mean_g(r_k)) / (std_g(r_k) + eps) )
 
-Summed first, two parts of different size collapse: (1, 0) and (0, 1) look the same, and a part with a small spread goes under. The last
-whitening runs over the tokens of the batch, as in verl 0.9.1. With a single part this is GRPO, whitened.
+Summed first, two parts of different size collapse: (1, 0) and (0, 1) look the same, and a part with a small spread goes
+under. The last whitening runs over the tokens of the batch, as in verl 0.9.1. With a single part this is GRPO,
+whitened.
 """
 
 from __future__ import annotations
@@ -27,7 +28,8 @@ def gdpo_advantages(
     part_weights: Mapping[str, float],
     eps: float = 1e-6,
 ) -> Tensor:
-    """Advantages [B] from the parts of the reward, each [B]; `lengths` [B] loss tokens a row; `rewards` gives only the shape.
+    """Advantages [B] from the parts of the reward, each [B]; `lengths` [B] loss tokens a row; `rewards` gives only the
+    shape.
 
     Raises ValueError for a part without a weight.
     """

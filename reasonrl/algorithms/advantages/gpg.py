@@ -2,8 +2,8 @@
 
     A_i = alpha * (r_i - mean_g(r)),    alpha = B / (rows with r != 0)
 
-As verl 0.9.1 computes it; the paper pairs it with the loss -A log pi, which is `loss: reinforce` here. A group of one: baseline 0.
-Trap: alpha counts rewards that are not 0, so a format part that is nearly always paid switches it off.
+As verl 0.9.1 computes it; the paper pairs it with the loss -A log pi, which is `loss: reinforce` here. A group of one:
+baseline 0. Trap: alpha counts rewards that are not 0, so a format part that is nearly always paid switches it off.
 """
 
 from __future__ import annotations

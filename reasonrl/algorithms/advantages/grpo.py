@@ -1,10 +1,11 @@
-"""GRPO: a reward against its own group, in units of the group's deviation (DeepSeekMath, arXiv:2402.03300, section 4.1.2).
+"""GRPO: a reward against its own group, in units of the group's deviation (DeepSeekMath, arXiv:2402.03300, section
+4.1.2).
 
     A_i = (r_i - mean_g(r)) / (std_g(r) + eps)
 
-std is the unbiased one (n-1), as in verl and TRL; eps is 1e-6 as in verl (TRL: 1e-4). A group of one has no baseline: as in verl its
-mean is taken as 0 and its deviation as 1, so A = r. The trainer's filter drops such groups before they get here.
-Trap: the division makes a group with one right answer in 64 weigh far more than one with 32 (see dr_grpo).
+std is the unbiased one (n-1), as in verl and TRL; eps is 1e-6 as in verl (TRL: 1e-4). A group of one has no baseline:
+as in verl its mean is taken as 0 and its deviation as 1, so A = r. The trainer's filter drops such groups before they
+get here. Trap: the division makes a group with one right answer in 64 weigh far more than one with 32 (see dr_grpo).
 """
 
 from __future__ import annotations

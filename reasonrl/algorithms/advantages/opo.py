@@ -14,7 +14,9 @@ from reasonrl.algorithms.groups import group_mean, group_size, real, zero_unjudg
 
 
 def opo_advantages(rewards: Tensor, group: Tensor, judged: Tensor | None = None, *, lengths: Tensor) -> Tensor:
-    """Advantages [B] from rewards [B], group ordinals [B] and loss tokens a row, `lengths` [B]. A group without tokens: its plain mean."""
+    """Advantages [B] from rewards [B], group ordinals [B] and loss tokens a row, `lengths` [B]. A group without tokens:
+    its plain mean.
+    """
     weight = lengths.double()
     mean_length = group_mean(weight, group, judged)
     weight = torch.where(mean_length > 0, weight, torch.ones_like(weight))

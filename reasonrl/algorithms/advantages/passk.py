@@ -2,8 +2,8 @@
 
     A_best = (r_1 - r_2) / (std_g(r) + eps),   r_1 >= r_2 the two largest rewards;   all others 0
 
-An estimate of the gradient of E[max of the group] (arXiv:2503.19595). With binary rewards it speaks only where exactly one response is
-right. Ties go to the first row. A group of one: 0 (verl raises there).
+An estimate of the gradient of E[max of the group] (arXiv:2503.19595). With binary rewards it speaks only where exactly
+one response is right. Ties go to the first row. A group of one: 0 (verl raises there).
 """
 
 from __future__ import annotations
@@ -29,5 +29,7 @@ def passk_advantages(
     lead = torch.zeros_like(rewards)
     best = first.nonzero()[:, 0]
     best = best[(group_size(group, keep)[order[best]] > 1)]
-    lead[order[best]] = worth[order[best]] - worth[order[(best + 1).clamp(max=len(order) - 1)]] if len(best) else lead[:0]
+    lead[order[best]] = (
+        worth[order[best]] - worth[order[(best + 1).clamp(max=len(order) - 1)]] if len(best) else lead[:0]
+    )
     return zero_unjudged(lead / (group_std(rewards, group, judged) + eps) if norm_by_std else lead, judged)

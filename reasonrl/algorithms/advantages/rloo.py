@@ -2,8 +2,8 @@
 
     A_i = r_i - mean_{j != i}(r_j) = G / (G - 1) * (r_i - mean_g(r))
 
-Unbiased, since a reward is no part of its own baseline. A group of one has no others: A = r, as in verl's `rloo` (its `rloo_vectorized`
-gives 0); the trainer's filter drops such groups before they get here.
+Unbiased, since a reward is no part of its own baseline. A group of one has no others: A = r, as in verl's `rloo` (its
+`rloo_vectorized` gives 0); the trainer's filter drops such groups before they get here.
 """
 
 from __future__ import annotations

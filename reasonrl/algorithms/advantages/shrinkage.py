@@ -5,9 +5,10 @@
     w  = d2 / (d2 + s2)
     A  = r - (w mu + (1 - w) V)
 
-A prediction saves rollouts: groups of four will do. Where it is plainly wrong, w is near 1 and it is not used. How sure: the idea is the
-paper's, the formula our reconstruction (positive-part shrinkage); the paper's own was not seen. With `smoothed`, mu in s2 is
-(successes + 1) / (n + 2), since a group that is all right or all wrong would have no doubt at all and the prediction never a say.
+A prediction saves rollouts: groups of four will do. Where it is plainly wrong, w is near 1 and it is not used. How
+sure: the idea is the paper's, the formula our reconstruction (positive-part shrinkage); the paper's own was not seen.
+With `smoothed`, mu in s2 is (successes + 1) / (n + 2), since a group that is all right or all wrong would have no doubt
+at all and the prediction never a say.
 """
 
 from __future__ import annotations
@@ -29,9 +30,11 @@ def shrinkage_weight(mean: Tensor, predicted: Tensor, size: Tensor, *, smoothed:
 def shrinkage_advantages(
     rewards: Tensor, group: Tensor, judged: Tensor | None = None, *, predictions: Tensor, smoothed: bool = True
 ) -> Tensor:
-    """Advantages [B] from rewards [B] in [0, 1], group ordinals [B] and the predicted success rate of each row's prompt [B].
+    """Advantages [B] from rewards [B] in [0, 1], group ordinals [B] and the predicted success rate of each row's prompt
+    [B].
 
-    A prediction of NaN (nothing known) leaves the group's mean. Works for a group of one: its baseline is mostly the prediction.
+    A prediction of NaN (nothing known) leaves the group's mean. Works for a group of one: its baseline is mostly the
+    prediction.
     """
     mean, size = group_mean(rewards, group, judged), group_size(group, judged)
     known = ~torch.isnan(predictions)

@@ -1,7 +1,7 @@
 """Policy losses per token, and how token losses become one number. One loss, one file.
 
-`token_loss(name, ...)` is the switch of the trainers. Losses that compare the responses of a prompt (disco, drpo, trpa) are functions of
-the rows' scores and stand apart: their gradient in the scores becomes a weight of each row.
+`token_loss(name, ...)` is the switch of the trainers. Losses that compare the responses of a prompt (disco, drpo, trpa)
+are functions of the rows' scores and stand apart: their gradient in the scores becomes a weight of each row.
 """
 
 from __future__ import annotations
@@ -31,11 +31,14 @@ def token_loss(
     dual_clip: float | None = None,
     mirror_beta: float = 0.1,
 ) -> tuple[Tensor, Tensor | None]:
-    """Loss [B, T] of each token and where a clip was active (None: this loss has none). Bounds of None are those of the loss itself.
+    """Loss [B, T] of each token and where a clip was active (None: this loss has none). Bounds of None are those of the
+    loss itself.
 
     Raises ValueError for a name that is not known.
     """
-    bounds: dict[str, Any] = {key: value for key, value in (("clip_low", clip_low), ("clip_high", clip_high)) if value is not None}
+    bounds: dict[str, Any] = {
+        key: value for key, value in (("clip_low", clip_low), ("clip_high", clip_high)) if value is not None
+    }
     if name == "ppo_clip":
         return ppo_clip_loss(logprobs, old_logprobs, advantages, dual_clip=dual_clip, **bounds)
     if name == "gspo":

@@ -2,8 +2,8 @@
 
     loss_t = -sg(clip(ratio, 1 - clip_low, 1 + clip_high)) * A * log pi
 
-PPO's clip takes the gradient of a clipped token away altogether, and rare tokens ("wait", "however") are those that are clipped. The paper
-bounds only from above; clip_low 1 gives that.
+PPO's clip takes the gradient of a clipped token away altogether, and rare tokens ("wait", "however") are those that are
+clipped. The paper bounds only from above; clip_low 1 gives that.
 """
 
 from __future__ import annotations

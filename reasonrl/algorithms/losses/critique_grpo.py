@@ -2,8 +2,9 @@
 
     loss_t = -A * f(pi_t),    f(p) = p / (p + gamma)
 
-A refinement was not drawn from the policy without the critique, so there is no old probability. f passes more gradient to unlikely tokens
-(f' = gamma / (p + gamma)^2), which are the ones that the critique has taught. gamma 0.1 as in the authors' code.
+A refinement was not drawn from the policy without the critique, so there is no old probability. f passes more gradient
+to unlikely tokens (f' = gamma / (p + gamma)^2), which are the ones that the critique has taught. gamma 0.1 as in the
+authors' code.
 """
 
 from __future__ import annotations

@@ -3,9 +3,10 @@
     s_i  = mean_t log pi                       score of a response (`log-L`; the ratio form exp-mean has tau 1)
     loss = mean_q [ -mean_right(s) + tau log mean_wrong(exp(s / tau)) ]  +  beta sg([K - delta]_+) K
 
-The log-mean-exp looks hardest at the likeliest wrong response. No clip: the squared hinge on K = mean(log pi_old - log pi) keeps the policy
-near. Prompts without both kinds add 0 but count in the mean. tau 10, beta 1e3, delta 1e-4 as in the authors' code, whose reshape to equal
-group sizes is replaced by sums over ragged groups. The advantages of the recipe play no part; who is right does.
+The log-mean-exp looks hardest at the likeliest wrong response. No clip: the squared hinge on K = mean(log pi_old - log
+pi) keeps the policy near. Prompts without both kinds add 0 but count in the mean. tau 10, beta 1e3, delta 1e-4 as in
+the authors' code, whose reshape to equal group sizes is replaced by sums over ragged groups. The advantages of the
+recipe play no part; who is right does.
 """
 
 from __future__ import annotations
@@ -14,10 +15,13 @@ import torch
 from torch import Tensor
 
 
-def disco_loss(scores: Tensor, right: Tensor, group: Tensor, *, tau: float = 10.0, weights: Tensor | None = None) -> Tensor:
+def disco_loss(
+    scores: Tensor, right: Tensor, group: Tensor, *, tau: float = 10.0, weights: Tensor | None = None
+) -> Tensor:
     """The discriminative part, a scalar, from scores [B], right or wrong [B] (bool) and group ordinals [B].
 
-    `weights` [B] of the right responses, summing to 1 in each group (DRPO); None: all alike. Differentiable in `scores`.
+    `weights` [B] of the right responses, summing to 1 in each group (DRPO); None: all alike. Differentiable in
+    `scores`.
     """
     count = int(group.max()) + 1 if len(group) else 0
     losses = []

@@ -3,8 +3,8 @@
     w_i  = softmax over the right responses of a prompt of -length_i / (max_length * temperature)
     loss = mean_q [ -sum_right w s + tau log mean_wrong(exp(s / tau)) ]  +  DisCO's trust region
 
-A length penalty inside a group-normalised reward can push a right but long response below zero; here a right one is never pushed down.
-temperature 0.1, tau 10 as in the authors' code.
+A length penalty inside a group-normalised reward can push a right but long response below zero; here a right one is
+never pushed down. temperature 0.1, tau 10 as in the authors' code.
 """
 
 from __future__ import annotations
@@ -17,9 +17,18 @@ from reasonrl.algorithms.losses.disco import disco_loss
 
 
 def drpo_loss(
-    scores: Tensor, right: Tensor, group: Tensor, lengths: Tensor, *, max_length: int, temperature: float = 0.1, tau: float = 10.0
+    scores: Tensor,
+    right: Tensor,
+    group: Tensor,
+    lengths: Tensor,
+    *,
+    max_length: int,
+    temperature: float = 0.1,
+    tau: float = 10.0,
 ) -> Tensor:
-    """The scalar loss from scores [B], right or wrong [B], group ordinals [B] and lengths [B] in tokens. Differentiable in `scores`."""
+    """The scalar loss from scores [B], right or wrong [B], group ordinals [B] and lengths [B] in tokens. Differentiable
+    in `scores`.
+    """
     weights = torch.zeros_like(scores)
     for g in range(int(group.max()) + 1 if len(group) else 0):
         good = (group == g) & right

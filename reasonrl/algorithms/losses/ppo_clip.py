@@ -1,10 +1,12 @@
-"""The clipped surrogate of PPO (arXiv:1707.06347, eq. 7), with DAPO's asymmetric bounds (arXiv:2503.14476, eq. 10) and dual clip.
+"""The clipped surrogate of PPO (arXiv:1707.06347, eq. 7), with DAPO's asymmetric bounds (arXiv:2503.14476, eq. 10) and
+dual clip.
 
     ratio  = exp(logprob - old_logprob)
     loss_t = max(-A * ratio, -A * clip(ratio, 1 - clip_low, 1 + clip_high))
-    A < 0:  loss_t = min(loss_t, -A * dual_clip)                                 (arXiv:1912.09729, eq. 5; off unless asked for)
+    A < 0:  loss_t = min(loss_t, -A * dual_clip)                        (arXiv:1912.09729, eq. 5; off unless asked for)
 
-On the first update after a rollout the ratio is 1 in value but not in gradient, so the same formula serves the on-policy case.
+On the first update after a rollout the ratio is 1 in value but not in gradient, so the same formula serves the
+on-policy case.
 """
 
 from __future__ import annotations

@@ -1,4 +1,6 @@
-"""The plain policy gradient, -A log pi: GPG's loss (arXiv:2504.02546) and the tightest on-policy choice. No ratio, no clip."""
+"""The plain policy gradient, -A log pi: GPG's loss (arXiv:2504.02546) and the tightest on-policy choice. No ratio, no
+clip.
+"""
 
 from __future__ import annotations
 

@@ -3,8 +3,8 @@
     h_ij = beta (lr_i - lr_j),  lr = mean_t(log pi - log pi_ref)           for every pair where i is better than j
     loss = mean over pairs of -log sigmoid(h_ij),   h times 2.5 where i is of the best level
 
-As in the authors' code (597358816 / XueruiSu); they add 0.001 * k3(new, old) as a trust region, which is `kl` in a recipe here. Groups
-without a pair add nothing. beta 0.1.
+As in the authors' code (597358816 / XueruiSu); they add 0.001 * k3(new, old) as a trust region, which is `kl` in a
+recipe here. Groups without a pair add nothing. beta 0.1.
 """
 
 from __future__ import annotations

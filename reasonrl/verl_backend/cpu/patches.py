@@ -18,7 +18,8 @@ def apply() -> None:
     # utils/distributed.py asks for "cpu:gloo,cpu:gloo", and torch refuses a device that is named twice.
     verl_distributed.initialize_global_process_group_ray = _init_process_group
     verl_distributed.set_numa_affinity = lambda: None
-    # utils/model.py loads value heads with flash_attention_2 whatever the config says, and calls the ImportError a lack of trl.
+    # utils/model.py loads value heads with flash_attention_2 whatever the config says, and calls the ImportError a lack
+    # of trl.
     verl_model.load_valuehead_model = _load_value_head
     rollout_base._ROLLOUT_REGISTRY[(ROLLOUT, "async")] = "reasonrl.verl_backend.cpu.rollout.ServerAdapter"
     rollout_replica.RolloutReplicaRegistry.register(ROLLOUT, _replica)
@@ -43,12 +44,18 @@ def _load_value_head(local_path: str, torch_dtype: Any, model_config: Any, trust
     from transformers import AutoModelForTokenClassification
 
     return AutoModelForTokenClassification.from_pretrained(
-        local_path, dtype=torch_dtype, config=model_config, attn_implementation="eager", trust_remote_code=trust_remote_code
+        local_path,
+        dtype=torch_dtype,
+        config=model_config,
+        attn_implementation="eager",
+        trust_remote_code=trust_remote_code,
     )
 
 
 def _offload_without_pinned_memory() -> None:
-    """engine/fsdp/transformer_impl.py keeps the reference policy in pinned host memory, which needs an accelerator to be pinned for."""
+    """engine/fsdp/transformer_impl.py keeps the reference policy in pinned host memory, which needs an accelerator to
+    be pinned for.
+    """
     import functools
 
     from verl.utils import fsdp_utils

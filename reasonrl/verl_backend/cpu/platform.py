@@ -11,7 +11,15 @@ import torch
 from verl.plugin.platform.platform_base import PlatformBase
 from verl.plugin.platform.platform_manager import PlatformRegistry
 
-_IGNORED = {"empty_cache", "set_device", "reset_peak_memory_stats", "ipc_collect", "synchronize", "manual_seed", "manual_seed_all"}
+_IGNORED = {
+    "empty_cache",
+    "set_device",
+    "reset_peak_memory_stats",
+    "ipc_collect",
+    "synchronize",
+    "manual_seed",
+    "manual_seed_all",
+}
 _ZERO = {"max_memory_allocated", "max_memory_reserved", "memory_allocated", "memory_reserved", "current_device"}
 _ANSWERS: dict[str, Any] = {"mem_get_info": (0, 0), "is_available": True, "get_device_name": "CPU", "device_count": 1}
 

@@ -1,4 +1,6 @@
-"""Rollouts on a CPU through verl's own server interface: our transformers engine in a Ray actor, weights pushed to it by the trainer."""
+"""Rollouts on a CPU through verl's own server interface: our transformers engine in a Ray actor, weights pushed to it
+by the trainer.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +37,9 @@ class HFServer:
         own = self._lm.model.state_dict()
         unknown = sorted(set(named) - set(own))
         if unknown:
-            raise ValueError(f"the trainer sent {len(unknown)} weights that the rollout model does not have, e.g. {unknown[0]}")
+            raise ValueError(
+                f"the trainer sent {len(unknown)} weights that the rollout model does not have, e.g. {unknown[0]}"
+            )
         with torch.no_grad():
             for name, value in named.items():
                 own[name].copy_(value)
@@ -62,7 +66,9 @@ class HFServer:
             top_k=max(0, int(sampling_params.get("top_k", -1))),
             stop=tuple(sampling_params.get("stop") or ()),
         )
-        self._waiting.append((Request(tuple(prompt_ids), sampling, derive_seed(request_id) if seed is None else seed), future))
+        self._waiting.append(
+            (Request(tuple(prompt_ids), sampling, derive_seed(request_id) if seed is None else seed), future)
+        )
         if self._worker is None or self._worker.done():
             self._worker = asyncio.create_task(self._drain())
         made = await future

@@ -19,7 +19,8 @@ MAX_SIDES = 6
 """Sides of a chain of approximations."""
 _FUNCTION_HEAD = re.compile(rf"({NAME})\s*\(\s*({NAME})\s*\)")
 _QUALIFIER = re.compile(
-    r"\s*(?:,\s*)?(?:\\text\s*\{\s*)?\b(?:for (?:all|any|every|each|some)|where|with|such that|as)\b.*$", re.DOTALL | re.IGNORECASE
+    r"\s*(?:,\s*)?(?:\\text\s*\{\s*)?\b(?:for (?:all|any|every|each|some)|where|with|such that|as)\b.*$",
+    re.DOTALL | re.IGNORECASE,
 )
 _BOUND = re.compile(r"\bfor (?:all|any|every|each|some)\s+(?:\w+\s+){0,3}?\$?([a-z])\b", re.IGNORECASE)
 
@@ -27,7 +28,10 @@ _BOUND = re.compile(r"\bfor (?:all|any|every|each|some)\s+(?:\w+\s+){0,3}?\$?([a
 def equation(pair: Pair) -> Comparison | None:
     bound = [match[1] for text in (pair.answer, pair.gold) if (match := _BOUND.search(text))]
     answer, gold = (_QUALIFIER.sub("", text) or text for text in (pair.answer, pair.gold))
-    if len(bound) == 1 and (answer, gold) != (pair.answer, pair.gold):  # "for some integer t" says that any letter would do
+    if len(bound) == 1 and (answer, gold) != (
+        pair.answer,
+        pair.gold,
+    ):  # "for some integer t" says that any letter would do
         made = rebound(pair, answer, gold, bound[0], of_answer=_BOUND.search(pair.answer) is not None)
         if made is not None and made.equal:
             return made
@@ -53,7 +57,9 @@ def equation(pair: Pair) -> Comparison | None:
     if len(theirs) > 2 and len(ours) <= 2:
         return pair.inner(answer, f"{theirs[0]} = {theirs[-1]}" if len(ours) == 2 else theirs[-1])
     if (len(ours) == 2 and len(theirs) == 1) or (len(ours) == 1 and len(theirs) == 2):
-        if len(ours) == 2 and pair.policy.worked_out and pair.policy.assignments:  # log_2 8 = 3, worked out before our eyes
+        if (
+            len(ours) == 2 and pair.policy.worked_out and pair.policy.assignments
+        ):  # log_2 8 = 3, worked out before our eyes
             return pair.inner(ours[1], gold)
         long, short = (ours, gold) if len(ours) == 2 else (theirs, answer)
         if not pair.policy.assignments or not is_head(long[0]):
@@ -73,7 +79,11 @@ def _agree(near: list[str]) -> bool:
         except Unreadable:
             values.append(None)
     known = [value for value in values if value is not None]
-    return len(near) == 1 or (len(known) == len(near) and max(known) - min(known) <= 0.05 * max(map(abs, known))) or not known
+    return (
+        len(near) == 1
+        or (len(known) == len(near) and max(known) - min(known) <= 0.05 * max(map(abs, known)))
+        or not known
+    )
 
 
 def rebound(pair: Pair, answer: str, gold: str, letter: str, *, of_answer: bool) -> Comparison | None:
@@ -90,7 +100,11 @@ def two_equations(pair: Pair, ours: list[str], theirs: list[str]) -> Comparison 
     heads = [_FUNCTION_HEAD.fullmatch(side[0]) for side in (ours, theirs)]
     try:
         if heads[0] and heads[1] and is_head(ours[0]) and is_head(theirs[0]):  # f(x) = 2x and g(t) = 2t
-            one, other = (renamed(read_expression(side[1]), head[2], "x") for side, head in zip((ours, theirs), heads, strict=True) if head)
+            one, other = (
+                renamed(read_expression(side[1]), head[2], "x")
+                for side, head in zip((ours, theirs), heads, strict=True)
+                if head
+            )
             return verdict(same_value(one, other))
         if is_head(ours[0]) and is_head(theirs[0]):
             same_head = squeezed(ours[0]) == squeezed(theirs[0])
@@ -99,7 +113,9 @@ def two_equations(pair: Pair, ours: list[str], theirs: list[str]) -> Comparison 
                 return Comparison(False, "equation", f"{ours[0]} is not {theirs[0]}")
             if same_head or right is None or right.equal:
                 return right
-        nodes = [Node("+", (read_expression(side[0]), Node("neg", (read_expression(side[1]),)))) for side in (ours, theirs)]
+        nodes = [
+            Node("+", (read_expression(side[0]), Node("neg", (read_expression(side[1]),)))) for side in (ours, theirs)
+        ]
     except Unreadable:
         return None
     return verdict(same_equation(*nodes))

@@ -80,7 +80,11 @@ def logarithms(node: Node) -> bool:
 
 
 def renamed_op(node: Node, old: str, new: str) -> Node:
-    return replace(node, op=new if node.op == old else node.op, args=tuple(renamed_op(argument, old, new) for argument in node.args))
+    return replace(
+        node,
+        op=new if node.op == old else node.op,
+        args=tuple(renamed_op(argument, old, new) for argument in node.args),
+    )
 
 
 def proportion(pair: Pair, ours: list[str], theirs: list[str]) -> Comparison | None:
@@ -92,7 +96,9 @@ def proportion(pair: Pair, ours: list[str], theirs: list[str]) -> Comparison | N
 def other_letter(one: Node, other: Node) -> Equality | None:
     """The same with the one free integer or constant under another name."""
     ours, theirs = one.symbols() - other.symbols(), other.symbols() - one.symbols()
-    if len(ours) == len(theirs) == 1 and (ours | theirs == {"c", "C"} or (ours | theirs <= PARAMETERS and mentions(other, PERIODIC))):
+    if len(ours) == len(theirs) == 1 and (
+        ours | theirs == {"c", "C"} or (ours | theirs <= PARAMETERS and mentions(other, PERIODIC))
+    ):
         made = same_value(renamed(one, *ours, *theirs), other)
         return Equality(True, "renamed parameter") if made.equal else None
     return None

@@ -11,7 +11,15 @@ from verifiers.math.layers.numbers import DECIMAL_TEXT
 from verifiers.math.layers.pair import Comparison, Pair, all_equal, short
 from verifiers.math.layers.words import bare_words, is_words
 from verifiers.math.normalise import plain_text, rational, squeezed
-from verifiers.math.structure import brackets_match, matrix_rows, plus_minus, relation_parts, split_list, unwrap_set, unwrap_tuple
+from verifiers.math.structure import (
+    brackets_match,
+    matrix_rows,
+    plus_minus,
+    relation_parts,
+    split_list,
+    unwrap_set,
+    unwrap_tuple,
+)
 
 MAX_MEMBERS = 64
 """Members of a list that are not the same text are compared one with another."""
@@ -82,7 +90,13 @@ def _ordered(pair: Pair, answer: list[str], gold: list[str]) -> Comparison | Non
         if len(listed) < 2 or unwrap_set(bare) is not None:
             continue
         chain, pack = relation_parts(text), unwrap_tuple(text)
-        terms, method = (pack[1], "tuple") if pack else (chain[0], "ascending order") if chain and set(chain[1]) == {"<"} else ([], "")
+        terms, method = (
+            (pack[1], "tuple")
+            if pack
+            else (chain[0], "ascending order")
+            if chain and set(chain[1]) == {"<"}
+            else ([], "")
+        )
         if len(terms) == len(listed) and (pack or len(terms) > 2):
             values = [assigned_value(member) for member in listed]
             pairs = zip(terms, values, strict=True) if swap else zip(values, terms, strict=True)
@@ -94,7 +108,10 @@ def _two_lists(pair: Pair, answer: list[str], gold: list[str]) -> Comparison | N
     if len(answer) > 1 and len(gold) > 1 and (all(map(is_words, answer)) or all(map(is_words, gold))):
         return Comparison(sorted(map(bare_words, answer)) == sorted(map(bare_words, gold)), "list of words")
     if len(answer) != len(gold):
-        flat = [[inner for member in listed for inner in members_of(unwrap_set(member) or member)] for listed in (answer, gold)]
+        flat = [
+            [inner for member in listed for inner in members_of(unwrap_set(member) or member)]
+            for listed in (answer, gold)
+        ]
         if len(flat[0]) == len(flat[1]):  # {1, 2}, {3} for 1, 2, 3
             answer, gold = flat
         else:  # a root that is listed twice

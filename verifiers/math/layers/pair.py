@@ -31,7 +31,9 @@ class Pair:
     depth: int = 0
 
     def inner(self, answer: str, gold: str) -> Comparison | None:
-        """What all layers say of a part of the answer and a part of the reference; None also when parts are nested too deeply."""
+        """What all layers say of a part of the answer and a part of the reference; None also when parts are nested too
+        deeply.
+        """
         if self.depth >= MAX_DEPTH:
             return None
         return self.decide(Pair(tidy(answer), tidy(gold), self.policy, self.decide, self.depth + 1))

@@ -1,4 +1,6 @@
-"""Takes off what stands around an answer: boxes, units, words such as "only", sizes of brackets, doubled backslashes."""
+"""Takes off what stands around an answer: boxes, units, words such as "only", sizes of brackets, doubled
+backslashes.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,27 @@ _TEXT_UNIT = re.compile(
     r"\s*\{\s*([A-Za-z][^{}]*?)\s*\}\s*(?:\^\s*\{?\s*-?\d\s*\}?)?\s*[.]?$"
 )
 NO_UNITS = frozenset(
-    {"sin", "cos", "tan", "log", "ln", "exp", "sqrt", "pi", "and", "or", "to", "times", "mod", "inf", "oo", "a.m", "p.m", "am", "pm"}
+    {
+        "sin",
+        "cos",
+        "tan",
+        "log",
+        "ln",
+        "exp",
+        "sqrt",
+        "pi",
+        "and",
+        "or",
+        "to",
+        "times",
+        "mod",
+        "inf",
+        "oo",
+        "a.m",
+        "p.m",
+        "am",
+        "pm",
+    }
 )
 _CIRCLED = re.compile("[\u2460-\u2473]")
 _SIZES = re.compile(r"\\(?:big|Big|bigg|Bigg)[lrm]?(?![A-Za-z])")
@@ -30,7 +52,9 @@ _WRAPPING = re.compile(r"^\\[(\[]|\\[)\]]\.?$|^\$+|\$+\.?$")
 
 
 def prepared(text: str) -> str:
-    """An answer without what is said around it. What LaTeX marks as words is used for that, and then becomes plain text."""
+    """An answer without what is said around it. What LaTeX marks as words is used for that, and then becomes plain
+    text.
+    """
     if len(text) > MAX_CHARS:
         return plain_text(text)
     text = readable(_CIRCLED.sub(lambda sign: f" {ord(sign.group()) - 0x245F}, ", text)).strip().rstrip(",\\^ ")

@@ -14,7 +14,11 @@ from verifiers.math.structure import Interval, intervals, split_list, unwrap_set
 def real_set(pair: Pair) -> Comparison | None:
     if not (may_be_set(pair.answer) and may_be_set(pair.gold)):
         return None
-    if unwrap_tuple(pair.answer) and unwrap_tuple(pair.gold) and pair.answer[0] + pair.answer[-1] == pair.gold[0] + pair.gold[-1] == "()":
+    if (
+        unwrap_tuple(pair.answer)
+        and unwrap_tuple(pair.gold)
+        and pair.answer[0] + pair.answer[-1] == pair.gold[0] + pair.gold[-1] == "()"
+    ):
         return None  # two pairs, or two open intervals: member by member comes to the same
     answer, gold = spread(pair.answer), spread(pair.gold)
     if answer is None or gold is None:
@@ -57,7 +61,10 @@ def spread(text: str) -> list[Interval] | None:
                 return None
             inside = (low is None or low < cut) and (high is None or cut < high)
             made += (
-                [Interval(interval.low, point, interval.closed_low, False), Interval(point, interval.high, False, interval.closed_high)]
+                [
+                    Interval(interval.low, point, interval.closed_low, False),
+                    Interval(point, interval.high, False, interval.closed_high),
+                ]
                 if inside
                 else [interval]
             )

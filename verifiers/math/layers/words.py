@@ -14,16 +14,59 @@ _WORDS = re.compile(r"[A-Za-z][A-Za-z' ,.;:!?-]*[A-Za-z.!?]")
 _CHOICE = re.compile(r"(?:option |choice |answer )?\(?([A-J])\)?[.:]?", re.IGNORECASE)
 _DESCRIBED_CHOICE = re.compile(r"\(?([A-J])\)?[.:]? [A-Z][a-z]{2,}.*", re.DOTALL)
 _PICKED = re.compile(r"(?:\(([A-J])\)|([A-J])[.:)])\s+\S.*", re.DOTALL)
-_SPELT = dict(zip(
-    ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve", "thirteen", "fourteen",
-     "fifteen", "sixteen", "seventeen", "eighteen", "nineteen", "twenty"], range(21), strict=True,
-))  # fmt: skip
+_SPELT = dict(
+    zip(
+        [
+            "zero",
+            "one",
+            "two",
+            "three",
+            "four",
+            "five",
+            "six",
+            "seven",
+            "eight",
+            "nine",
+            "ten",
+            "eleven",
+            "twelve",
+            "thirteen",
+            "fourteen",
+            "fifteen",
+            "sixteen",
+            "seventeen",
+            "eighteen",
+            "nineteen",
+            "twenty",
+        ],
+        range(21),
+        strict=True,
+    )
+)
 _SENTENCE = re.compile(r"[A-Z][a-z]* [^.!?]*\b(?:is|are|equals|equal to|be)\s+(?P<rest>\S.*?)\.?", re.DOTALL)
 _PROSE = re.compile(r"[A-Za-z]{4,} [A-Za-z]{2,}")
 _COMMANDS = re.compile(r"\\[A-Za-z]+")
 _NUMBERS = re.compile(r"(?<![\w.])-?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?:/\d+)?(?![\w])")
-_DENIALS = frozenset({"no", "not", "never", "none", "neither", "nor", "cannot", "can't", "isn't", "doesn't", "won't", "without", "nothing"})
-_FILLERS = frozenset({"this", "that", "these", "those", "there", "then", "than", "with", "from", "into", "will", "have", "been", "some"})
+_DENIALS = frozenset(
+    {
+        "no",
+        "not",
+        "never",
+        "none",
+        "neither",
+        "nor",
+        "cannot",
+        "can't",
+        "isn't",
+        "doesn't",
+        "won't",
+        "without",
+        "nothing",
+    }
+)
+_FILLERS = frozenset(
+    {"this", "that", "these", "those", "there", "then", "than", "with", "from", "into", "will", "have", "been", "some"}
+)
 
 
 def same_text(pair: Pair) -> Comparison | None:
@@ -47,7 +90,9 @@ def words(pair: Pair) -> Comparison | None:
         return Comparison((picked[1] or picked[2]) == pair.gold, "choice")
     if choice := _CHOICE.fullmatch(pair.gold):
         picked = _CHOICE.fullmatch(pair.answer)
-        if picked and (pair.answer[:1] == "(" or pair.gold[:1] == "(" or picked[1] == choice[1] or len(pair.answer) > 1):
+        if picked and (
+            pair.answer[:1] == "(" or pair.gold[:1] == "(" or picked[1] == choice[1] or len(pair.answer) > 1
+        ):
             return Comparison(picked[1].upper() == choice[1].upper(), "choice")
     for word, other in ((pair.answer, pair.gold), (pair.gold, pair.answer)):
         if (spelt := _SPELT.get(bare_words(word))) is not None and is_plain_number(other):
@@ -64,7 +109,9 @@ def words(pair: Pair) -> Comparison | None:
 
 
 def quotes(answer: str, gold: str) -> bool:
-    """Whether the answer is a name, or a phrase of two words with content, out of a reference that is a sentence and denies nothing."""
+    """Whether the answer is a name, or a phrase of two words with content, out of a reference that is a sentence and
+    denies nothing.
+    """
     ours, theirs = bare_words(answer).split(), bare_words(gold).split()
     if len(theirs) < 4 or len(ours) > len(theirs) or _DENIALS & set(theirs) or not ours:
         return False
@@ -76,7 +123,9 @@ def quotes(answer: str, gold: str) -> bool:
 
 def is_words(text: str) -> bool:
     return (
-        _WORDS.fullmatch(text) is not None and re.search(r"[A-Za-z]{4,}|^[A-Za-z]{3}$", text) is not None and text.lower() not in NO_UNITS
+        _WORDS.fullmatch(text) is not None
+        and re.search(r"[A-Za-z]{4,}|^[A-Za-z]{3}$", text) is not None
+        and text.lower() not in NO_UNITS
     )
 
 
@@ -106,5 +155,9 @@ def unlike(pair: Pair) -> Comparison | None:
             return Comparison(rational(numbers[0].replace(",", "")) == rational(pair.gold), "number in a sentence")
     for text, other in ((pair.answer, pair.gold), (pair.gold, pair.answer)):
         if is_plain_number(text) and (not brackets_match(other) or _PROSE.search(_COMMANDS.sub(" ", other))):
-            return Comparison(False, "unlike", "a text where a number is due" if other == pair.answer else "a number where a text is due")
+            return Comparison(
+                False,
+                "unlike",
+                "a text where a number is due" if other == pair.answer else "a number where a text is due",
+            )
     return None
