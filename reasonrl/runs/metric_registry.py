@@ -1,0 +1,252 @@
+"""Every metric that a run may write: meaning, unit, healthy range, and which runs write it.
+
+A number that is not here fails the tests of whoever writes it, and a number that is here and that nobody writes fails
+them as well (`reasonrl.runs.metrics.check_names`, `tests/metrics_seen.py`). `docs/metrics.md` is generated from this
+list; the report and the viewer show its texts.
+
+In a name, `<part>` stands for a reward part of the recipe, `<set>` for an evaluation set, and `<mode>` for greedy or
+sampled.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from reasonrl.runs.accuracy import MODES
+
+WRITERS = {
+    "local": "the local trainer, and `reasonrl eval`",
+    "verl": "the verl trainer",
+    "vllm": "the local trainer with `rollout.engine: vllm`",
+    "gpu": "the local trainer on a GPU",
+}
+"""Who writes metrics."""
+ALL = ("local", "verl", "vllm")
+LOCAL = ("local", "vllm")
+
+GROUPS = {
+    "reward": "What the verifiers gave, before any shaping",
+    "accuracy": "Right answers among the training rollouts",
+    "eval": "Held-out problems, never trained on",
+    "budget": "How the rollouts of a step are given out over its prompts (budget: knapsack)",
+    "value": "What the value model predicts of prompts before their rollouts (curriculum: pcl, advantage: shrinkage)",
+    "credit": "What single tokens are credited with (train.credit: tempo)",
+    "shaping": "What was added to the rewards after they were observed (train.unlikeliness, train.overlong)",
+    "groups": "Whether a prompt's answers differ: only mixed groups teach anything",
+    "rollouts": "Answers that were cut off or could not be judged",
+    "response": "How long the answers are",
+    "policy": "How the model's distribution moves",
+    "loss": "What the optimiser minimises",
+    "optim": "The optimiser",
+    "data": "Passes over the training problems",
+    "tokens": "How much text went through the model",
+    "time": "Where the time goes",
+    "memory": "Memory",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """One entry of the registry."""
+
+    name: str
+    """May hold `<part>`, `<set>` or `<mode>`."""
+    meaning: str
+    unit: str
+    healthy: str = ""
+    """A rule of thumb; empty where there is none."""
+    written_by: tuple[str, ...] = ALL
+    """Keys of `WRITERS`. A writer need not write it in every run: most methods have metrics of their own."""
+    interval: bool = False
+    """Whether NAME_low and NAME_high are written beside it, the ends of its 95% interval."""
+
+    @property
+    def group(self) -> str:
+        return self.name.split("/", 1)[0]
+
+    def expanded(self) -> Iterator[Metric]:
+        """The metrics that the entry stands for: one for each mode, each with the ends of its interval."""
+        names = [self.name.replace("<mode>", mode) for mode in MODES] if "<mode>" in self.name else [self.name]
+        for name in names:
+            yield replace(self, name=name, interval=False)
+            for suffix, end in (("low", "Lower"), ("high", "Upper")) if self.interval else ():
+                meaning = f"{end} end of the 95% interval of `{name.rpartition('/')[2]}`"
+                yield Metric(f"{name}_{suffix}", meaning, self.unit, written_by=self.written_by)
+
+
+SHARE = "share, 0 to 1"
+
+# fmt: off
+TRAINING = [
+    Metric("reward/mean", "Mean reward of the judged rollouts of this step", "reward", "rises, with noise"),
+    Metric("reward/std", "Standard deviation of the reward over the judged rollouts", "reward",
+           "above 0; near 0 there is nothing to learn from"),
+    Metric("reward/<part>", "Mean of one reward part before its weight", "reward",
+           "a part stuck at one value teaches nothing"),
+    Metric("accuracy/train", "Share of right answers among the training rollouts that could be judged", SHARE,
+           "0.2 to 0.8 gives the most signal"),
+    Metric("budget/rollouts_min", "Fewest rollouts of a prompt", "rollouts"),
+    Metric("budget/rollouts_median", "Median rollouts of a prompt", "rollouts"),
+    Metric("budget/rollouts_max", "Most rollouts of a prompt", "rollouts"),
+    Metric("budget/at_low_share", "Prompts that got the least", SHARE, "those that are solved"),
+    Metric("budget/at_high_share", "Prompts that got the most", SHARE, "under a fifth; else raise budget.high"),
+    Metric("budget/unspent", "Rollouts that no prompt could take", "rollouts", "0"),
+    Metric("value/predicted_prompts", "Prompts of this step that were predicted", "prompts",
+           "all, after the first steps"),
+    Metric("value/bias", "Mean of prediction less success rate", "-1 to 1",
+           "near 0; above it the policy has become worse"),
+    Metric("value/mean_squared_error", "Of predictions against success rates", "squared share",
+           "under the variance of the rates"),
+    Metric("value/explained_variance", "Share of the variance of success rates that is predicted", "up to 1",
+           "above 0 it is of use"),
+    Metric("credit/branching_share", "Tokens at which the answers of a group part and their values differ", SHARE,
+           "above 0"),
+    Metric("credit/moved_share", "Credit that the tree moved, against all of the group's", SHARE, "0.05 to 1"),
+    Metric("shaping/mean", "Mean of what shaping added to the reward of a usable answer", "reward",
+           "small against reward/std"),
+    Metric("shaping/likelihood_correlation", "Rank correlation of reward and likelihood inside mixed groups",
+           "-1 to 1", "near 1 the policy only sharpens what it already does"),
+    Metric("groups/total", "Prompts rolled out, each with its group of answers", "prompts"),
+    Metric("groups/mixed", "Prompts with rewards that differ within the group", "prompts",
+           "at least a third of all groups"),
+    Metric("groups/all_correct", "Prompts that every answer solves: too easy to teach", "prompts",
+           "when most are, take harder problems"),
+    Metric("groups/all_wrong", "Prompts that no answer solves: too hard to teach", "prompts",
+           "when most are, take easier problems or more rollouts"),
+    Metric("groups/unjudged", "Prompts of which no answer could be judged", "prompts", "0"),
+    Metric("rollouts/total", "Answers sampled in this step", "answers"),
+    Metric("rollouts/trained", "Answers that entered the update", "answers",
+           "those of the mixed groups, unless all are kept"),
+    Metric("rollouts/effective_share", "Answers in groups whose rewards differ: those with a gradient", SHARE,
+           "above a third"),
+    Metric("rollouts/truncated", "Answers cut off at the token limit", "answers", "under 10%; else raise the limit"),
+    Metric("rollouts/unparsed", "Answers in which nothing could be read (counted as wrong)", "answers",
+           "falls; a rise is an alarm"),
+    Metric("rollouts/timeout", "Answers whose verifier ran out of time (not learnt from)", "answers",
+           "0; a rise is an alarm"),
+    Metric("rollouts/error", "Answers on which the verifier broke (not learnt from)", "answers", "0"),
+    Metric("rollouts/unjudged_share", "Answers that timed out or broke", SHARE,
+           "0; an alarm above health.warn_unjudged_share"),
+    Metric("rollouts/masked",
+           "Answers left out of the update: not judged, or cut off where the recipe masks those", "answers",
+           "a few percent"),
+    Metric("rollouts/failed", "Rollouts that an agent worker did not bring to an end; none of them is learnt from",
+           "answers", "0", ("verl",)),
+    Metric("rollouts/refined", "Critique-guided refinements that joined a group (critique_grpo)", "answers", "", LOCAL),
+    Metric("rollouts/refine_failed", "Wrong responses whose critic did not answer (critique_grpo)", "answers", "0",
+           LOCAL),
+    Metric("response/tokens_mean", "Mean length of an answer", "tokens",
+           "a sudden drop or climb to the limit is a warning"),
+    Metric("response/tokens_max", "Longest answer", "tokens", "below the limit"),
+    Metric("policy/entropy",
+           "Mean entropy of the whole next-token distribution, over the tokens that carried loss", "nats",
+           "falls slowly; near 0 exploration has ended"),
+    Metric("policy/surprise",
+           "Mean of -log-prob of the sampled tokens: an estimate of the entropy that needs only what was sampled",
+           "nats", "near policy/entropy"),
+    Metric("policy/kl_ref", "Estimated divergence from the frozen reference model, per token (train.kl)", "nats",
+           "small and steady", LOCAL),
+    Metric("policy/rollout_gap", "Mean |log-prob in training - log-prob in sampling|, per token", "nats",
+           "below 0.01 in fp32, 0.05 in bf16"),
+    Metric("policy/rollout_gap_max", "Largest |log-prob in training - log-prob in sampling| of a token of this step",
+           "nats", "below 0.001 in fp32; with vLLM a jump says that its weights are old"),
+    Metric("policy/clip_fraction", "Share of response tokens whose update was clipped", SHARE,
+           "0 when on-policy, else under 0.2"),
+    Metric("policy/corrected", "Tokens whose weight the mismatch correction changed (train.mismatch)", SHARE,
+           "under 0.05", LOCAL),
+    Metric("loss/policy", "Policy-gradient loss", "loss", "near 0 on policy; its level says little"),
+    Metric("loss/kl", "Penalty for leaving the reference model, with its weight", "loss"),
+    Metric("loss/entropy", "Bonus for the entropy of the policy, with its weight (negative)", "loss"),
+    Metric("loss/total", "What was minimised: the weighted sum of the losses", "loss"),
+    Metric("loss/value", "Loss of the value head that predicts success rates (verl's critic)", "loss", "falls",
+           ("verl",)),
+    Metric("loss/sft", "Cross-entropy per response token of the supervised phase", "nats a token",
+           "falls, then flattens", LOCAL),
+    Metric("optim/lr", "Learning rate of this update", "1"),
+    Metric("optim/grad_norm", "Norm of the gradient before clipping", "1", "no spikes of 10 times the usual"),
+    Metric("optim/updates", "Optimiser steps taken in this step", "updates", "0 when no group carried signal"),
+    Metric("data/epoch", "Passes over the training problems that are complete", "passes"),
+    Metric("tokens/prompt", "Prompt tokens of this step, each prompt counted once", "tokens"),
+    Metric("tokens/response", "Response tokens of this step", "tokens"),
+    Metric("tokens/computed", "Token positions that really went through the model in the update", "tokens",
+           "below prompt x rollouts + response", LOCAL),
+    Metric("time/select_s", "Choosing problems and budgets, predictions included", "s", "", LOCAL),
+    Metric("time/rollout_s", "Sampling the answers", "s"),
+    Metric("time/verify_s", "Judging the answers", "s", "a small part of the step", LOCAL),
+    Metric("time/update_s", "Forward, backward and optimiser", "s"),
+    Metric("time/eval_s", "Evaluating on one held-out set", "s"),
+    Metric("time/step_s", "The whole step", "s"),
+    Metric("memory/rss_peak_mb", "Largest resident memory of the process so far", "MB", "below the machine's", LOCAL),
+    Metric("memory/gpu_peak_mb", "Largest GPU memory in use so far", "MB", "below the card's", ("gpu",)),
+]
+
+EVALUATION = [
+    Metric("eval/<set>/greedy", "Share of right answers among the judged ones, with greedy decoding", SHARE,
+           "rises above the interval of step 0", interval=True),
+    Metric("eval/<set>/sampled",
+           "Share of right answers among the judged ones, over the samples of each problem (avg@n)", SHARE,
+           "rises above the interval of step 0", interval=True),
+    Metric("eval/<set>/<mode>_n", "Problems with a judged answer: the sample size of the interval", "problems",
+           "at least 100"),
+    Metric("eval/<set>/<mode>_unjudged", "Answers that could not be judged; they are left out of the accuracy",
+           "answers", "0"),
+    Metric("eval/<set>/<mode>_if_unjudged_wrong", "The accuracy if all answers that could not be judged were wrong",
+           SHARE, "equal to the accuracy"),
+    Metric("eval/<set>/any_of_n",
+           "Share of problems that at least one of the n samples solves, of those with a judged sample", SHARE,
+           "rises above the interval of step 0", interval=True),
+    Metric("eval/<set>/problems", "Problems in the set", "problems", "at least 100"),
+    Metric("eval/<set>/samples_per_problem", "Samples of each problem at the sampling temperature", "samples"),
+    Metric("eval/<set>/unparsed", "Answers in which nothing could be read, of all (counted as wrong)", SHARE, "falls"),
+    Metric("eval/<set>/truncated", "Answers cut off at the token limit, of all", SHARE, "under 0.1"),
+    Metric("eval/<set>/timeout", "Answers whose verifier ran out of time, of all", SHARE, "0"),
+    Metric("eval/<set>/error", "Answers on which the verifier broke, of all", SHARE, "0"),
+    # Of critics: the answer is a critique.
+    Metric("eval/<set>/<mode>_parse_rate", "Share of critiques in which exactly one judgement was read", SHARE,
+           "near 1"),
+    Metric("eval/<set>/<mode>_accuracy_of_parsed",
+           "Acc@Dis without unread critiques, as Critique-RL prints it; the accuracy itself counts them as wrong",
+           SHARE),
+    Metric("eval/<set>/<mode>_correct_recall", "Of the correct solutions, the share that is called correct", SHARE,
+           "rises"),
+    Metric("eval/<set>/<mode>_error_recall", "Of the incorrect solutions, the share that is called incorrect", SHARE,
+           "rises"),
+    Metric("eval/<set>/<mode>_false_alarm", "Of the correct solutions, the share that is called incorrect", SHARE,
+           "falls"),
+    Metric("eval/<set>/<mode>_first_error_accuracy",
+           "Of the solutions with a wrong step, the share whose first wrong step is named", SHARE, "rises"),
+    Metric("eval/<set>/<mode>_no_error_accuracy",
+           "Of the solutions without a wrong step, the share in which none is named", SHARE, "rises"),
+    Metric("eval/<set>/<mode>_process_f1", "Harmonic mean of the two (ProcessBench)", SHARE, "rises"),
+    Metric("eval/<set>/<mode>_refine", "Acc@Refine: share of all solutions that are right after the critique", SHARE,
+           "above refine_before", interval=True),
+    Metric("eval/<set>/<mode>_refine_failed",
+           "Share of critiques whose actor did not answer; they are in no figure of refinements", SHARE, "0"),
+    Metric("eval/<set>/<mode>_refine_before", "Share of all solutions that were right before the critique", SHARE),
+    Metric("eval/<set>/<mode>_refine_i2c", "Share of all solutions that became right", SHARE, "rises"),
+    Metric("eval/<set>/<mode>_refine_c2i", "Share of all solutions that were right and are so no more", SHARE,
+           "falls"),
+    Metric("eval/<set>/<mode>_leak_rate",
+           "Share of critiques that state the reference answer where the solution did not", SHARE, "low"),
+    Metric("eval/<set>/<mode>_refine_without_leak", "Acc@Refine over the critiques that do not", SHARE, "near refine"),
+]
+# fmt: on
+
+
+def _controls() -> Iterator[Metric]:
+    """What `reasonrl eval --controls` writes into results.json."""
+    feedbacks = {
+        "empty": "no words",
+        "shuffled": "the critique of another solution",
+        "indicative": "the bare judgement",
+    }
+    for control, feedback in feedbacks.items():
+        name = f"eval/<set>/greedy_refine_{control}"
+        meaning = f"Acc@Refine after {feedback} (`reasonrl eval --controls`)"
+        yield Metric(name, meaning, SHARE, written_by=("local",), interval=True)
+        meaning = "Share of problems that this leaves out, for want of a refinement that could be judged"
+        yield Metric(f"{name}_failed", meaning, SHARE, "0", ("local",))
+
+
+ENTRIES = [*TRAINING, *EVALUATION, *_controls()]
