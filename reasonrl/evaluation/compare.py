@@ -2,7 +2,7 @@
 
 Each side is a folder of `reasonrl eval` (results.json and samples.jsonl), its results.json, or a run folder, of which
 the last evaluation is taken. Problems are paired by id, greedy and sampled answers apart. Answers that could not be
-judged (time-out, verifier error) are left out and counted, never taken as wrong.
+judged (time-out, verifier error) are left out, counted, and shown as bounds (`reasonrl.runs.accuracy`).
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from reasonrl import stats
 from reasonrl.errors import UsageError
+from reasonrl.runs.accuracy import MODES, Accuracy, accuracy_of
 from reasonrl.runs.samples import SampleIndex, SampleKey
 
 if TYPE_CHECKING:
@@ -34,15 +35,20 @@ class Flip(NamedTuple):
 class PairedResult:
     """One evaluation set in one mode.
 
-    `only_a` and `only_b` are problems that one side alone holds, `unjudged` shared ones without a judged answer on both
-    sides.
+    `a`, `b` and `difference` are over the judged answers to the problems that have one on both sides. `only_a` and
+    `only_b` are problems that one side alone holds, `unjudged` shared ones without a judged answer on both sides.
     """
 
     set: str
     mode: str
     a: stats.Interval
     b: stats.Interval
+    all_a: Accuracy
+    """Over all problems that both sides hold: with the count of A's unjudged answers and A's bound."""
+    all_b: Accuracy
     difference: stats.PairedDifference
+    difference_bounds: tuple[float, float]
+    """B - A over all shared problems: if B's unjudged answers were wrong and A's right, and the other way round."""
     flips: tuple[Flip, ...]
     only_a: tuple[str, ...]
     only_b: tuple[str, ...]
@@ -81,12 +87,12 @@ class Comparison:
 
 
 class _Evaluation(NamedTuple):
-    """The samples of one evaluation set in one mode: problem id -> scores of its judged answers, and its reference as
-    text.
-    """
+    """The samples of one evaluation set in one mode, by problem id."""
 
-    scores: dict[str, list[float]]
+    outcomes: dict[str, list[bool | None]]
+    """Right, wrong, or None where an answer could not be judged."""
     references: dict[str, str]
+    """As text."""
 
 
 def compare(a: str | Path, b: str | Path) -> Comparison:
@@ -103,20 +109,19 @@ def compare(a: str | Path, b: str | Path) -> Comparison:
     pairs = [(name, name) for name in sorted(names_a & names_b)]
     if not pairs and len(names_a) == len(names_b) == 1:
         pairs = [(next(iter(names_a)), next(iter(names_b)))]
-    found = []
+    results = []
     for name_a, name_b in pairs:
-        for mode in ("greedy", "sampled"):
+        for mode in MODES:
             left, right = sides[0].get((name_a, mode)), sides[1].get((name_b, mode))
             if left and right:
-                found.append(
-                    _pair(name_a if name_a == name_b else f"{name_a} | {name_b}", mode, left, right, (str(a), str(b)))
-                )
-    if not found:
+                name = name_a if name_a == name_b else f"{name_a} | {name_b}"
+                results.append(_pair(name, mode, left, right, (str(a), str(b))))
+    if not results:
         raise UsageError(
             f"nothing to compare: {a} holds {_listing(sides[0])}, {b} holds {_listing(sides[1])}. Evaluate both on the"
             " same set."
         )
-    return Comparison(str(a), str(b), tuple(found))
+    return Comparison(str(a), str(b), tuple(results))
 
 
 def print_comparison(comparison: Comparison, console: Console | None = None, show: int = 10) -> None:
@@ -159,10 +164,26 @@ def print_comparison(comparison: Comparison, console: Console | None = None, sho
         for which, ids in lacking:
             if ids:
                 console.print(Text(f"Left out: {len(ids)} problems {which} ({_few(ids)})."))
+        if result.all_a.unjudged or result.all_b.unjudged:
+            console.print(Text(_unjudged_text(result)))
         for flip in result.flips[:show]:
             console.print(Text(f"  {flip.problem_id}: {100 * flip.a:.0f}% -> {100 * flip.b:.0f}%"))
         if len(result.flips) > show:
             console.print(Text(f"  and {len(result.flips) - show} more"))
+
+
+def _unjudged_text(result: PairedResult) -> str:
+    """How many answers could not be judged, and what that may change."""
+    counts = " and ".join(
+        f"{side.unjudged:,} of {side.answers:,} of {label}"
+        for label, side in (("A", result.all_a), ("B", result.all_b))
+    )
+    low, high = (100 * bound for bound in result.difference_bounds)
+    return (
+        f"Answers that could not be judged: {counts}. If all of them were wrong, A has"
+        f" {100 * result.all_a.if_unjudged_wrong:.1f}% and B {100 * result.all_b.if_unjudged_wrong:.1f}%; whatever they"
+        f" are, B - A lies between {low:+.1f} and {high:+.1f} points."
+    )
 
 
 def _load(path: Path) -> dict[tuple[str, str], _Evaluation]:
@@ -181,10 +202,10 @@ def _load(path: Path) -> dict[tuple[str, str], _Evaluation]:
     keys = [key for key in index.scan() if key.kind == "eval"]
     if not keys:
         raise UsageError(f"{samples} holds no evaluation: run `reasonrl eval` on it first.")
-    found: dict[tuple[str, str], list[SampleKey]] = {}
+    by_set_and_mode: dict[tuple[str, str], list[SampleKey]] = {}
     for key in keys:
-        found.setdefault((key.set or "", key.mode), []).append(key)
-    return {name: _evaluation(index, _last_step(group)) for name, group in found.items()}
+        by_set_and_mode.setdefault((key.set or "", key.mode), []).append(key)
+    return {name: _evaluation(index, _last_step(group)) for name, group in by_set_and_mode.items()}
 
 
 def _last_step(keys: list[SampleKey]) -> list[SampleKey]:
@@ -193,52 +214,83 @@ def _last_step(keys: list[SampleKey]) -> list[SampleKey]:
 
 
 def _evaluation(index: SampleIndex, keys: list[SampleKey]) -> _Evaluation:
-    scores: dict[str, list[float]] = {}
+    outcomes: dict[str, list[bool | None]] = {}
     references: dict[str, str] = {}
     for key, row in zip(keys, index.read(keys), strict=True):
-        judged = scores.setdefault(key.problem_id, [])
-        if key.outcome in ("correct", "wrong", "unparsed"):
-            judged.append(float(key.outcome == "correct"))
+        outcomes.setdefault(key.problem_id, []).append(key.correct)
         references[key.problem_id] = repr(row.get("reference"))
-    return _Evaluation(scores, references)
+    return _Evaluation(outcomes, references)
 
 
 def _pair(name: str, mode: str, a: _Evaluation, b: _Evaluation, labels: tuple[str, str]) -> PairedResult:
-    both = [problem for problem in a.scores if problem in b.scores]
-    if not both:
+    shared = [problem for problem in a.outcomes if problem in b.outcomes]
+    if not shared:
         raise UsageError(
             f"{labels[0]} and {labels[1]} share no problem on {name} ({mode}): "
-            f"one holds {_few(list(a.scores))}, the other {_few(list(b.scores))}. "
+            f"one holds {_few(list(a.outcomes))}, the other {_few(list(b.outcomes))}. "
             "Evaluate both on the same data."
         )
-    strangers = [problem for problem in both if a.references[problem] != b.references[problem]]
+    strangers = [problem for problem in shared if a.references[problem] != b.references[problem]]
     if strangers:
         raise UsageError(
-            f"{len(strangers)} of the {len(both)} problem ids that {labels[0]} and {labels[1]} share on {name} have"
+            f"{len(strangers)} of the {len(shared)} problem ids that {labels[0]} and {labels[1]} share on {name} have"
             f" different references ({_few(strangers)}): these are different data sets. Evaluate both on the same data."
         )
-    judged = [problem for problem in both if a.scores[problem] and b.scores[problem]]
+    scores_a, scores_b = _scores(a, shared), _scores(b, shared)
+    judged = [problem for problem in shared if scores_a[problem] and scores_b[problem]]
     if not judged:
         raise UsageError(
             f"{labels[0]} and {labels[1]} share no problem on {name} ({mode}) for which both have an answer that could"
             " be judged."
         )
-    left, right = [a.scores[problem] for problem in judged], [b.scores[problem] for problem in judged]
-    flips = [Flip(problem, sum(x) / len(x), sum(y) / len(y)) for problem, x, y in zip(judged, left, right, strict=True)]
-    flips = sorted((flip for flip in flips if abs(flip.b - flip.a) > 1e-12), key=lambda flip: -abs(flip.b - flip.a))
+    left, right = [scores_a[problem] for problem in judged], [scores_b[problem] for problem in judged]
     return PairedResult(
-        name, mode, _interval(left), _interval(right), stats.paired_difference(left, right, seed=SEED), tuple(flips),
-        tuple(problem for problem in a.scores if problem not in b.scores),
-        tuple(problem for problem in b.scores if problem not in a.scores),
-        tuple(problem for problem in both if problem not in set(judged)),
-    )  # fmt: skip
+        set=name,
+        mode=mode,
+        a=_judged_interval(a, judged),
+        b=_judged_interval(b, judged),
+        all_a=accuracy_of([a.outcomes[problem] for problem in shared]),
+        all_b=accuracy_of([b.outcomes[problem] for problem in shared]),
+        difference=stats.paired_difference(left, right, seed=SEED),
+        difference_bounds=(
+            _mean_difference(_scores(a, shared, unjudged=1.0), _scores(b, shared, unjudged=0.0)),
+            _mean_difference(_scores(a, shared, unjudged=0.0), _scores(b, shared, unjudged=1.0)),
+        ),
+        flips=_flips(judged, left, right),
+        only_a=tuple(problem for problem in a.outcomes if problem not in b.outcomes),
+        only_b=tuple(problem for problem in b.outcomes if problem not in a.outcomes),
+        unjudged=tuple(problem for problem in shared if problem not in set(judged)),
+    )
 
 
-def _interval(groups: list[list[float]]) -> stats.Interval:
-    """Wilson's where each problem has one answer, the clustered one otherwise."""
-    if all(len(group) == 1 for group in groups):
-        return stats.wilson(sum(group[0] for group in groups), len(groups))
-    return stats.clustered_mean(groups)
+def _scores(side: _Evaluation, problems: Sequence[str], unjudged: float | None = None) -> dict[str, list[float]]:
+    """1.0 and 0.0 by problem; an answer that could not be judged scores `unjudged`, or is left out where that is
+    None.
+    """
+    values = {True: 1.0, False: 0.0, None: unjudged}
+    return {
+        problem: [value for correct in side.outcomes[problem] if (value := values[correct]) is not None]
+        for problem in problems
+    }
+
+
+def _judged_interval(side: _Evaluation, problems: Sequence[str]) -> stats.Interval:
+    """Over the judged answers to `problems`, each of which has one."""
+    interval = accuracy_of([side.outcomes[problem] for problem in problems]).interval
+    assert interval is not None
+    return interval
+
+
+def _mean_difference(a: dict[str, list[float]], b: dict[str, list[float]]) -> float:
+    """Mean over problems of (mean score of b - mean score of a)."""
+    return sum(sum(b[problem]) / len(b[problem]) - sum(a[problem]) / len(a[problem]) for problem in a) / len(a)
+
+
+def _flips(problems: Sequence[str], a: list[list[float]], b: list[list[float]]) -> tuple[Flip, ...]:
+    """Problems whose share of right answers differs, the largest differences first."""
+    shares = [Flip(problem, sum(x) / len(x), sum(y) / len(y)) for problem, x, y in zip(problems, a, b, strict=True)]
+    flips = [flip for flip in shares if abs(flip.b - flip.a) > 1e-12]
+    return tuple(sorted(flips, key=lambda flip: -abs(flip.b - flip.a)))
 
 
 def _plain(result: PairedResult) -> dict[str, Any]:
@@ -246,6 +298,8 @@ def _plain(result: PairedResult) -> dict[str, Any]:
     return asdict(result) | {
         "a": result.a._asdict(),
         "b": result.b._asdict(),
+        "all_a": _plain_accuracy(result.all_a),
+        "all_b": _plain_accuracy(result.all_b),
         "flips": [flip._asdict() for flip in result.flips],
         "verdict": result.verdict,
         "difference": difference._asdict()
@@ -253,9 +307,14 @@ def _plain(result: PairedResult) -> dict[str, Any]:
     }
 
 
+def _plain_accuracy(accuracy: Accuracy) -> dict[str, Any]:
+    interval = accuracy.interval
+    return asdict(accuracy) | {"interval": None if interval is None else interval._asdict()}
+
+
 def _listing(side: dict[tuple[str, str], _Evaluation]) -> str:
     return ", ".join(
-        f"{name or '(no set)'} {mode} ({len(evaluation.scores)} problems)"
+        f"{name or '(no set)'} {mode} ({len(evaluation.outcomes)} problems)"
         for (name, mode), evaluation in sorted(side.items())
     )
 

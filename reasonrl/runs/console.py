@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, NamedTuple, TextIO
 
+from reasonrl.runs.accuracy import MODES, accuracy_in_row
 from reasonrl.runs.reading import eval_sets
 
 if TYPE_CHECKING:
@@ -97,18 +98,14 @@ class TrainConsole:
         self._print("  ".join([*(f"{column.text(row):>{column.width}}" for column in columns), f"{left:>8}"]))
 
     def evaluation(self, row: Row) -> None:
-        """One line for each evaluation set of an "eval" row: accuracy with its 95% interval and the number of
-        problems.
+        """One line for each evaluation set of an "eval" row: accuracy with its 95% interval, how many answers could not
+        be judged, and the number of problems.
         """
         if self.quiet:
             return
         for name in eval_sets([dict(row)]):
             base = f"eval/{name}"
-            parts = [
-                f"{mode} {_with_interval(row, f'{base}/{mode}')}"
-                for mode in ("greedy", "sampled")
-                if row.get(f"{base}/{mode}") is not None
-            ]
+            parts = [text for mode in MODES if (text := _accuracy_text(row, name, mode))]
             if row.get(f"{base}/problems") is not None:
                 samples = row.get(f"{base}/samples_per_problem")
                 parts.append(f"n = {row[f'{base}/problems']:.0f}" + (f" x {samples:.0f}" if samples else ""))
@@ -240,6 +237,17 @@ def _share(value: float | None) -> str:
 def _of_rollouts(row: Row, name: str) -> str:
     count, total = row.get(f"rollouts/{name}"), row.get("rollouts/total")
     return "-" if count is None or not total else f"{100 * count / total:.0f}%"
+
+
+def _accuracy_text(row: Row, set_name: str, mode: str) -> str:
+    """`greedy 45.0% (95% CI 35.6 to 54.8) (3 of 100 answers not judged, 43.7% if all of these were wrong)`."""
+    accuracy = accuracy_in_row(row, set_name, mode)
+    if accuracy is None:
+        return ""
+    if accuracy.interval is None:
+        return f"{mode}: none of {accuracy.answers:,} answers could be judged"
+    text = f"{mode} {_with_interval(row, f'eval/{set_name}/{mode}')}"
+    return f"{text} ({accuracy.unjudged_text()})" if accuracy.unjudged else text
 
 
 def _with_interval(row: Row, name: str) -> str:

@@ -5,15 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from reasonrl import stats
-from reasonrl.runs.reading import Row, Run, eval_sets, series
-
-MODES = {"greedy": "greedy decoding", "sampled": "sampling"}
+from reasonrl.runs.accuracy import MODES, Accuracy, accuracy_in_row, judged_scores
+from reasonrl.runs.reading import Run, eval_sets
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One evaluation set in one mode, at its first and last evaluation. `difference` is paired over the same problems,
-    if the samples of both evaluations are on disk; `before` is None when there was only one evaluation.
+    """One evaluation set in one mode, at the first and the last evaluation in which some answer could be judged.
+
+    `difference` is paired over the problems that were judged both times, if the samples of both evaluations are on
+    disk; `before` is None when there was only one evaluation. `steps_unjudged` are evaluations without any judged
+    answer.
     """
 
     set: str
@@ -24,6 +26,10 @@ class Change:
     after: stats.Interval
     samples_per_problem: int
     difference: stats.PairedDifference | None
+    all_before: Accuracy | None
+    """With the counts of unjudged answers and the bound; None with `before`."""
+    all_after: Accuracy
+    steps_unjudged: tuple[int, ...] = ()
 
     @property
     def points(self) -> stats.Interval | None:
@@ -42,14 +48,22 @@ class Change:
         )
         return "rose" if low > 0 else "fell" if high < 0 else "did not measurably change"
 
+    def unjudged_notes(self) -> list[str]:
+        """What could not be judged, one note an evaluation; empty where everything could be."""
+        measured = [(self.first_step, self.all_before), (self.last_step, self.all_after)]
+        notes = [f"step {step}: {a.unjudged_text()}" for step, a in measured if a is not None and a.unjudged]
+        return notes + [f"step {step}: no answer could be judged" for step in self.steps_unjudged]
+
     def sentence(self) -> str:
-        """One plain sentence."""
-        how = MODES.get(self.mode, self.mode) + (
+        """One plain sentence, and a second one where answers could not be judged."""
+        sampling = MODES.get(self.mode, self.mode) + (
             f", {self.samples_per_problem} samples a problem" if self.samples_per_problem > 1 else ""
         )
-        subject = f"Held-out accuracy ({self.set}, {how})"
+        subject = f"Held-out accuracy ({self.set}, {sampling})"
+        notes = self.unjudged_notes()
+        unjudged = f" Answers that could not be judged are left out ({'; '.join(notes)})." if notes else ""
         if self.before is None:
-            return f"{subject} was {interval_text(self.after)} at step {self.last_step}."
+            return f"{subject} was {interval_text(self.after)} at step {self.last_step}.{unjudged}"
         before, after = (
             interval_text(self.before, with_n=False),
             f"{interval_text(self.after)} at step {self.last_step}",
@@ -60,30 +74,43 @@ class Change:
             text = f"{subject} {self.direction}: {before} at step {self.first_step}, {after}"
         if self.points is not None:
             text += f"; that is {points_text(self.points)} on the same problems"
-        return text + "."
+        return f"{text}.{unjudged}"
 
 
 def changes(run: Run) -> list[Change]:
-    """Before and after for every evaluation set and mode of the run, in order of appearance, greedy first."""
+    """Before and after for every evaluation set and mode of the run, in order of appearance, greedy first. A set of
+    which no answer was ever judged is left out.
+    """
     rows = run.metrics("eval")
-    found = []
+    results = []
     for name in eval_sets(rows):
         for mode in MODES:
-            points = series(rows, f"eval/{name}/{mode}")
-            if not points:
+            read = [(row, accuracy_in_row(row, name, mode)) for row in rows]
+            evaluations = [(int(row["step"]), row, accuracy) for row, accuracy in read if accuracy is not None]
+            judged = [item for item in evaluations if item[2].interval is not None]
+            if not judged:
                 continue
-            first, last = points[0][0], points[-1][0]
-            row_at = {int(row["step"]): row for row in rows if f"eval/{name}/{mode}" in row}
-            after = _interval(row_at[last], name, mode)
-            samples = int(row_at[last].get(f"eval/{name}/samples_per_problem") or 1) if mode == "sampled" else 1
-            if first == last:
-                found.append(Change(name, mode, first, last, None, after, samples, None))
-                continue
-            difference = _paired(run.eval_scores(first, name, mode), run.eval_scores(last, name, mode))
-            found.append(
-                Change(name, mode, first, last, _interval(row_at[first], name, mode), after, samples, difference)
+            (first, _, all_before), (last, row, all_after) = judged[0], judged[-1]
+            assert all_before.interval is not None and all_after.interval is not None
+            again = first != last
+            results.append(
+                Change(
+                    set=name,
+                    mode=mode,
+                    first_step=first,
+                    last_step=last,
+                    before=all_before.interval if again else None,
+                    after=all_after.interval,
+                    samples_per_problem=int(row.get(f"eval/{name}/samples_per_problem") or 1)
+                    if mode == "sampled"
+                    else 1,
+                    difference=_paired(run, name, mode, (first, last)) if again else None,
+                    all_before=all_before if again else None,
+                    all_after=all_after,
+                    steps_unjudged=tuple(step for step, _, accuracy in evaluations if accuracy.interval is None),
+                )
             )
-    return found
+    return results
 
 
 def interval_text(interval: stats.Interval, with_n: bool = True) -> str:
@@ -97,19 +124,11 @@ def points_text(interval: stats.Interval) -> str:
     return f"{100 * interval.estimate:+.1f} points (95% CI {100 * interval.low:+.1f} to {100 * interval.high:+.1f})"
 
 
-def _interval(row: Row, name: str, mode: str) -> stats.Interval:
-    base, n = f"eval/{name}/{mode}", int(row.get(f"eval/{name}/problems") or 0)
-    value = float(row[base])
-    low, high = row.get(f"{base}_low"), row.get(f"{base}_high")
-    if low is None or high is None:
-        # Without the samples' spread, one answer a problem is the careful assumption; without n nothing is known but
-        # the range.
-        return stats.wilson(value * n, n) if n else stats.Interval(value, 0.0, 1.0, 0)
-    return stats.Interval(value, float(low), float(high), n)
-
-
-def _paired(before: dict[str, list[float]], after: dict[str, list[float]]) -> stats.PairedDifference | None:
-    both = [problem for problem in before if problem in after]
-    if not both:
+def _paired(run: Run, set_name: str, mode: str, steps: tuple[int, int]) -> stats.PairedDifference | None:
+    """Over the problems with a judged answer at both steps; None where samples.jsonl has none of them."""
+    before, after = (run.eval_outcomes(step, set_name, mode) for step in steps)
+    scores = [judged_scores([before[problem], after[problem]]) for problem in before if problem in after]
+    pairs = [pair for pair in scores if len(pair) == 2]
+    if not pairs:
         return None
-    return stats.paired_difference([before[problem] for problem in both], [after[problem] for problem in both], seed=0)
+    return stats.paired_difference([pair[0] for pair in pairs], [pair[1] for pair in pairs], seed=0)

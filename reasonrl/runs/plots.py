@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
+from reasonrl.runs.accuracy import MODES
 from reasonrl.runs.reading import Row, eval_sets, series
 
 if TYPE_CHECKING:
@@ -47,18 +48,15 @@ def charts(rows: list[Row]) -> list[Chart]:
 
 def accuracy(rows: list[Row]) -> Chart | None:
     train, evals = _of(rows, "train"), _of(rows, "eval")
-    lines = [
-        (name, mode)
-        for name in eval_sets(evals)
-        for mode in ("greedy", "sampled")
-        if series(evals, f"eval/{name}/{mode}")
-    ]
+    lines = [(name, mode) for name in eval_sets(evals) for mode in MODES if series(evals, f"eval/{name}/{mode}")]
     on_train = series(train, "accuracy/train")
     if not lines and not on_train:
         return None
+    bounded = False
     with _figure("accuracy", wide=True) as (axes, done):
         if on_train:
             _line(axes, on_train, GREY, "training rollouts")
+            bounded |= _bound(axes, train_bound(train), on_train, GREY)
         colours = [BLUE, ORANGE, GREEN, PURPLE, RED]
         for position, (name, mode) in enumerate(lines):
             colour, base = colours[position % len(colours)], f"eval/{name}/{mode}"
@@ -77,13 +75,30 @@ def accuracy(rows: list[Row]) -> Chart | None:
                 linewidth=2,
                 label=f"{_spoken(name)}, {mode}",
             )
+            bounded |= _bound(axes, series(evals, f"{base}_if_unjudged_wrong"), points, colour)
         _percent(axes)
     caption = (
-        "Share of right answers. Bands are 95% intervals over held-out problems."
+        "Share of right answers among those that could be judged. Bands are 95% intervals over held-out problems."
         if lines
-        else "Share of right training answers."
+        else "Share of right answers among the training answers that could be judged."
     )
+    caption += " Dotted: if all answers that could not be judged were wrong." if bounded else ""
     return Chart("accuracy", "Accuracy", caption, done(), wide=True)
+
+
+def train_bound(train: list[Row]) -> list[tuple[int, float]]:
+    """(step, accuracy of the training rollouts if all unjudged ones were wrong)."""
+    unjudged = dict(series(train, "rollouts/unjudged_share"))
+    return [(step, value * (1 - unjudged.get(step, 0.0))) for step, value in series(train, "accuracy/train")]
+
+
+def _bound(axes: Axes, bound: list[tuple[int, float]], accuracy: list[tuple[int, float]], colour: str) -> bool:
+    """A dotted line where the bound lies below the accuracy somewhere. Returns whether it does."""
+    estimates = dict(accuracy)
+    if all(value >= estimates.get(step, 1.0) for step, value in bound):
+        return False
+    axes.plot(*zip(*bound, strict=True), color=colour, linewidth=1.1, linestyle=(0, (1, 2)))
+    return True
 
 
 def reward(rows: list[Row]) -> Chart | None:
@@ -150,16 +165,19 @@ def response_length(rows: list[Row]) -> Chart | None:
 
 
 def entropy(rows: list[Row]) -> Chart | None:
-    return _single(
-        rows,
-        "entropy",
-        "policy/entropy",
-        "Entropy",
-        "Per response token. Near 0 the model no longer explores.",
-        PURPLE,
-        "nats",
-        zero=True,
-    )
+    """Of the whole next-token distribution, and the surprise of what was sampled, which estimates it."""
+    train = _of(rows, "train")
+    points, surprise = series(train, "policy/entropy"), series(train, "policy/surprise")
+    if not points and not surprise:
+        return None
+    with _figure("entropy") as (axes, done):
+        if surprise:
+            _line(axes, surprise, GREY, "surprise of the sampled tokens", width=1.2)
+        if points:
+            _line(axes, points, PURPLE, "entropy" if surprise else "")
+        axes.set_ylabel("nats")
+        axes.set_ylim(bottom=0)
+    return Chart("entropy", "Entropy", "Per response token. Near 0 the model no longer explores.", done())
 
 
 def kl(rows: list[Row]) -> Chart | None:
@@ -214,7 +232,7 @@ def unjudged(rows: list[Row]) -> Chart | None:
 
 
 def phases(rows: list[Row]) -> Chart | None:
-    names = [("rollout", BLUE), ("verify", GREEN), ("update", ORANGE), ("eval", PURPLE), ("checkpoint", RED)]
+    names = [("rollout", BLUE), ("verify", GREEN), ("update", ORANGE), ("eval", PURPLE)]
     steps = _of(rows, "train") or _of(rows, "sft")
     spent = [{name: float(row.get(f"time/{name}_s") or 0) for name, _ in names} for row in steps]
     # An evaluation may stand in the train row or in a row of its own.

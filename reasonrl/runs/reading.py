@@ -117,16 +117,14 @@ class Run:
                 found.append(Checkpoint(int(number), folder, (folder / "manifest.json").is_file()))
         return sorted(found, key=lambda checkpoint: checkpoint.step)
 
-    def eval_scores(self, step: int, set_name: str | None, mode: str) -> dict[str, list[float]]:
-        """Problem id -> 0/1 of each answer in one evaluation, as in its metrics: there, what could not be judged counts
-        as wrong.
-        """
-        scores: dict[str, list[float]] = {}
+    def eval_outcomes(self, step: int, set_name: str | None, mode: str) -> dict[str, list[bool | None]]:
+        """Problem id -> its answers in one evaluation: right, wrong, or None where an answer could not be judged."""
+        outcomes: dict[str, list[bool | None]] = {}
         wanted = SampleFilter(kind="eval", step=step, set=set_name, mode=mode)
         for key in self.samples.scan():
             if wanted.takes(key):
-                scores.setdefault(key.problem_id, []).append(float(key.outcome == "correct"))
-        return scores
+                outcomes.setdefault(key.problem_id, []).append(key.correct)
+        return outcomes
 
 
 def series(rows: list[Row], name: str) -> list[tuple[int, float]]:

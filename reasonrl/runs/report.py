@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from reasonrl.runs import headline, method_plots, plots
+from reasonrl.runs.accuracy import MODES
 from reasonrl.runs.metrics import ROW_KEYS, describe
 from reasonrl.runs.reading import Row, Run, series
-from reasonrl.runs.samples import SampleFilter, main_verdict, outcome
+from reasonrl.runs.samples import SampleFilter, correct_of, main_verdict, outcome
 
 EXAMPLES = (("wrong", "correct", 3), ("wrong", "wrong", 2), ("correct", "correct", 1), ("correct", "wrong", 2))
 """How many problems of each (before, after) the report shows."""
@@ -90,17 +91,16 @@ def _result(changes: list[headline.Change], rows: list[Row]) -> str:
                 " logged steps."
             )
             return f"<section class=result><p class=lead>{text} No held-out evaluation was run.</p></section>"
-        return (
-            "<section class=result><p class=lead>No held-out evaluation was run, so this run shows no result"
-            " yet.</p></section>"
-        )
+        evaluated = any(row["kind"] == "eval" for row in rows)
+        why = "No held-out answer could be judged" if evaluated else "No held-out evaluation was run"
+        return f"<section class=result><p class=lead>{why}, so this run shows no result yet.</p></section>"
     cards = "".join(_card(change) for change in changes)
     words = "".join(f"<li>{escape(change.sentence())}</li>" for change in changes)
     return f"<section class=result><div class=cards>{cards}</div><ul class=words>{words}</ul></section>"
 
 
 def _card(change: headline.Change) -> str:
-    label = f"{change.set.replace('_', ' ')} · {headline.MODES.get(change.mode, change.mode)}"
+    label = f"{change.set.replace('_', ' ')} · {MODES.get(change.mode, change.mode)}"
     tone = {"rose": "up", "fell": "down"}.get(change.direction, "flat")
     after = f"<div class=side><b>{100 * change.after.estimate:.1f}%</b><i>{_range(change.after)}</i></div>"
     before = arrow = ""
@@ -113,9 +113,10 @@ def _card(change: headline.Change) -> str:
     n = f"{change.after.n} held-out problems" + (
         f", {change.samples_per_problem} samples each" if change.samples_per_problem > 1 else ""
     )
+    notes = "".join(f"<p class=n>{escape(note)}</p>" for note in change.unjudged_notes())
     return (
         f"<div class='card {tone}'><h2>{escape(label)}</h2><div class=jump>{before}{arrow}{after}</div>{moved}<p"
-        f" class=n>{n}</p></div>"
+        f" class=n>{n}</p>{notes}</div>"
     )
 
 
@@ -143,6 +144,8 @@ def _facts(rows: list[Row]) -> str:
     for kind, label in (("truncated", "of answers cut off"), ("unparsed", "of answers unparsed")):
         count = sum(value for _, value in series(train, f"rollouts/{kind}"))
         facts.append((f"{100 * count / total:.1f}%", label) if total and series(train, f"rollouts/{kind}") else None)
+    unjudged = sum(row.get("rollouts/unjudged_share", 0.0) * row.get("rollouts/total", 0) for row in train)
+    facts.append((f"{100 * unjudged / total:.1f}%", "of answers not judged") if total and unjudged else None)
     cells = "".join(f"<div><b>{number}</b><span>{label}</span></div>" for number, label in filter(None, facts))
     return f"<section class=facts>{cells}</section>" if cells else ""
 
@@ -180,7 +183,7 @@ def _examples(run: Run, changes: list[headline.Change]) -> str:
             chosen = [
                 problem
                 for problem in before
-                if problem in after and _coarse(before[problem]) == was and _coarse(after[problem]) == now
+                if problem in after and _judgement(before[problem]) == was and _judgement(after[problem]) == now
             ]
             blocks += [_pair(before[problem], after[problem], change) for problem in chosen[:count]]
         if not blocks:
@@ -210,8 +213,9 @@ def _first_answers(run: Run, change: headline.Change, step: int) -> dict[str, Ro
     return {str(row["problem_id"]): row for row in run.samples.read(keys)}
 
 
-def _coarse(row: Row) -> str:
-    return "correct" if outcome(row) == "correct" else "wrong"
+def _judgement(row: Row) -> str:
+    """correct, wrong or unjudged."""
+    return {True: "correct", False: "wrong", None: "unjudged"}[correct_of(row)]
 
 
 def _pair(before: Row, after: Row, change: headline.Change) -> str:

@@ -49,6 +49,13 @@ def outcome(row: dict[str, Any]) -> str:
     return "correct" if correct else "wrong"
 
 
+def correct_of(row: dict[str, Any]) -> bool | None:
+    """Whether the answer is right; None where it could not be judged or has no verdict."""
+    main = main_verdict(row)
+    correct = None if main is None else main[1].get("correct")
+    return None if correct is None else bool(correct)
+
+
 class SampleKey(NamedTuple):
     """What the index keeps of one row."""
 
@@ -59,6 +66,8 @@ class SampleKey(NamedTuple):
     mode: str
     problem_id: str
     outcome: str
+    correct: bool | None
+    """Of the main verdict; None for an answer that could not be judged."""
 
     @property
     def group(self) -> tuple[str, int, str | None, str, str]:
@@ -162,6 +171,7 @@ class SampleIndex:
                 str(row.get("mode") or row["kind"]),
                 str(row["problem_id"]),
                 outcome(row),
+                correct_of(row),
             )
         except (ValueError, TypeError, AttributeError, KeyError) as error:
             why = (

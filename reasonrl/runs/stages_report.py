@@ -15,6 +15,7 @@ from typing import Any
 
 from reasonrl.errors import UsageError
 from reasonrl.runs import headline
+from reasonrl.runs.accuracy import MODES
 from reasonrl.runs.folder import write_atomically
 from reasonrl.runs.reading import Row, Run, read_rows, series
 from reasonrl.runs.report import duration
@@ -87,10 +88,11 @@ def _row(stage: Run) -> str:
 
 def _change(change: headline.Change, rows: list[Row]) -> list[str]:
     """One evaluation set: accuracy before and after, then a critic's other figures."""
-    label = f"{change.set.replace('_', ' ')}, {headline.MODES.get(change.mode, change.mode)}"
+    label = f"{change.set.replace('_', ' ')}, {MODES.get(change.mode, change.mode)}"
     before = f"{100 * change.before.estimate:.1f} &rarr; " if change.before is not None else ""
     low, high = 100 * change.after.low, 100 * change.after.high
     lines = [f"{escape(label)}: {before}<b>{100 * change.after.estimate:.1f}%</b> [{low:.1f}, {high:.1f}]"]
+    lines += [f"<span class=meta>{escape(note)}</span>" for note in change.unjudged_notes()]
     for name, words in BESIDE:
         points = series(rows, f"eval/{change.set}/{change.mode}_{name}")
         if points:

@@ -123,7 +123,7 @@ def test_filters(run):
     assert count(text="no such words") == 0
 
 
-def test_eval_scores_count_as_the_metrics_do(tmp_path):
+def test_eval_outcomes_tell_wrong_from_not_judged(tmp_path):
     fake_header(tmp_path)
     verdicts = [
         fake_verdict(True),
@@ -136,7 +136,7 @@ def test_eval_scores_count_as_the_metrics_do(tmp_path):
         for i, v in enumerate(verdicts)
     ]
     write_rows(tmp_path / "samples.jsonl", rows)
-    assert Run.open(tmp_path).eval_scores(0, "s", "sampled") == {"p": [1.0, 0.0, 0.0, 0.0]}
+    assert Run.open(tmp_path).eval_outcomes(0, "s", "sampled") == {"p": [True, False, False, None]}
 
 
 def test_index_follows_a_growing_file(tmp_path):
