@@ -1,34 +1,49 @@
-"""What users bring: `package.module:name`, in one place."""
+"""What users bring by dotted path: `package.module:name`, loaded in one place."""
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import sys
 from pathlib import Path
 from typing import Any
 
-from reasonrl.errors import RecipeError
+from reasonrl.errors import RecipeError, UsageError
+from reasonrl.words import did_you_mean
 
 
-def import_dotted(spec: str, field: str) -> Any:
-    """`package.module:name` from the current folder or the environment. Raises RecipeError naming the recipe field."""
-    module_name, colon, attribute = spec.partition(":")
+def import_dotted(path: str, subject: str, error_class: type[UsageError] = RecipeError) -> Any:
+    """The object at `package.module:name`. The current folder is importable.
+
+    Args:
+        path: `package.module:name`.
+        subject: how a message begins: the recipe's field, or what else names the path.
+        error_class: the error to raise.
+
+    Raises:
+        UsageError: of `error_class`, when the path is malformed, or the module or the name is not there, or the module
+            cannot be imported. An error that the module's own code raises passes through.
+    """
+    module_name, colon, attribute = path.partition(":")
     if not colon or not module_name or not attribute:
-        raise RecipeError(f"{field}: '{spec}' is not of the form package.module:name")
+        raise error_class(f"{subject}: '{path}' is not of the form package.module:name")
     if "" not in sys.path and str(Path.cwd()) not in sys.path:
         sys.path.insert(0, str(Path.cwd()))
     try:
         module = importlib.import_module(module_name)
     except ModuleNotFoundError as error:
-        if error.name is None or not (module_name == error.name or module_name.startswith(error.name + ".")):
-            raise  # the module is there; it needs another one that is not
-        raise RecipeError(
-            f"{field}: there is no module '{error.name}' in the current folder or the environment"
+        if error.name and (module_name == error.name or module_name.startswith(error.name + ".")):
+            raise error_class(
+                f"{subject}: there is no module '{error.name}' in the current folder or the environment"
+            ) from error
+        raise error_class(
+            f"{subject}: the module {module_name} needs '{error.name}', which is not installed"
+        ) from error
+    except (ImportError, SyntaxError) as error:
+        raise error_class(
+            f"{subject}: the module {module_name} cannot be imported: {type(error).__name__}: {error}"
         ) from error
     if not hasattr(module, attribute):
-        near = difflib.get_close_matches(attribute, dir(module), 1)
-        raise RecipeError(
-            f"{field}: {module_name} has no '{attribute}'" + (f"; did you mean '{near[0]}'?" if near else "")
-        )
+        names = [name for name in dir(module) if not name.startswith("_")]
+        hint = did_you_mean(attribute, names)
+        raise error_class(f"{subject}: {module_name} has no '{attribute}'" + (f"; {hint}" if hint else ""))
     return getattr(module, attribute)

@@ -23,7 +23,7 @@ from typing import Any
 from reasonrl.data.answers import boxed_answer, marked_answer, number_text
 from reasonrl.data.critiques import published
 from reasonrl.data.files import Row
-from reasonrl.data.mistakes import Mistakes, nearest
+from reasonrl.data.mistakes import Mistakes, suggestion
 from reasonrl.data.problem import KINDS, collect
 from reasonrl.errors import DataError
 from verifiers.types import Problem
@@ -67,7 +67,7 @@ def problems_from_rows(
     unknown = [name for name in columns or {} if name not in FIELDS]
     if unknown:
         text = " ".join(
-            f"columns maps {name!r}, which is none of our fields.{nearest(name, FIELDS)}" for name in unknown
+            f"columns maps {name!r}, which is none of our fields.{suggestion(name, FIELDS)}" for name in unknown
         )
         raise DataError(f"{mistakes.source}: {text} Our fields: {', '.join(FIELDS)}")
 
@@ -86,7 +86,7 @@ def _problem(row: dict[str, Any], default_id: str, source: str, kind: str, colum
     for ours, theirs in columns.items():
         if theirs not in row:
             raise _Unreadable(
-                f"columns maps {ours} to {theirs!r}, which is no column here.{nearest(theirs, row)} {_present(row)}"
+                f"columns maps {ours} to {theirs!r}, which is no column here.{suggestion(theirs, row)} {_present(row)}"
             )
         mapped[ours] = row[theirs]
     rest = {name: value for name, value in row.items() if name not in columns.values()}
@@ -101,7 +101,7 @@ def _problem(row: dict[str, Any], default_id: str, source: str, kind: str, colum
         fields = _plain(rest, mapped)
     fields |= mapped
     if "prompt" not in fields:
-        near = next(filter(None, (nearest(name, row) for name in PROMPT_NAMES)), "")
+        near = next(filter(None, (suggestion(name, row) for name in PROMPT_NAMES)), "")
         raise _Unreadable(
             f"no column 'prompt', 'problem' or 'question'.{near} {_present(row)} Name the right one with columns:"
             " {prompt: ...}"
@@ -235,7 +235,7 @@ def _reference(fields: dict[str, Any], kind: str, row: dict[str, Any]) -> dict[s
         raise _Unreadable("the answer is missing: reward_model has no ground_truth")
     if any(name in fields or name in row for name in GOLD_NAMES):
         raise _Unreadable("the answer is missing or empty")
-    near = next(filter(None, (nearest(name, row) for name in GOLD_NAMES)), "")
+    near = next(filter(None, (suggestion(name, row) for name in GOLD_NAMES)), "")
     raise _Unreadable(
         f"no column 'answer', 'reference' or 'solution'.{near} {_present(row)} Name the right one with columns:"
         " {answer: ...}"

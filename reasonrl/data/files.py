@@ -7,7 +7,6 @@ left out; the caller raises them all together.
 from __future__ import annotations
 
 import csv
-import difflib
 import json
 from collections.abc import Callable, Iterator
 from datetime import date, datetime, time
@@ -18,6 +17,7 @@ from uuid import UUID
 
 from reasonrl.data.mistakes import Mistakes
 from reasonrl.errors import DataError
+from reasonrl.words import nearest
 
 
 class Row(NamedTuple):
@@ -40,12 +40,9 @@ def read_rows(path: Path, mistakes: Mistakes) -> Iterator[Row]:
     if path.is_dir():
         raise DataError(f"{path} is a folder. Name one file in it: {', '.join(READERS)}")
     if not path.exists():
-        near = (
-            difflib.get_close_matches(path.name, [p.name for p in path.parent.iterdir()], n=1)
-            if path.parent.is_dir()
-            else []
-        )
-        hint = f" Did you mean {str(path.parent / near[0])!r}?" if near else ""
+        neighbours = [file.name for file in path.parent.iterdir()] if path.parent.is_dir() else []
+        near = nearest(path.name, neighbours)
+        hint = f" Did you mean {str(path.parent / near)!r}?" if near else ""
         raise DataError(
             f"{path} does not exist.{hint} A relative path starts in the folder in which the command is run"
         )

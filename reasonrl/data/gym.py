@@ -11,7 +11,7 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
-from reasonrl.data.mistakes import nearest
+from reasonrl.data.mistakes import suggestion
 from reasonrl.errors import DataError
 from verifiers.types import Problem
 
@@ -51,7 +51,7 @@ def reasoning_gym_problems(
     name = options.get("dataset")
     if name not in names:
         raise DataError(
-            f"reasoning_gym: options need the name of a data set, not dataset={name!r}.{nearest(str(name), names)} For"
+            f"reasoning_gym: options need the name of a data set, not dataset={name!r}.{suggestion(str(name), names)} For"
             f" example: chain_sum, basic_arithmetic, gcd, countdown. There are {len(names)}; the package's GALLERY.md"
             " shows them"
         )
@@ -62,7 +62,7 @@ def reasoning_gym_problems(
         raise DataError(f"reasoning_gym: size must be a whole number from 1, not {size!r}")
     config = {"seed": seed} | {key: value for key, value in options.items() if key not in ("dataset", "size")}
     known = [field.name for field in dataclasses.fields(DATASETS[name][1])]
-    wrong = [f"unknown option {key!r}.{nearest(key, known)}" for key in config if key not in known]
+    wrong = [f"unknown option {key!r}.{suggestion(key, known)}" for key in config if key not in known]
     if wrong:
         raise DataError(f"reasoning_gym data set {name!r}: {' '.join(wrong)} Options: dataset, {', '.join(known)}")
     rows = size if split is None else math.ceil(1.5 * size / (TEST_SHARE if split == "test" else 1 - TEST_SHARE)) + 50

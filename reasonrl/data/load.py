@@ -14,7 +14,7 @@ from reasonrl.data.dotted import dotted_rows
 from reasonrl.data.files import READERS, Row, read_rows
 from reasonrl.data.gym import reasoning_gym_problems
 from reasonrl.data.hub import INSTEAD, hub_rows
-from reasonrl.data.mistakes import Mistakes, nearest, refuse_unknown
+from reasonrl.data.mistakes import Mistakes, refuse_unknown, suggestion
 from reasonrl.data.problem import collect
 from reasonrl.data.step_arithmetic import step_arithmetic
 from reasonrl.errors import DataError
@@ -96,7 +96,7 @@ def load_problems(
         rows = hub_rows(source, name=name, split=split or "train", offline=offline, options=options)
         stem = "-".join(filter(None, (source.rpartition("/")[2], name, split or "train")))
         return problems_from_rows(islice(rows, limit), mistakes, stem=stem, source=source, kind=kind, columns=columns)
-    hint = nearest(source, (*NAMED, *GENERATORS))
+    hint = suggestion(source, (*NAMED, *GENERATORS))
     raise DataError(
         f"data source {source!r} is not known.{hint} Give a file ({', '.join(READERS)}), a name"
         f" ({', '.join((*NAMED, *GENERATORS))}), a hub id 'org/name', or 'package.module:function'"

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 
 from reasonrl.errors import DataError
+from reasonrl.words import nearest
 
 SHOWN = 10
 
@@ -41,16 +41,15 @@ class Mistakes:
         )
 
 
-def nearest(word: str, known: Iterable[str]) -> str:
-    """' Did you mean ...?' with the nearest known name, or an empty string if none is near."""
-    by_lower = {name.lower(): name for name in known}
-    found = difflib.get_close_matches(word.lower(), list(by_lower), n=1, cutoff=0.6)
-    return f" Did you mean {by_lower[found[0]]!r}?" if found else ""
+def suggestion(word: str, known: Iterable[str]) -> str:
+    """` Did you mean 'x'?` with the nearest known name; empty where none is near."""
+    name = nearest(word, known)
+    return "" if name is None else f" Did you mean {name!r}?"
 
 
 def refuse_unknown(given: Iterable[str], known: Iterable[str], what: str) -> None:
     """Raises DataError for every name in `given` that is not in `known`. `what` opens the message."""
     known = list(known)
-    wrong = [f"unknown option {name!r}.{nearest(name, known)}" for name in given if name not in known]
+    wrong = [f"unknown option {name!r}.{suggestion(name, known)}" for name in given if name not in known]
     if wrong:
         raise DataError(f"{what}: {' '.join(wrong)} Options: {', '.join(known) or 'none'}.")

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from reasonrl.data.expressions import side
-from reasonrl.data.mistakes import nearest, refuse_unknown
+from reasonrl.data.mistakes import refuse_unknown, suggestion
 from reasonrl.data.step_demonstrations import demonstrated
 from reasonrl.data.step_sums import worked
 from reasonrl.errors import DataError
@@ -55,7 +55,7 @@ def step_arithmetic(options: dict[str, Any], *, seed: int = 0) -> list[Problem]:
     for name, weight in tasks.items():
         if name not in TASKS or not isinstance(weight, int | float) or weight < 0:
             raise DataError(
-                f"step_arithmetic: tasks gives {name!r} the share {weight!r}.{nearest(name, TASKS)} Tasks are"
+                f"step_arithmetic: tasks gives {name!r} the share {weight!r}.{suggestion(name, TASKS)} Tasks are"
                 f" {', '.join(TASKS)}"
             )
     seed = options.get("seed", seed)

@@ -150,7 +150,7 @@ def test_a_function_of_the_users_own(folder: Path) -> None:
         "own_data_module:breaks"
     )
     assert "must return a list of problems (Problem or dict), not str" in message("own_data_module:text")
-    assert "has no function 'row'. Did you mean 'rows'?" in message("own_data_module:row")
+    assert "own_data_module has no 'row'; did you mean 'rows'?" in message("own_data_module:row")
     assert "there is no module 'no_such_module'" in message("no_such_module:f")
     assert "there is no module 'reasonrl.nothing'" in message("reasonrl.nothing:f")
 
@@ -159,4 +159,4 @@ def test_a_module_that_cannot_be_imported(folder: Path) -> None:
     (folder / "own_broken_module.py").write_text("def f(:\n")
     (folder / "own_needy_module.py").write_text("import surely_not_installed\n")
     assert "cannot be imported: SyntaxError" in message("own_broken_module:f")
-    assert "the module needs 'surely_not_installed'" in message("own_needy_module:f")
+    assert "own_needy_module needs 'surely_not_installed'" in message("own_needy_module:f")

@@ -8,7 +8,6 @@ import pytest
 import yaml
 
 from reasonrl.errors import RecipeError
-from reasonrl.plugins import import_dotted
 from reasonrl.recipe.reading import (
     LoadedRecipe,
     find_recipe,
@@ -312,24 +311,3 @@ def test_shipped_recipes_are_right(folder: str) -> None:
 )
 def test_controls_beside_recipes_are_right(file: Path) -> None:
     assert load_recipe(str(file)).name == f"{file.parent.name}_{file.stem}"
-
-
-def test_dotted_paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("sys.path", [str(tmp_path), *__import__("sys").path])
-    (tmp_path / "my_recipe_module.py").write_text("def reward(): return 1\n")
-    (tmp_path / "my_needy_module.py").write_text("import not_installed_anywhere\n")
-    assert import_dotted("my_recipe_module:reward", "f")() == 1
-    for spec, words in (
-        ("my_recipe_module:rewards", "has no 'rewards'; did you mean 'reward'"),
-        ("my_recipe_module.sub:reward", "there is no module 'my_recipe_module.sub'"),
-        ("nowhere_at_all:x", "f: there is no module 'nowhere_at_all'"),
-        ("nowhere", "not of the form"),
-        (":x", "not of the form"),
-    ):
-        with pytest.raises(RecipeError, match=words):
-            import_dotted(spec, "f")
-    with pytest.raises(
-        ModuleNotFoundError, match="not_installed_anywhere"
-    ):  # the user's own mistake keeps its traceback
-        import_dotted("my_needy_module:x", "f")
