@@ -73,7 +73,39 @@ def test_unjudged_answers_are_left_out_not_wrong(tmp_path):
     b = fake_result(tmp_path / "b", {"p": [True], "q": [True], "r": [True]})
     [result] = compare(a, b).results
     assert result.unjudged == ("q",) and result.a == stats.wilson(1, 2) and result.b == stats.wilson(2, 2)
-    assert "1 problems without a judged answer" in printed(compare(a, b))
+    assert (result.all_a.unjudged, result.all_a.answers, result.all_a.if_unjudged_wrong) == (1, 3, 1 / 3)
+    assert (result.all_b.unjudged, result.all_b.if_unjudged_wrong) == (0, 1.0)
+    assert result.difference_bounds == (pytest.approx(1 / 3), pytest.approx(2 / 3))
+    text = " ".join(printed(compare(a, b)).split())
+    assert "1 problems without a judged answer" in text
+    assert (
+        "could not be judged: 1 of 3 of A and 0 of 3 of B. If all of them were wrong, A has 33.3% and B 100.0%" in text
+    )
+    assert "B - A lies between +33.3 and +66.7 points" in text
+    data = json.loads(json.dumps(compare(a, b).to_dict()))["results"][0]
+    assert data["all_a"]["unjudged"] == 1 and data["all_a"]["interval"]["n"] == 2
+
+
+def test_bounds_reach_over_everything_that_the_unjudged_may_be(tmp_path):
+    """Every way in which the unjudged could have come out lies inside; with nothing unjudged there is no bound to
+    show.
+    """
+    ways = ([False, False], [False, True], [True, False], [True, True])
+    a = fake_result(tmp_path / "a", {"p": [True, None], "q": [False, None]}, mode="sampled")
+    b = fake_result(tmp_path / "b", {"p": [True, True], "q": [None, False]}, mode="sampled")
+    [result] = compare(a, b).results
+    low, high = result.difference_bounds
+    differences = []
+    for number, (p, q) in enumerate(ways):
+        settled_a = fake_result(tmp_path / f"a{number}", {"p": [True, p], "q": [False, q]}, mode="sampled")
+        for right in (False, True):
+            outcomes = {"p": [True, True], "q": [right, False]}
+            settled_b = fake_result(tmp_path / f"b{number}{right}", outcomes, mode="sampled")
+            [settled] = compare(settled_a, settled_b).results
+            differences.append(settled.difference.normal.estimate)
+            assert settled.difference_bounds == (pytest.approx(differences[-1]),) * 2
+            assert "could not be judged" not in printed(compare(settled_a, settled_b))
+    assert low == pytest.approx(min(differences)) and high == pytest.approx(max(differences))
 
 
 def test_run_folders_use_their_last_evaluation(tmp_path):

@@ -10,7 +10,7 @@ import random
 from pathlib import Path
 from typing import Any
 
-from reasonrl import stats
+from reasonrl.runs.accuracy import accuracy_of
 
 
 def fake_verdict(correct: bool | None, extracted: str | None = "12", status: str | None = None) -> dict[str, Any]:
@@ -159,6 +159,7 @@ def _train_row(step: int, steps: int, rate: float, source: random.Random, kl: bo
         "response/tokens_mean": 5 - 2 * step / steps + source.random() / 4,
         "response/tokens_max": 16,
         "policy/entropy": 1.2 * math.exp(-step / 15) + 0.2 + source.random() / 30,
+        "policy/surprise": 1.2 * math.exp(-step / 15) + 0.2 + source.random() / 10,
         "policy/rollout_gap": 1e-6 * (1 + source.random()),
         "policy/clip_fraction": 0.0,
         "loss/policy": source.gauss(0, 0.01),
@@ -213,14 +214,14 @@ def _evaluation(
     step: int, rate: float, difficulty: list[float], samples: int, source: random.Random
 ) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     rows = []
-    scores: dict[str, list[list[float]]] = {"greedy": [], "sampled": []}
+    outcomes: dict[str, list[list[bool | None]]] = {"greedy": [], "sampled": []}
     for number, hard in enumerate(difficulty):
         a, b = divmod(number + 11, 10)
         for mode, count, boost in (("greedy", 1, 0.1), ("sampled", samples, 0.0)):
-            group = []
+            group: list[bool | None] = []
             for rollout in range(count):
                 right = source.random() < min(1.0, max(0.0, rate + boost + 0.6 * (0.5 - hard)))
-                group.append(float(right))
+                group.append(right)
                 said = str(a + b) if right else str(a + b + 1 + rollout)
                 rows.append(
                     fake_sample(
@@ -239,22 +240,17 @@ def _evaluation(
                         reference={"answer": str(a + b)},
                     )
                 )
-            scores[mode].append(group)
+            outcomes[mode].append(group)
     row: dict[str, Any] = {
         "kind": "eval",
         "step": step,
         "eval/held_out/problems": len(difficulty),
         "eval/held_out/samples_per_problem": samples,
     }
-    for mode, groups in scores.items():
-        interval = stats.clustered_mean(groups)
-        row |= {
-            f"eval/held_out/{mode}": interval.estimate,
-            f"eval/held_out/{mode}_low": interval.low,
-            f"eval/held_out/{mode}_high": interval.high,
-        }
+    for mode, groups in outcomes.items():
+        row |= accuracy_of(groups).metrics(f"eval/held_out/{mode}")
     row |= {
-        "eval/held_out/any_of_n": sum(max(group) for group in scores["sampled"]) / len(difficulty),
+        "eval/held_out/any_of_n": sum(True in group for group in outcomes["sampled"]) / len(difficulty),
         "time/eval_s": 8.0,
     }
     row |= {"eval/held_out/unparsed": 0.1, "eval/held_out/truncated": 0.02}

@@ -9,6 +9,7 @@ import threading
 
 import pytest
 
+from reasonrl.runs.accuracy import accuracy_of
 from reasonrl.runs.console import TrainConsole
 from reasonrl.runs.reading import Run
 from tests.runs.fake_run import fake_run, fake_sft_run
@@ -73,6 +74,17 @@ def test_rows_that_lack_metrics_show_a_dash():
     console.step({"kind": "train", "step": 3})
     console.evaluation({"kind": "eval", "step": 3})
     assert stream.getvalue().splitlines()[1].split()[:3] == ["3/10", "-", "-"]
+
+
+def test_answers_that_could_not_be_judged_stand_beside_the_accuracy():
+    stream = io.StringIO()
+    metrics = accuracy_of([[True], [False], [None]]).metrics("eval/s/greedy")
+    metrics |= accuracy_of([[None, None]] * 3).metrics("eval/s/sampled")
+    row = {"kind": "eval", "step": 3, "eval/s/problems": 3, "eval/s/samples_per_problem": 2, **metrics}
+    TrainConsole(10, stream=stream).evaluation(row)
+    text = " ".join(stream.getvalue().split())
+    assert "greedy 50.0% (95% CI 9.5 to 90.5) (1 of 3 answers not judged, 33.3% if all of these were wrong)" in text
+    assert "sampled: none of 6 answers could be judged" in text
 
 
 def test_time_left_uses_recent_steps(monkeypatch):

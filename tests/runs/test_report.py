@@ -7,8 +7,10 @@ from html.parser import HTMLParser
 
 import pytest
 
+from reasonrl import stats
 from reasonrl.errors import UsageError
 from reasonrl.runs import headline, plots
+from reasonrl.runs.accuracy import accuracy_of
 from reasonrl.runs.reading import Run
 from reasonrl.runs.report import write_report
 from tests.runs.fake_run import fake_header, fake_run, fake_sample, fake_sft_run, fake_verdict, write_rows
@@ -192,6 +194,61 @@ def test_headline_without_samples_compares_intervals(tmp_path, before, after, sa
     assert change.direction == says and says in change.sentence() and "n = 100" in change.sentence()
     assert change.difference is None
     assert change.before.low < before[0] / 100 < change.before.high  # Wilson's, since the row holds none
+
+
+def unjudged_run(folder, answers_by_step):
+    """Greedy answers by step: True, False, or None for a time-out."""
+    fake_header(folder)
+    rows, samples = [], []
+    for step, answers in answers_by_step.items():
+        metrics = accuracy_of([[answer] for answer in answers]).metrics("eval/t/greedy")
+        rows.append({"kind": "eval", "step": step, "eval/t/problems": len(answers), **metrics})
+        samples += [
+            fake_sample(
+                kind="eval",
+                set="t",
+                mode="greedy",
+                step=step,
+                problem_id=f"p{number}",
+                verdicts={"correctness": fake_verdict(answer, status="timeout" if answer is None else None)},
+            )
+            for number, answer in enumerate(answers)
+        ]
+    write_rows(folder / "metrics.jsonl", rows)
+    write_rows(folder / "samples.jsonl", samples)
+    return folder
+
+
+def test_answers_that_could_not_be_judged_are_left_out_and_named(tmp_path):
+    run = unjudged_run(tmp_path, {0: [False, False, False, None], 5: [True, True, None, None]})
+    [change] = headline.changes(Run.open(run))
+    assert change.before == stats.wilson(0, 3) and change.after == stats.wilson(2, 2)
+    assert change.points.n == 2 and change.points.estimate == 1.0, "the two problems that were judged both times"
+    assert "step 5: 2 of 4 answers not judged, 50.0% if all of these were wrong" in change.sentence()
+    page = Page(write_report(run).read_text(encoding="utf-8"))
+    text = " ".join(page.text)
+    assert "step 0: 1 of 4 answers not judged" in text and "Dotted: if all answers that could not be judged" in text
+    pairs = text.partition("Before and after")[2].partition("The recipe")[0]
+    assert pairs.count("before (step 0)") == 2 and "timeout" not in pairs, "what was not judged is no wrong answer"
+
+
+def test_an_evaluation_without_any_judged_answer_is_no_result(tmp_path):
+    run = unjudged_run(tmp_path / "some", {0: [False, True], 5: [True, True], 9: [None, None]})
+    [change] = headline.changes(Run.open(run))
+    assert (change.last_step, change.after) == (5, stats.wilson(2, 2))
+    assert "step 9: no answer could be judged" in change.sentence()
+    none = unjudged_run(tmp_path / "none", {0: [None, None]})
+    assert headline.changes(Run.open(none)) == []
+    assert "No held-out answer could be judged" in write_report(none).read_text(encoding="utf-8")
+
+
+def test_the_training_curve_has_the_same_bound():
+    rows = [
+        {"kind": "train", "step": 1, "accuracy/train": 0.5, "rollouts/unjudged_share": 0.0},
+        {"kind": "train", "step": 2, "accuracy/train": 0.8, "rollouts/unjudged_share": 0.25},
+    ]
+    assert plots.train_bound(rows) == [(1, 0.5), (2, pytest.approx(0.6))]
+    assert "Dotted" in plots.accuracy(rows).caption and "Dotted" not in plots.accuracy(rows[:1]).caption
 
 
 def test_headline_with_one_evaluation(tmp_path):

@@ -8,6 +8,7 @@ from urllib.parse import quote
 
 import pytest
 
+from reasonrl.runs.accuracy import accuracy_of
 from tests.runs.fake_run import fake_header, fake_run, fake_sample, fake_verdict, write_rows
 from tests.runs.test_viewer import serving
 
@@ -152,6 +153,23 @@ def test_curves(browser, server):
         lambda: browser.execute_script("const t = document.querySelector('.tip'); return t.hidden ? '' : t.textContent")
     )
     assert tip.startswith("step 6") and "eval held out greedy" in tip and "[" in tip
+
+
+def test_curves_show_what_could_not_be_judged_as_a_bound(browser, tmp_path):
+    fake_header(tmp_path)
+    train = [
+        {"kind": "train", "step": step, "accuracy/train": 0.5, "rollouts/unjudged_share": 0.1 * step} for step in (1, 2)
+    ]
+    metrics = accuracy_of([[True], [False], [None]]).metrics("eval/s/greedy")
+    metrics |= accuracy_of([[True, False]]).metrics("eval/s/sampled")
+    write_rows(tmp_path / "metrics.jsonl", [*train, {"kind": "eval", "step": 2, **metrics}])
+    with serving(tmp_path) as server:
+        open_page(browser, server)
+        browser.find_element("id", "tab-curves").click()
+        until(lambda: texts(browser, ".chart"))
+        [legend] = texts(browser, ".chart.wide .legend")
+    assert "accuracy train if unjudged wrong" in legend and "eval s greedy if unjudged wrong" in legend
+    assert "sampled if unjudged wrong" not in legend, "everything was judged there"
 
 
 def test_recipe_tab(browser, server):
