@@ -243,7 +243,7 @@ class KnapsackBudget:
     def __init__(self, rollouts_per_prompt: int, *, low: int, high: int) -> None:
         self.rollouts_per_prompt, self.low, self.high = rollouts_per_prompt, low, high
 
-    def allot(self, rates: Sequence[float | None]) -> list[int]:
+    def allocate(self, rates: Sequence[float | None]) -> list[int]:
         """Rollouts for each prompt, in order."""
         total = self.rollouts_per_prompt * len(rates)
         return allocate(rates, total, low=self.low, high=self.high, default=self.rollouts_per_prompt)

@@ -11,6 +11,6 @@ class UniformBudget:
     def __init__(self, rollouts_per_prompt: int) -> None:
         self.rollouts_per_prompt = rollouts_per_prompt
 
-    def allot(self, problem_ids: Sequence[str]) -> list[int]:
+    def allocate(self, problem_ids: Sequence[str]) -> list[int]:
         """Rollouts for each problem, in order."""
         return [self.rollouts_per_prompt] * len(problem_ids)

@@ -12,11 +12,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from reasonrl.algorithms.advantages import ADVANTAGES, NEEDS
 from reasonrl.algorithms.batch import length_mask
+from reasonrl.algorithms.catalogue import ADVANTAGES
 from reasonrl.algorithms.kl import kl_estimate
-from reasonrl.algorithms.losses import token_loss
 from reasonrl.algorithms.losses.aggregation import token_weights
+from reasonrl.algorithms.losses.token_loss import token_loss
 
 core = pytest.importorskip("verl.trainer.ppo.core_algos")
 pytestmark = pytest.mark.verl
@@ -125,7 +125,9 @@ def ours(name: str, batch: Batch) -> Tensor:
         "reward_parts": batch.parts,
         "part_weights": {"a": 1.0, "b": 0.5},
     }
-    rows = ADVANTAGES[name](batch.rewards, batch.group, None, **{key: extra[key] for key in NEEDS.get(name, ())})
+    rows = ADVANTAGES[name].load()(
+        batch.rewards, batch.group, None, **{key: extra[key] for key in ADVANTAGES[name].needs}
+    )
     return rows[:, None] * batch.mask
 
 

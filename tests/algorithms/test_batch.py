@@ -15,7 +15,6 @@ def batch(**changes: Any) -> RolloutBatch:
     good: dict[str, Any] = {
         "problem_id": ["a", "b"],
         "group": torch.tensor([0, 1]),
-        "role": ["policy"] * 2,
         "tokens": torch.zeros(2, 2, dtype=torch.long),
         "loss_mask": mask,
         "token_mask": mask,

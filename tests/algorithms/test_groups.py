@@ -11,9 +11,10 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reasonrl.algorithms.advantages import ADVANTAGES, NEEDS
+from reasonrl.algorithms.advantages.dcpo import PromptMoments
 from reasonrl.algorithms.advantages.dr_grpo import dr_grpo_advantages
 from reasonrl.algorithms.advantages.grpo import grpo_advantages
+from reasonrl.algorithms.catalogue import ADVANTAGES
 from reasonrl.algorithms.groups import group_baseline, group_mean, group_mix, group_size, group_std
 
 Row = tuple[float, int, bool]
@@ -64,7 +65,7 @@ def test_means_and_deviations_are_those_of_the_judged_rows(rows: list[Row]) -> N
 @given(ragged())
 def test_advantages_by_hand(name: str, rows: list[Row]) -> None:
     rewards, group, judged = tensors(rows)
-    made = ADVANTAGES[name](rewards, group, judged)
+    made = ADVANTAGES[name].load()(rewards, group, judged)
     for value, expected, (_, own, kept) in zip(made.tolist(), by_hand(rows, name), rows, strict=True):
         if not kept:
             assert value == 0.0
@@ -83,14 +84,16 @@ def advantages_of(name: str, rewards: torch.Tensor, group: torch.Tensor, judged:
         "reward_parts": {"a": rewards, "b": -rewards},
         "part_weights": {"a": 1.0, "b": 0.5},
         "predictions": torch.where(rewards > 0, 0.75, torch.nan),
+        "problem_id": [str(g) for g in group.tolist()],
+        "moments": {str(g): PromptMoments(2, 0.4, 0.3) for g in group.tolist()},
     }
-    return ADVANTAGES[name](rewards, group, judged, **{key: extra[key] for key in NEEDS.get(name, ())})
+    return ADVANTAGES[name].load()(rewards, group, judged, **{key: extra[key] for key in ADVANTAGES[name].needs})
 
 
 OF_THE_BATCH = {"reinforce_pp", "reinforce_pp_baseline", "gpg", "lite_ppo", "gdpo"}
 """Scaled by the whole batch."""
-WITHOUT_A_GROUP = {"reinforce_pp", "remax", "shrinkage"}
-"""Even a group of equal rewards says something: against the batch, the greedy answer, the prediction."""
+WITHOUT_A_GROUP = {"reinforce_pp", "remax", "shrinkage", "dcpo"}
+"""Even a group of equal rewards says something: against the batch, the greedy answer, the prediction, the past."""
 FIRST_OF_EQUALS = {"passk"}
 """Among equals the first row is taken: permuting equals permutes nothing that matters, but the rows are told apart."""
 SCALED = {"grpo", "passk", "gdpo", "lite_ppo", "reinforce_pp_baseline", "max_rl"}

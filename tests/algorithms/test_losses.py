@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reasonrl.algorithms.batch import RolloutBatch, length_mask, pad_rows
-from reasonrl.algorithms.losses import token_loss
 from reasonrl.algorithms.losses.aggregation import token_weights
 from reasonrl.algorithms.losses.critique_grpo import critique_grpo_loss
 from reasonrl.algorithms.losses.ppo_clip import ppo_clip_loss
+from reasonrl.algorithms.losses.token_loss import token_loss
 from reasonrl.algorithms.losses.trpa import trpa_loss
 
 numbers = st.floats(-3, 3, width=32)
@@ -107,12 +107,12 @@ def batch(**changes: object) -> RolloutBatch:
     fields: dict = {
         "problem_id": ["a", "b"],
         "group": torch.tensor([0, 1]),
-        "role": ["policy"] * 2,
         "tokens": torch.zeros(2, 3, dtype=torch.long),
         "loss_mask": length_mask([3, 1]),
         "token_mask": length_mask([3, 2]),
         "rewards": torch.zeros(2),
         "judged": torch.ones(2).bool(),
+        "rollout_logprobs": torch.zeros(2, 3),
     }
     return RolloutBatch(**(fields | changes))
 

@@ -86,8 +86,8 @@ def test_hard_prompts_get_more_and_easy_ones_little() -> None:
 
 def test_the_trainers_budget_spends_what_a_uniform_one_would() -> None:
     budget = KnapsackBudget(8, low=2, high=64)
-    assert budget.allot([None] * 4) == [8] * 4
-    assert sum(budget.allot([0.1, 0.5, 1.0, 0.0])) == 32
+    assert budget.allocate([None] * 4) == [8] * 4
+    assert sum(budget.allocate([0.1, 0.5, 1.0, 0.0])) == 32
 
 
 @pytest.mark.parametrize(

@@ -14,10 +14,13 @@ deviation of 0 gives 0.
 
 from __future__ import annotations
 
+from collections.abc import MutableMapping, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+
+from reasonrl.algorithms.groups import real
 
 
 @dataclass(frozen=True)
@@ -46,3 +49,27 @@ def dcpo_advantages(rewards: Tensor, past: PromptMoments) -> tuple[Tensor, Promp
     towards_new = (i - 1) / i * ours + total / i
     towards_all = ours / i + (i - 1) / i * total
     return torch.where(towards_new.abs() <= towards_all.abs(), towards_new, towards_all).to(rewards.dtype), moments
+
+
+def remembered_advantages(
+    rewards: Tensor,
+    group: Tensor,
+    judged: Tensor | None = None,
+    *,
+    problem_id: Sequence[str],
+    moments: MutableMapping[str, PromptMoments],
+) -> Tensor:
+    """Advantages [B] of a batch; 0 for rows that were not judged.
+
+    `moments` holds what is remembered of each prompt, by the id [B] of its problem, and is updated.
+    """
+    rewards = rewards.to(real(rewards))
+    advantages = torch.zeros_like(rewards)
+    keep = torch.ones_like(group, dtype=torch.bool) if judged is None else judged
+    for g in range(int(group.max()) + 1 if len(group) else 0):
+        members = ((group == g) & keep).nonzero()[:, 0]
+        if len(members):
+            key = problem_id[int(members[0])]
+            past = moments.get(key, PromptMoments())
+            advantages[members], moments[key] = dcpo_advantages(rewards[members], past)
+    return advantages

@@ -14,6 +14,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from reasonrl.algorithms.losses.scored_rows import ScoredRows
+
 
 def disco_loss(
     scores: Tensor, right: Tensor, group: Tensor, *, tau: float = 10.0, weights: Tensor | None = None
@@ -41,3 +43,8 @@ def trust_region(logprobs_mean: Tensor, old_logprobs_mean: Tensor, *, beta: floa
     """beta sg([K - delta]_+) K with K = mean(old - new) over the batch, from mean log-probs [B]."""
     distance = (old_logprobs_mean - logprobs_mean).mean()
     return beta * (distance - delta).clamp(min=0).detach() * distance
+
+
+def disco_row_loss(rows: ScoredRows) -> Tensor:
+    """The scalar loss of `rows`, trust region included."""
+    return disco_loss(rows.scores, rows.correct, rows.group) + trust_region(rows.scores, rows.old_scores)

@@ -13,7 +13,8 @@ import torch
 from torch import Tensor
 
 from reasonrl.algorithms.length import short_success_weights
-from reasonrl.algorithms.losses.disco import disco_loss
+from reasonrl.algorithms.losses.disco import disco_loss, trust_region
+from reasonrl.algorithms.losses.scored_rows import ScoredRows
 
 
 def drpo_loss(
@@ -35,3 +36,9 @@ def drpo_loss(
         if bool(good.any()):
             weights[good] = short_success_weights(lengths[good].to(scores.dtype) / max_length, temperature=temperature)
     return disco_loss(scores, right, group, tau=tau, weights=weights)
+
+
+def drpo_row_loss(rows: ScoredRows) -> Tensor:
+    """The scalar loss of `rows`, DisCO's trust region included."""
+    loss = drpo_loss(rows.scores, rows.correct, rows.group, rows.lengths, max_length=rows.max_length)
+    return loss + trust_region(rows.scores, rows.old_scores)

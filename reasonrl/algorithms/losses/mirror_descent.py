@@ -10,8 +10,10 @@ from __future__ import annotations
 from torch import Tensor
 
 
-def mirror_descent_loss(logprobs: Tensor, old_logprobs: Tensor, advantages: Tensor, *, beta: float = 0.1) -> Tensor:
-    """Loss of each token; shapes equal, usually [B, T]. Raises ValueError unless beta is above 0."""
-    if not beta > 0:
-        raise ValueError(f"mirror descent: beta is {beta}; it must be above 0")
-    return -(advantages * logprobs - 0.5 * beta * (logprobs - old_logprobs) ** 2)
+def mirror_descent_loss(
+    logprobs: Tensor, old_logprobs: Tensor, advantages: Tensor, *, mirror_beta: float = 0.1
+) -> Tensor:
+    """Loss of each token; shapes equal, usually [B, T]. Raises ValueError unless mirror_beta is above 0."""
+    if not mirror_beta > 0:
+        raise ValueError(f"mirror descent: beta is {mirror_beta}; it must be above 0")
+    return -(advantages * logprobs - 0.5 * mirror_beta * (logprobs - old_logprobs) ** 2)

@@ -13,6 +13,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from reasonrl.algorithms.losses.scored_rows import ScoredRows
+
 BEST_LEVEL_FACTOR = 2.5
 
 
@@ -27,3 +29,10 @@ def trpa_loss(log_ratios: Tensor, rewards: Tensor, group: Tensor, *, beta: float
         return log_ratios.sum() * 0.0
     factor = torch.where(rewards[first] >= best, BEST_LEVEL_FACTOR, 1.0)
     return -F.logsigmoid(beta * factor * (log_ratios[first] - log_ratios[second])).mean()
+
+
+def trpa_row_loss(rows: ScoredRows) -> Tensor:
+    """The scalar loss of `rows`, whose rewards are the levels. Raises ValueError without scores of a reference."""
+    if rows.ref_scores is None:
+        raise ValueError("trpa: compares with a reference, and the rows have no scores under one")
+    return trpa_loss(rows.scores - rows.ref_scores, rows.rewards, rows.group, best=rows.best_reward)

@@ -1,0 +1,39 @@
+"""The switch among token losses: a loss by its name, given what it takes of the recipe's settings."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from reasonrl.algorithms.catalogue import LOSSES
+
+
+def token_loss(
+    name: str,
+    logprobs: Tensor,
+    old_logprobs: Tensor,
+    advantages: Tensor,
+    mask: Tensor,
+    *,
+    clip_low: float | None = None,
+    clip_high: float | None = None,
+    dual_clip: float | None = None,
+    mirror_beta: float | None = None,
+) -> tuple[Tensor, Tensor | None]:
+    """Loss [B, T] of each token, and where a bound was active [B, T] (None: this loss has none).
+
+    A setting of None leaves the loss its own default. Raises ValueError for a name that is not a token loss.
+    """
+    loss = LOSSES.get(name)
+    if loss is None or loss.level == "group":
+        raise ValueError(f"the loss {name!r} is not known")
+    settings = {
+        "old_logprobs": old_logprobs,
+        "mask": mask,
+        "clip_low": clip_low,
+        "clip_high": clip_high,
+        "dual_clip": dual_clip,
+        "mirror_beta": mirror_beta,
+    }
+    arguments = {key: settings[key] for key in loss.takes if settings[key] is not None}
+    result = loss.load()(logprobs, advantages=advantages, **arguments)
+    return result if loss.reports_clipping else (result, None)
