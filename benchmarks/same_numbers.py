@@ -1,8 +1,9 @@
 """Does a change of the code leave the numbers of a run alone? The same runs from two checkouts, compared bit for bit.
 
-    git worktree add ../before COMMIT .venv/bin/python benchmarks/same_numbers.py ../before .            # all cases; or
-    --only quickstart --only smoke .venv/bin/python benchmarks/same_numbers.py ../before . --keep runs/same_numbers    #
-    keeps the runs; those of BEFORE are reused
+    git worktree add ../before COMMIT
+    .venv/bin/python benchmarks/same_numbers.py ../before .                          # all cases
+    .venv/bin/python benchmarks/same_numbers.py ../before . --only smoke             # one of them
+    .venv/bin/python benchmarks/same_numbers.py ../before . --keep runs/same         # keep the runs, reuse those before
 
 Both run in the environment of this interpreter. Compared are every row of metrics.jsonl and every tensor of every
 checkpoint. Left out is what no run repeats (`time/*`, `memory/*`) and what the table below says was renamed or defined

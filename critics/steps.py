@@ -18,8 +18,9 @@ def split_steps(text: str, style: Style = "auto") -> tuple[str, ...]:
     """The steps of a solution.
 
     Args:
-        text: the solution; blank pieces are left out. style: `paragraphs` (blank lines, as ProcessBench), `lines`,
-        `sentences`; `auto` takes the first of these that gives more than one.
+        text: the solution; blank pieces are left out.
+        style: `paragraphs` (blank lines, as ProcessBench), `lines`, `sentences`; `auto` takes the first of these that
+            gives more than one.
 
     Raises:
         ValueError: the text is blank ("a solution without steps"), or there is no such style.

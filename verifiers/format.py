@@ -69,9 +69,8 @@ class FormatVerifier:
 
     Args:
         pattern: "boxed" (the last box is closed and not empty), "answer_tag" (exactly one, not empty), "think_answer"
-            (the whole response
-            is <think>...</think> <answer>...</answer>, each once and not empty), "integer" (nothing but an integer), or
-            a regular expression that must match the whole stripped response (DOTALL).
+            (the whole response is <think>...</think> <answer>...</answer>, each once and not empty), "integer" (nothing
+            but an integer), or a regular expression that must match the whole stripped response (DOTALL).
         timeout_s, workers, memory_limit_mb: for a regular expression, which runs in worker processes.
 
     Raises:

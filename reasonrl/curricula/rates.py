@@ -29,7 +29,8 @@ class SuccessRates:
 
     Args:
         features: [n, H] of n problems under the present policy; called once a problem and step. Needed for value and
-        blend. trust: rollouts that a prediction is worth in a blend.
+            blend.
+        trust: rollouts that a prediction is worth in a blend.
     """
 
     def __init__(

@@ -53,15 +53,19 @@ def arithmetic(
     """Makes `size` different arithmetic problems of one side of the split.
 
     Args:
-        operations: any of the characters "+-*". terms: how many numbers an expression has, (least, most) or one number.
-        low: least operand; a negative one is written in brackets. high: greatest operand. size: how many problems. A
-        smaller size with the same seed gives the first of them. seed: of the order and choice. The side of an
-        expression does not depend on it. split: "train" or "test". test_share: share of the canonical expressions that
-        are "test". Use the same in both. min_result: least result, or None. max_result: greatest result, or None.
-        allow_negative: False leaves out expressions whose result, or a partial sum from the left, is below 0. balance:
-        None draws evenly from all expressions, so most have the most terms; "terms" mixes the numbers of terms evenly,
-        "result"
-            the results. What has run out leaves its turns to the rest.
+        operations: any of the characters "+-*".
+        terms: how many numbers an expression has, (least, most) or one number.
+        low: least operand; a negative one is written in brackets.
+        high: greatest operand.
+        size: how many problems. A smaller size with the same seed gives the first of them.
+        seed: of the order and choice. The side of an expression does not depend on it.
+        split: "train" or "test".
+        test_share: share of the canonical expressions that are "test". Use the same in both.
+        min_result: least result, or None.
+        max_result: greatest result, or None.
+        allow_negative: False leaves out expressions whose result, or a partial sum from the left, is below 0.
+        balance: None draws evenly from all expressions, so most have the most terms; "terms" mixes the numbers of terms
+            evenly, "result" the results. What has run out leaves its turns to the rest.
 
     Returns:
         Problems of kind "math": the prompt is the bare expression, meta {"expression", "terms"}.

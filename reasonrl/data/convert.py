@@ -124,8 +124,10 @@ def write_problems(problems: Iterable[Problem], path: str | Path, *, form: str |
     or not at all.
 
     Args:
-        problems: at least one, each sound, with ids that differ. path: ends in .jsonl or .parquet. form: "plain",
-        "verl" or "trl". By default "plain" for .jsonl and "trl" for .parquet, which cannot hold mixed nested rows.
+        problems: at least one, each sound, with ids that differ.
+        path: ends in .jsonl or .parquet.
+        form: "plain", "verl" or "trl". By default "plain" for .jsonl and "trl" for .parquet, which cannot hold mixed
+            nested rows.
 
     Raises:
         DataError: a problem that is not sound, or a suffix or form that is not known.

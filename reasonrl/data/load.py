@@ -50,16 +50,18 @@ def load_problems(
 
     Args:
         source: a .jsonl, .json, .parquet or .csv file; "gsm8k" or "math" (from the hub, or options {"path": file});
-            "arithmetic",
-            "step_arithmetic" or "reasoning_gym" (made by rule from the options); a hub id "org/name"; or
+            "arithmetic", "step_arithmetic" or "reasoning_gym" (made by rule from the options); a hub id "org/name"; or
             "package.module:function" of your own, called with the options, that returns Problems or dicts. Forms of
             rows: see `reasonrl.data.columns`.
         split: of a hub data set (default "train") or a generator; in a file, keeps the rows whose column `split` says
-        so. name: configuration of a hub data set. kind: of rows that do not name their own; it decides what the
-        reference must hold. columns: ours -> theirs, such as {"prompt": "question", "answer": "target"}. limit: take
-        the first so many. Rows after them are neither read nor checked. seed: for generators whose options give none.
-        Loading never shuffles. options: see source; for a hub data set revision, data_dir, data_files. offline: never
-        touch the network; the hub's local cache still serves.
+            so.
+        name: configuration of a hub data set.
+        kind: of rows that do not name their own; it decides what the reference must hold.
+        columns: ours -> theirs, such as {"prompt": "question", "answer": "target"}.
+        limit: take the first so many. Rows after them are neither read nor checked.
+        seed: for generators whose options give none. Loading never shuffles.
+        options: see source; for a hub data set revision, data_dir, data_files.
+        offline: never touch the network; the hub's local cache still serves.
 
     Returns:
         At least one problem, in the order of the source. Ids that were missing are "<stem>/<row number>", counted from

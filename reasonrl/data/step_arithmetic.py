@@ -37,14 +37,19 @@ def step_arithmetic(options: dict[str, Any], *, seed: int = 0) -> list[Problem]:
     """Problems of kind "math": the answer is the result.
 
     Options:
-        size: how many sums; repeat: how many problems are made of each, their tasks and errors drawn anew (1); terms:
-        how many numbers a sum has; low, high: of the numbers; most: largest result on the way (least: 0); split,
-        test_share: as in `arithmetic`, by a hash of the sum up to the order of its terms; tasks: shares of solve (work
-        it out), refine (a solution and a critique of it are given), critique (judge a solution) and spoil (SPC's
-        generator), with a demonstration in reference["demonstration"]; error_rate: of refine and critique, the share
-        with an error; false_critiques: of refine, the share whose critique is false, and whose demonstration follows it
-        all the same: who refines then does what the critique says, and refinements measure the critic; format: of the
-        critiques, as in `critic.format`; sneaky_prompt: texts of the generator's prompt.
+        size: how many sums.
+        repeat: how many problems are made of each sum, their tasks and errors drawn anew (1).
+        terms: how many numbers a sum has.
+        low, high: bounds of the numbers.
+        most: largest result on the way (the smallest is 0).
+        split, test_share: as in `arithmetic`, by a hash of the sum up to the order of its terms.
+        tasks: shares of solve (work it out), refine (a solution and a critique of it are given), critique (judge a
+            solution) and spoil (SPC's generator), with a demonstration in reference["demonstration"].
+        error_rate: of refine and critique, the share with an error.
+        false_critiques: of refine, the share whose critique is false. The demonstration follows it all the same, so
+            that whoever refines does what the critique says, and refinements measure the critic.
+        format: of the critiques, as in `critic.format`.
+        sneaky_prompt: texts of the generator's prompt.
 
     Raises DataError.
     """

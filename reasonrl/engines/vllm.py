@@ -5,7 +5,7 @@ that have changed since (the optimiser counts its updates), never on a schedule 
 wrong silently otherwise:
 
 - With a tied embedding, an update that leaves `lm_head.weight` out keeps the old output head. Both names are always
-sent.
+  sent.
 - The prefix cache holds keys and values of the old weights: it is emptied with every update.
 - vLLM's own log-probs are those before the temperature. Ours are asked for behind it, as the loss has them.
 - `reload_weights` loads a folder of a tied model as the first point does; weights go in as tensors, from this process.

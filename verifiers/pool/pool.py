@@ -47,13 +47,15 @@ class WorkerPool:
     """Calls one function on many items in worker processes. Thread-safe; a forked child starts workers of its own.
 
     Args:
-        target: "module:function", imported in the worker. It takes one item and returns what JSON can carry. workers:
-        how many processes at most. They start when first needed and are kept. timeout_s: deadline of one item, counted
-        from when an idle worker is given it. Then its process group is killed. memory_limit_mb: address space of one
-        worker, imports included (RLIMIT_AS). None for no limit. start_timeout_s: deadline of a worker's start-up
-        (imports and initializer). initializer, initargs: "module:function" that is called once in each new worker,
-        before the target is imported. recycle_after_items: a worker is replaced after so many items; also when its heap
-        has grown half the way to the limit. max_answer_bytes: a longer answer makes the item an error.
+        target: "module:function", imported in the worker. It takes one item and returns what JSON can carry.
+        workers: how many processes at most. They start when first needed and are kept.
+        timeout_s: deadline of one item, counted from when an idle worker is given it. Then its process group is killed.
+        memory_limit_mb: address space of one worker, imports included (RLIMIT_AS). None for no limit.
+        start_timeout_s: deadline of a worker's start-up (imports and initializer).
+        initializer, initargs: "module:function" that is called once in each new worker, before the target is imported.
+        recycle_after_items: a worker is replaced after so many items; also when its heap has grown half the way to the
+            limit.
+        max_answer_bytes: a longer answer makes the item an error.
 
     Raises:
         ValueError: an argument makes no sense.
