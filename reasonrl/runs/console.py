@@ -155,10 +155,10 @@ class TrainConsole:
         return spent / max(1, len(self._marks) - 1) * max(0, self.total_steps - step)
 
     def _fitting(self, columns: list[_Column]) -> list[_Column]:
-        kept = list(columns)
-        while len(kept) > 1 and sum(column.width + 2 for column in kept) + 8 > self._width:
-            kept.remove(max(kept, key=lambda column: column.rank))
-        return kept
+        fitting = list(columns)
+        while len(fitting) > 1 and sum(column.width + 2 for column in fitting) + 8 > self._width:
+            fitting.remove(max(fitting, key=lambda column: column.rank))
+        return fitting
 
     def _make_console(self) -> Console:
         from rich.console import Console
@@ -257,6 +257,6 @@ def _with_interval(row: Row, name: str) -> str:
 
 
 def _duration(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
+    minutes, left = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
-    return f"{hours}h{minutes:02d}m" if hours else f"{minutes}m{rest:02d}s" if minutes else f"{rest}s"
+    return f"{hours}h{minutes:02d}m" if hours else f"{minutes}m{left:02d}s" if minutes else f"{left}s"

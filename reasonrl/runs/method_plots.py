@@ -70,9 +70,9 @@ def _several(rows: list[Row], name: str, title: str, caption: str, lines: Lines,
     drawn = [(points, colour, label) for metric, colour, label in lines if (points := series(train, metric))]
     if not drawn:
         return None
-    with _figure(name) as (axes, done):
+    with _figure(name) as (axes, finish):
         for points, colour, label in drawn:
             _line(axes, points, colour, label)
         if percent:
             _percent(axes)
-    return Chart(name, title, caption, done())
+    return Chart(name, title, caption, finish())

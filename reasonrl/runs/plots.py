@@ -53,7 +53,7 @@ def accuracy(rows: list[Row]) -> Chart | None:
     if not lines and not on_train:
         return None
     bounded = False
-    with _figure("accuracy", wide=True) as (axes, done):
+    with _figure("accuracy", wide=True) as (axes, finish):
         if on_train:
             _line(axes, on_train, GREY, "training rollouts")
             bounded |= _bound(axes, train_bound(train), on_train, GREY)
@@ -83,7 +83,7 @@ def accuracy(rows: list[Row]) -> Chart | None:
         else "Share of right answers among the training answers that could be judged."
     )
     caption += " Dotted: if all answers that could not be judged were wrong." if bounded else ""
-    return Chart("accuracy", "Accuracy", caption, done(), wide=True)
+    return Chart("accuracy", "Accuracy", caption, finish(), wide=True)
 
 
 def train_bound(train: list[Row]) -> list[tuple[int, float]]:
@@ -109,7 +109,7 @@ def reward(rows: list[Row]) -> Chart | None:
     parts = sorted(
         {name for row in train for name in row if name.startswith("reward/")} - {"reward/mean", "reward/std"}
     )
-    with _figure("reward") as (axes, done):
+    with _figure("reward") as (axes, finish):
         if len(parts) > 1:
             for part, colour in zip(parts, (GREEN, PURPLE, ORANGE, RED, GREY), strict=False):
                 points = series(train, part)
@@ -120,7 +120,7 @@ def reward(rows: list[Row]) -> Chart | None:
         "reward",
         "Reward",
         "Mean over the judged rollouts of each step" + (", and its parts before weighting." if len(parts) > 1 else "."),
-        done(),
+        finish(),
     )
 
 
@@ -138,7 +138,7 @@ def groups(rows: list[Row]) -> Chart | None:
     )
     if not train:
         return None
-    with _figure("groups") as (axes, done):
+    with _figure("groups") as (axes, finish):
         _stack(
             axes,
             [row["step"] for row in train],
@@ -146,7 +146,7 @@ def groups(rows: list[Row]) -> Chart | None:
         )
         axes.set_ylabel("prompts")
     return Chart(
-        "groups", "Groups of answers", "Only groups with both right and wrong answers (mixed) carry signal.", done()
+        "groups", "Groups of answers", "Only groups with both right and wrong answers (mixed) carry signal.", finish()
     )
 
 
@@ -155,13 +155,13 @@ def response_length(rows: list[Row]) -> Chart | None:
     mean, longest = series(train, "response/tokens_mean"), series(train, "response/tokens_max")
     if not mean:
         return None
-    with _figure("length") as (axes, done):
+    with _figure("length") as (axes, finish):
         if longest:
             axes.plot(*zip(*longest, strict=True), color=GREY, linewidth=1.1, linestyle=(0, (4, 3)), label="longest")
         _line(axes, mean, BLUE, "mean")
         axes.set_ylim(bottom=0)
         axes.set_ylabel("tokens")
-    return Chart("length", "Response length", "Tokens of each answer.", done())
+    return Chart("length", "Response length", "Tokens of each answer.", finish())
 
 
 def entropy(rows: list[Row]) -> Chart | None:
@@ -170,14 +170,14 @@ def entropy(rows: list[Row]) -> Chart | None:
     points, surprise = series(train, "policy/entropy"), series(train, "policy/surprise")
     if not points and not surprise:
         return None
-    with _figure("entropy") as (axes, done):
+    with _figure("entropy") as (axes, finish):
         if surprise:
             _line(axes, surprise, GREY, "surprise of the sampled tokens", width=1.2)
         if points:
             _line(axes, points, PURPLE, "entropy" if surprise else "")
         axes.set_ylabel("nats")
         axes.set_ylim(bottom=0)
-    return Chart("entropy", "Entropy", "Per response token. Near 0 the model no longer explores.", done())
+    return Chart("entropy", "Entropy", "Per response token. Near 0 the model no longer explores.", finish())
 
 
 def kl(rows: list[Row]) -> Chart | None:
@@ -222,13 +222,13 @@ def unjudged(rows: list[Row]) -> Chart | None:
     ]
     if not any(points for _, _, points in drawn):
         return None
-    with _figure("unjudged") as (axes, done):
+    with _figure("unjudged") as (axes, finish):
         for label, colour, points in drawn:
             if points:
                 axes.plot(*zip(*points, strict=True), color=colour, linewidth=1.7, label=label)
         _percent(axes)
     caption = "Share of the rollouts. Unparsed answers count as wrong; timed-out and broken ones are left out."
-    return Chart("unjudged", "Answers cut off or not judged", caption, done())
+    return Chart("unjudged", "Answers cut off or not judged", caption, finish())
 
 
 def phases(rows: list[Row]) -> Chart | None:
@@ -246,10 +246,10 @@ def phases(rows: list[Row]) -> Chart | None:
     layers = [layer for layer in layers if any(layer[2])]
     if not layers:
         return None
-    with _figure("time") as (axes, done):
+    with _figure("time") as (axes, finish):
         _stack(axes, [row["step"] for row in steps], layers)
         axes.set_ylabel("seconds a step")
-    return Chart("time", "Where the time goes", "Seconds of each step by phase.", done())
+    return Chart("time", "Where the time goes", "Seconds of each step by phase.", finish())
 
 
 def _single(
@@ -266,12 +266,12 @@ def _single(
     points = series([row for row in rows if row["kind"] != "eval"], metric)
     if not points:
         return None
-    with _figure(name, wide=wide) as (axes, done):
+    with _figure(name, wide=wide) as (axes, finish):
         _line(axes, points, colour, "")
         axes.set_ylabel(unit)
         if zero:
             axes.set_ylim(bottom=min(0.0, min(value for _, value in points)))
-    return Chart(name, title, caption, done(), wide=wide)
+    return Chart(name, title, caption, finish(), wide=wide)
 
 
 def _spoken(name: str) -> str:

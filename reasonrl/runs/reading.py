@@ -21,7 +21,7 @@ Row = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Checkpoint:
+class CheckpointInfo:
     """One folder under checkpoints/. Complete means that its manifest was written, which happens last."""
 
     step: int
@@ -108,14 +108,14 @@ class Run:
         """The names of the evaluation sets in the metrics, in order of appearance."""
         return eval_sets(self.metrics("eval"))
 
-    def checkpoints(self) -> list[Checkpoint]:
+    def checkpoints(self) -> list[CheckpointInfo]:
         """The checkpoints on disk by step, those still being written included (`complete` is False)."""
-        found = []
+        checkpoints = []
         for folder in sorted((self.path / "checkpoints").glob("step-*")):
             number = folder.name.removeprefix("step-")
             if folder.is_dir() and number.isdigit():
-                found.append(Checkpoint(int(number), folder, (folder / "manifest.json").is_file()))
-        return sorted(found, key=lambda checkpoint: checkpoint.step)
+                checkpoints.append(CheckpointInfo(int(number), folder, (folder / "manifest.json").is_file()))
+        return sorted(checkpoints, key=lambda checkpoint: checkpoint.step)
 
     def eval_outcomes(self, step: int, set_name: str | None, mode: str) -> dict[str, list[bool | None]]:
         """Problem id -> its answers in one evaluation: right, wrong, or None where an answer could not be judged."""

@@ -6,8 +6,6 @@ escaped.
 
 from __future__ import annotations
 
-import os
-import tempfile
 from html import escape
 from importlib import resources
 from pathlib import Path
@@ -15,6 +13,7 @@ from typing import Any
 
 from reasonrl.runs import headline, method_plots, plots
 from reasonrl.runs.accuracy import MODES
+from reasonrl.runs.folder import write_atomically
 from reasonrl.runs.metrics import ROW_KEYS, describe
 from reasonrl.runs.reading import Row, Run, series
 from reasonrl.runs.samples import SampleFilter, correct_of, main_verdict, outcome
@@ -34,17 +33,7 @@ def write_report(run_path: str | Path) -> Path:
     run = Run.open(run_path)
     page = report_html(run)
     target = run.path / "report.html"
-    handle, temporary = tempfile.mkstemp(dir=run.path, prefix=".report-", suffix=".html")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(page)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, target)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    write_atomically(target, page)
     return target
 
 
@@ -152,9 +141,9 @@ def _facts(rows: list[Row]) -> str:
 
 def duration(seconds: float) -> str:
     """In words: "3 min 20 s"."""
-    minutes, rest = divmod(round(seconds), 60)
+    minutes, left = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"
+    return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {left:02d} s" if minutes else f"{left} s"
 
 
 def _charts(rows: list[Row]) -> str:
@@ -180,12 +169,12 @@ def _examples(run: Run, changes: list[headline.Change]) -> str:
         before, after = (_first_answers(run, change, step) for step in (change.first_step, change.last_step))
         blocks = []
         for was, now, count in EXAMPLES:
-            chosen = [
+            shown = [
                 problem
                 for problem in before
                 if problem in after and _judgement(before[problem]) == was and _judgement(after[problem]) == now
             ]
-            blocks += [_pair(before[problem], after[problem], change) for problem in chosen[:count]]
+            blocks += [_pair(before[problem], after[problem], change) for problem in shown[:count]]
         if not blocks:
             return ""
         note = (
@@ -224,13 +213,13 @@ def _pair(before: Row, after: Row, change: headline.Change) -> str:
 
 
 def _answer(row: Row, label: str) -> str:
-    came_out, found = outcome(row), main_verdict(row)
-    reason = str((found[1].get("reason") if found else "") or "")
+    result, verdict = outcome(row), main_verdict(row)
+    reason = str((verdict[1].get("reason") if verdict else "") or "")
     text = str(row.get("response", ""))
     cut = "…" if len(text) > RESPONSE_CHARACTERS else ""
     return (
         f"<div class=answer><p class=who>{escape(label)} <span class='badge"
-        f" {came_out}'>{came_out}</span></p><pre>{escape(text[:RESPONSE_CHARACTERS]) or '<i>(empty)</i>'}{cut}</pre><p"
+        f" {result}'>{result}</span></p><pre>{escape(text[:RESPONSE_CHARACTERS]) or '<i>(empty)</i>'}{cut}</pre><p"
         f" class=reason>{escape(reason[:200])}</p></div>"
     )
 

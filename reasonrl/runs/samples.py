@@ -38,10 +38,10 @@ def main_verdict(row: dict[str, Any]) -> tuple[str, dict[str, Any]] | None:
 
 def outcome(row: dict[str, Any]) -> str:
     """One of `OUTCOMES`."""
-    found = main_verdict(row)
-    if found is None:
+    main = main_verdict(row)
+    if main is None:
         return "none"
-    status, correct = found[1].get("status"), found[1].get("correct")
+    status, correct = main[1].get("status"), main[1].get("correct")
     if status in ("unparsed", "timeout", "error"):
         return str(status)
     if correct is None:
@@ -90,8 +90,8 @@ class SampleFilter:
 
     def takes(self, key: SampleKey) -> bool:
         wanted = (self.kind, self.step, self.set, self.mode, self.problem_id)
-        found = (key.kind, key.step, key.set, key.mode, key.problem_id)
-        return all(want is None or want == have for want, have in zip(wanted, found, strict=True)) and (
+        present = (key.kind, key.step, key.set, key.mode, key.problem_id)
+        return all(want is None or want == have for want, have in zip(wanted, present, strict=True)) and (
             self.outcomes is None or key.outcome in self.outcomes
         )
 

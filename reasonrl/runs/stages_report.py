@@ -169,12 +169,12 @@ def _made(row: Row) -> str:
 
 
 def _first(path: Path) -> list[Row]:
-    found = []
+    first = []
     for row in read_rows(path):
-        found.append(row)
-        if len(found) == EXAMPLES:
+        first.append(row)
+        if len(first) == EXAMPLES:
             break
-    return found
+    return first
 
 
 def _share(value: float | None) -> str:

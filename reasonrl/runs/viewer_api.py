@@ -57,7 +57,7 @@ def metrics_data(run: Run, have: int | None = None) -> dict[str, Any]:
     version = hash((len(rows), str(rows[-1]) if rows else "")) & 0x7FFFFFFF
     if have == version:
         return {"version": version, "unchanged": True}
-    found: dict[str, list[list[Any]]] = {}
+    points: dict[str, list[list[Any]]] = {}
     for row in rows:
         for name, value in row.items():
             if (
@@ -66,11 +66,11 @@ def metrics_data(run: Run, have: int | None = None) -> dict[str, Any]:
                 and not isinstance(value, bool)
                 and math.isfinite(value)
             ):
-                found.setdefault(name, []).append([row["kind"], row["step"], value])
+                points.setdefault(name, []).append([row["kind"], row["step"], value])
     return {
         "version": version,
         "rows": len(rows),
-        "metrics": [_described(name) | {"points": points} for name, points in found.items()],
+        "metrics": [_described(name) | {"points": series} for name, series in points.items()],
     }
 
 
@@ -134,7 +134,7 @@ def _group(run: Run, keys: list[SampleKey]) -> dict[str, Any]:
 
 
 def _sample(row: Row) -> dict[str, Any]:
-    found = main_verdict(row)
+    verdict = main_verdict(row)
     names = (
         "rollout",
         "response",
@@ -145,7 +145,10 @@ def _sample(row: Row) -> dict[str, Any]:
         "advantage",
         "verdicts",
     )
-    return {name: row.get(name) for name in names} | {"outcome": outcome(row), "main_part": found[0] if found else None}
+    return {name: row.get(name) for name in names} | {
+        "outcome": outcome(row),
+        "main_part": verdict[0] if verdict else None,
+    }
 
 
 def _described(name: str) -> dict[str, Any]:
