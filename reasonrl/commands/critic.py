@@ -10,8 +10,9 @@ from typing import Any
 from reasonrl.commands.output import emit
 from reasonrl.commands.train import train_command
 from reasonrl.errors import UsageError
+from reasonrl.files import replace_text
 from reasonrl.recipe.reading import load_recipe
-from reasonrl.runs.folder import append_rows, run_facts, write_atomically
+from reasonrl.runs.folder import append_rows, run_facts
 
 
 def critic_train_command(recipe: str, overrides: list[str], **options: Any) -> None:
@@ -41,14 +42,14 @@ def critic_eval_command(
     if output is not None and (output / "results.json").exists():
         raise UsageError(f"{output} already holds results; name another folder with --output")
     from critics.formats import load_format
-    from reasonrl.commands.evaluate import settings_of_critic
+    from reasonrl.commands.evaluate import critic_recipe
     from reasonrl.data import load_problems
     from reasonrl.data.critiques import critique_problem
-    from reasonrl.evaluation.critic_benchmark import criticise, rows, table
+    from reasonrl.evaluation.critic_benchmark import criticise, figures_by_subset, sample_rows
     from reasonrl.recipe.critics import RoleSpec
-    from reasonrl.setup.models import load_critic
+    from reasonrl.setup.roles import load_critic
 
-    recipe, weights = settings_of_critic(model, offline=offline)
+    recipe, weights = critic_recipe(model, offline=offline)
     spec = recipe.critic
     try:
         named = format_name or ("boxed_index" if spec is None else None)
@@ -69,8 +70,8 @@ def critic_eval_command(
     )
     critic, engine = load_critic(recipe, role, problems, offline=offline)
     started = time.perf_counter()
-    made = criticise(problems, form, critic, engine, n=n, seed=seed)
-    failures = [one.failure for one in made if one.failure]
+    criticised = criticise(problems, form, critic, engine, n=n, seed=seed)
+    failures = [solution.failure for solution in criticised if solution.failure]
     results = {
         "model": model,
         "weights": weights,
@@ -80,7 +81,7 @@ def critic_eval_command(
         "temperature": temperature,
         "max_new_tokens": tokens,
         "seed": seed,
-        "subsets": table(made, seed=seed),
+        "subsets": figures_by_subset(criticised, seed=seed),
         "failures": failures[:10],
         "seconds": time.perf_counter() - started,
         **run_facts(["reasonrl", "critic", "eval", model]),
@@ -88,12 +89,12 @@ def critic_eval_command(
     if output is not None:
         output.mkdir(parents=True, exist_ok=True)
         (output / "samples.jsonl").unlink(missing_ok=True)
-        append_rows(output / "samples.jsonl", rows(made))
-        write_atomically(output / "results.json", json.dumps(results, indent=1) + "\n")
-    emit(as_json, results, text_of(results) + (f"\nwritten to {output}" if output else ""))
+        append_rows(output / "samples.jsonl", sample_rows(criticised))
+        replace_text(output / "results.json", json.dumps(results, indent=1) + "\n")
+    emit(as_json, results, results_text(results) + (f"\nwritten to {output}" if output else ""))
 
 
-def text_of(results: dict[str, Any]) -> str:
+def results_text(results: dict[str, Any]) -> str:
     """A block for each subset: figure, interval, sample size."""
     lines = []
     for name, figures in results["subsets"].items():

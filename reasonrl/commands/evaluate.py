@@ -11,9 +11,11 @@ import yaml
 
 from reasonrl.commands.output import emit
 from reasonrl.errors import UsageError
+from reasonrl.files import replace_text
 from reasonrl.recipe.reading import find_recipe, load_recipe, parse_recipe, read_yaml
 from reasonrl.recipe.schema import Recipe
-from reasonrl.runs.folder import append_rows, run_facts, write_atomically
+from reasonrl.runs.accuracy import MODES, accuracy_in_row
+from reasonrl.runs.folder import append_rows, run_facts
 
 
 def eval_command(
@@ -31,89 +33,89 @@ def eval_command(
     as_json: bool,
     controls: bool = False,
 ) -> None:
-    chosen, weights = settings(model, data=data, recipe=recipe, limit=limit, overrides=overrides, offline=offline)
+    stage, weights = evaluation_recipe(
+        model, data=data, recipe=recipe, limit=limit, overrides=overrides, offline=offline
+    )
     if temperature is not None:
-        chosen = chosen.model_copy(
-            update={"evaluation": chosen.evaluation.model_copy(update={"temperature": temperature})}
-        )
+        spec = stage.evaluation.model_copy(update={"temperature": temperature})
+        stage = stage.model_copy(update={"evaluation": spec})
     if output is not None and (output / "results.json").exists():
         raise UsageError(f"{output} already holds results; name another folder with --output")
-    if controls and (chosen.critic is None or not chosen.critic.refine.refinements or not chosen.evaluation.greedy):
+    if controls and (stage.critic is None or not stage.critic.refine.refinements or not stage.evaluation.greedy):
         raise UsageError(
             "--controls: only a critic whose recipe has an actor (critic.refine), evaluated greedily, has refinements"
             " to compare with"
         )
     from reasonrl.environments.single_turn import render_prompt_text
-    from reasonrl.evaluation.controls import control_metrics
-    from reasonrl.evaluation.evaluate import evaluate
+    from reasonrl.evaluation.controls import Controls
+    from reasonrl.evaluation.evaluate import Evaluator
     from reasonrl.rewards.loading import make_reward_parts, make_verifier
     from reasonrl.setup.data import check_lengths, load_data
     from reasonrl.setup.environments import environment_maker, eval_sampling
-    from reasonrl.setup.models import load_actor, load_for, make_engine
+    from reasonrl.setup.models import load_language_model, make_engine
+    from reasonrl.setup.roles import evaluation_roles, load_roles
 
     started = time.perf_counter()
-    oracle = make_verifier(chosen)
-    parts = make_reward_parts(chosen, oracle)[: 1 if chosen.critic is None else None]
+    answer_verifier = make_verifier(stage)
+    parts = make_reward_parts(stage, answer_verifier)
     assert parts[0].verifier is not None
-    problems = load_data(chosen, parts[0].verifier, offline=offline).heldout
-    language_model = load_for(chosen, weights, offline=offline)
+    heldout = load_data(stage, parts[0].verifier, offline=offline).heldout
+    language_model = load_language_model(stage, weights, offline=offline)
+    tokenizer = language_model.tokenizer
     check_lengths(
-        chosen, language_model.tokenizer, language_model.model.config, [p for rows in problems.values() for p in rows]
+        stage,
+        tokenizer,
+        language_model.model.config,
+        [problem for problems in heldout.values() for problem in problems],
     )
-    engine = make_engine(chosen, language_model)
-    actor, others = load_actor(chosen, language_model, offline=offline)
+    roles = load_roles(stage, evaluation_roles(stage), language_model, offline=offline)
+    actor = roles.speaker("actor")
+    evaluator = Evaluator(
+        engine=make_engine(stage, language_model),
+        environment_for=environment_maker(stage, tokenizer, actor, evaluating=True),
+        parts=parts if stage.critic is not None else parts[:1],
+        sampling=eval_sampling(stage),
+        greedy=stage.evaluation.greedy,
+        samples_per_problem=n,
+        seed=(seed, "eval"),
+        render=lambda problem: render_prompt_text(tokenizer, problem),
+        other_engines=roles.engines,
+    )
+    evaluations = [evaluator.evaluate(name, problems) for name, problems in heldout.items()]
     metrics: dict[str, Any] = {}
-    samples: list[dict[str, Any]] = []
-    for name, rows in problems.items():
-        made = evaluate(
-            rows,
-            set_name=name,
-            engine=engine,
-            environment_for=environment_maker(chosen, language_model.tokenizer, actor, evaluating=True),
-            parts=parts,
-            others=others,
-            sampling=eval_sampling(chosen),
-            greedy=chosen.evaluation.greedy,
-            samples_per_problem=n,
-            seed=(seed, "eval"),
-            render=lambda problem: render_prompt_text(language_model.tokenizer, problem),
-        )
-        metrics |= made.metrics
-        if controls and chosen.critic is not None and actor is not None:
-            greedy = [row["response"] for row in made.samples if row["mode"] == "greedy"]
-            ways = {
-                "form": chosen.critic.format.load(),
-                "actor": actor,
-                "engine": engine,
-                "others": others,
-                "oracle": oracle,
-            }
-            metrics |= control_metrics(rows, greedy, **ways, key=f"eval/{name}/greedy", seed=(seed, "controls", name))  # type: ignore[arg-type]
-        samples += made.samples
+    for evaluation in evaluations:
+        metrics |= evaluation.metrics
+    if controls and stage.critic is not None and actor is not None:
+        compared = Controls(stage.critic.format.load(), actor, evaluator.engine, roles.engines, answer_verifier)
+        for evaluation in evaluations:
+            name = evaluation.set_name
+            critiques = [row["response"] for row in evaluation.samples if row["mode"] == "greedy"]
+            control_seed = (seed, "controls", name)
+            metrics |= compared.metrics(heldout[name], critiques, f"eval/{name}/greedy", control_seed)
     results = {
         "model": model,
         "weights": weights,
         "seed": seed,
         "metrics": metrics,
         "sampling": {
-            "temperature": eval_sampling(chosen).temperature,
-            "max_new_tokens": chosen.rollout.max_new_tokens,
-            "stop": chosen.rollout.stop,
+            "temperature": evaluator.sampling.temperature,
+            "max_new_tokens": stage.rollout.max_new_tokens,
+            "stop": stage.rollout.stop,
             "samples_per_problem": n,
         },
-        "verifier": {"name": chosen.verifier.name, **chosen.verifier.options},
+        "verifier": {"name": stage.verifier.name, **stage.verifier.options},
         "seconds": time.perf_counter() - started,
         **run_facts(["reasonrl", "eval", model]),
     }
     if output is not None:
         output.mkdir(parents=True, exist_ok=True)
         (output / "samples.jsonl").unlink(missing_ok=True)  # of an attempt that got no further
-        append_rows(output / "samples.jsonl", samples)
-        write_atomically(output / "results.json", json.dumps(results, indent=1) + "\n")
-    emit(as_json, results, table(metrics, list(problems)) + (f"\nwritten to {output}" if output else ""))
+        append_rows(output / "samples.jsonl", [row for evaluation in evaluations for row in evaluation.samples])
+        replace_text(output / "results.json", json.dumps(results, indent=1) + "\n")
+    emit(as_json, results, result_table(metrics, list(heldout)) + (f"\nwritten to {output}" if output else ""))
 
 
-def settings(
+def evaluation_recipe(
     model: str, *, data: str | None, recipe: str | None, limit: int | None, overrides: list[str], offline: bool = False
 ) -> tuple[Recipe, str]:
     """The recipe to evaluate by, without its training set, and the weights to load.
@@ -129,8 +131,7 @@ def settings(
 
         weights = str(newest_model(run))
         stage_dirs = sorted((run / "stages").glob("*/recipe.yaml"))
-        own = stage_dirs[-1] if stage_dirs else run / "recipe.yaml"
-        recipe = recipe or str(own)
+        recipe = recipe or str(stage_dirs[-1] if stage_dirs else run / "recipe.yaml")
     heldout: dict[str, Any] = {}
     if recipe is not None:
         raw = read_yaml(find_recipe(recipe))
@@ -148,17 +149,17 @@ def settings(
     raw.setdefault("data", {})
     raw["data"] = {**raw["data"], "heldout": heldout}
     loaded = parse_recipe(yaml.safe_dump(_with_any_train(raw)), recipe or "eval", overrides)
-    chosen = linked(loaded.stages[-1], run)
-    sources = {name: s.model_copy(update={"limit": limit}) if limit else s for name, s in chosen.data.heldout.items()}
+    stage = resolve_links(loaded.stages[-1], run)
+    sources = {name: s.model_copy(update={"limit": limit}) if limit else s for name, s in stage.data.heldout.items()}
     if not sources:
         raise UsageError("the recipe has no data.heldout: name problems with --data")
     return (
-        chosen.model_copy(update={"data": chosen.data.model_copy(update={"train": None, "heldout": sources})}),
+        stage.model_copy(update={"data": stage.data.model_copy(update={"train": None, "heldout": sources})}),
         weights,
     )
 
 
-def settings_of_critic(model: str, *, offline: bool) -> tuple[Recipe, str]:
+def critic_recipe(model: str, *, offline: bool) -> tuple[Recipe, str]:
     """The recipe that a critic was trained by, and its weights. A model that is no run has the defaults, and no
     `critic` section.
 
@@ -180,7 +181,7 @@ def settings_of_critic(model: str, *, offline: bool) -> tuple[Recipe, str]:
     return recipe, str(newest_model(run))
 
 
-def linked(recipe: Recipe, run: Path) -> Recipe:
+def resolve_links(recipe: Recipe, run: Path) -> Recipe:
     """With paths for what a stage takes from the other stages of its run."""
     from reasonrl.recipe.links import links_of, with_paths
     from reasonrl.setup.run_models import newest_model
@@ -203,36 +204,45 @@ def _with_any_train(raw: dict[str, Any]) -> dict[str, Any]:
     return {**raw, "data": {**data, "train": data.get("train") or {"source": "none"}}}
 
 
-def table(metrics: dict[str, Any], sets: list[str]) -> str:
-    """One line for each set and mode."""
+def result_table(metrics: dict[str, Any], sets: list[str]) -> str:
+    """One line for each set and mode, and lines for what could not be read or judged."""
     lines = []
     for name in sets:
-        key = f"eval/{name}"
-        for mode in ("greedy", "sampled"):
-            if f"{key}/{mode}" not in metrics:
-                continue
-            low, high = metrics[f"{key}/{mode}_low"], metrics[f"{key}/{mode}_high"]
-            count = f"n={metrics[f'{key}/problems']}"
-            if mode == "sampled":
-                count += f" x {metrics[f'{key}/samples_per_problem']} samples"
-            lines.append(f"{name}  {mode:<8} {metrics[f'{key}/{mode}']:6.1%}  [{low:.1%}, {high:.1%}]  {count}")
-        if f"{key}/greedy_refine" in metrics:
-            shown = {
-                "refine": "refined",
-                **{f"refine_{control}": f"  {control}" for control in ("empty", "shuffled", "indicative")},
-            }
-            for figure, words in shown.items():
-                if (value := metrics.get(f"{key}/greedy_{figure}")) is not None:
-                    low, high = metrics[f"{key}/greedy_{figure}_low"], metrics[f"{key}/greedy_{figure}_high"]
-                    lines.append(
-                        f"{name}  {words:<12} {value:6.1%}  [{low:.1%}, {high:.1%}]  before"
-                        f" {metrics[f'{key}/greedy_refine_before']:.1%}"
-                    )
+        for mode in MODES:
+            lines += _accuracy_lines(metrics, name, mode)
+        lines += _refinement_lines(metrics, name)
         unread = [
-            f"{what} {metrics[f'{key}/{what}']:.1%}"
+            f"{what} {metrics[f'eval/{name}/{what}']:.1%}"
             for what in ("unparsed", "truncated", "timeout", "error")
-            if metrics[f"{key}/{what}"]
+            if metrics[f"eval/{name}/{what}"]
         ]
         if unread:
             lines.append(f"{name}  of all answers: {', '.join(unread)}")
     return "\n".join(lines)
+
+
+def _accuracy_lines(metrics: dict[str, Any], set_name: str, mode: str) -> list[str]:
+    """The accuracy with its interval, and below it the answers that it leaves out."""
+    accuracy = accuracy_in_row(metrics, set_name, mode)
+    if accuracy is None:
+        return []
+    if accuracy.interval is None:
+        return [f"{set_name}  {mode:<8} none of {accuracy.answers:,} answers could be judged"]
+    estimate, low, high, n = accuracy.interval
+    samples = f" x {metrics[f'eval/{set_name}/samples_per_problem']} samples" if mode == "sampled" else ""
+    lines = [f"{set_name}  {mode:<8} {estimate:6.1%}  [{low:.1%}, {high:.1%}]  n={n}{samples}"]
+    return lines + ([f"{set_name}  {'':<8} {accuracy.unjudged_text()}"] if accuracy.unjudged else [])
+
+
+def _refinement_lines(metrics: dict[str, Any], set_name: str) -> list[str]:
+    """Acc@Refine of a critic, and of the controls that it is compared with."""
+    key = f"eval/{set_name}/greedy"
+    labels = {"refine": "refined", "refine_empty": "  empty", "refine_shuffled": "  shuffled"}
+    labels["refine_indicative"] = "  indicative"
+    lines = []
+    for figure, label in labels.items():
+        value, low, high = (metrics.get(f"{key}_{figure}{end}") for end in ("", "_low", "_high"))
+        if value is not None and low is not None and high is not None:
+            before = metrics[f"{key}_refine_before"]
+            lines.append(f"{set_name}  {label:<12} {value:6.1%}  [{low:.1%}, {high:.1%}]  before {before:.1%}")
+    return lines

@@ -10,20 +10,20 @@ from reasonrl.commands.output import emit
 def view_command(run: Path, *, port: int, as_json: bool) -> None:
     from reasonrl.runs.viewer import serve
 
-    chosen = last_stage(run)
+    stage = last_stage(run)
 
     def ready(url: str) -> None:
-        emit(as_json, {"url": url, "run": str(chosen)}, f"{chosen} is at {url}  (Ctrl-C ends)")
+        emit(as_json, {"url": url, "run": str(stage)}, f"{stage} is at {url}  (Ctrl-C ends)")
 
-    serve(chosen, port=port, on_ready=ready)
+    serve(stage, port=port, on_ready=ready)
 
 
 def report_command(run: Path, *, as_json: bool) -> None:
     from reasonrl.runs.report import write_report
     from reasonrl.runs.stages_report import write_stages_report
 
-    for stage in sorted(path.parent for path in run.glob("stages/*/metrics.jsonl")):
-        write_report(stage)
+    for metrics in sorted(run.glob("stages/*/metrics.jsonl")):
+        write_report(metrics.parent)
     path = write_stages_report(run) if any(run.glob("stages/*/recipe.yaml")) else write_report(run)
     emit(as_json, {"report": str(path)}, str(path))
 
@@ -31,11 +31,11 @@ def report_command(run: Path, *, as_json: bool) -> None:
 def compare_command(a: Path, b: Path, *, as_json: bool) -> None:
     from reasonrl.evaluation.compare import compare, print_comparison
 
-    made = compare(a, b)
+    comparison = compare(a, b)
     if as_json:
-        emit(True, made.to_dict(), "")
+        emit(True, comparison.to_dict(), "")
     else:
-        print_comparison(made)
+        print_comparison(comparison)
 
 
 def last_stage(run: Path) -> Path:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from critics.controls import CONTROLS, control_feedback
@@ -17,58 +18,70 @@ from reasonrl.stats import clustered_mean
 from verifiers.types import Problem, Verifier
 
 
-def control_metrics(
-    problems: Sequence[Problem], critiques: Sequence[str], *, form: CritiqueFormat, actor: Speaker, engine: BatchEngine,
-    others: Mapping[str, BatchEngine], oracle: Verifier, key: str, seed: tuple[Any, ...],
-) -> dict[str, float]:  # fmt: skip
-    """Acc@Refine of one critique of each problem where the actor is given a control instead: key_refine_empty, ...,
-    with intervals.
+@dataclass(frozen=True)
+class Controls:
+    """Who refines on the controls, and how."""
 
-    A refinement that could not be had or judged leaves its problem out, as in Acc@Refine itself;
-    key_refine_empty_failed is their share.
-    """
-    read = [
-        form.parse(text, len(p.reference.get("steps") or ()) or None)
-        for p, text in zip(problems, critiques, strict=True)
-    ]
-    said = [critique.judgement and critique.judgement.value for critique in read]
-    metrics: dict[str, float] = {}
-    for name in CONTROLS:
-        if name == "shuffled" and len(problems) < 2:
-            continue
-        feedback = control_feedback(name, [critique.feedback for critique in read], said, seed=derive_seed(*seed, name))
-        plays = [
-            functools.partial(
-                _again,
-                problem,
-                dataclasses.replace(critique, feedback=text),
-                form,
-                actor,
-                derive_seed(*seed, name, problem.id),
-            )
-            for problem, critique, text in zip(problems, read, feedback, strict=True)
+    format: CritiqueFormat
+    actor: Speaker
+    engine: BatchEngine
+    """Of the model that is evaluated."""
+    other_engines: Mapping[str, BatchEngine]
+    answer_verifier: Verifier
+
+    def metrics(
+        self, problems: Sequence[Problem], critiques: Sequence[str], key: str, seed: tuple[Any, ...]
+    ) -> dict[str, float]:
+        """Acc@Refine of one critique of each problem where the actor is given a control instead: key_refine_empty, ...,
+        with intervals. [P] problems, [P] critiques as text.
+
+        A refinement that could not be had or judged leaves its problem out, as in Acc@Refine itself;
+        key_refine_empty_failed is the share of these problems.
+        """
+        read = [
+            self.format.parse(text, len(p.reference.get("steps") or ()) or None)
+            for p, text in zip(problems, critiques, strict=True)
         ]
-        texts = run_episodes(plays, engine, others)
-        kept = [(problem, text) for problem, text in zip(problems, texts, strict=True) if text is not None]
-        verdicts = oracle.verify([text for _, text in kept], [problem.reference for problem, _ in kept])
-        judged = [[float(verdict.correct)] for verdict in verdicts if verdict.correct is not None]
-        if len(judged) < len(problems):
-            metrics[f"{key}_refine_{name}_failed"] = 1 - len(judged) / len(problems)
-        if judged:
-            interval = clustered_mean(judged)
-            metrics |= {
-                f"{key}_refine_{name}": interval.estimate,
-                f"{key}_refine_{name}_low": interval.low,
-                f"{key}_refine_{name}_high": interval.high,
-            }
-    return metrics
+        feedback = [critique.feedback for critique in read]
+        judgements = [critique.judgement and critique.judgement.value for critique in read]
+        metrics: dict[str, float] = {}
+        for name in CONTROLS:
+            if name == "shuffled" and len(problems) < 2:
+                continue
+            control = control_feedback(name, feedback, judgements, seed=derive_seed(*seed, name))
+            controlled = [
+                dataclasses.replace(critique, feedback=text) for critique, text in zip(read, control, strict=True)
+            ]
+            scores = self._refined_scores(problems, controlled, (*seed, name))
+            metrics[f"{key}_refine_{name}_failed"] = 1 - len(scores) / len(problems)
+            if scores:
+                interval = clustered_mean(scores)
+                metrics |= {
+                    f"{key}_refine_{name}": interval.estimate,
+                    f"{key}_refine_{name}_low": interval.low,
+                    f"{key}_refine_{name}_high": interval.high,
+                }
+        return metrics
 
+    def _refined_scores(
+        self, problems: Sequence[Problem], critiques: Sequence[Critique], seed: tuple[Any, ...]
+    ) -> list[list[float]]:
+        """[1.0] or [0.0] for each problem whose refinement could be had and judged."""
+        plays = [
+            functools.partial(self._refine, problem, critique, derive_seed(*seed, problem.id))
+            for problem, critique in zip(problems, critiques, strict=True)
+        ]
+        texts = run_episodes(plays, self.engine, self.other_engines)
+        answered = [(problem, text) for problem, text in zip(problems, texts, strict=True) if text is not None]
+        verdicts = self.answer_verifier.verify(
+            [text for _, text in answered], [problem.reference for problem, _ in answered]
+        )
+        return [[float(verdict.correct)] for verdict in verdicts if verdict.correct is not None]
 
-async def _again(
-    problem: Problem, critique: Critique, form: CritiqueFormat, actor: Speaker, seed: int, engines: RoleEngines
-) -> str | None:
-    chat = form.refine_messages(problem, solution_of(problem.reference, problem.id), critique)
-    try:
-        return (await actor.say([chat], [seed], engines))[0].text
-    except ServedFailure:
-        return None
+    async def _refine(self, problem: Problem, critique: Critique, seed: int, engines: RoleEngines) -> str | None:
+        """The refined response; None where the actor did not answer."""
+        chat = self.format.refine_messages(problem, solution_of(problem.reference, problem.id), critique)
+        try:
+            return (await self.actor.say([chat], [seed], engines))[0].text
+        except ServedFailure:
+            return None

@@ -1,6 +1,6 @@
 """Critics on labelled solutions, subset by subset: ProcessBench, BIG-Bench-Mistake, or a file of one's own.
 
-What is said is read strictly, and an unread critique is a wrong one; false alarms stand beside error recall in every
+Critiques are read strictly, and an unread critique is a wrong one; false alarms stand beside error recall in every
 row. Step labels (`first_error`) give the figures of ProcessBench, answer labels (`correct`) those of a judge of whole
 solutions; the two are different questions, and a critic that was trained on one is worse at the other by design.
 """
@@ -53,10 +53,10 @@ def criticise(
         chats = [problem.prompt] * n
         seeds = [derive_seed(seed, "critic eval", problem.id, i) for i in range(n)]
         try:
-            said: list[Trajectory] = await critic.say(chats, seeds, engines)  # type: ignore[arg-type]
+            written: list[Trajectory] = await critic.say(chats, seeds, engines)  # type: ignore[arg-type]
         except ServedFailure as failure:
             return Criticised(problem, [], [], str(failure))
-        return Criticised(problem, [form.parse(t.text, steps) for t in said], [t.text for t in said])
+        return Criticised(problem, [form.parse(t.text, steps) for t in written], [t.text for t in written])
 
     return run_episodes([functools.partial(one, problem) for problem in problems], engine or _NoEngine())
 
@@ -69,21 +69,21 @@ def voted_index(critiques: Sequence[Critique]) -> int | None:
     return named.most_common(1)[0][0] if named else None
 
 
-def table(
-    made: Sequence[Criticised], *, seed: int = 0, subset_of: Callable[[Problem], str] | None = None
+def figures_by_subset(
+    criticised: Sequence[Criticised], *, seed: int = 0, subset_of: Callable[[Problem], str] | None = None
 ) -> dict[str, dict[str, Any]]:
     """Figures of each subset (`meta.suite`, else the source), each with its sample size and 95% interval.
 
     Of each solution the first critique counts, and where there are several, a majority vote over them as well ("vote").
     """
     subsets: dict[str, list[Criticised]] = defaultdict(list)
-    for one in made:
-        subsets[subset_of(one.problem) if subset_of else _subset(one.problem)].append(one)
-    found = {name: _figures(rows, seed) for name, rows in subsets.items()}
-    f1s = [figures["f1"]["estimate"] for figures in found.values() if "f1" in figures]
+    for solution in criticised:
+        subsets[(subset_of or _subset)(solution.problem)].append(solution)
+    figures = {name: _figures(solutions, seed) for name, solutions in subsets.items()}
+    f1s = [subset["f1"]["estimate"] for subset in figures.values() if "f1" in subset]
     if len(f1s) > 1:
-        found["mean of subsets"] = {"f1": {"estimate": sum(f1s) / len(f1s), "n": len(f1s)}}
-    return found
+        figures["mean of subsets"] = {"f1": {"estimate": sum(f1s) / len(f1s), "n": len(f1s)}}
+    return figures
 
 
 def _subset(problem: Problem) -> str:
@@ -106,12 +106,12 @@ def _figures(rows: Sequence[Criticised], seed: int) -> dict[str, Any]:
             figures |= _process(labels, [voted_index(answered[i].critiques) for i in stepped], seed, " (vote)")
     judged = [i for i, solution in enumerate(solutions) if solution.correct is not None]
     if judged:
-        told = discrimination([CriticEpisode(answered[i].problem, solutions[i], first[i]) for i in judged])
-        figures["answer accuracy"] = _share(told.right, told.critiques)
-        if told.correct:
-            figures["answer false alarms"] = _share(told.incorrect_flagged_of_correct, told.correct)
-        if told.incorrect:
-            figures["answer error recall"] = _share(told.incorrect_right, told.incorrect)
+        counts = discrimination([CriticEpisode(answered[i].problem, solutions[i], first[i]) for i in judged])
+        figures["answer accuracy"] = _share(counts.right, counts.critiques)
+        if counts.correct:
+            figures["answer false alarms"] = _share(counts.incorrect_flagged_of_correct, counts.correct)
+        if counts.incorrect:
+            figures["answer error recall"] = _share(counts.incorrect_right, counts.incorrect)
     return figures
 
 
@@ -119,34 +119,34 @@ def _process(labels: Sequence[int], named: Sequence[int | None], seed: int, suff
     score = process_bench(named, labels)
     erroneous = [n == label for n, label in zip(named, labels, strict=True) if label != -1]
     sound = [n == label for n, label in zip(named, labels, strict=True) if label == -1]
-    made: dict[str, Any] = {}
+    figures: dict[str, Any] = {}
     if erroneous:
-        made[f"error accuracy{suffix}"] = _share(sum(erroneous), len(erroneous))
+        figures[f"error accuracy{suffix}"] = _share(sum(erroneous), len(erroneous))
     if sound:
-        made[f"correct accuracy{suffix}"] = _share(sum(sound), len(sound))
+        figures[f"correct accuracy{suffix}"] = _share(sum(sound), len(sound))
         alarms = sum(n is not None and n != -1 for n, label in zip(named, labels, strict=True) if label == -1)
-        made[f"false alarms{suffix}"] = _share(alarms, len(sound))
+        figures[f"false alarms{suffix}"] = _share(alarms, len(sound))
     if erroneous and sound:
         interval = harmonic_bootstrap(erroneous, sound, seed=seed)
         assert math.isclose(interval.estimate, score.f1)
-        made[f"f1{suffix}"] = _interval(interval)
-    return made
+        figures[f"f1{suffix}"] = _interval(interval)
+    return figures
 
 
-def _share(count: int, of: int) -> dict[str, float]:
-    return _interval(wilson(count, of))
+def _share(count: int, total: int) -> dict[str, float]:
+    return _interval(wilson(count, total))
 
 
 def _interval(interval: Interval) -> dict[str, float]:
     return {"estimate": interval.estimate, "low": interval.low, "high": interval.high, "n": interval.n}
 
 
-def rows(made: Sequence[Criticised]) -> list[dict[str, Any]]:
+def sample_rows(criticised: Sequence[Criticised]) -> list[dict[str, Any]]:
     """What samples.jsonl keeps: every critique as it was written and as it was read."""
     return [
         {
-            "problem_id": one.problem.id,
-            "prompt": one.problem.prompt,
+            "problem_id": solution.problem.id,
+            "prompt": solution.problem.prompt,
             "critique": i,
             "text": text,
             "judgement": critique.judgement and critique.judgement.value,
@@ -155,8 +155,8 @@ def rows(made: Sequence[Criticised]) -> list[dict[str, Any]]:
             "steps": [
                 {**asdict(step), "judgement": step.judgement and step.judgement.value} for step in critique.steps
             ],
-            "label": {name: one.problem.reference.get(name) for name in ("correct", "first_error")},
+            "label": {name: solution.problem.reference.get(name) for name in ("correct", "first_error")},
         }
-        for one in made
-        for i, (critique, text) in enumerate(zip(one.critiques, one.texts, strict=True))
+        for solution in criticised
+        for i, (critique, text) in enumerate(zip(solution.critiques, solution.texts, strict=True))
     ]

@@ -1,5 +1,5 @@
-"""What an evaluation of a critic says beside its accuracy: both recalls, what could be read, and what became of the
-solutions.
+"""What an evaluation of a critic measures beside its accuracy: both recalls, what could be read, and what became of
+the solutions.
 """
 
 from __future__ import annotations
@@ -20,64 +20,86 @@ def critic_metrics(episodes: Sequence[Episode], per_problem: int, key: str, targ
 
     `target` is that of the critic: one that judges last steps has its recalls over these, and names no index.
     """
-    made = [e.info["critic"] for e in episodes if isinstance(e.info.get("critic"), CriticEpisode)]
-    if not made or len(made) != len(episodes):
+    critiques = [episode.critique for episode in episodes if episode.critique is not None]
+    if not critiques or len(critiques) != len(episodes):
         return {}
-    found: dict[str, float] = {}
+    figures: dict[str, float] = {}
     judged: Target = "last_step" if target == "last_step" else "answer"
-    labelled = [e for e in made if label_of(e, judged) is not None]
+    labelled = [critique for critique in critiques if label_of(critique, judged) is not None]
     if labelled:
-        told = discrimination(labelled, judged)
-        found |= {
-            "parse_rate": told.parse_rate,
-            "accuracy_of_parsed": told.accuracy_of_parsed,
-            "correct_recall": told.correct_recall,
-            "error_recall": told.error_recall,
-            "false_alarm": told.false_alarm,
+        counts = discrimination(labelled, judged)
+        figures |= {
+            "parse_rate": counts.parse_rate,
+            "accuracy_of_parsed": counts.accuracy_of_parsed,
+            "correct_recall": counts.correct_recall,
+            "error_recall": counts.error_recall,
+            "false_alarm": counts.false_alarm,
         }
-    indexed = [e for e in made if e.solution.first_error is not None]
-    if judged == "answer" and any(e.critique.first_error is not None for e in indexed):
+    indexed = [critique for critique in critiques if critique.solution.first_error is not None]
+    if judged == "answer" and any(critique.critique.first_error is not None for critique in indexed):
         score = process_bench(
-            [e.critique.first_error for e in indexed], [int(e.solution.first_error or 0) for e in indexed]
+            [critique.critique.first_error for critique in indexed],
+            [int(critique.solution.first_error or 0) for critique in indexed],
         )
-        found |= {
+        figures |= {
             "first_error_accuracy": score.error_accuracy,
             "no_error_accuracy": score.correct_accuracy,
             "process_f1": score.f1,
         }
-    # An actor that did not answer leaves nothing to measure: its solution has not stayed what it was, it is unknown.
-    answered = [critic for e, critic in zip(episodes, made, strict=True) if "failure" not in e.info]
-    if len(answered) < len(made):
-        found["refine_failed"] = 1 - len(answered) / len(made)
-    if any(e.refinements for e in answered):
-        table = refinement_table(answered)
-        found |= {
-            "refine": table.accuracy,
-            "refine_before": table.before,
-            "refine_i2c": table.i2c,
-            "refine_c2i": table.c2i,
-        }
-        found |= _refine_interval(episodes, per_problem)
-        answers = [str(e.problem.reference.get("answer", "")) for e in answered]
-        leaking = [leaks(e.critique.feedback, gold, e.solution.text) for e, gold in zip(answered, answers, strict=True)]
-        found["leak_rate"] = sum(leaking) / len(leaking)
-        honest = [e for e, leak in zip(answered, leaking, strict=True) if not leak]
-        if honest:
-            found["refine_without_leak"] = refinement_table(honest).accuracy
-    return {f"{key}_{name}": value for name, value in found.items() if value == value}
+    figures |= _refinement_figures(episodes, critiques, per_problem)
+    return {f"{key}_{name}": value for name, value in figures.items() if value == value}
+
+
+def _refinement_figures(
+    episodes: Sequence[Episode], critiques: Sequence[CriticEpisode], per_problem: int
+) -> dict[str, float]:
+    """What became of the solutions; {} where nobody refined. An actor that did not answer leaves nothing to measure:
+    its solution has not stayed what it was, it is unknown.
+    """
+    answered = [critique for e, critique in zip(episodes, critiques, strict=True) if e.failure is None]
+    refined = any(critique.refinements for critique in answered)
+    if not refined and len(answered) == len(critiques):
+        return {}
+    figures = {"refine_failed": 1 - len(answered) / len(critiques)}
+    if not refined:
+        return figures
+    table = refinement_table(answered)
+    figures |= {
+        "refine": table.accuracy,
+        "refine_before": table.before,
+        "refine_i2c": table.i2c,
+        "refine_c2i": table.c2i,
+    }
+    figures |= _refine_interval(episodes, per_problem)
+    answers = [str(critique.problem.reference.get("answer", "")) for critique in answered]
+    leaking = [
+        leaks(critique.critique.feedback, answer, critique.solution.text)
+        for critique, answer in zip(answered, answers, strict=True)
+    ]
+    figures["leak_rate"] = sum(leaking) / len(leaking)
+    honest = [critique for critique, leak in zip(answered, leaking, strict=True) if not leak]
+    if honest:
+        figures["refine_without_leak"] = refinement_table(honest).accuracy
+    return figures
 
 
 def _refine_interval(episodes: Sequence[Episode], per_problem: int) -> dict[str, float]:
-    rows: list[list[float]] = []
+    """Clustered by problem, over the refinements that could be judged; {} where none could."""
+    groups: list[list[float]] = []
     for start in range(0, len(episodes), per_problem):
-        worth = []
-        for episode in [e.info["critic"] for e in episodes[start : start + per_problem] if "failure" not in e.info]:
-            judged = [float(r.correct) for r in episode.refinements if r.correct is not None]
+        shares = []
+        for episode in episodes[start : start + per_problem]:
+            critique = episode.critique
+            if episode.failure is not None or critique is None:
+                continue
+            judged = [float(r.correct) for r in critique.refinements if r.correct is not None]
             if judged:
-                worth.append(sum(judged) / len(judged))
-            elif not episode.refinements and episode.solution.correct is not None:
-                worth.append(float(episode.solution.correct))
-        if worth:
-            rows.append(worth)
-    interval = clustered_mean(rows)
+                shares.append(sum(judged) / len(judged))
+            elif not critique.refinements and critique.solution.correct is not None:
+                shares.append(float(critique.solution.correct))
+        if shares:
+            groups.append(shares)
+    if not groups:
+        return {}
+    interval = clustered_mean(groups)
     return {"refine_low": interval.low, "refine_high": interval.high}

@@ -1,9 +1,17 @@
-"""Accuracy of a model on problems: greedy, and the mean over n samples (avg@n), each with its 95% interval."""
+"""Accuracy of a model on problems: greedy, and the mean over n samples (avg@n), each with its 95% interval.
+
+    evaluator = Evaluator(engine=..., environment_for=..., parts=..., ...)      bound once
+    evaluations = [evaluator.evaluate(name, problems, step) for name, problems in heldout.items()]
+    selection_accuracy(evaluations)                                             picks the best checkpoint
+
+Answers that could not be judged are left out of the accuracy, counted, and shown as a bound (`reasonrl.runs.accuracy`).
+"""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from critics.verifier import CritiqueVerifier
@@ -13,95 +21,176 @@ from reasonrl.environments.rollouts import roll_out
 from reasonrl.evaluation.critics import critic_metrics
 from reasonrl.rewards.base import RewardPart
 from reasonrl.rewards.critique import sample_fields
-from reasonrl.rewards.scoring import judge
-from reasonrl.stats import clustered_mean, pass_at_k, wilson
+from reasonrl.rewards.scoring import score_episodes
+from reasonrl.runs.accuracy import MODES, Accuracy, accuracy_in_row, accuracy_of
+from reasonrl.stats import Interval, wilson
 from reasonrl.update.samples import sample_row
 from verifiers.types import Problem, Status
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """`metrics` are named after the set: eval/SET/greedy, eval/SET/sampled, ...; `samples` are rows of
-    samples.jsonl.
+    """One evaluation set under one state of the weights."""
+
+    set_name: str
+    metrics: dict[str, Any]
+    """eval/SET/greedy, eval/SET/sampled, ...: the entries of an "eval" row of metrics.jsonl."""
+    samples: list[dict[str, Any]]
+    """Rows of samples.jsonl."""
+    accuracies: dict[str, Accuracy]
+    """By mode: "greedy", "sampled"."""
+
+    @classmethod
+    def from_row(cls, set_name: str, row: Mapping[str, Any]) -> Evaluation:
+        """What a row of metrics.jsonl holds of a set, without samples."""
+        read = {mode: accuracy_in_row(row, set_name, mode) for mode in MODES}
+        accuracies = {mode: accuracy for mode, accuracy in read.items() if accuracy is not None}
+        return cls(set_name, dict(row), [], accuracies)
+
+    @property
+    def accuracy(self) -> Interval | None:
+        """The accuracy that picks the best checkpoint: sampled if it was measured, else greedy. None where nothing was
+        evaluated, or no answer could be judged.
+        """
+        accuracy = self.accuracies.get("sampled", self.accuracies.get("greedy"))
+        return None if accuracy is None else accuracy.interval
+
+
+def selection_accuracy(evaluations: Sequence[Evaluation]) -> float | None:
+    """The number that picks the best checkpoint: the mean of `accuracy` over the sets.
+
+    None without evaluations, and where no answer of some set could be judged: a mean over the other sets is another
+    number, and would not compare with that of other steps.
+    """
+    accuracies = [evaluation.accuracy for evaluation in evaluations]
+    estimates = [accuracy.estimate for accuracy in accuracies if accuracy is not None]
+    if not estimates or len(estimates) < len(accuracies):
+        return None
+    return sum(estimates) / len(estimates)
+
+
+@dataclass(frozen=True)
+class Evaluator:
+    """How the sets of a run are evaluated; the same at every step, so that before and after differ by the model
+    alone.
     """
 
-    metrics: dict[str, float]
-    samples: list[dict[str, Any]]
+    engine: BatchEngine
+    environment_for: Callable[[Sampling], Environment]
+    """An environment for a way of sampling."""
+    parts: Sequence[RewardPart]
+    """They judge the responses; accuracy is that of the part "correctness"."""
+    sampling: Sampling
+    """Of the sampled answers; greedy ones have temperature 0 and are otherwise the same."""
+    greedy: bool
+    """Whether there is a greedy answer to each problem."""
+    samples_per_problem: int
+    """Sampled answers to each problem; 0: none."""
+    seed: tuple[Any, ...]
+    """Prefix of the seeds, such as (run seed, "eval"): the same noise at every step."""
+    render: Callable[[Problem], str]
+    """The prompt as samples.jsonl shows it."""
+    other_engines: Mapping[str, BatchEngine] | None = None
+    """Of the roles that are not evaluated, by role."""
+
+    def evaluate(self, set_name: str, problems: Sequence[Problem], step: int = 0) -> Evaluation:
+        """Answer and judge `problems`, greedily and sampled as the evaluator says.
+
+        Raises:
+            ValueError: there are no problems.
+            TrainingError: a verifier or a reward function breaks its contract.
+        """
+        if not problems:
+            raise ValueError(f"the evaluation set {set_name} has no problems")
+        results = _SetResults(set_name, problems, step)
+        results.metrics[f"{results.key}/problems"] = len(problems)
+        if self.greedy:
+            self._evaluate_mode("greedy", replace(self.sampling, temperature=0.0), 1, results)
+        if self.samples_per_problem:
+            results.metrics[f"{results.key}/samples_per_problem"] = self.samples_per_problem
+            self._evaluate_mode("sampled", self.sampling, self.samples_per_problem, results)
+        answers = max(1, len(results.samples))
+        shares = {f"{results.key}/{name}": results.unread[name] / answers for name in UNREAD}
+        return Evaluation(set_name, results.metrics | shares, results.samples, results.accuracies)
+
+    def _evaluate_mode(self, mode: str, sampling: Sampling, count: int, results: _SetResults) -> None:
+        """Add `count` answers to each problem to `results`."""
+        problems, counts = results.problems, [count] * len(results.problems)
+        environment, seed = self.environment_for(sampling), (*self.seed, results.set_name, mode)
+        episodes = roll_out(environment, self.engine, problems, counts, seed=seed, others=self.other_engines)
+        score_episodes(episodes, self.parts, step=results.step)
+        correct = [episode.verdicts["correctness"].correct for episode in episodes]
+        outcomes = [correct[start : start + count] for start in range(0, len(correct), count)]
+        accuracy = results.accuracies[mode] = accuracy_of(outcomes)
+        key = f"{results.key}/{mode}"
+        results.metrics |= accuracy.metrics(key)
+        if mode == "sampled" and count > 1:
+            results.metrics |= any_of_n(outcomes, f"{results.key}/any_of_n")
+        results.metrics |= critic_metrics(episodes, count, key, self._critic_target())
+        results.unread += count_unread(episodes)
+        results.samples += [self._sample_row(episode, mode, results) for episode in episodes]
+
+    def _critic_target(self) -> str:
+        verifiers = (part.verifier for part in self.parts)
+        return next((verifier.target for verifier in verifiers if isinstance(verifier, CritiqueVerifier)), "answer")
+
+    def _sample_row(self, episode: Episode, mode: str, results: _SetResults) -> dict[str, Any]:
+        return sample_row(
+            episode,
+            kind="eval",
+            step=results.step,
+            mode=mode,
+            prompt=self.render(episode.problem),
+            set_name=results.set_name,
+            reward=episode.reward_parts["correctness"],
+            **sample_fields(episode),
+        )
+
+
+@dataclass
+class _SetResults:
+    """What is known of one set so far."""
+
+    set_name: str
+    problems: Sequence[Problem]
+    step: int
+    metrics: dict[str, Any] = field(default_factory=dict)
+    samples: list[dict[str, Any]] = field(default_factory=list)
+    accuracies: dict[str, Accuracy] = field(default_factory=dict)
+    unread: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def key(self) -> str:
+        """Prefix of the names of all metrics of the set."""
+        return f"eval/{self.set_name}"
+
+
+def any_of_n(outcomes: Sequence[Sequence[bool | None]], key: str) -> dict[str, float]:
+    """Share of problems that at least one of their n samples solves, with Wilson's interval; problems without a judged
+    sample are left out. {} where all are. [P][n]
+    """
+    solved = [True in group for group in outcomes if any(correct is not None for correct in group)]
+    if not solved:
+        return {}
+    interval = wilson(sum(solved), len(solved))
+    return {key: interval.estimate, f"{key}_low": interval.low, f"{key}_high": interval.high}
+
+
+UNREAD = ("unparsed", "truncated", "timeout", "error")
+"""What may keep an answer from being read or judged; the metrics eval/SET/NAME are shares of all answers."""
+
+
+def count_unread(episodes: Sequence[Episode]) -> Counter[str]:
+    """How many episodes ended in each way of `UNREAD`."""
+    counts = Counter(truncated=sum(e.trained_trajectory.finish_reason == "length" for e in episodes))
+    for status in (Status.UNPARSED, Status.TIMEOUT, Status.ERROR):
+        counts[status.value] = sum(e.verdicts["correctness"].status is status for e in episodes)
+    return counts
 
 
 def evaluate(
-    problems: Sequence[Problem],
-    *,
-    set_name: str,
-    engine: BatchEngine,
-    environment_for: Callable[[Sampling], Environment],
-    parts: Sequence[RewardPart],
-    sampling: Sampling,
-    greedy: bool,
-    samples_per_problem: int,
-    seed: tuple[Any, ...],
-    render: Callable[[Problem], str],
-    step: int = 0,
-    others: Mapping[str, BatchEngine] | None = None,
-) -> Evaluation:
-    """Evaluate on `problems`. `parts` judge the responses; accuracy is that of the part "correctness". An answer that
-    could not be judged counts as wrong here, and its number is in the metrics.
-
-    `environment_for` makes an environment for a Sampling; `seed` is a prefix such as (run seed, "eval"): the same seed
-    draws the same noise at every step, so that before and after differ by the model alone.
-    """
-    metrics: dict[str, float] = {f"eval/{set_name}/problems": len(problems)}
-    samples: list[dict[str, Any]] = []
-    modes = [("greedy", 1, 0.0)] if greedy else []
-    if samples_per_problem:
-        modes.append(("sampled", samples_per_problem, sampling.temperature))
-        metrics[f"eval/{set_name}/samples_per_problem"] = samples_per_problem
-    target = next((part.verifier.target for part in parts if isinstance(part.verifier, CritiqueVerifier)), "answer")
-    unread = {"unparsed": 0, "truncated": 0, "timeout": 0, "error": 0}
-    for mode, count, temperature in modes:
-        chosen = Sampling(sampling.max_new_tokens, temperature, sampling.top_p, sampling.top_k, sampling.stop)
-        episodes = roll_out(
-            environment_for(chosen),
-            engine,
-            problems,
-            [count] * len(problems),
-            seed=(*seed, set_name, mode),
-            others=others,
-        )
-        judge(episodes, parts, step=step)
-        correct = [
-            [float(e.verdicts["correctness"].correct is True) for e in episodes[i * count : (i + 1) * count]]
-            for i in range(len(problems))
-        ]
-        interval = wilson(int(sum(row[0] for row in correct)), len(correct)) if count == 1 else clustered_mean(correct)
-        key = f"eval/{set_name}/{mode}"
-        metrics[key], metrics[f"{key}_low"], metrics[f"{key}_high"] = interval.estimate, interval.low, interval.high
-        if mode == "sampled" and count > 1:
-            # count samples a problem allow pass@k for k up to count; k = count is "any of them"
-            solved = [pass_at_k(count, int(sum(row)), count) for row in correct]
-            metrics[f"eval/{set_name}/any_of_n"] = sum(solved) / len(solved)
-        metrics |= critic_metrics(episodes, count, key, target)
-        count_unread(episodes, unread)
-        samples += [
-            sample_row(
-                e,
-                kind="eval",
-                step=step,
-                mode=mode,
-                prompt=render(e.problem),
-                set_name=set_name,
-                reward=e.reward_parts["correctness"],
-                **sample_fields(e),
-            )
-            for e in episodes
-        ]
-    total = max(1, len(samples))
-    metrics |= {f"eval/{set_name}/{name}": number / total for name, number in unread.items()}
-    return Evaluation(metrics, samples)
-
-
-def count_unread(episodes: Sequence[Episode], into: dict[str, int]) -> None:
-    for episode in episodes:
-        into["truncated"] += episode.own.finish_reason == "length"
-        for status in (Status.UNPARSED, Status.TIMEOUT, Status.ERROR):
-            into[status.value] += episode.verdicts["correctness"].status is status
+    problems: Sequence[Problem], *, set_name: str, others: Mapping[str, BatchEngine] | None = None, step: int = 0,
+    **settings: Any,
+) -> Evaluation:  # fmt: skip
+    """`Evaluator(...).evaluate(...)` in one call."""
+    return Evaluator(other_engines=others, **settings).evaluate(set_name, problems, step)
