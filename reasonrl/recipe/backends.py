@@ -1,4 +1,6 @@
-"""Where rollouts come from and on which machines: the engine, vLLM beside the local trainer, verl's workers."""
+"""The part of a recipe that says where rollouts come from and on which machines: the engine, vLLM beside the local
+trainer, verl's workers.
+"""
 
 from __future__ import annotations
 
@@ -8,55 +10,67 @@ from reasonrl.recipe.fields import Count, Positive, Share, Spec
 
 
 class VllmSpec(Spec):
-    """Of `rollout.engine: vllm`."""
+    """vLLM in the training process: settings of `rollout.engine: vllm`."""
 
     kv_cache_gib: Positive = 2.0
-    """On a CPU: memory for keys and values of running requests."""
+    """On a CPU: the memory for keys and values of running requests, in GiB."""
     gpu_memory_share: Share = 0.4
-    """On a GPU: of all its memory, for vLLM's weights and cache; the trainer has the rest."""
+    """On a GPU: the share of its memory for vLLM's weights and cache. The trainer gets the remaining memory."""
     max_model_len: Count | None = None
-    """Most tokens of prompt and response together; empty: what the model allows, at most 32,768."""
+    """The most tokens of a prompt and its response together. Empty: what the model allows, at most 32,768."""
 
 
 class RolloutSpec(Spec):
+    """How responses are generated."""
+
     engine: str = "hf"
-    """hf (transformers, the trained weights themselves), vllm (a copy that follows them), or package.module:Class."""
+    """`hf` (transformers, with the trained weights themselves), `vllm` (a copy that gets new weights after every
+    update), or `package.module:Class`.
+    """
     vllm: VllmSpec = VllmSpec()
+    """Settings of the engine vllm."""
     environment: str = "single_turn"
-    """single_turn, or package.module:Class with the signature of reasonrl.environments.single_turn.SingleTurn."""
+    """`single_turn`, or `package.module:Class` with the signature of `reasonrl.environments.single_turn.SingleTurn`."""
     rollouts_per_prompt: Count = 8
+    """This many responses are drawn for each prompt: a group."""
     max_new_tokens: Count = 256
+    """A response is cut off after this many tokens."""
     temperature: Positive = 1.0
+    """The sampling temperature."""
     stop: list[str] = []
-    """The response ends at the first of these strings."""
+    """A response ends at the first of these strings."""
     rows_per_batch: Count = 128
-    """Most rows that are decoded together."""
+    """At most this many rows are decoded together. The result does not depend on it."""
 
 
 class VerlSpec(Spec):
-    """Of `backend: verl`: the machines, and what practitioners set by hand. Everything else follows from the recipe."""
+    """The machines of `backend: verl`, and what practitioners set by hand. All else follows from the recipe."""
 
     platform: Literal["gpu", "cpu"] = "gpu"
-    """cpu: for tests and for trying a recipe out, with a small model and transformers for vLLM."""
+    """`cpu` is for tests and for trying a recipe with a small model; transformers then takes vLLM's place."""
     nodes: Count = 1
+    """The number of machines."""
     gpus_per_node: Count = 1
+    """The number of GPUs in each machine."""
     tensor_parallel: Count = 1
-    """GPUs that one vLLM server is spread over."""
+    """One vLLM server is spread over this many GPUs."""
     rollout_memory_share: Share = 0.5
-    """Of each GPU, for vLLM while it generates; trainer and servers take turns on the same GPUs."""
+    """The share of each GPU's memory that vLLM uses while it generates. Trainer and servers take turns on the GPUs."""
     tokens_per_gpu: Count = 16384
-    """Most tokens of a micro-batch on one GPU (packed, so lengths do not matter)."""
+    """A micro-batch on one GPU has at most this many tokens. They are packed, so lengths do not matter."""
     gpu_memory_gb: Positive = 80.0
-    """Of one GPU: a plan that needs more is refused before anything is launched."""
+    """The memory of one GPU in GB. A plan that needs more is refused before anything is launched."""
     offload: bool = False
     """Keep weights and optimiser state in host memory while vLLM generates."""
     agent_workers: Count = 8
-    """Processes that play and judge episodes."""
+    """The number of processes that run and judge episodes."""
     judge_timeout_s: Positive = 300.0
-    """An episode whose verdicts take longer is masked and counted. Verifiers have deadlines of their own below this."""
+    """An episode whose verdicts take longer than this, in seconds, is masked and counted. Verifiers have deadlines of
+    their own below it.
+    """
     value_lr: Positive = 1e-5
-    """Learning rate of the value head, where success_rates.source needs one."""
+    """The learning rate of the value head, where `success_rates.source` needs one."""
     settings: list[str] = []
-    """More settings in verl's own words, laid over ours:
-    [actor_rollout_ref.actor.fsdp_config.reshard_after_forward=False].
+    """Further settings in verl's own words, which override ours:
+    `[actor_rollout_ref.actor.fsdp_config.reshard_after_forward=False]`.
     """

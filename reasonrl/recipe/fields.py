@@ -1,23 +1,70 @@
-"""Types that every section of a recipe is built from."""
+"""Types that every section of a recipe is built from.
+
+The docstring under a field is its description: users read it in the reference of keys.
+"""
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from collections.abc import Iterable
+from typing import Annotated, Any, ClassVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler
+from pydantic_core import CoreSchema, core_schema
+
+from reasonrl.recipe.mistakes import Mistake, MistakesError
+from reasonrl.words import did_you_mean
 
 
 class Spec(BaseModel):
-    """Unknown keys are errors, in every section."""
+    """A section. Unknown keys are errors."""
 
-    model_config = ConfigDict(extra="forbid", validate_default=True, protected_namespaces=())
+    model_config = ConfigDict(
+        extra="forbid", validate_default=True, protected_namespaces=(), use_attribute_docstrings=True
+    )
+
+    renamed: ClassVar[dict[str, str]] = {}
+    """Keys of earlier versions and what they are called now, for the message."""
+
+
+class NamedSpec(BaseModel):
+    """A section that names something to be built. All other keys are its options, which it checks itself."""
+
+    model_config = ConfigDict(extra="allow", use_attribute_docstrings=True)
+
+    name: str
+    """What to build. All other keys of this section are passed to it as options."""
+
+    @property
+    def options(self) -> dict[str, Any]:
+        return dict(self.model_extra or {})
 
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
+NotNegative = Annotated[float, Field(ge=0)]
 Count = Annotated[int, Field(ge=1)]
+CountOrZero = Annotated[int, Field(ge=0)]
 
 
 def named(value: Any) -> Any:
     """A section written as one word, `curriculum: pcl`, is its name."""
     return {"name": value} if isinstance(value, str) else value
+
+
+class OneOf:
+    """Annotates a text that must be one of `names`, or with `or_dotted` a `package.module:name`."""
+
+    def __init__(self, names: Iterable[str], *, or_dotted: bool = False) -> None:
+        self.names, self.or_dotted = tuple(names), or_dotted
+
+    def check(self, value: str) -> str:
+        if value in self.names or (self.or_dotted and ":" in value):
+            return value
+        hint = did_you_mean(value, self.names)
+        choices = ", ".join(self.names) + (" or package.module:name" if self.or_dotted else "")
+        raise MistakesError(
+            [Mistake((), f"'{value}' is not known; {hint + ' ' if hint else ''}choose one of {choices}")]
+        )
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_after_validator_function(self.check, handler(source))

@@ -1,114 +1,120 @@
-"""Mistakes in a recipe in plain words: where, what was expected, the nearest valid name."""
+"""pydantic's errors as mistakes in plain words: where, what was expected, the nearest valid name."""
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Sequence
+from collections.abc import Iterator
 from typing import Any, get_args
 
-import yaml
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from reasonrl.recipe.schema import Recipe
+from reasonrl.recipe.fields import Spec
+from reasonrl.recipe.mistakes import Mistake, MistakesError, Place
+from reasonrl.words import did_you_mean
 
 
-def follows(place: tuple[Any, ...], text: str, gone: tuple[Any, ...]) -> bool:
-    """Whether a mistake comes of a value that was taken out: it is inside of it, or says that there is none."""
-    return place[: len(gone)] == gone or ("needs either" in text and gone[: len(place)] == place)
+def explain(error: ValidationError, stage: dict[str, Any], schema: type[BaseModel]) -> list[Mistake]:
+    """The mistakes in a stage, in the order in which pydantic gives them.
+
+    Args:
+        error: what validating `stage` against `schema` raised.
+    """
+    mistakes: list[Mistake] = []
+    expected: dict[Place, list[str]] = {}
+    """What each member of a union would take, by the place of the union."""
+    for details in error.errors(include_url=False):
+        place = error_place(details, stage)
+        if details["type"] == "extra_forbidden":
+            mistakes.append(Mistake(place, _unknown_key(place, schema)))
+        elif details["type"] == "missing":
+            mistakes.append(Mistake(place, "missing"))
+        elif details["type"] == "value_error":
+            mistakes += [mistake.inside(place) for mistake in _mistakes_in(details["ctx"]["error"])]
+        else:
+            expected.setdefault(place, []).append(_expectation(details))
+            text = f"expected {' or '.join(expected[place])}, got {details['input']!r:.120}"
+            mistakes = [mistake for mistake in mistakes if mistake.place != place] + [Mistake(place, text)]
+    return mistakes
 
 
-def invalid_part(stage: dict[str, Any], item: ErrorDetails) -> tuple[Any, ...]:
-    """Remove the value that an error is about, and say where it was; empty when nothing can be removed."""
-    location = _location(item["loc"])
-    if item["type"] == "missing":
-        if location == ("name",):
+def error_place(details: ErrorDetails, stage: dict[str, Any]) -> Place:
+    """Where in the stage an error is.
+
+    pydantic's path also holds what is not in the file: the members of a union, and the keys of a section that is
+    written as one word. These are left out.
+    """
+    *parents, _ = details["loc"] or ("",)
+    path: list[str | int] = []
+    node: Any = stage
+    for depth, key in enumerate(details["loc"]):
+        if _has(node, key):
+            node = node[key]
+            path.append(key)
+        elif details["type"] == "missing" and depth == len(parents):
+            path.append(key)
+    return tuple(path)
+
+
+def remove_value(stage: dict[str, Any], details: ErrorDetails) -> Place:
+    """Take the value that an error is about out of the stage, so that its default stands in. Returns where it was;
+    empty when nothing can be taken out.
+    """
+    place = error_place(details, stage)
+    if details["type"] == "missing":
+        if place == ("name",):
             stage["name"] = "unnamed"
-            return location
-        location = location[:-1]  # what lacks a part goes as a whole
-    at: Any = stage
-    for depth, part in enumerate(location):
-        if not isinstance(at, dict) or part not in at:
-            return ()
-        if depth + 1 == len(location) or not isinstance(at[part], dict):  # a list goes as a whole
-            del at[part]
-            return location[: depth + 1]
-        at = at[part]
+            return place
+        place = place[:-1]  # a section that lacks a key is removed as a whole
+    node: Any = stage
+    for depth, key in enumerate(place):
+        if depth + 1 == len(place) or not isinstance(node[key], dict):  # a list is removed as a whole
+            del node[key]
+            return place[: depth + 1]
+        node = node[key]
     return ()
 
 
-def _location(loc: Sequence[Any]) -> tuple[Any, ...]:
-    """Where in the file an error is: pydantic's path without the members of a union that it puts in between."""
-    return tuple(part for part in loc if not (isinstance(part, str) and part.startswith(("list[", "literal["))))
+def _has(node: Any, key: str | int) -> bool:
+    if isinstance(node, dict):
+        return key in node
+    return isinstance(node, list) and isinstance(key, int) and key < len(node)
 
 
-Places = dict[tuple[Any, ...], int]
-"""Line of each key of a YAML text."""
+def _mistakes_in(error: ValueError) -> tuple[Mistake, ...]:
+    return error.mistakes if isinstance(error, MistakesError) else (Mistake((), str(error)),)
 
 
-def explain(error: ValidationError, lines: Places, stage: int | None) -> list[tuple[tuple[Any, ...], str]]:
-    """(place, message) of every error; the members of a union that was not met make one message."""
-    told: list[tuple[tuple[Any, ...], str]] = []
-    for item in error.errors(include_url=False):
-        location = _location(item["loc"])
-        dotted = ".".join(str(part) for part in location)
-        line = lines.get(("stages", stage, *location)) if stage is not None else None
-        line = line or lines.get(location)
-        where = f" (line {line})" if line else ""
-        if item["type"] == "extra_forbidden":
-            valid = _fields_at(location[:-1])
-            near = difflib.get_close_matches(str(location[-1]), valid, 1, 0.5)
-            hint = f"did you mean '{near[0]}'?" if near else f"valid keys here: {', '.join(valid)}"
-            told.append((location, f"{dotted}{where}: unknown key; {hint}"))
-        elif item["type"] == "missing":
-            told.append((location, f"{dotted}: missing"))
-        elif item["type"] == "value_error":
-            for text in str(item["ctx"]["error"]).split("\n"):
-                # A check of the whole recipe names its places itself.
-                place = location or tuple(text.partition(":")[0].split("."))
-                told.append((place, f"{dotted}{where}: {text}" if dotted else text))
-        else:
-            expected = (
-                "a mapping of keys to values"
-                if item["type"] == "model_type"
-                else item["msg"].removeprefix("Input should be ")
-            )
-            given = f", got {item['input']!r:.120}"
-            if told and told[-1][0] == location and told[-1][1].endswith(given):  # another member of the same union
-                told[-1] = (location, f"{told[-1][1].removesuffix(given)} or {expected}{given}")
-            else:
-                told.append((location, f"{dotted}{where}: expected {expected[0].lower()}{expected[1:]}{given}"))
-    return told
+def _expectation(details: ErrorDetails) -> str:
+    if details["type"] == "model_type":
+        return "a mapping of keys to values"
+    words = details["msg"].removeprefix("Input should be ")
+    return words[0].lower() + words[1:]
 
 
-def _fields_at(location: tuple[Any, ...]) -> list[str]:
-    model: Any = Recipe
-    for part in location:
-        if isinstance(model, type) and issubclass(model, BaseModel) and part in model.model_fields:
-            model = _model_in(model.model_fields[part].annotation)
-        if model is None:
-            return []
-    return list(model.model_fields) if isinstance(model, type) and issubclass(model, BaseModel) else []
+def _unknown_key(place: Place, schema: type[BaseModel]) -> str:
+    *parents, key = place
+    section = _section(tuple(parents), schema)
+    if section is None:
+        return "unknown key"
+    if issubclass(section, Spec) and key in section.renamed:
+        new_key = section.renamed[str(key)]
+        return f"is called {new_key} now; write {'.'.join(map(str, (*parents, new_key)))}"
+    valid = list(section.model_fields)
+    return f"unknown key; {did_you_mean(str(key), valid, cutoff=0.5) or 'valid keys here: ' + ', '.join(valid)}"
 
 
-def _model_in(annotation: Any) -> Any:
+def _section(place: Place, schema: type[BaseModel]) -> type[BaseModel] | None:
+    """The schema of the section at a place. A key that is no field is a name of the user's or an index of a list."""
+    section: type[BaseModel] | None = schema
+    for key in place:
+        if section is not None and key in section.model_fields:
+            section = next(_models(section.model_fields[str(key)].annotation), None)
+    return section
+
+
+def _models(annotation: Any) -> Iterator[type[BaseModel]]:
+    """The sections in a type, in order."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation
-    return next((found for arg in get_args(annotation) if (found := _model_in(arg))), None)
-
-
-def line_numbers(text: str) -> Places:
-    lines: Places = {}
-
-    def walk(node: Any, path: tuple[Any, ...]) -> None:
-        if isinstance(node, yaml.MappingNode):
-            for key, value in node.value:
-                lines[(*path, key.value)] = key.start_mark.line + 1
-                walk(value, (*path, key.value))
-        elif isinstance(node, yaml.SequenceNode):
-            for i, value in enumerate(node.value):
-                lines[(*path, i)] = value.start_mark.line + 1
-                walk(value, (*path, i))
-
-    walk(yaml.compose(text), ())
-    return lines
+        yield annotation
+    for argument in get_args(annotation):
+        yield from _models(argument)

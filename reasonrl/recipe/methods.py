@@ -1,8 +1,6 @@
-"""The part of a recipe that switches methods on: what decides which problems come, how often, and what their rollouts
-are worth.
+"""The part of a recipe that switches methods on: which problems come, how often, and what their rollouts are worth.
 
-Each stands alone and all of them combine; what makes no sense together is refused in `reasonrl.recipe.schema` with the
-reason.
+Each method works alone, and all of them combine. `reasonrl.recipe.rules` refuses what makes no sense together.
 """
 
 from __future__ import annotations
@@ -12,23 +10,33 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field, model_validator
 
 from reasonrl.recipe.fields import Count, Positive, Share, Spec, named
+from reasonrl.recipe.mistakes import Mistake, MistakesError
 
 
 class BudgetSpec(Spec):
-    """How many rollouts each prompt of a step gets; prompts_per_step times rollouts_per_prompt in all, whatever the
-    budget.
+    """How many rollouts each prompt of a step gets. In all they are `prompts_per_step` times `rollouts_per_prompt`,
+    whatever the budget.
     """
 
     name: Literal["uniform", "knapsack"] = "uniform"
+    """`uniform`: all prompts get the same number. `knapsack` (arXiv:2509.25849): prompts that teach more get more."""
     low: Annotated[int, Field(ge=2)] = 2
-    """knapsack: least rollouts of a prompt. One would have nothing to be compared with."""
+    """Knapsack: every prompt gets at least this many rollouts. A single one would have nothing to be compared with."""
     high: Annotated[int, Field(ge=2)] = 64
-    """knapsack: most rollouts of a prompt."""
+    """Knapsack: no prompt gets more rollouts than this."""
 
     @model_validator(mode="after")
-    def _bounds(self) -> BudgetSpec:
+    def _bounds_in_order(self) -> BudgetSpec:
         if self.low > self.high:
-            raise ValueError(f"low is {self.low} and high is {self.high}; low must not exceed high")
+            raise MistakesError(
+                [
+                    Mistake(
+                        (),
+                        f"low is {self.low} and high is {self.high}; low must not exceed high",
+                        (("low",), ("high",)),
+                    )
+                ]
+            )
         return self
 
 
@@ -36,65 +44,81 @@ class CurriculumSpec(Spec):
     """Which problems come next."""
 
     name: Literal["uniform", "pcl", "dump"] = "uniform"
+    """`uniform`: shuffled passes over all problems. `pcl` (arXiv:2510.01135): problems whose success rate is nearest to
+    a target. `dump` (arXiv:2504.09710): the data source whose advantages are largest.
+    """
     candidates_per_prompt: Count = 4
-    """pcl: problems that are looked at for each that is taken."""
+    """PCL: this many problems are looked at for each one that is taken."""
     target_rate: Share = 0.5
-    """pcl: the success rate that is looked for."""
+    """PCL: problems with a success rate near this are taken."""
     window: Count = 300
-    """dump: advantages remembered of each source."""
+    """DUMP: this many of the newest advantages are remembered for each source."""
     temperature: Positive = 0.1
-    """dump: of the draw among sources."""
+    """DUMP: sources are drawn with weights softmax(score / temperature)."""
 
 
 class RatesSpec(Spec):
-    """The success rate of a problem under the present policy, as curricula and budgets see it."""
+    """The success rate of a problem under the present policy, as curricula, budgets and baselines see it."""
 
     source: Literal["history", "value", "blend"] | None = None
-    """Empty: blend for pcl and for the shrinkage baseline, history else."""
+    """`history`: earlier rollouts of the problem. `value`: a value model on the policy's states. `blend`: the history,
+    with the value model's prediction as its start. Empty: `blend` where a curriculum or a baseline needs predictions,
+    else `history`.
+    """
     window: Count = 16
-    """history: newest rollouts of a problem that make its rate."""
+    """History: the rate is the mean over this many of the problem's newest rollouts."""
     min_count: Count = 8
-    """history: fewer rollouts than this say nothing."""
+    """History: with fewer rollouts than this, the rate is unknown."""
     trust_rollouts: Positive = 3.0
-    """blend: rollouts that a prediction is worth."""
+    """Blend: a prediction counts as much as this many rollouts."""
     value_window: Count = 512
-    """value: prompts that the value model is fitted to."""
+    """Value: the model is fitted to this many of the newest prompts."""
     ridge: Positive = 0.3
+    """Value: the penalty on the model's weights, in units of the features' mean square."""
 
 
 class UnlikelinessSpec(Spec):
+    """Correct responses that are less likely earn more (arXiv:2506.02355)."""
+
     beta: Share = 0.25
-    """How much less the most likely right answer of a group earns, at most."""
+    """The most likely correct response of a group earns up to this share less."""
 
 
 class OverlongSpec(Spec):
-    """DAPO's soft punishment: from 0 at max_new_tokens - buffer_tokens down to -factor at max_new_tokens."""
+    """DAPO's soft punishment of long responses (arXiv:2503.14476): 0 up to `max_new_tokens - buffer_tokens`, then
+    falling to `-factor` at `max_new_tokens`.
+    """
 
     buffer_tokens: Count
+    """The punishment begins this many tokens before `rollout.max_new_tokens`."""
     factor: Positive = 1.0
+    """A response of `max_new_tokens` loses this much reward."""
 
 
 class D3SSpec(Spec):
-    """Keep the rows whose advantages spread most, and of these the tokens that matter most. [at the start, at the end]
-    of the run.
-    """
+    """Keep the rows whose advantages spread most, and the tokens of these that matter most (D3S, arXiv:2509.22115)."""
 
     row_share: tuple[Share, Share] = (0.5, 1.0)
+    """The share of rows that is kept: [at the start, at the end] of the run."""
     token_share: tuple[Share, Share] = (0.2, 1.0)
+    """The share of tokens that is kept in these rows: [at the start, at the end] of the run."""
 
 
 class MismatchSpec(Spec):
-    """Weights against rollouts that were drawn from other probabilities than the trainer computes."""
+    """Weights for rollouts that were drawn from other probabilities than the trainer computes (rollout correction)."""
 
     name: Literal["none", "tis", "icepop"] = "none"
+    """`tis`: truncated importance sampling. `icepop` (arXiv:2510.18855): tokens with a weight out of bounds take no
+    part.
+    """
     cap: Positive = 2.0
-    """tis"""
+    """TIS: importance weights are clipped to at most this."""
     low: Positive = 0.5
-    """icepop"""
+    """IcePop: tokens with an importance weight below this take no part."""
     high: Positive = 5.0
-    """icepop"""
+    """IcePop: tokens with an importance weight above this take no part."""
     reject_above: Positive | None = None
-    """Leave out rows whose mean |log ratio| exceeds this."""
+    """Rows whose mean |log importance weight| exceeds this are left out. Empty: none is."""
 
     @property
     def is_on(self) -> bool:
@@ -104,13 +128,3 @@ class MismatchSpec(Spec):
 Budget = Annotated[BudgetSpec, BeforeValidator(named)]
 Curriculum = Annotated[CurriculumSpec, BeforeValidator(named)]
 Mismatch = Annotated[MismatchSpec, BeforeValidator(named)]
-Loss = Literal[
-    "ppo_clip", "gspo", "cispo", "geometric_mean", "reinforce", "mirror_descent", "dcpo_clip", "disco", "drpo", "trpa"
-]  # fmt: skip
-
-SEQUENCE_LOSSES = ("geometric_mean", "disco", "drpo", "trpa")
-"""One number a response: what single tokens are credited with would be averaged away."""
-GROUP_LOSSES = ("disco", "drpo", "trpa")
-"""Compare the responses of a prompt with each other; advantages play no part."""
-CREDITED = ("grpo", "dr_grpo", "rloo", "lite_ppo", "opo", "remax", "shrinkage")
-"""A reward less a baseline, and at most a scale: what a tree term can be added to."""

@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.optim.adamw import adamw
 
 from reasonrl.errors import TrainingError
-from reasonrl.recipe.schema import OptimSpec
+from reasonrl.recipe.training import OptimSpec
 from reasonrl.update.schedule import learning_rate
 
 MOMENTS = ("exp_avg", "exp_avg_sq")

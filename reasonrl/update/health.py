@@ -13,7 +13,7 @@ from typing import Any
 from reasonrl.algorithms.groups import GroupMix
 from reasonrl.environments.base import Episode
 from reasonrl.errors import TrainingError
-from reasonrl.recipe.schema import HealthSpec
+from reasonrl.recipe.monitoring import HealthSpec
 from verifiers.types import Status
 
 WATCHED = 10
@@ -29,7 +29,7 @@ def count_outcomes(episodes: Sequence[Episode]) -> Counter[str]:
     counts: Counter[str] = Counter(total=len(episodes))
     for episode in episodes:
         verdict = episode.verdicts["correctness"]
-        counts["truncated"] += episode.own.finish_reason == "length"
+        counts["truncated"] += episode.trained_trajectory.finish_reason == "length"
         counts["correct"] += verdict.correct is True
         counts["unparsed"] += verdict.status is Status.UNPARSED
         every = episode.verdicts.values()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from reasonrl.recipe.schema import OptimSpec
+from reasonrl.recipe.training import OptimSpec
 
 
 def learning_rate(spec: OptimSpec, step: int, total_steps: int) -> float:

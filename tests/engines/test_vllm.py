@@ -171,7 +171,7 @@ def test_the_pretrained_model_says_the_same_and_ends_the_same(vllm_stopped: None
 def test_adapters_are_merged_into_the_copy(vllm_stopped: None) -> None:
     pytest.importorskip("peft")
     from reasonrl.engines.vllm import VLLMEngine
-    from reasonrl.recipe.schema import LoraSpec
+    from reasonrl.recipe.model import LoraSpec
     from reasonrl.setup.models import add_lora
 
     model, updates = small_model(tied=True), Counter()

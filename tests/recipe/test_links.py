@@ -17,7 +17,7 @@ DATA = {
     "train": {"source": "step_arithmetic", "options": {"size": 4}},
     "heldout": {"sums": {"source": "step_arithmetic", "options": {"size": 4}}},
 }
-CRITIC = {"stage": 2, "refine": {"refinements": 1, "actor": "stage:actor"}}
+CRITIC = {"phase": 2, "refine": {"refinements": 1, "actor": "stage:actor"}}
 
 
 def stages(**last: Any) -> list[Recipe]:
@@ -84,12 +84,12 @@ def test_links_that_lead_nowhere(change: dict[str, Any], message: str) -> None:
 
 def test_a_critic_recipe_says_what_does_not_fit() -> None:
     for critic, message in (
-        ({"stage": 2}, "looks at refinements: write refine"),
+        ({"phase": 2}, "looks at refinements: write refine"),
         ({"reward": "critique-rl"}, "'critique-rl' is not known"),
         ({"format": "step_sentense"}, "did you mean 'step_sentence'"),
         ({"format": {"name": "boxed_index", "first_index": 3}}, "0 or 1"),
     ):
         with pytest.raises(RecipeError, match=message):
             parse_recipe(yaml.safe_dump({"name": "n", "data": DATA, "critic": critic}), "test")
-    with pytest.raises(RecipeError, match=r"reward.correctness: of a critic"):
+    with pytest.raises(RecipeError, match=r"reward.correctness \(line 14\): of a critic"):
         parse_recipe(yaml.safe_dump({"name": "n", "data": DATA, "critic": {}, "reward": {"correctness": 2.0}}), "test")

@@ -236,7 +236,7 @@ def test_overrides_of_stages() -> None:
     assert [stage.seed for stage in made.stages] == [5, 5]
     assert [stage.rollout.max_new_tokens for stage in made.stages] == [4, 4]
     assert only(STAGED, "stages.2.name=x") == "override 'stages.2.name=x': there is nothing at '2'"
-    assert only(STAGED, "stages.7=x") == "override 'stages.7=x': '7' is no index of a list of 2"
+    assert only(STAGED, "stages.7=x") == "override 'stages.7=x': '7' is not an index of a list of 2"
 
 
 def test_an_override_that_stages_would_hide_is_refused() -> None:

@@ -13,7 +13,7 @@ from transformers import Qwen2Config, Qwen2ForCausalLM
 from reasonrl.errors import TrainingError
 from reasonrl.models import tiny
 from reasonrl.models.logprobs import TokenRow, response_logprobs
-from reasonrl.recipe.schema import OptimSpec
+from reasonrl.recipe.training import OptimSpec
 from reasonrl.trainer.optimizer import MasterAdamW, join, split
 
 ROWS = [TokenRow([4, 5], [6, 7]), TokenRow([4, 5], [8])]

@@ -10,7 +10,7 @@ import pytest
 from reasonrl.algorithms.groups import GroupMix
 from reasonrl.environments.base import Episode, Trajectory
 from reasonrl.errors import TrainingError
-from reasonrl.recipe.schema import HealthSpec
+from reasonrl.recipe.monitoring import HealthSpec
 from reasonrl.update.health import RunHealth, count_outcomes, explain_silence
 from verifiers.types import Problem, Status, Verdict
 

@@ -126,7 +126,7 @@ def critique() -> dict[str, Any]:
                 "train": {"source": "stage:solutions/train"},
                 "heldout": {"balanced": {"source": "stage:solutions/balanced"}},
             },
-            "critic": {"stage": 2, "judgement_weight": 1.0},
+            "critic": {"phase": 2, "judgement_weight": 1.0},
             "train": {"steps": 2, "prompts_per_step": 4, "advantage": "rloo"},
             "optim": {"lr": 1.0e-4},
         },

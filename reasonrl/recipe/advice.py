@@ -1,0 +1,53 @@
+"""What a recipe may mean, but seldom does: a function for each warning. Nothing here stops a run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from reasonrl.algorithms.catalogue import ADVANTAGES, DEFAULT_ADVANTAGE, LOSSES
+from reasonrl.recipe.mistakes import Mistake, place
+from reasonrl.recipe.settings import StageSettings
+
+
+def unlikeliness_in_solved_groups(recipe: StageSettings) -> Iterator[Mistake]:
+    if recipe.train.unlikeliness is not None and not recipe.train.drops_silent_groups:
+        text = (
+            "without train.drop_silent_groups or refill, ranks alone become advantages in a group that is solved"
+            " throughout, and likely correct answers are pushed down for nothing"
+        )
+        yield Mistake(place("train.unlikeliness"), text)
+
+
+def silent_groups_that_would_teach(recipe: StageSettings) -> Iterator[Mistake]:
+    train = recipe.train
+    if ADVANTAGES[train.advantage].learns_from_equal_rewards and train.drops_silent_groups:
+        text = (
+            f"{train.advantage} learns from groups whose rewards are all equal; drop_silent_groups and refill leave"
+            " them out"
+        )
+        yield Mistake(place("train.advantage"), text)
+
+
+def other_kernels_than_the_trainer(recipe: StageSettings) -> Iterator[Mistake]:
+    by_vllm = recipe.rollout.engine == "vllm" if recipe.backend == "local" else recipe.verl.platform == "gpu"
+    if recipe.kind == "rl" and by_vllm and recipe.model.dtype == "bfloat16" and not recipe.train.mismatch.is_on:
+        text = (
+            "vLLM computes bfloat16 in other kernels than the trainer, so the probabilities differ (see"
+            " policy/rollout_gap); write tis to correct for it"
+        )
+        yield Mistake(place("train.mismatch"), text)
+
+
+def advantage_without_effect(recipe: StageSettings) -> Iterator[Mistake]:
+    train = recipe.train
+    if LOSSES[train.loss].level == "group" and (train.credit != "none" or train.advantage != DEFAULT_ADVANTAGE):
+        text = f"plays no part with loss: {train.loss}, which compares correct and incorrect responses itself"
+        yield Mistake(place("train.advantage"), text)
+
+
+ADVICE = (
+    unlikeliness_in_solved_groups,
+    silent_groups_that_would_teach,
+    other_kernels_than_the_trainer,
+    advantage_without_effect,
+)

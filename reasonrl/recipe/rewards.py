@@ -1,0 +1,43 @@
+"""The part of a recipe that says how answers are judged and what they earn."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator
+
+from reasonrl.recipe.fields import NamedSpec, Spec, named
+
+
+class VerifierSpec(NamedSpec):
+    """A verifier and its options."""
+
+    name: str
+    """`math`, `math_verify`, `reasoning_gym`, `format`, or `package.module:Class`. All other keys of this section are
+    its options.
+    """
+
+
+def _math_unless_named(value: Any) -> Any:
+    return {"name": "math", **value} if isinstance(value, dict) else named(value)
+
+
+class RewardSpec(Spec):
+    """One part of the reward. `correctness` uses the recipe's verifier; any other part names a verifier or a
+    function. A bare number is the weight.
+    """
+
+    weight: float = 1.0
+    """The part is multiplied by this before the parts are added."""
+    verifier: Annotated[VerifierSpec | None, BeforeValidator(named)] = None
+    """The verifier whose score is this part."""
+    function: str | None = None
+    """`package.module:function(responses, problems)`, which returns a list of numbers or None (not judged)."""
+
+
+def _weight(value: Any) -> Any:
+    return {"weight": value} if isinstance(value, int | float) and not isinstance(value, bool) else value
+
+
+Verifier = Annotated[VerifierSpec, BeforeValidator(_math_unless_named)]
+Reward = Annotated[RewardSpec, BeforeValidator(_weight)]

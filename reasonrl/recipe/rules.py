@@ -1,0 +1,219 @@
+"""What does not fit together in a recipe: a function for each rule, which yields the mistakes it finds.
+
+No rule knows an advantage or a loss by its name: `reasonrl.algorithms.catalogue` says what each of them is. A new rule
+is a function and its line in RULES. A rule names in `depends_on` the other keys that it reads: where one of them is
+wrong itself, its mistake is not reported.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+
+from reasonrl.algorithms.catalogue import ADVANTAGES, LOSSES
+from reasonrl.recipe.backends import VllmSpec
+from reasonrl.recipe.mistakes import Mistake, Place, place
+from reasonrl.recipe.settings import StageSettings
+from reasonrl.recipe.training import TrainSpec
+
+Rule = Callable[[StageSettings], Iterator[Mistake]]
+
+ADVANTAGE, LOSS, CREDIT = place("train.advantage"), place("train.loss"), place("train.credit")
+CORRECTNESS, REFINEMENTS = place("reward.correctness"), place("critique_grpo")
+
+
+def problems_have_a_source(recipe: StageSettings) -> Iterator[Mistake]:
+    if not recipe.data.train_sources:
+        text = "missing; write where the problems come from, e.g. train: {source: problems.jsonl}"
+        yield Mistake(place("data.train"), text)
+
+
+def reward_parts_name_what_judges_them(recipe: StageSettings) -> Iterator[Mistake]:
+    for name, part in recipe.reward.items():
+        section: Place = ("reward", name)
+        judges = [key for key in ("verifier", "function") if getattr(part, key)]
+        if name == "correctness" and judges:
+            text = "correctness is judged by the recipe's `verifier`; name this part otherwise"
+            yield Mistake((*section, judges[0]), text)
+        if name != "correctness" and len(judges) != 1:
+            text = f"needs either a verifier or a function, has {' and '.join(judges) or 'neither'}"
+            yield Mistake(section, text, ((*section, "verifier"), (*section, "function")))
+
+
+def correctness_is_a_part(recipe: StageSettings) -> Iterator[Mistake]:
+    if "correctness" not in recipe.reward:
+        text = "missing; the accuracy that is shown comes from it (a weight of 0 is allowed)"
+        yield Mistake(CORRECTNESS, text)
+    elif recipe.critic is not None and recipe.reward["correctness"].weight != 1.0:
+        text = "of a critic, the section critic says what the judgement is worth; leave this out"
+        yield Mistake(CORRECTNESS, text, (place("critic"),))
+
+
+def rollouts_can_be_compared(recipe: StageSettings) -> Iterator[Mistake]:
+    if recipe.kind == "rl" and recipe.rollout.rollouts_per_prompt < 2:
+        text = "1 leaves nothing to compare a rollout with; write 2 or more (8 is usual)"
+        yield Mistake(place("rollout.rollouts_per_prompt"), text, (place("kind"),))
+
+
+def updates_hold_whole_groups(recipe: StageSettings) -> Iterator[Mistake]:
+    updates, prompts = recipe.train.updates_per_step, recipe.train.prompts_per_step
+    if updates > prompts:
+        text = f"{updates} updates cannot be cut from {prompts} groups"
+        yield Mistake(place("train.updates_per_step"), text, (place("train.prompts_per_step"),))
+
+
+def budget_can_be_met(recipe: StageSettings) -> Iterator[Mistake]:
+    budget, mean = recipe.budget, recipe.rollout.rollouts_per_prompt
+    if budget.name == "knapsack" and recipe.kind == "rl" and not budget.low <= mean <= budget.high:
+        text = (
+            f"the mean is rollout.rollouts_per_prompt ({mean}), which must lie between budget.low ({budget.low}) and"
+            f" budget.high ({budget.high})"
+        )
+        yield Mistake(place("budget"), text, (place("rollout.rollouts_per_prompt"), place("kind")))
+
+
+def overlong_spares_short_responses(recipe: StageSettings) -> Iterator[Mistake]:
+    overlong, longest = recipe.train.overlong, recipe.rollout.max_new_tokens
+    if overlong is not None and overlong.buffer_tokens > longest:
+        text = (
+            f"{overlong.buffer_tokens} is more than rollout.max_new_tokens ({longest}); even an empty response would be"
+            " punished"
+        )
+        yield Mistake(place("train.overlong.buffer_tokens"), text, (place("rollout.max_new_tokens"),))
+
+
+def vllm_is_the_engine(recipe: StageSettings) -> Iterator[Mistake]:
+    engine = recipe.rollout.engine
+    if recipe.rollout.vllm != VllmSpec() and engine != "vllm":
+        text = f"the engine is {engine}; write rollout.engine: vllm, or leave this out"
+        yield Mistake(place("rollout.vllm"), text, (place("rollout.engine"),))
+
+
+def token_credit_reaches_the_loss(recipe: StageSettings) -> Iterator[Mistake]:
+    credit, loss = recipe.train.credit, recipe.train.loss
+    if credit != "none" and LOSSES[loss].level != "token":
+        per_token = alternatives(name for name, facts in LOSSES.items() if facts.level == "token")
+        text = (
+            f"{loss} averages over a response, so the credit of single tokens (train.credit: {credit}) would be lost;"
+            f" write {per_token}, or credit: none"
+        )
+        yield Mistake(LOSS, text, (CREDIT,))
+
+
+def credit_fits_the_advantage(recipe: StageSettings) -> Iterator[Mistake]:
+    credit, advantage = recipe.train.credit, recipe.train.advantage
+    if credit != "none" and not ADVANTAGES[advantage].tree_term:
+        with_baseline = alternatives(name for name, facts in ADVANTAGES.items() if facts.tree_term)
+        text = f"{credit} adds to a group baseline, which advantage: {advantage} is not; write {with_baseline}"
+        yield Mistake(CREDIT, text, (ADVANTAGE,))
+
+
+def predictions_have_a_source(recipe: StageSettings) -> Iterator[Mistake]:
+    advantage = recipe.train.advantage
+    if "predictions" in ADVANTAGES[advantage].needs and recipe.rate_source == "history":
+        text = f"advantage: {advantage} needs a prediction before the rollouts; write value or blend"
+        yield Mistake(place("success_rates.source"), text, (ADVANTAGE,))
+
+
+def shaped_rewards_are_looked_at(recipe: StageSettings) -> Iterator[Mistake]:
+    train = recipe.train
+    effects = {
+        "train.unlikeliness": "shapes the reward" if train.unlikeliness is not None else "",
+        "train.overlong": "shapes the reward" if train.overlong is not None else "",
+        "train.kl.where": "a penalty in the reward shapes it" if train.kl.in_reward else "",
+    }
+    for key, effect in effects.items():
+        if effect and LOSSES[train.loss].level == "group":
+            yield Mistake(place(key), f"{effect}, which loss: {train.loss} does not look at", (LOSS,))
+        elif effect and (reason := ADVANTAGES[train.advantage].ignores_shaping):
+            yield Mistake(
+                place(key), f"{effect} as a whole, but advantage: {train.advantage} {reason}", (ADVANTAGE, LOSS)
+            )
+
+
+def selected_advantages_are_looked_at(recipe: StageSettings) -> Iterator[Mistake]:
+    train = recipe.train
+    for key in ("clip_advantages", "d3s"):
+        if getattr(train, key) is not None and LOSSES[train.loss].level == "group":
+            text = f"works on advantages, which play no part with loss: {train.loss}"
+            yield Mistake(("train", key), text, (LOSS,))
+
+
+def aggregation_fits_the_loss(recipe: StageSettings) -> Iterator[Mistake]:
+    loss, aggregation = recipe.train.loss, recipe.train.loss_aggregation
+    facts = LOSSES[loss]
+    if facts.level != "token" and aggregation not in (None, facts.aggregation):
+        text = (
+            f"{loss} is one number a response, and {aggregation} would weigh responses by their length; write"
+            f" {facts.aggregation}, or leave it out"
+        )
+        yield Mistake(place("train.loss_aggregation"), text, (LOSS,))
+
+
+def the_loss_takes_its_settings(recipe: StageSettings) -> Iterator[Mistake]:
+    train = recipe.train
+    for key in ("clip_low", "clip_high", "dual_clip", "mirror_beta"):
+        is_set = getattr(train, key) != TrainSpec.model_fields[key].default
+        if is_set and key not in LOSSES[train.loss].takes:
+            losses = alternatives(name for name, facts in LOSSES.items() if key in facts.takes)
+            yield Mistake(
+                ("train", key), f"loss: {train.loss} has no {key}; leave it out, or write loss: {losses}", (LOSS,)
+            )
+
+
+def critique_grpo_trains_the_policy(recipe: StageSettings) -> Iterator[Mistake]:
+    if recipe.critique_grpo is not None and recipe.critic is not None:
+        text = "trains the policy, and critic: a critic; a stage has one of them"
+        yield Mistake(REFINEMENTS, text, (place("critic"),))
+
+
+def refinements_join_a_group(recipe: StageSettings) -> Iterator[Mistake]:
+    if recipe.critique_grpo is None:
+        return
+    train = recipe.train
+    if LOSSES[train.loss].level == "group" or train.credit != "none":
+        text = "its refinements are rows of a group baseline; take a loss over tokens, and credit: none"
+        yield Mistake(REFINEMENTS, text, (LOSS, CREDIT))
+    if ADVANTAGES[train.advantage].needs_drawn_rows:
+        free = alternatives(name for name, facts in ADVANTAGES.items() if not facts.needs_drawn_rows)
+        text = f"advantage: {train.advantage} has no place for rows that nobody drew; write {free}"
+        yield Mistake(REFINEMENTS, text, (ADVANTAGE,))
+
+
+def refinements_were_not_drawn(recipe: StageSettings) -> Iterator[Mistake]:
+    if recipe.critique_grpo is None:
+        return
+    train = recipe.train
+    if train.kl.in_reward:
+        text = "a KL term in the reward needs the probability of what was drawn; write train.kl.where: loss"
+        yield Mistake(REFINEMENTS, text, (place("train.kl"),))
+    if train.unlikeliness is not None or train.d3s is not None or train.mismatch.is_on:
+        text = "unlikeliness, d3s and mismatch look at the probability of what was drawn; leave them out"
+        yield Mistake(REFINEMENTS, text, tuple(place(f"train.{key}") for key in ("unlikeliness", "d3s", "mismatch")))
+
+
+def alternatives(names: Iterable[str]) -> str:
+    """`a, b or c`, for a message."""
+    *others, last = names
+    return f"{', '.join(others)} or {last}" if others else last
+
+
+RULES: tuple[Rule, ...] = (
+    problems_have_a_source,
+    reward_parts_name_what_judges_them,
+    correctness_is_a_part,
+    rollouts_can_be_compared,
+    updates_hold_whole_groups,
+    token_credit_reaches_the_loss,
+    credit_fits_the_advantage,
+    budget_can_be_met,
+    predictions_have_a_source,
+    overlong_spares_short_responses,
+    shaped_rewards_are_looked_at,
+    selected_advantages_are_looked_at,
+    aggregation_fits_the_loss,
+    the_loss_takes_its_settings,
+    vllm_is_the_engine,
+    critique_grpo_trains_the_policy,
+    refinements_join_a_group,
+    refinements_were_not_drawn,
+)

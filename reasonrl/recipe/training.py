@@ -1,0 +1,167 @@
+"""The part of a recipe that moves weights: the objective of each kind of stage that trains, and the optimiser."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from reasonrl.algorithms.catalogue import ADVANTAGES, DEFAULT_ADVANTAGE, DEFAULT_LOSS, LOSSES, Aggregation
+from reasonrl.recipe.fields import Count, CountOrZero, NotNegative, OneOf, Positive, Share, Spec
+from reasonrl.recipe.methods import D3SSpec, Mismatch, MismatchSpec, OverlongSpec, UnlikelinessSpec
+from reasonrl.recipe.mistakes import Mistake, MistakesError
+
+
+class KlSpec(Spec):
+    """A penalty for leaving the reference, which is the model that the stage started from."""
+
+    coefficient: NotNegative = 0.0
+    """The weight of the penalty; 0 switches it off."""
+    estimator: Literal["k1", "k2", "k3"] = "k3"
+    """How the KL divergence is estimated from sampled tokens: `k1` is unbiased, `k2` squares it, `k3` is unbiased and
+    never negative.
+    """
+    where: Literal["loss", "reward"] = "loss"
+    """Whether the penalty is a term of the loss or is taken off the reward."""
+
+    @model_validator(mode="after")
+    def _has_a_gradient(self) -> KlSpec:
+        if self.estimator == "k1" and self.where == "loss":
+            text = "estimator k1 as a loss has no gradient on policy. Write where: reward, or estimator: k2 or k3"
+            raise MistakesError([Mistake((), text, (("estimator",), ("where",)))])
+        return self
+
+    @property
+    def in_reward(self) -> bool:
+        """Whether the penalty is taken off the reward."""
+        return self.where == "reward" and self.coefficient > 0
+
+
+class RefillSpec(Spec):
+    """Draw new prompts until enough groups carry signal: DAPO's dynamic sampling (arXiv:2503.14476, section 3.2)."""
+
+    enabled: bool = False
+    """Draw new prompts for groups without signal, and drop such groups."""
+    max_rounds: Count = 3
+    """At most this many rounds of rollouts make one step."""
+
+
+class TrainSpec(Spec):
+    """Reinforcement learning: stages of kind `rl`."""
+
+    steps: Count = 100
+    """The number of steps. Each collects new rollouts."""
+    prompts_per_step: Count = 16
+    """The number of problems in each step."""
+    updates_per_step: Count = 1
+    """The rollouts of a step are cut into this many optimiser updates (mini-batches of whole groups). More than one is
+    off-policy: see `clip_low` and `clip_high`.
+    """
+    epochs_per_step: Count = 1
+    """The rollouts of a step are learned from this many times (PPO epochs)."""
+    advantage: Annotated[str, OneOf(ADVANTAGES)] = DEFAULT_ADVANTAGE
+    """What a rollout's reward is compared with, and how the difference is scaled. Each estimator is a file of
+    `reasonrl/algorithms/advantages` with its formula and its source.
+    """
+    credit: Literal["none", "tempo"] = "none"
+    """How tokens share their rollout's advantage. `tempo` credits single tokens, from the prefix tree of a group."""
+    unlikeliness: UnlikelinessSpec | None = None
+    """Correct responses that are less likely earn more. Write `{beta: 0.25}`, and use it with `drop_silent_groups` or
+    `refill`.
+    """
+    overlong: OverlongSpec | None = None
+    """Long responses lose reward before they are cut off. Write `{buffer_tokens: 64}`."""
+    drop_silent_groups: bool = False
+    """Groups whose raw rewards are all equal are not part of the batch or of its denominators. `refill` implies it."""
+    clip_advantages: Positive | None = None
+    """Advantages are clipped to between minus this and this. Empty: they are not."""
+    d3s: D3SSpec | None = None
+    """Learn only from the rows and tokens that matter most. Write `d3s: {}` for the defaults."""
+    loss: Annotated[str, OneOf(LOSSES)] = DEFAULT_LOSS
+    """The policy loss. Each is a file of `reasonrl/algorithms/losses` with its formula and its source."""
+    loss_aggregation: Aggregation | None = None
+    """How the losses of tokens become one number. `token_mean`: the mean over all tokens. `sequence_mean`: the mean of
+    each response, then over responses. `sequence_sum`: the sum over all tokens, divided by rows times `max_new_tokens`.
+    Empty: what belongs to the loss or the advantage.
+    """
+    clip_low: Positive | None = None
+    """The probability ratio is clipped to at least 1 - clip_low. Empty: the loss's own bound (0.2 for PPO's)."""
+    clip_high: Positive | None = None
+    """The probability ratio is clipped to at most 1 + clip_high. Empty: the loss's own bound (0.2 for PPO's)."""
+    mirror_beta: Positive = 0.1
+    """The weight of the squared log-ratio, in losses that have one."""
+    mismatch: Mismatch = MismatchSpec()
+    """How rollouts are corrected that were drawn from other probabilities than the trainer computes."""
+    dual_clip: Annotated[float, Field(gt=1)] | None = None
+    """Where the advantage is negative, the loss is at most this times -advantage (dual-clip PPO, arXiv:1912.09729).
+    Empty: it is not bounded.
+    """
+    kl: KlSpec = KlSpec()
+    """A penalty for leaving the reference."""
+    entropy_coefficient: NotNegative = 0.0
+    """The weight of an entropy bonus in the loss. It keeps a policy exploring that would settle on answers too early
+    (0.001 to 0.03).
+    """
+    refill: RefillSpec = RefillSpec()
+    """Draw new prompts until enough groups carry signal."""
+    mask_truncated: bool = False
+    """Leave responses that were cut off by `max_new_tokens` out of baseline and loss."""
+    on_timeout: Literal["mask", "wrong"] = "mask"
+    """A response whose verifier timed out is left out (`mask`), or counts as incorrect (`wrong`)."""
+    skip_silent_groups: bool = True
+    """Groups whose advantages are all zero cost no forward or backward pass. False is for measuring."""
+    positions_per_micro_batch: Count = 512
+    """At most this many token positions are in memory at once during the update. The result does not depend on it."""
+    packing: Literal["tree", "rows"] = "tree"
+    """`tree`: tokens that rows share at their beginning are computed once. `rows`: each row is computed by itself."""
+
+    @property
+    def drops_silent_groups(self) -> bool:
+        return self.drop_silent_groups or self.refill.enabled
+
+
+class SftSpec(Spec):
+    """Supervised learning from gold responses: stages of kind `sft`."""
+
+    steps: Count = 100
+    """The number of steps."""
+    rows_per_step: Count = 32
+    """The number of responses in each step."""
+    response: str = "{gold}"
+    """What the model learns to write: `{gold}` is the verifier's gold response, `{demonstration}` the text of that name
+    in the reference. An end-of-sequence token follows unless the text ends in one of `rollout.stop`.
+    """
+
+
+class OfflineSpec(Spec):
+    """Learning from rows that hold a response and what it earned: stages of kind `offline`."""
+
+    steps: Count = 100
+    """The number of steps."""
+    rows_per_step: Count = 64
+    """The number of rows in each step."""
+    clip: Positive = 0.2
+    """A response's probability ratio is clipped to between 1 - clip and 1 + clip."""
+    sft_weight: NotNegative = 0.15
+    """The weight of the supervised loss on demonstrations of `data.replay`."""
+    replay_rows_per_step: Count = 16
+    """The number of demonstrations of `data.replay` in each step."""
+
+
+class OptimSpec(Spec):
+    """The optimiser, AdamW."""
+
+    lr: Positive = 1e-6
+    """The learning rate."""
+    warmup_steps: CountOrZero = 0
+    """The learning rate rises in a line over this many steps."""
+    schedule: Literal["constant", "linear", "cosine"] = "constant"
+    """The learning rate after the warm-up. `linear` and `cosine` end at 0 with the last step."""
+    weight_decay: NotNegative = 0.0
+    """The decoupled weight decay."""
+    betas: tuple[Share, Share] = (0.9, 0.999)
+    """The decay rates of the first and the second moment."""
+    eps: Positive = 1e-8
+    """The constant that is added to the root of the second moment."""
+    max_grad_norm: Positive | None = 1.0
+    """Gradients are scaled down to this norm. Empty: they are not."""
