@@ -34,7 +34,8 @@ def reasoning_gym_problems(
 
     Args:
         options: {"dataset": name, "size": rows, "seed": int (default `seed`), and any field of that data set's
-        configuration}. split: None, "train" or "test".
+            configuration}.
+        split: None, "train" or "test".
 
     Returns:
         (where, problem) for `problem.collect`.
@@ -51,8 +52,8 @@ def reasoning_gym_problems(
     name = options.get("dataset")
     if name not in names:
         raise DataError(
-            f"reasoning_gym: options need the name of a data set, not dataset={name!r}.{suggestion(str(name), names)} For"
-            f" example: chain_sum, basic_arithmetic, gcd, countdown. There are {len(names)}; the package's GALLERY.md"
+            f"reasoning_gym: options need the name of a data set, not dataset={name!r}.{suggestion(str(name), names)}"
+            f" For example: chain_sum, basic_arithmetic, gcd, countdown. There are {len(names)}; the package's GALLERY.md"
             " shows them"
         )
     if split not in (None, *SPLITS):
