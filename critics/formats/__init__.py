@@ -26,7 +26,7 @@ def load_format(name: str, **options: Any) -> CritiqueFormat:
     """A format by its name. Raises ValueError that names what is wrong and what there is."""
     if name not in FORMATS:
         near = difflib.get_close_matches(name, FORMATS, 1)
-        hint = f"; did you mean '{near[0]}'?" if near else ""
+        hint = f"; did you mean '{near[0]}'?" if near else "."
         raise ValueError(f"there is no critique format '{name}'{hint} Write one of {', '.join(FORMATS)}")
     known = [f.name for f in dataclasses.fields(FORMATS[name])]
     if unknown := sorted(set(options) - set(known)):

@@ -8,7 +8,7 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
-from reasonrl.recipe.messages import explain, remove_value
+from reasonrl.recipe.messages import explain, wrong_values
 from reasonrl.recipe.mistakes import Mistake, Place
 from reasonrl.recipe.schema import Recipe
 
@@ -36,15 +36,15 @@ def check_stage(stage: dict[str, Any], lines: Lines, index: int | None = None) -
             return (None if messages else recipe), messages
         except ValidationError as error:
             mistakes = explain(error, stage, Recipe)
-            all_details = error.errors(include_url=False)
+            places = wrong_values(error, stage)
         for mistake in mistakes:
             message = mistake.describe(_line(mistake, lines, index))
             if message not in messages and not any(mistake.follows_from(place) for place in removed):
                 messages.append(message)
-        places = [place for details in all_details if (place := remove_value(stage, details))]
-        if not places:
+        defaulted = [_use_default(stage, place) for place in places]
+        if set(defaulted) <= set(removed):
             return None, messages
-        removed += places
+        removed += defaulted
 
 
 def line_numbers(text: str) -> Lines:
@@ -63,6 +63,20 @@ def line_numbers(text: str) -> Lines:
 
     walk(yaml.compose(text), ())
     return lines
+
+
+def _use_default(stage: dict[str, Any], place: Place) -> Place:
+    """Take a value out of the stage, so that its default stands in. Returns where: a list is taken out as a whole."""
+    if place == ("name",):  # it has no default
+        stage["name"] = "unnamed"
+        return place
+    section: Any = stage
+    for depth, key in enumerate(place, 1):
+        if depth == len(place) or not isinstance(section.get(key), dict):
+            section.pop(key, None)  # gone already where a list has two mistakes
+            return place[:depth]
+        section = section[key]
+    return place
 
 
 def _line(mistake: Mistake, lines: Lines, index: int | None) -> int | None:

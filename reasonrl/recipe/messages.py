@@ -43,35 +43,27 @@ def error_place(details: ErrorDetails, stage: dict[str, Any]) -> Place:
     pydantic's path also holds what is not in the file: the members of a union, and the keys of a section that is
     written as one word. These are left out.
     """
-    *parents, _ = details["loc"] or ("",)
     path: list[str | int] = []
     node: Any = stage
-    for depth, key in enumerate(details["loc"]):
+    for depth, key in enumerate(details["loc"], 1):
         if _has(node, key):
             node = node[key]
             path.append(key)
-        elif details["type"] == "missing" and depth == len(parents):
+        elif details["type"] == "missing" and depth == len(details["loc"]):
             path.append(key)
     return tuple(path)
 
 
-def remove_value(stage: dict[str, Any], details: ErrorDetails) -> Place:
-    """Take the value that an error is about out of the stage, so that its default stands in. Returns where it was;
-    empty when nothing can be taken out.
+def wrong_values(error: ValidationError, stage: dict[str, Any]) -> list[Place]:
+    """The places of the values that the errors are about. A section that lacks a key is wrong as a whole; mistakes of
+    the whole stage have no such place.
     """
-    place = error_place(details, stage)
-    if details["type"] == "missing":
-        if place == ("name",):
-            stage["name"] = "unnamed"
-            return place
-        place = place[:-1]  # a section that lacks a key is removed as a whole
-    node: Any = stage
-    for depth, key in enumerate(place):
-        if depth + 1 == len(place) or not isinstance(node[key], dict):  # a list is removed as a whole
-            del node[key]
-            return place[: depth + 1]
-        node = node[key]
-    return ()
+    places = []
+    for details in error.errors(include_url=False, include_context=False):
+        place = error_place(details, stage)
+        lacks_a_key = details["type"] == "missing" and place != ("name",)
+        places.append(place[:-1] if lacks_a_key else place)
+    return [place for place in places if place]
 
 
 def _has(node: Any, key: str | int) -> bool:
