@@ -66,9 +66,9 @@ def parsed(text: str, *overrides: str) -> LoadedRecipe:
 
 
 def test_a_small_recipe_and_its_defaults() -> None:
-    made = parsed(PLAIN)
-    (stage,) = made.stages
-    assert (made.name, made.staged, stage.kind, stage.total_steps) == ("plain", False, "rl", 100)
+    loaded = parsed(PLAIN)
+    (stage,) = loaded.stages
+    assert (loaded.name, loaded.staged, stage.kind, stage.total_steps) == ("plain", False, "rl", 100)
     assert stage.optim.lr == 1e-5  # which YAML 1.1 reads as a text
     assert stage.loss_aggregation == "token_mean"
     assert stage.on_policy
@@ -92,8 +92,8 @@ optim:
 rollout:
   stop: "\\n"
 """
-    told = mistakes(text)
-    assert told == [
+    messages = mistakes(text)
+    assert messages == [
         "kind (line 2): expected 'rl', 'sft', 'offline', 'collect' or 'game', got 'grpo'",
         "data.train.limmit (line 4): unknown key; did you mean 'limit'?",
         "rollout.stop (line 13): expected a valid list, got '\\n'",
@@ -118,8 +118,8 @@ reward:
 rollout: {rollouts_per_prompt: 1, max_new_tokens: x}
 train: {updates_per_step: 9, prompts_per_step: 4, step: 3}
 """
-    told = mistakes(text)
-    fields = [line.partition(":")[0].partition(" ")[0] for line in told]
+    messages = mistakes(text)
+    fields = [line.partition(":")[0].partition(" ")[0] for line in messages]
     assert fields == [
         "rollout.max_new_tokens",
         "train.step",
@@ -153,9 +153,11 @@ def test_a_choice_between_types_makes_one_line() -> None:
 
 
 def test_names_of_the_users_own_are_kept_whole() -> None:
-    told = mistakes(PLAIN.replace("test: {source", "'a[0]-function-before': {sorce"))
-    assert told[0] == "data.heldout.a[0]-function-before.source: missing"
-    assert told[1].startswith("data.heldout.a[0]-function-before.sorce (line 5): unknown key; did you mean 'source'?")
+    messages = mistakes(PLAIN.replace("test: {source", "'a[0]-function-before': {sorce"))
+    assert messages[0] == "data.heldout.a[0]-function-before.source: missing"
+    assert messages[1].startswith(
+        "data.heldout.a[0]-function-before.sorce (line 5): unknown key; did you mean 'source'?"
+    )
 
 
 @pytest.mark.parametrize(
@@ -207,21 +209,23 @@ def test_an_override_into_a_short_form_keeps_its_name() -> None:
 
 
 def test_wrong_overrides_are_told_together_and_without_a_line_of_the_file() -> None:
-    told = mistakes(
+    messages = mistakes(
         PLAIN, "train.steps", "=3", "optim.lr=x", "name.0.x=1", "data.heldout.test.limit=0", "a: [=1", "train.kl={a: ]"
     )
-    assert told[0] == "override 'train.steps': expected key=value, e.g. train.steps=20"
-    assert told[1] == "override '=3': expected key=value, e.g. train.steps=20"
-    assert any(line.startswith("optim.lr: expected a valid number") and line.endswith("got 'x'") for line in told)
-    assert any(line.startswith("data.heldout.test.limit: expected greater than or equal to 1, got 0") for line in told)
-    assert any("the value is not valid YAML; quote it" in line for line in told)
-    assert any(line.startswith("a: [: unknown key") for line in told)
+    assert messages[0] == "override 'train.steps': expected key=value, e.g. train.steps=20"
+    assert messages[1] == "override '=3': expected key=value, e.g. train.steps=20"
+    assert any(line.startswith("optim.lr: expected a valid number") and line.endswith("got 'x'") for line in messages)
+    assert any(
+        line.startswith("data.heldout.test.limit: expected greater than or equal to 1, got 0") for line in messages
+    )
+    assert any("the value is not valid YAML; quote it" in line for line in messages)
+    assert any(line.startswith("a: [: unknown key") for line in messages)
 
 
 def test_stages_are_the_common_part_under_their_own_keys() -> None:
-    made = parsed(STAGED)
-    first, second = made.stages
-    assert (made.name, made.staged) == ("staged", True)
+    loaded = parsed(STAGED)
+    first, second = loaded.stages
+    assert (loaded.name, loaded.staged) == ("staged", True)
     assert (first.name, first.kind, first.total_steps) == ("warm-up", "sft", 5)
     assert (second.name, second.kind, second.total_steps) == ("grpo", "rl", 7)
     assert first.seed == second.seed == 3
@@ -231,18 +235,18 @@ def test_stages_are_the_common_part_under_their_own_keys() -> None:
 
 
 def test_overrides_of_stages() -> None:
-    made = parsed(STAGED, "stages.1.train.steps=2", "stages.0.sft.steps=1", "seed=5", "rollout.max_new_tokens=4")
-    assert [stage.total_steps for stage in made.stages] == [1, 2]
-    assert [stage.seed for stage in made.stages] == [5, 5]
-    assert [stage.rollout.max_new_tokens for stage in made.stages] == [4, 4]
+    loaded = parsed(STAGED, "stages.1.train.steps=2", "stages.0.sft.steps=1", "seed=5", "rollout.max_new_tokens=4")
+    assert [stage.total_steps for stage in loaded.stages] == [1, 2]
+    assert [stage.seed for stage in loaded.stages] == [5, 5]
+    assert [stage.rollout.max_new_tokens for stage in loaded.stages] == [4, 4]
     assert only(STAGED, "stages.2.name=x") == "override 'stages.2.name=x': there is nothing at '2'"
     assert only(STAGED, "stages.7=x") == "override 'stages.7=x': '7' is not an index of a list of 2"
 
 
 def test_an_override_that_stages_would_hide_is_refused() -> None:
-    told = only(STAGED, "train.steps=2")
+    messages = only(STAGED, "train.steps=2")
     assert (
-        told == "override 'train.steps=2': would have no effect, since a stage sets this key itself; write"
+        messages == "override 'train.steps=2': would have no effect, since a stage sets this key itself; write"
         " stages.1.train.steps=2"
     )
 
@@ -272,12 +276,12 @@ def test_what_is_no_recipe(text: str, words: str) -> None:
 
 @pytest.mark.parametrize("text", [PLAIN, STAGED])
 def test_what_the_run_folder_keeps_loads_as_the_same_recipe(text: str) -> None:
-    made = parsed(text, "seed=11", "optim.lr=3e-7")
-    kept = yaml.safe_dump(made.raw, sort_keys=False, allow_unicode=True)
-    again = parse_recipe(kept, "kept")
-    assert again.stages == made.stages
-    assert yaml.safe_dump(again.raw, sort_keys=False, allow_unicode=True) == kept
-    for stage in made.stages:  # each stage's folder keeps the stage alone, with all its defaults
+    loaded = parsed(text, "seed=11", "optim.lr=3e-7")
+    saved = yaml.safe_dump(loaded.raw, sort_keys=False, allow_unicode=True)
+    again = parse_recipe(saved, "saved")
+    assert again.stages == loaded.stages
+    assert yaml.safe_dump(again.raw, sort_keys=False, allow_unicode=True) == saved
+    for stage in loaded.stages:  # each stage's folder keeps the stage alone, with all its defaults
         assert parse_recipe(yaml.safe_dump(stage.model_dump(mode="json")), "stage").stages == [stage]
 
 
@@ -300,9 +304,9 @@ def test_finding_recipes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
 
 @pytest.mark.parametrize("folder", sorted(p.parent.name for p in shipped_recipes().glob("*/recipe.yaml")))
 def test_shipped_recipes_are_right(folder: str) -> None:
-    made = load_recipe(folder)
-    assert made.name == folder
-    assert all(stage.description for stage in made.stages)
+    loaded = load_recipe(folder)
+    assert loaded.name == folder
+    assert all(stage.description for stage in loaded.stages)
     assert len((shipped_recipes() / folder / "recipe.yaml").read_text().splitlines()) <= 150
 
 
