@@ -1,4 +1,4 @@
-"""Everything that a stage needs before its first step, checked: data, verifier, reward parts, model, engine."""
+"""The problems of a stage: loaded, rendered into prompts, and checked with its verifier."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from reasonrl.data.critiques import critique_problem
 from reasonrl.environments.single_turn import encode_prompt
 from reasonrl.errors import DataError, RecipeError
 from reasonrl.recipe.data import SourceSpec
+from reasonrl.recipe.kinds import KINDS
 from reasonrl.recipe.schema import Recipe
 from verifiers.types import Problem, Verifier
 
@@ -27,18 +28,35 @@ class RunData:
     replay: list[Problem] = field(default_factory=list)
     """offline: demonstrations."""
 
+    @property
+    def evaluated(self) -> int:
+        """Number of held-out problems, all sets together."""
+        return sum(len(problems) for problems in self.heldout.values())
+
+    @property
+    def problems(self) -> list[Problem]:
+        """Training and held-out problems."""
+        return [*self.train, *(problem for problems in self.heldout.values() for problem in problems)]
+
+
+def recipe_for_data(recipe: Recipe) -> Recipe:
+    """The recipe as its data and rewards are set up: a stage that does not train solves problems, and its section
+    `critic` only says how critiques look.
+    """
+    return recipe if KINDS[recipe.kind].trains else recipe.model_copy(update={"critic": None})
+
 
 def load_data(recipe: Recipe, verifier: Verifier, *, offline: bool = False) -> RunData:
-    """Load, render and check all sets of a recipe. Raises DataError when a gold answer does not score 1 or sets
-    overlap.
+    """Load, render and check all sets of a recipe.
+
+    Raises:
+        DataError: a source cannot be read, a gold answer does not score 1, an empty answer does not score 0, ids
+            repeat, or a held-out problem is also in data.train.
     """
-    reports: dict[str, DataReport] = {}
-    train = _load_train(recipe, verifier, reports, offline)
-    heldout: dict[str, list[Problem]] = {}
-    for name, source in recipe.data.heldout.items():
-        heldout[name] = _loaded(source, recipe, f"data.heldout.{name}", offline)
-        _checked(heldout[name], verifier, f"data.heldout.{name}", name, reports)
-    replay = _load_replay(recipe, verifier, reports, offline)
+    loader = _Loader(recipe_for_data(recipe), verifier, offline)
+    train = loader.train()
+    heldout = loader.heldout()
+    replay = loader.replay()
     for name, problems in heldout.items():
         shared = shared_prompts(train, problems)
         if shared:
@@ -46,109 +64,123 @@ def load_data(recipe: Recipe, verifier: Verifier, *, offline: bool = False) -> R
                 f"data.heldout.{name}: {len(shared)} of {len(problems)} problems are also in data.train (first:"
                 f" {shared[0]}). Held-out accuracy would measure memory. Use another split"
             )
-    return RunData(train, heldout, reports, replay)
+    return RunData(train, heldout, loader.reports, replay)
 
 
-def _load_train(recipe: Recipe, verifier: Verifier, reports: dict[str, DataReport], offline: bool) -> list[Problem]:
-    """All sources of data.train, one after the other. What an `offline` stage learns from was judged when it was
-    said.
-    """
-    sources = recipe.data.train_sources
-    train: list[Problem] = []
-    used: set[str] = set()
-    for i, source in enumerate(sources):
-        where = "data.train" if len(sources) == 1 else f"data.train.{i}"
-        if recipe.kind == "offline":
-            problems = _offline(source, where, offline)
-        else:
-            problems = _loaded(source, recipe, where, offline)
-            _checked(problems, verifier, where, "train" if len(sources) == 1 else f"train.{i}", reports)
-        clash = next((p.id for p in problems if p.id in used), None)
-        if clash is not None:
-            raise DataError(f"{where}: the id {clash!r} is also in an earlier source of data.train. Ids must differ")
-        used |= {p.id for p in problems}
-        train += problems
-    return train
+class _Loader:
+    def __init__(self, recipe: Recipe, verifier: Verifier, offline: bool) -> None:
+        self.recipe, self.verifier, self.offline = recipe, verifier, offline
+        self.reports: dict[str, DataReport] = {}
 
+    def train(self) -> list[Problem]:
+        """All sources of data.train, one after the other. Offline rows have their rewards, so nothing is verified."""
+        train: list[Problem] = []
+        ids: set[str] = set()
+        for field_name, name, source in _numbered("train", self.recipe.data.train_sources):
+            if KINDS[self.recipe.kind].reads_offline_rows:
+                problems = load_offline_rows(source, field_name, offline=self.offline)
+            else:
+                problems = self._load(source, field_name)
+                self._check(problems, field_name, name)
+            repeated = next((problem.id for problem in problems if problem.id in ids), None)
+            if repeated is not None:
+                raise DataError(
+                    f"{field_name}: the id {repeated!r} is also in an earlier source of data.train. Ids must differ"
+                )
+            ids |= {problem.id for problem in problems}
+            train += problems
+        return train
 
-def _load_replay(recipe: Recipe, verifier: Verifier, reports: dict[str, DataReport], offline: bool) -> list[Problem]:
-    """All sources of data.replay: solutions to judge, or problems of any kind that show what to say."""
-    sources = recipe.data.replay_sources
-    replay: list[Problem] = []
-    for i, source in enumerate(sources):
-        where, name = ("data.replay", "replay") if len(sources) == 1 else (f"data.replay.{i}", f"replay.{i}")
-        problems = _loaded(source, recipe, where, offline, demonstrations=True)
-        judged = [problem for problem in problems if recipe.critic is None or problem.kind == "critique"]
-        if judged:
-            _checked(judged, verifier, where, name, reports)
-        shown = [problem for problem in problems if recipe.critic is not None and problem.kind != "critique"]
-        bare = next(
-            (problem.id for problem in shown if not isinstance(problem.reference.get("demonstration"), str)), None
-        )
-        if bare is not None:
+    def heldout(self) -> dict[str, list[Problem]]:
+        sets: dict[str, list[Problem]] = {}
+        for name, source in self.recipe.data.heldout.items():
+            sets[name] = self._load(source, f"data.heldout.{name}")
+            self._check(sets[name], f"data.heldout.{name}", name)
+        return sets
+
+    def replay(self) -> list[Problem]:
+        """All sources of data.replay: solutions to judge, or problems of any kind with a demonstration."""
+        trains_critic = self.recipe.critic is not None
+        replay: list[Problem] = []
+        for field_name, name, source in _numbered("replay", self.recipe.data.replay_sources):
+            problems = self._load(source, field_name, demonstrations=True)
+            shown = [problem for problem in problems if trains_critic and problem.kind != "critique"]
+            judged = [problem for problem in problems if not trains_critic or problem.kind == "critique"]
+            if judged:
+                self._check(judged, field_name, name)
+            for problem in shown:
+                if not isinstance(problem.reference.get("demonstration"), str):
+                    raise DataError(
+                        f"{field_name}: problem {problem.id} is no solution to judge, and shows no 'demonstration' in"
+                        " its reference"
+                    )
+            replay += problems
+        return replay
+
+    def _load(self, source: SourceSpec, field_name: str, *, demonstrations: bool = False) -> list[Problem]:
+        try:
+            problems = load_problems(**source.model_dump(), offline=self.offline)
+            return [render(problem, self.recipe, demonstrations=demonstrations) for problem in problems]
+        except DataError as error:
+            raise type(error)(f"{field_name}: {error}") from error
+
+    def _check(self, problems: list[Problem], field_name: str, name: str) -> None:
+        self.reports[name] = check_problems(problems, self.verifier)
+        if not self.reports[name].ok:
             raise DataError(
-                f"{where}: problem {bare} is no solution to judge, and shows no 'demonstration' in its reference"
+                f"{field_name}: the gold answer of each problem must score 1 and an empty one 0, or the run would learn"
+                f" noise.\n{self.reports[name]}"
             )
-        replay += problems
-    return replay
 
 
-def _loaded(
-    source: SourceSpec, recipe: Recipe, where: str, offline: bool, *, demonstrations: bool = False
-) -> list[Problem]:
-    try:
-        return [
-            _rendered(problem, recipe, demonstrations)
-            for problem in load_problems(**source.model_dump(), offline=offline)
-        ]
-    except DataError as error:
-        raise type(error)(f"{where}: {error}") from error
+def _numbered(name: str, sources: list[SourceSpec]) -> list[tuple[str, str, SourceSpec]]:
+    """(field, name of the report, source), with a number where there are several sources."""
+    if len(sources) == 1:
+        return [(f"data.{name}", name, sources[0])]
+    return [(f"data.{name}.{i}", f"{name}.{i}", source) for i, source in enumerate(sources)]
 
 
-def _checked(
-    problems: list[Problem], verifier: Verifier, where: str, name: str, reports: dict[str, DataReport]
-) -> None:
-    reports[name] = check_problems(problems, verifier)
-    if not reports[name].ok:
-        raise DataError(
-            f"{where}: the gold answer of each problem must score 1 and an empty one 0, or the run would learn"
-            f" noise.\n{reports[name]}"
-        )
+def load_offline_rows(source: SourceSpec, field_name: str, *, offline: bool) -> list[Problem]:
+    """Problems of kind "offline": a prompt, and {"response", "reward"} in the reference.
 
-
-def _offline(source: SourceSpec, where: str, offline: bool) -> list[Problem]:
-    """Rows of kind "offline": a prompt, and {"response", "reward"} in the reference."""
+    Raises:
+        DataError: the source cannot be read, or a row lacks a response or a finite reward.
+    """
     try:
         problems = load_problems(**source.model_dump() | {"kind": "offline"}, offline=offline)
     except DataError as error:
-        raise DataError(f"{where}: {error}") from error
+        raise DataError(f"{field_name}: {error}") from error
     for row, problem in enumerate(problems, 1):
         reward = problem.reference.get("reward")
-        number = isinstance(reward, int | float) and not isinstance(reward, bool) and math.isfinite(reward)
-        if not isinstance(problem.reference.get("response"), str) or not number:
+        is_number = isinstance(reward, int | float) and not isinstance(reward, bool) and math.isfinite(reward)
+        if not isinstance(problem.reference.get("response"), str) or not is_number:
             raise DataError(
-                f"{where}: row {row} ({problem.id}): what an offline stage learns from has a 'response' (a text) and a"
-                f" 'reward' (a number) in its reference, not {sorted(problem.reference)}. A stage of kind game makes"
-                " such rows"
+                f"{field_name}: row {row} ({problem.id}): what an offline stage learns from has a 'response' (a text)"
+                f" and a 'reward' (a number) in its reference, not {sorted(problem.reference)}. A stage of kind game"
+                " makes such rows"
             )
     return problems
 
 
-def _rendered(problem: Problem, recipe: Recipe, demonstrations: bool = False) -> Problem:
+def render(problem: Problem, recipe: Recipe, *, demonstrations: bool = False) -> Problem:
+    """The problem with its final prompt. In a stage that trains a critic this is a solution to judge; with
+    `demonstrations` or `critic.policy_rows`, problems of other kinds stay problems to solve.
+    """
     if recipe.critic is not None and not ((demonstrations or recipe.critic.policy_rows) and problem.kind != "critique"):
         return critique_problem(problem, recipe.critic.format.load())
     prompt = recipe.data.prompt
     if prompt is None:
         return problem
-    template = (
-        None if prompt.template == "{question}" else prompt.template
-    )  # asks for nothing, so finished messages pass
+    # The template "{question}" adds nothing; without it, prompts that are already messages pass as well.
+    template = None if prompt.template == "{question}" else prompt.template
     return render_prompt(problem, template=template, few_shot=prompt.few_shot, style=prompt.style, system=prompt.system)
 
 
 def check_lengths(recipe: Recipe, tokenizer: Any, config: Any, problems: list[Problem]) -> int:
-    """Tokens of the longest prompt. Raises RecipeError when it does not fit the model together with the longest
-    response.
+    """Tokens of the longest prompt.
+
+    Raises:
+        RecipeError: a prompt cannot be encoded, or does not fit the model together with the longest response.
     """
     try:
         lengths = [len(encode_prompt(tokenizer, problem)) for problem in problems]

@@ -35,6 +35,9 @@ def environment_maker(
 ) -> EnvironmentFor:
     """A function from sampling settings to an environment: training and evaluation sample differently, and held-out
     critiques are always refined on where there is an actor.
+
+    Raises:
+        RecipeError: `rollout.environment` is not `single_turn` and cannot be imported.
     """
     if recipe.critic is not None and recipe.rollout.environment == "single_turn":
         spec = recipe.critic
@@ -48,9 +51,10 @@ def environment_maker(
         )
     if recipe.rollout.environment == "single_turn":
         return functools.partial(SingleTurn, tokenizer)
-    made = import_dotted(recipe.rollout.environment, "rollout.environment")
-    return functools.partial(made, tokenizer)
+    environment_class = import_dotted(recipe.rollout.environment, "rollout.environment")
+    return functools.partial(environment_class, tokenizer)
 
 
 def role_sampling(spec: RoleSpec) -> Sampling:
+    """How a role that is not trained speaks."""
     return Sampling(spec.max_new_tokens, spec.temperature, stop=tuple(spec.stop))

@@ -5,27 +5,33 @@ from __future__ import annotations
 from pathlib import Path
 
 from reasonrl.errors import RecipeError
+from reasonrl.recipe.kinds import KINDS
 from reasonrl.recipe.reading import load_recipe
 from reasonrl.recipe.schema import Recipe
 from reasonrl.runs.checkpoint import list_checkpoints
 
-JUDGES = ("rl", "offline")
+SOLVERS = ("actor", "solver", "sneaky", "completer")
+"""Roles that solve or write. A model that was trained to judge would answer with a verdict."""
 
 
 def newest_model(folder: Path) -> Path:
-    """The newest complete checkpoint of a stage, or of the last stage of a run that has one. Raises RecipeError when
-    there is none.
+    """The newest complete checkpoint of a stage, or of the last stage of a run that has one.
+
+    Raises:
+        RecipeError: there is none.
     """
     stages = sorted((folder / "stages").glob("*/checkpoints")) or [folder / "checkpoints"]
     for stage in reversed(stages):
-        if complete := list_checkpoints(stage):
-            return complete[-1].path
+        if checkpoints := list_checkpoints(stage):
+            return checkpoints[-1].path
     raise RecipeError(f"{folder} has no complete checkpoint yet")
 
 
 def weights_of(name: str) -> str:
-    """What a recipe names as a model: a run folder, or a stage's, stands for its newest checkpoint. Raises RecipeError
-    for one without.
+    """What a recipe names as a model: a run folder, or a stage's, stands for its newest checkpoint.
+
+    Raises:
+        RecipeError: the run has no checkpoint.
     """
     path = Path(name).expanduser()
     return str(newest_model(path)) if (path / "recipe.yaml").is_file() else name
@@ -34,14 +40,14 @@ def weights_of(name: str) -> str:
 def model_for_role(role: str, name: str) -> str:
     """What a recipe names as the model of a role.
 
-    Raises RecipeError for weights that were trained to judge where a role solves or writes: they would answer with a
-    verdict.
+    Raises:
+        RecipeError: the run has no checkpoint, or its model was trained to judge and the role solves or writes.
     """
     path = Path(weights_of(name)).expanduser()
-    recipe = path.parent.parent / "recipe.yaml"
-    if role in ("actor", "solver", "sneaky", "completer") and path.parent.name == "checkpoints" and recipe.is_file():
-        stage = load_recipe(str(recipe)).stages[-1]
-        if stage.critic is not None and not stage.critic.policy_rows and stage.kind in JUDGES:
+    recipe_file = path.parent.parent / "recipe.yaml"
+    if role in SOLVERS and path.parent.name == "checkpoints" and recipe_file.is_file():
+        stage = load_recipe(str(recipe_file)).stages[-1]
+        if is_critic(stage):
             raise RecipeError(
                 f"the {role}'s model {name} was trained as a critic (stage {stage.name}): it judges, it does not solve;"
                 " name another"
@@ -49,6 +55,11 @@ def model_for_role(role: str, name: str) -> str:
     return str(path) if path.is_dir() else name
 
 
+def is_critic(stage: Recipe) -> bool:
+    """Whether the model that this stage ends with judges, and does nothing else."""
+    return stage.critic is not None and not stage.critic.policy_rows and KINDS[stage.kind].learns_from_rewards
+
+
 def runs_elsewhere(recipe: Recipe) -> bool:
     """Whether another backend runs this stage, with engines of its own."""
-    return recipe.kind == "rl" and recipe.backend != "local"
+    return recipe.backend != "local" and KINDS[recipe.kind].runs_on_backends

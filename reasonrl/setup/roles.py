@@ -1,0 +1,152 @@
+"""Roles: who speaks in an episode besides the trained policy, and the engines that this takes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from reasonrl.engines.base import BatchEngine
+from reasonrl.engines.served import ServedModel
+from reasonrl.environments.refined import Refiner
+from reasonrl.environments.roles import LocalSpeaker, ServedSpeaker, Speaker
+from reasonrl.errors import RecipeError
+from reasonrl.models.loading import LanguageModel
+from reasonrl.recipe.critics import RoleSpec
+from reasonrl.recipe.schema import Recipe
+from reasonrl.setup.data import check_lengths
+from reasonrl.setup.environments import role_sampling, rollout_sampling
+from reasonrl.setup.models import load_language_model, make_engine
+from reasonrl.setup.run_models import model_for_role
+from verifiers.types import Problem
+
+
+@dataclass(frozen=True)
+class Roles:
+    """The speakers of an episode besides the trained policy, and the engines that they need."""
+
+    speakers: Mapping[str, Speaker] = field(default_factory=dict)
+    engines: Mapping[str, BatchEngine] = field(default_factory=dict)
+    """Engines of the roles with a model of their own in this process. The others use the policy's, or a server."""
+
+    def speaker(self, role: str) -> Speaker | None:
+        """None where the stage has no such role."""
+        return self.speakers.get(role)
+
+
+def evaluation_roles(recipe: Recipe) -> dict[str, RoleSpec]:
+    """Roles that an evaluation asks: the actor, who refines solutions on critiques."""
+    if recipe.critic is None or not recipe.critic.refine.refinements:
+        return {}
+    return {"actor": recipe.critic.refine.actor}
+
+
+def training_roles(recipe: Recipe) -> dict[str, RoleSpec]:
+    """Roles of a stage that trains: those of its evaluations, and the critic of Critique-GRPO."""
+    specs = evaluation_roles(recipe)
+    if recipe.critique_grpo is not None and recipe.critique_grpo.critic is not None:
+        specs["critic"] = recipe.critique_grpo.critic
+    return specs
+
+
+def load_roles(recipe: Recipe, specs: Mapping[str, RoleSpec], policy: LanguageModel, *, offline: bool) -> Roles:
+    """Speakers for `same` (the weights of `policy`, as they stand), models of their own, and served models.
+
+    Raises:
+        ModelError: a model cannot be loaded, or its server does not answer.
+        RecipeError: a model was trained to judge, and its role solves or writes.
+    """
+    speakers: dict[str, Speaker] = {}
+    engines: dict[str, BatchEngine] = {}
+    for role, spec in specs.items():
+        if spec.served:
+            model = served_model(spec)
+            model.check()
+            speakers[role] = ServedSpeaker(role, model, role_sampling(spec))
+        elif spec.model == "same":
+            speakers[role] = LocalSpeaker(role, policy.tokenizer, role_sampling(spec))
+        else:
+            language_model = load_role_model(recipe, role, spec, offline=offline)
+            speakers[role] = LocalSpeaker(role, language_model.tokenizer, role_sampling(spec), engine=role)
+            engines[role] = make_engine(recipe_of_role(recipe), language_model)
+    return Roles(speakers, engines)
+
+
+def roles_without_engines(specs: Mapping[str, RoleSpec], tokenizer: Any) -> Roles:
+    """Roles for a process that holds no model: speakers behind servers, which are not contacted yet, and `same`.
+
+    `tokenizer` is that of the policy.
+
+    Raises:
+        RecipeError: a role names a model of its own.
+    """
+    speakers: dict[str, Speaker] = {}
+    for role, spec in specs.items():
+        if spec.served:
+            speakers[role] = ServedSpeaker(role, served_model(spec), role_sampling(spec))
+        elif spec.model == "same":
+            speakers[role] = LocalSpeaker(role, tokenizer, role_sampling(spec))
+        else:
+            raise RecipeError(f"the {role}'s model {spec.model} is not behind a server; serve it, or write model: same")
+    return Roles(speakers)
+
+
+def served_model(spec: RoleSpec) -> ServedModel:
+    return ServedModel(spec.model, spec.served_name, spec.timeout_s, spec.api_key_env)
+
+
+def load_role_model(recipe: Recipe, role: str, spec: RoleSpec, *, offline: bool) -> LanguageModel:
+    """The frozen model of a role."""
+    language_model = load_language_model(recipe, model_for_role(role, spec.model), offline=offline)
+    for parameter in language_model.model.parameters():
+        parameter.requires_grad_(False)
+    return language_model
+
+
+def recipe_of_role(recipe: Recipe) -> Recipe:
+    """The recipe for the engine of a role: a process has one vLLM, and that holds the trained weights."""
+    if recipe.rollout.engine != "vllm":
+        return recipe
+    return recipe.model_copy(update={"rollout": recipe.rollout.model_copy(update={"engine": "hf"})})
+
+
+def make_refiner(recipe: Recipe, policy: LanguageModel, roles: Roles) -> Refiner | None:
+    """Critique-GRPO's refiner, in which the policy refines its own responses; None for a recipe without the method.
+
+    Raises:
+        RecipeError: the policy's tokenizer has no chat template.
+    """
+    spec = recipe.critique_grpo
+    if spec is None:
+        return None
+    if policy.tokenizer.chat_template is None:
+        raise RecipeError(
+            "critique_grpo: refining is a conversation, and the model's tokenizer has no chat template; take a chat"
+            " model"
+        )
+    speaker = LocalSpeaker("policy", policy.tokenizer, rollout_sampling(recipe))
+    return Refiner(speaker, spec.format.load(), roles.speaker("critic"), spec.with_answer)
+
+
+def load_critic(
+    recipe: Recipe, spec: RoleSpec, problems: Sequence[Problem], *, offline: bool
+) -> tuple[Speaker, BatchEngine | None]:
+    """A critic that is only evaluated: a model in this process with its engine, or a served one without.
+
+    Raises:
+        ModelError: the model cannot be loaded, or its server does not answer.
+        RecipeError: the longest prompt and its critique do not fit the model.
+    """
+    if spec.served:
+        model = served_model(spec)
+        model.check()
+        return ServedSpeaker("critic", model, role_sampling(spec)), None
+    language_model = load_language_model(recipe, spec.model, offline=offline)
+    rollout = recipe.rollout.model_copy(update={"max_new_tokens": spec.max_new_tokens})
+    check_lengths(
+        recipe.model_copy(update={"rollout": rollout}),
+        language_model.tokenizer,
+        language_model.model.config,
+        list(problems),
+    )
+    return LocalSpeaker("critic", language_model.tokenizer, role_sampling(spec)), make_engine(recipe, language_model)
