@@ -1,9 +1,9 @@
-"""What every stage holds while it runs: model, optimiser, engine, data and where results go."""
+"""What every stage that trains holds while it runs: model, optimiser, engine, data, and where results go."""
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,8 +20,9 @@ from reasonrl.rewards.base import RewardPart
 from reasonrl.runs.console import TrainConsole
 from reasonrl.runs.folder import RunFolder
 from reasonrl.setup.data import RunData
+from reasonrl.setup.roles import Roles
 from reasonrl.trainer.optimizer import MasterAdamW
-from reasonrl.trainer.policy_update import score_rows
+from reasonrl.trainer.policy_update import ForwardPass, score_rows
 from verifiers.types import Problem, Verifier
 
 
@@ -29,43 +30,42 @@ from verifiers.types import Problem, Verifier
 class StageContext:
     recipe: Recipe
     data: RunData
-    verifier: Verifier
-    """Judges responses: of a critic, whether its judgement is right."""
-    oracle: Verifier
-    """Judges answers: that of the recipe."""
+    response_verifier: Verifier
+    """Judges responses. For a critic: whether its judgement is right."""
+    answer_verifier: Verifier
+    """Judges answers: the verifier of the recipe."""
     parts: list[RewardPart]
     language_model: LanguageModel
     optimizer: MasterAdamW
     engine: BatchEngine
     environment_for: Callable[[Sampling], Environment]
-    evaluation_environment_for: Callable[[Sampling], Environment]
     sampling: Sampling
     folder: RunFolder
     console: TrainConsole
     packing: Packing
-    other_engines: Mapping[str, BatchEngine] = field(default_factory=dict)
-    """Of roles that are not trained."""
+    roles: Roles = field(default_factory=Roles)
+    """Who speaks in an episode besides the trained policy."""
     refiner: Refiner | None = None
-    """Critique-GRPO."""
+    """Critique-GRPO's; None without the method."""
     reference: Any = None
-    """A frozen copy of the model; None with LoRA (the base without its adapters serves) and without a KL term."""
+    """A frozen copy of the model that the stage started from. None with LoRA, where the base without its adapters
+    serves, and for a stage that compares with no reference.
+    """
 
     @property
     def model(self) -> Any:
         return self.language_model.model
 
     def prompt_features(self, problems: Sequence[Problem]) -> Tensor:
-        """[n, H] last hidden state at the end of each prompt under the present weights: what a value model reads."""
-        rows = [encode_prompt(self.language_model.tokenizer, problem) for problem in problems]
-        return last_hidden_states(self.model, rows, rows_per_batch=self.recipe.rollout.rows_per_batch)
+        """[n, H] last hidden state at the end of each prompt under the current weights: what a value model reads."""
+        prompts = [encode_prompt(self.language_model.tokenizer, problem) for problem in problems]
+        return last_hidden_states(self.model, prompts, rows_per_batch=self.recipe.rollout.rows_per_batch)
 
     def reference_logprobs(self, rows: Sequence[TokenRow]) -> Tensor:
-        """Log-probs [B, T] under the model that this stage started from."""
-        recipe = self.recipe
+        """[B, T] log-probs of the response tokens under the model that this stage started from."""
+        forward = ForwardPass.of(self.recipe, self.packing)
         if self.reference is not None:
-            return score_rows(self.reference, rows, recipe.train, recipe.rollout.temperature, self.packing)
-        adapters_off = (
-            self.model.disable_adapter() if hasattr(self.model, "disable_adapter") else contextlib.nullcontext()
-        )
-        with adapters_off:
-            return score_rows(self.model, rows, recipe.train, recipe.rollout.temperature, self.packing)
+            return score_rows(self.reference, rows, forward)
+        has_adapters = hasattr(self.model, "disable_adapter")
+        with self.model.disable_adapter() if has_adapters else contextlib.nullcontext():
+            return score_rows(self.model, rows, forward)

@@ -1,4 +1,4 @@
-"""The stage `kind: game`: sneaky generator, solver and critic play, and what they said is kept with what it earned.
+"""The stage `kind: game`: sneaky generator, solver and critic play, and their turns are kept with their rewards.
 
 The folder then holds `critic.jsonl` and `sneaky.jsonl`, rows of kind "offline" for stages of that kind
 (`stage:NAME/critic`), `games.jsonl` with every game, and `game.json` with who won how often.
@@ -7,158 +7,178 @@ The folder then holds `critic.jsonl` and `sneaky.jsonl`, rows of kind "offline" 
 from __future__ import annotations
 
 import functools
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from critics.rewards import Validation
 from critics.sneaky import SneakyPrompt
-from reasonrl.data.convert import write_problems
 from reasonrl.engines.base import BatchEngine, derive_seed, run_episodes
-from reasonrl.environments.roles import Speaker
-from reasonrl.environments.sneaky import Game, SneakyGame, Turn
+from reasonrl.environments.sneaky import Game as PlayedGame
+from reasonrl.environments.sneaky import SneakyGame
 from reasonrl.errors import RecipeError, TrainingError
-from reasonrl.models.loading import LanguageModel
+from reasonrl.recipe.critics import RoleSpec
 from reasonrl.recipe.schema import Recipe
-from reasonrl.rewards.loading import make_verifier
-from reasonrl.runs.console import TrainConsole
-from reasonrl.runs.folder import append_rows, write_atomically
-from reasonrl.setup.data import load_data
-from reasonrl.setup.models import load_for, load_role, make_engine
+from reasonrl.runs.folder import append_rows
+from reasonrl.setup.data import RunData, load_data
+from reasonrl.setup.models import load_language_model, make_engine
+from reasonrl.setup.roles import Roles, load_roles
+from reasonrl.stages.base import Session, Workload
+from reasonrl.stages.gathering import open_verifier, write_sets, write_summary
 from reasonrl.stats import wilson
 from verifiers.types import Problem, Verifier
 
-DONE = "game.json"
+SUMMARY = "game.json"
+ROLES = ("sneaky", "solver", "critic")
+TAUGHT_ROLES = ("critic", "sneaky")
+"""Whose turns later stages learn from."""
 
 
-def run_game(recipe: Recipe, path: Path, console: TrainConsole, *, init_from: str, offline: bool) -> Path:
-    """Play into the folder `path`, unless that has been done. Raises ReasonRLError; nothing is written when it does."""
-    if (path / DONE).exists():
-        console.note(f"{path} is complete")
-        return path
-    if recipe.critic is None:
-        raise RecipeError("critic: a game needs the section critic, for the format in which steps are judged")
-    oracle = make_verifier(recipe)
-    # Checked as problems with an answer, which the solver has to arrive at; whether a last step is right is only asked
-    # in the game.
-    data = load_data(recipe.model_copy(update={"critic": None}), oracle, offline=offline)
-    right = [problem for problem in data.train if problem.reference.get("first_error") == -1]
-    if not right:
-        raise TrainingError(
-            "data.train: no solution is known to be right (first_error -1), so there is no right step to spoil"
+class Game:
+    """The kind `game`."""
+
+    name: ClassVar[str] = "game"
+    target_label: ClassVar[str] = "gold response"
+
+    def workload(self, recipe: Recipe, data: RunData) -> Workload:
+        """At most: a game ends early where no step was spoilt or no harm was done."""
+        spec = recipe.game
+        solutions = len(right_solutions(data.train)[: spec.solutions]) if data.train else spec.solutions or 0
+        games = solutions * spec.attempts_per_solution
+        tokens = (
+            spec.sneaky.max_new_tokens
+            + 2 * spec.completions * spec.solver.max_new_tokens
+            + 2 * spec.critic.max_new_tokens
         )
-    chosen = right[: recipe.game.solutions] if recipe.game.solutions is not None else right
-    base = load_for(recipe, init_from, offline=offline)
-    speakers, engines = load_players(recipe, base, offline=offline)
-    console.note(f"{len(chosen):,} right solutions, {recipe.game.attempts_per_solution} attempts on each")
-    games = play(recipe, chosen, speakers, engines, make_engine(recipe, base), oracle)
-    close = getattr(oracle, "close", None)
-    if close is not None:
-        close()
-    counts = summary(games)
-    console.note(sentence(counts))
-    if not any(game.critic_turns for game in games):
-        reason = next(
-            (game.failure for game in games if game.failure), "the spoilt steps did no harm, or the solver is too weak"
+        return Workload(1, solutions, games * (1 + 2 * spec.completions + 2), sampled_tokens_per_step=games * tokens)
+
+    def describe(self, recipe: Recipe, workload: Workload) -> dict[str, str]:
+        count = workload.prompts_per_step
+        solutions = f"{count:,} right solutions" if count else "all right solutions"
+        return {"plays": f"on {solutions}, {2 * recipe.game.completions} completions of the solver in each game"}
+
+    def target(self, recipe: Recipe, verifier: Verifier, problem: Problem) -> str:
+        return verifier.gold_response(problem.reference)
+
+    def needs_reference(self, recipe: Recipe) -> bool:
+        return False
+
+    def run(self, recipe: Recipe, folder: Path, session: Session) -> Path:
+        """Play into `folder`, unless that has been done. Nothing is written when this raises."""
+        console = session.console
+        if (folder / SUMMARY).exists():
+            console.note(f"{folder} is complete")
+            return folder
+        if recipe.critic is None:
+            raise RecipeError("critic: a game needs the section critic, for the format in which steps are judged")
+        with open_verifier(recipe) as answer_verifier:
+            # Checked as problems with an answer, which the solver has to arrive at.
+            data = load_data(recipe, answer_verifier, offline=session.offline)
+            problems = right_solutions(data.train)[: recipe.game.solutions]
+            if not problems:
+                raise TrainingError(
+                    "data.train: no solution is known to be right (first_error -1), so there is no right step to spoil"
+                )
+            policy = load_language_model(recipe, session.init_from, offline=session.offline)
+            roles = load_roles(recipe, player_roles(recipe), policy, offline=session.offline)
+            attempts = recipe.game.attempts_per_solution
+            console.note(f"{len(problems):,} right solutions, {attempts} attempts on each")
+            games = Players(recipe, make_engine(recipe, policy), answer_verifier, roles).play(problems)
+        counts = summary(games)
+        console.note(sentence(counts))
+        if not any(game.critic_turns for game in games):
+            failures = [game.failure for game in games if game.failure]
+            reason = failures[0] if failures else "the spoilt steps did no harm, or the solver is too weak"
+            raise TrainingError(
+                f"game: no spoilt step was validated in {len(games):,} games ({reason}). Look at game.completions and"
+                " the solver"
+            )
+        write_sets(folder, {role: offline_rows(games, role, recipe.name) for role in TAUGHT_ROLES})
+        (folder / "games.jsonl").unlink(missing_ok=True)
+        append_rows(folder / "games.jsonl", [game_row(game) for game in games])
+        write_summary(folder / SUMMARY, counts)
+        return folder
+
+
+def player_roles(recipe: Recipe) -> dict[str, RoleSpec]:
+    return {role: getattr(recipe.game, role) for role in ROLES}
+
+
+def right_solutions(problems: Sequence[Problem]) -> list[Problem]:
+    """Solutions whose steps are all known to be right."""
+    return [problem for problem in problems if problem.reference.get("first_error") == -1]
+
+
+class Players:
+    """Sneaky generator, solver and critic of a stage; `engine` is the policy's, for roles that are `same`."""
+
+    def __init__(self, recipe: Recipe, engine: BatchEngine, answer_verifier: Verifier, roles: Roles) -> None:
+        assert recipe.critic is not None
+        spec = recipe.game
+        self._recipe, self._engine, self._roles = recipe, engine, roles
+        self._game = SneakyGame(
+            sneaky=roles.speakers["sneaky"],
+            solver=roles.speakers["solver"],
+            critic=roles.speakers["critic"],
+            oracle=answer_verifier,
+            format=recipe.critic.format.load(),
+            prompt=SneakyPrompt(**spec.prompt),  # type: ignore[arg-type]  # checked in the recipe
+            validation=Validation(spec.least_before, spec.most_after),
+            completions=spec.completions,
+            detected_reward=spec.detected_reward,
         )
-        raise TrainingError(
-            f"game: no spoilt step was validated in {len(games):,} games ({reason}). Look at game.completions and the"
-            " solver"
-        )
-    path.mkdir(parents=True, exist_ok=True)
-    for role in ("critic", "sneaky"):
-        write_problems(offline_rows(games, role, recipe.name), path / f"{role}.jsonl", form="plain")
-    (path / "games.jsonl").unlink(missing_ok=True)
-    append_rows(path / "games.jsonl", [game_row(game) for game in games])
-    write_atomically(path / DONE, json.dumps(counts, indent=1) + "\n")
-    return path
+
+    def play(self, problems: Sequence[Problem]) -> list[PlayedGame]:
+        """`game.attempts_per_solution` games on each problem, in order."""
+        recipe = self._recipe
+        episodes = []
+        for problem in problems:
+            for attempt in range(recipe.game.attempts_per_solution):
+                seed = derive_seed(recipe.seed, "game", recipe.name, problem.id, attempt)
+                episodes.append(functools.partial(self._game.play, problem, attempt, seed))
+        return run_episodes(episodes, self._engine, self._roles.engines)
 
 
-def load_players(
-    recipe: Recipe, base: LanguageModel, *, offline: bool
-) -> tuple[dict[str, Speaker], dict[str, BatchEngine]]:
-    """Sneaky generator, solver and critic, with the engines of those that are not `same`."""
-    speakers: dict[str, Speaker] = {}
-    engines: dict[str, BatchEngine] = {}
-    for role in ("sneaky", "solver", "critic"):
-        speakers[role], more = load_role(role, recipe, getattr(recipe.game, role), base, offline=offline)
-        engines |= more
-    return speakers, engines
-
-
-def play(
-    recipe: Recipe,
-    problems: Sequence[Problem],
-    speakers: Mapping[str, Speaker],
-    engines: Mapping[str, BatchEngine],
-    base: BatchEngine,
-    oracle: Verifier,
-) -> list[Game]:
-    spec = recipe.game
-    assert recipe.critic is not None
-    table = SneakyGame(
-        sneaky=speakers["sneaky"],
-        solver=speakers["solver"],
-        critic=speakers["critic"],
-        oracle=oracle,
-        format=recipe.critic.format.load(),
-        prompt=SneakyPrompt(**spec.prompt),  # type: ignore[arg-type]  # checked in the recipe
-        validation=Validation(spec.least_before, spec.most_after),
-        completions=spec.completions,
-        detected_reward=spec.detected_reward,
-    )
-    plays = [
-        functools.partial(
-            table.play, problem, attempt, derive_seed(recipe.seed, "game", recipe.name, problem.id, attempt)
-        )
-        for problem in problems
-        for attempt in range(spec.attempts_per_solution)
-    ]
-    return run_episodes(plays, base, engines)
-
-
-def offline_rows(games: Sequence[Game], role: str, name: str) -> list[Problem]:
-    """What a role said, as problems of kind "offline"."""
+def offline_rows(games: Sequence[PlayedGame], role: str, name: str) -> list[Problem]:
+    """The turns of a role as problems of kind "offline". `name` is the stage's: ids begin with it."""
     rows: list[Problem] = []
     for game in games:
-        turns: list[Turn] = game.critic_turns if role == "critic" else game.sneaky_turns
-        for turn in turns:
+        for turn in game.critic_turns if role == "critic" else game.sneaky_turns:
             reference = {"response": turn.response, "reward": turn.reward}
             identity = f"{name}/{role}-{len(rows)}"
             rows.append(Problem(identity, turn.prompt, "offline", reference, name, {"problem_id": game.problem.id}))
     return rows
 
 
-def summary(games: Sequence[Game]) -> dict[str, Any]:
+def summary(games: Sequence[PlayedGame]) -> dict[str, Any]:
     """Who won how often; rates with their 95% intervals."""
     validated = [game for game in games if game.validated and not game.failure]
-    made: dict[str, Any] = {
+    figures: dict[str, Any] = {
         "games": len(games),
         "failed": sum(bool(game.failure) for game in games),
         "no new step": sum(game.spoilt is None and not game.failure for game in games),
         "validated": len(validated),
     }
     if validated:
-        made["sneaky wins"] = _share(sum(game.detected is False for game in validated), len(validated))
-        made["critic: error recall"] = _share(sum(game.detected is True for game in validated), len(validated))
-        made["critic: correct recall"] = _share(sum(game.false_alarm is False for game in validated), len(validated))
-    return made
+        wins = {
+            "sneaky wins": sum(game.detected is False for game in validated),
+            "critic: error recall": sum(game.detected is True for game in validated),
+            "critic: correct recall": sum(game.false_alarm is False for game in validated),
+        }
+        figures |= {name: wilson(count, len(validated))._asdict() for name, count in wins.items()}
+    return figures
 
 
-def _share(count: int, of: int) -> dict[str, float]:
-    interval = wilson(count, of)
-    return {"estimate": interval.estimate, "low": interval.low, "high": interval.high, "n": interval.n}
-
-
-def sentence(counts: Mapping[str, Any]) -> str:
+def sentence(figures: Mapping[str, Any]) -> str:
+    """The summary on one line."""
     return ", ".join(
         f"{name} {value['estimate']:.1%}" if isinstance(value, dict) else f"{value:,} {name}"
-        for name, value in counts.items()
+        for name, value in figures.items()
     )
 
 
-def game_row(game: Game) -> dict[str, Any]:
+def game_row(game: PlayedGame) -> dict[str, Any]:
+    """The row of games.jsonl."""
     return {
         "problem_id": game.problem.id,
         "step": game.step,

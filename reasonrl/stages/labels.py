@@ -1,13 +1,12 @@
-"""Labels for steps by completion: a policy goes on from every prefix of a solution several times (see
-`critics.labels`).
-"""
+"""Labels for steps by completion: a policy continues every prefix of a solution several times (`critics.labels`)."""
 
 from __future__ import annotations
 
 import functools
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
 from critics.formats.base import question_of
 from critics.labels import first_error
@@ -18,118 +17,134 @@ from reasonrl.environments.single_turn import encode_prompt
 from reasonrl.models.loading import LanguageModel
 from verifiers.types import Message, Problem, Verifier
 
-Begun = tuple[Problem, str]
-"""A problem and the beginning of a solution."""
-Complete = Callable[[Sequence[tuple[Begun, int]]], list[str | ServedFailure]]
-"""What follows each beginning, from its seed, or why nobody answered."""
+
+class Prefix(NamedTuple):
+    """A problem and the beginning of a solution."""
+
+    problem: Problem
+    text: str
 
 
-def by_policy(model: LanguageModel, engine: BatchEngine, sampling: Sampling) -> Complete:
-    """The policy that wrote the solutions goes on with them; its problems need not be conversations."""
+class Attempt(NamedTuple):
+    """A problem and a solution of it."""
 
-    def complete(rows: Sequence[tuple[Begun, int]]) -> list[str | ServedFailure]:
+    problem: Problem
+    solution: Solution
+
+
+Complete = Callable[[Sequence[tuple[Prefix, int]]], list[str | ServedFailure]]
+"""From (prefix, seed) pairs to what follows each prefix, or why there is no answer."""
+
+
+@dataclass(frozen=True)
+class StepLabels:
+    first_errors: list[int | None]
+    """Of each solution: the index of its first wrong step, -1 without one, None where that is not known."""
+    counts: Counter[str] = field(default_factory=Counter)
+    """What went wrong on the way, in words -> number."""
+
+
+def complete_by_policy(policy: LanguageModel, engine: BatchEngine, sampling: Sampling) -> Complete:
+    """The policy that wrote the solutions continues them; its problems need not be conversations."""
+
+    def complete(rows: Sequence[tuple[Prefix, int]]) -> list[str | ServedFailure]:
         requests = []
-        for (problem, prefix), seed in rows:
-            ids = encode_prompt(model.tokenizer, problem) + list(
-                model.tokenizer(prefix, add_special_tokens=False)["input_ids"]
-            )
-            requests.append(Request(tuple(ids), sampling, seed))
-        return [response_text(model.tokenizer, one, sampling) for one in engine.generate_batch(requests)]
+        for (problem, text), seed in rows:
+            prompt = encode_prompt(policy.tokenizer, problem)
+            prefix = policy.tokenizer(text, add_special_tokens=False)["input_ids"]
+            requests.append(Request((*prompt, *prefix), sampling, seed))
+        generations = engine.generate_batch(requests)
+        return [response_text(policy.tokenizer, generation, sampling) for generation in generations]
 
     return complete
 
 
-def by_speaker(speaker: Speaker, engine: BatchEngine, others: Mapping[str, BatchEngine]) -> Complete:
-    """Another model goes on, here or behind a server."""
+def complete_by_speaker(speaker: Speaker, engine: BatchEngine, engines: Mapping[str, BatchEngine]) -> Complete:
+    """Another model continues, here or behind a server. `engine` is the policy's, `engines` are those of the roles."""
 
-    async def play(begun: Begun, seed: int, engines: RoleEngines) -> str | ServedFailure:
-        problem, prefix = begun
-        chat: list[Message] = [{"role": "user", "content": question_of(problem)}]
-        if prefix:
-            chat.append({"role": "assistant", "content": prefix})
+    async def complete_one(prefix: Prefix, seed: int, episode_engines: RoleEngines) -> str | ServedFailure:
+        chat: list[Message] = [{"role": "user", "content": question_of(prefix.problem)}]
+        if prefix.text:
+            chat.append({"role": "assistant", "content": prefix.text})
         try:
-            (said,) = await speaker.say([chat], [seed], engines)
+            (answer,) = await speaker.say([chat], [seed], episode_engines)
         except ServedFailure as failure:
             return failure
-        return said.text
+        return answer.text
 
-    def complete(rows: Sequence[tuple[Begun, int]]) -> list[str | ServedFailure]:
-        return (
-            run_episodes([functools.partial(play, begun, seed) for begun, seed in rows], engine, others) if rows else []
-        )
+    def complete(rows: Sequence[tuple[Prefix, int]]) -> list[str | ServedFailure]:
+        episodes = [functools.partial(complete_one, prefix, seed) for prefix, seed in rows]
+        return run_episodes(episodes, engine, engines) if episodes else []
 
     return complete
 
 
-def success_rates(
-    prefixes: Sequence[Begun],
-    complete: Complete,
-    verifier: Verifier,
-    counts: Counter[str],
-    *,
-    seed: tuple[Any, ...],
-    count: int,
-) -> list[float | None]:
-    """Share of `count` completions of each (problem, begun solution) whose answer is right; None where none could be
-    judged.
+class MonteCarloLabeller:
+    """Labels steps by the success rates of completions; `verifier` judges their answers."""
 
-    `counts` says how many completions did not come, and why.
+    def __init__(self, complete: Complete, verifier: Verifier, *, completions_per_step: int) -> None:
+        self._complete, self._verifier, self._completions = complete, verifier, completions_per_step
+
+    def label(self, attempts: Sequence[Attempt], seed: tuple[Any, ...]) -> StepLabels:
+        """Prefixes that several solutions share are continued once.
+
+        A step has no label where no completion of a prefix could be judged.
+        """
+        prefixes: dict[tuple[str, str], Prefix] = {}
+        for problem, solution in attempts:
+            for text in ("", *step_prefixes(solution)):
+                prefixes.setdefault((problem.id, text), Prefix(problem, text))
+        rates, counts = self._success_rates(list(prefixes.values()), seed)
+        rate_of = dict(zip(prefixes, rates, strict=True))
+        first_errors: list[int | None] = []
+        for problem, solution in attempts:
+            step_rates = [rate_of[problem.id, text] for text in step_prefixes(solution)]
+            known_rates = [rate for rate in step_rates if rate is not None]
+            if len(known_rates) < len(step_rates) or solution.correct is None:
+                first_errors.append(None)
+            else:
+                first_errors.append(first_error(known_rates, solution.correct, start=rate_of[problem.id, ""]))
+        return StepLabels(first_errors, counts)
+
+    def _success_rates(
+        self, prefixes: Sequence[Prefix], seed: tuple[Any, ...]
+    ) -> tuple[list[float | None], Counter[str]]:
+        """Of each prefix, the share of judged completions whose answer is right, None where none could be judged; and
+        how many completions did not come, with the first reason.
+        """
+        rows = [
+            (prefix, derive_seed(*seed, prefix.problem.id, prefix.text, i))
+            for prefix in prefixes
+            for i in range(self._completions)
+        ]
+        completions = self._complete(rows)
+        correct: list[bool | None] = [None] * len(rows)
+        answered = [i for i, completion in enumerate(completions) if isinstance(completion, str)]
+        verdicts = self._verifier.verify(
+            [f"{rows[i][0].text}{completions[i]}" for i in answered], [rows[i][0].problem.reference for i in answered]
+        )
+        for i, verdict in zip(answered, verdicts, strict=True):
+            correct[i] = verdict.correct
+        counts: Counter[str] = Counter()
+        failures = [completion for completion in completions if isinstance(completion, ServedFailure)]
+        if failures:
+            counts[f"completions not answered (first: {failures[0]})"] = len(failures)
+        starts = range(0, len(correct), self._completions)
+        return [_mean_of_known(correct[start : start + self._completions]) for start in starts], counts
+
+
+def _mean_of_known(values: Sequence[bool | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return sum(known) / len(known) if known else None
+
+
+def step_prefixes(solution: Solution) -> list[str]:
+    """The text up to the end of each step, with the separator that was written after it. The last is the whole
+    solution.
     """
-    rows = [(begun, derive_seed(*seed, begun[0].id, begun[1], i)) for begun in prefixes for i in range(count)]
-    made = complete(rows)
-    answered = [
-        (begun[1] + said, begun[0].reference)
-        for (begun, _), said in zip(rows, made, strict=True)
-        if isinstance(said, str)
-    ]
-    if failures := [said for said in made if isinstance(said, ServedFailure)]:
-        counts[f"completions not answered (first: {failures[0]})"] += len(failures)
-    judged = iter(verifier.verify([text for text, _ in answered], [reference for _, reference in answered]))
-    correct = [next(judged).correct if isinstance(said, str) else None for said in made]
-    rates: list[float | None] = []
-    for start in range(0, len(correct), count):
-        known = [value for value in correct[start : start + count] if value is not None]
-        rates.append(sum(known) / len(known) if known else None)
-    return rates
-
-
-def monte_carlo_labels(
-    found: Sequence[tuple[Problem, Solution]],
-    complete: Complete,
-    verifier: Verifier,
-    counts: Counter[str],
-    *,
-    seed: tuple[Any, ...],
-    count: int,
-) -> list[int | None]:
-    """The index of the first wrong step of each solution; None where the completions do not tell.
-
-    Beginnings that several solutions share are gone on with once.
-    """
-    prefixes: list[Begun] = []
-    for problem, solution in found:
-        prefixes.append((problem, ""))
-        prefixes += [(problem, prefix) for prefix in _prefixes(solution)]
-    distinct = list({(problem.id, prefix): (problem, prefix) for problem, prefix in prefixes}.values())
-    made = success_rates(distinct, complete, verifier, counts, seed=seed, count=count)
-    known = {(problem.id, prefix): rate for (problem, prefix), rate in zip(distinct, made, strict=True)}
-    labels: list[int | None] = []
-    for problem, solution in found:
-        rates = [known[problem.id, prefix] for prefix in _prefixes(solution)]
-        if any(rate is None for rate in rates) or solution.correct is None:
-            labels.append(None)
-        else:
-            start = known[problem.id, ""]
-            labels.append(first_error([rate for rate in rates if rate is not None], solution.correct, start=start))
-    return labels
-
-
-def _prefixes(solution: Solution) -> list[str]:
-    """The text up to the end of each step, as it stood: the separators belong to what was written. The last is the
-    whole solution.
-    """
-    ends, at = [], 0
+    prefixes, end = [], 0
     for step in solution.steps:
-        at = solution.text.index(step, at) + len(step)
-        ends.append(len(solution.text) - len(solution.text[at:].lstrip()))
-    return [solution.text[:end] for end in ends]
+        end = solution.text.index(step, end) + len(step)
+        separator_end = len(solution.text) - len(solution.text[end:].lstrip())
+        prefixes.append(solution.text[:separator_end])
+    return prefixes

@@ -1,4 +1,4 @@
-"""Critique-GRPO in step 3 and 4: refinements of wrong responses, written, judged and chosen (see
+"""Critique-GRPO in steps 3 and 4: wrong responses are refined, the refinements scored, and the best chosen (see
 `reasonrl.environments.refined`).
 """
 
@@ -9,24 +9,28 @@ from typing import Any
 
 from reasonrl.environments.base import Episode
 from reasonrl.environments.refined import kept, to_refine
-from reasonrl.rewards.scoring import judge
+from reasonrl.rewards.scoring import score_episodes
 from reasonrl.stages.context import StageContext
 
 
 def refined_rows(
     context: StageContext, counts: Sequence[int], episodes: Sequence[Episode], seed: tuple[Any, ...]
 ) -> list[tuple[int, Episode]]:
-    """(group, refinement) that join the groups of these episodes, `counts[g]` of each; [] where the recipe does not ask
-    for them.
+    """(group, refinement) of the refinements that join the groups of these episodes; [] without `critique_grpo`.
+
+    `counts[g]` is the number of episodes in group g; `episodes` are in the order of the groups.
     """
     spec, refiner = context.recipe.critique_grpo, context.refiner
     if spec is None or refiner is None:
         return []
-    rows = iter(episodes)
-    wrong = to_refine([[next(rows) for _ in range(count)] for count in counts], spec.trigger)
-    made = refiner.refine(
-        [episode for _, episode in wrong], context.engine, context.other_engines, seed=(*seed, "refined")
+    remaining = iter(episodes)
+    groups = [[next(remaining) for _ in range(count)] for count in counts]
+    wrong = to_refine(groups, spec.trigger)
+    refinements = refiner.refine(
+        [episode for _, episode in wrong], context.engine, context.roles.engines, seed=(*seed, "refined")
     )
-    refined = [(place, episode) for (place, _), episode in zip(wrong, made, strict=True) if episode is not None]
-    judge([episode for _, episode in refined], context.parts, on_timeout=context.recipe.train.on_timeout)
+    refined = [
+        (group, refinement) for (group, _), refinement in zip(wrong, refinements, strict=True) if refinement is not None
+    ]
+    score_episodes([episode for _, episode in refined], context.parts, on_timeout=context.recipe.train.on_timeout)
     return kept(refined, spec.refinements_kept)

@@ -1,15 +1,14 @@
-"""`reasonrl train`: the stages of a recipe, one after the other, in one run folder."""
+"""`reasonrl train`: the stages of a recipe, one after another, in one run folder."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 import yaml
 
-from reasonrl.errors import RecipeError
+from reasonrl.recipe.kinds import KINDS
 from reasonrl.recipe.links import check_links, stage_folder, with_paths
 from reasonrl.recipe.reading import LoadedRecipe
 from reasonrl.recipe.schema import Recipe
@@ -19,9 +18,8 @@ from reasonrl.runs.report import write_report
 from reasonrl.runs.stages_report import write_stages_report
 from reasonrl.setup.models import check_engine
 from reasonrl.setup.run_models import newest_model, runs_elsewhere, weights_of
-from reasonrl.stages.collect import run_collect
-from reasonrl.stages.game import run_game
-from reasonrl.stages.run_stage import run_stage
+from reasonrl.stages import stage_kind
+from reasonrl.stages.base import RunElsewhere, Session
 from reasonrl.trainer.interrupt import Interrupt
 
 
@@ -29,28 +27,8 @@ from reasonrl.trainer.interrupt import Interrupt
 class TrainResult:
     run_dir: Path
     model: Path | None
-    """The folder of the trained model; None where stages only gathered."""
+    """The folder of the trained model; None where no stage trains."""
     report: Path | None
-
-
-class RunElsewhere(Protocol):
-    def __call__(
-        self,
-        recipe: Recipe,
-        folder: Path,
-        console: TrainConsole,
-        *,
-        init_from: str,
-        resume: bool,
-        offline: bool,
-        stop_asked: Callable[[], bool],
-    ) -> Path:
-        """Run or resume a stage on another backend. Returns its newest model.
-
-        As soon as `stop_asked` says so it ends behind the step of the moment, with a checkpoint, and raises
-        KeyboardInterrupt.
-        """
-        ...
 
 
 def train(
@@ -62,11 +40,18 @@ def train(
     quiet: bool = False,
     backends: Mapping[str, RunElsewhere] | None = None,
 ) -> TrainResult:
-    """Train all stages of a recipe into `run_dir`. `backends` run stages of kind rl that ask for them, by name.
+    """Run all stages of a recipe in `run_dir`.
 
-    Raises ReasonRLError for what a user can mend; KeyboardInterrupt after Ctrl-C.
+    Args:
+        resume: continue an interrupted run; its finished stages are skipped.
+        offline: use nothing that is not on this machine.
+        backends: run stages of kind rl that ask for them, by name.
+
+    Raises:
+        ReasonRLError: something is wrong that a user can put right.
+        KeyboardInterrupt: after Ctrl-C, once the current step has its checkpoint.
     """
-    check_methods(loaded)
+    check_engines(loaded.stages)
     check_links(loaded.stages)
     start_run(run_dir, yaml.safe_dump(loaded.raw, sort_keys=False, allow_unicode=True), resume=resume)
     model: Path | None = None
@@ -75,48 +60,36 @@ def train(
         console = TrainConsole(recipe.total_steps, quiet=quiet)
         with console, Interrupt(console.warn) as interrupt:
             if loaded.staged:
-                start_run(
-                    folder,
-                    yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False, allow_unicode=True),
-                    resume=resume,
-                )
+                start_stage(folder, recipe, resume=resume)
                 console.note(f"stage {recipe.name} ({recipe.kind})")
-            started_from = starting_model(recipe, run_dir, loaded, model)
-            linked = with_paths(recipe, run_dir, newest_model)
-            if recipe.kind in ("collect", "game"):
-                gather = run_collect if recipe.kind == "collect" else run_game
-                gather(linked, folder, console, init_from=started_from, offline=offline)
-                if interrupt.requested:
-                    raise KeyboardInterrupt  # asked for while it gathered, which is done in one piece
-                continue
-            if runs_elsewhere(recipe):
-                elsewhere = (backends or {})[recipe.backend]
-                model = elsewhere(
-                    linked,
-                    folder,
-                    console,
-                    init_from=started_from,
-                    resume=resume,
-                    offline=offline,
-                    stop_asked=interrupt.asked,
-                )
-            else:
-                model = run_stage(
-                    linked, folder, console, init_from=started_from, resume=resume, offline=offline, interrupt=interrupt
-                )
-            report = write_report(folder)
-            console.finish(f"report: {report}\nmodel:  {model}")
+            init_from = starting_model(recipe, run_dir, loaded, model)
+            session = Session(console, interrupt, init_from, resume, offline, backends or {})
+            result = stage_kind(recipe.kind).run(with_paths(recipe, run_dir, newest_model), folder, session)
+            if KINDS[recipe.kind].trains:
+                model, report = result, write_report(folder)
+                console.finish(f"report: {report}\nmodel:  {model}")
             if interrupt.requested and recipe is not loaded.stages[-1]:
-                raise KeyboardInterrupt  # asked for in the last step of a stage: the next one is not begun
+                raise KeyboardInterrupt  # it came too late to stop this stage, so the next one does not start
     if loaded.staged:
         report = write_stages_report(run_dir)
     return TrainResult(run_dir, model, report)
 
 
-def starting_model(recipe: Recipe, run_dir: Path, loaded: LoadedRecipe, before: Path | None) -> str:
-    """What a stage begins with: what `init_from` names, else the model of the stage before, else model.path."""
+def start_stage(folder: Path, recipe: Recipe, *, resume: bool) -> None:
+    """Make the folder of a stage, with its own recipe in it. Raises UsageError where the folder holds another run."""
+    text = yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+    start_run(folder, text, resume=resume)
+
+
+def starting_model(recipe: Recipe, run_dir: Path, loaded: LoadedRecipe, previous: Path | None) -> str:
+    """What a stage starts from: what `init_from` names, else `previous`, the model of the last stage that trained, else
+    model.path.
+
+    Raises:
+        RecipeError: a run or stage that is named has no checkpoint.
+    """
     if recipe.init_from is None:
-        return str(before) if before is not None else weights_of(recipe.model.path)
+        return str(previous) if previous is not None else weights_of(recipe.model.path)
     if any(stage.name == recipe.init_from for stage in loaded.stages):
         return str(newest_model(stage_folder(run_dir, recipe.init_from)))
     return weights_of(recipe.init_from)
@@ -126,23 +99,11 @@ def stage_folders(loaded: LoadedRecipe, run_dir: Path) -> list[Path]:
     """`run_dir` itself for a plain recipe; `run_dir/stages/01-NAME`, ... for one with stages."""
     if not loaded.staged:
         return [run_dir]
-    return [run_dir / "stages" / f"{i:02d}-{recipe.name}" for i, recipe in enumerate(loaded.stages, 1)]
+    return [run_dir / "stages" / f"{number:02d}-{recipe.name}" for number, recipe in enumerate(loaded.stages, 1)]
 
 
-def check_methods(loaded: LoadedRecipe, *, installed: bool = True) -> None:
-    """Names that only the trainer knows, and with `installed` whether their engines are there. Raises RecipeError."""
-    import difflib
-
-    from reasonrl.algorithms.advantages import ADVANTAGES
-    from reasonrl.update.methods import STATEFUL
-
-    known = [*ADVANTAGES, *STATEFUL]
-    for recipe in loaded.stages:
-        if installed and not runs_elsewhere(recipe):
+def check_engines(stages: list[Recipe]) -> None:
+    """Raises RecipeError for a stage in this process whose engine is not known or not installed."""
+    for recipe in stages:
+        if not runs_elsewhere(recipe):
             check_engine(recipe)
-        if recipe.train.advantage not in known:
-            near = difflib.get_close_matches(recipe.train.advantage, known, 1)
-            hint = f"did you mean '{near[0]}'? " if near else ""
-            raise RecipeError(
-                f"train.advantage: '{recipe.train.advantage}' is not known; {hint}choose one of {', '.join(known)}"
-            )

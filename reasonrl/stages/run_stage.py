@@ -1,4 +1,4 @@
-"""One stage from start to end: prepare or resume, evaluate, step, checkpoint, evaluate again."""
+"""A stage that trains, from start to end: prepare or resume, evaluate, step, checkpoint, evaluate again."""
 
 from __future__ import annotations
 
@@ -11,94 +11,73 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from reasonrl.environments.single_turn import render_prompt_text
-from reasonrl.evaluation.evaluate import evaluate
+from reasonrl.evaluation.evaluate import selection_accuracy
 from reasonrl.recipe.schema import Recipe
 from reasonrl.rewards.loading import make_reward_parts, make_verifier
 from reasonrl.runs.checkpoint import Checkpoint, newest_checkpoint, save_checkpoint, save_model, write_folder
 from reasonrl.runs.console import TrainConsole
 from reasonrl.runs.folder import RunFolder
 from reasonrl.setup.data import check_lengths, load_data
-from reasonrl.setup.environments import environment_maker, eval_sampling, rollout_sampling
-from reasonrl.setup.models import add_lora, frozen_copy, load_actor, load_for, load_refiner, make_engine
+from reasonrl.setup.environments import environment_maker, rollout_sampling
+from reasonrl.setup.evaluation import evaluator_for
+from reasonrl.setup.models import add_lora, frozen_copy, load_language_model, make_engine
+from reasonrl.setup.roles import load_roles, make_refiner, training_roles
+from reasonrl.stages import stage_kind
+from reasonrl.stages.base import Session, StepTaker
 from reasonrl.stages.context import StageContext
-from reasonrl.stages.offline import OfflineStage
-from reasonrl.stages.rl import RLStage
-from reasonrl.stages.sft import SFTStage
-from reasonrl.trainer.interrupt import Interrupt
+from reasonrl.stages.gathering import close_verifier
 from reasonrl.trainer.optimizer import MasterAdamW
 from reasonrl.trainer.packing import choose_packing
-from verifiers.types import Verifier
 
-STAGES: dict[str, Callable[[StageContext], RLStage | SFTStage | OfflineStage]] = {
-    "rl": RLStage,
-    "sft": SFTStage,
-    "offline": OfflineStage,
-}
 METHODS = "methods/"
 """Prefix of the tensors of curricula and value models in a checkpoint."""
 
 
 def run_stage(
-    recipe: Recipe,
-    path: Path,
-    console: TrainConsole,
-    *,
-    init_from: str,
-    resume: bool,
-    offline: bool,
-    interrupt: Interrupt,
+    recipe: Recipe, path: Path, session: Session, make_step_taker: Callable[[StageContext], StepTaker]
 ) -> Path:
-    """Run or resume one stage in the folder `path`, starting from the model `init_from`. Returns the folder of its last
-    checkpoint.
+    """Run or resume one stage in the folder `path`. Returns the folder of its last checkpoint.
+
+    Raises ReasonRLError; KeyboardInterrupt after an interrupt, once the current step has its checkpoint.
     """
-    folder = RunFolder(path)
-    checkpoint = newest_checkpoint(folder.checkpoints) if resume else None
+    folder, console = RunFolder(path), session.console
+    checkpoint = newest_checkpoint(folder.checkpoints) if session.resume else None
     if checkpoint is not None and checkpoint.step >= recipe.total_steps and checkpoint.state().get("finished"):
         console.note(f"{path} is complete ({checkpoint.step} steps)")
         return checkpoint.path
-    context = prepare(recipe, folder, console, init_from=init_from, checkpoint=checkpoint, offline=offline)
-    stage = STAGES[recipe.kind](context)
-    best = -1.0
-    done = 0
+    context = prepare(
+        recipe, folder, console, init_from=session.init_from, checkpoint=checkpoint, offline=session.offline
+    )
+    stage = make_step_taker(context)
+    best_accuracy, steps_done = -1.0, 0
     if checkpoint is not None:
-        state = checkpoint.state()
-        stage.load_state_dict(state["stage"])
-        tensors = checkpoint.tensors()
-        context.optimizer.load_tensors(tensors, parameters=recipe.model.lora is not None)
-        stage.load_tensors(
-            {name.removeprefix(METHODS): value for name, value in tensors.items() if name.startswith(METHODS)}
-        )
-        best, done = state["best"], checkpoint.step
-        console.note(f"resumed from step {done}")
-    folder.open(after_step=None if checkpoint is None else done)
+        best_accuracy, steps_done = restore(context, stage, checkpoint), checkpoint.step
+        console.note(f"resumed from step {steps_done}")
+    folder.open(after_step=None if checkpoint is None else steps_done)
     try:
         if checkpoint is None and recipe.evaluation.before:
             run_evaluation(context, 0)
         console.start()
-        for step in range(done + 1, recipe.total_steps + 1):
-            row = stage.run_step(step)
-            last = step == recipe.total_steps
-            row["memory/rss_peak_mb"] = peak_rss_mb()
-            if torch.cuda.is_available():
-                row["memory/gpu_peak_mb"] = torch.cuda.max_memory_allocated() / 2**20
+        for step in range(steps_done + 1, recipe.total_steps + 1):
+            row = stage.run_step(step) | peak_memory()
             folder.add_metrics(row)
             console.step(row)
-            if last or _due(step, recipe.evaluation.every_steps):
+            is_last = step == recipe.total_steps
+            if is_last or _is_due(step, recipe.evaluation.every_steps):
                 accuracy = run_evaluation(context, step)
-                if accuracy is not None and accuracy > best:
-                    best = accuracy
+                if accuracy is not None and accuracy > best_accuracy:
+                    best_accuracy = accuracy
                     if recipe.checkpoint.keep_best:
                         save_best(context, step, accuracy)
-            stopping = interrupt.requested and not last
-            if last or stopping or _due(step, recipe.checkpoint.every_steps):
-                state = {"stage": stage.state_dict(), "best": best, "finished": last}
+            interrupted = session.interrupt.requested and not is_last
+            if is_last or interrupted or _is_due(step, recipe.checkpoint.every_steps):
+                state = {"stage": stage.state_dict(), "best": best_accuracy, "finished": is_last}
                 checkpoint = save(context, step, state, stage.tensors())
-            if stopping:
+            if interrupted:
                 raise KeyboardInterrupt
     finally:
         folder.close()
-        close_verifier(context.oracle)
+        close_verifier(context.answer_verifier)
     assert checkpoint is not None
     return checkpoint.path
 
@@ -112,37 +91,33 @@ def prepare(
     checkpoint: Checkpoint | None,
     offline: bool,
 ) -> StageContext:
-    """Load and check everything; nothing has been trained or written when this raises."""
+    """Load and check everything. Nothing has been trained or written when this raises ReasonRLError."""
     if recipe.threads is not None:
         torch.set_num_threads(recipe.threads)
     from transformers.utils import logging as transformers_logging
 
-    transformers_logging.disable_progress_bar()  # the run's own progress bar is the one that people read
-    oracle = make_verifier(recipe)
-    parts = make_reward_parts(recipe, oracle)
-    verifier = parts[0].verifier
-    assert verifier is not None
+    transformers_logging.disable_progress_bar()  # it would break the run's own progress bar
+    answer_verifier = make_verifier(recipe)
+    parts = make_reward_parts(recipe, answer_verifier)
+    response_verifier = parts[0].verifier
+    assert response_verifier is not None
     console.note("loading and checking the data")
-    data = load_data(recipe, verifier, offline=offline)
+    data = load_data(recipe, response_verifier, offline=offline)
     lora = recipe.model.lora
-    # With full training the checkpoint is the model; adapters are laid over the model that the stage began with.
+    # With full training the checkpoint is the model; adapters are laid over the model that the stage started from.
     source = str(checkpoint.path) if checkpoint is not None and lora is None else init_from
     console.note(f"loading the model {source}")
-    language_model = load_for(recipe, source, offline=offline)
+    language_model = load_language_model(recipe, source, offline=offline)
     if language_model.device.type == "cpu":
         torch.use_deterministic_algorithms(True)
-    everything = [*data.train, *(problem for problems in data.heldout.values() for problem in problems)]
-    check_lengths(recipe, language_model.tokenizer, language_model.model.config, everything)
+    check_lengths(recipe, language_model.tokenizer, language_model.model.config, data.problems)
     packing = choose_packing(recipe, language_model.model, console)
-    compares = recipe.train.kl.coefficient > 0 or recipe.train.loss == "trpa"
-    needs_reference = lora is None and ((recipe.kind == "rl" and compares) or recipe.kind == "offline")
     reference = None
-    if needs_reference:
-        began_with = language_model if source == init_from else load_for(recipe, init_from, offline=offline)
-        reference = frozen_copy(began_with.model)
-    actor, others = load_actor(recipe, language_model, offline=offline)
-    refiner, more = load_refiner(recipe, language_model, offline=offline)
-    others = {**others, **more}
+    if lora is None and stage_kind(recipe.kind).needs_reference(recipe):
+        start = language_model if source == init_from else load_language_model(recipe, init_from, offline=offline)
+        reference = frozen_copy(start.model)
+    roles = load_roles(recipe, training_roles(recipe), language_model, offline=offline)
+    refiner = make_refiner(recipe, language_model, roles)
     if lora is not None:
         language_model.model = add_lora(language_model.model, lora, recipe.seed)
     if recipe.model.gradient_checkpointing:
@@ -152,15 +127,14 @@ def prepare(
     return StageContext(
         recipe=recipe,
         data=data,
-        verifier=verifier,
-        oracle=oracle,
+        response_verifier=response_verifier,
+        answer_verifier=answer_verifier,
         parts=parts,
         language_model=language_model,
         optimizer=optimizer,
         engine=make_engine(recipe, language_model, lambda: optimizer.updates),
-        environment_for=environment_maker(recipe, language_model.tokenizer, actor),
-        evaluation_environment_for=environment_maker(recipe, language_model.tokenizer, actor, evaluating=True),
-        other_engines=others,
+        environment_for=environment_maker(recipe, language_model.tokenizer, roles.speaker("actor")),
+        roles=roles,
         refiner=refiner,
         sampling=rollout_sampling(recipe),
         folder=folder,
@@ -170,47 +144,36 @@ def prepare(
     )
 
 
-def close_verifier(verifier: Verifier) -> None:
-    """End its worker processes, where it has any."""
-    close = getattr(verifier, "close", None)
-    if close is not None:
-        close()
-
-
 def run_evaluation(context: StageContext, step: int) -> float | None:
-    """Evaluate every held-out set. Returns the accuracy that picks the best checkpoint: the mean over sets, sampled if
-    it is measured.
+    """Evaluate every held-out set. Returns the accuracy that picks the best checkpoint; None where nothing was
+    evaluated, or no answer of some set could be judged.
     """
     spec = context.recipe.evaluation
-    if not context.data.heldout or not (spec.greedy or spec.samples_per_problem):
+    if not (spec.greedy or spec.samples_per_problem):
         return None
-    accuracies = []
+    evaluator = evaluator_for(
+        context.recipe,
+        context.engine,
+        context.language_model.tokenizer,
+        context.parts,
+        actor=context.roles.speaker("actor"),
+        other_engines=context.roles.engines,
+    )
+    evaluations = []
     for name, problems in context.data.heldout.items():
         started = time.perf_counter()
-        made = evaluate(
-            problems,
-            set_name=name,
-            engine=context.engine,
-            environment_for=context.evaluation_environment_for,
-            parts=context.parts if context.recipe.critic is not None else context.parts[:1],
-            others=context.other_engines,
-            sampling=eval_sampling(context.recipe),
-            greedy=spec.greedy,
-            samples_per_problem=spec.samples_per_problem,
-            seed=(context.recipe.seed, "eval"),
-            render=lambda problem: render_prompt_text(context.language_model.tokenizer, problem),
-            step=step,
-        )
-        row = {"kind": "eval", "step": step, **made.metrics, "time/eval_s": time.perf_counter() - started}
-        context.folder.add_samples(made.samples)
+        evaluation = evaluator.evaluate(name, problems, step)
+        row = {"kind": "eval", "step": step, **evaluation.metrics, "time/eval_s": time.perf_counter() - started}
+        context.folder.add_samples(evaluation.samples)
         context.folder.add_metrics(row)
         context.console.evaluation(row)
-        accuracies.append(made.metrics.get(f"eval/{name}/sampled", made.metrics.get(f"eval/{name}/greedy", 0.0)))
-    return sum(accuracies) / len(accuracies)
+        evaluations.append(evaluation)
+    return selection_accuracy(evaluations)
 
 
-def save(context: StageContext, step: int, state: dict[str, Any], of_methods: dict[str, Tensor]) -> Checkpoint:
-    tensors = {**context.optimizer.tensors(), **{METHODS + name: value for name, value in of_methods.items()}}
+def save(context: StageContext, step: int, state: dict[str, Any], method_tensors: dict[str, Tensor]) -> Checkpoint:
+    """Write a whole checkpoint, and drop those that `checkpoint.keep_last` no longer keeps."""
+    tensors = {**context.optimizer.tensors(), **{METHODS + name: value for name, value in method_tensors.items()}}
     if context.recipe.model.lora is not None:
         tensors |= context.optimizer.parameters_by_name()
     return save_checkpoint(
@@ -224,6 +187,17 @@ def save(context: StageContext, step: int, state: dict[str, Any], of_methods: di
     )
 
 
+def restore(context: StageContext, stage: StepTaker, checkpoint: Checkpoint) -> float:
+    """Load optimiser and stage from a checkpoint. Returns the best accuracy until then, -1 without an evaluation."""
+    state, tensors = checkpoint.state(), checkpoint.tensors()
+    stage.load_state_dict(state["stage"])
+    context.optimizer.load_tensors(tensors, parameters=context.recipe.model.lora is not None)
+    stage.load_tensors(
+        {name.removeprefix(METHODS): value for name, value in tensors.items() if name.startswith(METHODS)}
+    )
+    return float(state["best"])
+
+
 def save_best(context: StageContext, step: int, accuracy: float) -> None:
     """Keep the weights alone: enough to evaluate and to serve."""
     tokenizer = context.language_model.tokenizer
@@ -234,10 +208,14 @@ def save_best(context: StageContext, step: int, accuracy: float) -> None:
     )
 
 
-def peak_rss_mb() -> float:
-    """Largest resident memory of this process so far, in MB (ru_maxrss counts kB on Linux)."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+def peak_memory() -> dict[str, float]:
+    """Largest memory of this process so far, in MB: resident, and of the GPU where there is one."""
+    resident_kb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # kB on Linux
+    peak = {"memory/rss_peak_mb": resident_kb / 1024}
+    if torch.cuda.is_available():
+        peak["memory/gpu_peak_mb"] = torch.cuda.max_memory_allocated() / 2**20
+    return peak
 
 
-def _due(step: int, every: int | None) -> bool:
+def _is_due(step: int, every: int | None) -> bool:
     return every is not None and step % every == 0

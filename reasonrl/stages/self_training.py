@@ -13,89 +13,125 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
+from typing import NamedTuple
 
 from reasonrl.engines.base import BatchEngine
 from reasonrl.environments.base import Episode
 from reasonrl.environments.refined import Refiner
+from reasonrl.environments.roles import LocalSpeaker
+from reasonrl.errors import TrainingError
+from reasonrl.models.loading import LanguageModel
+from reasonrl.recipe.schema import Recipe
+from reasonrl.setup.roles import Roles
+from reasonrl.stages.collector import UNUSABLE, CollectedSet, Collector, Filter, SeenBefore, in_words, sift
 from verifiers.types import Problem, Verdict, Verifier
 
 _NUMBER = re.compile(r"\d+(?:\.\d+)?")
 
 
+class RightResponse(NamedTuple):
+    """What a policy is taught: a response of its own, without white space around it."""
+
+    problem: Problem
+    text: str
+    refined: bool = False
+    """A critic has helped."""
+
+    def demonstration(self, number: int) -> Problem:
+        """The problem with this response as its demonstration. `number` makes its id unique within the set."""
+        problem = self.problem
+        reference = {**problem.reference, "demonstration": self.text}
+        meta = {**problem.meta, "refined": self.refined}
+        return Problem(f"{problem.id}/{number}", problem.prompt, problem.kind, reference, problem.source, meta)
+
+
+class Refinement(NamedTuple):
+    """A wrong response, what it was refined to, and the verdict on that."""
+
+    before: Episode
+    after: Episode
+    verdict: Verdict
+
+
+class ResponseCollector(Collector):
+    """Samples -> right responses and right refinements -> different ones."""
+
+    def __init__(
+        self, recipe: Recipe, policy: LanguageModel, engine: BatchEngine, verifier: Verifier, roles: Roles
+    ) -> None:
+        super().__init__(recipe, policy, engine, verifier, roles)
+        self._refiner: Refiner | None = None
+        critic = roles.speaker("critic")
+        if critic is not None:
+            assert recipe.critic is not None  # `collector_roles` has checked it
+            speaker = LocalSpeaker("policy", policy.tokenizer, self.sampling)
+            self._refiner = Refiner(speaker, recipe.critic.format.load(), critic)
+
+    def collect(self, set_name: str, problems: Sequence[Problem]) -> CollectedSet:
+        """Problems of the kind they were, with the response to learn in reference["demonstration"]."""
+        samples = self.sample(set_name, problems)
+        usable, unusable = sift(samples, UNUSABLE)
+        unaided = [RightResponse(s.episode.problem, s.episode.text.strip()) for s in usable if s.verdict.correct]
+        wrong = [sample.episode for sample in usable if not sample.verdict.correct]
+        refined, not_refined = self.refine(wrong, set_name)
+        written, empty = sift([*unaided, *refined], [Filter("empty", lambda response: not response.text)])
+        repeated = SeenBefore[RightResponse](lambda response: (response.problem.id, response.text))
+        different, said_before = sift(written, [Filter("said before", repeated)])
+
+        counts = Counter({"sampled": len(samples)})
+        counts.update(unusable)
+        counts["right"] = sum(not response.refined for response in written)
+        counts["wrong"] = len(wrong)
+        counts.update(not_refined)
+        if self._refiner is not None:
+            counts["refined to right"] = sum(response.refined for response in written)
+        counts.update(empty)
+        counts.update(said_before)
+        counts["problems with a right response"] = len({response.problem.id for response in different})
+        if not different:
+            raise TrainingError(
+                f"collect: of {counts['sampled']} responses to '{set_name}' none is right: {in_words(counts)}"
+            )
+        demonstrations = [response.demonstration(number) for number, response in enumerate(different, 1)]
+        demonstrations = demonstrations[: self.spec.limit]
+        counts["kept"] = len(demonstrations)
+        return CollectedSet(demonstrations, counts)
+
+    def refine(self, wrong: Sequence[Episode], set_name: str) -> tuple[list[RightResponse], Counter[str]]:
+        """Right refinements of wrong responses, and what became of the others."""
+        if self._refiner is None:
+            return [], Counter()
+        refinements = self._refiner.refine(
+            wrong, self.engine, self.roles.engines, seed=(self.recipe.seed, "refine", set_name)
+        )
+        pairs = [(before, after) for before, after in zip(wrong, refinements, strict=True) if after is not None]
+        verdicts = self.verifier.verify(
+            [after.text for _, after in pairs], [after.problem.reference for _, after in pairs]
+        )
+        judged = [Refinement(*pair, verdict) for pair, verdict in zip(pairs, verdicts, strict=True)]
+        right, dropped = sift(
+            judged,
+            [
+                Filter("refinement not judged", lambda item: item.verdict.correct is None),
+                Filter("refinement cut off", lambda item: item.after.trained_trajectory.finish_reason == "length"),
+                Filter("refined to wrong", lambda item: not item.verdict.correct),
+                Filter("refined by a shortcut", self._is_shortcut),
+            ],
+        )
+        counts = Counter({"not refined: the critic did not answer": len(wrong) - len(pairs)})
+        counts.update(dropped)
+        return [RightResponse(item.before.problem, item.after.text.strip(), refined=True) for item in right], counts
+
+    def _is_shortcut(self, item: Refinement) -> bool:
+        gold = item.before.problem.reference.get("demonstration")
+        return is_shortcut(item.after.text, item.before.text, gold, self.spec.shortcut_margin)
+
+
 def is_shortcut(refined: str, response: str, gold: str | None, margin: int) -> bool:
     """Whether a right refinement has left its reasoning out: it holds more than `margin` fewer numbers than the
-    response that it mends, or than the reference solution where that is shorter (the `shortcut_barrier` of the official
-    code, margin 2).
+    response that it corrects, or than the reference solution where that is shorter (the `shortcut_barrier` of the
+    official code, margin 2).
     """
     expected = min(len(_NUMBER.findall(text)) for text in (response, gold) if text is not None)
     return len(_NUMBER.findall(refined)) < expected - margin
-
-
-def right_responses(
-    sampled: Sequence[tuple[Episode, Verdict]],
-    refiner: Refiner | None,
-    engine: BatchEngine,
-    others: Mapping[str, BatchEngine],
-    verifier: Verifier,
-    counts: Counter[str],
-    *,
-    margin: int,
-    seed: tuple[Any, ...],
-) -> list[Problem]:
-    """Problems of the kind they were, with the response to learn in reference["demonstration"]; different ones, in the
-    order drawn.
-
-    `counts` says what became of every sample.
-    """
-    found: dict[tuple[str, str], Problem] = {}
-    for episode, verdict in sampled:
-        if verdict.correct:
-            _keep(found, episode.problem, episode.text, counts, "right", refined=False)
-    wrong = [episode for episode, verdict in sampled if verdict.correct is False]
-    counts["wrong"] = len(wrong)
-    if refiner is not None:
-        refined = refiner.refine(wrong, engine, others, seed=seed)
-        answered = [(before, after) for before, after in zip(wrong, refined, strict=True) if after is not None]
-        counts["not refined: the critic did not answer"] = len(wrong) - len(answered)
-        verdicts = verifier.verify(
-            [after.text for _, after in answered], [after.problem.reference for _, after in answered]
-        )
-        for (before, after), verdict in zip(answered, verdicts, strict=True):
-            if verdict.correct is None:
-                counts["refinement not judged"] += 1
-            elif after.own.finish_reason == "length":
-                counts["refinement cut off"] += 1
-            elif verdict.correct and is_shortcut(
-                after.text, before.text, before.problem.reference.get("demonstration"), margin
-            ):
-                counts["refined by a shortcut"] += 1
-            elif verdict.correct:
-                _keep(found, before.problem, after.text, counts, "refined to right", refined=True)
-    counts["problems with a right response"] = len({problem for problem, _ in found})
-    return list(found.values())
-
-
-def _keep(
-    found: dict[tuple[str, str], Problem],
-    problem: Problem,
-    text: str,
-    counts: Counter[str],
-    what: str,
-    *,
-    refined: bool,
-) -> None:
-    text = text.strip()
-    if not text:
-        counts["empty"] += 1
-        return
-    counts[what] += 1
-    if (problem.id, text) in found:
-        counts["said before"] += 1
-        return
-    reference = {**problem.reference, "demonstration": text}
-    identity = f"{problem.id}/{len(found) + 1}"
-    found[problem.id, text] = Problem(
-        identity, problem.prompt, problem.kind, reference, problem.source, {**problem.meta, "refined": refined}
-    )

@@ -1,12 +1,13 @@
-"""The supervised phase (`kind: sft`): next-token loss on gold responses, through the same packed forward pass and
-optimiser as RL.
+"""The stage `kind: sft`: supervised next-token loss on gold responses or demonstrations, with the packed forward pass
+and the optimiser of RL.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from typing import Any
+from pathlib import Path
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -18,55 +19,65 @@ from reasonrl.environments.single_turn import encode_prompt
 from reasonrl.errors import DataError, TrainingError
 from reasonrl.models.logprobs import TokenRow, response_logprobs
 from reasonrl.models.prefix_tree import split_rows
+from reasonrl.recipe.schema import Recipe
+from reasonrl.setup.data import RunData
+from reasonrl.stages.base import Session, Workload, training_lines
 from reasonrl.stages.context import StageContext
+from reasonrl.stages.run_stage import run_stage
 from verifiers.types import Problem, Verifier
 
 
 class SFTStage:
-    """One `kind: sft` stage."""
+    """The steps of one `kind: sft` stage."""
 
     def __init__(self, context: StageContext) -> None:
-        self.c = context
+        self.context = context
         self.curriculum = UniformCurriculum(context.data.train, derive_seed(context.recipe.seed, "curriculum"))
 
     def row(self, problem: Problem) -> TokenRow:
-        recipe, tokenizer = self.c.recipe, self.c.language_model.tokenizer
-        return token_row(
-            tokenizer, problem, taught_response(recipe.sft.response, self.c.verifier, problem), recipe.rollout.stop
-        )
+        """The prompt of a problem and the response that is taught."""
+        context, recipe = self.context, self.context.recipe
+        text = target_response(recipe.sft.response, context.response_verifier, problem)
+        return token_row(context.language_model.tokenizer, problem, text, recipe.rollout.stop)
 
     def run_step(self, step: int) -> dict[str, Any]:
-        """One optimiser step on `sft.rows_per_step` gold responses. Returns the row of metrics.jsonl."""
+        """One optimiser step on `sft.rows_per_step` responses. Returns the row of metrics.jsonl.
+
+        Raises:
+            DataError: `sft.response` asks for a demonstration that a problem does not have.
+            TrainingError: the loss is not a finite number.
+        """
         started = time.perf_counter()
-        recipe = self.c.recipe
+        context, recipe = self.context, self.context.recipe
         torch.manual_seed(derive_seed(recipe.seed, "step", step) % 2**63)
         rows = [self.row(problem) for problem in self.curriculum.select(recipe.sft.rows_per_step)]
         tokens = sum(len(row.response) for row in rows)
-        total, positions = 0.0, 0
-        self.c.model.train()
-        for index in split_rows([[*r.prompt, *r.response] for r in rows], recipe.train.positions_per_micro_batch):
-            part = [rows[i] for i in index]
-            made = response_logprobs(self.c.model, part, packing=self.c.packing)
-            mask = pad_rows([[1.0] * len(r.response) for r in part], torch.float32).to(made.logprobs.device)
-            loss = -(made.logprobs * mask).sum() / tokens
+        loss_total, positions = 0.0, 0
+        context.model.train()
+        sequences = [[*row.prompt, *row.response] for row in rows]
+        for index in split_rows(sequences, recipe.train.positions_per_micro_batch):
+            micro = [rows[i] for i in index]
+            scores = response_logprobs(context.model, micro, packing=context.packing)
+            mask = pad_rows([[1.0] * len(row.response) for row in micro], torch.float32).to(scores.logprobs.device)
+            loss = -(scores.logprobs * mask).sum() / tokens
             if not bool(torch.isfinite(loss)):
                 raise TrainingError(
                     f"step {step}: the loss is {float(loss.detach())}. The weights were not touched. Lower optim.lr,"
                     " then resume"
                 )
             loss.backward()
-            total += float(loss.detach())
-            positions += made.positions
-        norm = self.c.optimizer.step(step)
-        self.c.model.eval()
+            loss_total += float(loss.detach())
+            positions += scores.positions
+        norm = context.optimizer.step(step)
+        context.model.eval()
         seconds = time.perf_counter() - started
         return {
             "kind": "sft",
             "step": step,
-            "loss/sft": total,
+            "loss/sft": loss_total,
             "tokens/response": tokens,
             "tokens/computed": positions,
-            "optim/lr": self.c.optimizer.learning_rate(step),
+            "optim/lr": context.optimizer.learning_rate(step),
             "optim/grad_norm": norm,
             "data/epoch": self.curriculum.epoch,
             "time/update_s": seconds,
@@ -86,7 +97,30 @@ class SFTStage:
         pass
 
 
-def taught_response(template: str, verifier: Verifier, problem: Problem) -> str:
+class SFT:
+    """The kind `sft`."""
+
+    name: ClassVar[str] = "sft"
+    target_label: ClassVar[str] = "is taught"
+
+    def workload(self, recipe: Recipe, data: RunData) -> Workload:
+        rows = recipe.sft.rows_per_step
+        return Workload(recipe.sft.steps, prompts_per_step=rows, trained_rows_per_step=rows, updates_per_step=1)
+
+    def describe(self, recipe: Recipe, workload: Workload) -> dict[str, str]:
+        return training_lines(f"{workload.trained_rows_per_step} responses that are taught", workload)
+
+    def target(self, recipe: Recipe, verifier: Verifier, problem: Problem) -> str:
+        return target_response(recipe.sft.response, verifier, problem)
+
+    def needs_reference(self, recipe: Recipe) -> bool:
+        return False
+
+    def run(self, recipe: Recipe, folder: Path, session: Session) -> Path:
+        return run_stage(recipe, folder, session, SFTStage)
+
+
+def target_response(template: str, verifier: Verifier, problem: Problem) -> str:
     """What `sft.response` makes of a problem. Raises DataError where it asks for a demonstration and there is none."""
     if "{demonstration}" not in template:
         return template.replace("{gold}", verifier.gold_response(problem.reference))
@@ -104,16 +138,12 @@ def token_row(tokenizer: Any, problem: Problem, text: str, stops: Sequence[str])
     end-of-sequence token.
     """
     prompt = encode_prompt(tokenizer, problem)
+    response = list(tokenizer(text, add_special_tokens=False)["input_ids"])
     if isinstance(problem.prompt, str):
         # Tokenised together with its prompt, so that tokens at the seam are those that the model will meet.
-        whole = list(tokenizer(problem.prompt + text)["input_ids"])
-        response = (
-            whole[len(prompt) :]
-            if whole[: len(prompt)] == prompt
-            else list(tokenizer(text, add_special_tokens=False)["input_ids"])
-        )
-    else:
-        response = list(tokenizer(text, add_special_tokens=False)["input_ids"])
+        sequence = list(tokenizer(problem.prompt + text)["input_ids"])
+        if sequence[: len(prompt)] == prompt:
+            response = sequence[len(prompt) :]
     if not any(text.endswith(stop) for stop in stops):
         response.append(tokenizer.eos_token_id)
     return TokenRow(prompt, response)

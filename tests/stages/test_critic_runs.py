@@ -81,7 +81,7 @@ CRITIC: dict[str, Any] = {
             "sft": {"steps": 2, "rows_per_step": 4, "response": "{demonstration}"},
         },
         {"name": "judge", "kind": "rl", "data": COLLECTED},
-        {"name": "help", "kind": "rl", "data": COLLECTED, "critic": {"stage": 2}, "checkpoint": {"every_steps": 1}},
+        {"name": "help", "kind": "rl", "data": COLLECTED, "critic": {"phase": 2}, "checkpoint": {"every_steps": 1}},
     ],
 }
 
@@ -131,15 +131,15 @@ def test_a_run_in_stages_has_one_page(finished: Path) -> None:
 
 
 def test_a_stop_while_solutions_are_collected_is_heard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is gathered in one piece; the stage behind it is not begun."""
+    """It is gathered in one piece; the stage after it is not begun."""
     gathered: list[Path] = []
 
-    def gather(recipe: Any, folder: Path, *rest: Any, **options: Any) -> Path:
+    def gather(kind: Any, recipe: Any, folder: Path, session: Any) -> Path:
         gathered.append(folder)
         os.kill(os.getpid(), signal.SIGTERM)
         return folder
 
-    monkeypatch.setattr("reasonrl.stages.run.run_collect", gather)
+    monkeypatch.setattr("reasonrl.stages.collect.Collect.run", gather)
     stages = [CRITIC["stages"][1], {**CRITIC["stages"][2], "init_from": "tiny-critic"}]
     recipe = write_recipe(tmp_path, {**CRITIC, "stages": stages, "critic": {"format": FORMAT}})
     with pytest.raises(KeyboardInterrupt):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ from reasonrl.environments.roles import ServedFailure
 from reasonrl.errors import RecipeError, TrainingError
 from reasonrl.recipe.reading import load_recipe
 from reasonrl.recipe.schema import Recipe
-from reasonrl.stages.labels import monte_carlo_labels
+from reasonrl.stages.labels import Attempt, MonteCarloLabeller
 from reasonrl.stages.run import train
 from tests.engines.fake_server import running
 from tests.tiny_runs import rows, write_recipe
@@ -83,15 +82,16 @@ def test_who_did_not_answer_is_not_a_failure_of_the_prefix() -> None:
     def silent(rows: Any) -> list[str | ServedFailure]:
         return [missing for _ in rows]
 
-    oracle = load_verifier("math", mode="lenient")
-    counts: Counter[str] = Counter()
-    assert monte_carlo_labels([(problem, solution)], half, oracle, counts, seed=(1,), count=4) == [0]
-    assert counts == {"completions not answered (first: no answer within 1 s)": 6}, (
+    verifier, attempts = load_verifier("math", mode="lenient"), [Attempt(problem, solution)]
+    labels = MonteCarloLabeller(half, verifier, completions_per_step=4).label(attempts, seed=(1,))
+    assert labels.first_errors == [0]
+    assert labels.counts == {"completions not answered (first: no answer within 1 s)": 6}, (
         "half of four from each of three beginnings"
     )
-    assert monte_carlo_labels([(problem, solution)], silent, oracle, counts, seed=(1,), count=4) == [None]
+    labels = MonteCarloLabeller(silent, verifier, completions_per_step=4).label(attempts, seed=(1,))
+    assert labels.first_errors == [None]
 
 
 def test_a_completer_without_its_labeller(tmp_path: Path) -> None:
-    with pytest.raises(RecipeError, match=r"completer: only labeller: monte_carlo goes on from steps"):
+    with pytest.raises(RecipeError, match=r"completer: only labeller: monte_carlo continues from steps"):
         recipe(tmp_path, labeller=None, completer="same")

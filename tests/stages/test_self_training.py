@@ -15,18 +15,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
-from critics.formats import load_format
 from reasonrl.data.step_arithmetic import step_arithmetic
 from reasonrl.data.step_demonstrations import spoilt
 from reasonrl.data.step_sums import worked
 from reasonrl.engines.base import Sampling
-from reasonrl.environments.base import Episode
-from reasonrl.environments.refined import Refiner
 from reasonrl.environments.roles import LocalSpeaker, Speaker
-from reasonrl.environments.rollouts import roll_out
-from reasonrl.environments.single_turn import SingleTurn
-from reasonrl.stages.self_training import is_shortcut, right_responses
+from reasonrl.models.loading import LanguageModel
+from reasonrl.recipe.reading import parse_recipe
+from reasonrl.setup.roles import Roles
+from reasonrl.stages.self_training import ResponseCollector, is_shortcut
 from tests.environments.scripted import TOKENIZER, ScriptedEngine
 from tests.environments.test_critique import BrokenSpeaker
 from tests.stages.test_critic_runs import runs
@@ -39,7 +38,7 @@ from tests.stages.test_methods_end_to_end import (
 )
 from tests.tiny_runs import rows, write_recipe
 from verifiers.loading import load_verifier
-from verifiers.types import Problem, Verdict
+from verifiers.types import Problem
 
 PROBLEMS = step_arithmetic({"size": 40, "terms": 4})
 VERIFIER = load_verifier("math", mode="lenient")
@@ -58,28 +57,25 @@ def policy(prompt: str, seed: int) -> str:
     return "\n".join(spoilt(question, random.Random(seed)) if hard(question) else worked(question))
 
 
-def said() -> list[tuple[Episode, Verdict]]:
-    episodes = roll_out(
-        SingleTurn(TOKENIZER, SAMPLING), ScriptedEngine(policy), PROBLEMS, [2] * len(PROBLEMS), seed=(0,)
-    )
-    return list(
-        zip(episodes, VERIFIER.verify([e.text for e in episodes], [e.problem.reference for e in episodes]), strict=True)
-    )
-
-
 def gathered(
     arm: Callable[[str, random.Random], str] | None, critic: Speaker = CRITIC
 ) -> tuple[list[Problem], Counter[str]]:
     """`arm` is what the critic says; without one there is no critic."""
-    refiner = (
-        Refiner(LocalSpeaker("policy", TOKENIZER, SAMPLING), load_format(**FORMAT), critic) if arm is not None else None
-    )
-    engines = (
-        {"critic": ScriptedEngine(lambda prompt, seed: arm(prompt, random.Random(seed)))} if arm is not None else {}
-    )
-    counts: Counter[str] = Counter()
-    made = right_responses(said(), refiner, ScriptedEngine(policy), engines, VERIFIER, counts, margin=2, seed=(1,))
-    return made, counts
+    settings = {
+        "name": "gathered",
+        "data": {"train": {"source": "step_arithmetic"}},
+        "critic": {"format": FORMAT},
+        "rollout": {"max_new_tokens": 90},
+        "collect": {"make": "responses", "samples_per_problem": 2},
+    }
+    (recipe,) = parse_recipe(yaml.safe_dump(settings), "test").stages
+    roles = Roles()
+    if arm is not None:
+        engine = ScriptedEngine(lambda prompt, seed: arm(prompt, random.Random(seed)))
+        roles = Roles({"critic": critic}, {"critic": engine})
+    model = LanguageModel(None, TOKENIZER, "scripted")
+    collected = ResponseCollector(recipe, model, ScriptedEngine(policy), VERIFIER, roles).collect("train", PROBLEMS)
+    return collected.problems, collected.counts
 
 
 def hard_ones(made: list[Problem]) -> int:
@@ -167,9 +163,9 @@ def test_a_round_as_a_recipe(tmp_path: Path) -> None:
     [
         (
             {"collect": {"make": "critiques", "critic": "same"}},
-            "critic: plays no part in collecting solutions to judge",
+            "plays no part in collecting solutions to judge",
         ),
-        ({"collect": {"make": "responses", "labeller": "monte_carlo"}}, "labeller: of solutions to judge"),
+        ({"collect": {"make": "responses", "labeller": "monte_carlo"}}, "is about solutions to judge"),
         ({"critic": None}, "collect.critic: needs the section critic"),
     ],
 )

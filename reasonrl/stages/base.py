@@ -1,0 +1,129 @@
+"""What every kind of stage says about itself. No torch: a kind is loaded only when a stage of it is planned or run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Protocol
+
+from reasonrl.recipe.schema import Recipe
+from reasonrl.runs.console import TrainConsole
+from reasonrl.setup.data import RunData
+from reasonrl.trainer.interrupt import Interrupt
+from verifiers.types import Problem, Verifier
+
+
+@dataclass(frozen=True)
+class Workload:
+    """What a stage has to do. All counts but `steps` are of one step."""
+
+    steps: int
+    """1 for a stage that gathers."""
+    prompts_per_step: int
+    """0 where the problems are not known yet."""
+    rollouts_per_step: int = 0
+    """Sampled responses, of all roles together in a game."""
+    sampled_tokens_per_step: int = 0
+    """At most: every response is as long as allowed."""
+    trained_rows_per_step: int = 0
+    """Responses that the update reads."""
+    updates_per_step: int = 0
+    """Optimiser updates."""
+
+    @property
+    def optimizer_updates(self) -> int:
+        """In the whole stage."""
+        return self.steps * self.updates_per_step
+
+
+class RunElsewhere(Protocol):
+    """A backend that runs whole stages."""
+
+    def __call__(
+        self,
+        recipe: Recipe,
+        folder: Path,
+        console: TrainConsole,
+        *,
+        init_from: str,
+        resume: bool,
+        offline: bool,
+        stop_asked: Callable[[], bool],
+    ) -> Path:
+        """Run or resume a stage. Returns the folder of its newest model.
+
+        As soon as `stop_asked` returns True it finishes the current step, saves a checkpoint and raises
+        KeyboardInterrupt.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class Session:
+    """How a stage is run: what the command line says, and what earlier stages left."""
+
+    console: TrainConsole
+    interrupt: Interrupt
+    init_from: str
+    """The model that the stage starts from: a folder, a Hugging Face id, or a bundled model."""
+    resume: bool
+    offline: bool
+    backends: Mapping[str, RunElsewhere]
+    """By name; for kinds with `runs_on_backends`."""
+
+
+class StageKind(Protocol):
+    """A kind of stage. Its facts that recipes need are in `reasonrl.recipe.kinds`."""
+
+    name: ClassVar[str]
+    target_label: ClassVar[str]
+    """What the plan writes before `target`, at most 15 characters."""
+
+    def workload(self, recipe: Recipe, data: RunData) -> Workload: ...
+
+    def describe(self, recipe: Recipe, workload: Workload) -> dict[str, str]:
+        """The lines of the plan that are of this kind alone: label -> text."""
+        ...
+
+    def target(self, recipe: Recipe, verifier: Verifier, problem: Problem) -> str:
+        """What a model should answer to a problem: the plan shows it. Raises DataError where there is no answer."""
+        ...
+
+    def needs_reference(self, recipe: Recipe) -> bool:
+        """Whether the update compares with the model that the stage started from."""
+        ...
+
+    def run(self, recipe: Recipe, folder: Path, session: Session) -> Path:
+        """Run or resume the stage in `folder`. Returns its newest model, or `folder` where the stage gathers.
+
+        Raises ReasonRLError; KeyboardInterrupt when the session was interrupted.
+        """
+        ...
+
+
+class StepTaker(Protocol):
+    """The working part of a stage that trains: one optimiser step after another, with its state."""
+
+    def run_step(self, step: int) -> dict[str, Any]:
+        """Make step `step` (from 1). Returns its row of metrics.jsonl."""
+        ...
+
+    def state_dict(self) -> dict[str, Any]:
+        """JSON values; tensors are in `tensors`."""
+        ...
+
+    def load_state_dict(self, state: dict[str, Any]) -> None: ...
+
+    def tensors(self) -> dict[str, Any]: ...
+
+    def load_tensors(self, tensors: dict[str, Any]) -> None: ...
+
+
+def training_lines(work: str, workload: Workload, **more: str) -> dict[str, str]:
+    """The plan of a stage that trains. `work` says what one step does; `more` are further lines, label -> text."""
+    return {
+        "each step": work,
+        **more,
+        "in all": f"{workload.steps:,} steps, {workload.optimizer_updates:,} optimiser updates",
+    }

@@ -1,0 +1,44 @@
+"""What the stages that gather share: a verifier that is closed, and a folder that is complete with its summary."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from reasonrl.data.convert import write_problems
+from reasonrl.files import replace_text
+from reasonrl.recipe.schema import Recipe
+from reasonrl.rewards.loading import make_verifier
+from verifiers.types import Problem, Verifier
+
+
+@contextlib.contextmanager
+def open_verifier(recipe: Recipe) -> Iterator[Verifier]:
+    """The recipe's verifier; its worker processes end with the block. Raises RecipeError for one that is not there."""
+    verifier = make_verifier(recipe)
+    try:
+        yield verifier
+    finally:
+        close_verifier(verifier)
+
+
+def close_verifier(verifier: Verifier) -> None:
+    """End its worker processes, where it has any."""
+    close = getattr(verifier, "close", None)
+    if close is not None:
+        close()
+
+
+def write_sets(folder: Path, sets: Mapping[str, Sequence[Problem]]) -> None:
+    """Write each set of problems to `NAME.jsonl`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, problems in sets.items():
+        write_problems(problems, folder / f"{name}.jsonl", form="plain")
+
+
+def write_summary(path: Path, summary: Mapping[str, Any]) -> None:
+    """Write it last: the stage is complete when its summary is there."""
+    replace_text(path, json.dumps(summary, indent=1) + "\n")
