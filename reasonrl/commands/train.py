@@ -19,10 +19,11 @@ def train_command(
     loaded = load_recipe(recipe, [o for o in overrides if not o.startswith("run_dir=")])
     run_dir = Path(run_dirs[-1]) if run_dirs else next_run_dir(Path("runs"), loaded.name, resume=resume)
     if dry_run:
-        from reasonrl.plan.checks import preflight
+        from reasonrl.plan.preflight import preflight
+        from reasonrl.plan.text import plan_text
 
         plan = preflight(loaded, offline=offline, backends={"verl": _verl_plan})
-        emit(as_json, plan.to_dict(), plan.text())
+        emit(as_json, plan.to_dict(), plan_text(plan))
         return
     from reasonrl.stages.run import train
 

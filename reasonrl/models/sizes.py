@@ -21,3 +21,17 @@ def parameters_by_name(name: str) -> int:
         r"(?<![\w.])(\d+(?:\.\d+)?)([BM])(?![a-z])", name.rpartition("/")[2].replace("-", " ").replace("_", " ")
     )
     return round(float(found[-1][0]) * (1e9 if found[-1][1] == "B" else 1e6)) if found else 0
+
+
+def weights_gb(parameters: int, dtype: str) -> float:
+    """Memory of the weights in GB; `dtype` is float32 or bfloat16."""
+    return parameters * (2 if dtype == "bfloat16" else 4) / 1e9
+
+
+def states_gb(parameters: int, *, lora: bool, dtype: str) -> float:
+    """Memory in GB of what an optimiser step needs: weights, gradients and both moments.
+
+    Full training takes 16 bytes a weight in either `dtype`, since the optimiser's weights are float32. With adapters
+    the weights stay in `dtype`, and 5% come on top.
+    """
+    return 1.05 * weights_gb(parameters, dtype) if lora else parameters * 16 / 1e9

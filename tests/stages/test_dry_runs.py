@@ -7,7 +7,8 @@ from __future__ import annotations
 import pytest
 
 from reasonrl.commands.train import _verl_plan
-from reasonrl.plan.checks import preflight
+from reasonrl.plan.preflight import preflight
+from reasonrl.plan.text import plan_text
 from reasonrl.recipe.reading import load_recipe, shipped_recipes
 
 NAMES = sorted(p.parent.name for p in shipped_recipes().glob("*/recipe.yaml"))
@@ -24,13 +25,13 @@ def test_shipped_recipes_pass_the_dry_run(name: str) -> None:
         of_hub = recipe.model.path.count("/") == 1
         assert bool(stage.not_checked) == of_hub, stage.not_checked
         assert bool(stage.backend) == (recipe.kind == "rl" and recipe.backend == "verl")
-    assert "nothing was trained" in plan.text()
+    assert "nothing was trained" in plan_text(plan)
 
 
 def test_what_offline_skips_is_listed() -> None:
     pytest.importorskip("datasets")  # the oldest environment is without it
     plan = preflight(load_recipe("tempo_qwen3_1.7b"), offline=True, backends={"verl": _verl_plan})
-    said = plan.text()
-    assert "not checked     the model Qwen/Qwen3-1.7B is not in the local cache" in said
-    assert "not checked     data.train is not in the local cache: no row, prompt or gold answer was checked" in said
-    assert "verl: ppo_mini_batch_size=64" in said and "memory a GPU    trainer 27.2 GB" in said
+    text = plan_text(plan)
+    assert "not checked     the model Qwen/Qwen3-1.7B is not in the local cache" in text
+    assert "not checked     data.train is not in the local cache: no row, prompt or gold answer was checked" in text
+    assert "verl: ppo_mini_batch_size=64" in text and "memory a GPU    trainer 27.2 GB" in text

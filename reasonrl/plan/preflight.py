@@ -1,0 +1,128 @@
+"""`--dry-run`: check every stage without its weights, show what the model will see, and say what the run takes."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from reasonrl.environments.single_turn import render_prompt_text
+from reasonrl.errors import DataNotHere, ModelNotHere
+from reasonrl.models.loading import load_tokenizer_and_config
+from reasonrl.models.sizes import count_parameters, parameters_by_name
+from reasonrl.plan.checks import reward_warnings, without_links
+from reasonrl.plan.estimate import estimate_memory_gb, estimate_minutes, measure_speed
+from reasonrl.plan.stage_plan import Plan, StagePlan
+from reasonrl.recipe.links import check_links
+from reasonrl.recipe.reading import LoadedRecipe
+from reasonrl.recipe.schema import Recipe
+from reasonrl.rewards.loading import make_reward_parts, make_verifier
+from reasonrl.setup.data import RunData, check_lengths, load_data, recipe_for_data
+from reasonrl.setup.run_models import runs_elsewhere, weights_of
+from reasonrl.stages import stage_kind
+from reasonrl.stages.run import check_engines
+from verifiers.types import Verifier
+
+SHOWN = 2
+"""Problems whose prompts are shown."""
+ASSUMED_PROMPT = 1024
+"""Tokens of the longest prompt, where the data or the tokenizer are not at hand."""
+
+BackendPlan = Callable[[Recipe, str, int, int], list[str]]
+"""(stage, its model, tokens of the longest prompt, parameters) -> the plan of another backend. Raises RecipeError for
+what it cannot do.
+"""
+
+
+def preflight(
+    loaded: LoadedRecipe, *, offline: bool = False, backends: Mapping[str, BackendPlan] | None = None
+) -> Plan:
+    """Check every stage of a recipe without its weights. `backends` plan stages that run elsewhere, by name.
+
+    Raises:
+        ReasonRLError: something would stop the run. Offline, models and data that are not here are only listed.
+    """
+    if not offline:
+        check_engines(loaded.stages)
+    check_links(loaded.stages)
+    return Plan(loaded.name, [plan_stage(recipe, offline=offline, backends=backends or {}) for recipe in loaded.stages])
+
+
+def plan_stage(recipe: Recipe, *, offline: bool, backends: Mapping[str, BackendPlan]) -> StagePlan:
+    kind = stage_kind(recipe.kind)
+    tokenizer, config, missing = load_tokenizer(recipe, offline=offline)
+    data_recipe = recipe_for_data(recipe)
+    parts = make_reward_parts(data_recipe, make_verifier(recipe))
+    verifier = parts[0].verifier
+    assert verifier is not None
+    present, later = without_links(data_recipe)
+    data, missing_data = load_present_data(present, verifier, offline=offline)
+    longest = check_lengths(recipe, tokenizer, config, data.problems) if data.problems and config is not None else 0
+    parameters = count_parameters(config) if config is not None else parameters_by_name(recipe.model.path)
+    workload = kind.workload(recipe, data)
+    backend: list[str] = []
+    if runs_elsewhere(recipe):
+        plan_backend = backends[recipe.backend]
+        backend = plan_backend(recipe, weights_of(recipe.model.path), longest or ASSUMED_PROMPT, parameters)
+    minutes = 0.0
+    warnings = recipe.warnings()
+    if tokenizer is not None:
+        speed = measure_speed(recipe, parameters, data.train, tokenizer)
+        minutes = estimate_minutes(recipe, workload, speed, data.evaluated)
+        warnings += reward_warnings(parts, data.train, tokenizer)
+    shown = data.train[:SHOWN] if tokenizer is not None else []
+    return StagePlan(
+        name=recipe.name,
+        kind=recipe.kind,
+        train_problems=len(data.train),
+        heldout_problems={name: len(problems) for name, problems in data.heldout.items()},
+        longest_prompt_tokens=longest,
+        first_prompts=[render_prompt_text(tokenizer, problem) for problem in shown],
+        gold_responses=[kind.target(recipe, verifier, problem) for problem in shown],
+        gold_label=kind.target_label,
+        data_checks={name: str(report) for name, report in data.reports.items()} | later,
+        steps=workload.steps,
+        prompts_per_step=workload.prompts_per_step,
+        rollouts_per_step=workload.rollouts_per_step,
+        optimizer_updates=workload.optimizer_updates,
+        most_tokens_sampled_per_step=workload.sampled_tokens_per_step,
+        work=kind.describe(recipe, workload),
+        trainable_parameters=parameters,
+        memory_gb=estimate_memory_gb(recipe, kind, parameters),
+        minutes=minutes,
+        backend=backend,
+        not_checked=[*missing, *missing_data],
+        warnings=warnings,
+    )
+
+
+def load_tokenizer(recipe: Recipe, *, offline: bool) -> tuple[Any, Any, list[str]]:
+    """Tokenizer and config of the model, or None and None where it is not here; and what was left unchecked for that.
+
+    Raises:
+        ModelNotHere: the model cannot be found; offline it is only listed.
+    """
+    tokenizer, config, not_checked = None, None, []
+    try:
+        tokenizer, config = load_tokenizer_and_config(weights_of(recipe.model.path), offline=offline)
+    except ModelNotHere:
+        if not offline:
+            raise
+        not_checked.append(
+            f"the model {recipe.model.path} is not in the local cache: its chat template and the lengths of prompts"
+            " were not checked, its size is taken from its name"
+        )
+    if recipe.rollout.engine == "vllm" and not runs_elsewhere(recipe) and importlib.util.find_spec("vllm") is None:
+        not_checked.append("vLLM is not installed here, so whether it runs this model was not checked")
+    return tokenizer, config, not_checked
+
+
+def load_present_data(recipe: Recipe, verifier: Verifier, *, offline: bool) -> tuple[RunData, list[str]]:
+    """The sets that are here; and what was left unchecked because it is not. Raises DataError."""
+    try:
+        return load_data(recipe, verifier, offline=offline), []
+    except DataNotHere as error:
+        if not offline:
+            raise
+        place = str(error).partition(":")[0]
+        return RunData([], {}, {}), [f"{place} is not in the local cache: no row, prompt or gold answer was checked"]

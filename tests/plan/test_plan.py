@@ -1,0 +1,120 @@
+"""The estimates of a dry run, its checks of rewards, and how it is written."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import yaml
+
+from reasonrl.models.sizes import states_gb, weights_gb
+from reasonrl.plan.checks import constant_warning, without_links
+from reasonrl.plan.estimate import Speed, estimate_memory_gb, estimate_minutes
+from reasonrl.plan.stage_plan import Plan, StagePlan
+from reasonrl.plan.text import plan_text
+from reasonrl.recipe.reading import parse_recipe
+from reasonrl.recipe.schema import Recipe
+from reasonrl.stages import stage_kind
+from reasonrl.stages.base import Workload
+from tests.environments.scripted import TOKENIZER
+from verifiers.loading import load_verifier
+from verifiers.types import Problem
+
+
+def stage(**settings: Any) -> Recipe:
+    return parse_recipe(
+        yaml.safe_dump({"name": "n", "data": {"train": {"source": "x.jsonl"}}, **settings}), "test"
+    ).stages[0]
+
+
+def memory_gb(parameters: int = 1_000_000_000, **settings: Any) -> float:
+    recipe = stage(**settings)
+    return estimate_memory_gb(recipe, stage_kind(recipe.kind), parameters)
+
+
+def test_states_of_the_optimiser() -> None:
+    assert states_gb(1_000_000_000, lora=False, dtype="bfloat16") == 16
+    assert states_gb(1_000_000_000, lora=True, dtype="bfloat16") == pytest.approx(2.1)
+    assert weights_gb(1_000_000_000, "float32") == 4
+
+
+def test_memory_of_each_kind() -> None:
+    training = memory_gb(kind="sft")
+    assert memory_gb(kind="rl") == training, "without a KL term there is no reference"
+    assert memory_gb(kind="rl", train={"kl": {"coefficient": 0.1}}) == pytest.approx(training + 4)
+    assert memory_gb(kind="offline") == pytest.approx(training + 4)
+    assert memory_gb(kind="collect") == pytest.approx(training - 12), "weights alone"
+    adapters = memory_gb(kind="rl", train={"kl": {"coefficient": 0.1}}, model={"lora": {"rank": 4}})
+    assert adapters == pytest.approx(training - 16 + 4.2), "the base without its adapters is the reference"
+
+
+def test_minutes_count_what_a_stage_does() -> None:
+    speed = Speed(1_000_000, 1e9, prompt_tokens=10, response_tokens=20, rows_per_batch=64)
+    quiet = stage(evaluation={"samples_per_problem": 0, "greedy": False})
+    sampling = Workload(10, 4, 32)
+    training = Workload(10, 4, 0, trained_rows_per_step=32, updates_per_step=1)
+    both = Workload(10, 4, 32, trained_rows_per_step=32, updates_per_step=1)
+    assert estimate_minutes(quiet, sampling, speed, 100) == pytest.approx(10 * speed.sampling_s(4, 32) / 60)
+    assert estimate_minutes(quiet, training, speed, 100) == pytest.approx(10 * speed.training_s(4, 32, 1.0) / 60)
+    expected = speed.sampling_s(4, 32) + speed.training_s(4, 32, 0.6)
+    assert estimate_minutes(quiet, both, speed, 100) == pytest.approx(10 * expected / 60)
+    measured = stage(evaluation={"samples_per_problem": 3, "every_steps": 5})
+    more = estimate_minutes(measured, both, speed, 100) - estimate_minutes(quiet, both, speed, 100)
+    assert more == pytest.approx(3 * speed.evaluation_s(400) / 60), "before, and after 5 and 10 steps"
+
+
+def test_data_of_earlier_stages_are_named_and_left_out() -> None:
+    data = {
+        "train": [{"source": "stage:a/train"}, {"source": "x.jsonl"}],
+        "heldout": {"b": {"source": "stage:a/b"}, "c": {"source": "c.jsonl"}},
+    }
+    present, later = without_links(stage(data=data))
+    assert [source.source for source in present.data.train_sources] == ["x.jsonl"]
+    assert list(present.data.heldout) == ["c"] and set(later) == {"train", "b"}
+    assert later["train"] == "comes from stage:a/train, and is checked when that has run"
+
+
+def test_rewards_that_teach_nothing() -> None:
+    problem = Problem("p", [{"role": "user", "content": "1 + 1"}], "math", {"answer": "2"})
+    for pattern, message in ((r"[\s\S]*", "gives the same score to every response"), (r"\s*\d+\s*", None)):
+        warning = constant_warning("shape", load_verifier("format", pattern=pattern), problem, TOKENIZER)
+        assert warning is None if message is None else warning is not None and message in warning
+
+
+def test_lines_have_one_column_of_labels() -> None:
+    plan = StagePlan(
+        name="s",
+        kind="sft",
+        train_problems=1200,
+        heldout_problems={"test": 3},
+        longest_prompt_tokens=9,
+        first_prompts=["a\nb"],
+        gold_responses=["c\n"],
+        gold_label="is taught",
+        data_checks={"train": "fine"},
+        steps=1,
+        prompts_per_step=1,
+        rollouts_per_step=0,
+        optimizer_updates=1,
+        most_tokens_sampled_per_step=0,
+        work={"each step": "1 response"},
+        trainable_parameters=1_500_000,
+        memory_gb=0.51,
+        minutes=0.5,
+        warnings=["look"],
+    )
+    assert plan_text(Plan("r", [plan])).split("\n") == [
+        "stage s (sft)",
+        "  problems        1,200 to train on; held out: test (3); longest prompt 9 tokens",
+        "  check train     fine",
+        "  prompt          a",
+        "                  b",
+        "  is taught       'c\\n'",
+        "  each step       1 response",
+        "  model           1.5 M parameters",
+        "  memory          about 0.5 GB",
+        "  time            about 30 s (a rough guess from this machine's speed)",
+        "  WARNING         look",
+        "",
+        "nothing was trained (--dry-run)",
+    ]
