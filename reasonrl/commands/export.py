@@ -1,4 +1,4 @@
-"""`reasonrl export`: weights as a Hugging Face folder."""
+"""`reasonrl export`: the weights of a run, a checkpoint or a checkpoint of verl as a Hugging Face model folder."""
 
 from __future__ import annotations
 
@@ -10,41 +10,54 @@ from reasonrl.errors import CheckpointError
 
 
 def export_command(source: Path, target: Path, *, dtype: str | None, as_json: bool) -> None:
+    """Raises CheckpointError for a source without weights, or a target that is there already."""
     import torch
 
     from reasonrl.setup.run_models import weights_of
-    from reasonrl.verl_backend.convert import convert, copy_plain_files, find_actor, write_complete
+    from reasonrl.verl_backend.convert import convert, find_actor
 
     if not source.is_dir():
         raise CheckpointError(
             f"{source} is no folder; name a run, a stage of one, a checkpoint, or a checkpoint of verl"
         )
-    actor = None if (source / "recipe.yaml").is_file() else find_actor(source)
-    if actor is not None:
-        convert(actor, target, None if dtype is None else getattr(torch, dtype))
-        found = actor
+    shards = None if (source / "recipe.yaml").is_file() else find_actor(source)
+    if shards is not None:
+        exported = shards
+        convert(shards, target, None if dtype is None else getattr(torch, dtype))
     else:
-        found = Path(weights_of(str(source)))
-        if not any(found.glob("*.safetensors")):
+        exported = Path(weights_of(str(source)))
+        if not any(exported.glob("*.safetensors")):
             raise CheckpointError(
                 f"{source} holds neither weights (*.safetensors) nor shards of verl (fsdp_config.json); name a run or a"
                 " checkpoint"
             )
-
-        def fill(folder: Path) -> None:
-            if dtype is None:
-                for path in found.glob("*.safetensors*"):
-                    shutil.copy2(path, folder / path.name)
-            else:
-                from transformers import AutoModelForCausalLM
-
-                AutoModelForCausalLM.from_pretrained(found, dtype=getattr(torch, dtype)).save_pretrained(folder)
-            copy_plain_files(found, folder)
-
-        write_complete(target, fill)
+        export_model(exported, target, dtype)
     size = sum(path.stat().st_size for path in target.iterdir())
     emit(
         as_json,
-        {"source": str(found), "folder": str(target), "bytes": size},
-        f"{found}\n-> {target} ({size / 1e6:,.1f} MB)",
+        {"source": str(exported), "folder": str(target), "bytes": size},
+        f"{exported}\n-> {target} ({size / 1e6:,.1f} MB)",
     )
+
+
+def export_model(model: Path, target: Path, dtype: str | None) -> None:
+    """Copy a Hugging Face model folder, with the weights in another `dtype` where one is given.
+
+    Raises:
+        CheckpointError: the target is there already.
+    """
+    import torch
+
+    from reasonrl.models.saving import copy_plain_files, write_new_model_folder
+
+    def fill(folder: Path) -> None:
+        if dtype is None:
+            for path in model.glob("*.safetensors*"):
+                shutil.copy2(path, folder / path.name)
+        else:
+            from transformers import AutoModelForCausalLM
+
+            AutoModelForCausalLM.from_pretrained(model, dtype=getattr(torch, dtype)).save_pretrained(folder)
+        copy_plain_files(model, folder)
+
+    write_new_model_folder(target, fill)
