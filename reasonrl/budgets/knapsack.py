@@ -60,9 +60,10 @@ def allocate(
     prompts are at `high`.
 
     Args:
-        rates: success rate in [0, 1] of each prompt; None for one that was never seen. total: rollouts to give out.
+        rates: success rate in [0, 1] of each prompt; None for one that was never seen.
+        total: rollouts to give out.
         default: rollouts of a prompt never seen; None: an equal share of `total`. Cut where it would take what others
-        need for `low`.
+            need for `low`.
 
     Raises:
         ValueError: low > high, low * prompts > total, a bound below 0, or a rate outside [0, 1].

@@ -11,6 +11,7 @@ from reasonrl.commands.output import emit
 from reasonrl.commands.train import train_command
 from reasonrl.errors import UsageError
 from reasonrl.files import replace_text
+from reasonrl.recipe.kinds import KINDS
 from reasonrl.recipe.reading import load_recipe
 from reasonrl.runs.folder import append_rows, run_facts
 
@@ -18,7 +19,7 @@ from reasonrl.runs.folder import append_rows, run_facts
 def critic_train_command(recipe: str, overrides: list[str], **options: Any) -> None:
     """`reasonrl train`, for a recipe that trains a critic: anything else is refused before it costs an hour."""
     loaded = load_recipe(recipe, [o for o in overrides if not o.startswith("run_dir=")])
-    if not any(stage.critic is not None and stage.kind != "collect" for stage in loaded.stages):
+    if not any(stage.critic is not None and KINDS[stage.kind].trains for stage in loaded.stages):
         raise UsageError(f"{recipe} trains no critic: no stage has a section `critic`. Use: reasonrl train {recipe}")
     train_command(recipe, overrides, **options)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import time
 from pathlib import Path
@@ -16,6 +17,7 @@ from reasonrl.recipe.reading import find_recipe, load_recipe, parse_recipe, read
 from reasonrl.recipe.schema import Recipe
 from reasonrl.runs.accuracy import MODES, accuracy_in_row
 from reasonrl.runs.folder import append_rows, run_facts
+from reasonrl.setup.evaluation import evaluator_for
 
 
 def eval_command(
@@ -46,12 +48,9 @@ def eval_command(
             "--controls: only a critic whose recipe has an actor (critic.refine), evaluated greedily, has refinements"
             " to compare with"
         )
-    from reasonrl.environments.single_turn import render_prompt_text
     from reasonrl.evaluation.controls import Controls
-    from reasonrl.evaluation.evaluate import Evaluator
     from reasonrl.rewards.loading import make_reward_parts, make_verifier
     from reasonrl.setup.data import check_lengths, load_data
-    from reasonrl.setup.environments import environment_maker, eval_sampling
     from reasonrl.setup.models import load_language_model, make_engine
     from reasonrl.setup.roles import evaluation_roles, load_roles
 
@@ -70,16 +69,11 @@ def eval_command(
     )
     roles = load_roles(stage, evaluation_roles(stage), language_model, offline=offline)
     actor = roles.speaker("actor")
-    evaluator = Evaluator(
-        engine=make_engine(stage, language_model),
-        environment_for=environment_maker(stage, tokenizer, actor, evaluating=True),
-        parts=parts if stage.critic is not None else parts[:1],
-        sampling=eval_sampling(stage),
-        greedy=stage.evaluation.greedy,
+    engine = make_engine(stage, language_model)
+    evaluator = dataclasses.replace(
+        evaluator_for(stage, engine, tokenizer, parts, actor=actor, other_engines=roles.engines),
         samples_per_problem=n,
         seed=(seed, "eval"),
-        render=lambda problem: render_prompt_text(tokenizer, problem),
-        other_engines=roles.engines,
     )
     evaluations = [evaluator.evaluate(name, problems) for name, problems in heldout.items()]
     metrics: dict[str, Any] = {}

@@ -17,9 +17,9 @@ SHOWN_STEPS = 12
 def replay_command(run: Path, overrides: list[str], *, output: Path | None, as_json: bool) -> None:
     made = replay(last_stage(run), overrides)
     if output is not None:
-        from reasonrl.data.writing import replaced
+        from reasonrl.files import replacing
 
-        with replaced(output) as file:
+        with replacing(output) as file:
             for row in made.rows:
                 file.write((json.dumps(row, ensure_ascii=False) + "\n").encode())
     value = {

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -13,6 +11,7 @@ from typing import Any
 
 from reasonrl.commands.output import emit, key_values
 from reasonrl.errors import UsageError
+from reasonrl.files import replacing
 from verifiers.math.extract import extract
 from verifiers.math.verifier import MathVerifier
 from verifiers.response import Extraction
@@ -105,20 +104,14 @@ def _verify_file(verifier: MathVerifier, source: Path, output: Path, *, as_json:
         raise UsageError(f"--output {output} is the input: it would be lost")
     started = time.perf_counter()
     counts: Counter[str] = Counter()
-    temporary = output.with_name(f".{output.name}.{os.getpid()}.tmp")
     try:
-        with temporary.open("w", encoding="utf-8", newline="\n") as out:
+        with replacing(output) as file:
             for batch in _batches(source):
                 for row in _judge_rows(verifier, batch):
                     counts[row["status"]] += 1
                     counts["correct"] += row["correct"] is True
-                    out.write(json.dumps(row, ensure_ascii=False) + "\n")
-            out.flush()
-            os.fsync(out.fileno())
-        os.replace(temporary, output)
+                    file.write((json.dumps(row, ensure_ascii=False) + "\n").encode("utf-8"))
     finally:
-        with contextlib.suppress(FileNotFoundError):
-            temporary.unlink()
         verifier.close()
     seconds = time.perf_counter() - started
     rows = sum(counts[status.value] for status in Status)

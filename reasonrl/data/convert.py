@@ -16,8 +16,8 @@ from reasonrl.data.columns import OURS_IN_VERL, problems_from_rows
 from reasonrl.data.files import Row, jsonable
 from reasonrl.data.mistakes import Mistakes
 from reasonrl.data.problem import collect
-from reasonrl.data.writing import replaced
 from reasonrl.errors import DataError
+from reasonrl.files import replacing
 from verifiers.types import Message, Problem
 
 
@@ -142,7 +142,7 @@ def write_problems(problems: Iterable[Problem], path: str | Path, *, form: str |
         raise DataError(f"{path}: the form of a {suffix} file is one of {allowed}, not {form!r}")
     sound = collect(((f"problem {number}", problem) for number, problem in enumerate(problems, 1)), Mistakes(str(path)))
     rows = FORMS[form](sound)
-    with replaced(path) as file:
+    with replacing(path) as file:
         if suffix == ".jsonl":
             file.writelines(json.dumps(row, ensure_ascii=False).encode() + b"\n" for row in rows)
         else:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from critics.types import CriticEpisode
 from reasonrl.engines.base import RoleEngines
 from verifiers.types import Problem, Verdict
 
@@ -48,19 +49,35 @@ class Episode:
     verdicts: dict[str, Verdict] = field(default_factory=dict)
     """By reward part. An environment that verifies on its way fills in what it knows; step 4 fills in the rest."""
     reward_parts: dict[str, float | None] = field(default_factory=dict)
+    trained_index: int = -1
+    """Which of the trajectories carries the loss: the last, unless other roles speak after the trained one."""
+    critique: CriticEpisode | None = None
+    """For a critic in training: its critique, and what the refinements made of it."""
+    failure: str | None = None
+    """Why a role besides the policy did not answer. The reward is unknown then, and the episode is masked."""
+    refinement_failure: str | None = None
+    """Why a wrong response could not be refined (Critique-GRPO)."""
+    guiding_critique: str | None = None
+    """The critique that a refinement followed (Critique-GRPO); None for what the policy drew unaided."""
+    sample_fields: dict[str, Any] = field(default_factory=dict)
+    """Further columns for the episode's row in samples.jsonl; JSON values."""
     info: dict[str, Any] = field(default_factory=dict)
-    trained: int = -1
-    """Which of the trajectories carries the loss: the last, unless other roles speak after the one that is trained."""
+    """For environments of users: whatever their reward functions want to know."""
 
     @property
-    def own(self) -> Trajectory:
+    def trained_trajectory(self) -> Trajectory:
         """The trajectory of the role that is trained."""
-        return self.trajectories[self.trained]
+        return self.trajectories[self.trained_index]
+
+    @property
+    def off_policy(self) -> bool:
+        """Whether the response was written with help: its tokens were not drawn from the policy's own distribution."""
+        return self.guiding_critique is not None
 
     @property
     def text(self) -> str:
         """The response that the verifier judges."""
-        return self.own.text
+        return self.trained_trajectory.text
 
 
 class Environment(Protocol):

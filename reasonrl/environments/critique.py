@@ -45,8 +45,8 @@ class CritiqueAndRefine:
             return played
         solution = solution_of(problem.reference, problem.id)
         critique = self._format.parse(played.text, len(solution.steps) or None)
-        played.info["critic"] = judged = CriticEpisode(problem, solution, critique)
-        played.trained = 0
+        played.critique = judged = CriticEpisode(problem, solution, critique)
+        played.trained_index = 0
         if self._actor is None or not self._refinements or not wants_refinement(judged, self._when):
             return played
         chat = self._format.refine_messages(problem, solution, critique)
@@ -54,5 +54,5 @@ class CritiqueAndRefine:
         try:
             played.trajectories += await self._actor.say([chat] * self._refinements, seeds, engine)
         except ServedFailure as failure:
-            played.info["failure"] = str(failure)
+            played.failure = str(failure)
         return played

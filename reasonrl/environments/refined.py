@@ -48,19 +48,19 @@ class Refiner:
             chat = self.format.refine_messages(problem, solution, critique)
             (again,) = await self.policy.say([chat], [derive_seed(seed, "refine")], engines)
         except ServedFailure as failure:
-            episode.info["refine_failure"] = str(failure)  # counted and told; the response goes without a refinement
+            episode.refinement_failure = str(failure)
             return None
         # The question alone stands before the refinement, and no probability of it was ever sampled.
         row = Trajectory(
             role="policy",
-            prompt_ids=episode.own.prompt_ids,
+            prompt_ids=episode.trained_trajectory.prompt_ids,
             response_ids=again.response_ids,
             loss_mask=[True] * len(again.response_ids),
             logprobs=[0.0] * len(again.response_ids),
             text=again.text,
             finish_reason=again.finish_reason,
         )
-        return Episode(problem, episode.rollout, seed, [row], info={"off_policy": True, "critique": critique.text})
+        return Episode(problem, episode.rollout, seed, [row], guiding_critique=critique.text)
 
     def _indicative(self, episode: Episode) -> Critique:
         text = INDICATIVE["incorrect"]
@@ -100,6 +100,10 @@ def kept(refined: Sequence[tuple[int, Episode]], count: int) -> list[tuple[int, 
     """At most `count` refinements of each group that were judged: right ones first, else in the order of the
     responses.
     """
-    judged = [(g, e) for g, e in refined if e.verdicts["correctness"].correct is not None and e.own.response_ids]
+    judged = [
+        (g, e)
+        for g, e in refined
+        if e.verdicts["correctness"].correct is not None and e.trained_trajectory.response_ids
+    ]
     ordered = sorted(judged, key=lambda item: (item[0], item[1].verdicts["correctness"].correct is not True))
     return [item for i, item in enumerate(ordered) if sum(g == item[0] for g, _ in ordered[:i]) < count]

@@ -186,11 +186,3 @@ def count_unread(episodes: Sequence[Episode]) -> Counter[str]:
     for status in (Status.UNPARSED, Status.TIMEOUT, Status.ERROR):
         counts[status.value] = sum(e.verdicts["correctness"].status is status for e in episodes)
     return counts
-
-
-def evaluate(
-    problems: Sequence[Problem], *, set_name: str, others: Mapping[str, BatchEngine] | None = None, step: int = 0,
-    **settings: Any,
-) -> Evaluation:  # fmt: skip
-    """`Evaluator(...).evaluate(...)` in one call."""
-    return Evaluator(other_engines=others, **settings).evaluate(set_name, problems, step)

@@ -1,15 +1,18 @@
-"""Writing weights: a full disk is told in the same words whoever writes."""
+"""Writing weights: folders of models that are whole or not there, and one error for a full disk."""
 
 from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor
+
+from reasonrl.errors import CheckpointError
+from reasonrl.files import replace_folder
 
 
 @contextmanager
@@ -43,3 +46,31 @@ def merged_state_dict(peft_model: Any) -> dict[str, Tensor]:
         else:
             out[name] = tensor
     return out
+
+
+def write_new_model_folder(folder: Path, fill: Callable[[Path], None]) -> None:
+    """`folder` appears when `fill` is done with it, or not at all.
+
+    Raises CheckpointError where something is there already, OSError for a full disk.
+    """
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise CheckpointError(f"{folder} is there already; name another folder, or remove it")
+
+    def fill_it(temporary: Path) -> None:
+        with disk_errors(temporary):
+            fill(temporary)
+
+    replace_folder(folder, fill_it)
+
+
+def copy_plain_files(source: Path, target: Path) -> None:
+    """Tokenizer, chat template and generation config: what is not there already."""
+    import shutil
+
+    for path in source.iterdir():
+        plain = path.suffix in (".json", ".jinja", ".txt", ".model") and path.name not in (
+            "manifest.json",
+            "model.safetensors.index.json",
+        )
+        if plain and path.is_file() and not (target / path.name).exists():
+            shutil.copy2(path, target / path.name)

@@ -13,7 +13,9 @@ from reasonrl.rewards.base import RewardPart
 from verifiers.types import Status, Verdict
 
 
-def judge(episodes: Sequence[Episode], parts: Sequence[RewardPart], *, on_timeout: str = "mask", step: int = 0) -> None:
+def score_episodes(
+    episodes: Sequence[Episode], parts: Sequence[RewardPart], *, on_timeout: str = "mask", step: int = 0
+) -> None:
     """Fill in verdicts and reward parts of all episodes, one batch for each part, so that the worker pools are kept
     busy.
 
@@ -36,7 +38,7 @@ def judge(episodes: Sequence[Episode], parts: Sequence[RewardPart], *, on_timeou
             for i, verdict in zip(open_rows, made, strict=True):
                 episodes[i].verdicts[part.name] = verdict
             for episode in episodes:
-                episode.verdicts[part.name] = settled(episode.verdicts[part.name], on_timeout)
+                episode.verdicts[part.name] = apply_timeout_policy(episode.verdicts[part.name], on_timeout)
                 episode.reward_parts[part.name] = episode.verdicts[part.name].score
         elif part.function is not None or part.episodes is not None:
             if part.function is not None:
@@ -68,7 +70,7 @@ def _finite(value: Any, part: str, problem: str) -> float:
     return number
 
 
-def settled(verdict: Verdict, on_timeout: str) -> Verdict:
+def apply_timeout_policy(verdict: Verdict, on_timeout: str) -> Verdict:
     """The verdict as the recipe reads it: with `on_timeout: wrong` a time-out is a wrong answer, for rewards, rates and
     accuracy alike.
     """

@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +17,7 @@ from typing import Any
 from torch import Tensor
 
 from reasonrl.errors import CheckpointError
+from reasonrl.files import remove_folder, replace_folder
 from reasonrl.models.saving import disk_errors, merged_state_dict
 
 MANIFEST = "manifest.json"
@@ -80,49 +79,27 @@ def save_checkpoint(
     write_folder(target, fill, {"step": step})
     complete = list_checkpoints(root)
     for old in complete[:-keep_last]:
-        _remove(old.path)
+        remove_folder(old.path)
     return Checkpoint(target, step)
 
 
 def write_folder(target: Path, fill: Callable[[Path], None], facts: Mapping[str, Any]) -> None:
-    """Make a folder appear at once and complete: fill a temporary one, fsync, add the manifest, rename."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    sweep(target.parent)
-    temporary = target.with_name(f".{target.name}.tmp")
-    temporary.mkdir()
-    try:
-        with disk_errors(temporary):
-            fill(temporary)
+    """Make a folder of weights appear at once and complete, with a manifest: `facts`, and size and digest of each file.
+
+    Raises OSError for a full disk, whoever writes.
+    """
+
+    def fill_with_manifest(folder: Path) -> None:
+        with disk_errors(folder):
+            fill(folder)
         files = {}
-        for file in sorted(p for p in temporary.rglob("*") if p.is_file()):
+        for file in sorted(path for path in folder.rglob("*") if path.is_file()):
             with file.open("rb") as stream:
                 digest = hashlib.file_digest(stream, "sha256").hexdigest()
-                os.fsync(stream.fileno())
-            files[str(file.relative_to(temporary))] = {"bytes": file.stat().st_size, "sha256": digest}
-        with (temporary / MANIFEST).open("w", encoding="utf-8") as out:
-            json.dump({**facts, "files": files}, out, indent=1)
-            out.flush()
-            os.fsync(out.fileno())
-        if target.exists():
-            _remove(target)
-        os.replace(temporary, target)
-        _fsync_folder(target.parent)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+            files[str(file.relative_to(folder))] = {"bytes": file.stat().st_size, "sha256": digest}
+        (folder / MANIFEST).write_text(json.dumps({**facts, "files": files}, indent=1), encoding="utf-8")
 
-
-def sweep(root: Path) -> None:
-    """Remove what a killed process left behind."""
-    for leftover in [*root.glob(".*.tmp"), *root.glob(".*.old")]:
-        if leftover.is_dir():  # a file of this name belongs to a write_atomically
-            shutil.rmtree(leftover)
-
-
-def _remove(folder: Path) -> None:
-    """Renamed first: a kill in the middle of the removal must not leave half a checkpoint under a good name."""
-    doomed = folder.with_name(f".{folder.name}.old")
-    os.replace(folder, doomed)
-    shutil.rmtree(doomed)
+    replace_folder(target, fill_with_manifest)
 
 
 def list_checkpoints(root: Path) -> list[Checkpoint]:
@@ -159,11 +136,3 @@ def newest_checkpoint(root: Path) -> Checkpoint | None:
                     " earlier one"
                 )
     return newest
-
-
-def _fsync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from reasonrl.errors import UsageError
+from reasonrl.files import replace_text
 
 
 class RunFolder:
@@ -76,20 +77,7 @@ def keep_rows_until(path: Path, step: int | None) -> None:
         for line in path.read_bytes().split(b"\n")[:-1]:
             if json.loads(line)["step"] <= step:
                 kept.append(line.decode("utf-8") + "\n")
-    write_atomically(path, "".join(kept))
-
-
-def write_atomically(path: Path, text: str) -> None:
-    """Replace a file so that a crash leaves the old one or the new one."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with temporary.open("w", encoding="utf-8", newline="\n") as stream:
-            stream.write(text)
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    replace_text(path, "".join(kept))
 
 
 def run_facts(command: list[str]) -> dict[str, Any]:
@@ -136,8 +124,8 @@ def start_run(path: Path, recipe_yaml: str, *, resume: bool) -> None:
         raise UsageError(f"{path} exists, is not empty and is not a run. Write run_dir=ANOTHER_FOLDER")
     path.mkdir(parents=True, exist_ok=True)
     record["sessions"].append(run_facts(sys.argv))
-    write_atomically(path / "run.json", json.dumps(record, indent=1) + "\n")
-    write_atomically(recipe_file, recipe_yaml)
+    replace_text(path / "run.json", json.dumps(record, indent=1) + "\n")
+    replace_text(recipe_file, recipe_yaml)
 
 
 def has_begun(path: Path) -> bool:

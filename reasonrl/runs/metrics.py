@@ -5,12 +5,12 @@ The metrics themselves are in `reasonrl.runs.metric_registry`.
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterable, Mapping
 from functools import cache
 
 from reasonrl.runs.metric_registry import ALL, ENTRIES, GROUPS, WRITERS, Metric
+from reasonrl.words import nearest
 
 ROW_KEYS = frozenset({"kind", "step", "stage"})
 """Keys of a metrics row that are not metrics."""
@@ -61,8 +61,8 @@ def check_names(row: Mapping[str, object] | Iterable[str], backend: str | None =
         try:
             metric = describe(name)
         except KeyError:
-            near = difflib.get_close_matches(name, [metric.name for metric in METRICS], n=1)
-            unknown.append(f"{name!r}" + (f" (nearest: {near[0]!r})" if near else ""))
+            registered = nearest(name, [metric.name for metric in METRICS])
+            unknown.append(f"{name!r}" + (f" (nearest: {registered!r})" if registered else ""))
             continue
         if written is not None and metric.name not in written:
             misplaced.append(f"{name!r} (written by {', '.join(metric.written_by)})")

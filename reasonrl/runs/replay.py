@@ -10,7 +10,8 @@ history.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,17 +19,18 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from reasonrl.algorithms.advantages import ADVANTAGES
-from reasonrl.algorithms.batch import RolloutBatch, length_mask, pad_rows
+from reasonrl.algorithms.batch import RolloutBatch
+from reasonrl.algorithms.catalogue import ADVANTAGES
 from reasonrl.algorithms.groups import group_mix, group_std
 from reasonrl.errors import RecipeError, UsageError
 from reasonrl.recipe.reading import load_recipe
 from reasonrl.recipe.schema import Recipe
-from reasonrl.rewards.scoring import settled
+from reasonrl.rewards.scoring import apply_timeout_policy
 from reasonrl.runs.reading import Run
-from reasonrl.update.methods import STATEFUL, Methods
+from reasonrl.update.advantages import AdvantageSteps
+from reasonrl.update.prompts import PromptSource
 from verifiers.loading import load_verifier
-from verifiers.types import Problem
+from verifiers.types import Problem, Verifier
 
 Row = dict[str, Any]
 
@@ -77,19 +79,18 @@ def replay(run_dir: Path, overrides: list[str]) -> Replay:
     recipe = load_recipe(str(run_dir / "recipe.yaml"), overrides).stages[0]
     if recipe.kind != "rl":
         raise UsageError(f"{run_dir} is a supervised stage: it has no rewards to replay")
-    if recipe.train.kl.where == "reward" and recipe.train.kl.coefficient > 0:
+    if recipe.train.kl.in_reward:
         raise RecipeError(
             "train.kl: a KL penalty in the reward needs the model; write train.kl.coefficient=0 to replay without it"
         )
-    if recipe.train.advantage == "remax":
-        raise RecipeError("train.advantage: remax needs the greedy responses, which are not among the samples")
+    if "greedy_rewards" in ADVANTAGES[recipe.train.advantage].needs:
+        raise RecipeError(
+            f"train.advantage: {recipe.train.advantage} needs the greedy responses, which are not among the samples"
+        )
     if recipe.train.d3s is not None:
         raise RecipeError(
             "train.d3s: needs the entropy of each token, which the samples do not hold; write train.d3s=null"
         )
-    known = [*ADVANTAGES, *STATEFUL]
-    if recipe.train.advantage not in known:
-        raise RecipeError(f"train.advantage: '{recipe.train.advantage}' is not known; choose one of {', '.join(known)}")
     out = Replay(str(run_dir), overrides)
     if recipe.rate_source != "history":
         out.notes.append("success rates: no model is at hand, so they come from the history alone")
@@ -98,14 +99,12 @@ def replay(run_dir: Path, overrides: list[str]) -> Replay:
         )
     steps = list(_steps(run))
     problems = {row["problem_id"]: _problem(row) for _, rows in steps for row in rows}
-    methods = Methods(recipe.model_copy(update={"curriculum": type(recipe.curriculum)()}), list(problems.values()), 0)
-    judged_again = any(text.startswith(("verifier", "train.on_timeout")) for text in overrides)
-    verifier = load_verifier(recipe.verifier.name, **recipe.verifier.options) if judged_again else None
+    judges_again = any(text.startswith(("verifier", "train.on_timeout")) for text in overrides)
+    verifier = load_verifier(recipe.verifier.name, **recipe.verifier.options) if judges_again else None
+    replayer = Replayer(recipe, problems, verifier)
     for step, rows in steps:
-        changed = _judge_again(rows, verifier, recipe.train.on_timeout)
-        out.steps.append(
-            _replay_step(recipe, methods, step, rows, changed, [problems[row["problem_id"]] for row in rows], out.rows)
-        )
+        out.steps.append(replayer.replay_step(step, rows))
+        out.rows += rows
     return out
 
 
@@ -137,76 +136,94 @@ def _problem(row: Row) -> Problem:
     )
 
 
-def _judge_again(rows: list[Row], verifier: Any, on_timeout: str) -> int:
-    """Verdicts of correctness under another verifier. Returns how many changed."""
-    if verifier is None:
-        return 0
-    changed = 0
-    made = verifier.verify([row["response"] for row in rows], [row["reference"] for row in rows])
-    for row, verdict in zip(rows, (settled(verdict, on_timeout) for verdict in made), strict=True):
-        changed += row["verdicts"]["correctness"]["correct"] is not verdict.correct
-        row["verdicts"]["correctness"] = verdict.to_dict()
-        row["reward_parts"]["correctness"] = verdict.score
-    return changed
+class Replayer:
+    """Steps 4 to 9 over saved rollouts, one step after another.
 
+    Args:
+        problems: by id, all of the run.
+        verifier: judges correctness again; None keeps the verdicts of the run.
+    """
 
-def _replay_step(
-    recipe: Recipe, methods: Methods, step: int, rows: list[Row], changed: int, problems: list[Problem], keep: list[Row]
-) -> ReplayedStep:
-    batch = _batch(recipe, rows)
-    right = torch.tensor([row["verdicts"]["correctness"]["correct"] is True for row in rows])
-    eligible: Tensor = batch.judged
-    if recipe.train.mask_truncated:
-        eligible = eligible & torch.tensor([row["finish_reason"] != "length" for row in rows])
-    first = {group: i for i, group in reversed(list(enumerate(batch.group.tolist())))}
-    members = [(batch.group == g).nonzero()[:, 0].tolist() for g in sorted(first)]
-    asked = [problems[rows_of[0]] for rows_of in members]
-    replayed_budgets = methods.allot(asked)
-    verdicts = [[rows[i]["verdicts"]["correctness"]["correct"] for i in rows_of] for rows_of in members]
-    methods.observe(asked, [[correct is True for correct in group if correct is not None] for group in verdicts])
-    usable = methods.usable(batch, eligible)
-    shaped = methods.shape(batch, usable)
-    row_values, tokens = methods.advantages(batch, shaped, usable)
-    was = torch.tensor([float(row["advantage"]) for row in rows])
-    old = [row["reward"] for row in rows]
-    everything = zip(
-        rows,
-        batch.rewards.tolist(),
-        shaped.tolist(),
-        row_values.tolist(),
-        tokens.tolist(),
-        batch.judged.tolist(),
-        strict=True,
-    )
-    for row, reward, shaped_reward, value, credit, judged in everything:
-        row["reward"], row["shaped_reward"], row["advantage"] = (
-            reward if judged else None,
-            shaped_reward if judged else None,
-            value,
+    def __init__(self, recipe: Recipe, problems: Mapping[str, Problem], verifier: Verifier | None) -> None:
+        self.recipe, self.problems, self.verifier = recipe, problems, verifier
+        uniform = recipe.model_copy(update={"curriculum": type(recipe.curriculum)()})  # the problems are given
+        self.prompts = PromptSource(uniform, list(problems.values()), 0)
+        self.steps = AdvantageSteps(recipe)
+
+    def replay_step(self, step: int, rows: list[Row]) -> ReplayedStep:
+        """The step as it was and as it would have been. `rows` get the new rewards and advantages."""
+        was_rewards, was_advantages = _rewards_of(rows), torch.tensor([float(row["advantage"]) for row in rows])
+        verdicts_changed = self._judge_again(rows)
+        batch = _batch(self.recipe, rows)
+        correct = torch.tensor([row["verdicts"]["correctness"]["correct"] is True for row in rows])
+        eligible = batch.judged
+        if self.recipe.train.mask_truncated:
+            eligible = eligible & torch.tensor([row["finish_reason"] != "length" for row in rows])
+        budgets, replayed_budgets = self._replay_budgets(batch, rows)
+        trainable = self.steps.filter(batch, eligible)
+        shaped = self.steps.shape(batch, trainable)
+        advantages, token_advantages = self.steps.advantages(batch, shaped, trainable)
+        self._write(rows, batch, shaped, advantages, token_advantages)
+        signal = (group_std(batch.rewards, batch.group, eligible) > 0) & eligible
+        was_judged = ~torch.isnan(was_rewards)
+        was_eligible = was_judged & (eligible | ~batch.judged)
+        was_mix = group_mix(was_rewards.nan_to_num(0.0), correct, batch.group, was_eligible)
+        return ReplayedStep(
+            step=step,
+            rollouts=len(rows),
+            reward=_mean_of(was_rewards, was_judged),
+            replayed_reward=_mean_of(batch.rewards, batch.judged),
+            verdicts_changed=verdicts_changed,
+            mixed=was_mix.mixed,
+            replayed_mixed=group_mix(batch.rewards, correct, batch.group, eligible).mixed,
+            groups=len(budgets),
+            advantage=float(was_advantages.abs().mean()),
+            replayed_advantage=float(advantages.abs().mean()),
+            correlation=_correlation(was_advantages, advantages),
+            effective_share=float(signal.float().mean()),
+            budgets=budgets,
+            replayed_budgets=replayed_budgets,
         )
-        if recipe.train.credit != "none":
-            row["token_advantages"] = [round(v, 6) for v in credit[: len(row["response_ids"])]]
-        keep.append(row)
-    signal = (group_std(batch.rewards, batch.group, eligible) > 0) & eligible
-    was_judged = torch.tensor([reward is not None for reward in old])
-    old_rewards = torch.tensor([float(reward or 0.0) for reward in old])
-    old_mix = group_mix(old_rewards, right, batch.group, was_judged & (eligible | ~batch.judged))
-    return ReplayedStep(
-        step=step,
-        rollouts=len(rows),
-        reward=_mean_of(old_rewards, was_judged),
-        replayed_reward=_mean_of(batch.rewards, batch.judged),
-        verdicts_changed=changed,
-        mixed=old_mix.mixed,
-        replayed_mixed=group_mix(batch.rewards, right, batch.group, eligible).mixed,
-        groups=len(members),
-        advantage=float(was.abs().mean()),
-        replayed_advantage=float(row_values.abs().mean()),
-        correlation=_correlation(was, row_values),
-        effective_share=float(signal.float().mean()),
-        budgets=[len(rows_of) for rows_of in members],
-        replayed_budgets=replayed_budgets,
-    )
+
+    def _judge_again(self, rows: list[Row]) -> int:
+        """Verdicts of correctness under another verifier. Returns how many changed."""
+        if self.verifier is None:
+            return 0
+        changed = 0
+        verdicts = self.verifier.verify([row["response"] for row in rows], [row["reference"] for row in rows])
+        for row, raw_verdict in zip(rows, verdicts, strict=True):
+            verdict = apply_timeout_policy(raw_verdict, self.recipe.train.on_timeout)
+            changed += row["verdicts"]["correctness"]["correct"] is not verdict.correct
+            row["verdicts"]["correctness"] = verdict.to_dict()
+            row["reward_parts"]["correctness"] = verdict.score
+        return changed
+
+    def _replay_budgets(self, batch: RolloutBatch, rows: list[Row]) -> tuple[list[int], list[int]]:
+        """By prompt, how many rollouts it got, and how many it would have got by what was known of it then."""
+        members = [(batch.group == g).nonzero()[:, 0].tolist() for g in sorted(set(batch.group.tolist()))]
+        problems = [self.problems[rows[group[0]]["problem_id"]] for group in members]
+        replayed = self.prompts.allocate(problems)
+        verdicts = [[rows[i]["verdicts"]["correctness"]["correct"] for i in group] for group in members]
+        successes = [[correct is True for correct in group if correct is not None] for group in verdicts]
+        self.prompts.observe(problems, successes)
+        return [len(group) for group in members], replayed
+
+    def _write(
+        self, rows: list[Row], batch: RolloutBatch, shaped: Tensor, advantages: Tensor, token_advantages: Tensor
+    ) -> None:
+        for i, row in enumerate(rows):
+            judged = bool(batch.judged[i])
+            row["reward"] = float(batch.rewards[i]) if judged else None
+            row["shaped_reward"] = float(shaped[i]) if judged else None
+            row["advantage"] = float(advantages[i])
+            if self.recipe.train.credit != "none":
+                credits = token_advantages[i, : len(row["response_ids"])].tolist()
+                row["token_advantages"] = [round(value, 6) for value in credits]
+
+
+def _rewards_of(rows: list[Row]) -> Tensor:
+    """[B] as the run had them; NaN where they could not be judged."""
+    return torch.tensor([math.nan if row["reward"] is None else float(row["reward"]) for row in rows])
 
 
 def _batch(recipe: Recipe, rows: list[Row]) -> RolloutBatch:
@@ -223,21 +240,14 @@ def _batch(recipe: Recipe, rows: list[Row]) -> RolloutBatch:
             )
         undecided = any(value is None and weights[name] != 0 for name, value in parts.items())
         rewards.append(None if undecided else sum(weights[name] * (value or 0.0) for name, value in parts.items()))
-    lengths = [len(row["response_ids"]) for row in rows]
-    mask = length_mask(lengths)
-    return RolloutBatch(
+    return RolloutBatch.from_rows(
         problem_id=[row["problem_id"] for row in rows],
-        group=torch.tensor([int(row["group"]) for row in rows]),  # type: ignore[arg-type]
-        role=["policy"] * len(rows),
-        tokens=pad_rows([row["response_ids"] for row in rows], torch.long),  # type: ignore[arg-type]
-        loss_mask=mask,
-        token_mask=mask,
-        rewards=torch.tensor([0.0 if r is None else r for r in rewards]),  # type: ignore[arg-type]
-        judged=torch.tensor([r is not None for r in rewards]),  # type: ignore[arg-type]
-        reward_parts={
-            name: torch.tensor([float(row["reward_parts"].get(name) or 0.0) for row in rows]) for name in weights
-        },  # type: ignore[misc]
-        rollout_logprobs=pad_rows([row["logprobs"] for row in rows], torch.float32),  # type: ignore[arg-type]
+        group=[int(row["group"]) for row in rows],
+        token_ids=[row["response_ids"] for row in rows],
+        loss_mask=[[True] * len(row["response_ids"]) for row in rows],
+        logprobs=[row["logprobs"] for row in rows],
+        rewards=rewards,
+        reward_parts={name: [row["reward_parts"].get(name) for row in rows] for name in weights},
     )
 
 

@@ -11,9 +11,9 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
+from reasonrl.files import replace_text
 from reasonrl.runs import headline, method_plots, plots
 from reasonrl.runs.accuracy import MODES
-from reasonrl.runs.folder import write_atomically
 from reasonrl.runs.metrics import ROW_KEYS, describe
 from reasonrl.runs.reading import Row, Run, series
 from reasonrl.runs.samples import SampleFilter, correct_of, main_verdict, outcome
@@ -33,7 +33,7 @@ def write_report(run_path: str | Path) -> Path:
     run = Run.open(run_path)
     page = report_html(run)
     target = run.path / "report.html"
-    write_atomically(target, page)
+    replace_text(target, page)
     return target
 
 

@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from reasonrl.errors import UsageError
+from reasonrl.files import replace_text
+from reasonrl.recipe.kinds import KINDS
 from reasonrl.runs import headline
 from reasonrl.runs.accuracy import MODES
-from reasonrl.runs.folder import write_atomically
 from reasonrl.runs.reading import Row, Run, read_rows, series
 from reasonrl.runs.report import duration
 
@@ -61,7 +62,7 @@ def write_stages_report(run_path: str | Path) -> Path:
         + "\n</main></body></html>\n"
     )
     target = folder / "report.html"
-    write_atomically(target, page)
+    replace_text(target, page)
     return target
 
 
@@ -71,7 +72,7 @@ def _row(stage: Run) -> str:
     rows = stage.metrics()
     if (stage.path / "report.html").exists():
         name = f'<a href="stages/{escape(stage.path.name)}/report.html">{name}</a>'
-    if kind in ("collect", "game"):
+    if not KINDS[kind].trains:
         counts = _counts(stage)
         did, result = (
             "gathered" if counts else "not finished",

@@ -1,3 +1,8 @@
-"""Steps 1, 2 and 5 to 9 of an update, the same for the local trainer and for verl: see `methods`, `collected`,
-`health`, `metrics`.
+"""Steps 1, 2 and 5 to 9 of an update, and its record, for both trainers.
+
+prompts     1 select, 2 allocate, 5 observe: which problems, how many rollouts, what is remembered
+rollouts    the rollouts of one step, as they come in
+advantages  6 filter, 7 shape, 8 advantage, 9 select
+pipeline    `UpdatePipeline`: 6 to 9 in one call, and the record of the step
+metrics, samples, health, schedule
 """

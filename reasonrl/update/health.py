@@ -30,11 +30,11 @@ def count_outcomes(episodes: Sequence[Episode]) -> Counter[str]:
     for episode in episodes:
         verdict = episode.verdicts["correctness"]
         counts["truncated"] += episode.trained_trajectory.finish_reason == "length"
-        counts["correct"] += verdict.correct is True
         counts["unparsed"] += verdict.status is Status.UNPARSED
         every = episode.verdicts.values()
         missing = any(other.correct is None for other in every)
         counts["judged"] += not missing
+        counts["correct"] += verdict.correct is True and not missing
         counts["unjudged"] += missing
         for status in (Status.TIMEOUT, Status.ERROR):
             counts[status.value] += any(other.status is status for other in every)

@@ -11,95 +11,82 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from reasonrl.algorithms.batch import RolloutBatch
-from reasonrl.algorithms.groups import GroupMix, group_mean, group_std
+from reasonrl.algorithms.batch import RolloutBatch, mean_logprobs
+from reasonrl.algorithms.groups import group_mean, group_std
 from reasonrl.algorithms.unlikeliness import group_ranks
 from reasonrl.recipe.schema import Recipe
-from reasonrl.update.methods import mean_logprobs
-from reasonrl.update.rollouts import Collected
+from reasonrl.update.prepared import PreparedUpdate
+from reasonrl.update.rollouts import StepRollouts
 
 
-def rewards_and_rollouts(
-    collected: Collected,
-    batch: RolloutBatch,
-    eligible: Tensor,
-    mix: GroupMix,
-    outcomes: Counter[str],
-    parts: Sequence[str],
+def rollout_metrics(
+    rollouts: StepRollouts, prepared: PreparedUpdate, outcomes: Counter[str], parts: Sequence[str]
 ) -> dict[str, Any]:
-    """Rewards, groups, rollouts and lengths."""
+    """Rewards, groups, rollouts and lengths. `parts` are the names of the reward parts."""
+    batch, groups = prepared.batch, prepared.groups
     judged = batch.rewards[batch.judged]
     lengths = batch.token_mask.sum(1).float()
-    first_of_group = {g: e.own for g, e in zip(collected.groups, collected.episodes, strict=True)}
-    assert batch.rollout_logprobs is not None
-    written = batch.loss_mask.sum().clamp(min=1)
-    means = {
-        f"reward/{name}": _mean([v for e in collected.episodes if (v := e.reward_parts[name]) is not None])
-        for name in parts
-    }
+    prompts = {g: e.trained_trajectory for g, e in zip(rollouts.groups, rollouts.episodes, strict=True)}
+    policy_tokens = batch.loss_mask.sum().clamp(min=1)
+    # Where nothing could be judged there is no mean: the numbers are left out, not 0.
+    spread = float(judged.std()) if len(judged) > 1 else 0.0
+    rewards = {"reward/mean": float(judged.mean()), "reward/std": spread} if len(judged) else {}
+    values = {name: _judged_values(rollouts, name) for name in parts}
+    part_means = {f"reward/{name}": sum(column) / len(column) for name, column in values.items() if column}
+    refined = {} if batch.off_policy is None else {"rollouts/refined": int(batch.off_policy.sum())}
     return {
-        "reward/mean": float(judged.mean()) if len(judged) else 0.0,
-        "reward/std": float(judged.std()) if len(judged) > 1 else 0.0,
-        **means,
-        "accuracy/train": outcomes["correct"] / max(1, outcomes["judged"]),
-        "groups/total": mix.total,
-        "groups/mixed": mix.mixed,
-        "groups/all_correct": mix.all_correct,
-        "groups/all_wrong": mix.all_wrong,
-        "groups/unjudged": mix.unjudged,
+        **rewards,
+        **part_means,
+        **({"accuracy/train": outcomes["correct"] / outcomes["judged"]} if outcomes["judged"] else {}),
+        "groups/total": groups.total,
+        "groups/mixed": groups.mixed,
+        "groups/all_correct": groups.all_correct,
+        "groups/all_wrong": groups.all_wrong,
+        "groups/unjudged": groups.unjudged,
         "rollouts/total": outcomes["total"],
         "rollouts/truncated": outcomes["truncated"],
         "rollouts/unparsed": outcomes["unparsed"],
         "rollouts/timeout": outcomes["timeout"],
         "rollouts/error": outcomes["error"],
         "rollouts/unjudged_share": outcomes["unjudged"] / max(1, outcomes["total"]),
-        "rollouts/masked": int((~eligible).sum()),
-        "rollouts/effective_share": float(with_signal(batch, eligible).float().mean()),
+        "rollouts/masked": int((~prepared.eligible).sum()),
+        "rollouts/effective_share": float(with_signal(batch, prepared.eligible).float().mean()),
+        **refined,
         "response/tokens_mean": float(lengths.mean()),
         "response/tokens_max": int(lengths.max()),
-        # The mean surprise of what was sampled is an unbiased estimate of the entropy, and costs nothing.
-        "policy/entropy": float(-(batch.rollout_logprobs * batch.loss_mask).sum() / written),
-        "tokens/prompt": sum(len(t.prompt_ids) for t in first_of_group.values()),
+        # An unbiased estimate of the entropy at the sampling temperature that needs no pass through the model.
+        "policy/surprise": float(-(batch.rollout_logprobs * batch.loss_mask).sum() / policy_tokens),
+        "tokens/prompt": sum(len(trajectory.prompt_ids) for trajectory in prompts.values()),
         "tokens/response": int(lengths.sum()),
     }
 
 
 def with_signal(batch: RolloutBatch, eligible: Tensor) -> Tensor:
-    """Rows [B] in groups whose rewards differ."""
+    """[B] bool: rows in groups whose rewards differ."""
     return (group_std(batch.rewards, batch.group, eligible) > 0) & eligible
 
 
-def methods(
-    recipe: Recipe,
-    collected: Collected,
-    batch: RolloutBatch,
-    usable: Tensor,
-    shaped: Tensor,
-    rows: Tensor,
-    tokens: Tensor,
-) -> dict[str, Any]:
-    """What each method that is switched on has done in this step."""
-    out: dict[str, Any] = {}
+def method_metrics(recipe: Recipe, rollouts: StepRollouts, prepared: PreparedUpdate) -> dict[str, Any]:
+    """What each method that is switched on did in this step."""
+    batch, train, metrics = prepared.batch, recipe.train, dict[str, Any]()
     if recipe.budget.name == "knapsack":
-        out |= budget(collected.counts, recipe.budget.low, recipe.budget.high, recipe.rollout.rollouts_per_prompt)
-    told = [
-        (p, c)
-        for p, c in zip(collected.predicted, _success_rates(collected), strict=True)
-        if p is not None and c is not None
-    ]
+        metrics |= budget_metrics(
+            rollouts.counts, recipe.budget.low, recipe.budget.high, recipe.rollout.rollouts_per_prompt
+        )
     if recipe.rate_source != "history":
-        out |= calibration(told)
-    if recipe.train.credit == "tempo":
-        out |= credit(rows, tokens, batch.loss_mask)
-    if recipe.train.unlikeliness is not None or recipe.train.overlong is not None:
-        moved = (shaped - batch.rewards)[usable]
-        out["shaping/mean"] = float(moved.mean()) if len(moved) else 0.0
-    if recipe.train.unlikeliness is not None:
-        out["shaping/likelihood_correlation"] = rank_correlation(batch, with_signal(batch, usable))
-    return out
+        rates = zip(rollouts.predicted, _success_rates(rollouts), strict=True)
+        metrics |= calibration_metrics([(p, rate) for p, rate in rates if p is not None and rate is not None])
+    if train.credit == "tempo":
+        metrics |= credit_metrics(prepared.rollout_advantages, prepared.token_advantages, batch.loss_mask)
+    if train.unlikeliness is not None or train.overlong is not None:
+        moved = (prepared.shaped_rewards - batch.rewards)[prepared.trainable]
+        metrics["shaping/mean"] = float(moved.mean()) if len(moved) else 0.0
+    if train.unlikeliness is not None:
+        metrics["shaping/likelihood_correlation"] = rank_correlation(batch, with_signal(batch, prepared.trainable))
+    return metrics
 
 
-def budget(counts: Sequence[int], low: int, high: int, per_prompt: int) -> dict[str, Any]:
+def budget_metrics(counts: Sequence[int], low: int, high: int, per_prompt: int) -> dict[str, Any]:
     """How the rollouts were given out over the prompts."""
     ordered = sorted(counts)
     return {
@@ -112,25 +99,25 @@ def budget(counts: Sequence[int], low: int, high: int, per_prompt: int) -> dict[
     }
 
 
-def calibration(told: Sequence[tuple[float, float]]) -> dict[str, Any]:
+def calibration_metrics(rates: Sequence[tuple[float, float]]) -> dict[str, Any]:
     """The value model's predictions against the success rates that followed; nothing until it predicts."""
-    if not told:
+    if not rates:
         return {"value/predicted_prompts": 0}
-    predicted, actual = (torch.tensor(column, dtype=torch.float64) for column in zip(*told, strict=True))
+    predicted, actual = (torch.tensor(column, dtype=torch.float64) for column in zip(*rates, strict=True))
     error = ((predicted - actual) ** 2).mean()
     spread = ((actual - actual.mean()) ** 2).mean()
     return {
-        "value/predicted_prompts": len(told),
+        "value/predicted_prompts": len(rates),
         "value/bias": float((predicted - actual).mean()),
         "value/mean_squared_error": float(error),
         "value/explained_variance": float(1 - error / spread) if spread > 0 else 0.0,
     }
 
 
-def credit(rows: Tensor, tokens: Tensor, mask: Tensor) -> dict[str, Any]:
+def credit_metrics(rollout_advantages: Tensor, token_advantages: Tensor, mask: Tensor) -> dict[str, Any]:
     """How many tokens are branches, and how much of the credit TEMPO has moved."""
-    plain = rows[:, None] * mask
-    moved = (tokens - plain).abs()
+    plain = rollout_advantages[:, None] * mask
+    moved = (token_advantages - plain).abs()
     return {
         "credit/branching_share": float((moved > 0).sum() / mask.sum().clamp(min=1)),
         "credit/moved_share": float(moved.sum() / plain.abs().sum().clamp(min=1e-9)),
@@ -150,15 +137,16 @@ def rank_correlation(batch: RolloutBatch, keep: Tensor) -> float:
     return float((centred[0] * centred[1]).sum()) / scale if scale > 0 else 0.0
 
 
-def _success_rates(collected: Collected) -> list[float | None]:
+def _success_rates(rollouts: StepRollouts) -> list[float | None]:
     """Share of right answers among the judged rollouts of each problem."""
-    right, judged = [0] * len(collected.problems), [0] * len(collected.problems)
-    for g, episode in zip(collected.groups, collected.episodes, strict=True):
+    correct, judged = [0] * len(rollouts.problems), [0] * len(rollouts.problems)
+    for g, episode in zip(rollouts.groups, rollouts.episodes, strict=True):
         verdict = episode.verdicts["correctness"]
-        right[g] += verdict.correct is True
+        correct[g] += verdict.correct is True
         judged[g] += verdict.correct is not None
-    return [r / j if j else None for r, j in zip(right, judged, strict=True)]
+    return [c / j if j else None for c, j in zip(correct, judged, strict=True)]
 
 
-def _mean(values: Sequence[float]) -> float:
-    return sum(values) / len(values) if values else 0.0
+def _judged_values(rollouts: StepRollouts, part: str) -> list[float]:
+    values = [episode.reward_parts[part] for episode in rollouts.episodes]
+    return [value for value in values if value is not None]

@@ -1,5 +1,6 @@
-"""What the rollouts of one step have left behind, and the batch that is made of it. Both trainers fill it, each in its
-own way.
+"""The rollouts of one step, after steps 1 to 5, and the batch that is made of them.
+
+Each trainer fills it in its own way.
 """
 
 from __future__ import annotations
@@ -11,28 +12,32 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from reasonrl.algorithms.batch import RolloutBatch, length_mask, pad_rows
+from reasonrl.algorithms.batch import RolloutBatch
 from reasonrl.environments.base import Episode
 from reasonrl.rewards.base import RewardPart, total_reward
 from verifiers.types import Problem
 
 
 @dataclass
-class Collected:
-    """The episodes of one step with their rewards, after steps 1 to 5."""
+class StepRollouts:
+    """The episodes of one step with their rewards. B rollouts of P problems, added in rounds."""
 
     episodes: list[Episode] = field(default_factory=list)
+    """[B]"""
     rewards: list[float | None] = field(default_factory=list)
+    """[B] raw rewards; None where a part could not be judged."""
     groups: list[int] = field(default_factory=list)
+    """[B] which of `problems` each episode belongs to."""
     problems: list[Problem] = field(default_factory=list)
-    """One for each group."""
+    """[P]"""
     counts: list[int] = field(default_factory=list)
+    """[P] rollouts of each problem, refinements not counted."""
     greedy: list[float] = field(default_factory=list)
-    """Reward of the greedy response to each problem, NaN where it could not be judged; only where the recipe needs it.
-    """
+    """[P] reward of the greedy response, NaN where it could not be judged; empty where no method needs it."""
     predicted: list[float | None] = field(default_factory=list)
-    """What the value model said of each problem before its rollouts."""
+    """[P] success rate that the value model predicted before the rollouts."""
     rounds: int = 0
+    """More than one where `train.refill` drew again (dynamic sampling)."""
 
     def add(
         self,
@@ -45,63 +50,64 @@ class Collected:
         greedy: Sequence[Episode] = (),
         refined: Sequence[tuple[int, Episode]] = (),
     ) -> None:
-        """`counts[i]` episodes of `problems[i]`, in order; `refined` are further rows of a group, by its place among
-        `problems`.
+        """Add a round: `counts[i]` episodes of `problems[i]`, in order.
+
+        `refined` are further rows of a group, by its place among `problems` (Critique-GRPO).
         """
         first = len(self.problems)
         self.predicted += predicted
         self.groups += [first + i for i, count in enumerate(counts) for _ in range(count)]
+        self.groups += [first + place for place, _ in refined]
         self.problems += problems
         self.counts += counts
-        self.episodes += episodes
-        self.rewards += [total_reward(episode, parts) for episode in episodes]
-        self.groups += [first + place for place, _ in refined]
-        self.episodes += [episode for _, episode in refined]
-        self.rewards += [total_reward(episode, parts) for _, episode in refined]
-        judged = [total_reward(episode, parts) for episode in greedy]
-        self.greedy += [math.nan if reward is None else reward for reward in judged]
+        new_episodes = [*episodes, *(episode for _, episode in refined)]
+        self.episodes += new_episodes
+        self.rewards += [total_reward(episode, parts) for episode in new_episodes]
+        greedy_rewards = [total_reward(episode, parts) for episode in greedy]
+        self.greedy += [math.nan if reward is None else reward for reward in greedy_rewards]
         self.rounds += 1
 
     def batch(self, parts: Sequence[RewardPart], entropy: Tensor | None = None) -> RolloutBatch:
-        """All rows as tensors."""
-        last = [episode.own for episode in self.episodes]
-        values = {part.name: [e.reward_parts[part.name] for e in self.episodes] for part in parts}
-        marks = [bool(episode.info.get("off_policy")) for episode in self.episodes]
-        return RolloutBatch(
+        """All rows as tensors. `entropy` [B, T] is that of each token's distribution, where a method asks for it."""
+        trained = [episode.trained_trajectory for episode in self.episodes]
+        return RolloutBatch.from_rows(
             problem_id=[episode.problem.id for episode in self.episodes],
-            group=torch.tensor(self.groups),  # type: ignore[arg-type]
-            role=[t.role for t in last],
-            tokens=pad_rows([t.response_ids for t in last], torch.long),  # type: ignore[arg-type]
-            loss_mask=pad_rows([[float(m) for m in t.loss_mask] for t in last], torch.float32).bool(),  # type: ignore[arg-type]
-            token_mask=length_mask([len(t.response_ids) for t in last]),
-            rewards=torch.tensor([0.0 if r is None else r for r in self.rewards]),  # type: ignore[arg-type]
-            judged=torch.tensor([r is not None for r in self.rewards]),  # type: ignore[arg-type]
-            reward_parts={name: torch.tensor([v or 0.0 for v in column]) for name, column in values.items()},  # type: ignore[misc]
-            rollout_logprobs=pad_rows([t.logprobs for t in last], torch.float32),  # type: ignore[arg-type]
-            entropy=entropy,  # type: ignore[arg-type]
-            off_policy=torch.tensor(marks) if any(marks) else None,  # type: ignore[arg-type]
+            group=self.groups,
+            token_ids=[trajectory.response_ids for trajectory in trained],
+            loss_mask=[trajectory.loss_mask for trajectory in trained],
+            logprobs=[trajectory.logprobs for trajectory in trained],
+            rewards=self.rewards,
+            reward_parts={part.name: [e.reward_parts[part.name] for e in self.episodes] for part in parts},
+            entropy=entropy,
+            off_policy=[episode.off_policy for episode in self.episodes],
         )
 
-    def right(self) -> Tensor:
-        """Rows [B] whose answer was judged correct."""
-        return torch.tensor([e.verdicts["correctness"].correct is True for e in self.episodes])
+    def correct(self) -> Tensor:
+        """[B] bool: the answer was judged correct."""
+        return torch.tensor([episode.verdicts["correctness"].correct is True for episode in self.episodes])
 
     def eligible(self, batch: RolloutBatch, *, mask_truncated: bool) -> Tensor:
-        """Rows [B] that were judged and, if the recipe masks cut-off responses, came to an end; with a greedy baseline
-        that was judged.
+        """[B] bool: rows that were judged and, with `mask_truncated`, came to an end. Where a greedy response is the
+        baseline, it must have been judged too.
         """
-        rows: Tensor = batch.judged
+        rows = batch.judged
         if mask_truncated:
-            rows = rows & torch.tensor([e.own.finish_reason != "length" for e in self.episodes])
+            rows = rows & torch.tensor([e.trained_trajectory.finish_reason != "length" for e in self.episodes])
         greedy = self.greedy_rewards(batch)
         return rows if greedy is None else rows & ~torch.isnan(greedy)
 
+    def unjudged_reason(self) -> str:
+        """Why the first verdict that is not a judgement could not be given; empty where all are."""
+        verdicts = (verdict for episode in self.episodes for verdict in episode.verdicts.values())
+        return next((verdict.reason for verdict in verdicts if verdict.correct is None), "")
+
     def greedy_rewards(self, batch: RolloutBatch) -> Tensor | None:
+        """[B] reward of the greedy response to each row's problem, NaN where it could not be judged."""
         return torch.tensor(self.greedy)[batch.group] if self.greedy else None
 
 
 def successes(counts: Sequence[int], episodes: Sequence[Episode]) -> list[list[bool]]:
-    """For step 5: right or wrong, of every rollout that was judged, by problem, whatever is filtered later."""
-    rows = iter(episodes)
-    verdicts = [[next(rows).verdicts["correctness"] for _ in range(count)] for count in counts]
-    return [[v.correct is True for v in group if v.correct is not None] for group in verdicts]
+    """For step 5: by problem, whether each rollout that was judged is correct, whatever is filtered later."""
+    verdicts = iter([episode.verdicts["correctness"] for episode in episodes])
+    groups = [[next(verdicts) for _ in range(count)] for count in counts]
+    return [[v.correct is True for v in group if v.correct is not None] for group in groups]

@@ -27,16 +27,16 @@ from reasonrl.environments.roles import LocalSpeaker, ServedSpeaker, Speaker
 from reasonrl.errors import ModelError
 from reasonrl.recipe.schema import Recipe
 from reasonrl.rewards.base import total_reward
-from reasonrl.rewards.scoring import judge
+from reasonrl.rewards.scoring import score_episodes
 from reasonrl.setup.environments import environment_maker, role_sampling, rollout_sampling
-from reasonrl.verl_backend.faults import who_died
+from reasonrl.verl_backend.faults import describe_dead_actor
 from reasonrl.verl_backend.rows import AGENT, FIELD, pack_episode, pack_failure
 from reasonrl.verl_backend.stage import verl_stage
 from verifiers.types import Problem
 
-PASSING = (ModelError, ServedFailure, TimeoutError, OSError, RayError)
-"""What may befall one rollout: a server, a role or a judge that does not answer. Anything else is a fault in code, and
-ends the run.
+TRANSIENT_ERRORS = (ModelError, ServedFailure, TimeoutError, OSError, RayError)
+"""What may happen to a single rollout: a server, a role or a judge does not answer. The rollout is masked and counted.
+Any other exception is a fault in code and ends the run.
 """
 
 
@@ -51,7 +51,7 @@ class ServerEngine:
         """Fields of the last answer that verl wants back: the version of the weights."""
 
     async def generate(self, token_ids: Sequence[int], sampling: Sampling, seed: int) -> Generation:
-        asked: dict[str, Any] = {
+        parameters: dict[str, Any] = {
             "temperature": sampling.temperature,
             "top_p": sampling.top_p,
             "top_k": sampling.top_k or -1,
@@ -60,12 +60,16 @@ class ServerEngine:
             "seed": seed % 2**63,
         }
         if sampling.stop:
-            asked["stop"] = list(sampling.stop)
-        made = await self._client.generate(request_id=uuid4().hex, prompt_ids=list(token_ids), sampling_params=asked)
-        if made.stop_reason == "aborted" or not made.token_ids:
+            parameters["stop"] = list(sampling.stop)
+        answer = await self._client.generate(
+            request_id=uuid4().hex, prompt_ids=list(token_ids), sampling_params=parameters
+        )
+        if answer.stop_reason == "aborted" or not answer.token_ids:
             raise ModelError("the rollout server gave no answer (aborted)")
-        self.extra = dict(made.extra_fields)
-        return Generation(list(made.token_ids), list(made.log_probs), self._why(made.token_ids, sampling))
+        self.extra = dict(answer.extra_fields)
+        return Generation(
+            list(answer.token_ids), list(answer.log_probs), self._finish_reason(answer.token_ids, sampling)
+        )
 
     async def generate_many(
         self, prompts: Sequence[Sequence[int]], sampling: Sampling, seeds: Sequence[int]
@@ -79,7 +83,7 @@ class ServerEngine:
     def role(self, name: str) -> ServerEngine:
         raise ValueError(f"there is no engine for the role '{name}' on verl: serve that model, or write model: same")
 
-    def _why(self, token_ids: Sequence[int], sampling: Sampling) -> Any:
+    def _finish_reason(self, token_ids: Sequence[int], sampling: Sampling) -> Any:
         """verl calls an answer completed whether it ended or was cut off."""
         if token_ids[-1] in self._eos or len(token_ids) < sampling.max_new_tokens:
             return "stop"
@@ -126,20 +130,22 @@ class ReasonrlLoop(AgentLoopBase):
         seed = derive_seed(recipe.seed, "rollout", step, kwargs["round"], problem.id, rollout)
         try:
             episode: Episode = await environment.episode(problem, rollout, seed, engine)
-            judging = functools.partial(judge, [episode], stage.parts, on_timeout=recipe.train.on_timeout, step=step)
-            async with _judging_at_once():
-                await within(recipe.verl.judge_timeout_s, judging, "verl.judge_timeout_s")
-        except Exception as error:  # told to the trainer, which masks and counts the row, or stops the run
-            told = ModelError(who_died(error)) if isinstance(error, RayActorError) else error
-            return self._masked(pack_failure(told, stops=not isinstance(error, PASSING)), engine, step)
-        own, reward = episode.own, total_reward(episode, stage.parts)
-        if not own.response_ids:
+            judging = functools.partial(
+                score_episodes, [episode], stage.parts, on_timeout=recipe.train.on_timeout, step=step
+            )
+            async with _judge_slots():
+                await run_with_deadline(recipe.verl.judge_timeout_s, judging, "verl.judge_timeout_s")
+        except Exception as error:  # goes to the trainer, which masks and counts the row, or stops the run
+            reason = ModelError(describe_dead_actor(error)) if isinstance(error, RayActorError) else error
+            return self._masked(pack_failure(reason, stops=not isinstance(error, TRANSIENT_ERRORS)), engine, step)
+        trained, reward = episode.trained_trajectory, total_reward(episode, stage.parts)
+        if not trained.response_ids:
             return self._masked(pack_failure(ModelError("the response has no tokens"), stops=False), engine, step)
         return AgentLoopOutput(
-            prompt_ids=own.prompt_ids,
-            response_ids=own.response_ids,
-            response_mask=[int(m) for m in own.loss_mask],
-            response_logprobs=own.logprobs,
+            prompt_ids=trained.prompt_ids,
+            response_ids=trained.response_ids,
+            response_mask=[int(m) for m in trained.loss_mask],
+            response_logprobs=trained.logprobs,
             reward_score=0.0 if reward is None else reward,
             num_turns=1 + len(episode.trajectories),
             metrics={},
@@ -170,12 +176,12 @@ class ReasonrlLoop(AgentLoopBase):
 
 
 @functools.cache
-def _judging_at_once() -> asyncio.Semaphore:
-    """More would only wait for the same cores, and their deadlines with them."""
+def _judge_slots() -> asyncio.Semaphore:
+    """Bounds concurrent verifications: more would only contend for the cores and hit their deadlines."""
     return asyncio.Semaphore(4 + (os.cpu_count() or 1))
 
 
-async def within(seconds: float, call: Callable[[], None], key: str) -> None:
+async def run_with_deadline(seconds: float, call: Callable[[], None], key: str) -> None:
     """`call` in a thread of its own. Raises TimeoutError after `seconds`: the thread is left behind, and neither takes
     the place of the next (in a pool it would) nor keeps the process from ending.
     """

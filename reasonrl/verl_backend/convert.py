@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ import torch
 from torch import Tensor
 
 from reasonrl.errors import CheckpointError
+from reasonrl.models.saving import copy_plain_files, write_new_model_folder
 
 CONFIG = "fsdp_config.json"
 NOTE = "latest_checkpointed_iteration.txt"
@@ -88,42 +88,8 @@ def convert(actor: Path, target: Path, dtype: torch.dtype | None = None) -> int:
             )
             copy_plain_files(beside, folder)
 
-    write_complete(target, fill)
+    write_new_model_folder(target, fill)
     return sum(p.numel() for p in model.parameters())
-
-
-def write_complete(target: Path, fill: Callable[[Path], None]) -> None:
-    """`target` appears when `fill` is done with it, or not at all. Raises CheckpointError where something is there
-    already.
-    """
-    import os
-    import shutil
-
-    if target.exists() and (not target.is_dir() or any(target.iterdir())):
-        raise CheckpointError(f"{target} is there already; name another folder, or remove it")
-    temporary = target.with_name(f".{target.name}.tmp")
-    shutil.rmtree(temporary, ignore_errors=True)
-    temporary.mkdir(parents=True)
-    try:
-        fill(temporary)
-        if target.exists():
-            target.rmdir()
-        os.replace(temporary, target)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-
-
-def copy_plain_files(source: Path, target: Path) -> None:
-    """Tokenizer, chat template and generation config: what is not there already."""
-    import shutil
-
-    for path in source.iterdir():
-        plain = path.suffix in (".json", ".jinja", ".txt", ".model") and path.name not in (
-            "manifest.json",
-            "model.safetensors.index.json",
-        )
-        if plain and path.is_file() and not (target / path.name).exists():
-            shutil.copy2(path, target / path.name)
 
 
 def _whole(name: str, parts: list[Any]) -> Tensor:

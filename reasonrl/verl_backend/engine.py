@@ -4,15 +4,13 @@ verl looks engines up by model type, backend, device and vendor; this one is fou
 `reasonrl`. Value heads keep verl's own. What is different:
 
 - The learning rate is a function of the step, as in local runs. verl has no linear schedule, makes its first update
-with warm-up at rate 0,
-  and reports the rate of the update to come.
-- Means over sequences count the rows of the mini-batch that are learnt from (verl: all of them), so masked rows dilute
-nothing.
-- Adapters (LoRA) are merged into what the rollout servers get, in the precision that is computed in, and into what is
-saved for others;
-  verl writes a Hugging Face folder with the names of adapters, which nothing can load.
+  with warm-up at rate 0, and reports the rate of the update to come.
+- Means over sequences count the rows of the mini-batch that are trained on (verl: all of them), so masked rows dilute
+  nothing.
+- Adapters (LoRA) are merged into what the rollout servers get, in the precision of the computation, and into what is
+  saved for others; verl writes a Hugging Face folder with the names of adapters, which nothing can load.
 - A mini-batch without any such row changes nothing (verl: 0/0), and a gradient that is not finite ends the run (verl
-goes on without).
+  continues without it).
 """
 
 from __future__ import annotations

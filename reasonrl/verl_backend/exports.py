@@ -12,21 +12,51 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import torch
+
+from reasonrl.errors import TrainingError
+from reasonrl.files import replace_text
 from reasonrl.recipe.schema import Recipe
 from reasonrl.runs.checkpoint import MANIFEST, list_checkpoints, write_folder
 from reasonrl.runs.folder import RunFolder
 from reasonrl.runs.reading import eval_sets
+from reasonrl.update.pipeline import UpdatePipeline
 from reasonrl.verl_backend.convert import NOTE
 
+OUR_PART = "reasonrl"
+"""Folder of our part in a checkpoint of verl."""
 _MARK = "complete"
 
 
-def keep_exported(run: RunFolder, exported: Path, step: int, keep_last: int) -> None:
-    """`exported` as checkpoints/step-N, and no more than `keep_last` of them."""
+def save_state(checkpoint: Path, pipeline: UpdatePipeline) -> None:
+    """Write the state of `pipeline` into our part of a checkpoint of verl."""
+    folder = checkpoint / OUR_PART
+    folder.mkdir(parents=True, exist_ok=True)
+    torch.save(pipeline.tensors(), folder / "tensors.pt")
+    (folder / "state.json").write_text(json.dumps(pipeline.state_dict()), encoding="utf-8")
+
+
+def load_state(checkpoint: Path, pipeline: UpdatePipeline) -> None:
+    """Read what `save_state` wrote. Raises TrainingError for a checkpoint without it."""
+    folder = checkpoint / OUR_PART
+    if not (folder / "state.json").is_file():
+        raise TrainingError(f"{folder} is missing: this checkpoint was not written by reasonrl. Start a new run_dir")
+    pipeline.load_state_dict(json.loads((folder / "state.json").read_text(encoding="utf-8")))
+    pipeline.load_tensors(torch.load(folder / "tensors.pt", weights_only=True))
+
+
+def publish_checkpoint(run: RunFolder, checkpoint: Path, step: int, keep_last: int) -> None:
+    """The exported weights of `checkpoint` as checkpoints/step-N, the checkpoint marked complete, and no more than
+    `keep_last` of both.
+    """
+    exported = checkpoint / "actor" / "huggingface"
     if any(exported.glob("*.safetensors")):
         write_folder(run.checkpoints / f"step-{step:06d}", functools.partial(_copy, exported), {"step": step})
         for old in list_checkpoints(run.checkpoints)[:-keep_last]:
             shutil.rmtree(old.path)
+    mark_complete(checkpoint)
+    for old_checkpoint in complete_checkpoints(checkpoint.parent)[:-keep_last]:
+        shutil.rmtree(old_checkpoint)
 
 
 def keep_best(run: RunFolder, step: int, accuracy: float) -> None:
@@ -39,27 +69,26 @@ def keep_best(run: RunFolder, step: int, accuracy: float) -> None:
         write_folder(best, functools.partial(_copy, saved), {"step": step, "accuracy": accuracy})
 
 
-def complete(checkpoint: Path) -> None:
-    (checkpoint / "reasonrl" / _MARK).touch()
+def mark_complete(checkpoint: Path) -> None:
+    """The last thing that is written of a checkpoint."""
+    (checkpoint / OUR_PART / _MARK).touch()
 
 
-def complete_steps(checkpoints: Path) -> list[Path]:
-    """global_step_N folders that everything was written of, oldest first."""
-    found = [path.parent.parent for path in checkpoints.glob(f"global_step_*/reasonrl/{_MARK}")]
-    return sorted(found, key=lambda path: int(path.name.rpartition("_")[2]))
+def complete_checkpoints(folder: Path) -> list[Path]:
+    """The global_step_N folders in `folder` that are complete, oldest first."""
+    marked = [path.parent.parent for path in folder.glob(f"global_step_*/{OUR_PART}/{_MARK}")]
+    return sorted(marked, key=lambda path: int(path.name.rpartition("_")[2]))
 
 
-def settle(checkpoints: Path) -> None:
-    """Before a launch: what a kill has left half written is removed, and verl's note names the newest that is whole."""
-    whole = complete_steps(checkpoints)
-    for path in checkpoints.glob("global_step_*"):
-        if path not in whole:
+def discard_incomplete(folder: Path) -> None:
+    """Before a launch: remove what a kill left half written, and set verl's note to the newest complete checkpoint."""
+    complete = complete_checkpoints(folder)
+    for path in folder.glob("global_step_*"):
+        if path not in complete:
             shutil.rmtree(path)
-    note = checkpoints / NOTE
-    if whole:
-        temporary = note.with_suffix(".tmp")
-        temporary.write_text(whole[-1].name.rpartition("_")[2], encoding="utf-8")
-        temporary.replace(note)
+    note = folder / NOTE
+    if complete:
+        replace_text(note, complete[-1].name.rpartition("_")[2])
     else:
         note.unlink(missing_ok=True)
 

@@ -1,4 +1,4 @@
-"""What Ray says of the dead, in a sentence."""
+"""What Ray reports of an actor that died, in one sentence."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ import re
 from ray.exceptions import RayActorError
 
 
-def who_died(error: RayActorError) -> str:
-    """Ray says which actor in a block of lines."""
-    told = dict(re.findall(r"^\s*(class_name|pid|ip): (.+)$", str(error), re.MULTILINE))
-    who = told.get("class_name", "a process of the run").rpartition(".")[2]
-    where = f" (process {told['pid']} on {told['ip']})" if {"pid", "ip"} <= set(told) else ""
-    return f"{who}{where} has died; its last words are in the logs folder of Ray's session"
+def describe_dead_actor(error: RayActorError) -> str:
+    """Ray names the actor in a block of lines; this is its class, process and machine in a sentence."""
+    fields = dict(re.findall(r"^\s*(class_name|pid|ip): (.+)$", str(error), re.MULTILINE))
+    actor = fields.get("class_name", "a process of the run").rpartition(".")[2]
+    place = f" (process {fields['pid']} on {fields['ip']})" if {"pid", "ip"} <= set(fields) else ""
+    return f"{actor}{place} has died; its last output is in the logs folder of Ray's session"

@@ -32,7 +32,7 @@ from reasonrl.recipe.schema import Recipe
 from reasonrl.rewards.loading import make_reward_parts, make_verifier
 from reasonrl.runs.checkpoint import newest_checkpoint
 from reasonrl.setup.data import RunData, load_data
-from reasonrl.verl_backend.exports import evaluations_left, settle
+from reasonrl.verl_backend.exports import discard_incomplete, evaluations_left
 from reasonrl.verl_backend.plan import TESTED, VerlPlan, make_plan
 from reasonrl.verl_backend.stage import VerlStage
 from reasonrl.verl_backend.watch import Watch
@@ -155,7 +155,7 @@ def run_verl_stage(
     log = stage.shared / "log.txt"
     console.note(f"verl runs; its words are in {log}")
     begins = log.stat().st_size if log.exists() else 0  # a resumed run appends
-    settle(stage.shared / "checkpoints")
+    discard_incomplete(stage.shared / "checkpoints")
     watch = Watch(folder, log, console, stop_asked)
     code = _run([sys.executable, "-m", "verl.trainer.main_ppo", *plan.settings], plan.environment, log, watch)
     if code != 0:

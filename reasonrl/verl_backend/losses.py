@@ -11,7 +11,7 @@ from typing import Any
 from torch import Tensor
 from verl.trainer.ppo.core_algos import agg_loss, register_policy_loss
 
-from reasonrl.algorithms.losses import token_loss
+from reasonrl.update.objective import objective_of
 from reasonrl.verl_backend.stage import verl_stage
 
 NAME = "reasonrl"
@@ -28,11 +28,8 @@ def reasonrl_loss(
     rollout_is_weights: Tensor | None = None,
 ) -> tuple[Tensor, dict[str, Any]]:
     """All [B, T]. Returns the loss of the micro-batch and the share of tokens that were clipped."""
-    spec = verl_stage().recipe.train
-    losses, clipped = token_loss(
-        spec.loss, log_prob, old_log_prob, advantages, response_mask.bool(),
-        clip_low=spec.clip_low, clip_high=spec.clip_high, dual_clip=spec.dual_clip, mirror_beta=spec.mirror_beta,
-    )  # fmt: skip
+    objective = objective_of(verl_stage().recipe)
+    losses, clipped = objective.token_losses(log_prob, old_log_prob, advantages, response_mask.bool())
     if rollout_is_weights is not None:
         losses = losses * rollout_is_weights
     loss = agg_loss(loss_mat=losses, loss_mask=response_mask, loss_agg_mode=loss_agg_mode, **config.global_batch_info)

@@ -59,19 +59,21 @@ class ProblemDataset(Dataset):  # type: ignore[type-arg]
 
 def pack_episode(episode: Episode, reward: float | None) -> str:
     """What the tokens do not say of an episode."""
-    own = episode.own
+    trained = episode.trained_trajectory
     return json.dumps(
         {
             "rollout": episode.rollout,
             "seed": episode.seed,
             "reward": reward,
-            "role": own.role,
-            "text": own.text,
-            "finish_reason": own.finish_reason,
+            "role": trained.role,
+            "text": trained.text,
+            "finish_reason": trained.finish_reason,
             "verdicts": {name: verdict.to_dict() for name, verdict in episode.verdicts.items()},
             "reward_parts": episode.reward_parts,
-            "info": {"sample_fields": sample_fields(episode)} | {k: v for k, v in episode.info.items() if _is_plain(v)},
-            "others": [[t.role, t.text, t.finish_reason] for t in episode.trajectories if t is not own],
+            "sample_fields": sample_fields(episode),
+            "failure": episode.failure,
+            "info": {key: value for key, value in episode.info.items() if _is_plain(value)},
+            "others": [[t.role, t.text, t.finish_reason] for t in episode.trajectories if t is not trained],
         },
         ensure_ascii=False,
     )
@@ -81,21 +83,28 @@ def unpack_episode(packed: str, problem: Problem, row: Mapping[str, Sequence[Any
     """The episode of a row of verl: `row` holds its `prompts`, `responses`, `response_mask` and `rollout_log_probs`,
     not padded.
     """
-    made = json.loads(packed)
-    others = [Trajectory(role, [], [], [], [], text, why) for role, text, why in made["others"]]
-    own = Trajectory(
-        role=made["role"],
+    fields = json.loads(packed)
+    others = [Trajectory(role, [], [], [], [], text, why) for role, text, why in fields["others"]]
+    trained = Trajectory(
+        role=fields["role"],
         prompt_ids=list(row["prompts"]),
         response_ids=list(row["responses"]),
         loss_mask=[bool(m) for m in row["response_mask"]],
         logprobs=list(row["rollout_log_probs"]),
-        text=made["text"],
-        finish_reason=made["finish_reason"],
+        text=fields["text"],
+        finish_reason=fields["finish_reason"],
     )
-    verdicts = {
-        name: Verdict(**value | {"status": Status(value["status"])}) for name, value in made["verdicts"].items()
-    }
-    return Episode(problem, made["rollout"], made["seed"], [*others, own], verdicts, made["reward_parts"], made["info"])
+    return Episode(
+        problem,
+        fields["rollout"],
+        fields["seed"],
+        [*others, trained],
+        {name: Verdict(**value | {"status": Status(value["status"])}) for name, value in fields["verdicts"].items()},
+        fields["reward_parts"],
+        failure=fields["failure"],
+        sample_fields=fields["sample_fields"],
+        info=fields["info"],
+    )
 
 
 def pack_failure(error: BaseException, *, stops: bool) -> str:
@@ -107,8 +116,8 @@ def pack_failure(error: BaseException, *, stops: bool) -> str:
 
 def failure_of(packed: str) -> tuple[str, bool] | None:
     """Why a row has no episode, and whether that is a fault that must stop the run."""
-    made = json.loads(packed)
-    return (made["failure"], made["stops"]) if "failure" in made else None
+    fields = json.loads(packed)
+    return (fields["failure"], fields["stops"]) if "stops" in fields else None
 
 
 def _is_plain(value: Any) -> bool:

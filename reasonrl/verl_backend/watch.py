@@ -12,8 +12,13 @@ from pathlib import Path
 from reasonrl.runs.console import TrainConsole
 
 STOP = "stop"
-"""File under STAGE/verl: the trainer ends behind the step of the moment, with a checkpoint."""
+"""File under STAGE/verl: the trainer finishes the step, saves a checkpoint and stops."""
 _WARNING = re.compile(r"\breasonrl: (.+)")
+
+
+def warn(text: str) -> None:
+    """Called in a process of verl: the terminal of the launch shows `text` as a warning. It travels in verl's log."""
+    print(f"reasonrl: {text}", flush=True)
 
 
 class Watch:
@@ -27,8 +32,8 @@ class Watch:
 
     def __call__(self) -> None:
         for line in self._log:
-            if told := _WARNING.search(line):
-                self._console.warn(told[1])
+            if warning := _WARNING.search(line):
+                self._console.warn(warning[1])
         for row in map(json.loads, self._rows):
             if row["kind"] != "train":
                 self._console.evaluation(row)

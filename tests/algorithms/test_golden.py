@@ -14,7 +14,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from reasonrl.algorithms.advantages.dcpo import PromptMoments, dcpo_advantages
+from reasonrl.algorithms.advantages.dcpo import dcpo_advantages
 from reasonrl.algorithms.advantages.grpo import grpo_advantages
 from reasonrl.algorithms.advantages.opo import opo_advantages
 from reasonrl.algorithms.advantages.shrinkage import shrinkage_weight
@@ -24,6 +24,7 @@ from reasonrl.algorithms.kl import kl_estimate
 from reasonrl.algorithms.length import overlong_penalty, short_success_weights
 from reasonrl.algorithms.losses.dcpo_bounds import dcpo_bounds
 from reasonrl.algorithms.losses.disco import disco_loss
+from reasonrl.algorithms.moments import PromptMoments
 from reasonrl.algorithms.tempo import tempo_advantages
 from reasonrl.algorithms.unlikeliness import unlikeliness_rewards
 from reasonrl.budgets.knapsack import allocate, cost, task_value

@@ -11,11 +11,11 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reasonrl.algorithms.advantages.dcpo import PromptMoments
 from reasonrl.algorithms.advantages.dr_grpo import dr_grpo_advantages
 from reasonrl.algorithms.advantages.grpo import grpo_advantages
 from reasonrl.algorithms.catalogue import ADVANTAGES
 from reasonrl.algorithms.groups import group_baseline, group_mean, group_mix, group_size, group_std
+from reasonrl.algorithms.moments import PromptMoments
 
 Row = tuple[float, int, bool]
 

@@ -19,7 +19,7 @@ from reasonrl.evaluation.critics import critic_metrics
 from reasonrl.recipe.critics import CriticSpec
 from reasonrl.rewards.base import total_reward
 from reasonrl.rewards.critique import CritiqueRewards, critic_episode, critic_parts, sample_fields
-from reasonrl.rewards.scoring import judge
+from reasonrl.rewards.scoring import score_episodes
 from tests.environments.scripted import TOKENIZER, ScriptedEngine
 from verifiers.loading import load_verifier
 from verifiers.types import Message, Problem, Status
@@ -56,7 +56,7 @@ def play(
 def test_only_the_critic_carries_loss() -> None:
     (episode,), _, _ = play(f"{FINAL}Wrong", "12 + 7 = 19\n19 - 5 = 14")
     assert [t.role for t in episode.trajectories] == ["policy", "actor", "actor"]
-    assert episode.own is episode.trajectories[0] and all(episode.own.loss_mask)
+    assert episode.trained_trajectory is episode.trajectories[0] and all(episode.trained_trajectory.loss_mask)
     assert not any(any(t.loss_mask) for t in episode.trajectories[1:])
     assert episode.text == f"{FINAL}Wrong"
     assert "Again." in TOKENIZER.decode(episode.trajectories[1].prompt_ids) and FINAL in TOKENIZER.decode(
@@ -78,7 +78,7 @@ def test_what_is_called_correct_is_not_refined_if_the_recipe_says_so() -> None:
 
 def rewards(spec: CriticSpec, episodes: list[Episode]) -> list[float | None]:
     parts = critic_parts(spec, load_verifier("math", mode="lenient"))
-    judge(episodes, parts)
+    score_episodes(episodes, parts)
     return [total_reward(episode, parts) for episode in episodes]
 
 
@@ -158,7 +158,7 @@ def test_crl_mixes_problems_to_solve_among_those_to_judge() -> None:
     environment = CritiqueAndRefine(TOKENIZER, SAMPLING, format=FORMAT)
     problems = [problem("a"), to_solve, problem("b"), Problem("n", to_solve.prompt, "math", {"answer": "14"})]
     episodes = roll_out(environment, engine, problems, [1] * 4, seed=(0,))
-    judge(episodes, parts)
+    score_episodes(episodes, parts)
     assert [total_reward(episode, parts) for episode in episodes] == [0.8, 1.0, 0.0, 0.0]
     assert [episode.verdicts["correctness"].correct for episode in episodes] == [True, True, False, False]
     verifier = parts[0].verifier
@@ -178,7 +178,7 @@ def test_recalls_are_about_what_the_critic_judges() -> None:
     def one(first_error: int, said: Judgement, named: int | None) -> Episode:
         solution = Solution("p", "a", steps, first_error=first_error)
         critic = CriticEpisode(problem(), solution, Critique("", said, first_error=named))
-        return Episode(problem(), 0, 0, [], info={"critic": critic})
+        return Episode(problem(), 0, 0, [], critique=critic)
 
     episodes = [one(-1, Judgement.CORRECT, -1), one(1, Judgement.INCORRECT, 1), one(2, Judgement.CORRECT, -1)]
     by_index = critic_metrics(episodes, 1, "k", "index")

@@ -66,9 +66,13 @@ def test_the_row_stands_behind_the_bare_question() -> None:
 
     wrong = judged(False)
     (made,) = refiner(with_answer=True).refine([wrong], ScriptedEngine(policy), {}, seed=(0,))
-    assert made is not None and made.own.prompt_ids == wrong.own.prompt_ids and made.text == "12 + 7 = 19"
+    assert (
+        made is not None
+        and made.trained_trajectory.prompt_ids == wrong.trained_trajectory.prompt_ids
+        and made.text == "12 + 7 = 19"
+    )
     assert "The solution is incorrect. The answer is 19." in prompts[0] and "12 + 7 = 18" in prompts[0]
-    assert made.info["off_policy"] and set(made.own.logprobs) == {0.0} and all(made.own.loss_mask)
+    assert made.off_policy and set(made.trained_trajectory.logprobs) == {0.0} and all(made.trained_trajectory.loss_mask)
 
 
 def test_a_critic_is_asked_and_a_broken_one_costs_the_refinement_alone() -> None:
@@ -77,10 +81,10 @@ def test_a_critic_is_asked_and_a_broken_one_costs_the_refinement_alone() -> None
     heard: list[str] = []
     policy = ScriptedEngine(lambda prompt, seed: heard.append(prompt) or "19")  # type: ignore[func-returns-value]
     (made,) = refiner(critic=critic).refine([judged(False)], policy, engines, seed=(0,))
-    assert made is not None and "Look at 7." in heard[0] and made.info["critique"] == "Look at 7."
+    assert made is not None and "Look at 7." in heard[0] and made.guiding_critique == "Look at 7."
     wrong = judged(False)
     assert refiner(critic=BrokenSpeaker()).refine([wrong], policy, {}, seed=(0,)) == [None]
-    assert "no answer within 1 s" in wrong.info["refine_failure"], "counted and told"
+    assert "no answer within 1 s" in (wrong.refinement_failure or ""), "counted and told"
 
 
 RECIPE: dict[str, Any] = {
@@ -106,8 +110,10 @@ def test_rows_join_their_group_and_do_not_count_as_successes(tmp_path: Path, mon
         for episode in episodes:
             text = answers[episode.problem.meta["question"]] if episode.rollout == 0 else "0"
             ids = TOKENIZER(text)["input_ids"]
-            row = Trajectory("policy", episode.own.prompt_ids, ids, [True] * len(ids), [0.0] * len(ids), text, "stop")
-            rows.append(Episode(episode.problem, episode.rollout, 0, [row], info={"off_policy": True, "critique": "c"}))
+            row = Trajectory(
+                "policy", episode.trained_trajectory.prompt_ids, ids, [True] * len(ids), [0.0] * len(ids), text, "stop"
+            )
+            rows.append(Episode(episode.problem, episode.rollout, 0, [row], guiding_critique="c"))
         return rows
 
     monkeypatch.setattr(Refiner, "refine", refine)
@@ -120,7 +126,7 @@ def test_rows_join_their_group_and_do_not_count_as_successes(tmp_path: Path, mon
     assert row["groups/mixed"] == 4 and row["accuracy/train"] == 0.0, (
         "the signal is the refinements'; the accuracy is the policy's"
     )
-    assert all(rate == 0.0 for rate in stage.methods.rates.estimate(made.data.train) if rate is not None)
+    assert all(rate == 0.0 for rate in stage.pipeline.prompts.rates.estimate(made.data.train) if rate is not None)
     assert any(not torch.equal(a, b) for a, b in zip(before, made.model.parameters(), strict=True))
 
 

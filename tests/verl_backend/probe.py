@@ -44,7 +44,7 @@ def install() -> None:
         before = fields(batch, RAW)
         made = compute(self, batch, metrics)
         after = fields(batch, ["advantages", "response_mask", "returns"])
-        asked = [(problem.id, count) for problem, count in self.rollouts.asked]
+        asked = [(problem.id, count) for problem, count in self.pending.requested]
         kept = {"keys": list(batch.keys), "raw": before, "made": after, "asked": asked}
         torch.save(kept, Path(FOLDER) / f"step-{self.global_steps}.pt")
         return made

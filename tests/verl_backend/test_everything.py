@@ -194,8 +194,8 @@ def test_gradients_equal_those_of_the_local_trainer(run: Run, tmp_path: Path) ->
         with torch.no_grad():
             for name, (value, _) in weights.items():
                 own[name].copy_(value)
-        stage.methods.select = lambda count, kept=kept: [by_id[i] for i, _ in kept["asked"]]  # type: ignore[method-assign]
-        stage.methods.allot = lambda problems, kept=kept: [n for _, n in kept["asked"]]  # type: ignore[method-assign]
+        stage.pipeline.prompts.choose = lambda count, kept=kept: [by_id[i] for i, _ in kept["asked"]]  # type: ignore[method-assign]
+        stage.pipeline.prompts.allocate = lambda problems, kept=kept: [n for _, n in kept["asked"]]  # type: ignore[method-assign]
         context.engine = Replay(kept)
         found: dict[str, torch.Tensor] = {}
 

@@ -16,10 +16,11 @@ from reasonrl.errors import ModelError, RecipeError, TrainingError
 from reasonrl.models.sizes import parameters_by_name
 from reasonrl.recipe.reading import parse_recipe
 from reasonrl.recipe.schema import Recipe
-from reasonrl.verl_backend.exports import complete, complete_steps, evaluations_left, settle
+from reasonrl.verl_backend.exports import complete_checkpoints, discard_incomplete, evaluations_left, mark_complete
 from reasonrl.verl_backend.launch import reason
-from reasonrl.verl_backend.plan import hydra, make_plan, memory_gb, translate, unsupported
+from reasonrl.verl_backend.plan import make_plan, memory_gb, unsupported
 from reasonrl.verl_backend.rows import failure_of, pack_episode, pack_failure, problem_row, unpack_episode
+from reasonrl.verl_backend.settings import to_hydra_overrides, translate
 from tests.verl_backend.recipes import EVERYTHING
 from verifiers.types import Problem, Status, Verdict
 
@@ -141,7 +142,7 @@ def test_values_survive_hydra() -> None:
         'g="1"',
         "h=/a/b-c_d.e",
     ]
-    assert hydra(given) == wanted
+    assert to_hydra_overrides(given) == wanted
 
 
 def test_size_by_name() -> None:
@@ -168,14 +169,19 @@ def test_an_episode_goes_through_a_row_and_back() -> None:
         [own, other],
         {"correctness": verdict},
         {"correctness": None},
-        {"failure": "x", "no": object()},
-        trained=0,
+        trained_index=0,
+        failure="x",
+        info={"noted": 1, "no": object()},
     )
     fields = {"prompts": [5, 6], "responses": [7, 8], "response_mask": [1, 0], "rollout_log_probs": [-0.5, 0.0]}
     back = unpack_episode(pack_episode(episode, None), problem, fields)
-    assert back.own == own and back.verdicts == episode.verdicts and back.reward_parts == {"correctness": None}
+    assert (
+        back.trained_trajectory == own
+        and back.verdicts == episode.verdicts
+        and back.reward_parts == {"correctness": None}
+    )
     assert [(t.role, t.text, t.finish_reason) for t in back.trajectories[:-1]] == [("actor", "said", "length")]
-    assert back.info == {"failure": "x", "sample_fields": {}}
+    assert back.failure == "x" and back.info == {"noted": 1} and back.sample_fields == {}
 
 
 def test_failures_are_told_apart() -> None:
@@ -224,19 +230,19 @@ def test_a_launch_begins_with_the_newest_checkpoint_that_is_whole(tmp_path: Path
     for step, whole in ((2, True), (10, True), (12, False)):
         (tmp_path / f"global_step_{step}" / "reasonrl").mkdir(parents=True)
         if whole:
-            complete(tmp_path / f"global_step_{step}")
+            mark_complete(tmp_path / f"global_step_{step}")
     note = tmp_path / "latest_checkpointed_iteration.txt"
     for said in ("12", "", "10", None):
         note.unlink(missing_ok=True)
         if said is not None:
             note.write_text(said)
-        settle(tmp_path)
+        discard_incomplete(tmp_path)
         assert note.read_text() == "10"
-        assert [path.name for path in complete_steps(tmp_path)] == ["global_step_2", "global_step_10"]
+        assert [path.name for path in complete_checkpoints(tmp_path)] == ["global_step_2", "global_step_10"]
         assert not (tmp_path / "global_step_12").exists()
     (tmp_path / "global_step_2" / "reasonrl" / "complete").unlink()
     (tmp_path / "global_step_10" / "reasonrl" / "complete").unlink()
-    settle(tmp_path)
+    discard_incomplete(tmp_path)
     assert not list(tmp_path.iterdir()), "nothing is whole: begin anew"
 
 

@@ -15,21 +15,12 @@ deviation of 0 gives 0.
 from __future__ import annotations
 
 from collections.abc import MutableMapping, Sequence
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from reasonrl.algorithms.groups import real
-
-
-@dataclass(frozen=True)
-class PromptMoments:
-    """Pooled mean and deviation of a prompt's rewards over `visits` batches."""
-
-    visits: int = 0
-    mean: float = 0.0
-    std: float = 0.0
+from reasonrl.algorithms.moments import PromptMoments
 
 
 def dcpo_advantages(rewards: Tensor, past: PromptMoments) -> tuple[Tensor, PromptMoments]:

@@ -1,0 +1,74 @@
+"""Files and folders that a reader finds whole: the old one or the new one, never half of either."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[IO[Any]]:
+    """A binary file in the same folder that takes the place of `path` when the block ends well, and is removed when it
+    does not.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    try:
+        with temporary.open("xb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def replace_text(path: Path, text: str) -> None:
+    """`path` holds `text`, or what it held before."""
+    with replacing(path) as file:
+        file.write(text.encode("utf-8"))
+
+
+def replace_folder(folder: Path, fill: Callable[[Path], None]) -> None:
+    """`folder` appears with everything that `fill` writes into an empty one, in place of an earlier one, or not at all.
+
+    What a process that was killed left of such a write beside `folder` is removed.
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    for leftover in [*folder.parent.glob(".*.tmp"), *folder.parent.glob(".*.old")]:
+        if leftover.is_dir():  # a file of this name belongs to `replacing`
+            shutil.rmtree(leftover)
+    temporary = folder.with_name(f".{folder.name}.tmp")
+    temporary.mkdir()
+    try:
+        fill(temporary)
+        for file in temporary.rglob("*"):
+            if file.is_file():
+                _fsync(file)
+        if folder.exists():
+            remove_folder(folder)
+        os.replace(temporary, folder)
+        _fsync(folder.parent)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def remove_folder(folder: Path) -> None:
+    """Renamed first: a kill in the middle of the removal must not leave half a folder under a good name."""
+    renamed = folder.with_name(f".{folder.name}.old")
+    os.replace(folder, renamed)
+    shutil.rmtree(renamed)
+
+
+def _fsync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
