@@ -111,7 +111,7 @@ def prepare(
     if language_model.device.type == "cpu":
         torch.use_deterministic_algorithms(True)
     check_lengths(recipe, language_model.tokenizer, language_model.model.config, data.problems)
-    packing = choose_packing(recipe, language_model.model, console)
+    packing = choose_packing(recipe, language_model.model, console.warn)
     reference = None
     if lora is None and stage_kind(recipe.kind).needs_reference(recipe):
         start = language_model if source == init_from else load_language_model(recipe, init_from, offline=offline)

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from reasonrl.errors import ModelError
 from reasonrl.models.logprobs import Packing, logits_are_heads, tree_is_exact
 from reasonrl.recipe.schema import Recipe
-from reasonrl.runs.console import TrainConsole
 
 
-def choose_packing(recipe: Recipe, model: Any, console: TrainConsole) -> Packing:
+def choose_packing(recipe: Recipe, model: Any, warn: Callable[[str], None]) -> Packing:
     """`tree` if this architecture gives the same numbers that way; it is checked, not believed.
 
     Raises ModelError for an architecture whose log-probs would be wrong in either packing.
@@ -26,7 +26,7 @@ def choose_packing(recipe: Recipe, model: Any, console: TrainConsole) -> Packing
         return "rows"
     if tree_is_exact(model, tolerance=tolerance):
         return "tree"
-    console.warn(
+    warn(
         f"{type(model).__name__} does not accept a prefix-tree attention mask: every response is computed with its"
         " whole prompt"
     )
