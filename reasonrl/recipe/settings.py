@@ -10,6 +10,7 @@ from reasonrl.recipe.collecting import CollectSpec, GameSpec
 from reasonrl.recipe.critics import CriticSpec, CritiqueGrpoSpec
 from reasonrl.recipe.data import DataSpec
 from reasonrl.recipe.fields import Count, Spec
+from reasonrl.recipe.kinds import KINDS
 from reasonrl.recipe.methods import Budget, BudgetSpec, Curriculum, CurriculumSpec, RatesSpec
 from reasonrl.recipe.model import ModelSpec
 from reasonrl.recipe.monitoring import CheckpointSpec, EvalSpec, HealthSpec
@@ -87,7 +88,9 @@ class StageSettings(Spec):
 
     @property
     def total_steps(self) -> int:
-        return {"rl": self.train.steps, "sft": self.sft.steps, "offline": self.offline.steps}.get(self.kind, 1)
+        """Steps of the stage; 1 where it does not train."""
+        facts = KINDS[self.kind]
+        return int(getattr(self, facts.settings).steps) if facts.trains else 1
 
     @property
     def loss_aggregation(self) -> Aggregation:
