@@ -69,7 +69,7 @@ CRITIQUE: dict[str, Any] = {
     "model": {"path": "tiny-critic", "attention": "eager"},
     "verifier": {"name": "math", "mode": "lenient"},
     "rollout": {"rollouts_per_prompt": 4, "max_new_tokens": 48},
-    "evaluation": {"samples_per_problem": 0},
+    "evaluation": {"samples_per_problem": 2},
     "critic": {
         "format": {"name": "step_sentence", "instruction": "Check.", "refine_instruction": "Again."},
         "refine": {"refinements": 2, "actor": {"model": "same", "max_new_tokens": 48}},

@@ -1,20 +1,14 @@
 """One real run on verl with every method on, killed and resumed; then its numbers are computed again from what went
 through it.
 
-Two starts of Ray: a few minutes. The runs are made once for all tests of this file.
+The run is a fixture of conftest.py.
 """
 
 from __future__ import annotations
 
-import contextlib
 import importlib.util
 import json
-import os
-import signal
-import time
 from collections import defaultdict
-from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +26,8 @@ from reasonrl.runs.folder import RunFolder
 from reasonrl.stages.rl import RLStage
 from reasonrl.stages.run_stage import prepare
 from reasonrl.update.schedule import learning_rate
-from tests.verl_backend.recipes import ON_TWO, launch, processes_of
+from tests.verl_backend.conftest import Run
+from tests.verl_backend.recipes import ON_TWO
 
 pytestmark = [
     pytest.mark.verl,
@@ -40,57 +35,6 @@ pytestmark = [
     pytest.mark.skipif(importlib.util.find_spec("verl") is None, reason="needs verl: make test-verl"),
 ]
 STEPS = 6
-
-
-@dataclass
-class Run:
-    folder: Path
-    probe: Path
-    killed_at: int
-
-    @property
-    def stage(self) -> Path:
-        return self.folder / "run" / "stages" / "02-grpo"
-
-    def rows(self, kind: str) -> list[dict[str, Any]]:
-        return [
-            row
-            for row in map(json.loads, (self.stage / "metrics.jsonl").read_text().splitlines())
-            if row["kind"] == kind
-        ]
-
-    def step(self, number: int) -> dict[str, Any]:
-        return torch.load(self.probe / f"step-{number}.pt", weights_only=False)
-
-
-@pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
-    folder = tmp_path_factory.mktemp("everything")
-    probe = folder / "probe"
-    process = launch(ON_TWO, folder, probe=probe)
-    checkpoints = folder / "run" / "stages" / "02-grpo" / "checkpoints"
-    noted = folder / "run" / "stages" / "02-grpo" / "verl" / "checkpoints" / "latest_checkpointed_iteration.txt"
-    deadline = time.monotonic() + 400
-    while (
-        not (noted.exists() and list_checkpoints(checkpoints))
-        and process.poll() is None
-        and time.monotonic() < deadline
-    ):
-        time.sleep(0.2)
-    assert process.poll() is None, (folder / "out.txt").read_text()[-3000:]
-    kill_everything(folder)
-    killed_at = int(noted.read_text())
-    process.wait(timeout=60)
-    again = launch(ON_TWO, folder, "--resume", probe=probe)
-    assert again.wait(timeout=400) == 0, (folder / "out.txt").read_text()[-3000:]
-    yield Run(folder, probe, killed_at)
-
-
-def kill_everything(folder: Path) -> None:
-    """SIGKILL to the launcher, to verl's driver and to all of Ray that works for it: what a lost machine looks like."""
-    for process in processes_of(folder):
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(process, signal.SIGKILL)
 
 
 def test_all_methods_ran_and_the_run_went_on_where_it_was_killed(run: Run) -> None:
