@@ -34,26 +34,26 @@ def balanced(
     for index, item in enumerate(items):
         groups[group(item) if group else None].append(index)
     rng = random.Random(f"balanced {seed}")
-    kept: list[int] = []
+    selected: list[int] = []
     for members in groups.values():
         sides: tuple[list[int], list[int]] = ([], [])
         for index in members:
             sides[bool(label(items[index]))].append(index)
         size = min(map(len, sides))
         for side in sides:
-            kept += rng.sample(side, size)
-    if items and not kept:
+            selected += rng.sample(side, size)
+    if items and not selected:
         right = sum(map(label, items))
         raise ValueError(
             f"of {len(items)} solutions {right} are right, and no {'problem has' if group else 'set is made of'} both"
             " kinds: nothing can be balanced. Sample more solutions, or take problems that the policy solves sometimes"
         )
-    return [items[index] for index in sorted(kept)]
+    return [items[index] for index in sorted(selected)]
 
 
 def correct_share(labels: Iterable[bool]) -> float:
     """P(correct): what `rewards.LabelWeight` wants. Raises ValueError for no labels."""
-    made = list(labels)
-    if not made:
+    values = list(labels)
+    if not values:
         raise ValueError("there are no labels")
-    return sum(made) / len(made)
+    return sum(values) / len(values)

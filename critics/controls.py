@@ -22,7 +22,9 @@ def control_feedback(name: str, feedback: Sequence[str], judgements: Sequence[st
     if name == "empty":
         return [""] * len(feedback)
     if name == "indicative":
-        return [INDICATIVE["correct" if (said or "").lower() == "correct" else "incorrect"] for said in judgements]
+        return [
+            INDICATIVE["correct" if (judgement or "").lower() == "correct" else "incorrect"] for judgement in judgements
+        ]
     if name != "shuffled":
         raise ValueError(f"there is no control '{name}'; write one of {', '.join(CONTROLS)}")
     if len(feedback) < 2:

@@ -1,7 +1,7 @@
 """Labels for steps without people: Monte Carlo completions (Math-Shepherd, arXiv:2312.08935; DeepCritic,
 arXiv:2505.00662).
 
-From the prefix that ends in each step a solver goes on several times; how often it arrives says whether the prefix is
+From the prefix that ends in each step a solver continues several times; how often it arrives says whether the prefix is
 still sound. The rule by which DeepCritic makes a label of these counts is not in its repository. Ours: the first wrong
 step is the first one from which (almost) nobody arrives, provided that before it the solver mostly did; where that is
 not so the solution has no label, rather than a doubtful one.
@@ -33,7 +33,7 @@ def first_error(
     """The label of a solution: index of the first wrong step from 0, -1 for none, None where the counts do not tell.
 
     Args:
-        rates: share of completions that arrive behind step 0, 1, ...
+        rates: share of completions that arrive after step 0, 1, ...
         correct: whether the solution's own answer is right.
         start: share that arrives from the bare problem; without it the problem counts as one that the solver can do.
 
@@ -45,7 +45,7 @@ def first_error(
         raise ValueError(f"success rates in [0, 1] are needed, one for each step, not {list(rates)}")
     lost = [rate <= rule.lost_up_to for rate in rates]
     if correct:
-        # The solution arrived, so a prefix that looks lost is merely hard to go on from.
+        # The solution arrived, so a prefix that looks lost is merely hard to continue from.
         return -1 if not any(lost[:-1]) else None
     if not any(lost):
         return None

@@ -22,12 +22,12 @@ def expressions(text: str) -> list[str]:
     numbers. In order, once each.
     """
     text = text[-MOST_CHARS:]
-    found = list(boxes(text)[0])
+    candidates = list(boxes(text)[0])
     for match in _FORMULA.finditer(text):
         formula = next(group for group in match.groups() if group)
-        found += [formula, formula.rpartition("=")[2]]
-    found += [match.group() for match in _NUMBER.finditer(text)]
-    return list(dict.fromkeys(piece.strip() for piece in found if piece.strip()))[:MOST_EXPRESSIONS]
+        candidates += [formula, formula.rpartition("=")[2]]
+    candidates += [match.group() for match in _NUMBER.finditer(text)]
+    return list(dict.fromkeys(piece.strip() for piece in candidates if piece.strip()))[:MOST_EXPRESSIONS]
 
 
 def leaks(critique: str, gold: str, solution: str) -> bool:
@@ -42,7 +42,7 @@ def _states(text: str, gold: str) -> bool:
     if len(gold) > 3 and not gold.isdigit() and re.search(rf"(?<!\w){re.escape(gold)}(?!\w)", text):
         return True
     for piece in expressions(text):
-        made = compare(piece, gold)
-        if made is not None and made.equal:
+        comparison = compare(piece, gold)
+        if comparison is not None and comparison.equal:
             return True
     return False

@@ -16,8 +16,8 @@ from critics.rewards import Target, is_right, label_of
 from critics.types import CriticEpisode, Judgement
 
 
-def share(count: float, of: float) -> float:
-    return count / of if of else math.nan
+def share(count: float, total: float) -> float:
+    return count / total if total else math.nan
 
 
 def harmonic_mean(a: float, b: float) -> float:

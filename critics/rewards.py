@@ -83,13 +83,13 @@ class Helpfulness:
     """What became of the solution after the critique, as the mean over its refinements.
 
     refine: 1 where the refinement is right. delta: right now less right before (1, 0 or -1). correction: 1 for wrong to
-    right, `kept` for right to right, else 0 (Critique-RL has 0.2). Where no refinement was made (`when`), the solution
-    stands for it.
+    right, `right_to_right` for right to right, else 0 (Critique-RL has 0.2). Where no refinement was made (`when`), the
+    solution stands for it.
     """
 
     mode: RefineMode = "refine"
     when: RefineWhen = "all"
-    kept: float = 0.2
+    right_to_right: float = 0.2
 
     def __post_init__(self) -> None:
         for name, value, known in (
@@ -112,7 +112,7 @@ class Helpfulness:
         if self.mode == "delta":
             return float(after) - float(before)
         if self.mode == "correction":
-            return (self.kept if before else 1.0) if after else 0.0
+            return (self.right_to_right if before else 1.0) if after else 0.0
         return float(after)
 
 
@@ -240,21 +240,22 @@ class Piecewise:
 
 
 def critique_rl(
-    stage: int, *, variant: str = "paper", beta: float = 0.2, mode: RefineMode = "refine", when: RefineWhen = "all"
+    phase: int, *, variant: str = "paper", beta: float = 0.2, mode: RefineMode = "refine", when: RefineWhen = "all"
 ) -> Term:
-    """Critique-RL (arXiv:2510.24320). Stage 1: the judgement. Stage 2: helpfulness + beta x judgement.
+    """Critique-RL (arXiv:2510.24320). Phase 1: the judgement. Phase 2: helpfulness + beta x judgement. (The paper calls
+    them stages.)
 
-    The code differs: a wrong or unread judgement is -1 in both stages, and in stage 2 that throws the helpfulness away.
+    The code differs: a wrong or unread judgement is -1 in both phases, and in phase 2 that throws the helpfulness away.
     """
     if variant not in ("paper", "code"):
         raise ValueError(f"variant is paper or code, not {variant!r}")
-    if stage not in (1, 2):
-        raise ValueError(f"stage is 1 or 2, not {stage!r}")
+    if phase not in (1, 2):
+        raise ValueError(f"phase is 1 or 2, not {phase!r}")
     helpful = Helpfulness(mode, when)
     if variant == "paper":
-        return Discriminability() if stage == 1 else WeightedSum([(1.0, helpful), (beta, Discriminability())])
+        return Discriminability() if phase == 1 else WeightedSum([(1.0, helpful), (beta, Discriminability())])
     return (
-        Discriminability(1.0, -1.0, -1.0) if stage == 1 else Gate(WeightedSum([(1.0, helpful), (1.0, _Constant(beta))]))
+        Discriminability(1.0, -1.0, -1.0) if phase == 1 else Gate(WeightedSum([(1.0, helpful), (1.0, _Constant(beta))]))
     )
 
 

@@ -50,10 +50,10 @@ class SneakyPrompt:
 
 def spoilt_step(text: str, original: str) -> str | None:
     """The new step; None where there is not exactly one, or where it says what the right one says."""
-    found = [match.group(1).strip() for match in _STEP.finditer(after_thinking(text))]
-    if len(found) != 1 or not found[0] or _plain(found[0]) == _plain(original):
+    steps = [match.group(1).strip() for match in _STEP.finditer(after_thinking(text))]
+    if len(steps) != 1 or not steps[0] or _plain(steps[0]) == _plain(original):
         return None
-    return found[0]
+    return steps[0]
 
 
 def _plain(step: str) -> str:

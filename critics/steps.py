@@ -30,9 +30,9 @@ def split_steps(text: str, style: Style = "auto") -> tuple[str, ...]:
     if not text.strip():
         raise ValueError("the solution is empty: it has no steps")
     for way in ("paragraphs", "lines", "sentences") if style == "auto" else (style,):
-        found = _split(text, way)
-        if len(found) > 1:
-            return found
+        pieces = _split(text, way)
+        if len(pieces) > 1:
+            return pieces
     return (text.strip(),)
 
 

@@ -40,7 +40,7 @@ class CritiqueVerifier:
     """`target`: what is compared.
 
     answer: the judgement with `correct`. last_step: the judgement with whether the last step is right (not known, and
-    not judged, behind a wrong step). index: the index of the first wrong step with `first_error`.
+    not judged, after a wrong step). index: the index of the first wrong step with `first_error`.
     """
 
     def __init__(
@@ -88,10 +88,10 @@ class CritiqueVerifier:
             )
         if critique.judgement is None:
             return Verdict(False, 0.0, Status.UNPARSED, None, "critique", _WHY[critique.parse_status], 0.0)
-        said = critique.judgement
-        right = said == label
+        judgement = critique.judgement
+        right = judgement == label
         return _verdict(
-            right, said.value, "critique", f"says {said.value}; {'so it is' if right else f'it is {label}'}"
+            right, judgement.value, "critique", f"says {judgement.value}; {'so it is' if right else f'it is {label}'}"
         )
 
     def _label(self, solution: Solution) -> Judgement | int | None:

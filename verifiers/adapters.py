@@ -63,7 +63,7 @@ def trl_reward(verifier: str = "math", *, column: str = "answer", **options: Any
     `column` is the column of the data set with the reference: an answer, or a dictionary. Raises ValueError if it is
     not there.
     """
-    made = _shared(verifier, tuple(sorted(options.items())))
+    shared_verifier = _shared(verifier, tuple(sorted(options.items())))
 
     def reward(prompts: Sequence[Any], completions: Sequence[Any], **columns: Any) -> list[float | None]:
         if column not in columns:
@@ -74,7 +74,7 @@ def trl_reward(verifier: str = "math", *, column: str = "answer", **options: Any
             completion if isinstance(completion, str) else str(completion[-1]["content"]) for completion in completions
         ]
         references = [value if isinstance(value, dict) else {"answer": value} for value in columns[column]]
-        return [verdict.score for verdict in made.verify(texts, references)]
+        return [verdict.score for verdict in shared_verifier.verify(texts, references)]
 
     reward.__name__ = f"{verifier}_reward"
     return reward

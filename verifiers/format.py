@@ -18,8 +18,8 @@ from verifiers.types import Status, Verdict
 
 
 def _has_box(response: str) -> bool:
-    found, is_open = boxes(strip_thinking(response))
-    return bool(found) and not is_open and bool(found[-1])
+    contents, is_open = boxes(strip_thinking(response))
+    return bool(contents) and not is_open and bool(contents[-1])
 
 
 def _tag_contents(text: str, tags: Sequence[str]) -> list[str] | None:
@@ -28,13 +28,13 @@ def _tag_contents(text: str, tags: Sequence[str]) -> list[str] | None:
     """
     contents = []
     for tag in tags:
-        before, opened, rest = text.partition(f"<{tag}>")
-        content, closed, text = rest.partition(f"</{tag}>")
+        before, opened, remainder = text.partition(f"<{tag}>")
+        content, closed, text = remainder.partition(f"</{tag}>")
         if before.strip() or not opened or not closed:
             return None
         contents.append(content.strip())
-    everything = " ".join([*contents, text])
-    if text.strip() or any(mark in everything for tag in tags for mark in (f"<{tag}>", f"</{tag}>")):
+    inner_text = " ".join([*contents, text])
+    if text.strip() or any(mark in inner_text for tag in tags for mark in (f"<{tag}>", f"</{tag}>")):
         return None
     return contents
 

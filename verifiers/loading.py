@@ -37,16 +37,16 @@ def load_verifier(spec: str, **options: Any) -> Verifier:
         BadOption (a ValueError): an option that it does not have, or one missing that it needs.
         Whatever the constructor raises.
     """
-    found = _find(spec)
-    if not callable(found):
+    target = _find(spec)
+    if not callable(target):
         if options:
             raise BadOption(
                 f"the verifier {spec!r} is a finished object and takes no options, but got: {', '.join(options)}"
             )
-        verifier = found
+        verifier = target
     else:
-        _check_options(spec, found, options)
-        verifier = found(**options)
+        _check_options(spec, target, options)
+        verifier = target(**options)
     missing = [name for name in METHODS if not callable(getattr(verifier, name, None))]
     if missing:
         raise UnknownVerifier(
@@ -73,7 +73,7 @@ def _find(spec: str) -> Any:
         sys.path.append(here)  # last, so that nothing installed is hidden; kept, since worker processes look there too
         importlib.invalidate_caches()
     try:
-        found: Any = importlib.import_module(module_name)
+        target: Any = importlib.import_module(module_name)
     except ModuleNotFoundError as error:
         # Only the module that was asked for: one that it imports itself in vain is another mistake, and keeps its own
         # message.
@@ -82,13 +82,13 @@ def _find(spec: str) -> Any:
         raise UnknownVerifier(f"the verifier {spec!r}: there is no module {error.name!r} here or installed") from error
     walked = module_name
     for part in path.split("."):
-        if not hasattr(found, part):
-            near = difflib.get_close_matches(part, [name for name in dir(found) if not name.startswith("_")], n=1)
+        if not hasattr(target, part):
+            near = difflib.get_close_matches(part, [name for name in dir(target) if not name.startswith("_")], n=1)
             hint = f"; did you mean {near[0]!r}?" if near else "."
             raise UnknownVerifier(f"the verifier {spec!r}: {walked} has no {part!r}{hint}")
-        found = getattr(found, part)
+        target = getattr(target, part)
         walked += f".{part}"
-    return found
+    return target
 
 
 def _check_options(spec: str, factory: Any, options: dict[str, Any]) -> None:

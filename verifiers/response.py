@@ -34,7 +34,7 @@ def strip_thinking(text: str) -> str:
     """What follows the last </think>; what stands before a <think> that is never closed. A prompt may have opened the
     first one.
 
-    Behind a token that ends the turn nothing belongs to the response.
+    Nothing after a token that ends the turn belongs to the response.
     """
     text = _END_OF_TURN.split(text, maxsplit=1)[0].rpartition("</think>")[2]
     return text.partition("<think>")[0]
@@ -50,7 +50,7 @@ def boxes(text: str) -> tuple[list[str], bool]:
 
     One pass over the text whatever the nesting. A box that only holds a box is opened.
     """
-    found: list[str] = []
+    contents: list[str] = []
     is_open = untouched = False  # untouched: nothing but boxes so far in the box at hand
     start = end = 0
     closers = _closing_braces(text) if "\\boxed" in text or "\\fbox" in text else {}
@@ -64,16 +64,16 @@ def boxes(text: str) -> tuple[list[str], bool]:
             )
             if untouched and brace in closers:
                 start, end = brace + 1, closers[brace]
-                found[-1] = text[start:end].strip()
+                contents[-1] = text[start:end].strip()
         elif text.startswith("{", brace):
             is_open = brace not in closers
             if not is_open:
                 start, end, untouched = brace + 1, closers[brace], True
-                found.append(text[start:end].strip())
+                contents.append(text[start:end].strip())
         elif token := _BARE_TOKEN.match(text, brace):  # "\\boxed 5", as TeX reads it
             is_open = False
-            found.append(token.group())
-    return found, is_open
+            contents.append(token.group())
+    return contents, is_open
 
 
 def _closing_braces(text: str) -> dict[int, int]:

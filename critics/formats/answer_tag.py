@@ -52,14 +52,14 @@ class AnswerTag(CritiqueFormat):
         return [{"role": "user", "content": text}]
 
     def parse(self, text: str, steps: int | None = None) -> Critique:
-        said = after_thinking(text)
-        tags = [_WORDS.get(match.group(1).strip().lower()) for match in _TAG.finditer(said)]
-        judgement, status = settle([*tags, None] if len(_OPEN.findall(said)) > len(tags) else tags)
+        reply = after_thinking(text)
+        tags = [_WORDS.get(match.group(1).strip().lower()) for match in _TAG.finditer(reply)]
+        judgement, status = settle([*tags, None] if len(_OPEN.findall(reply)) > len(tags) else tags)
         judged = (StepJudgement(steps - 1, judgement),) if judgement is not None and steps else ()
         first_error = None
         if judgement is Judgement.INCORRECT and steps:
             first_error = steps - 1
-        return Critique(text, judgement, judged, first_error, feedback=_TAG.sub("", said).strip(), parse_status=status)
+        return Critique(text, judgement, judged, first_error, feedback=_TAG.sub("", reply).strip(), parse_status=status)
 
     def write(self, solution: Solution, comments: Sequence[str] = ()) -> str:
         word = "Correct" if last_step_truth(solution) is Judgement.CORRECT else "Incorrect"

@@ -2,7 +2,7 @@
 who refines.
 
 Reading is strict. A judgement counts when exactly one was given: both at once is a conflict, none is missing, something
-else is malformed, and in all three cases the critique has no judgement. Only what stands behind the thinking counts.
+else is malformed, and in all three cases the critique has no judgement. Only what follows the thinking counts.
 Words are compared whole, so "incorrect" is never read as "correct". No reader looks at the solution: what a solution
 says of itself cannot become a judgement.
 """
@@ -35,14 +35,14 @@ def judgement_word(text: str) -> Judgement | None:
     return Judgement.INCORRECT if word in INCORRECT_WORDS else None
 
 
-def settle(found: Iterable[Judgement | None]) -> tuple[Judgement | None, ParseStatus]:
-    """The one judgement that was given. None among those found stands for one that could not be read."""
-    given = set(found)
-    if not given:
+def settle(judgements: Iterable[Judgement | None]) -> tuple[Judgement | None, ParseStatus]:
+    """The one judgement that was given. None among `judgements` stands for one that could not be read."""
+    distinct = set(judgements)
+    if not distinct:
         return None, "missing"
-    if None in given:
+    if None in distinct:
         return None, "malformed"
-    return (given.pop(), "ok") if len(given) == 1 else (None, "conflict")
+    return (distinct.pop(), "ok") if len(distinct) == 1 else (None, "conflict")
 
 
 def question_of(problem: Problem) -> str:
@@ -54,10 +54,10 @@ def question_of(problem: Problem) -> str:
         return question
     if isinstance(problem.prompt, str):
         return problem.prompt
-    asked = [message["content"] for message in problem.prompt if message["role"] == "user"]
-    if not asked:
+    user_texts = [message["content"] for message in problem.prompt if message["role"] == "user"]
+    if not user_texts:
         raise ValueError(f"problem {problem.id} has no user message to take the question from")
-    return asked[-1]
+    return user_texts[-1]
 
 
 _TAGS = re.compile(r"<(?=\s*/?\s*(?:solution|steps?)\b)", re.IGNORECASE)
@@ -77,7 +77,7 @@ class CritiqueFormat(ABC):
 
     name: ClassVar[str]
     instruction: str = ""
-    """What the critic is asked to do, behind question and solution."""
+    """What the critic is asked to do, after question and solution."""
     refine_instruction: str = "Here is a critique of your solution. Use it to solve the problem again."
     prompt_template: str = "Problem:\n{question}\n\nSolution:\n{solution}\n\n{instruction}"
     refine_template: str = "{critique}\n\n{refine_instruction}"
@@ -125,13 +125,13 @@ class CritiqueFormat(ABC):
 
     def refine_messages(self, problem: Problem, solution: Solution, critique: Critique) -> list[Message]:
         """The turn of the one who refines: question, solution, critique. The same in training and in evaluation."""
-        asked: list[Message] = (
+        prompt: list[Message] = (
             [{"role": "user", "content": question_of(problem)}]
             if "question" in problem.meta or isinstance(problem.prompt, str)
             else list(problem.prompt)
         )
         turn = fill(self.refine_template, critique=critique.feedback, refine_instruction=self.refine_instruction)
-        return [*asked, {"role": "assistant", "content": solution.text}, {"role": "user", "content": turn}]
+        return [*prompt, {"role": "assistant", "content": solution.text}, {"role": "user", "content": turn}]
 
 
 _FIELD = re.compile(r"\{(\w+)\}")
@@ -143,7 +143,7 @@ def fill(template: str, **values: str) -> str:
 
 
 def after_thinking(text: str) -> str:
-    """What a critic says when it has thought: behind the last </think>; nothing of a thought that is never closed."""
+    """What a critic says when it has thought: after the last </think>; nothing of a thought that is never closed."""
     return strip_thinking(text).strip()
 
 

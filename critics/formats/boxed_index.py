@@ -1,7 +1,7 @@
 r"""The index of the first wrong step in a box: ProcessBench (arXiv:2412.06559) and DeepCritic (arXiv:2505.00662).
 
 Steps are tagged `<paragraph_i>`; the critic ends with the index of the earliest wrong one in `\boxed{}`, or -1.
-ProcessBench counts from 0, DeepCritic from 1 (`first_index`); here everything behind the reader counts from 0.
+ProcessBench counts from 0, DeepCritic from 1 (`first_index`); here everything after the reader counts from 0.
 
 Different from the official pattern `\\boxed\{([^}]*)\}`: braces are matched, a step that does not exist is malformed,
 and an unfinished last box is malformed instead of the box before it. As there, the last box counts: critics box
@@ -42,23 +42,23 @@ class BoxedIndex(CritiqueFormat):
         return super().step_text(index + self.first_index, step)
 
     def parse(self, text: str, steps: int | None = None) -> Critique:
-        said = after_thinking(text)
-        found, is_open = boxes(said)
-        if not found and not is_open:
-            return Critique(text, None, feedback=said, parse_status="missing")
-        match = None if is_open else _INDEX.fullmatch(found[-1].strip().strip("$ "))
+        reply = after_thinking(text)
+        contents, is_open = boxes(reply)
+        if not contents and not is_open:
+            return Critique(text, None, feedback=reply, parse_status="missing")
+        match = None if is_open else _INDEX.fullmatch(contents[-1].strip().strip("$ "))
         index = None if match is None else int(match.group(1))
         if index is not None and index != -1:
             index -= self.first_index
             if index < 0 or (steps is not None and index >= steps):
                 index = None
         if index is None:
-            return Critique(text, None, feedback=said, parse_status="malformed")
+            return Critique(text, None, feedback=reply, parse_status="malformed")
         if index == -1:
-            return Critique(text, Judgement.CORRECT, first_error=-1, feedback=said)
+            return Critique(text, Judgement.CORRECT, first_error=-1, feedback=reply)
         before = tuple(StepJudgement(i, Judgement.CORRECT) for i in range(index))
         return Critique(
-            text, Judgement.INCORRECT, (*before, StepJudgement(index, Judgement.INCORRECT)), index, feedback=said
+            text, Judgement.INCORRECT, (*before, StepJudgement(index, Judgement.INCORRECT)), index, feedback=reply
         )
 
     def write(self, solution: Solution, comments: Sequence[str] = ()) -> str:
@@ -67,8 +67,8 @@ class BoxedIndex(CritiqueFormat):
                 f"the solution of problem {solution.problem_id} is not labelled: `first_error` is not known"
             )
         wrong = solution.first_error
-        said = (
+        relevant_comments = (
             comments if wrong == -1 else comments[: wrong + 1]
         )  # what follows a wrong step is neither right nor wrong
         index = wrong if wrong == -1 else wrong + self.first_index
-        return "\n".join([*(comment for comment in said if comment), f"\\boxed{{{index}}}"])
+        return "\n".join([*(comment for comment in relevant_comments if comment), f"\\boxed{{{index}}}"])

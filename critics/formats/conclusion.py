@@ -32,11 +32,13 @@ class Conclusion(CritiqueFormat):
     )
 
     def parse(self, text: str, steps: int | None = None) -> Critique:
-        said = after_thinking(text)
-        found = [judgement_word(match.group(1)) for match in (*_COMMAND.finditer(said), *_SENTENCE.finditer(said))]
-        judgement, status = settle(found)
+        reply = after_thinking(text)
+        judgements = [
+            judgement_word(match.group(1)) for match in (*_COMMAND.finditer(reply), *_SENTENCE.finditer(reply))
+        ]
+        judgement, status = settle(judgements)
         return Critique(
-            text, judgement, feedback=_COMMAND.sub("", _SENTENCE.sub("", said)).strip(), parse_status=status
+            text, judgement, feedback=_COMMAND.sub("", _SENTENCE.sub("", reply)).strip(), parse_status=status
         )
 
     def write(self, solution: Solution, comments: Sequence[str] = ()) -> str:

@@ -32,16 +32,16 @@ class JsonVerdict(CritiqueFormat):
     )
 
     def parse(self, text: str, steps: int | None = None) -> Critique:
-        said = after_thinking(text)
-        verdicts = [found for found in _objects(said) if KEY in found]
+        reply = after_thinking(text)
+        verdicts = [value for value in _objects(reply) if KEY in value]
         if not verdicts:
-            return Critique(text, None, feedback=said, parse_status="malformed" if "{" in said else "missing")
-        words = [found[KEY] for found in verdicts]
+            return Critique(text, None, feedback=reply, parse_status="malformed" if "{" in reply else "missing")
+        words = [value[KEY] for value in verdicts]
         judgement, status = settle(
             _WORDS.get(word.strip().lower()) if isinstance(word, str) else None for word in words
         )
         reasons = verdicts[-1].get(REASONS, "")
-        return Critique(text, judgement, feedback=reasons if isinstance(reasons, str) else said, parse_status=status)
+        return Critique(text, judgement, feedback=reasons if isinstance(reasons, str) else reply, parse_status=status)
 
     def write(self, solution: Solution, comments: Sequence[str] = ()) -> str:
         word = "Correct" if truth(solution) is Judgement.CORRECT else "Incorrect"
@@ -52,13 +52,13 @@ class JsonVerdict(CritiqueFormat):
 
 def _objects(text: str) -> Iterator[dict[str, Any]]:
     """JSON objects in a text, outermost ones only."""
-    decoder, at, tried = json.JSONDecoder(strict=False), 0, 0
-    while (at := text.find("{", at)) >= 0 and tried < _MOST_OBJECTS:
+    decoder, position, tried = json.JSONDecoder(strict=False), 0, 0
+    while (position := text.find("{", position)) >= 0 and tried < _MOST_OBJECTS:
         tried += 1
         try:
-            found, at = decoder.raw_decode(text, at)
+            value, position = decoder.raw_decode(text, position)
         except (json.JSONDecodeError, RecursionError):
-            at += 1
+            position += 1
             continue
-        if isinstance(found, dict):
-            yield found
+        if isinstance(value, dict):
+            yield value

@@ -35,9 +35,9 @@ class LongCoT(CritiqueFormat):
     def parse(self, text: str, steps: int | None = None) -> Critique:
         if self.needs_thinking and "</think>" not in text:
             return Critique(text, None, parse_status="missing")
-        said = after_thinking(text)
-        judgement, status = settle(judgement_word(match.group(1)) for match in _JUDGEMENT.finditer(said))
-        return Critique(text, judgement, feedback=said, parse_status=status)
+        reply = after_thinking(text)
+        judgement, status = settle(judgement_word(match.group(1)) for match in _JUDGEMENT.finditer(reply))
+        return Critique(text, judgement, feedback=reply, parse_status=status)
 
     def write(self, solution: Solution, comments: Sequence[str] = ()) -> str:
         given = [comment for comment in comments if comment]

@@ -36,9 +36,9 @@ class OverallJudgment(CritiqueFormat):
     refine_instruction: str = "Finalize your answer with the help of this critique."
 
     def parse(self, text: str, steps: int | None = None) -> Critique:
-        said = after_thinking(text)
-        judgement, status = settle(judgement_word(match.group(1)) for match in _JUDGMENT.finditer(said))
-        return Critique(text, judgement, feedback=said, parse_status=status)
+        reply = after_thinking(text)
+        judgement, status = settle(judgement_word(match.group(1)) for match in _JUDGMENT.finditer(reply))
+        return Critique(text, judgement, feedback=reply, parse_status=status)
 
     def write(self, solution: Solution, comments: Sequence[str] = ()) -> str:
         word = "Correct" if truth(solution) is Judgement.CORRECT else "Incorrect"

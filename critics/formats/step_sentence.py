@@ -47,21 +47,21 @@ class StepSentence(CritiqueFormat):
     )
 
     def parse(self, text: str, steps: int | None = None) -> Critique:
-        said = after_thinking(text)
-        judgement, status = settle(judgement_word(match.group(1)) for match in _FINAL.finditer(said))
-        judged, readable = _steps(said, steps)
+        reply = after_thinking(text)
+        judgement, status = settle(judgement_word(match.group(1)) for match in _FINAL.finditer(reply))
+        judged, readable = _steps(reply, steps)
         wrong = [step.index for step in judged if step.judgement is Judgement.INCORRECT]
         complete = (
             readable and all(step.judgement is not None for step in judged) and (steps is None or len(judged) == steps)
         )
         first_error = wrong[0] if wrong else (-1 if judged and complete else None)
-        start = _STEP.search(said)
+        start = _STEP.search(reply)
         return Critique(
             text,
             judgement,
             judged,
             first_error if readable else None,
-            feedback=said[start.start() :] if start else said,
+            feedback=reply[start.start() :] if start else reply,
             parse_status=status,
         )
 
@@ -79,18 +79,18 @@ class StepSentence(CritiqueFormat):
         return "\n".join([*lines, f"{FINAL} {_WORDS[truth(solution)]}"])
 
 
-def _steps(said: str, known: int | None) -> tuple[tuple[StepJudgement, ...], bool]:
+def _steps(reply: str, step_count: int | None) -> tuple[tuple[StepJudgement, ...], bool]:
     """The judged steps in the order of the text, and whether all of them fit the solution."""
-    starts = [match.start() for match in _STEP.finditer(said)]
-    end = _FINAL.search(said)
-    limit = end.start() if end else len(said)
+    starts = [match.start() for match in _STEP.finditer(reply)]
+    end = _FINAL.search(reply)
+    limit = end.start() if end else len(reply)
     judged: list[StepJudgement] = []
-    for index, (start, stop) in enumerate(pairwise([*starts, len(said)])):
+    for index, (start, stop) in enumerate(pairwise([*starts, len(reply)])):
         if start > limit:
             break
-        block = said[start : min(stop, limit)]
+        block = reply[start : min(stop, limit)]
         verdict, _ = settle(judgement_word(match.group(1)) for match in _VERDICT.finditer(block))
         why = _WHY.search(block)
         judged.append(StepJudgement(index, verdict, why.group(1).strip() if why else ""))
-    fits = known is None or len(judged) <= known
+    fits = step_count is None or len(judged) <= step_count
     return (tuple(judged) if fits else ()), fits

@@ -30,18 +30,18 @@ RIGHT_HELPS, RIGHT_FAILS = episode(False, INCORRECT, [True]), episode(False, INC
 WRONG_HELPS, UNREAD = episode(False, CORRECT, [True]), episode(False, None, [False])
 
 
-def test_critique_rl_stage_two() -> None:
+def test_critique_rl_phase_two() -> None:
     code = rewards.critique_rl(2, variant="code")
     assert [code(e) for e in (RIGHT_HELPS, RIGHT_FAILS, WRONG_HELPS, UNREAD)] == [1.2, 0.2, -1.0, -1.0]
     paper = rewards.critique_rl(2)
     assert [paper(e) for e in (RIGHT_HELPS, RIGHT_FAILS, WRONG_HELPS, UNREAD)] == [1.2, 0.2, 1.0, 0.0]
 
 
-def test_critique_rl_stage_one() -> None:
+def test_critique_rl_phase_one() -> None:
     four = (RIGHT_HELPS, RIGHT_FAILS, WRONG_HELPS, UNREAD)
     assert [rewards.critique_rl(1)(e) for e in four] == [1, 1, 0, 0]
     assert [rewards.critique_rl(1, variant="code")(e) for e in four] == [1, 1, -1, -1]
-    for wrong in ({"stage": 3}, {"stage": 1, "variant": "mine"}):
+    for wrong in ({"phase": 3}, {"phase": 1, "variant": "mine"}):
         with pytest.raises(ValueError, match=r"is 1 or 2|is paper or code"):
             rewards.critique_rl(**wrong)  # type: ignore[arg-type]
 

@@ -68,9 +68,9 @@ def decide(pair: tuple[str, str]) -> tuple[bool, str]:
     from verifiers.math.numeric import same_value
 
     try:
-        made = same_value(*(read_expression(prepared(text), max_chars=20_000, max_depth=DEEP) for text in pair))
-        if made.equal is not None:
-            return made.equal, made.method
+        equality = same_value(*(read_expression(prepared(text), max_chars=20_000, max_depth=DEEP) for text in pair))
+        if equality.equal is not None:
+            return equality.equal, equality.method
     except Unreadable:
         pass
     for text, whose in zip(pair, ("the answer", "the reference"), strict=True):

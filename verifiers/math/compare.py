@@ -52,31 +52,31 @@ __all__ = ["LAYERS", "Comparison", "compare", "explain"]
 def compare(answer: str, gold: str, policy: MathPolicy | None = None) -> Comparison | None:
     """Whether `answer` is `gold`. None if only algebra in a worker process can tell."""
     pair = _pair(answer, gold, policy)
-    made = _both_ways(pair, _decide(pair))
-    if made is not None and made.equal and (units := conflict(answer, gold)):
+    comparison = _both_ways(pair, _decide(pair))
+    if comparison is not None and comparison.equal and (units := conflict(answer, gold)):
         return Comparison(False, "units", units)
-    return made
+    return comparison
 
 
-def _both_ways(pair: Pair, made: Comparison | None) -> Comparison | None:
+def _both_ways(pair: Pair, comparison: Comparison | None) -> Comparison | None:
     """Equality has no direction: what does not come out equal is asked the other way round, less what is read into an
     answer alone.
     """
-    if made and (made.equal or made.method in SETTLED):
-        return made
+    if comparison and (comparison.equal or comparison.method in SETTLED):
+        return comparison
     back = _decide(Pair(pair.gold, pair.answer, pair.policy.both_ways(), _decide))
-    return back if back and back.equal else made or back
+    return back if back and back.equal else comparison or back
 
 
 def explain(answer: str, gold: str, policy: MathPolicy | None = None) -> list[tuple[str, Comparison | None]]:
     """What each layer says, by its name, up to the one that decides."""
     pair = _pair(answer, gold, policy)
-    said: list[tuple[str, Comparison | None]] = []
+    layer_results: list[tuple[str, Comparison | None]] = []
     for layer in LAYERS:
-        said.append((layer.__name__.replace("_", " "), layer(pair)))
-        if said[-1][1] is not None:
+        layer_results.append((layer.__name__.replace("_", " "), layer(pair)))
+        if layer_results[-1][1] is not None:
             break
-    return said
+    return layer_results
 
 
 def _pair(answer: str, gold: str, policy: MathPolicy | None) -> Pair:
@@ -86,9 +86,9 @@ def _pair(answer: str, gold: str, policy: MathPolicy | None) -> Pair:
 def _decide(pair: Pair) -> Comparison | None:
     longest = max(len(pair.answer), len(pair.gold))
     for layer in LAYERS if longest <= MAX_CHARS else FOR_LONG:
-        decided = layer(pair)
-        if decided is not None:
-            return decided
+        comparison = layer(pair)
+        if comparison is not None:
+            return comparison
     return (
         None
         if longest <= MAX_CHARS

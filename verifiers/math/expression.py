@@ -49,7 +49,7 @@ def _mixed(whole: Node, top: Node, bottom: Node) -> Node:
 class _Reader:
     def __init__(self, text: str, max_depth: int) -> None:
         self.tokens, self.spaced = tokens_of(text)
-        self.at = 0
+        self.position = 0
         self.depth = 0
         self.max_depth = max_depth
         self.bars = 0
@@ -57,16 +57,18 @@ class _Reader:
     # ----------------------------------------------------------------------------------------------------------- tokens
 
     def peek(self, ahead: int = 0) -> str:
-        place = self.at + ahead
+        """The token at the reading position or `ahead` of it, which stays; empty past the end."""
+        place = self.position + ahead
         return self.tokens[place] if place < len(self.tokens) else ""
 
-    def take(self) -> str:
+    def advance(self) -> str:
+        """The token at the reading position, which moves past it."""
         token = self.peek()
-        self.at += 1
+        self.position += 1
         return token
 
     def expect(self, token: str) -> None:
-        if self.take() != token:
+        if self.advance() != token:
             raise Unreadable(f"'{token}' is missing")
 
     def stop(self, why: str = "") -> NoReturn:
@@ -79,7 +81,7 @@ class _Reader:
         if not self.tokens:
             raise Unreadable("it is empty")
         node = self.sum()
-        if self.at < len(self.tokens):
+        if self.position < len(self.tokens):
             self.stop()
         return node
 
@@ -87,12 +89,12 @@ class _Reader:
         parts = []
         sign = 1
         while self.peek() in ("+", "-"):
-            sign = -sign if self.take() == "-" else sign
+            sign = -sign if self.advance() == "-" else sign
         parts.append(self.signed(self.product(), sign))
         while self.peek() in ("+", "-"):
             sign = 1
             while self.peek() in ("+", "-"):
-                sign = -sign if self.take() == "-" else sign
+                sign = -sign if self.advance() == "-" else sign
             parts.append(self.signed(self.product(), sign))
         return parts[0] if len(parts) == 1 else Node("+", tuple(parts))
 
@@ -105,10 +107,10 @@ class _Reader:
         while True:
             token = self.peek()
             if token in PRODUCT:
-                self.take()
+                self.advance()
                 factors.append(self.signed_factor())
             elif token in QUOTIENT:
-                self.take()
+                self.advance()
                 factors.append(Node("inverse", (self.signed_factor(),)))
             elif self.begins_factor(token):
                 factors.append(self.factor())
@@ -118,7 +120,7 @@ class _Reader:
     def signed_factor(self) -> Node:
         sign = 1
         while self.peek() in ("+", "-"):
-            sign = -sign if self.take() == "-" else sign
+            sign = -sign if self.advance() == "-" else sign
         return self.signed(self.factor(), sign)
 
     def begins_factor(self, token: str) -> bool:
@@ -136,7 +138,7 @@ class _Reader:
         )  # fmt: skip
 
     def factor(self) -> Node:
-        """A base with everything that stands behind it: powers, factorials, degrees, percent."""
+        """A base with everything that follows it: powers, factorials, degrees, percent."""
         token = self.peek()
         name = token.removeprefix("\\")
         if name in FUNCTIONS and (token[0] == "\\" or len(token) > 1):
@@ -147,36 +149,36 @@ class _Reader:
         while True:
             token = self.peek()
             if token in ("^", "**"):
-                self.take()
+                self.advance()
                 node = Node("degrees", (node,)) if self.degree_sign() else Node("^", (node, self.exponent()))
             elif token == "!":
-                self.take()
+                self.advance()
                 node = Node("factorial", (node,))
             elif token in ("%", "\\%"):
-                self.take()
+                self.advance()
                 node = Node("/", (node, number(100)))
             elif token in ("\\degree", "\\circ"):
-                self.take()
+                self.advance()
                 node = Node("degrees", (node,))
             else:
                 return node
 
     def degree_sign(self) -> bool:
         if self.peek() in ("\\circ", "\\degree"):
-            self.take()
+            self.advance()
             return True
         if self.peek() == "{" and self.peek(1) in ("\\circ", "\\degree") and self.peek(2) == "}":
-            self.at += 3
+            self.position += 3
             return True
         return False
 
     def exponent(self) -> Node:
         sign = 1
         while self.peek() in ("+", "-"):
-            sign = -sign if self.take() == "-" else sign
+            sign = -sign if self.advance() == "-" else sign
         node = self.base()
         if self.peek() in ("^", "**"):  # 2^3^2 is 2^(3^2)
-            self.take()
+            self.advance()
             self.enter()
             node = Node("^", (node, self.exponent()))
             self.depth -= 1
@@ -193,57 +195,57 @@ class _Reader:
         if token == "|" or token in ROUNDING:
             return self.between()
         if token == "\\frac":
-            self.take()
+            self.advance()
             return Node("/", (self.argument(), self.argument()))
         if token == "\\binom":
-            self.take()
+            self.advance()
             return Node("binomial", (self.argument(), self.argument()))
         if token in ("\\mathrm", "\\operatorname"):
-            self.take()
+            self.advance()
             return self.argument()
         if token in ("\\pi", "pi"):
-            self.take()
+            self.advance()
             return Node("pi")
         if token in ("\\infty",):
-            self.take()
+            self.advance()
             return Node("infinity")
         if token.isascii() and (token.isalpha() or (token[0] == "\\" and token[1:] in GREEK)):
             return self.symbol()
         self.stop()
 
     def number(self) -> Node:
-        token = self.take()
+        token = self.advance()
         if len(token) > MAX_NUMBER:
             raise Unreadable(f"a number of {len(token)} digits")
         node = number(Fraction(token))
         if is_digits(token):
-            place = self.at
+            place = self.position
             if self.peek() == "\\frac":  # 1\frac12
-                self.take()
+                self.advance()
                 top, bottom = self.argument(), self.argument()
                 if top.op == bottom.op == "number":
                     return _mixed(node, top, bottom)
-                self.at = place
+                self.position = place
             elif (
                 is_digits(self.peek())
-                and self.at < len(self.spaced)
-                and self.spaced[self.at]
+                and self.position < len(self.spaced)
+                and self.spaced[self.position]
                 and self.peek(1) == "/"
                 and is_digits(self.peek(2))
             ):
                 parts = number(int(self.peek())), number(int(self.peek(2)))
-                self.at += 3
+                self.position += 3
                 return _mixed(node, *parts)
         return node
 
     def symbol(self) -> Node:
-        name = self.take().removeprefix("\\")
+        name = self.advance().removeprefix("\\")
         if name == "e":
             return Node("e")
         subscript = self.subscript() if self.peek() == "_" else ""
         while self.peek() in ("'", "\\prime"):
             subscript += "'"
-            self.take()
+            self.advance()
         if name in ("i",) and not subscript:
             return Node("i")
         full = name + ("_" + subscript if subscript else "")
@@ -252,13 +254,13 @@ class _Reader:
         return Node("symbol", (), full)
 
     def subscript(self) -> str:
-        self.take()
+        self.advance()
         if self.peek() != "{":
-            return self.take()
+            return self.advance()
         depth = 0
         written: list[str] = []
         while True:
-            token = self.take()
+            token = self.advance()
             if not token:
                 raise Unreadable("a subscript is not closed")
             depth += (token == "{") - (token == "}")
@@ -268,12 +270,13 @@ class _Reader:
                 written.append(token)
 
     def enter(self) -> None:
+        """One level deeper. Raises Unreadable beyond `max_depth`."""
         self.depth += 1
         if self.depth > self.max_depth:
             raise Unreadable(f"more than {self.max_depth} nested brackets")
 
     def group(self) -> Node:
-        opening = self.take()
+        opening = self.advance()
         self.enter()
         bars, self.bars = self.bars, 0
         node = self.sum()
@@ -287,18 +290,18 @@ class _Reader:
         self.expect("(")
         self.enter()
         bars, self.bars = self.bars, 0
-        found = [self.sum()]
+        arguments = [self.sum()]
         while self.peek() == ",":
-            self.take()
-            found.append(self.sum())
+            self.advance()
+            arguments.append(self.sum())
         self.bars = bars
         self.depth -= 1
         self.expect(")")
-        return tuple(found)
+        return tuple(arguments)
 
     def between(self) -> Node:
         """|x|, floors and ceilings."""
-        opening = self.take()
+        opening = self.advance()
         closing, op = ROUNDING.get(opening, ("|", "abs"))
         self.enter()
         self.bars += closing == "|"
@@ -314,7 +317,7 @@ class _Reader:
         if token == "{":
             return self.group()
         if is_digits(token[:1]) and len(token) > 1:  # \frac12
-            self.tokens[self.at] = token[1:]
+            self.tokens[self.position] = token[1:]
             return number(int(token[0]))
         self.enter()
         node = self.base()
@@ -322,13 +325,13 @@ class _Reader:
         return node
 
     def function(self, op: str) -> Node:
-        self.take()
+        self.advance()
         if op == "sqrt":
             return self.root()
         base: Node | None = None
         power: Node | None = None
         while self.peek() in ("_", "^", "**"):
-            if self.take() == "_":
+            if self.advance() == "_":
                 base = self.argument()
             else:
                 power = self.exponent()
@@ -348,7 +351,7 @@ class _Reader:
     def root(self) -> Node:
         degree: Node = number(2)
         if self.peek() == "[":
-            self.take()
+            self.advance()
             degree = self.sum()
             self.expect("]")
         node = self.group() if self.peek() == "(" else self.argument()
@@ -357,7 +360,7 @@ class _Reader:
     def operand(self) -> Node:
         """What a function without brackets takes: factors up to the next sign, written operator or function."""
         if self.peek() in ("+", "-"):
-            sign = -1 if self.take() == "-" else 1
+            sign = -1 if self.advance() == "-" else 1
             return self.signed(self.operand(), sign)
         self.enter()
         bracketed = self.peek() in OPENING
@@ -369,7 +372,7 @@ class _Reader:
                 break
             node = Node("*", (node, self.factor()))
         if self.peek() == "/" and not bracketed and is_digits(self.peek(1)):  # sin x/2
-            self.take()
+            self.advance()
             node = Node("/", (node, self.factor()))
         self.depth -= 1
         return node

@@ -64,8 +64,8 @@ def extract(response: str, mode: Mode = "strict") -> Extraction:
         if different:
             shown = ", ".join(_short(answer) for answer in different[:3])
             return Extraction(None, f"several different final answers: {shown}{', ...' if len(different) > 3 else ''}")
-        answer, where = marked[-1]
-        return Extraction(answer, where)
+        answer, mark = marked[-1]
+        return Extraction(answer, mark)
     if mode == "lenient":
         last = _last_expression(text[-LENIENT_CHARS:])
         if last is not None:
@@ -75,11 +75,13 @@ def extract(response: str, mode: Mode = "strict") -> Extraction:
 
 def _marked(text: str) -> tuple[list[tuple[str, str]], str]:
     """Every marked answer with the mark that it has, and what makes the marks worthless, if anything."""
-    found, is_open = boxes(text)
+    contents, is_open = boxes(text)
     if is_open:
         return [], "the last box is not closed"
     # "We put the answer within \\boxed{}" is no answer, unless it is the last box.
-    marked = [(content, "boxed") for place, content in enumerate(found, start=1) if content or place == len(found)]
+    marked = [
+        (content, "boxed") for place, content in enumerate(contents, start=1) if content or place == len(contents)
+    ]
 
     opened: int | None = None
     for tag in _ANSWER_TAG.finditer(text):
@@ -102,15 +104,15 @@ def _marked(text: str) -> tuple[list[tuple[str, str]], str]:
     return marked, ""
 
 
-def _is_heading(line: str, rest: str) -> bool:
-    """A heading of Markdown, not an answer: it begins with a word, perhaps behind a number, and text comes after it."""
-    return _HEADING.match(line) is not None and bool(rest.strip())
+def _is_heading(line: str, following: str) -> bool:
+    """A heading of Markdown, not an answer: it begins with a word, perhaps after a number, and text follows it."""
+    return _HEADING.match(line) is not None and bool(following.strip())
 
 
 def _unboxed(text: str) -> str:
     """What a mark holds: the box in it, if there is one, since the box is the more exact mark."""
-    found, _ = boxes(text)
-    return found[-1] if found else _trim(text)
+    contents, _ = boxes(text)
+    return contents[-1] if contents else _trim(text)
 
 
 def _final_phrase(text: str) -> str:
@@ -131,7 +133,7 @@ def _final_phrase(text: str) -> str:
     answer = match["answer"].strip()
     while inner := _PHRASE.match(answer):  # "Final Answer: The final answer is 5"
         answer = inner["answer"].strip()
-    # A sentence that goes on after the answer is no final phrase, unless the dot belongs to a number.
+    # A sentence that continues after the answer is no final phrase, unless the dot belongs to a number.
     if re.search(r"[.!?]\s+[A-Z]", answer):
         return ""
     if answer.count("{") != answer.count("}"):  # words inside a box are no mark of their own
@@ -153,20 +155,20 @@ def _trim(text: str) -> str:
 
 def _different(answers: list[str]) -> list[str]:
     """The answers that differ, without those that say the same in another way."""
-    kept: list[str] = []
+    distinct: list[str] = []
     for answer in dict.fromkeys(answers):
-        if not any(_same(answer, other) for other in kept):
-            kept.append(answer)
-        if len(kept) > 3:
+        if not any(_same(answer, other) for other in distinct):
+            distinct.append(answer)
+        if len(distinct) > 3:
             break
-    return kept if len(kept) > 1 else []
+    return distinct if len(distinct) > 1 else []
 
 
 def _same(one: str, other: str) -> bool:
     if same_plain(one, other):
         return True
-    # Either way round: "3/16 = 0.0011_2" in a box and 0.0011_2 behind "the answer is" are one answer.
-    return any((made := compare(*pair)) is not None and made.equal for pair in ((one, other), (other, one)))
+    # Either way round: "3/16 = 0.0011_2" in a box and 0.0011_2 after "the answer is" are one answer.
+    return any((comparison := compare(*pair)) is not None and comparison.equal for pair in ((one, other), (other, one)))
 
 
 def _boxes_of_one_sentence(text: str) -> str | None:
@@ -176,16 +178,16 @@ def _boxes_of_one_sentence(text: str) -> str | None:
     with_boxes = [line for line in text.splitlines() if "\\boxed" in line]
     if len(with_boxes) != 1:
         return None
-    found, is_open = boxes(with_boxes[0])
-    if is_open or not 2 <= len(found) <= 8:
+    contents, is_open = boxes(with_boxes[0])
+    if is_open or not 2 <= len(contents) <= 8:
         return None
-    rest = with_boxes[0]
-    for content in found:
-        rest = rest.replace(f"{{{content}}}", "", 1)
-    between = _BETWEEN_BOXES.split(rest)[1:-1]
+    line = with_boxes[0]
+    for content in contents:
+        line = line.replace(f"{{{content}}}", "", 1)
+    between = _BETWEEN_BOXES.split(line)[1:-1]
     return (
-        ", ".join(found)
-        if len(between) == len(found) - 1 and all(re.search(r"[,;A-Za-z]", part) for part in between)
+        ", ".join(contents)
+        if len(between) == len(contents) - 1 and all(re.search(r"[,;A-Za-z]", part) for part in between)
         else None
     )
 
@@ -216,8 +218,8 @@ def _last_expression(text: str) -> Extraction | None:
             together.insert(0, _content(earlier))
             end = earlier.start()
         content = ", ".join(_trim(part) for part in together)
-        where = "last formula" if len(together) == 1 else "last formulas"
-        return Extraction(content, where) if content.strip(" ,") else None  # "$.$" holds nothing
+        mark = "last formula" if len(together) == 1 else "last formulas"
+        return Extraction(content, mark) if content.strip(" ,") else None  # "$.$" holds nothing
     if number is not None:
         return Extraction(number.group(), "last number")
     return None

@@ -50,6 +50,7 @@ def same_value(one: Node, other: Node) -> Equality:
 
 
 def _size(node: Node) -> int:
+    """Nodes of the tree."""
     count, stack = 0, [node]
     while stack:
         count += 1
@@ -92,6 +93,7 @@ def _same_powers(one: Node, other: Node) -> Equality:
 
 
 def _residue(node: Node, prime: int) -> int:
+    """The value of a rational expression modulo a prime. Raises Unfit, Undefined or TooLarge."""
     op = node.op
     if op == "number":
         assert isinstance(node.value, Fraction)
@@ -120,6 +122,7 @@ def _residue(node: Node, prime: int) -> int:
 
 
 def _probe(one: Node, other: Node) -> Equality:
+    """Whether both have the same values at all random points where both have one; undecided below two such points."""
     names = sorted(one.symbols() | other.symbols())
     points = [{name: coordinate(name, trial) for name in names} for trial in range(len(RANGES) if names else 1)]
     imaginary = mentions(one, IMAGINARY) or mentions(other, IMAGINARY)
@@ -166,6 +169,7 @@ def mentions(node: Node, ops: frozenset[str]) -> bool:
 
 
 def _near(one: Any, other: Any, tolerance: Any) -> bool:
+    """Whether two values differ by at most `tolerance` relative to the larger one."""
     scale = max(abs(one), abs(other))
     return bool(abs(one - other) <= tolerance * max(scale, tolerance))
 

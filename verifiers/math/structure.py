@@ -162,11 +162,11 @@ def approximate_sides(text: str) -> list[str]:
 
 def relation_parts(text: str) -> tuple[list[str], list[str]] | None:
     """Terms and signs of a chain of inequalities a < b <= c; None if there is none."""
-    found = [_SIGNS[match.group()] for match in _RELATION.finditer(text)]
-    if not found:
+    signs = [_SIGNS[match.group()] for match in _RELATION.finditer(text)]
+    if not signs:
         return None
     terms = [term.strip() for term in _RELATION.split(text)]
-    return (terms, found) if all(terms) and len(terms) == len(found) + 1 else None
+    return (terms, signs) if all(terms) and len(terms) == len(signs) + 1 else None
 
 
 def intervals(text: str) -> list[Interval] | None:
@@ -180,13 +180,13 @@ def intervals(text: str) -> list[Interval] | None:
         body = builder["rest"].strip()
     if re.fullmatch(r"\\(?:mathbb|mathbf|Bbb)\s*\{?\s*R\s*\}?|ℝ|R", body):
         return [Interval(None, None, False, False)]
-    found: list[Interval] = []
+    union: list[Interval] = []
     for part in split_outside(body, _UNION):
-        one = _interval(part.strip())
-        if one is None:
+        part_intervals = _interval(part.strip())
+        if part_intervals is None:
             return None
-        found += one
-    return found or None
+        union += part_intervals
+    return union or None
 
 
 def _interval(text: str) -> list[Interval] | None:

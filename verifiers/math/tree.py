@@ -16,13 +16,13 @@ class Node:
 
     def symbols(self) -> frozenset[str]:
         """Names of the free symbols; constants (e, i, pi) are none."""
-        found, stack = set(), [self]
+        names, stack = set(), [self]
         while stack:
             node = stack.pop()
             if node.op == "symbol":
-                found.add(str(node.value))
+                names.add(str(node.value))
             stack.extend(node.args)
-        return frozenset(found)
+        return frozenset(names)
 
 
 def number(value: int | Fraction) -> Node:

@@ -72,5 +72,5 @@ def unit_of(text: str) -> str | None:
 
 def conflict(answer: str, gold: str) -> str:
     """Says which two units differ; empty if they do not, or if one side has none."""
-    ours, theirs = unit_of(answer), unit_of(gold)
-    return f"{ours} is not {theirs}" if ours and theirs and ours != theirs else ""
+    answer_unit, gold_unit = unit_of(answer), unit_of(gold)
+    return f"{answer_unit} is not {gold_unit}" if answer_unit and gold_unit and answer_unit != gold_unit else ""

@@ -91,7 +91,7 @@ class MathVerifier:
         """
         verdicts: list[Verdict | None] = []
         waiting: dict[tuple[str, str], list[int]] = {}
-        found: list[tuple[Extraction, str]] = []
+        items: list[tuple[Extraction, str]] = []
         for row, (extraction, reference) in enumerate(zip(extractions, references, strict=True)):
             started = time.perf_counter()
             gold, verdict = "", None
@@ -99,7 +99,7 @@ class MathVerifier:
                 gold = gold_answer(reference)
             except BadReference as bad:
                 verdict = _undecided(Status.ERROR, extraction, "reference", str(bad), time.perf_counter() - started)
-            found.append((extraction, gold))
+            items.append((extraction, gold))
             if verdict is None and extraction.answer is None:
                 seconds = time.perf_counter() - started
                 verdict = Verdict(False, 0.0, Status.UNPARSED, None, "extract", extraction.reason, seconds)
@@ -125,7 +125,7 @@ class MathVerifier:
         if waiting:  # each different pair once, though a group of rollouts may hold it many times
             for (pair, rows), outcome in zip(waiting.items(), self._pool.map(list(waiting)), strict=True):
                 for row in rows:
-                    verdicts[row] = self._conclude(outcome, pair, *found[row])
+                    verdicts[row] = self._conclude(outcome, pair, *items[row])
         return [verdict for verdict in verdicts if verdict is not None]
 
     def gold_response(self, reference: dict[str, Any]) -> str:

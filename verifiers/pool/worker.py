@@ -88,10 +88,10 @@ def address_space_bytes() -> int:
 def load(target: str) -> Callable[..., Any]:
     """The function that "module:function" names."""
     module, _, name = target.partition(":")
-    found: Any = importlib.import_module(module)
+    value: Any = importlib.import_module(module)
     for part in name.split("."):
-        found = getattr(found, part)
-    return found
+        value = getattr(value, part)
+    return value
 
 
 def describe(error: BaseException) -> str:

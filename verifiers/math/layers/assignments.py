@@ -29,5 +29,6 @@ def is_head(text: str) -> bool:
 
 
 def assigned_value(text: str) -> str:
+    """The value of x = 5; any other text as it is."""
     parts = sides(text)
     return parts[-1] if len(parts) == 2 and is_head(parts[0]) else text

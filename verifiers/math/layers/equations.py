@@ -26,47 +26,50 @@ _BOUND = re.compile(r"\bfor (?:all|any|every|each|some)\s+(?:\w+\s+){0,3}?\$?([a
 
 
 def equation(pair: Pair) -> Comparison | None:
+    """Whether both are the same equation, or one is the other's value (x = 5 and 5); None where neither has two sides,
+    or the sides cannot be read.
+    """
     bound = [match[1] for text in (pair.answer, pair.gold) if (match := _BOUND.search(text))]
     answer, gold = (_QUALIFIER.sub("", text) or text for text in (pair.answer, pair.gold))
     if len(bound) == 1 and (answer, gold) != (
         pair.answer,
         pair.gold,
     ):  # "for some integer t" says that any letter would do
-        made = rebound(pair, answer, gold, bound[0], of_answer=_BOUND.search(pair.answer) is not None)
-        if made is not None and made.equal:
-            return made
+        comparison = rebound(pair, answer, gold, bound[0], in_answer=_BOUND.search(pair.answer) is not None)
+        if comparison is not None and comparison.equal:
+            return comparison
     if (answer, gold) != (pair.answer, pair.gold):
-        made = pair.inner(answer, gold)
-        if made is not None:
-            return made
+        comparison = pair.inner(answer, gold)
+        if comparison is not None:
+            return comparison
     for text, other, swap in ((answer, gold, False), (gold, answer, True)):
         near = [side for side in approximate_sides(text) if side and not is_head(side)]
         if near and (len(near) > 1 or len(approximate_sides(text)) > 1):
             if len(near) > MAX_SIDES or not _agree(near):
                 return Comparison(False, "equation", "the sides of the approximation are far apart")
             for side in near:  # a = b and its decimals: either may be what is wanted
-                made = pair.inner(other, side) if swap else pair.inner(side, other)
-                if made is not None and made.equal:
-                    return replace(made, reason="one side of the approximation")
-            return made
-    ours, theirs = sides(answer), sides(gold)
-    if len(ours) == 1 and len(theirs) == 1:
+                comparison = pair.inner(other, side) if swap else pair.inner(side, other)
+                if comparison is not None and comparison.equal:
+                    return replace(comparison, reason="one side of the approximation")
+            return comparison
+    answer_sides, gold_sides = sides(answer), sides(gold)
+    if len(answer_sides) == 1 and len(gold_sides) == 1:
         return None
-    if len(ours) > 2 and len(theirs) <= 2:  # x = 5 + 5 + 1 = 11
-        return pair.inner(f"{ours[0]} = {ours[-1]}" if len(theirs) == 2 else ours[-1], gold)
-    if len(theirs) > 2 and len(ours) <= 2:
-        return pair.inner(answer, f"{theirs[0]} = {theirs[-1]}" if len(ours) == 2 else theirs[-1])
-    if (len(ours) == 2 and len(theirs) == 1) or (len(ours) == 1 and len(theirs) == 2):
+    if len(answer_sides) > 2 and len(gold_sides) <= 2:  # x = 5 + 5 + 1 = 11
+        return pair.inner(f"{answer_sides[0]} = {answer_sides[-1]}" if len(gold_sides) == 2 else answer_sides[-1], gold)
+    if len(gold_sides) > 2 and len(answer_sides) <= 2:
+        return pair.inner(answer, f"{gold_sides[0]} = {gold_sides[-1]}" if len(answer_sides) == 2 else gold_sides[-1])
+    if (len(answer_sides) == 2 and len(gold_sides) == 1) or (len(answer_sides) == 1 and len(gold_sides) == 2):
         if (
-            len(ours) == 2 and pair.policy.worked_out and pair.policy.assignments
+            len(answer_sides) == 2 and pair.policy.worked_out and pair.policy.assignments
         ):  # log_2 8 = 3, worked out before our eyes
-            return pair.inner(ours[1], gold)
-        long, short = (ours, gold) if len(ours) == 2 else (theirs, answer)
+            return pair.inner(answer_sides[1], gold)
+        long, short = (answer_sides, gold) if len(answer_sides) == 2 else (gold_sides, answer)
         if not pair.policy.assignments or not is_head(long[0]):
             return Comparison(False, "equation", "an equation against an expression") if is_expression(short) else None
-        return pair.inner(long[1], gold) if long is ours else pair.inner(answer, long[1])
-    if len(ours) == len(theirs) == 2:
-        return two_equations(pair, ours, theirs)
+        return pair.inner(long[1], gold) if long is answer_sides else pair.inner(answer, long[1])
+    if len(answer_sides) == len(gold_sides) == 2:
+        return two_equations(pair, answer_sides, gold_sides)
     return None
 
 
@@ -86,35 +89,44 @@ def _agree(near: list[str]) -> bool:
     )
 
 
-def rebound(pair: Pair, answer: str, gold: str, letter: str, *, of_answer: bool) -> Comparison | None:
-    ours, theirs = (set(re.findall(r"(?<![A-Za-z\\])[A-Za-z](?![A-Za-z])", sides(text)[-1])) for text in (answer, gold))
-    missing = (theirs - ours) if of_answer else (ours - theirs)
-    if letter not in (ours if of_answer else theirs) or len(missing) != 1:
+def rebound(pair: Pair, answer: str, gold: str, letter: str, *, in_answer: bool) -> Comparison | None:
+    """Whether both are equal once the bound letter ("for some integer t") of one side is renamed to the letter that
+    only the other side has; None if not exactly one letter is missing.
+    """
+    answer_letters, gold_letters = (
+        set(re.findall(r"(?<![A-Za-z\\])[A-Za-z](?![A-Za-z])", sides(text)[-1])) for text in (answer, gold)
+    )
+    missing = (gold_letters - answer_letters) if in_answer else (answer_letters - gold_letters)
+    if letter not in (answer_letters if in_answer else gold_letters) or len(missing) != 1:
         return None
     pattern = re.compile(rf"(?<![A-Za-z\\]){letter}(?![A-Za-z])")
-    renamed = pattern.sub(missing.pop(), answer if of_answer else gold)
-    return pair.inner(renamed, gold) if of_answer else pair.inner(answer, renamed)
+    renamed_text = pattern.sub(missing.pop(), answer if in_answer else gold)
+    return pair.inner(renamed_text, gold) if in_answer else pair.inner(answer, renamed_text)
 
 
-def two_equations(pair: Pair, ours: list[str], theirs: list[str]) -> Comparison | None:
-    heads = [_FUNCTION_HEAD.fullmatch(side[0]) for side in (ours, theirs)]
+def two_equations(pair: Pair, answer_sides: list[str], gold_sides: list[str]) -> Comparison | None:
+    """Whether two equations say the same: definitions of functions whatever their letters, assignments by their values,
+    others by left minus right up to a constant factor; None if a side cannot be read.
+    """
+    heads = [_FUNCTION_HEAD.fullmatch(side[0]) for side in (answer_sides, gold_sides)]
     try:
-        if heads[0] and heads[1] and is_head(ours[0]) and is_head(theirs[0]):  # f(x) = 2x and g(t) = 2t
+        if heads[0] and heads[1] and is_head(answer_sides[0]) and is_head(gold_sides[0]):  # f(x) = 2x and g(t) = 2t
             one, other = (
                 renamed(read_expression(side[1]), head[2], "x")
-                for side, head in zip((ours, theirs), heads, strict=True)
+                for side, head in zip((answer_sides, gold_sides), heads, strict=True)
                 if head
             )
             return verdict(same_value(one, other))
-        if is_head(ours[0]) and is_head(theirs[0]):
-            same_head = squeezed(ours[0]) == squeezed(theirs[0])
-            right = pair.inner(ours[1], theirs[1])
-            if right is not None and right.equal and not same_head and is_plain_number(theirs[1]):
-                return Comparison(False, "equation", f"{ours[0]} is not {theirs[0]}")
+        if is_head(answer_sides[0]) and is_head(gold_sides[0]):
+            same_head = squeezed(answer_sides[0]) == squeezed(gold_sides[0])
+            right = pair.inner(answer_sides[1], gold_sides[1])
+            if right is not None and right.equal and not same_head and is_plain_number(gold_sides[1]):
+                return Comparison(False, "equation", f"{answer_sides[0]} is not {gold_sides[0]}")
             if same_head or right is None or right.equal:
                 return right
         nodes = [
-            Node("+", (read_expression(side[0]), Node("neg", (read_expression(side[1]),)))) for side in (ours, theirs)
+            Node("+", (read_expression(side[0]), Node("neg", (read_expression(side[1]),))))
+            for side in (answer_sides, gold_sides)
         ]
     except Unreadable:
         return None

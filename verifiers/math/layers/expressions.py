@@ -22,6 +22,7 @@ _RATIO = re.compile(r"[^:]+(?::[^:]+)+")
 
 
 def is_expression(text: str) -> bool:
+    """Whether the text can be read as an expression."""
     try:
         read_expression(text)
     except Unreadable:
@@ -30,6 +31,7 @@ def is_expression(text: str) -> bool:
 
 
 def renamed(node: Node, old: str, new: str) -> Node:
+    """The tree with the symbol `old` called `new`."""
     old = old.removeprefix("\\")
     if node.op == "symbol" and node.value == old:
         return Node("symbol", (), new)
@@ -37,13 +39,18 @@ def renamed(node: Node, old: str, new: str) -> Node:
 
 
 def expression(pair: Pair) -> Comparison | None:
+    """Whether both have the same value: inequalities term by term, ratios by cross products, else by `same_value`; None
+    if one cannot be read, or values do not settle it.
+    """
     answer, gold = (unwrap_group(text) or text for text in (pair.answer, pair.gold))
     relations = [ascending(text) for text in (answer, gold)]
     if relations[0] and relations[1]:
-        (ours, signs), (theirs, others) = relations[0], relations[1]
-        if signs == others and len(ours) == len(theirs):
-            made = all_equal(pair, list(zip(ours, theirs, strict=True)), "inequality")
-            return made if made is not None and made.equal else None  # 2x < 10 and x < 5 are for algebra
+        (answer_terms, answer_signs), (gold_terms, gold_signs) = relations[0], relations[1]
+        if answer_signs == gold_signs and len(answer_terms) == len(gold_terms):
+            comparison = all_equal(pair, list(zip(answer_terms, gold_terms, strict=True)), "inequality")
+            return (
+                comparison if comparison is not None and comparison.equal else None
+            )  # 2x < 10 and x < 5 are for algebra
         return None
     texts = [without_unit(MONEY.sub("", text)) if pair.policy.missing_units else text for text in (answer, gold)]
     ratios = [text.count(":") for text in texts]
@@ -58,7 +65,7 @@ def expression(pair: Pair) -> Comparison | None:
         return verdict(equality)
     if pair.policy.rename_parameters and (same := other_letter(one, other)):
         return verdict(same)
-    if rounding := decimal_of(pair.policy, one, other, texts):
+    if rounding := rounded_decimal(pair.policy, one, other, texts):
         return rounding
     if logarithms(one) and logarithms(other):  # log is the natural one to some, and that of base 10 to others
         tens = same_value(renamed_op(one, "log", "lg"), renamed_op(other, "log", "lg"))
@@ -76,10 +83,12 @@ def ascending(text: str) -> tuple[list[str], list[str]] | None:
 
 
 def logarithms(node: Node) -> bool:
+    """Whether a logarithm or a number occurs in the tree."""
     return True if node.op in ("log", "lg", "number") else any(map(logarithms, node.args))
 
 
 def renamed_op(node: Node, old: str, new: str) -> Node:
+    """The tree with the operation `old` replaced by `new`."""
     return replace(
         node,
         op=new if node.op == old else node.op,
@@ -87,24 +96,25 @@ def renamed_op(node: Node, old: str, new: str) -> Node:
     )
 
 
-def proportion(pair: Pair, ours: list[str], theirs: list[str]) -> Comparison | None:
+def proportion(pair: Pair, answer_terms: list[str], gold_terms: list[str]) -> Comparison | None:
     """a : b = c : d as ad = bc, for all neighbours."""
-    terms = zip(itertools.pairwise(ours), itertools.pairwise(theirs), strict=True)
+    terms = zip(itertools.pairwise(answer_terms), itertools.pairwise(gold_terms), strict=True)
     return all_equal(pair, [(f"({a})*({d})", f"({b})*({c})") for (a, b), (c, d) in terms], "ratio")
 
 
 def other_letter(one: Node, other: Node) -> Equality | None:
     """The same with the one free integer or constant under another name."""
-    ours, theirs = one.symbols() - other.symbols(), other.symbols() - one.symbols()
-    if len(ours) == len(theirs) == 1 and (
-        ours | theirs == {"c", "C"} or (ours | theirs <= PARAMETERS and mentions(other, PERIODIC))
+    one_letters, other_letters = one.symbols() - other.symbols(), other.symbols() - one.symbols()
+    if len(one_letters) == len(other_letters) == 1 and (
+        one_letters | other_letters == {"c", "C"}
+        or (one_letters | other_letters <= PARAMETERS and mentions(other, PERIODIC))
     ):
-        made = same_value(renamed(one, *ours, *theirs), other)
-        return Equality(True, "renamed parameter") if made.equal else None
+        equality = same_value(renamed(one, *one_letters, *other_letters), other)
+        return Equality(True, "renamed parameter") if equality.equal else None
     return None
 
 
-def decimal_of(policy: MathPolicy, one: Node, other: Node, texts: list[str]) -> Comparison | None:
+def rounded_decimal(policy: MathPolicy, one: Node, other: Node, texts: list[str]) -> Comparison | None:
     """A decimal and the irrational number that it is cut or rounded from."""
     if policy.rounding_digits is None:
         return None
@@ -119,5 +129,6 @@ def decimal_of(policy: MathPolicy, one: Node, other: Node, texts: list[str]) -> 
     return None
 
 
-def verdict(made: Equality) -> Comparison | None:
-    return None if made.equal is None else Comparison(made.equal, made.method)
+def verdict(equality: Equality) -> Comparison | None:
+    """The outcome of `numeric` as that of a layer; None where it could not be decided."""
+    return None if equality.equal is None else Comparison(equality.equal, equality.method)

@@ -29,6 +29,7 @@ _GROUPING = re.compile(r"[+-]?[1-9]\d{0,2}(?:,\d{3})+(?:\.\d+)?")
 
 
 def matrix(pair: Pair) -> Comparison | None:
+    """Whether two matrices have the same shape and equal cells; None unless both are matrices."""
     answer, gold = matrix_rows(pair.answer), matrix_rows(pair.gold)
     if answer is None or gold is None:
         return None
@@ -39,10 +40,11 @@ def matrix(pair: Pair) -> Comparison | None:
 
 
 def members(pair: Pair) -> Comparison | None:
+    """Whether two tuples, sets or lists hold the same members, and 1,5 is 1.5; None where neither is such."""
     answer, gold = members_of(pair.answer), members_of(pair.gold)
     for reading in (_assigned_tuple, _two_tuples, _decimal_comma):
-        if (made := reading(pair)) is not None:
-            return made
+        if (comparison := reading(pair)) is not None:
+            return comparison
     if len(answer) == len(gold) == 1:
         return _two_single(pair, answer[0], gold[0])
     return _ordered(pair, answer, gold) or _two_lists(pair, answer, gold)
@@ -57,12 +59,12 @@ def _assigned_tuple(pair: Pair) -> Comparison | None:
 
 
 def _two_tuples(pair: Pair) -> Comparison | None:
-    ours, theirs = unwrap_tuple(pair.answer), unwrap_tuple(pair.gold)
-    if ours is None or theirs is None:
+    answer_tuple, gold_tuple = unwrap_tuple(pair.answer), unwrap_tuple(pair.gold)
+    if answer_tuple is None or gold_tuple is None:
         return None
-    if len(ours[1]) != len(theirs[1]):
+    if len(answer_tuple[1]) != len(gold_tuple[1]):
         return Comparison(False, "tuple", "another number of members")
-    return all_equal(pair, list(zip(ours[1], theirs[1], strict=True)), "tuple")
+    return all_equal(pair, list(zip(answer_tuple[1], gold_tuple[1], strict=True)), "tuple")
 
 
 def _decimal_comma(pair: Pair) -> Comparison | None:
@@ -105,6 +107,9 @@ def _ordered(pair: Pair, answer: list[str], gold: list[str]) -> Comparison | Non
 
 
 def _two_lists(pair: Pair, answer: list[str], gold: list[str]) -> Comparison | None:
+    """Whether two lists hold the same members; nested sets are opened, and repeated roots counted once, if the lengths
+    differ.
+    """
     if len(answer) > 1 and len(gold) > 1 and (all(map(is_words, answer)) or all(map(is_words, gold))):
         return Comparison(sorted(map(bare_words, answer)) == sorted(map(bare_words, gold)), "list of words")
     if len(answer) != len(gold):
@@ -124,6 +129,7 @@ def _two_lists(pair: Pair, answer: list[str], gold: list[str]) -> Comparison | N
 
 
 def unique(members: list[str]) -> list[str]:
+    """The members without those that are the same text once squeezed."""
     return list({squeezed(member): member for member in members}.values())
 
 
@@ -135,8 +141,8 @@ def members_of(text: str) -> list[str]:
         if brackets_match(text) and len({len(group) for group in groups}) == 1 and len(groups[0]) > 1:
             return ["(" + ", ".join(group) + ")" for group in groups]
     bare = _GROUPING.fullmatch(text) is None
-    found = split_list(inside if inside is not None else text) if bare or inside is not None else [text]
-    members = [plain_text(reading) for part in found for reading in plus_minus(_LABEL.sub("", part))]
+    parts = split_list(inside if inside is not None else text) if bare or inside is not None else [text]
+    members = [plain_text(reading) for part in parts for reading in plus_minus(_LABEL.sub("", part))]
     shared = re.match(rf"({NAME})\s*=\s*", members[0]) if len(members) > 1 else None
     if shared and not any("=" in member for member in members[1:]):  # x = 1, 2, 3
         members[0] = members[0][shared.end() :]
@@ -145,23 +151,23 @@ def members_of(text: str) -> list[str]:
 
 def multiset(pair: Pair, answer: list[str], gold: list[str]) -> Comparison | None:
     """Members in any order. What is the same text is matched first."""
-    ours, theirs = (collections.Counter(map(squeezed, members)) for members in (answer, gold))
-    rest, wanted = list((ours - theirs).elements()), list((theirs - ours).elements())
-    if not rest and not wanted:
+    answer_counts, gold_counts = (collections.Counter(map(squeezed, members)) for members in (answer, gold))
+    surplus, missing = list((answer_counts - gold_counts).elements()), list((gold_counts - answer_counts).elements())
+    if not surplus and not missing:
         return Comparison(True, "list")
-    if len(rest) != len(wanted):
+    if len(surplus) != len(missing):
         return Comparison(False, "list", "another number of members")
-    if len(rest) > MAX_MEMBERS:
-        return Comparison(False, "list", f"{len(rest)} members differ")
+    if len(surplus) > MAX_MEMBERS:
+        return Comparison(False, "list", f"{len(surplus)} members differ")
     unknown = False
-    values = [assigned_value(member) if "=" not in "".join(wanted) else member for member in rest]
+    values = [assigned_value(member) if "=" not in "".join(missing) else member for member in surplus]
     for member in values:
-        for other in wanted:
-            made = pair.inner(member, other)
-            if made is not None and made.equal:
-                wanted.remove(other)
+        for other in missing:
+            comparison = pair.inner(member, other)
+            if comparison is not None and comparison.equal:
+                missing.remove(other)
                 break
-            unknown = unknown or made is None
+            unknown = unknown or comparison is None
         else:
             return None if unknown else Comparison(False, "list", f"{short(member)} is not in the reference")
     return Comparison(True, "list")

@@ -24,6 +24,9 @@ DECIMAL_TEXT = re.compile(r"[+-]?[0-9]*\.[0-9]+")
 
 
 def number(pair: Pair) -> Comparison | None:
+    """Whether two rational numbers are equal, or one is the other rounded as the policy allows; None unless both are
+    numbers.
+    """
     answer, gold = (unassigned(text, other) for text, other in ((pair.answer, pair.gold), (pair.gold, pair.answer)))
     first, second = canonical_decimal(answer), canonical_decimal(gold)
     if first is not None and second is not None and (first == second or len(answer) + len(gold) > 400):
@@ -37,10 +40,12 @@ def number(pair: Pair) -> Comparison | None:
     if one.percent != other.percent:
         as_number = (one.times(100), other) if one.percent else (one, other.times(100))
         readings = {"either": [*readings, as_number], "fraction": readings, "number": [as_number]}[pair.policy.percent]
-    for ours, theirs in readings:
-        if ours.value == theirs.value:
+    for answer_quantity, gold_quantity in readings:
+        if answer_quantity.value == gold_quantity.value:
             return Comparison(True, "rational", "percent" if one.percent != other.percent else "")
-        if rounded_from(ours, theirs.value, pair.policy) or rounded_from(theirs, ours.value, pair.policy):
+        if rounded_from(answer_quantity, gold_quantity.value, pair.policy) or rounded_from(
+            gold_quantity, answer_quantity.value, pair.policy
+        ):
             return Comparison(True, "rounding")
     return Comparison(False, "rational")
 
@@ -59,6 +64,7 @@ class Quantity:
 
 
 def quantity(text: str, policy: MathPolicy) -> Quantity | None:
+    """The rational number that a text is, money, units and percent signs taken off; None if it is none."""
     text = MONEY.sub("", text.strip())
     percent = re.search(r"\s*(?:\\?%|percent|pct|per cent)$", text)
     if percent:
@@ -76,6 +82,7 @@ def quantity(text: str, policy: MathPolicy) -> Quantity | None:
 
 
 def without_unit(text: str) -> str:
+    """The text without the plain words after its number, unless one of them is a function or a connective."""
     if match := _WORD_UNIT.search(text):
         words = re.findall(r"[A-Za-z]+", match[1])
         if not any(word.lower() in NO_UNITS for word in words):
@@ -98,8 +105,10 @@ def rounded_from(written: Quantity, exact_value: Fraction, policy: MathPolicy) -
 
 
 def significant_digits(decimal: str) -> int:
+    """How many digits a decimal has from its first nonzero one."""
     return len(re.sub(r"[^\d]", "", decimal).lstrip("0"))
 
 
 def is_plain_number(text: str) -> bool:
+    """Whether the text is an integer, a decimal, a fraction or a power of ten times one, and nothing else."""
     return rational(text) is not None

@@ -27,16 +27,18 @@ _CLOCK = re.compile(r"(\d{1,2}):(\d{2})(?::(\d{2}))?\s*([AaPp])?\.?\s*(?:[Mm]\.?
 
 def numeral(pair: Pair) -> Comparison | None:
     """4210_7 is 4210_{7}, and 4210 where a missing base is a missing unit; against a plain number the value counts."""
-    ours, theirs = _BASE.fullmatch(pair.answer), _BASE.fullmatch(pair.gold)
-    if ours and theirs:
-        return Comparison(_digits(ours) == _digits(theirs) and _base(ours) == _base(theirs), "base")
-    if ours and canonical_decimal(pair.gold) is not None:
+    answer_match, gold_match = _BASE.fullmatch(pair.answer), _BASE.fullmatch(pair.gold)
+    if answer_match and gold_match:
+        return Comparison(
+            _digits(answer_match) == _digits(gold_match) and _base(answer_match) == _base(gold_match), "base"
+        )
+    if answer_match and canonical_decimal(pair.gold) is not None:
         try:
-            return Comparison(str(int(ours[1], _base(ours))) == canonical_decimal(pair.gold), "base")
+            return Comparison(str(int(answer_match[1], _base(answer_match))) == canonical_decimal(pair.gold), "base")
         except ValueError:
             return Comparison(False, "base", "no such digits in this base")
-    if theirs and canonical_decimal(pair.answer) is not None and pair.policy.missing_base:
-        return Comparison(pair.answer.lstrip("0") == _digits(theirs), "base", "digits without their base")
+    if gold_match and canonical_decimal(pair.answer) is not None and pair.policy.missing_base:
+        return Comparison(pair.answer.lstrip("0") == _digits(gold_match), "base", "digits without their base")
     clocks = _CLOCK.fullmatch(pair.answer), _CLOCK.fullmatch(pair.gold)
     if clocks[0] and clocks[1] and int(clocks[0][2]) < 60 and int(clocks[1][2]) < 60:
         return Comparison(_time(clocks[0]) == _time(clocks[1]), "time of day")

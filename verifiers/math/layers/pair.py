@@ -46,12 +46,13 @@ def all_equal(pair: Pair, members: list[tuple[str, str]], method: str) -> Compar
     """Equal when all members are; unknown when one is unknown and none differs."""
     unknown = False
     for a, g in members:
-        made = pair.inner(a, g)
-        if made is not None and not made.equal:
+        comparison = pair.inner(a, g)
+        if comparison is not None and not comparison.equal:
             return Comparison(False, method, f"{short(a)} is not {short(g)}")
-        unknown = unknown or made is None
+        unknown = unknown or comparison is None
     return None if unknown else Comparison(True, method)
 
 
 def short(text: str) -> str:
+    """The text cut to 40 characters, for a message."""
     return text if len(text) <= 40 else text[:37] + "..."

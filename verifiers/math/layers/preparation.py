@@ -89,13 +89,13 @@ def unboxed(text: str) -> str:
     """Boxes opened: \\boxed{3} and \\boxed{4} is the list 3 and 4."""
     if "\\boxed" not in text:
         return text
-    found, is_open = boxes(text)
-    if is_open or not found:
+    contents, is_open = boxes(text)
+    if is_open or not contents:
         return text
-    rest = text
-    for content in found:
-        rest = rest.replace(f"\\boxed{{{content}}}", content, 1)
-    return _WRAPPING.sub("", rest).strip()
+    unboxed_text = text
+    for content in contents:
+        unboxed_text = unboxed_text.replace(f"\\boxed{{{content}}}", content, 1)
+    return _WRAPPING.sub("", unboxed_text).strip()
 
 
 def thinned(text: str) -> str:

@@ -12,6 +12,9 @@ from verifiers.math.structure import Interval, intervals, split_list, unwrap_set
 
 
 def real_set(pair: Pair) -> Comparison | None:
+    """Whether two sets of reals consist of the same intervals; None unless both are such sets, or if an end is
+    undecided.
+    """
     if not (may_be_set(pair.answer) and may_be_set(pair.gold)):
         return None
     if (
@@ -40,6 +43,7 @@ def real_set(pair: Pair) -> Comparison | None:
 
 
 def may_be_set(text: str) -> bool:
+    """Whether the text has the signs of an interval, a union or an inequality."""
     paired = ("(" in text or "[" in text) and ("," in text or ";" in text)
     return paired or re.search(r"<|>|\\l[et]|\\g[et]|\\ne|\\cup|\\mathbb", text) is not None
 
@@ -47,20 +51,20 @@ def may_be_set(text: str) -> bool:
 def spread(text: str) -> list[Interval] | None:
     """Intervals, with the points that "- {a, b}" or "\\setminus" takes out."""
     whole, *removed = re.split(r"(?:-|\\setminus|\\backslash)\s*(?=\\?\{)", text)
-    found = intervals(whole.strip())
-    if found is None or len(removed) > 1:
+    pieces = intervals(whole.strip())
+    if pieces is None or len(removed) > 1:
         return None
     for point in split_list(unwrap_set(removed[0].strip()) or "") if removed else []:
         cut = value(point)
         if cut is None:
             return None
-        made = []
-        for interval in found:
+        cut_pieces = []
+        for interval in pieces:
             low, high = (None if end is None else value(end) for end in (interval.low, interval.high))
             if (interval.low is not None and low is None) or (interval.high is not None and high is None):
                 return None
             inside = (low is None or low < cut) and (high is None or cut < high)
-            made += (
+            cut_pieces += (
                 [
                     Interval(interval.low, point, interval.closed_low, False),
                     Interval(point, interval.high, False, interval.closed_high),
@@ -68,11 +72,12 @@ def spread(text: str) -> list[Interval] | None:
                 if inside
                 else [interval]
             )
-        found = made
-    return found
+        pieces = cut_pieces
+    return pieces
 
 
 def value(text: str) -> Any:
+    """The real value of an expression; None if it cannot be read or has none."""
     try:
         return real_value(read_expression(text))
     except Unreadable:
@@ -80,6 +85,7 @@ def value(text: str) -> Any:
 
 
 def same_interval(pair: Pair, one: Interval, other: Interval) -> bool | None:
+    """Whether both ends are equal and closed alike; None if an end is undecided and none differs."""
     if (one.closed_low, one.closed_high) != (other.closed_low, other.closed_high):
         return False
     unknown = False
@@ -87,8 +93,8 @@ def same_interval(pair: Pair, one: Interval, other: Interval) -> bool | None:
         if (a is None) != (b is None):
             return False
         if a is not None and b is not None:
-            made = pair.inner(a, b)
-            if made is not None and not made.equal:
+            comparison = pair.inner(a, b)
+            if comparison is not None and not comparison.equal:
                 return False
-            unknown = unknown or made is None
+            unknown = unknown or comparison is None
     return None if unknown else True

@@ -70,6 +70,7 @@ _FILLERS = frozenset(
 
 
 def same_text(pair: Pair) -> Comparison | None:
+    """Equal where both are the same text up to spacing and the two names of a relation; else None."""
     if squeezed(pair.answer) == squeezed(pair.gold):
         return Comparison(True, "text")
     if len(pair.answer) + len(pair.gold) <= MAX_CHARS and spelling(pair.answer) == spelling(pair.gold):
@@ -84,6 +85,9 @@ def spelling(text: str) -> str:
 
 
 def words(pair: Pair) -> Comparison | None:
+    """Whether two choices, numbers in words or plain words are the same; None where neither side is of words, or they
+    stand against a formula.
+    """
     if (described := _DESCRIBED_CHOICE.fullmatch(pair.gold)) and (picked := _CHOICE.fullmatch(pair.answer)):
         return Comparison(picked[1].upper() == described[1], "choice")
     if pair.policy.sentences and re.fullmatch("[A-J]", pair.gold) and (picked := _PICKED.fullmatch(pair.answer)):
@@ -112,16 +116,19 @@ def quotes(answer: str, gold: str) -> bool:
     """Whether the answer is a name, or a phrase of two words with content, out of a reference that is a sentence and
     denies nothing.
     """
-    ours, theirs = bare_words(answer).split(), bare_words(gold).split()
-    if len(theirs) < 4 or len(ours) > len(theirs) or _DENIALS & set(theirs) or not ours:
+    answer_words, gold_words = bare_words(answer).split(), bare_words(gold).split()
+    if len(gold_words) < 4 or len(answer_words) > len(gold_words) or _DENIALS & set(gold_words) or not answer_words:
         return False
-    if not any(theirs[i : i + len(ours)] == ours for i in range(len(theirs) - len(ours) + 1)):
+    if not any(
+        gold_words[i : i + len(answer_words)] == answer_words for i in range(len(gold_words) - len(answer_words) + 1)
+    ):
         return False
-    is_name = answer[:1].isupper() and len(ours) == 1 and len(ours[0]) > 3
-    return is_name or sum(word not in _FILLERS and len(word) > 3 for word in ours) >= 2
+    is_name = answer[:1].isupper() and len(answer_words) == 1 and len(answer_words[0]) > 3
+    return is_name or sum(word not in _FILLERS and len(word) > 3 for word in answer_words) >= 2
 
 
 def is_words(text: str) -> bool:
+    """Whether the text is plain words with at least three letters in a row, and no name of a function."""
     return (
         _WORDS.fullmatch(text) is not None
         and re.search(r"[A-Za-z]{4,}|^[A-Za-z]{3}$", text) is not None
@@ -130,18 +137,21 @@ def is_words(text: str) -> bool:
 
 
 def bare_words(text: str) -> str:
+    """The words in lower case, without articles and punctuation."""
     words = re.findall(r"[a-z']+", text.casefold())
     return " ".join(word for word in words if word not in ("the", "a", "an"))
 
 
 def sentence(pair: Pair) -> Comparison | None:
-    """The largest n is 34."""
-    said = _SENTENCE.fullmatch(pair.answer) if pair.policy.sentences else None
-    return pair.inner(said["rest"], pair.gold) if said and not _SENTENCE.fullmatch(pair.gold) else None
+    """Whether the value that a sentence states ("The largest n is 34") is the reference; None if it is no sentence."""
+    match = _SENTENCE.fullmatch(pair.answer) if pair.policy.sentences else None
+    return pair.inner(match["rest"], pair.gold) if match and not _SENTENCE.fullmatch(pair.gold) else None
 
 
 def unlike(pair: Pair) -> Comparison | None:
-    """What is left is for algebra, unless a plain number stands against something that cannot be one."""
+    """Unequal where one side is empty, or a plain number stands against prose or unmatched brackets; decides a sentence
+    with one number by that number. None for what is left to algebra.
+    """
     if not re.search(r"\w", pair.answer) or not re.search(r"\w", pair.gold):
         return Comparison(False, "unlike", "nothing to read")
     if (
