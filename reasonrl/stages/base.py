@@ -49,11 +49,11 @@ class RunElsewhere(Protocol):
         init_from: str,
         resume: bool,
         offline: bool,
-        stop_asked: Callable[[], bool],
+        stop_requested: Callable[[], bool],
     ) -> Path:
         """Run or resume a stage. Returns the folder of its newest model.
 
-        As soon as `stop_asked` returns True it finishes the current step, saves a checkpoint and raises
+        As soon as `stop_requested` returns True it finishes the current step, saves a checkpoint and raises
         KeyboardInterrupt.
         """
         ...

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from reasonrl.environments.base import Episode
-from reasonrl.environments.refined import kept, to_refine
+from reasonrl.environments.refined import choose_refinements, wrong_episodes
 from reasonrl.rewards.scoring import score_episodes
 from reasonrl.stages.context import StageContext
 
@@ -25,7 +25,7 @@ def refined_rows(
         return []
     remaining = iter(episodes)
     groups = [[next(remaining) for _ in range(count)] for count in counts]
-    wrong = to_refine(groups, spec.trigger)
+    wrong = wrong_episodes(groups, spec.trigger)
     refinements = refiner.refine(
         [episode for _, episode in wrong], context.engine, context.roles.engines, seed=(*seed, "refined")
     )
@@ -33,4 +33,4 @@ def refined_rows(
         (group, refinement) for (group, _), refinement in zip(wrong, refinements, strict=True) if refinement is not None
     ]
     score_episodes([episode for _, episode in refined], context.parts, on_timeout=context.recipe.train.on_timeout)
-    return kept(refined, spec.refinements_kept)
+    return choose_refinements(refined, spec.refinements_kept)

@@ -1,7 +1,8 @@
-"""GRPO on one machine, from top to bottom: the ten steps of one update are the body of `RLStage.run_step`.
+"""GRPO and its relatives on one machine: `RLStage.run_step` is one update, from top to bottom.
 
-    1 select    2 allot    3 roll out    4 verify    5 observe    6 filter    7 shape    8 advantage    9 select    10
-                update
+     1 select     2 allocate   3 roll out   4 verify   5 observe      `gather_rollouts`, a round at a time
+     6 filter     7 shape      8 advantage  9 select                  `UpdatePipeline.prepare`, which verl calls too
+    10 update                                                         `update`
 
 Everything random is a function of (seed, step, problem, rollout), so a run that was killed and resumed repeats itself
 bit for bit.
@@ -10,53 +11,58 @@ bit for bit.
 from __future__ import annotations
 
 import dataclasses
-import time
 from collections.abc import Sequence
-from typing import Any
+from pathlib import Path
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
-from reasonrl.algorithms.batch import RolloutBatch
-from reasonrl.algorithms.groups import group_mix
-from reasonrl.algorithms.kl import kl_estimate
+from reasonrl.algorithms.catalogue import LOSSES
 from reasonrl.algorithms.losses.aggregation import token_weights
+from reasonrl.algorithms.losses.objective import UpdateTensors
+from reasonrl.algorithms.losses.row_weights import row_weights
 from reasonrl.engines.base import SleepingEngine, derive_seed
 from reasonrl.environments.base import Episode
 from reasonrl.environments.rollouts import roll_out
 from reasonrl.errors import CheckpointError
 from reasonrl.models.logprobs import TokenRow
-from reasonrl.recipe.methods import GROUP_LOSSES
-from reasonrl.rewards.critique import sample_fields
-from reasonrl.rewards.scoring import judge
+from reasonrl.recipe.schema import Recipe
+from reasonrl.rewards.scoring import score_episodes
+from reasonrl.setup.data import RunData
+from reasonrl.setup.run_models import runs_elsewhere
+from reasonrl.stages.base import Session, Workload, training_lines
 from reasonrl.stages.context import StageContext
+from reasonrl.stages.methods_text import methods_in_words
 from reasonrl.stages.refined_rows import refined_rows
-from reasonrl.trainer.group_losses import row_advantages
+from reasonrl.stages.run_stage import run_stage
 from reasonrl.trainer.policy_update import (
-    UpdateMeasures,
-    UpdateRows,
+    ForwardPass,
+    UpdateBatch,
+    UpdateTotals,
     accumulate_gradients,
     score_rows,
     score_rows_with_entropy,
 )
-from reasonrl.update import metrics as step_metrics
-from reasonrl.update.health import RunHealth, count_outcomes
-from reasonrl.update.methods import Methods
-from reasonrl.update.rollouts import Collected, successes
-from reasonrl.update.samples import train_samples
+from reasonrl.trainer.timer import Timer
+from reasonrl.update.objective import objective_of
+from reasonrl.update.pipeline import UpdatePipeline
+from reasonrl.update.prepared import PreparedUpdate, group_rows
+from reasonrl.update.rollouts import StepRollouts, successes
+from verifiers.types import Problem, Verifier
 
 
 class RLStage:
     """One `kind: rl` stage. `context` holds what every stage has: model, optimiser, data, run folder."""
 
     def __init__(self, context: StageContext) -> None:
-        self.c = context
+        self.context = context
         recipe = context.recipe
-        self.spec = recipe.train
-        self.methods = Methods(
-            recipe, context.data.train, derive_seed(recipe.seed, "curriculum"), context.prompt_features
+        self.recipe, self.spec = recipe, recipe.train
+        self.pipeline = UpdatePipeline(
+            recipe, context.data.train, context.parts, context.language_model.tokenizer, context.prompt_features
         )
-        self.health = RunHealth(recipe.health)
+        self.objective, self.forward = objective_of(recipe), ForwardPass.of(recipe, context.packing)
         self.environment = context.environment_for(context.sampling)
         self.greedy_environment = context.environment_for(dataclasses.replace(context.sampling, temperature=0.0))
         for warning in recipe.warnings():
@@ -66,182 +72,154 @@ class RLStage:
 
     def run_step(self, step: int) -> dict[str, Any]:
         """One update. Returns the row of metrics.jsonl; sample rows are written to the run folder."""
-        started = time.perf_counter()
-        torch.manual_seed(
-            derive_seed(self.c.recipe.seed, "step", step) % 2**63
-        )  # dropout of adapters; rollouts have seeds of their own
-        clock: dict[str, float] = {"rollout": 0.0, "verify": 0.0}
-        self.methods.begin_step()
-        wanted = self.spec.prompts_per_step
-        collected = Collected()
-        while True:
-            self.collect(step, collected, wanted, clock)  # 1 select, 2 allot, 3 roll out, 4 verify, 5 observe
-            batch = collected.batch(self.c.parts, self.entropy(collected))
-            right, eligible = collected.right(), collected.eligible(batch, mask_truncated=self.spec.mask_truncated)
-            mix = group_mix(batch.rewards, right, batch.group, eligible)
-            wanted = self.spec.prompts_per_step - mix.mixed
-            if not self.spec.refill.enabled or wanted <= 0 or collected.rounds > self.spec.refill.max_rounds:
-                break
-        usable = self.methods.usable(
-            batch, eligible
-        )  # 6 filter: rows that were judged, in groups with something to compare
-        rewards = self.methods.shape(batch, usable) - self.kl_penalty(collected, batch)  # 7 shape
-        rows, tokens = self.methods.advantages(batch, rewards, usable, collected.greedy_rewards(batch))  # 8 advantage
-        self.methods.observe_advantages([e.problem for e in collected.episodes], rows)
-        chosen = self.methods.select_advantages(
-            tokens, rows, batch, usable, (step - 1) / max(1, self.spec.steps - 1)
-        )  # 9 select
-        phase = time.perf_counter()
-        measures, norm, updates = self.update(step, collected.episodes, batch, usable, chosen, right)  # 10 update
-        clock["update"] = time.perf_counter() - phase
+        timer = Timer()
+        with timer("step"):
+            rollouts = self.gather_rollouts(step, timer)  # 1 to 5
+            prepared = self.pipeline.prepare(rollouts, step=step, **self.scores(rollouts))  # 6 to 9
+            with timer("update"):
+                update_metrics = self.update(step, rollouts, prepared)  # 10
+            record = self.pipeline.record(rollouts, prepared, step=step)
+            for warning in record.warnings:
+                self.context.console.warn(warning)
+            self.context.folder.add_samples(record.samples)
+        return record.metrics | update_metrics | timer.metrics()
 
-        outcomes = count_outcomes([e for e in collected.episodes if not e.info.get("off_policy")])
-        broken = next((v.reason for e in collected.episodes for v in e.verdicts.values() if v.correct is None), "")
-        warning = self.health.observe(step, mix, outcomes, broken, learns=bool((rows != 0).any()))
-        if warning:
-            self.c.console.warn(warning)
-        unrefined = [e.info["refine_failure"] for e in collected.episodes if "refine_failure" in e.info]
-        if unrefined:
-            self.c.console.warn(f"{len(unrefined)} wrong responses go without a refinement: {unrefined[0]}")
-        samples = train_samples(
-            collected,
-            rows,
-            tokens,
-            step=step,
-            tokenizer=self.c.language_model.tokenizer,
-            credited=self.spec.credit != "none",
-            fields=sample_fields,
+    def gather_rollouts(self, step: int, timer: Timer) -> StepRollouts:
+        """Steps 1 to 5; with `train.refill` again, for new prompts, until enough groups carry signal."""
+        torch.manual_seed(derive_seed(self.recipe.seed, "step", step) % 2**63)  # for dropout; rollouts have own seeds
+        self.pipeline.prompts.begin_step()
+        rollouts = StepRollouts()
+        while prompts := self.pipeline.prompts_wanted(rollouts):
+            self.add_round(step, rollouts, prompts, timer)
+        return rollouts
+
+    def add_round(self, step: int, rollouts: StepRollouts, prompts: int, timer: Timer) -> None:
+        """Steps 1 to 5 for `prompts` more prompts."""
+        context, source = self.context, self.pipeline.prompts
+        with timer("select"):
+            problems = source.choose(prompts)  # 1
+            counts = source.allocate(problems)  # 2
+        seed = (self.recipe.seed, "rollout", step, rollouts.rounds)
+        with timer("rollout"):
+            episodes = roll_out(
+                self.environment, context.engine, problems, counts, seed=seed, others=context.roles.engines
+            )  # 3
+            greedy = self.greedy_rollouts(problems, seed)
+        with timer("verify"):
+            score_episodes([*episodes, *greedy], context.parts, on_timeout=self.spec.on_timeout, step=step)  # 4
+        source.observe(problems, successes(counts, episodes))  # 5: unaided rollouts only, refinements do not count
+        with timer("rollout"):
+            refined = refined_rows(context, counts, episodes, seed)  # [] unless the recipe has `critique_grpo`
+        predicted = source.predictions(problems)
+        rollouts.add(problems, counts, episodes, context.parts, predicted=predicted, greedy=greedy, refined=refined)
+
+    def greedy_rollouts(self, problems: Sequence[Any], seed: tuple[Any, ...]) -> list[Episode]:
+        """The greedy response to each problem where the advantage compares with it, else none."""
+        if "greedy_rewards" not in self.pipeline.steps.estimator.needs:
+            return []
+        context, once = self.context, [1] * len(problems)
+        return roll_out(
+            self.greedy_environment,
+            context.engine,
+            problems,
+            once,
+            seed=(*seed, "greedy"),
+            others=context.roles.engines,
         )
-        self.c.folder.add_samples(samples)
-        clock["step"] = time.perf_counter() - started
+
+    def scores(self, rollouts: StepRollouts) -> dict[str, Tensor]:
+        """[B, T] what steps 6 to 9 need of the models: entropies to choose tokens by, and reference log-probs for a KL
+        penalty in the reward.
+        """
+        scores = {}
+        if self.spec.d3s is not None:
+            rows = token_rows(rollouts.episodes)
+            scores["entropy"] = score_rows_with_entropy(self.context.model, rows, self.forward)[1]
+        if self.spec.kl.in_reward:
+            scores["ref_logprobs"] = self.context.reference_logprobs(token_rows(rollouts.episodes))
+        return scores
+
+    # -------------------------------------------------------------------------------------------------------- 10 update
+
+    def update(self, step: int, rollouts: StepRollouts, prepared: PreparedUpdate) -> dict[str, Any]:
+        """Optimiser steps on whole groups. Returns what is measured of them."""
+        context, rows = self.context, token_rows(rollouts.episodes)
+        if isinstance(context.engine, SleepingEngine):
+            context.engine.sleep()
+        needs_reference = self.objective.kl_coefficient > 0 or LOSSES[self.spec.loss].needs_reference
+        old = None if self.recipe.on_policy else score_rows(context.model, rows, self.forward)
+        reference = context.reference_logprobs(rows) if needs_reference else None
+        totals, grad_norm, updates = UpdateTotals(), 0.0, 0
+        context.model.train()
+        for members in group_rows(prepared.batch.group, self.spec.updates_per_step) * self.spec.epochs_per_step:
+            batch = self.update_batch(prepared, members, rows, old, reference).select(members.nonzero()[:, 0].tolist())
+            skip = self.spec.skip_silent_groups
+            if accumulate_gradients(context.model, batch, self.objective, self.forward, totals, skip_silent_rows=skip):
+                grad_norm = context.optimizer.step(step)
+                updates += 1
+        context.model.eval()
+        tokens = max(1, totals.tokens)
         return {
-            "kind": "train",
-            "step": step,
-            **step_metrics.rewards_and_rollouts(
-                collected, batch, eligible, mix, outcomes, [part.name for part in self.c.parts]
-            ),
-            **step_metrics.methods(self.c.recipe, collected, batch, usable, rewards, rows, tokens),
-            **measures.summary(updates, self.spec.epochs_per_step),
-            **({"rollouts/refine_failed": len(unrefined)} if unrefined else {}),
-            **({"rollouts/refined": int(batch.off_policy.sum())} if batch.off_policy is not None else {}),
-            **({"policy/kl_ref": measures.kl / max(1, measures.tokens)} if self.has_kl_loss else {}),
-            **({"policy/corrected": measures.corrected / max(1, measures.tokens)} if self.spec.mismatch.is_on else {}),
-            "optim/lr": self.c.optimizer.learning_rate(step),
-            "optim/grad_norm": norm,
+            **totals.metrics(updates, self.spec.epochs_per_step),
+            **({"policy/kl_ref": totals.kl / tokens} if self.objective.kl_coefficient > 0 else {}),
+            **({"policy/corrected": totals.corrected / tokens} if self.objective.correction.is_on else {}),
+            "optim/lr": context.optimizer.learning_rate(step),
+            "optim/grad_norm": grad_norm,
             "optim/updates": updates,
-            "data/epoch": self.methods.curriculum.epoch,
-            **{f"time/{name}_s": seconds for name, seconds in clock.items()},
         }
 
-    def collect(self, step: int, into: Collected, prompts: int, clock: dict[str, float]) -> None:
-        """Steps 1 to 5 for `prompts` more prompts."""
-        phase = time.perf_counter()
-        problems = self.methods.select(prompts)
-        counts = self.methods.allot(problems)
-        clock["select"] = clock.get("select", 0.0) + time.perf_counter() - phase
-        phase = time.perf_counter()
-        seed = (self.c.recipe.seed, "rollout", step, into.rounds)
-        episodes = roll_out(self.environment, self.c.engine, problems, counts, seed=seed, others=self.c.other_engines)
-        greedy = []
-        if self.spec.advantage == "remax":
-            once = [1] * len(problems)
-            greedy = roll_out(
-                self.greedy_environment,
-                self.c.engine,
-                problems,
-                once,
-                seed=(*seed, "greedy"),
-                others=self.c.other_engines,
-            )
-        clock["rollout"] += time.perf_counter() - phase
-        phase = time.perf_counter()
-        judge([*episodes, *greedy], self.c.parts, on_timeout=self.spec.on_timeout, step=step)
-        clock["verify"] += time.perf_counter() - phase
-        self.methods.observe(
-            problems, successes(counts, episodes)
-        )  # what the policy wrote unaided; refinements are no success of its own
-        phase = time.perf_counter()
-        refined = refined_rows(
-            self.c, counts, episodes, seed
-        )  # Critique-GRPO: [] where the recipe does not ask for them
-        clock["rollout"] += time.perf_counter() - phase
-        predicted = [self.methods.rates.predictions.get(problem.id) for problem in problems]
-        into.add(problems, counts, episodes, self.c.parts, predicted=predicted, greedy=greedy, refined=refined)
-
-    # -------------------------------------------------------------------------------------------------------- the parts
-
-    @property
-    def has_kl_loss(self) -> bool:
-        return self.spec.kl.coefficient > 0 and self.spec.kl.where == "loss"
-
-    def entropy(self, collected: Collected) -> Tensor | None:
-        """[B, T] of each token's distribution, where the recipe chooses tokens by it."""
-        if self.spec.d3s is None:
-            return None
-        rows, temperature = token_rows(collected.episodes), self.c.recipe.rollout.temperature
-        return score_rows_with_entropy(self.c.model, rows, self.spec, temperature, self.c.packing)[1]
-
-    def kl_penalty(self, collected: Collected, batch: RolloutBatch) -> Tensor:
-        """[B] what the recipe takes off the reward for leaving the reference; zeros where it does not."""
-        kl = self.spec.kl
-        if kl.where != "reward" or kl.coefficient == 0:
-            return torch.zeros_like(batch.rewards)
-        assert batch.rollout_logprobs is not None
-        reference = self.c.reference_logprobs(token_rows(collected.episodes))
-        penalty = kl_estimate(batch.rollout_logprobs, reference, kl.estimator) * batch.loss_mask
-        return kl.coefficient * penalty.sum(1)
-
-    def update(
+    def update_batch(
         self,
-        step: int,
-        episodes: Sequence[Episode],
-        batch: RolloutBatch,
-        usable: Tensor,
-        advantages: Tensor,
-        right: Tensor,
-    ) -> tuple[UpdateMeasures, float, int]:
-        """Optimiser steps on whole groups. Returns measures, the last gradient norm and the number of optimiser
-        steps.
-        """
-        if isinstance(self.c.engine, SleepingEngine):
-            self.c.engine.sleep()
-        temperature, packing = self.c.recipe.rollout.temperature, self.c.packing
-        mask = batch.loss_mask & usable[:, None]
-        rows = token_rows(episodes)
-        old = None if self.c.recipe.on_policy else score_rows(self.c.model, rows, self.spec, temperature, packing)
-        reference = self.c.reference_logprobs(rows) if self.has_kl_loss or self.spec.loss == "trpa" else None
-        assert batch.rollout_logprobs is not None
-        measures, norm, updates = UpdateMeasures(), 0.0, 0
-        self.c.model.train()
-        for _ in range(self.spec.epochs_per_step):
-            for members in _parts(batch.group, self.spec.updates_per_step):
-                part_mask = mask & members[:, None]
-                if self.spec.loss in GROUP_LOSSES:
-                    self.c.model.eval()
-                    now = score_rows(self.c.model, rows, self.spec, temperature, packing)
-                    self.c.model.train()
-                    worth = row_advantages(
-                        self.c.recipe, batch, usable & members, right, now, now if old is None else old, reference
-                    )
-                    advantages = worth[:, None] * part_mask
-                weights = token_weights(part_mask, self.c.recipe.loss_aggregation, self.c.recipe.rollout.max_new_tokens)
-                kl_reference = reference if self.has_kl_loss else None
-                everything = UpdateRows(
-                    rows, advantages * part_mask, weights, batch.rollout_logprobs, old, kl_reference, batch.off_policy
-                )
-                if self.c.recipe.critique_grpo is not None:
-                    everything = dataclasses.replace(everything, gamma=self.c.recipe.critique_grpo.gamma)
-                part = everything.take(members.nonzero()[:, 0].tolist())
-                if accumulate_gradients(self.c.model, part, self.spec, temperature, packing, measures):
-                    norm = self.c.optimizer.step(step)
-                    updates += 1
-        self.c.model.eval()
-        return measures, norm, updates
+        prepared: PreparedUpdate,
+        members: Tensor,
+        rows: list[TokenRow],
+        old_logprobs: Tensor | None,
+        ref_logprobs: Tensor | None,
+    ) -> UpdateBatch:
+        """All rows, those outside `members` [B] (bool) without weight. Log-probs are [B, T]."""
+        mask = prepared.loss_mask & members[:, None]
+        advantages = prepared.selected_advantages
+        if LOSSES[self.spec.loss].level == "group":
+            advantages = self.row_weights(prepared, members, rows, old_logprobs, ref_logprobs)[:, None]
+        tensors = UpdateTensors(
+            advantages=advantages * mask,
+            weights=token_weights(mask, self.recipe.loss_aggregation, self.recipe.rollout.max_new_tokens),
+            rollout_logprobs=prepared.batch.rollout_logprobs,
+            old_logprobs=old_logprobs,
+            ref_logprobs=ref_logprobs if self.objective.kl_coefficient > 0 else None,
+            off_policy=prepared.batch.off_policy,
+        )
+        return UpdateBatch(rows, tensors)
 
-    # ----------------------------------------------------------------------------------------------------- what is kept
+    def row_weights(
+        self,
+        prepared: PreparedUpdate,
+        members: Tensor,
+        rows: list[TokenRow],
+        old_logprobs: Tensor | None,
+        ref_logprobs: Tensor | None,
+    ) -> Tensor:
+        """[B] for a loss over the responses of a prompt, under the present weights."""
+        model = self.context.model
+        model.eval()
+        logprobs = score_rows(model, rows, self.forward)
+        model.train()
+        return row_weights(
+            self.spec.loss,
+            prepared.batch,
+            prepared.trainable & members,
+            prepared.correct,
+            logprobs=logprobs,
+            old_logprobs=logprobs if old_logprobs is None else old_logprobs,
+            ref_logprobs=ref_logprobs,
+            max_length=self.recipe.rollout.max_new_tokens,
+            best_reward=sum(part.weight for part in self.recipe.reward.values() if part.weight > 0),
+        )
+
+    # ------------------------------------------------------------------------------------------------------------ state
 
     def state_dict(self) -> dict[str, Any]:
-        return {"methods": self.methods.state_dict(), "health": self.health.state_dict()}
+        return self.pipeline.state_dict()
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         if "methods" not in state:
@@ -249,20 +227,63 @@ class RLStage:
                 "this checkpoint is of an older reasonrl and cannot be resumed; start from its weights with"
                 " model.path=FOLDER"
             )
-        self.methods.load_state_dict(state["methods"])
-        self.health.load_state_dict(state["health"])
+        self.pipeline.load_state_dict(state)
 
     def tensors(self) -> dict[str, Tensor]:
-        return self.methods.tensors()
+        return self.pipeline.tensors()
 
     def load_tensors(self, tensors: dict[str, Tensor]) -> None:
-        self.methods.load_tensors(tensors)
+        self.pipeline.load_tensors(tensors)
 
 
 def token_rows(episodes: Sequence[Episode]) -> list[TokenRow]:
-    return [TokenRow(e.own.prompt_ids, e.own.response_ids) for e in episodes]
+    """The trained trajectory of each episode, as the model scores it."""
+    trajectories = [episode.trained_trajectory for episode in episodes]
+    return [TokenRow(trajectory.prompt_ids, trajectory.response_ids) for trajectory in trajectories]
 
 
-def _parts(group: Tensor, count: int) -> list[Tensor]:
-    """Row masks [B] of `count` parts of whole groups."""
-    return [group % count == part for part in range(count)] if count > 1 else [torch.ones_like(group, dtype=torch.bool)]
+class RL:
+    """The kind `rl`."""
+
+    name: ClassVar[str] = "rl"
+    target_label: ClassVar[str] = "gold response"
+
+    def workload(self, recipe: Recipe, data: RunData) -> Workload:
+        """Rounds that `train.refill` adds are not counted."""
+        train, rollout = recipe.train, recipe.rollout
+        rollouts = train.prompts_per_step * rollout.rollouts_per_prompt
+        return Workload(
+            train.steps,
+            train.prompts_per_step,
+            rollouts,
+            sampled_tokens_per_step=rollouts * rollout.max_new_tokens,
+            trained_rows_per_step=rollouts,
+            updates_per_step=train.updates_per_step * train.epochs_per_step,
+        )
+
+    def describe(self, recipe: Recipe, workload: Workload) -> dict[str, str]:
+        work = (
+            f"{workload.prompts_per_step} prompts, {workload.rollouts_per_step} rollouts, at most"
+            f" {workload.sampled_tokens_per_step:,} sampled tokens"
+        )
+        return training_lines(work, workload, methods="; ".join(methods_in_words(recipe)))
+
+    def target(self, recipe: Recipe, verifier: Verifier, problem: Problem) -> str:
+        return verifier.gold_response(problem.reference)
+
+    def needs_reference(self, recipe: Recipe) -> bool:
+        return recipe.train.kl.coefficient > 0 or LOSSES[recipe.train.loss].needs_reference
+
+    def run(self, recipe: Recipe, folder: Path, session: Session) -> Path:
+        if not runs_elsewhere(recipe):
+            return run_stage(recipe, folder, session, RLStage)
+        run_on_backend = session.backends[recipe.backend]
+        return run_on_backend(
+            recipe,
+            folder,
+            session.console,
+            init_from=session.init_from,
+            resume=session.resume,
+            offline=session.offline,
+            stop_requested=lambda: session.interrupt.requested,
+        )

@@ -21,14 +21,15 @@ from ray.exceptions import RayActorError, RayError
 from verl.experimental.agent_loop.agent_loop import AgentLoopBase, AgentLoopOutput, register
 
 from reasonrl.engines.base import Generation, Sampling, derive_seed
-from reasonrl.engines.served import ServedFailure, ServedModel
+from reasonrl.engines.served import ServedFailure
 from reasonrl.environments.base import Episode
-from reasonrl.environments.roles import LocalSpeaker, ServedSpeaker, Speaker
+from reasonrl.environments.roles import Speaker
 from reasonrl.errors import ModelError
 from reasonrl.recipe.schema import Recipe
 from reasonrl.rewards.base import total_reward
 from reasonrl.rewards.scoring import score_episodes
-from reasonrl.setup.environments import environment_maker, role_sampling, rollout_sampling
+from reasonrl.setup.environments import environment_maker, rollout_sampling
+from reasonrl.setup.roles import evaluation_roles, roles_without_engines
 from reasonrl.verl_backend.faults import describe_dead_actor
 from reasonrl.verl_backend.rows import AGENT, FIELD, pack_episode, pack_failure
 from reasonrl.verl_backend.stage import verl_stage
@@ -91,16 +92,9 @@ class ServerEngine:
         return "stop" if any(stop in tail for stop in sampling.stop) else "length"
 
 
-def actor_for(recipe: Recipe, tokenizer: Any) -> Speaker | None:
-    """Who refines; None where nobody does."""
-    if recipe.critic is None or not recipe.critic.refine.refinements:
-        return None
-    spec = recipe.critic.refine.actor
-    if spec.served:
-        return ServedSpeaker(
-            "actor", ServedModel(spec.model, spec.served_name, spec.timeout_s, spec.api_key_env), role_sampling(spec)
-        )
-    return LocalSpeaker("actor", tokenizer, role_sampling(spec))
+def verl_actor(recipe: Recipe, tokenizer: Any) -> Speaker | None:
+    """Who refines, served elsewhere or played by the trained weights; None where nobody does."""
+    return roles_without_engines(evaluation_roles(recipe), tokenizer).speaker("actor")
 
 
 def end_tokens(tokenizer: Any, config: Any) -> list[int]:
@@ -124,7 +118,7 @@ class ReasonrlLoop(AgentLoopBase):
             end_tokens(self.tokenizer, _model_config(self.config.actor_rollout_ref.model.path)),
             self.tokenizer,
         )
-        environment = environment_maker(recipe, self.tokenizer, actor_for(recipe, self.tokenizer))(
+        environment = environment_maker(recipe, self.tokenizer, verl_actor(recipe, self.tokenizer))(
             rollout_sampling(recipe)
         )
         seed = derive_seed(recipe.seed, "rollout", step, kwargs["round"], problem.id, rollout)

@@ -7,7 +7,7 @@ from typing import Any
 
 from reasonrl.evaluation.evaluate import Evaluation, Evaluator, selection_accuracy
 from reasonrl.setup.evaluation import evaluator_for
-from reasonrl.verl_backend.agent_loop import actor_for
+from reasonrl.verl_backend.agent_loop import verl_actor
 from reasonrl.verl_backend.client import ClientEngine
 from reasonrl.verl_backend.exports import evaluations_at, evaluations_left, keep_best
 
@@ -40,4 +40,4 @@ def heldout_evaluator(trainer: Any) -> Evaluator:
     recipe, tokenizer = trainer.recipe, trainer.tokenizer
     model_path = trainer.config.actor_rollout_ref.model.path
     engine = ClientEngine(trainer.get_llm_client(), tokenizer, model_path)
-    return evaluator_for(recipe, engine, tokenizer, trainer.stage.parts, actor=actor_for(recipe, tokenizer))
+    return evaluator_for(recipe, engine, tokenizer, trainer.stage.parts, actor=verl_actor(recipe, tokenizer))

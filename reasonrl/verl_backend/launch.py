@@ -127,11 +127,11 @@ def run_verl_stage(
     init_from: str,
     resume: bool,
     offline: bool,
-    stop_asked: Callable[[], bool] = lambda: False,
+    stop_requested: Callable[[], bool] = lambda: False,
 ) -> Path:
     """Run or resume one stage. Returns the newest checkpoint as a Hugging Face folder.
 
-    Raises TrainingError with verl's own reason, and KeyboardInterrupt where the run ended because `stop_asked`."""
+    Raises TrainingError with verl's own reason, and KeyboardInterrupt where the run ended because `stop_requested`."""
     done = newest_checkpoint(folder / "checkpoints") if resume else None
     steps = recipe.train.steps
     if done is not None and done.step >= steps and not evaluations_left(folder, recipe, steps):
@@ -156,7 +156,7 @@ def run_verl_stage(
     console.note(f"verl runs; its words are in {log}")
     begins = log.stat().st_size if log.exists() else 0  # a resumed run appends
     discard_incomplete(stage.shared / "checkpoints")
-    watch = Watch(folder, log, console, stop_asked)
+    watch = Watch(folder, log, console, stop_requested)
     code = _run([sys.executable, "-m", "verl.trainer.main_ppo", *plan.settings], plan.environment, log, watch)
     if code != 0:
         raise TrainingError(
@@ -167,7 +167,7 @@ def run_verl_stage(
     if made_checkpoint is None:
         raise ModelError(f"verl has ended, but wrote no checkpoint under {folder / 'checkpoints'}; see {log}")
     if made_checkpoint.step < steps:
-        if stop_asked():
+        if stop_requested():
             raise KeyboardInterrupt
         raise TrainingError(
             f"verl has ended behind step {made_checkpoint.step} of {steps}; see {log}. Go on with --resume"

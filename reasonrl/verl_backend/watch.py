@@ -24,9 +24,9 @@ def warn(text: str) -> None:
 class Watch:
     """Call it every now and then. `console` gets what metrics.jsonl and verl's log have got since."""
 
-    def __init__(self, folder: Path, log: Path, console: TrainConsole, stop_asked: Callable[[], bool]) -> None:
+    def __init__(self, folder: Path, log: Path, console: TrainConsole, stop_requested: Callable[[], bool]) -> None:
         self._rows, self._log = NewLines(folder / "metrics.jsonl"), NewLines(log)
-        self._console, self._asked, self._stop = console, stop_asked, folder / "verl" / STOP
+        self._console, self._stop_requested, self._stop = console, stop_requested, folder / "verl" / STOP
         self._started = False
         self._stop.unlink(missing_ok=True)
 
@@ -42,7 +42,7 @@ class Watch:
                 self._console.start(row["time/step_s"])
                 self._started = True
             self._console.step(row)
-        if self._asked():
+        if self._stop_requested():
             self._stop.touch()
 
 

@@ -15,6 +15,7 @@ from safetensors import SafetensorError
 
 from reasonrl import cli
 from reasonrl.errors import CheckpointError
+from reasonrl.files import replace_text
 from reasonrl.models import tiny as tiny_model
 from reasonrl.runs.checkpoint import (
     MANIFEST,
@@ -25,7 +26,6 @@ from reasonrl.runs.checkpoint import (
     save_checkpoint,
     write_folder,
 )
-from reasonrl.runs.folder import write_atomically
 from tests.tiny_runs import rows, tiny, write_recipe
 
 
@@ -123,14 +123,14 @@ def test_a_full_disk_as_safetensors_tells_it_is_an_oserror(tmp_path: Path) -> No
 
 
 def test_atomic_writes_leave_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    write_atomically(tmp_path / "a", "one")
+    replace_text(tmp_path / "a", "one")
 
     def full(*arguments: Any) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(OSError, match="No space"):
-        write_atomically(tmp_path / "a", "two")
+        replace_text(tmp_path / "a", "two")
     assert (tmp_path / "a").read_text() == "one"
     assert os.listdir(tmp_path) == ["a"]
 

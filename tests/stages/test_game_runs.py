@@ -171,8 +171,8 @@ def test_bad_games(tmp_path: Path) -> None:
     first = SPC["stages"][:2]
     for change, message in (
         ({"game": {"prompt": {"instructions": "x"}}}, "no text instructions"),
-        ({"game": {"prompt": {"error_types": []}}}, "error_types is a list of at least one text"),
-        ({"game": {"prompt": {"instruction": ["x"]}}}, "instruction is one text"),
+        ({"game": {"prompt": {"error_types": []}}}, "expected a list of at least one text, got []"),
+        ({"game": {"prompt": {"instruction": ["x"]}}}, "expected one text, got"),
         ({"game": {"sneaky": "stage:solutions"}}, "collects problems and has no model"),
         ({"critic": None}, "a game needs the section critic"),
         ({"critic": {"reward": "spc", "target": "answer"}}, "write target: last_step"),

@@ -13,12 +13,13 @@ from typing import Any
 import pytest
 import torch
 
-from reasonrl.algorithms.advantages import ADVANTAGES
-from reasonrl.errors import RecipeError
+from reasonrl.algorithms.catalogue import ADVANTAGES
+from reasonrl.errors import RecipeError, TrainingError
 from reasonrl.recipe.reading import parse_recipe
 from reasonrl.runs.metrics import check_names
 from reasonrl.stages.rl import RLStage
-from reasonrl.update.rollouts import Collected
+from reasonrl.trainer.timer import Timer
+from reasonrl.update.rollouts import StepRollouts
 from tests.stages.test_kill import count_rows, kill_at, without_clock
 from tests.stages.test_rl import Scripted, gold, half_right, stage
 from tests.tiny_runs import (
@@ -68,20 +69,20 @@ def test_every_combination_runs(advantage: str, names: list[str], tmp_path: Path
         mixed_answers,
         **{key: changes[key] for key in changes if key not in ("model", "data", "verifier", "rollout")},
     )
-    before = [p.detach().clone() for p in made.c.model.parameters()]
+    before = [p.detach().clone() for p in made.context.model.parameters()]
     for step in (1, 2, 3):
         row = made.run_step(step)
         check_names(row)
         assert all(math.isfinite(value) for value in row.values() if isinstance(value, int | float))
         assert row["rollouts/total"] + row.get("budget/unspent", 0) == 16
-    assert any(not torch.equal(a, b) for a, b in zip(before, made.c.model.parameters(), strict=True))
+    assert any(not torch.equal(a, b) for a, b in zip(before, made.context.model.parameters(), strict=True))
     assert ("credit/moved_share" in row) == ("tempo" in names)
     assert ("budget/rollouts_max" in row) == ("knapsack" in names)
     assert ("value/predicted_prompts" in row) == ("pcl" in names)
     assert ("shaping/likelihood_correlation" in row) == ("unlikeliness" in names)
 
 
-@pytest.mark.parametrize("advantage", sorted([*ADVANTAGES, "dcpo"]))
+@pytest.mark.parametrize("advantage", sorted(ADVANTAGES))
 def test_every_advantage_trains(advantage: str, tmp_path: Path) -> None:
     made, _ = stage(
         tmp_path, lambda q, seen: (gold(q) if seen % 4 == 0 else " 99\n", "stop"), train={"advantage": advantage}
@@ -151,7 +152,7 @@ def test_dump_moves_towards_the_source_that_teaches(tmp_path: Path) -> None:
     subject = RLStage(made)
     for step in range(1, 6):
         subject.run_step(step)
-    weights = subject.methods.curriculum.weights()  # type: ignore[union-attr]
+    weights = subject.pipeline.prompts.curriculum.weights()  # type: ignore[union-attr]
     assert weights["hard"] > 0.9, weights
 
 
@@ -170,21 +171,21 @@ def test_refill_with_pcl_takes_no_problem_twice_and_keeps_the_first_prediction(t
     )
     for step in (1, 2, 3):
         made.run_step(step)
-        taken = {s["problem_id"] for s in rows(made.c.folder.path / "samples.jsonl") if s["step"] == step}
-        groups = {s["group"] for s in rows(made.c.folder.path / "samples.jsonl") if s["step"] == step}
+        taken = {s["problem_id"] for s in rows(made.context.folder.path / "samples.jsonl") if s["step"] == step}
+        groups = {s["group"] for s in rows(made.context.folder.path / "samples.jsonl") if s["step"] == step}
         assert len(taken) == len(groups)
 
 
 def test_a_time_out_that_counts_as_wrong_is_wrong_everywhere(tmp_path: Path) -> None:
     made, _ = stage(tmp_path, half_right, train={"on_timeout": "wrong"})
     late = Verdict(None, None, Status.TIMEOUT, None, "test", "killed", 2.0)
-    original = made.c.parts[0].verifier
+    original = made.context.parts[0].verifier
 
     class Slow:
         def verify(self, responses: Any, references: Any) -> list[Verdict]:
             return [late if v.correct is False else v for v in original.verify(responses, references)]  # type: ignore[union-attr]
 
-    made.c.parts[0] = dataclasses.replace(made.c.parts[0], verifier=Slow())  # type: ignore[arg-type]
+    made.context.parts[0] = dataclasses.replace(made.context.parts[0], verifier=Slow())  # type: ignore[arg-type]
     row = made.run_step(1)
     assert (row["rollouts/timeout"], row["rollouts/unjudged_share"], row["accuracy/train"], row["reward/mean"]) == (
         8,
@@ -196,13 +197,12 @@ def test_a_time_out_that_counts_as_wrong_is_wrong_everywhere(tmp_path: Path) -> 
 
 def test_remax_does_not_take_a_broken_greedy_answer_for_a_zero(tmp_path: Path) -> None:
     made, _ = stage(tmp_path, half_right, train={"advantage": "remax"})
-    collected = Collected()
-    made.collect(1, collected, 4, {"rollout": 0.0, "verify": 0.0})
-    collected.greedy[0] = math.nan
-    batch = collected.batch(made.c.parts, made.entropy(collected))
-    assert not bool(
-        collected.eligible(batch, mask_truncated=made.spec.mask_truncated)[batch.group == 0].any()
-    ) and bool(collected.eligible(batch, mask_truncated=made.spec.mask_truncated)[batch.group == 1].all())
+    rollouts = StepRollouts()
+    made.add_round(1, rollouts, 4, Timer())
+    rollouts.greedy[0] = math.nan
+    prepared = made.pipeline.prepare(rollouts, step=1)
+    groups = prepared.batch.group
+    assert not bool(prepared.eligible[groups == 0].any()) and bool(prepared.eligible[groups == 1].all())
 
 
 def test_knapsack_gives_more_to_what_is_seldom_solved(tmp_path: Path) -> None:
@@ -219,7 +219,7 @@ def test_knapsack_gives_more_to_what_is_seldom_solved(tmp_path: Path) -> None:
         row = made.run_step(step)
     assert row["budget/rollouts_min"] == 2 and row["budget/rollouts_max"] > 4
     given: dict[str, list[int]] = {}
-    for sample in rows(made.c.folder.path / "samples.jsonl"):
+    for sample in rows(made.context.folder.path / "samples.jsonl"):
         if sample["step"] == 3:
             value = eval(sample["prompt"].removesuffix(" ="))
             given.setdefault("solved" if value < 4 else "between" if value < 14 else "never", []).append(
@@ -234,17 +234,17 @@ def test_unlikeliness_does_not_touch_solved_groups(tmp_path: Path) -> None:
     made, _ = stage(
         tmp_path, lambda q, seen: (gold(q), "stop"), train={"unlikeliness": {"beta": 0.25}, "drop_silent_groups": True}
     )
-    before = [p.detach().clone() for p in made.c.model.parameters()]
+    before = [p.detach().clone() for p in made.context.model.parameters()]
     row = made.run_step(1)
     assert row["optim/updates"] == 0 and all(
-        torch.equal(a, b) for a, b in zip(before, made.c.model.parameters(), strict=True)
+        torch.equal(a, b) for a, b in zip(before, made.context.model.parameters(), strict=True)
     )
 
 
 def test_tempo_credits_the_token_at_which_answers_part(tmp_path: Path) -> None:
     made, _ = stage(tmp_path, half_right, train={"credit": "tempo"})
     made.run_step(1)
-    samples = rows(made.c.folder.path / "samples.jsonl")
+    samples = rows(made.context.folder.path / "samples.jsonl")
     assert all(len(s["token_advantages"]) == len(s["response_ids"]) for s in samples)
     assert any(max(map(abs, s["token_advantages"])) > abs(s["advantage"]) + 0.1 for s in samples)
 
@@ -252,13 +252,13 @@ def test_tempo_credits_the_token_at_which_answers_part(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"train": {"credit": "tempo", "loss": "geometric_mean"}}, "train.loss: geometric_mean averages"),
+        ({"train": {"credit": "tempo", "loss": "geometric_mean"}}, "geometric_mean averages over a response"),
         ({"train": {"credit": "tempo", "advantage": "gdpo"}}, "tempo adds to a group baseline"),
         ({"budget": {"name": "knapsack", "low": 9, "high": 4}}, "low must not exceed high"),
         ({"budget": {"name": "knapsack", "low": 8, "high": 64}}, "must lie between budget.low"),
         ({"budget": {"name": "knapsack", "low": 1}}, "budget.low"),
-        ({"budget": "knapsak"}, "budget.name"),
-        ({"curriculum": "plc"}, "curriculum.name"),
+        ({"budget": "knapsak"}, "expected 'uniform' or 'knapsack', got 'knapsak'"),
+        ({"curriculum": "plc"}, "expected 'uniform', 'pcl' or 'dump', got 'plc'"),
         ({"train": {"credit": "temp"}}, "train.credit"),
         ({"train": {"advantage": "shrinkage"}, "success_rates": {"source": "history"}}, "success_rates.source"),
         ({"train": {"unlikeliness": {"beta": 2}}}, "train.unlikeliness.beta"),
@@ -266,13 +266,13 @@ def test_tempo_credits_the_token_at_which_answers_part(tmp_path: Path) -> None:
         ({"train": {"loss": "disco", "d3s": {}}}, "train.d3s"),
         ({"train": {"loss": "disco", "clip_advantages": 1.0}}, "train.clip_advantages"),
         ({"train": {"loss": "drpo", "loss_aggregation": "token_mean"}}, "train.loss_aggregation"),
-        ({"train": {"loss": "trpa", "unlikeliness": {}}}, "train.unlikeliness: shapes the reward"),
-        ({"train": {"advantage": "gdpo", "overlong": {"buffer_tokens": 2}}}, "train.overlong: shapes the reward"),
+        ({"train": {"loss": "trpa", "unlikeliness": {}}}, "shapes the reward, which loss: trpa does not look at"),
+        ({"train": {"advantage": "gdpo", "overlong": {"buffer_tokens": 2}}}, "shapes the reward as a whole, but advantage: gdpo normalises"),
         (
             {"train": {"advantage": "remax", "kl": {"coefficient": 0.1, "estimator": "k1", "where": "reward"}}},
-            "train.kl.where: reward",
+            "a penalty in the reward shapes it as a whole, but advantage: remax compares",
         ),
-        ({"train": {"loss": "dcpo_clip", "clip_low": 0.1}}, "has no such bounds"),
+        ({"train": {"loss": "dcpo_clip", "clip_low": 0.1}}, "loss: dcpo_clip has no clip_low; leave it out"),
         ({"train": {"loss": "gspo", "dual_clip": 3.0}}, "train.dual_clip"),
     ],
 )
@@ -292,17 +292,17 @@ def test_unlikeliness_without_a_filter_warns() -> None:
 
 def test_a_reward_that_is_no_number_is_never_trained_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     made, _ = stage(tmp_path, half_right)
-    monkeypatch.setattr(made.methods, "shape", lambda batch, usable: batch.rewards * float("nan"))
-    with pytest.raises(ValueError, match="shaped reward of row 0"):
+    monkeypatch.setattr(made.pipeline.steps, "shape", lambda batch, *more: batch.rewards * float("nan"))
+    with pytest.raises(TrainingError, match="shaped reward of row 0"):
         made.run_step(1)
 
 
 def test_the_value_model_reads_the_policys_own_states(tmp_path: Path) -> None:
     made = RLStage(context(tmp_path, tiny(curriculum="pcl")))
-    problems = made.c.data.train[:5]
-    states = made.c.prompt_features(problems)
-    assert states.shape == (5, made.c.model.config.hidden_size) and bool(torch.isfinite(states).all())
-    alone = torch.cat([made.c.prompt_features([problem]) for problem in problems])
+    problems = made.context.data.train[:5]
+    states = made.context.prompt_features(problems)
+    assert states.shape == (5, made.context.model.config.hidden_size) and bool(torch.isfinite(states).all())
+    alone = torch.cat([made.context.prompt_features([problem]) for problem in problems])
     torch.testing.assert_close(states, alone, atol=1e-5, rtol=1e-5)
 
 
@@ -370,10 +370,10 @@ def test_methods_survive_being_killed(tmp_path: Path) -> None:
 def test_the_plan_names_what_is_switched_on() -> None:
     import yaml
 
-    from reasonrl.plan.checks import methods_of
+    from reasonrl.stages.methods_text import methods_in_words
 
     (made,) = parse_recipe(yaml.safe_dump(recipe_of("dr_grpo", list(SWITCHES))), "test").stages
-    assert methods_of(made) == [
+    assert methods_in_words(made) == [
         "advantage dr_grpo",
         "loss ppo_clip, sequence_sum",
         "curriculum pcl: 16 candidates a step, those nearest to 0.5 are taken",

@@ -16,7 +16,7 @@ import torch
 
 from critics.balance import balanced
 from critics.formats import load_format
-from reasonrl.algorithms.advantages import ADVANTAGES
+from reasonrl.algorithms.catalogue import ADVANTAGES
 from reasonrl.data.critiques import critique_problem
 from reasonrl.data.step_arithmetic import step_arithmetic
 from reasonrl.data.step_demonstrations import spoilt
@@ -28,7 +28,7 @@ from reasonrl.environments.rollouts import roll_out
 from reasonrl.recipe.critics import CriticSpec
 from reasonrl.rewards.base import total_reward
 from reasonrl.rewards.critique import critic_parts
-from reasonrl.rewards.scoring import judge
+from reasonrl.rewards.scoring import score_episodes
 from tests.environments.scripted import TOKENIZER, ScriptedEngine, TabularCritic
 from verifiers.loading import load_verifier
 from verifiers.types import Problem
@@ -130,11 +130,11 @@ def learn(arms: dict[str, Arm], data: list[Problem], steps: int = 60, **critic: 
     for step in range(1, steps + 1):
         chosen = rng.sample(data, 4)
         episodes = roll_out(environment, table, chosen, [8] * 4, seed=(step,), others={"actor": ScriptedEngine(actor)})
-        judge(episodes, parts, step=step)
+        score_episodes(episodes, parts, step=step)
         rewards = [total_reward(episode, parts) for episode in episodes]
         assert None not in rewards
         group = torch.arange(4).repeat_interleave(8)
-        advantages = ADVANTAGES["grpo"](torch.tensor(rewards), group, torch.ones(32, dtype=torch.bool))
+        advantages = ADVANTAGES["grpo"].load()(torch.tensor(rewards), group, torch.ones(32, dtype=torch.bool))
         table.learn(advantages.tolist(), lr=0.02)
     return table
 
@@ -159,7 +159,7 @@ def test_discriminability_needs_balanced_solutions(critic: dict[str, Any]) -> No
 
 
 @pytest.mark.parametrize(
-    "critic", [{"reward": "critique_rl", "stage": 1}, {"reward": "refcritic", "refine_weight": [[0, 0.0]]}]
+    "critic", [{"reward": "critique_rl", "phase": 1}, {"reward": "refcritic", "refine_weight": [[0, 0.0]]}]
 )
 def test_a_reward_of_judgements_cannot_tell_a_helpful_critique_from_a_vague_one(critic: dict[str, Any]) -> None:
     made = learn(HELPERS, problems(0.5), refine=ACTOR, **critic)
@@ -169,10 +169,10 @@ def test_a_reward_of_judgements_cannot_tell_a_helpful_critique_from_a_vague_one(
 @pytest.mark.parametrize(
     "critic",
     [
-        {"reward": "critique_rl", "stage": 2},
-        {"reward": "critique_rl", "stage": 2, "variant": "code"},
-        {"reward": "critique_rl", "stage": 2, "helpfulness": "delta"},
-        {"reward": "critique_rl", "stage": 2, "helpfulness": "correction"},
+        {"reward": "critique_rl", "phase": 2},
+        {"reward": "critique_rl", "phase": 2, "variant": "code"},
+        {"reward": "critique_rl", "phase": 2, "helpfulness": "delta"},
+        {"reward": "critique_rl", "phase": 2, "helpfulness": "correction"},
         {"reward": "refcritic", "refine_weight": [[0, 0.0], [5, 1.0]]},
         {"reward": "ctrl"},
     ],
@@ -189,9 +189,9 @@ def test_deepcritic_picks_the_index() -> None:
 def test_a_leaking_critique_wins_until_it_is_punished() -> None:
     arms: dict[str, Arm] = {"names the step": naming, "gives the answer away": giving_away, "vague": vague}
     always_wrong = problems(0.0)
-    free = learn(arms, always_wrong, refine=ACTOR, stage=2)
+    free = learn(arms, always_wrong, refine=ACTOR, phase=2)
     assert free.chances["gives the answer away"] > 0.2, "it helps as well as the honest one"
-    punished = learn(arms, always_wrong, refine=ACTOR, stage=2, leak_penalty=1.0)
+    punished = learn(arms, always_wrong, refine=ACTOR, phase=2, leak_penalty=1.0)
     assert punished.favourite == "names the step" and punished.chances["gives the answer away"] < 0.05
 
 

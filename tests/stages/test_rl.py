@@ -9,14 +9,17 @@ from typing import Any
 import pytest
 import torch
 
+from reasonrl.algorithms.losses import objective
 from reasonrl.engines.base import Generation, Request
 from reasonrl.errors import CheckpointError, TrainingError
 from reasonrl.models.logprobs import response_logprobs
 from reasonrl.recipe.reading import parse_recipe
 from reasonrl.stages.context import StageContext
-from reasonrl.stages.rl import RLStage, token_rows
-from reasonrl.trainer import policy_update
-from reasonrl.update.rollouts import Collected
+from reasonrl.stages.rl import RLStage
+from reasonrl.stages.rl import token_rows as trained_rows
+from reasonrl.trainer.policy_update import score_rows_with_entropy
+from reasonrl.trainer.timer import Timer
+from reasonrl.update.rollouts import StepRollouts
 from tests.tiny_runs import context, rows, tiny
 
 Answer = Callable[[str, int], tuple[str, str]]
@@ -60,11 +63,11 @@ def half_right(question: str, seen: int) -> tuple[str, str]:
 
 
 def weights(made: RLStage) -> list[torch.Tensor]:
-    return [p.detach().clone() for p in made.c.model.parameters()]
+    return [p.detach().clone() for p in made.context.model.parameters()]
 
 
 def unchanged(made: RLStage, before: list[torch.Tensor]) -> bool:
-    return all(torch.equal(a, b) for a, b in zip(before, made.c.model.parameters(), strict=True))
+    return all(torch.equal(a, b) for a, b in zip(before, made.context.model.parameters(), strict=True))
 
 
 def test_one_step_in_numbers(tmp_path: Path) -> None:
@@ -75,9 +78,9 @@ def test_one_step_in_numbers(tmp_path: Path) -> None:
     assert engine.calls == 1
     assert (row["groups/total"], row["groups/mixed"], row["rollouts/total"], row["rollouts/trained"]) == (4, 4, 16, 16)
     assert row["accuracy/train"] == row["reward/mean"] == row["reward/correctness"] == 0.5
-    assert row["policy/entropy"] == pytest.approx(1.0)
+    assert row["policy/surprise"] == pytest.approx(1.0), "the scripted engine says -1 of each token"
     assert row["optim/updates"] == 1
-    samples = rows(made.c.folder.path / "samples.jsonl")
+    samples = rows(made.context.folder.path / "samples.jsonl")
     assert len(samples) == 16
     for sample in samples:
         assert sample["reward"] == float(sample["verdicts"]["correctness"]["correct"])
@@ -108,7 +111,7 @@ def test_refill_draws_until_enough_groups_are_mixed(tmp_path: Path) -> None:
     assert row["rollouts/trained"] == 16
     assert engine.calls > 1
     # As many prompts as were drawn are behind us: the next step does not see them again.
-    assert made.methods.curriculum.state_dict()["drawn"] == row["groups/total"]
+    assert made.pipeline.prompts.curriculum.state_dict()["drawn"] == row["groups/total"]
 
 
 def test_refill_gives_up_after_its_rounds_and_health_counts_all_of_them(tmp_path: Path) -> None:
@@ -153,7 +156,7 @@ def test_responses_that_were_cut_off_can_be_left_out(tmp_path: Path) -> None:
     made, _ = stage(tmp_path, answer, train={"mask_truncated": True})
     row = made.run_step(1)
     assert (row["rollouts/truncated"], row["rollouts/trained"]) == (4, 12)
-    cut = [s for s in rows(made.c.folder.path / "samples.jsonl") if s["finish_reason"] == "length"]
+    cut = [s for s in rows(made.context.folder.path / "samples.jsonl") if s["finish_reason"] == "length"]
     assert [s["advantage"] for s in cut] == [0.0] * 4
     assert {s["reward"] for s in cut} == {1.0}
 
@@ -170,24 +173,38 @@ def test_groups_that_differ_by_cut_off_responses_alone_are_silent(tmp_path: Path
 
 def test_kl_in_the_reward_is_taken_off_each_row(tmp_path: Path) -> None:
     made, _ = stage(tmp_path, half_right, train={"kl": {"coefficient": 0.5, "estimator": "k1", "where": "reward"}})
-    collected = Collected()
-    made.collect(1, collected, 4, {"rollout": 0.0, "verify": 0.0})
-    batch = collected.batch(made.c.parts, made.entropy(collected))
-    reference = response_logprobs(
-        made.c.model, token_rows(collected.episodes)
-    ).logprobs.detach()  # the model has not moved yet
-    expected = batch.rewards - 0.5 * ((batch.rollout_logprobs - reference) * batch.loss_mask).sum(1)  # type: ignore[operator]
-    torch.testing.assert_close(batch.rewards - made.kl_penalty(collected, batch), expected, atol=1e-5, rtol=0)
+    rollouts = StepRollouts()
+    made.add_round(1, rollouts, 4, Timer())
+    prepared = made.pipeline.prepare(rollouts, step=1, **made.scores(rollouts))
+    batch, token_rows = prepared.batch, trained_rows(rollouts.episodes)
+    reference = response_logprobs(made.context.model, token_rows).logprobs.detach()  # the model has not moved yet
+    expected = batch.rewards - 0.5 * ((batch.rollout_logprobs - reference) * batch.loss_mask).sum(1)
+    torch.testing.assert_close(prepared.shaped_rewards, expected, atol=1e-5, rtol=0)
     assert torch.equal(batch.rewards, torch.tensor([0.0, 1.0] * 8))  # what was observed stays raw
+
+
+def test_entropy_is_that_of_the_distributions_of_trained_tokens(tmp_path: Path) -> None:
+    def answer(question: str, seen: int) -> tuple[str, str]:
+        return half_right(question, seen) if question[0] in "01234" else (gold(question), "stop")
+
+    row = stage(tmp_path / "a", answer)[0].run_step(1)
+    twin, _ = stage(tmp_path / "b", answer)
+    rollouts = StepRollouts()
+    twin.add_round(1, rollouts, 4, Timer())
+    prepared = twin.pipeline.prepare(rollouts, step=1)
+    mask = prepared.updated_tokens(moves_all_tokens=False)
+    assert 0 < int(mask.any(1).sum()) == row["rollouts/trained"] < 16, "silent groups cost nothing"
+    entropy = score_rows_with_entropy(twin.context.model, trained_rows(rollouts.episodes), twin.forward)[1]
+    assert row["policy/entropy"] == pytest.approx(float((entropy * mask).sum() / mask.sum()), rel=1e-5)
 
 
 def test_the_reference_of_a_kl_term_does_not_move(tmp_path: Path) -> None:
     made, _ = stage(tmp_path, half_right, train={"kl": {"coefficient": 0.1}})
     first = made.run_step(1)
     assert first["policy/kl_ref"] == pytest.approx(0, abs=1e-6)
-    reference = [p.clone() for p in made.c.reference.parameters()]
+    reference = [p.clone() for p in made.context.reference.parameters()]
     assert made.run_step(2)["policy/kl_ref"] > 1e-6
-    assert all(torch.equal(a, b) for a, b in zip(reference, made.c.reference.parameters(), strict=True))
+    assert all(torch.equal(a, b) for a, b in zip(reference, made.context.reference.parameters(), strict=True))
 
 
 def test_several_updates_use_the_log_probs_from_before_the_first(tmp_path: Path) -> None:
@@ -205,27 +222,32 @@ def test_k1_as_a_loss_is_refused_in_words() -> None:
 def test_a_loss_that_is_no_number_leaves_the_run_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     made, _ = stage(tmp_path, half_right)
     made.run_step(1)
-    before, optimizer = weights(made), {k: v.clone() for k, v in made.c.optimizer.tensors().items()}
-    real = policy_update.token_loss
-    monkeypatch.setattr(policy_update, "token_loss", lambda *a, **k: tuple(x * float("nan") for x in real(*a, **k)))
+    before, optimizer = weights(made), {k: v.clone() for k, v in made.context.optimizer.tensors().items()}
+    token_loss = objective.token_loss
+
+    def not_a_number(*arguments: Any, **settings: Any) -> Any:
+        loss, clipped = token_loss(*arguments, **settings)
+        return loss * float("nan"), clipped
+
+    monkeypatch.setattr(objective, "token_loss", not_a_number)
     with pytest.raises(TrainingError, match="the loss is nan"):
         made.run_step(2)
     assert unchanged(made, before)
-    assert all(torch.equal(v, optimizer[k]) for k, v in made.c.optimizer.tensors().items())
-    assert {s["step"] for s in rows(made.c.folder.path / "samples.jsonl")} == {1}
+    assert all(torch.equal(v, optimizer[k]) for k, v in made.context.optimizer.tensors().items())
+    assert {s["step"] for s in rows(made.context.folder.path / "samples.jsonl")} == {1}
 
 
 def test_a_problem_that_comes_twice_in_a_step_is_answered_anew(tmp_path: Path) -> None:
     """Thirty problems, 32 prompts: the second pass begins within the step."""
     made = RLStage(context(tmp_path, tiny(train={"prompts_per_step": 32})))
-    collected = Collected()
-    made.collect(1, collected, 32, {"rollout": 0.0, "verify": 0.0})
+    rollouts = StepRollouts()
+    made.add_round(1, rollouts, 32, Timer())
     seen: dict[tuple[str, int], int] = {}
-    for episode in collected.episodes:
+    for episode in rollouts.episodes:
         assert seen.setdefault((episode.problem.id, episode.rollout), episode.seed) == episode.seed
-    assert len(seen) == len(collected.episodes) == 128
-    assert len({episode.seed for episode in collected.episodes}) == 128
-    assert len(set(collected.groups)) == 32
+    assert len(seen) == len(rollouts.episodes) == 128
+    assert len({episode.seed for episode in rollouts.episodes}) == 128
+    assert len(set(rollouts.groups)) == 32
 
 
 def test_the_state_of_a_stage_goes_on_where_it_stood(tmp_path: Path) -> None:
@@ -233,8 +255,8 @@ def test_the_state_of_a_stage_goes_on_where_it_stood(tmp_path: Path) -> None:
     first.run_step(1)
     second, _ = stage(tmp_path / "b", half_right)
     second.load_state_dict(first.state_dict())
-    assert [p.id for p in second.methods.select(8)] == [p.id for p in first.methods.select(8)]
-    assert second.methods.curriculum.epoch == first.methods.curriculum.epoch
+    assert [p.id for p in second.pipeline.prompts.choose(8)] == [p.id for p in first.pipeline.prompts.choose(8)]
+    assert second.pipeline.prompts.curriculum.epoch == first.pipeline.prompts.curriculum.epoch
 
 
 def test_a_checkpoint_of_an_older_version_is_refused_in_words(tmp_path: Path) -> None:
