@@ -16,7 +16,7 @@ CLASH = (
 
 
 class InstallationError(UsageError, ImportError):
-    """`import reasonrl` cannot go on. An ImportError too, for programs that can do without reasonrl."""
+    """`import reasonrl` cannot continue. An ImportError too, for programs that can do without reasonrl."""
 
 
 def check_verifiers() -> None:
@@ -40,13 +40,13 @@ def _is_ours() -> bool:
 
 def _refuse(message: str) -> None:
     """This is raised while a module is imported, where no caller of ours can print it without a traceback."""
-    before = sys.excepthook
+    previous = sys.excepthook
 
     def hook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
         if isinstance(error, InstallationError):
             print(f"error: {error}", file=sys.stderr)
         else:
-            before(kind, error, trace)
+            previous(kind, error, trace)
 
     sys.excepthook = hook
     raise InstallationError(message)

@@ -40,7 +40,7 @@ class ModelNotHere(ModelError):
 
 
 class TrainingError(ReasonRLError, RuntimeError):
-    """Training cannot go on: a NaN loss, too many answers that could not be judged. What was saved can be resumed."""
+    """Training cannot continue: a NaN loss, too many answers without a verdict. What was saved can be resumed."""
 
 
 class CheckpointError(ReasonRLError, RuntimeError):

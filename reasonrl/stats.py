@@ -3,7 +3,8 @@ interval.
 
 Answers to the same problem are not independent, so the problem is the unit: standard errors are clustered by problem
 and the bootstrap draws whole problems (Miller, "Adding Error Bars to Evals", arXiv 2411.00640). Scores lie in [0, 1].
-Answers that could not be judged are no scores: leave them out before you call this module, and say how many there were.
+Answers that could not be judged are not scores: leave them out before you call this module, and say how many there
+were.
 
 numpy is imported only by the bootstrap; nothing here touches a global random generator.
 """
@@ -155,8 +156,8 @@ def harmonic_bootstrap(
         generator.binomial(len(answers), share, resamples) / len(answers)
         for answers, share in zip((first, second), shares, strict=True)
     )
-    made = np.divide(2 * a * b, a + b, out=np.zeros(resamples), where=a + b > 0)
-    low, high = np.quantile(made, [(1 - confidence) / 2, (1 + confidence) / 2])
+    harmonic_means = np.divide(2 * a * b, a + b, out=np.zeros(resamples), where=a + b > 0)
+    low, high = np.quantile(harmonic_means, [(1 - confidence) / 2, (1 + confidence) / 2])
     estimate = 2 * shares[0] * shares[1] / sum(shares) if sum(shares) > 0 else 0.0
     return Interval(estimate, min(float(low), estimate), max(float(high), estimate), len(first) + len(second))
 

@@ -24,9 +24,9 @@ def _sums(values: Tensor, group: Tensor, keep: Tensor | None) -> tuple[Tensor, T
     values = values.double()
     weight = torch.ones_like(values) if keep is None else keep.double()
     # where, not a product: a row without a reward may hold NaN, and 0 * NaN is NaN
-    kept = values if keep is None else torch.where(keep, values, torch.zeros_like(values))
+    counted = values if keep is None else torch.where(keep, values, torch.zeros_like(values))
     zeros = torch.zeros(count, dtype=torch.float64, device=values.device)
-    return zeros.index_add(0, group, kept), zeros.index_add(0, group, weight)
+    return zeros.index_add(0, group, counted), zeros.index_add(0, group, weight)
 
 
 def group_mean(values: Tensor, group: Tensor, keep: Tensor | None = None) -> Tensor:
@@ -68,10 +68,10 @@ def whiten_over_tokens(values: Tensor, lengths: Tensor, keep: Tensor | None = No
     With fewer than two tokens there is no variance: the values come back centred.
     """
     weight = lengths.double() if keep is None else lengths.double() * keep
-    kept = values.double() if keep is None else torch.where(keep, values, torch.zeros_like(values)).double()
+    counted = values.double() if keep is None else torch.where(keep, values, torch.zeros_like(values)).double()
     count = weight.sum()
-    mean = (weight * kept).sum() / count.clamp(min=1)
-    centred = kept - mean
+    mean = (weight * counted).sum() / count.clamp(min=1)
+    centred = counted - mean
     if count < 2:
         return centred.to(real(values))
     variance = (weight * centred**2).sum() / (count - 1)

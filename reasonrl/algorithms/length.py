@@ -19,8 +19,8 @@ def overlong_penalty(lengths: Tensor, *, max_length: int, buffer: int, factor: f
         raise ValueError(
             f"overlong: the buffer is {buffer} tokens; it must be above 0 and at most max_length ({max_length})"
         )
-    over = lengths.float() - (max_length - buffer)
-    return (-over / buffer * factor).clamp(max=0.0)
+    excess = lengths.float() - (max_length - buffer)
+    return (-excess / buffer * factor).clamp(max=0.0)
 
 
 def short_success_weights(length_ratios: Tensor, *, temperature: float = 0.1) -> Tensor:

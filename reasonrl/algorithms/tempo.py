@@ -9,11 +9,11 @@ The first two terms are GRPO (Dr. GRPO without the division); the last two are a
 at a token where the rows of a prefix part: a branch. There, and only there, TEMPO says which of the ways on did better.
 
 Agrees with the authors' code (fatebreaker/tempo) except, on purpose: the tree sees real tokens only, where theirs takes
-padding for a token; a group of one is GRPO's (A = r), where theirs is nan. A row that ends where others go on belongs
-to the mean of that prefix. Cost: each token is looked at a bounded number of times, however the tree branches; nothing
-once a row is alone. How sure: formula read in the authors' code and run against it; constants (7 rollouts, clip 0.2 /
-0.28, no KL) from their script. Criticism worth knowing: long thinking traces part early, so most of their tokens get
-GRPO's advantage.
+padding for a token; a group of one is GRPO's (A = r), where theirs is nan. A row that ends where others continue
+belongs to the mean of that prefix. Cost: each token is looked at a bounded number of times, however the tree branches;
+nothing once a row is alone. How sure: formula read in the authors' code and run against it; constants (7 rollouts, clip
+0.2 / 0.28, no KL) from their script. Criticism worth knowing: long thinking traces part early, so most of their tokens
+get GRPO's advantage.
 """
 
 from __future__ import annotations
@@ -96,8 +96,8 @@ def add_tree_term(
     rate = (judged / scale.double()).cpu()
     for rows in _groups(group, judged, rewards):
         for column, members, difference in _branches(ids, lengths, worth, rows):
-            at = torch.from_numpy(members)
-            base[at, column] += (difference * rate[at]).to(base)
+            index = torch.from_numpy(members)
+            base[index, column] += (difference * rate[index]).to(base)
     return base * mask
 
 
@@ -111,9 +111,9 @@ def _groups(group: Tensor, keep: Tensor, rewards: Tensor) -> Iterator[Rows]:
     """Rows of each group in which rewards differ: in the others every V is the same."""
     speaks = (group_std(rewards, group, keep) > 0) & (group_size(group, keep) > 1)
     rows = np.flatnonzero(speaks.cpu().numpy())
-    of = group.cpu().numpy()[rows]
-    order = np.argsort(of, kind="stable")
-    starts = np.flatnonzero(np.diff(of[order])) + 1
+    row_group = group.cpu().numpy()[rows]
+    order = np.argsort(row_group, kind="stable")
+    starts = np.flatnonzero(np.diff(row_group[order])) + 1
     yield from (part for part in np.split(rows[order], starts) if len(part))
 
 
@@ -133,8 +133,8 @@ def _branches(
         if not len(going_on):
             continue
         parent = _mean(worth[members])
-        found, inverse = np.unique(ids[going_on, column], return_inverse=True)
-        for token in range(len(found)):
+        next_tokens, inverse = np.unique(ids[going_on, column], return_inverse=True)
+        for token in range(len(next_tokens)):
             child = going_on[inverse == token]
             difference = _mean(worth[child]) - parent
             if np.isfinite(difference) and difference != 0:  # a child, or a parent, without any reward says nothing

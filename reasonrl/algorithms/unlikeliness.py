@@ -54,22 +54,22 @@ def group_ranks(values: Tensor, group: Tensor, keep: Tensor | None = None) -> Te
 
     Raises ValueError for a kept value that is not a number.
     """
-    kept = torch.arange(len(values), device=values.device) if keep is None else keep.nonzero()[:, 0]
-    chosen, of = values[kept].double(), group[kept]
-    if bool(torch.isnan(chosen).any()):
-        raise ValueError(f"row {int(kept[torch.isnan(chosen)][0])}: the value to rank by is not a number")
-    by_value = torch.argsort(chosen, stable=True)
-    order = by_value[torch.argsort(of[by_value], stable=True)]
-    chosen, of = chosen[order], of[order]
+    rows = torch.arange(len(values), device=values.device) if keep is None else keep.nonzero()[:, 0]
+    ranked, row_group = values[rows].double(), group[rows]
+    if bool(torch.isnan(ranked).any()):
+        raise ValueError(f"row {int(rows[torch.isnan(ranked)][0])}: the value to rank by is not a number")
+    by_value = torch.argsort(ranked, stable=True)
+    order = by_value[torch.argsort(row_group[by_value], stable=True)]
+    ranked, row_group = ranked[order], row_group[order]
     place = torch.arange(len(order), device=values.device)
     first = torch.ones(len(order), dtype=torch.bool, device=values.device)
-    first[1:] = of[1:] != of[:-1]
-    within = place - torch.cummax(torch.where(first, place, torch.zeros_like(place)), 0).values
-    run = torch.cumsum((first | torch.cat([first[:1], chosen[1:] != chosen[:-1]])).long(), 0) - 1
-    sums = torch.zeros(len(order), dtype=torch.float64, device=values.device).index_add(0, run, within.double())
+    first[1:] = row_group[1:] != row_group[:-1]
+    rank = place - torch.cummax(torch.where(first, place, torch.zeros_like(place)), 0).values
+    run = torch.cumsum((first | torch.cat([first[:1], ranked[1:] != ranked[:-1]])).long(), 0) - 1
+    sums = torch.zeros(len(order), dtype=torch.float64, device=values.device).index_add(0, run, rank.double())
     counts = torch.zeros(len(order), dtype=torch.float64, device=values.device).index_add(
-        0, run, torch.ones_like(chosen)
+        0, run, torch.ones_like(ranked)
     )
     out = torch.zeros(len(values), dtype=torch.float64, device=values.device)
-    out[kept[order]] = (sums / counts.clamp(min=1))[run]
+    out[rows[order]] = (sums / counts.clamp(min=1))[run]
     return out

@@ -8,7 +8,7 @@ step on such a group moves p (their Proposition 1). Eight rollouts of a prompt w
 always; ninety are not.
 
 The gain of one more rollout, p(1-p)^2 * (p^N (1-p) + (1-p)^N p), falls with N, so taking the largest gain again and
-again is exact: a heap, behind a threshold search that takes the many clear cases at once. The authors solve a dynamic
+again is exact: a heap, after a threshold search that takes the many clear cases at once. The authors solve a dynamic
 programme that scores the minimum as 0 (not optimal in 13 of 60 small instances), ignores `high` where it falls back,
 and fails when all prompts are cheap (their code, run here). Ours differs on purpose: exact, never above `high`, and
 what finds no place is left unspent.
@@ -76,16 +76,16 @@ def allocate(
     unseen, never, always = np.isnan(seen), seen == 0, seen == 1
     between = ~(unseen | never | always)
     counts = np.full(len(rates), low, dtype=np.int64)
-    rest = total - low * len(rates)
-    for_unseen = min(rest, int(unseen.sum()) * (max(low, min(high, share)) - low))
-    rest += _spread(counts, unseen, for_unseen, high) - for_unseen
+    remaining = total - low * len(rates)
+    for_unseen = min(remaining, int(unseen.sum()) * (max(low, min(high, share)) - low))
+    remaining += _spread_evenly(counts, unseen, for_unseen, high) - for_unseen
     seen[between] = seen[between].clip(SMALLEST, 1 - SMALLEST)
     need = sum(int(min(high - low, cost(float(rate)))) for rate in seen[between])
-    if rest > need:
-        rest = need + _spread(counts, never, rest - need, high)
-    rest = _best(counts, between, seen, rest, high)
+    if remaining > need:
+        remaining = need + _spread_evenly(counts, never, remaining - need, high)
+    remaining = _spread_by_gain(counts, between, seen, remaining, high)
     for group in (never, unseen, always):
-        rest = _spread(counts, group, rest, high)
+        remaining = _spread_evenly(counts, group, remaining, high)
     return [int(count) for count in counts]
 
 
@@ -107,7 +107,7 @@ def _check(rates: Sequence[float | None], total: int, low: int, high: int) -> No
             )
 
 
-def _spread(counts: Ints, group: NDArray[np.bool_], amount: int, high: int) -> int:
+def _spread_evenly(counts: Ints, group: NDArray[np.bool_], amount: int, high: int) -> int:
     """Adds `amount` evenly to the members of `group`, first ones first, none above `high`. Returns what found no
     place.
     """
@@ -118,26 +118,26 @@ def _spread(counts: Ints, group: NDArray[np.bool_], amount: int, high: int) -> i
         each, more = divmod(amount, len(open_))
         wish = np.full(len(open_), each)
         wish[:more] += 1
-        given = np.minimum(wish, high - counts[open_])
-        counts[open_] += given
-        amount -= int(given.sum())
+        shares = np.minimum(wish, high - counts[open_])
+        counts[open_] += shares
+        amount -= int(shares.sum())
     return amount
 
 
-def _best(counts: Ints, between: NDArray[np.bool_], rates: Floats, amount: int, high: int) -> int:
+def _spread_by_gain(counts: Ints, between: NDArray[np.bool_], rates: Floats, amount: int, high: int) -> int:
     """Gives `amount` more rollouts to the members of `between` so that the sum of Value is the largest. Returns what
     found no place.
     """
-    chosen = np.flatnonzero(between & (counts < high))
-    if not len(chosen) or amount <= 0:
+    members = np.flatnonzero(between & (counts < high))
+    if not len(members) or amount <= 0:
         return amount
-    p, begun = rates[chosen], counts[chosen]
-    room = int((high - begun).sum())
+    p, start = rates[members], counts[members]
+    room = int((high - start).sum())
     if amount >= room:
-        counts[chosen] = high
+        counts[members] = high
         return amount - room
-    now = _by_threshold(p, begun, amount, high) if amount > HEAP_ALONE and begun.min() >= 1 else begun.copy()
-    counts[chosen] = _by_heap(p, now, amount - int((now - begun).sum()), high)
+    now = _by_threshold(p, start, amount, high) if amount > HEAP_ALONE and start.min() >= 1 else start.copy()
+    counts[members] = _by_heap(p, now, amount - int((now - start).sum()), high)
     return 0
 
 
@@ -146,44 +146,44 @@ def _gain(p: Floats, count: Any) -> Any:
     return p * (1 - p) ** 2 * (p**count * (1 - p) + (1 - p) ** count * p)
 
 
-def _by_threshold(p: Floats, begun: Ints, amount: int, high: int) -> Ints:
+def _by_threshold(p: Floats, start: Ints, amount: int, high: int) -> Ints:
     """Counts with every rollout whose gain is above a threshold that leaves few for the heap, and never more than
     `amount`.
     """
-    best = begun
+    best = start
     low_bar, high_bar = -700.0, 0.0  # logarithms of the gain
     for _ in range(60):
         bar = (low_bar + high_bar) / 2
-        made = _above(p, begun, bar, high)
-        given = int((made - begun).sum())
-        if given > amount:
+        reached = _above(p, start, bar, high)
+        spent = int((reached - start).sum())
+        if spent > amount:
             low_bar = bar
         else:
-            high_bar, best = bar, made
-            if amount - given <= max(HEAP_ALONE, len(p) // 20):
+            high_bar, best = bar, reached
+            if amount - spent <= max(HEAP_ALONE, len(p) // 20):
                 break
     return best
 
 
-def _above(p: Floats, begun: Ints, bar: float, high: int) -> Ints:
+def _above(p: Floats, start: Ints, bar: float, high: int) -> Ints:
     """Counts up to which each further rollout gains at least exp(bar)."""
     smaller = np.minimum(p, 1 - p)
     goal = bar - np.log(p) - 2 * np.log1p(-p)
     a, b = np.log1p(-smaller), np.log(smaller)
     # log gain is convex and falls in n: Newton's method from the left comes up to the root and never passes it.
-    n = np.clip((goal - b) / a, begun, high)
+    n = np.clip((goal - b) / a, start, high)
     for _ in range(4):
         first, second = n * a + b, n * b + a
         top = np.maximum(first, second)
         left, right = np.exp(first - top), np.exp(second - top)
         slope = (left * a + right * b) / (left + right)
-        n = np.clip(n - (top + np.log(left + right) - goal) / slope, begun, high)
-    made = np.clip(np.floor(n).astype(np.int64) + 1, begun, high)
-    too_far = (made > begun) & (np.log(_gain(p, made - 1)) < bar)
+        n = np.clip(n - (top + np.log(left + right) - goal) / slope, start, high)
+    reached = np.clip(np.floor(n).astype(np.int64) + 1, start, high)
+    too_far = (reached > start) & (np.log(_gain(p, reached - 1)) < bar)
     while too_far.any():
-        made[too_far] -= 1
-        too_far = (made > begun) & (np.log(_gain(p, made - 1)) < bar)
-    return made
+        reached[too_far] -= 1
+        too_far = (reached > start) & (np.log(_gain(p, reached - 1)) < bar)
+    return reached
 
 
 def _by_heap(p: Floats, counts: Ints, amount: int, high: int) -> Ints:

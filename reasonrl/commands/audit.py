@@ -62,26 +62,26 @@ def audit_command(
 ) -> None:
     cases = read_cases(file, limit)
     try:
-        ours = _ask_math(MathVerifier(mode=mode, policy=key_values(policy, "--policy")), cases)  # type: ignore[arg-type]
-        opinions = [ours] if against is None else [ours, _ask(against, cases)]
+        math = _ask_math(MathVerifier(mode=mode, policy=key_values(policy, "--policy")), cases)  # type: ignore[arg-type]
+        opinions = [math] if against is None else [math, _ask(against, cases)]
     except (TypeError, ValueError, VerifierError) as error:
         raise UsageError(str(error)) from error
     scores = [opinion.score(cases) for opinion in opinions]
-    wrong = [(case, v) for case, v in zip(cases, ours.verdicts, strict=True) if v.correct is not case.equivalent]
-    slowest = sorted(zip(cases, ours.verdicts, strict=True), key=lambda pair: -pair[1].seconds)[:SHOWN]
+    wrong = [(case, v) for case, v in zip(cases, math.verdicts, strict=True) if v.correct is not case.equivalent]
+    slowest = sorted(zip(cases, math.verdicts, strict=True), key=lambda pair: -pair[1].seconds)[:SHOWN]
     disagreements = []
     if len(opinions) == 2:
         disagreements = [
             (case, a, b)
-            for case, a, b in zip(cases, ours.verdicts, opinions[1].verdicts, strict=True)
+            for case, a, b in zip(cases, math.verdicts, opinions[1].verdicts, strict=True)
             if a.correct is not b.correct
         ]
     value = {
         "file": str(file),
         "scores": scores,
-        "mistakes": [_shown(case, v) for case, v in wrong],
-        "slowest": [_shown(case, v) for case, v in slowest],
-        "disagreements": [{**_shown(case, a), "other": b.correct} for case, a, b in disagreements],
+        "mistakes": [_case_fields(case, v) for case, v in wrong],
+        "slowest": [_case_fields(case, v) for case, v in slowest],
+        "disagreements": [{**_case_fields(case, a), "other": b.correct} for case, a, b in disagreements],
     }
     emit(as_json, value, _text(scores, wrong, slowest, disagreements))
 
@@ -115,11 +115,11 @@ def read_cases(file: Path, limit: int | None) -> list[Case]:
 
 def _ask_math(verifier: MathVerifier, cases: list[Case]) -> Opinions:
     started = time.perf_counter()
-    found = [
+    extractions = [
         extract(case.pred, verifier.mode) if case.form == "response" else Extraction(case.pred, "the answer")
         for case in cases
     ]
-    verdicts = verifier.judge(found, [{"answer": case.gold} for case in cases])
+    verdicts = verifier.judge(extractions, [{"answer": case.gold} for case in cases])
     verifier.close()
     return Opinions(f"math ({verifier.mode})", verdicts, time.perf_counter() - started)
 
@@ -137,7 +137,7 @@ def _fields(interval: Interval) -> dict[str, float]:
     return {"estimate": interval.estimate, "low": interval.low, "high": interval.high}
 
 
-def _shown(case: Case, verdict: Verdict) -> dict[str, Any]:
+def _case_fields(case: Case, verdict: Verdict) -> dict[str, Any]:
     return {
         "where": case.where,
         "gold": case.gold,

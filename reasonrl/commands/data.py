@@ -28,7 +28,7 @@ def show_command(
 def convert_command(
     source: str,
     target: Path,
-    to: str | None,
+    form: str | None,
     options: list[str],
     columns: list[str],
     *,
@@ -45,5 +45,5 @@ def convert_command(
         limit=limit,
         offline=offline,
     )
-    path = write_problems(problems, target, form=to)
+    path = write_problems(problems, target, form=form)
     emit(as_json, {"path": str(path), "problems": len(problems)}, f"{len(problems)} problems written to {path}")

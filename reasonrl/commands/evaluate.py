@@ -154,7 +154,7 @@ def evaluation_recipe(
 
 
 def critic_recipe(model: str, *, offline: bool) -> tuple[Recipe, str]:
-    """The recipe that a critic was trained by, and its weights. A model that is no run has the defaults, and no
+    """The recipe that a critic was trained by, and its weights. A model that is not a run has the defaults, and no
     `critic` section.
 
     Raises UsageError for a run that trained something else.

@@ -18,7 +18,7 @@ def export_command(source: Path, target: Path, *, dtype: str | None, as_json: bo
 
     if not source.is_dir():
         raise CheckpointError(
-            f"{source} is no folder; name a run, a stage of one, a checkpoint, or a checkpoint of verl"
+            f"{source} is not a folder; name a run, a stage of one, a checkpoint, or a checkpoint of verl"
         )
     shards = None if (source / "recipe.yaml").is_file() else find_actor(source)
     if shards is not None:

@@ -13,12 +13,12 @@ from reasonrl.recipe.reading import find_recipe, shipped_recipes
 
 
 def ls_command(*, as_json: bool) -> None:
-    found = []
+    recipes = []
     for file in sorted(shipped_recipes().glob("*/recipe.yaml")):
         raw = yaml.safe_load(file.read_text(encoding="utf-8"))
-        found.append({"name": file.parent.name, "description": raw.get("description", ""), "path": str(file)})
-    width = max(len(r["name"]) for r in found)
-    emit(as_json, {"recipes": found}, "\n".join(f"{r['name']:<{width}}  {r['description']}" for r in found))
+        recipes.append({"name": file.parent.name, "description": raw.get("description", ""), "path": str(file)})
+    width = max(len(r["name"]) for r in recipes)
+    emit(as_json, {"recipes": recipes}, "\n".join(f"{r['name']:<{width}}  {r['description']}" for r in recipes))
 
 
 def cp_command(name: str, target: Path | None, *, as_json: bool) -> None:

@@ -15,30 +15,30 @@ SHOWN_STEPS = 12
 
 
 def replay_command(run: Path, overrides: list[str], *, output: Path | None, as_json: bool) -> None:
-    made = replay(last_stage(run), overrides)
+    result = replay(last_stage(run), overrides)
     if output is not None:
         from reasonrl.files import replacing
 
         with replacing(output) as file:
-            for row in made.rows:
+            for row in result.rows:
                 file.write((json.dumps(row, ensure_ascii=False) + "\n").encode())
     value = {
-        "run": made.run,
-        "overrides": made.overrides,
-        "notes": made.notes,
-        "steps": [dataclasses.asdict(s) for s in made.steps],
+        "run": result.run,
+        "overrides": result.overrides,
+        "notes": result.notes,
+        "steps": [dataclasses.asdict(s) for s in result.steps],
     }
     emit(as_json, value, "")
     if not as_json:
-        print_replay(made)
+        print_replay(result)
 
 
-def print_replay(made: Replay) -> None:
+def print_replay(result: Replay) -> None:
     from rich.console import Console
     from rich.table import Table
 
     console = Console()
-    table = Table(title=f"{made.run} with {' '.join(made.overrides) or 'its own settings'}")
+    table = Table(title=f"{result.run} with {' '.join(result.overrides) or 'its own settings'}")
     for title in (
         "step",
         "reward",
@@ -49,9 +49,9 @@ def print_replay(made: Replay) -> None:
         "rollouts a prompt",
     ):
         table.add_column(title, justify="right")
-    every = max(1, -(-len(made.steps) // SHOWN_STEPS))
-    for start in range(0, len(made.steps), every):
-        part = made.steps[start : start + every]
+    every = max(1, -(-len(result.steps) // SHOWN_STEPS))
+    for start in range(0, len(result.steps), every):
+        part = result.steps[start : start + every]
         known = [s.correlation for s in part if s.correlation is not None]
         budgets = [count for s in part for count in s.replayed_budgets]
         table.add_row(
@@ -64,5 +64,5 @@ def print_replay(made: Replay) -> None:
             f"{min(budgets)} to {max(budgets)}",
         )
     console.print(table)
-    for note in made.notes:
+    for note in result.notes:
         console.print(f"note: {note}")

@@ -52,8 +52,8 @@ def _verl_plan(recipe: Recipe, model: str, longest: int, parameters: int) -> lis
     from reasonrl.verl_backend.plan import make_plan
 
     plan = make_plan(recipe, Path("runs") / recipe.name, model, longest_prompt=longest, parameters=parameters)
-    left = gpu_packages_left(recipe)
-    missing = [f"  not installed   {' and '.join(left)}: a launch needs them"] if left else []
+    packages = gpu_packages_left(recipe)
+    missing = [f"  not installed   {' and '.join(packages)}: a launch needs them"] if packages else []
     return [*plan.lines, f"  checked         {check_settings(plan)}", *missing]
 
 

@@ -62,19 +62,19 @@ def verify_math_command(
 def _verify_one(
     verifier: MathVerifier, gold: str, answer: str | None, response: str | None, *, explain: bool, as_json: bool
 ) -> None:
-    found = _bare(answer) if answer is not None else extract(response or "", verifier.mode)
-    (verdict,) = verifier.judge([found], [{"answer": gold}])
+    extraction = _bare(answer) if answer is not None else extract(response or "", verifier.mode)
+    (verdict,) = verifier.judge([extraction], [{"answer": gold}])
     layers = []
-    if explain and found.answer is not None:
-        from verifiers.math.compare import explain as ask
+    if explain and extraction.answer is not None:
+        from verifiers.math.compare import explain as explain_layers
 
         layers = [
             {
                 "layer": name,
-                "says": "passes it on" if said is None else ("equal" if said.equal else "not equal"),
-                "method": said and said.method,
+                "says": "passes it on" if opinion is None else ("equal" if opinion.equal else "not equal"),
+                "method": opinion and opinion.method,
             }
-            for name, said in ask(found.answer, gold, verifier.policy)
+            for name, opinion in explain_layers(extraction.answer, gold, verifier.policy)
         ]
     lines = [f"{_word(verdict)}: {verdict.reason}", f"method: {verdict.method}, {verdict.seconds * 1000:.1f} ms"]
     lines += [
@@ -146,14 +146,14 @@ def _judge_rows(verifier: MathVerifier, lines: list[tuple[int, bytes]]) -> Itera
     """One row out for each line in, in order, whatever a line holds."""
     ids: list[Any] = []
     mistakes: list[str] = []
-    found: list[Extraction] = []
+    extractions: list[Extraction] = []
     references: list[dict[str, Any]] = []
     for number, line in lines:
         row, mistake = _read_row(line)
         ids.append(row.get("id", number))
         mistakes.append(mistake)
         text = row.get("response")
-        found.append(
+        extractions.append(
             Extraction(None, mistake)
             if mistake
             else extract(text, verifier.mode)
@@ -161,7 +161,7 @@ def _judge_rows(verifier: MathVerifier, lines: list[tuple[int, bytes]]) -> Itera
             else _bare(row["answer"])
         )
         references.append({"answer": row.get("gold")})
-    for name, mistake, verdict in zip(ids, mistakes, verifier.judge(found, references), strict=True):
+    for name, mistake, verdict in zip(ids, mistakes, verifier.judge(extractions, references), strict=True):
         if mistake:
             verdict = Verdict(None, None, Status.ERROR, None, "input", mistake, 0.0)
         yield {

@@ -51,9 +51,9 @@ class DumpCurriculum:
 
     def weights(self) -> dict[str, float]:
         """Share of each source in the next draws."""
-        kept = [self._advantages[name] for name in self.sources]
+        windows = [self._advantages[name] for name in self.sources]
         scores = ucb_scores(
-            [sum(values) / len(values) if values else 0.0 for values in kept], [len(values) for values in kept]
+            [sum(window) / len(window) if window else 0.0 for window in windows], [len(window) for window in windows]
         )
         return dict(zip(self.sources, ucb_weights(scores, temperature=self._temperature), strict=True))
 

@@ -70,13 +70,13 @@ class SuccessRates:
 
     def observe(self, problems: Sequence[Problem], successes: Sequence[Sequence[bool]]) -> None:
         """Takes in the judged rollouts of each problem: raw, before any filter."""
-        told = [(problem, list(rows)) for problem, rows in zip(problems, successes, strict=True) if rows]
-        for problem, rows in told:
+        judged = [(problem, list(rows)) for problem, rows in zip(problems, successes, strict=True) if rows]
+        for problem, rows in judged:
             self.history.update(problem.id, rows)
-        if self.value_model is not None and told:
-            features = self._features_of([problem for problem, _ in told])
+        if self.value_model is not None and judged:
+            features = self._cached_features([problem for problem, _ in judged])
             self.value_model.observe(
-                features, [sum(rows) / len(rows) for _, rows in told], [len(rows) for _, rows in told]
+                features, [sum(rows) / len(rows) for _, rows in judged], [len(rows) for _, rows in judged]
             )
 
     def _blended(self, problem_id: str, predicted: float | None, past: float | None) -> float | None:
@@ -87,16 +87,16 @@ class SuccessRates:
 
     def _predict(self, problems: Sequence[Problem]) -> list[float | None]:
         assert self.value_model is not None
-        made = self.value_model.predict(self._features_of(problems)) if problems else []
-        kept = [None if value is None else min(max(value, LOWEST), 1 - LOWEST) for value in made]
-        for problem, value in zip(problems, kept, strict=True):
+        raw = self.value_model.predict(self._cached_features(problems)) if problems else []
+        clamped = [None if value is None else min(max(value, LOWEST), 1 - LOWEST) for value in raw]
+        for problem, value in zip(problems, clamped, strict=True):
             if (
                 value is not None
             ):  # the first one of a step: a later one may know the rollouts that it is to be compared with
                 self.predictions.setdefault(problem.id, value)
-        return kept
+        return clamped
 
-    def _features_of(self, problems: Sequence[Problem]) -> Tensor:
+    def _cached_features(self, problems: Sequence[Problem]) -> Tensor:
         import torch
 
         assert self._features is not None

@@ -31,9 +31,9 @@ class UniformCurriculum:
             epoch, offset = divmod(self._drawn, size)
             order = list(range(size))
             random.Random(f"{self._seed}/{epoch}").shuffle(order)
-            taken = order[offset : offset + count - len(picked)]
-            picked += [self._problems[i] for i in taken]
-            self._drawn += len(taken)
+            indices = order[offset : offset + count - len(picked)]
+            picked += [self._problems[i] for i in indices]
+            self._drawn += len(indices)
         return picked
 
     @property

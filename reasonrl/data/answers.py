@@ -17,10 +17,10 @@ def marked_answer(text: str) -> str | None:
     """What follows the last "####" at the start of a line, as GSM8K marks it, thousands commas removed. None if there
     is none.
     """
-    found = _MARKER.findall(text)
-    if not found:
+    marked = _MARKER.findall(text)
+    if not marked:
         return None
-    return found[-1].replace(",", "") if _NUMBER_WITH_COMMAS.fullmatch(found[-1]) else found[-1]
+    return marked[-1].replace(",", "") if _NUMBER_WITH_COMMAS.fullmatch(marked[-1]) else marked[-1]
 
 
 def boxed_answer(text: str) -> str | None:
@@ -28,13 +28,13 @@ def boxed_answer(text: str) -> str | None:
     if none.
     """
     for match in reversed(list(_BOX.finditer(text))):
-        rest = text[match.end() :]
-        if rest.startswith("{"):
-            content = _braced(rest)
+        tail = text[match.end() :]
+        if tail.startswith("{"):
+            content = _braced(tail)
             if content is not None:
                 return content.strip()
-        elif match.group().endswith(" ") and rest and rest[0] not in "$\\":
-            return re.split(r"[\s$]", rest, maxsplit=1)[0].rstrip(".,")
+        elif match.group().endswith(" ") and tail and tail[0] not in "$\\":
+            return re.split(r"[\s$]", tail, maxsplit=1)[0].rstrip(".,")
     return None
 
 

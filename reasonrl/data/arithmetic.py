@@ -199,9 +199,9 @@ def _blocks(space: _Space, rng: random.Random, *, by_terms: bool) -> Iterator[li
     wanted.
     """
     if space.total() <= ENUMERATE_UP_TO:
-        everything = list(space.every())
-        rng.shuffle(everything)
-        yield everything
+        expressions = list(space.every())
+        rng.shuffle(expressions)
+        yield expressions
         return
     lengths = space.lengths()
     weights = [
@@ -231,9 +231,9 @@ def _blocks(space: _Space, rng: random.Random, *, by_terms: bool) -> Iterator[li
             f"arithmetic: found only {len(seen):,} different expressions on the {space.split} side in {draws:,} draws. "
             "Ask for fewer, or loosen min_result, max_result and allow_negative"
         )
-    rest = [text for text in space.every() if text not in seen]
-    rng.shuffle(rest)
-    yield rest
+    remaining = [text for text in space.every() if text not in seen]
+    rng.shuffle(remaining)
+    yield remaining
 
 
 def _mixed(block: list[str], key: Callable[[str], int], rng: random.Random) -> Iterable[str]:
@@ -244,11 +244,11 @@ def _mixed(block: list[str], key: Callable[[str], int], rng: random.Random) -> I
     waiting = {value: iter(bucket) for value, bucket in sorted(buckets.items())}
     while waiting:
         for value in rng.sample(list(waiting), len(waiting)):
-            found = next(waiting[value], None)
-            if found is None:
+            expression = next(waiting[value], None)
+            if expression is None:
                 del waiting[value]
             else:
-                yield found
+                yield expression
 
 
 def _write(values: Iterable[int], joins: Iterable[str]) -> str:

@@ -22,9 +22,9 @@ from typing import Any
 
 from reasonrl.data.answers import boxed_answer, marked_answer, number_text
 from reasonrl.data.critiques import published
-from reasonrl.data.files import Row
+from reasonrl.data.files import SourceRow
 from reasonrl.data.mistakes import Mistakes, suggestion
-from reasonrl.data.problem import KINDS, collect
+from reasonrl.data.problem import KINDS, checked_list
 from reasonrl.errors import DataError
 from verifiers.types import Problem
 
@@ -32,7 +32,7 @@ FIELDS = ("id", "prompt", "answer", "solution", "reference", "kind", "source", "
 """What `columns` may map."""
 PROMPT_NAMES = ("prompt", "problem", "question")
 GOLD_NAMES = ("reference", "answer", "solution")
-OURS_IN_VERL = "reasonrl"
+HOUSE_KEY = "reasonrl"
 """The key of `extra_info` under which our own fields travel through verl, as JSON."""
 
 Complain = Callable[[str], None]
@@ -43,7 +43,7 @@ class _Unreadable(Exception):
 
 
 def problems_from_rows(
-    rows: Iterable[Row],
+    rows: Iterable[SourceRow],
     mistakes: Mistakes,
     *,
     stem: str,
@@ -59,7 +59,7 @@ def problems_from_rows(
         stem: rows without an id get "<stem>/<row number>".
         source: for rows that name none.
         kind: for rows that name none.
-        columns: ours -> theirs, for the names in FIELDS.
+        columns: our field -> the column that holds it, for the names in FIELDS.
 
     Raises:
         DataError: every mistake of every row, or no rows.
@@ -67,7 +67,7 @@ def problems_from_rows(
     unknown = [name for name in columns or {} if name not in FIELDS]
     if unknown:
         text = " ".join(
-            f"columns maps {name!r}, which is none of our fields.{suggestion(name, FIELDS)}" for name in unknown
+            f"columns maps {name!r}, which is not one of our fields.{suggestion(name, FIELDS)}" for name in unknown
         )
         raise DataError(f"{mistakes.source}: {text} Our fields: {', '.join(FIELDS)}")
 
@@ -78,27 +78,28 @@ def problems_from_rows(
             except _Unreadable as mistake:
                 mistakes.add(row.where, str(mistake))
 
-    return collect(problems(), mistakes)
+    return checked_list(problems(), mistakes)
 
 
 def _problem(row: dict[str, Any], default_id: str, source: str, kind: str, columns: dict[str, str]) -> Problem:
     mapped = {}
-    for ours, theirs in columns.items():
-        if theirs not in row:
+    for field, column in columns.items():
+        if column not in row:
             raise _Unreadable(
-                f"columns maps {ours} to {theirs!r}, which is no column here.{suggestion(theirs, row)} {_present(row)}"
+                f"columns maps {field} to {column!r}, which is not a column here.{suggestion(column, row)}"
+                f" {_present(row)}"
             )
-        mapped[ours] = row[theirs]
-    rest = {name: value for name, value in row.items() if name not in columns.values()}
+        mapped[field] = row[column]
+    unmapped = {name: value for name, value in row.items() if name not in columns.values()}
     gold_is_mapped = any(name in mapped for name in GOLD_NAMES)
     if not columns and (judged := _critique(row)) is not None:
         fields = judged
-    elif "reward_model" in rest and not gold_is_mapped:
-        fields = _verl(rest)
-    elif not gold_is_mapped and _is_gym(rest):
-        fields = _gym(rest)
+    elif "reward_model" in unmapped and not gold_is_mapped:
+        fields = _verl(unmapped)
+    elif not gold_is_mapped and _is_gym(unmapped):
+        fields = _gym(unmapped)
     else:
-        fields = _plain(rest, mapped)
+        fields = _plain(unmapped, mapped)
     fields |= mapped
     if "prompt" not in fields:
         near = next(filter(None, (suggestion(name, row) for name in PROMPT_NAMES)), "")
@@ -141,14 +142,14 @@ def _plain(row: dict[str, Any], mapped: dict[str, Any]) -> dict[str, Any]:
             fields["answer"] = row["answer"]
         used |= {"answer", "reference"} & set(row)
     # In other people's data a column of our name may hold anything: then it is kept in meta like any other.
-    for own, fits in (
+    for field, fits in (
         ("id", True),
         ("source", isinstance(row.get("source"), str)),
         ("meta", isinstance(_parsed(row.get("meta")), dict)),
     ):
-        if own in row and own not in mapped and (fits or row[own] is None):
-            fields[own] = row[own]
-            used.add(own)
+        if field in row and field not in mapped and (fits or row[field] is None):
+            fields[field] = row[field]
+            used.add(field)
     # "kind" is ours when the row speaks our language or names a kind we know.
     if "kind" in row and "kind" not in mapped and ("prompt" in row or row["kind"] in KINDS):
         fields["kind"] = row["kind"]
@@ -171,9 +172,9 @@ def _verl(row: dict[str, Any]) -> dict[str, Any]:
         fields["reference"] = reference
     else:
         fields["answer"] = gold
-    ours = _parsed(extra.get(OURS_IN_VERL))
-    if isinstance(ours, dict):
-        return fields | {"kind": row.get("ability"), "prompt_form": ours.get("prompt_form"), "meta": ours.get("meta")}
+    house = _parsed(extra.get(HOUSE_KEY))
+    if isinstance(house, dict):
+        return fields | {"kind": row.get("ability"), "prompt_form": house.get("prompt_form"), "meta": house.get("meta")}
     ability = str(row.get("ability") or "").lower()
     fields["kind"] = ability if ability in KINDS else None
     fields["meta"] = {name: value for name, value in extra.items() if name != "id" and value is not None}
@@ -204,9 +205,9 @@ def _gym(row: dict[str, Any]) -> dict[str, Any]:
 
 def _keep(fields: dict[str, Any], row: dict[str, Any], used: set[str]) -> None:
     """Columns that nothing else reads go to meta; what meta already says stands."""
-    rest = {name: value for name, value in row.items() if name not in used}
-    if rest:
-        fields["meta"] = rest | _object(fields.get("meta") or {}, "meta")
+    other_columns = {name: value for name, value in row.items() if name not in used}
+    if other_columns:
+        fields["meta"] = other_columns | _object(fields.get("meta") or {}, "meta")
 
 
 def _reference(fields: dict[str, Any], kind: str, row: dict[str, Any]) -> dict[str, Any]:
@@ -224,13 +225,13 @@ def _reference(fields: dict[str, Any], kind: str, row: dict[str, Any]) -> dict[s
         return {"answer": answer if marked is None else marked}
     if not _blank(fields.get("solution")):
         answer = _text(fields["solution"])
-        found = None if not isinstance(answer, str) else boxed_answer(answer) or marked_answer(answer)
-        if not found:
+        gold = None if not isinstance(answer, str) else boxed_answer(answer) or marked_answer(answer)
+        if not gold:
             raise _Unreadable(
                 "the solution has neither a \\boxed{...} nor a line '#### answer'. If it is the bare answer, say so"
                 " with columns: {answer: solution}; else name a column that holds the answer"
             )
-        return {"answer": found}
+        return {"answer": gold}
     if "reward_model" in row:
         raise _Unreadable("the answer is missing: reward_model has no ground_truth")
     if any(name in fields or name in row for name in GOLD_NAMES):

@@ -12,10 +12,10 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from reasonrl.data.columns import OURS_IN_VERL, problems_from_rows
-from reasonrl.data.files import Row, jsonable
+from reasonrl.data.columns import HOUSE_KEY, problems_from_rows
+from reasonrl.data.files import SourceRow, jsonable
 from reasonrl.data.mistakes import Mistakes
-from reasonrl.data.problem import collect
+from reasonrl.data.problem import checked_list
 from reasonrl.errors import DataError
 from reasonrl.files import replacing
 from verifiers.types import Message, Problem
@@ -41,7 +41,7 @@ def to_verl(problems: Iterable[Problem], *, split: str = "train") -> list[dict[s
                 "index": index,
                 "split": split,
                 "id": problem.id,
-                OURS_IN_VERL: json.dumps(
+                HOUSE_KEY: json.dumps(
                     {"prompt_form": _form(problem.prompt), "meta": json.loads(_json(problem, "meta"))}
                 ),
             },
@@ -51,7 +51,7 @@ def to_verl(problems: Iterable[Problem], *, split: str = "train") -> list[dict[s
 
 
 def from_verl(rows: Iterable[dict[str, Any]], *, kind: str = "math") -> list[Problem]:
-    """Problems from verl's rows, ours or anyone's; a `ground_truth` that is no JSON object is taken as the bare answer.
+    """Problems from verl's rows, ours or anyone's; a `ground_truth` that is not a JSON object is the bare answer.
 
     Raises:
         DataError: every mistake, with its row counted from 1.
@@ -140,7 +140,8 @@ def write_problems(problems: Iterable[Problem], path: str | Path, *, form: str |
     if form not in FORMS or (form, suffix) == ("plain", ".parquet"):
         allowed = "plain, verl, trl" if suffix == ".jsonl" else "verl, trl"
         raise DataError(f"{path}: the form of a {suffix} file is one of {allowed}, not {form!r}")
-    sound = collect(((f"problem {number}", problem) for number, problem in enumerate(problems, 1)), Mistakes(str(path)))
+    places = ((f"problem {number}", problem) for number, problem in enumerate(problems, 1))
+    sound = checked_list(places, Mistakes(str(path)))
     rows = FORMS[form](sound)
     with replacing(path) as file:
         if suffix == ".jsonl":
@@ -154,7 +155,7 @@ def write_problems(problems: Iterable[Problem], path: str | Path, *, form: str |
 
 
 def _from_rows(rows: Iterable[dict[str, Any]], form: str, kind: str) -> list[Problem]:
-    places = (Row(number, f"row {number}", jsonable(row)) for number, row in enumerate(rows, 1))
+    places = (SourceRow(number, f"row {number}", jsonable(row)) for number, row in enumerate(rows, 1))
     return problems_from_rows(places, Mistakes(f"{form} rows"), stem=form, kind=kind)
 
 
@@ -171,10 +172,10 @@ def _json(problem: Problem, field: str) -> str:
     try:
         text = json.dumps(value, ensure_ascii=False, allow_nan=False)
         text.encode()
-        kept = json.loads(text) == value
+        round_trips = json.loads(text) == value
     except (TypeError, ValueError, RecursionError) as error:
         raise DataError(f"problem {problem.id!r}: {field} cannot be written as JSON: {error}") from error
-    if not kept:
+    if not round_trips:
         raise DataError(
             f"problem {problem.id!r}: {field} would not survive JSON. Use lists instead of tuples, and texts as keys"
         )

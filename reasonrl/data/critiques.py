@@ -27,7 +27,7 @@ def critique_problem(problem: Problem, form: CritiqueFormat) -> Problem:
     try:
         solution = solution_of(problem.reference, problem.id)
         question = question_of(problem)
-        shown = Problem(
+        plain_problem = Problem(
             problem.id,
             question,
             problem.kind,
@@ -35,10 +35,10 @@ def critique_problem(problem: Problem, form: CritiqueFormat) -> Problem:
             problem.source,
             {**problem.meta, "question": question},
         )
-        messages = form.render(shown, solution)
+        messages = form.render(plain_problem, solution)
     except ValueError as error:
         raise DataError(f"problem {problem.id}: {error}") from error
-    return Problem(problem.id, messages, problem.kind, problem.reference, problem.source, shown.meta)
+    return Problem(problem.id, messages, problem.kind, problem.reference, problem.source, plain_problem.meta)
 
 
 def published(row: dict[str, Any]) -> dict[str, Any] | None:
@@ -117,17 +117,17 @@ def _prm800k(row: dict[str, Any]) -> dict[str, Any]:
         completions = step.get("completions") or []
         chosen = step.get("chosen_completion")
         if chosen is not None:
-            made, rating = completions[chosen]["text"], completions[chosen].get("rating")
+            text, rating = completions[chosen]["text"], completions[chosen].get("rating")
         elif human:
-            made, rating = (human["text"] if isinstance(human, dict) else human), 1
-        else:  # nobody was willing to go on from any of these: the last look was at a wrong one
+            text, rating = (human["text"] if isinstance(human, dict) else human), 1
+        else:  # nobody was willing to continue from any of these: the last look was at a wrong one
             bad = [c for c in completions if c.get("rating") == -1]
             if not bad:
                 break
-            made, rating = bad[0]["text"], -1
-        if not isinstance(made, str) or not made.strip():
+            text, rating = bad[0]["text"], -1
+        if not isinstance(text, str) or not text.strip():
             raise ValueError(f"step {number} has no text")
-        steps.append(made.strip())
+        steps.append(text.strip())
         if rating == -1:
             wrong = len(steps) - 1
             break

@@ -20,7 +20,7 @@ from reasonrl.errors import DataError
 from reasonrl.words import nearest
 
 
-class Row(NamedTuple):
+class SourceRow(NamedTuple):
     """One row as it stood in the source."""
 
     number: int
@@ -30,7 +30,7 @@ class Row(NamedTuple):
     fields: dict[str, Any]
 
 
-def read_rows(path: Path, mistakes: Mistakes) -> Iterator[Row]:
+def read_rows(path: Path, mistakes: Mistakes) -> Iterator[SourceRow]:
     """The rows of a file, by its suffix.
 
     Raises:
@@ -51,14 +51,14 @@ def read_rows(path: Path, mistakes: Mistakes) -> Iterator[Row]:
     return _readable(READERS[path.suffix.lower()](path, mistakes), path)
 
 
-def _readable(rows: Iterator[Row], path: Path) -> Iterator[Row]:
+def _readable(rows: Iterator[SourceRow], path: Path) -> Iterator[SourceRow]:
     try:
         yield from rows
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror or error}") from error
 
 
-def _jsonl(path: Path, mistakes: Mistakes) -> Iterator[Row]:
+def _jsonl(path: Path, mistakes: Mistakes) -> Iterator[SourceRow]:
     # Read as bytes: only \n ends a line. Text mode would also accept a lone \r, and splitlines() a dozen other
     # characters.
     with path.open("rb") as file:
@@ -81,12 +81,12 @@ def _jsonl(path: Path, mistakes: Mistakes) -> Iterator[Row]:
                 mistakes.add(where, f"not readable JSON: {error}")
             else:
                 if isinstance(value, dict):
-                    yield Row(number, where, value)
+                    yield SourceRow(number, where, value)
                 else:
                     mistakes.add(where, f"a JSON object {{...}} is expected, not {line.decode().strip()!r:.60}")
 
 
-def _json(path: Path, mistakes: Mistakes) -> Iterator[Row]:
+def _json(path: Path, mistakes: Mistakes) -> Iterator[SourceRow]:
     text = path.read_bytes().removeprefix(b"\xef\xbb\xbf")
     try:
         rows = json.loads(text)
@@ -106,12 +106,12 @@ def _json(path: Path, mistakes: Mistakes) -> Iterator[Row]:
         raise DataError(f"{path}: a list of objects [{{...}}, ...] is expected, not one {type(rows).__name__}{keys}")
     for number, value in enumerate(rows, 1):
         if isinstance(value, dict):
-            yield Row(number, f"row {number}", value)
+            yield SourceRow(number, f"row {number}", value)
         else:
             mistakes.add(f"row {number}", f"an object {{...}} is expected, not {value!r:.60}")
 
 
-def _parquet(path: Path, mistakes: Mistakes) -> Iterator[Row]:
+def _parquet(path: Path, mistakes: Mistakes) -> Iterator[SourceRow]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -121,12 +121,12 @@ def _parquet(path: Path, mistakes: Mistakes) -> Iterator[Row]:
             for batch in file.iter_batches(batch_size=1000):
                 for fields in batch.to_pylist():
                     number += 1
-                    yield Row(number, f"row {number}", jsonable(fields))
+                    yield SourceRow(number, f"row {number}", jsonable(fields))
     except pa.ArrowException as error:
         raise DataError(f"{path}: not readable as parquet: {error}") from error
 
 
-def _csv(path: Path, mistakes: Mistakes) -> Iterator[Row]:
+def _csv(path: Path, mistakes: Mistakes) -> Iterator[SourceRow]:
     with path.open(newline="", encoding="utf-8-sig") as file:
         reader = csv.reader(file)
         try:
@@ -140,7 +140,7 @@ def _csv(path: Path, mistakes: Mistakes) -> Iterator[Row]:
                 if not any(values):
                     continue
                 if len(values) == len(header):
-                    yield Row(number, where, dict(zip(header, values, strict=True)))
+                    yield SourceRow(number, where, dict(zip(header, values, strict=True)))
                 else:
                     mistakes.add(
                         where,
@@ -152,7 +152,7 @@ def _csv(path: Path, mistakes: Mistakes) -> Iterator[Row]:
             raise DataError(f"{path}, after line {reader.line_num}: not valid UTF-8. Save the file as UTF-8") from error
 
 
-READERS: dict[str, Callable[[Path, Mistakes], Iterator[Row]]] = {
+READERS: dict[str, Callable[[Path, Mistakes], Iterator[SourceRow]]] = {
     ".jsonl": _jsonl,
     ".json": _json,
     ".parquet": _parquet,

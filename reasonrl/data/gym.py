@@ -38,7 +38,7 @@ def reasoning_gym_problems(
         split: None, "train" or "test".
 
     Returns:
-        (where, problem) for `problem.collect`.
+        (where, problem) for `problem.checked_list`.
 
     Raises:
         DataError: the package is missing, or a name or a value in the options is wrong.
@@ -53,8 +53,8 @@ def reasoning_gym_problems(
     if name not in names:
         raise DataError(
             f"reasoning_gym: options need the name of a data set, not dataset={name!r}.{suggestion(str(name), names)}"
-            f" For example: chain_sum, basic_arithmetic, gcd, countdown. There are {len(names)}; the package's GALLERY.md"
-            " shows them"
+            f" For example: chain_sum, basic_arithmetic, gcd, countdown. There are {len(names)}; the package's"
+            " GALLERY.md shows them"
         )
     if split not in (None, *SPLITS):
         raise DataError(f"reasoning_gym: split must be train or test, not {split!r}")
@@ -99,13 +99,13 @@ TEST_SHARE = 0.2
 
 
 def _entries(dataset: Any, rows: int, split: str | None, size: int) -> Iterator[dict[str, Any]]:
-    found = 0
+    count = 0
     for index in range(rows):
         entry = json.loads(json.dumps(dataset[index]))
         digest = hashlib.blake2b(entry["question"].encode(), digest_size=8).digest()
         side = "test" if int.from_bytes(digest) < TEST_SHARE * 2**64 else "train"
         if split is None or side == split:
-            found += 1
+            count += 1
             yield entry
-            if found == size:
+            if count == size:
                 return

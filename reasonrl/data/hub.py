@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from reasonrl.data.files import Row, jsonable
+from reasonrl.data.files import SourceRow, jsonable
 from reasonrl.data.mistakes import refuse_unknown
 from reasonrl.errors import DataError, DataNotHere
 
@@ -22,7 +22,7 @@ def hub_rows(
     offline: bool,
     options: dict[str, Any] | None = None,
     instead: str = INSTEAD,
-) -> Iterator[Row]:
+) -> Iterator[SourceRow]:
     """The rows of one split.
 
     Args:
@@ -55,28 +55,28 @@ def hub_rows(
         kind = DataNotHere if offline else DataError
         raise kind(f"the data set {hub_id!r} cannot be reached: {why}. {online}. {instead}") from error
     except (ValueError, RuntimeError, datasets.exceptions.DatasetsError) as error:
-        asked = f"split {split!r}" + (f", name {name!r}" if name else "")
-        raise DataError(f"the data set {hub_id!r} has no {asked}, or cannot be read: {_first_line(error)}") from error
-    return (Row(number, f"row {number}", jsonable(fields)) for number, fields in enumerate(rows, 1))
+        part = f"split {split!r}" + (f", name {name!r}" if name else "")
+        raise DataError(f"the data set {hub_id!r} has no {part}, or cannot be read: {_first_line(error)}") from error
+    return (SourceRow(number, f"row {number}", jsonable(fields)) for number, fields in enumerate(rows, 1))
 
 
 @contextmanager
-def _offline_mode(on: bool) -> Iterator[None]:
+def _offline_mode(offline: bool) -> Iterator[None]:
     """The libraries read HF_HUB_OFFLINE once, when they are imported; these are the values that they look at
     afterwards.
     """
-    if not on:
+    if not offline:
         yield
         return
     import datasets.config
     import huggingface_hub.constants
 
-    before = datasets.config.HF_HUB_OFFLINE, huggingface_hub.constants.HF_HUB_OFFLINE
+    previous = datasets.config.HF_HUB_OFFLINE, huggingface_hub.constants.HF_HUB_OFFLINE
     datasets.config.HF_HUB_OFFLINE = huggingface_hub.constants.HF_HUB_OFFLINE = True
     try:
         yield
     finally:
-        datasets.config.HF_HUB_OFFLINE, huggingface_hub.constants.HF_HUB_OFFLINE = before
+        datasets.config.HF_HUB_OFFLINE, huggingface_hub.constants.HF_HUB_OFFLINE = previous
 
 
 def _first_line(error: BaseException) -> str:

@@ -11,11 +11,11 @@ from typing import Any, NamedTuple
 from reasonrl.data.arithmetic import arithmetic_from_options
 from reasonrl.data.columns import problems_from_rows
 from reasonrl.data.dotted import dotted_rows
-from reasonrl.data.files import READERS, Row, read_rows
+from reasonrl.data.files import READERS, SourceRow, read_rows
 from reasonrl.data.gym import reasoning_gym_problems
 from reasonrl.data.hub import INSTEAD, hub_rows
 from reasonrl.data.mistakes import Mistakes, refuse_unknown, suggestion
-from reasonrl.data.problem import collect
+from reasonrl.data.problem import checked_list
 from reasonrl.data.step_arithmetic import step_arithmetic
 from reasonrl.errors import DataError
 from verifiers.types import Problem
@@ -118,11 +118,11 @@ def _generated(source: str, options: dict[str, Any], split: str | None, seed: in
         return arithmetic_from_options({"seed": seed} | options)
     if source == "step_arithmetic":
         chosen = {"split": split, **options} if split is not None else options
-        return collect(
+        return checked_list(
             ((f"problem {i}", p) for i, p in enumerate(step_arithmetic(chosen, seed=seed)[:limit])), Mistakes(source)
         )
     problems = reasoning_gym_problems(options, seed=seed, split=split)
-    return collect(problems[:limit], Mistakes(f"reasoning_gym data set {options['dataset']!r}"))
+    return checked_list(problems[:limit], Mistakes(f"reasoning_gym data set {options['dataset']!r}"))
 
 
 def _named(
@@ -157,14 +157,14 @@ def _file(
     path: Path, source: str, split: str | None, kind: str, columns: dict[str, str] | None, limit: int | None
 ) -> list[Problem]:
     mistakes = Mistakes(str(path))
-    rows: Iterable[Row] = read_rows(path, mistakes)
+    rows: Iterable[SourceRow] = read_rows(path, mistakes)
     if split is not None:
-        rows = _of_split(rows, split, path)
+        rows = _rows_in_split(rows, split, path)
     label = source if source in NAMED else path.stem
     return problems_from_rows(islice(rows, limit), mistakes, stem=path.stem, source=label, kind=kind, columns=columns)
 
 
-def _of_split(rows: Iterable[Row], split: str, path: Path) -> Iterator[Row]:
+def _rows_in_split(rows: Iterable[SourceRow], split: str, path: Path) -> Iterator[SourceRow]:
     seen = set()
     for row in rows:
         extra = row.fields.get("extra_info")
@@ -173,10 +173,10 @@ def _of_split(rows: Iterable[Row], split: str, path: Path) -> Iterator[Row]:
         if value == split:
             yield row
     if split not in seen:
-        there = sorted(str(value) for value in seen if value is not None)
+        splits = sorted(str(value) for value in seen if value is not None)
         what = (
-            f"its splits are {', '.join(there)}"
-            if there
+            f"its splits are {', '.join(splits)}"
+            if splits
             else "no row has a column 'split'. Leave split out to take the whole file"
         )
         raise DataError(f"{path}: no row of the split {split!r}: {what}")
@@ -194,11 +194,11 @@ def _dotted(
     mistakes = Mistakes(spec)
     rows = dotted_rows(spec, options, seed=seed, split=split)[:limit]
     if all(isinstance(row, Problem) for row in rows):
-        return collect(((f"row {number}", row) for number, row in enumerate(rows, 1)), mistakes)
+        return checked_list(((f"row {number}", row) for number, row in enumerate(rows, 1)), mistakes)
     wrong = [number for number, row in enumerate(rows, 1) if not isinstance(row, dict)]
     for number in wrong:
         mistakes.add(f"row {number}", "all rows must be dicts or all must be Problems")
     mistakes.raise_if_any()
-    places = (Row(number, f"row {number}", row) for number, row in enumerate(rows, 1))
+    places = (SourceRow(number, f"row {number}", row) for number, row in enumerate(rows, 1))
     stem = spec.rpartition(":")[2]
     return problems_from_rows(places, mistakes, stem=stem, source=spec, kind=kind, columns=columns)

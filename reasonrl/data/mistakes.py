@@ -33,8 +33,8 @@ class Mistakes:
             more = f" and {len(rows) - 1:,} more" if len(rows) > 1 else ""
             lines.append(f"  {rows[0]}{more}: {text}")
         if len(self._rows) > SHOWN:
-            left = sum(len(rows) for rows in list(self._rows.values())[SHOWN:])
-            lines.append(f"  ... and {left:,} more")
+            remaining = sum(len(rows) for rows in list(self._rows.values())[SHOWN:])
+            lines.append(f"  ... and {remaining:,} more")
         count = len(self)
         raise DataError(
             f"{self.source}: {count:,} mistake{'s' if count > 1 else ''}, nothing was loaded:\n" + "\n".join(lines)
@@ -47,9 +47,9 @@ def suggestion(word: str, known: Iterable[str]) -> str:
     return "" if name is None else f" Did you mean {name!r}?"
 
 
-def refuse_unknown(given: Iterable[str], known: Iterable[str], what: str) -> None:
+def refuse_unknown(names: Iterable[str], known: Iterable[str], what: str) -> None:
     """Raises DataError for every name in `given` that is not in `known`. `what` opens the message."""
     known = list(known)
-    wrong = [f"unknown option {name!r}.{suggestion(name, known)}" for name in given if name not in known]
+    wrong = [f"unknown option {name!r}.{suggestion(name, known)}" for name in names if name not in known]
     if wrong:
         raise DataError(f"{what}: {' '.join(wrong)} Options: {', '.join(known) or 'none'}.")

@@ -17,7 +17,7 @@ KINDS = ("math", "code", "lean", "reasoning_gym", "critique")
 """The kinds that the house knows. Others are allowed: a user's own verifier may read any reference."""
 
 
-def collect(rows: Iterable[tuple[str, Problem | None]], mistakes: Mistakes) -> list[Problem]:
+def checked_list(rows: Iterable[tuple[str, Problem | None]], mistakes: Mistakes) -> list[Problem]:
     """Checks problems one by one and all together, and gives the whole list or nothing.
 
     Args:
@@ -46,18 +46,18 @@ def collect(rows: Iterable[tuple[str, Problem | None]], mistakes: Mistakes) -> l
 
 def problem_mistakes(problem: Problem) -> list[str]:
     """Everything that is wrong with one problem, in words. An empty list when it is sound."""
-    found = []
+    mistakes = []
     if not isinstance(problem.id, str) or not problem.id.strip():
-        found.append(f"the id must be a text that is not blank, not {problem.id!r}")
+        mistakes.append(f"the id must be a text that is not blank, not {problem.id!r}")
     if not isinstance(problem.kind, str) or not problem.kind.strip():
-        found.append(f"the kind must be a text such as {', '.join(KINDS)}, not {problem.kind!r}")
+        mistakes.append(f"the kind must be a text such as {', '.join(KINDS)}, not {problem.kind!r}")
     if not isinstance(problem.source, str):
-        found.append(f"the source must be a text, not {_type(problem.source)}")
+        mistakes.append(f"the source must be a text, not {_type(problem.source)}")
     if not isinstance(problem.meta, dict):
-        found.append(f"meta must be an object, not {_type(problem.meta)}")
-    found += prompt_mistakes(problem.prompt)
-    found += reference_mistakes(problem.kind, problem.reference)
-    return found
+        mistakes.append(f"meta must be an object, not {_type(problem.meta)}")
+    mistakes += prompt_mistakes(problem.prompt)
+    mistakes += reference_mistakes(problem.kind, problem.reference)
+    return mistakes
 
 
 def prompt_mistakes(prompt: str | list[Message]) -> list[str]:
@@ -68,20 +68,20 @@ def prompt_mistakes(prompt: str | list[Message]) -> list[str]:
         return [] if _is_unicode(prompt) else ["the prompt holds half a surrogate pair, which is not valid Unicode"]
     if not isinstance(prompt, list):
         return [f"the prompt must be a text or a list of messages, not {_type(prompt)}"]
-    found = []
+    mistakes = []
     for number, message in enumerate(prompt, 1):
         if not isinstance(message, dict) or set(message) != {"role", "content"}:
             fields = sorted(map(str, message)) if isinstance(message, dict) else _type(message)
-            found.append(
+            mistakes.append(
                 f"message {number} of the prompt must have the fields 'role' and 'content' and no others, not {fields}"
             )
         elif not all(isinstance(value, str) for value in message.values()) or not message["role"].strip():
-            found.append(f"message {number} of the prompt must have a role and a content that are texts")
+            mistakes.append(f"message {number} of the prompt must have a role and a content that are texts")
         elif not _is_unicode(message["content"]):
-            found.append(f"message {number} of the prompt holds half a surrogate pair, which is not valid Unicode")
-    if not found and not any(message["content"].strip() for message in prompt):
+            mistakes.append(f"message {number} of the prompt holds half a surrogate pair, which is not valid Unicode")
+    if not mistakes and not any(message["content"].strip() for message in prompt):
         return ["the prompt is empty"]
-    return found
+    return mistakes
 
 
 def reference_mistakes(kind: str, reference: dict[str, Any]) -> list[str]:

@@ -74,11 +74,11 @@ def check_template(template: str | None) -> None:
     names = [match.group(2) for match in _PLACEHOLDER.finditer(template) if match.group(2)]
     unknown = sorted({name for name in names if name != "question"})
     if unknown:
-        shown = ", ".join(f"{{{name}}}" for name in unknown)
+        placeholders = ", ".join(f"{{{name}}}" for name in unknown)
         literal = ", ".join(f"{{{{{name}}}}}" for name in unknown)
         raise DataError(
-            f"the prompt template has unknown placeholders: {shown}. Only {{question}} is known. For literal braces:"
-            f" {literal}"
+            f"the prompt template has unknown placeholders: {placeholders}. Only {{question}} is known. For literal"
+            f" braces: {literal}"
         )
     if "question" not in names:
         raise DataError(

@@ -11,7 +11,7 @@ from typing import Any
 from critics.formats import load_format
 from critics.sneaky import SneakyPrompt
 from critics.types import Solution
-from reasonrl.data.step_sums import correction, first_error, step, terms_of, worked
+from reasonrl.data.step_sums import correction, first_error, parse_sum, step, worked
 from reasonrl.errors import DataError
 from verifiers.types import Problem
 
@@ -20,7 +20,7 @@ OFFSETS = (-10, -2, -1, 1, 2, 10)
 """By how much a spoilt result is off."""
 ERRORS = ("result", "number", "start", "form")
 """Kinds of error that a step can be spoilt with: it is not calculated rightly, it does not use the number and sign of
-the question, it does not take over the result before it, or it is no step at all.
+the question, it does not take over the result before it, or it is not a step at all.
 """
 
 
@@ -49,16 +49,16 @@ def demonstration(problem: Problem, solution: Solution, format_options: dict[str
 
 def spoilt(question: str, rng: random.Random) -> tuple[str, ...]:
     """The steps with one error, and what follows from it."""
-    value, operations = terms_of(question)
-    where = rng.randrange(len(operations))
+    value, operations = parse_sum(question)
+    error_index = rng.randrange(len(operations))
     steps = []
     for index, (sign, number) in enumerate(operations):
-        text, after = step(value, sign, number)
-        if index == where:
-            after += rng.choice(OFFSETS)
-            text = f"{value} {sign} {number} = {after}"
+        text, result = step(value, sign, number)
+        if index == error_index:
+            result += rng.choice(OFFSETS)
+            text = f"{value} {sign} {number} = {result}"
         steps.append(text)
-        value = after
+        value = result
     return tuple(steps)
 
 
@@ -68,7 +68,7 @@ def demonstrated(problem: Problem, task: str, options: dict[str, Any], rng: rand
     """
     question = str(problem.meta["question"])
     if task == "spoil":
-        return _to_spoil(problem, question, options, rng)
+        return _spoil_problem(problem, question, options, rng)
     style = dict(options.get("format") or {"name": "step_sentence"})
     steps = spoilt(question, rng) if rng.random() < options.get("error_rate", ERROR_RATE) else worked(question)
     wrong = first_error(question, steps)
@@ -79,14 +79,14 @@ def demonstrated(problem: Problem, task: str, options: dict[str, Any], rng: rand
         problem.id, "\n".join(steps), steps, answer, None if style["name"] == "answer_tag" else wrong == -1, wrong
     )
     if task == "refine":
-        return _to_refine(problem, question, solution, style, options.get("false_critiques", 0.0), rng)
+        return _refine_problem(problem, question, solution, style, options.get("false_critiques", 0.0), rng)
     critique = demonstration(problem, solution, style)
     form = load_format(style.pop("name"), **style)
     reference = {**problem.reference, "demonstration": critique}
     return Problem(problem.id, form.render(problem, solution), "math", reference, problem.source, problem.meta)
 
 
-def _to_refine(
+def _refine_problem(
     problem: Problem, question: str, solution: Solution, style: dict[str, Any], false_share: float, rng: random.Random
 ) -> Problem:
     """A solution, a critique of it, and what follows from the critique, be it true or false: whoever refines has to
@@ -94,47 +94,47 @@ def _to_refine(
     """
     steps, blamed = solution.steps, solution.first_error
     assert blamed is not None
-    said = correction(question, steps, blamed) if blamed >= 0 else ""
+    claim = correction(question, steps, blamed) if blamed >= 0 else ""
     if rng.random() < false_share:
         blamed = rng.choice([i for i in range(-1, len(steps)) if i != blamed])
-        left, _, result = correction(question, steps, blamed).rpartition(" = ") if blamed >= 0 else ("", "", "0")
-        said = f"{left} = {int(result) + rng.choice(OFFSETS)}"
+        left_side, _, result = correction(question, steps, blamed).rpartition(" = ") if blamed >= 0 else ("", "", "0")
+        claim = f"{left_side} = {int(result) + rng.choice(OFFSETS)}"
     believed = Solution(problem.id, solution.text, steps, solution.answer, blamed == -1, blamed)
     form = load_format(**style)
-    critique = form.write(believed, [said if i == blamed else "" for i in range(len(steps))])
-    refined = steps if blamed == -1 else followed(question, steps, blamed, said)
+    critique = form.write(believed, [claim if i == blamed else "" for i in range(len(steps))])
+    refined = steps if blamed == -1 else follow_critique(question, steps, blamed, claim)
     reference = {"answer": refined[-1].rpartition(" ")[2], "demonstration": "\n".join(refined)}
     messages = form.refine_messages(problem, solution, form.parse(critique, len(steps)))
     return Problem(problem.id, messages, "math", reference, problem.source, problem.meta)
 
 
-def followed(question: str, steps: Sequence[str], blamed: int, said: str) -> tuple[str, ...]:
+def follow_critique(question: str, steps: Sequence[str], blamed: int, claim: str) -> tuple[str, ...]:
     """The steps up to the one that is blamed, what is said instead of it, and what follows from that."""
-    _, operations = terms_of(question)
-    lines, value = [*steps[:blamed], said], int(said.rpartition(" ")[2])
+    _, operations = parse_sum(question)
+    lines, value = [*steps[:blamed], claim], int(claim.rpartition(" ")[2])
     for sign, number in operations[blamed + 1 :]:
         text, value = step(value, sign, number)
         lines.append(text)
     return tuple(lines)
 
 
-def _to_spoil(problem: Problem, question: str, options: dict[str, Any], rng: random.Random) -> Problem:
+def _spoil_problem(problem: Problem, question: str, options: dict[str, Any], rng: random.Random) -> Problem:
     """SPC's generator: a right step, and one that looks like it and is wrong."""
     steps = worked(question)
-    at = rng.randrange(len(steps))
+    index = rng.randrange(len(steps))
     prompt = SneakyPrompt(**{"error_types": ERRORS[:1], **(options.get("sneaky_prompt") or {})})
     error = rng.choice(prompt.error_types)
-    messages = prompt.render(problem, steps[:at], steps[at], error)
-    reference = {**problem.reference, "demonstration": f"<step>\n{spoilt_line(steps[at], error, rng)}\n</step>"}
+    messages = prompt.render(problem, steps[:index], steps[index], error)
+    reference = {**problem.reference, "demonstration": f"<step>\n{spoilt_line(steps[index], error, rng)}\n</step>"}
     return Problem(problem.id, messages, "math", reference, problem.source, problem.meta)
 
 
 def spoilt_line(line: str, error: str, rng: random.Random) -> str:
     """A right step with an error of one kind of ERRORS. Raises DataError for another kind."""
-    before, sign, number, _, result = line.split()
-    value, operand = int(before), int(number)
+    start, sign, number, _, result = line.split()
+    value, operand = int(start), int(number)
     if error == "result":
-        return f"{before} {sign} {number} = {int(result) + rng.choice(OFFSETS)}"
+        return f"{start} {sign} {number} = {int(result) + rng.choice(OFFSETS)}"
     if error == "number":
         operations = [
             (s, n) for s in "+-" for n in range(max(operand - 2, 0), operand + 3) if (s, n) != (sign, operand)
@@ -144,9 +144,9 @@ def spoilt_line(line: str, error: str, rng: random.Random) -> str:
         return step(value + rng.choice([-2, -1, 1, 2] if value >= 2 else [1, 2]), sign, operand)[0]
     if error == "form":
         pieces = line.split()
-        at = rng.randrange(len(pieces))
-        others = sorted({"", *pieces} - {pieces[at]})  # the piece is lost, or another one stands in its place
-        return " ".join(filter(None, [*pieces[:at], rng.choice(others), *pieces[at + 1 :]]))
+        index = rng.randrange(len(pieces))
+        others = sorted({"", *pieces} - {pieces[index]})  # the piece is lost, or another one stands in its place
+        return " ".join(filter(None, [*pieces[:index], rng.choice(others), *pieces[index + 1 :]]))
     raise DataError(
         f"step_arithmetic: sneaky_prompt.error_types gives {error!r}, but sums are spoilt with {', '.join(ERRORS)}"
     )

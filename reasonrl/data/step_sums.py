@@ -18,23 +18,23 @@ _STEP = re.compile(r"\s*(-?\d{1,9}) ([-+]) (\d{1,9}) = (-?\d{1,9})\s*")
 _QUESTION = re.compile(r"\s*\d{1,9}(?: [-+] \d{1,9})+\s*")
 
 
-def terms_of(question: str) -> tuple[int, list[tuple[str, int]]]:
+def parse_sum(question: str) -> tuple[int, list[tuple[str, int]]]:
     """The first number and the operations of "12 + 7 - 5". Raises ValueError for anything else."""
     if not _QUESTION.fullmatch(question):
-        raise ValueError(f"{question!r:.60} is no sum such as '12 + 7 - 5'")
+        raise ValueError(f"{question!r:.60} is not a sum such as '12 + 7 - 5'")
     pieces = question.split()
     return int(pieces[0]), [(sign, int(number)) for sign, number in zip(pieces[1::2], pieces[2::2], strict=True)]
 
 
-def step(before: int, sign: str, number: int) -> tuple[str, int]:
+def step(value: int, sign: str, number: int) -> tuple[str, int]:
     """A right step and its result."""
-    after = before + number if sign == "+" else before - number
-    return f"{before} {sign} {number} = {after}", after
+    result = value + number if sign == "+" else value - number
+    return f"{value} {sign} {number} = {result}", result
 
 
 def worked(question: str) -> tuple[str, ...]:
     """All steps, right."""
-    value, operations = terms_of(question)
+    value, operations = parse_sum(question)
     steps = []
     for sign, number in operations:
         text, value = step(value, sign, number)
@@ -48,21 +48,21 @@ def first_error(question: str, steps: Sequence[str]) -> int:
     """
     if not steps:
         raise ValueError(f"the solution of {question!r} has no steps")
-    value, operations = terms_of(question)
+    value, operations = parse_sum(question)
     for index, text in enumerate(steps):
-        made = _STEP.fullmatch(text)
-        if index >= len(operations) or made is None:
+        match = _STEP.fullmatch(text)
+        if index >= len(operations) or match is None:
             return index
-        right, after = step(value, *operations[index])
+        right, result = step(value, *operations[index])
         if text.strip() != right:
             return index
-        value = after
+        value = result
     return -1 if len(steps) == len(operations) else len(steps) - 1
 
 
 def correction(question: str, steps: Sequence[str], index: int) -> str:
     """What step `index` should say, given those before it; empty where the question has no such step."""
-    value, operations = terms_of(question)
-    for made in map(_STEP.fullmatch, steps[:index]):
-        value = int(made.group(4)) if made else value
+    value, operations = parse_sum(question)
+    for match in map(_STEP.fullmatch, steps[:index]):
+        value = int(match.group(4)) if match else value
     return step(value, *operations[index])[0] if index < len(operations) else ""

@@ -104,7 +104,7 @@ class _Waiting:
 
 
 @dataclass
-class GatheringEngine:
+class BatchingEngine:
     """Collects the requests of live episodes and hands them to their BatchEngines when every one of them waits.
 
     An episode that waits for something else, the answer of a server say, holds the batches up until it has it.
@@ -117,8 +117,8 @@ class GatheringEngine:
     """One episode has raised: the others are being cancelled, so nothing more is generated for them."""
     _waiting: list[_Waiting] = field(default_factory=list)
 
-    def seat(self, order: int) -> _Seat:
-        return _Seat(self, order)
+    def for_episode(self, order: int) -> EpisodeEngine:
+        return EpisodeEngine(self, order)
 
     def submit(self, order: int, role: str, requests: list[Request]) -> asyncio.Future[list[Generation]]:
         answer: asyncio.Future[list[Generation]] = asyncio.get_running_loop().create_future()
@@ -136,21 +136,21 @@ class GatheringEngine:
                 results = iter(
                     self.engines[role].generate_batch([request for waiting in batch for request in waiting.requests])
                 )
-                made = [[next(results) for _ in waiting.requests] for waiting in batch]
+                answers = [[next(results) for _ in waiting.requests] for waiting in batch]
             except BaseException as error:
                 for waiting in everyone:
                     if not waiting.answer.done():
                         waiting.answer.set_exception(error)
                 return
-            for waiting, result in zip(batch, made, strict=True):
+            for waiting, result in zip(batch, answers, strict=True):
                 waiting.answer.set_result(result)
 
 
 @dataclass(frozen=True)
-class _Seat:
+class EpisodeEngine:
     """The engines as one episode sees them."""
 
-    gathering: GatheringEngine
+    batching: BatchingEngine
     order: int
     name: str = ""
 
@@ -161,15 +161,15 @@ class _Seat:
         self, prompts: Sequence[Sequence[int]], sampling: Sampling, seeds: Sequence[int]
     ) -> list[Generation]:
         requests = [Request(tuple(ids), sampling, seed) for ids, seed in zip(prompts, seeds, strict=True)]
-        return await self.gathering.submit(self.order, self.name, requests) if requests else []
+        return await self.batching.submit(self.order, self.name, requests) if requests else []
 
-    def role(self, name: str) -> _Seat:
-        if name not in self.gathering.engines:
+    def role(self, name: str) -> EpisodeEngine:
+        if name not in self.batching.engines:
             raise ValueError(
                 f"there is no engine for the role '{name}'; there are"
-                f" {', '.join(filter(None, self.gathering.engines)) or 'none'}"
+                f" {', '.join(filter(None, self.batching.engines)) or 'none'}"
             )
-        return _Seat(self.gathering, self.order, name)
+        return EpisodeEngine(self.batching, self.order, name)
 
 
 def run_episodes(
@@ -184,16 +184,16 @@ def run_episodes(
     """
 
     async def run_all() -> list[Result]:
-        gathering = GatheringEngine({"": engine, **(others or {})}, live=len(episodes))
+        batching = BatchingEngine({"": engine, **(others or {})}, live=len(episodes))
 
         async def run_one(order: int, episode: Callable[[RoleEngines], Awaitable[Result]]) -> Result:
             try:
-                result = await episode(gathering.seat(order))
+                result = await episode(batching.for_episode(order))
             except BaseException:
-                gathering.failed = True
+                batching.failed = True
                 raise
-            gathering.live -= 1
-            gathering.run_if_all_wait()
+            batching.live -= 1
+            batching.run_if_all_wait()
             return result
 
         async with asyncio.TaskGroup() as group:

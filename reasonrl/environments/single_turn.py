@@ -20,15 +20,15 @@ class SingleTurn:
 
     async def episode(self, problem: Problem, rollout: int, seed: int, engine: Engine) -> Episode:
         prompt_ids = encode_prompt(self._tokenizer, problem)
-        made = await engine.generate(prompt_ids, self._sampling, seed)
+        generation = await engine.generate(prompt_ids, self._sampling, seed)
         trajectory = Trajectory(
             role="policy",
             prompt_ids=prompt_ids,
-            response_ids=made.token_ids,
-            loss_mask=[True] * len(made.token_ids),
-            logprobs=made.logprobs,
-            text=response_text(self._tokenizer, made, self._sampling),
-            finish_reason=made.finish_reason,
+            response_ids=generation.token_ids,
+            loss_mask=[True] * len(generation.token_ids),
+            logprobs=generation.logprobs,
+            text=response_text(self._tokenizer, generation, self._sampling),
+            finish_reason=generation.finish_reason,
         )
         return Episode(problem, rollout, seed, [trajectory])
 

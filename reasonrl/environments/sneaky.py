@@ -2,7 +2,7 @@
 critic judges it.
 
     1 sneaky   a right step of a right solution -> a step that looks right and is not
-    2 solver   goes on `completions` times from the right step and from the spoilt one; the spoilt one counts when the
+    2 solver   continues `completions` times from the right step and from the spoilt one; the spoilt one counts when the
                solver arrives at least 75% of the time from the first and never from the second
     3 critic   judges the spoilt step, and the right one that it was made of: both labels are equally frequent
 
@@ -88,14 +88,14 @@ class SneakyGame:
         steps = solution_of(problem.reference, problem.id).steps
         if not steps:
             raise ValueError(f"the solution of problem {problem.id} is not split into steps: there is nothing to spoil")
-        at = derive_seed(seed, "step") % len(steps)
+        index = derive_seed(seed, "step") % len(steps)
         kinds = self._prompt.error_types
-        game = Game(problem, at, kinds[derive_seed(seed, "error") % len(kinds)], steps[at])
-        prefix = steps[:at]
+        game = Game(problem, index, kinds[derive_seed(seed, "error") % len(kinds)], steps[index])
+        prefix = steps[:index]
         try:
-            asked = self._prompt.render(problem, prefix, game.original, game.error_type)
-            (said,) = await self._sneaky.say([asked], [derive_seed(seed, "sneaky")], engines)
-            game.spoilt = spoilt_step(said.text, game.original)
+            prompt = self._prompt.render(problem, prefix, game.original, game.error_type)
+            (answer,) = await self._sneaky.say([prompt], [derive_seed(seed, "sneaky")], engines)
+            game.spoilt = spoilt_step(answer.text, game.original)
             if game.spoilt is not None:
                 await self._validate(game, prefix, seed, engines)
             if game.validated:
@@ -104,24 +104,24 @@ class SneakyGame:
             game.failure = str(failure)
         if not game.failure:
             reward = sneaky_reward(game.validated, game.detected, detected_reward=self._detected_reward)
-            game.sneaky_turns.append(Turn(asked, said.text, reward))
+            game.sneaky_turns.append(Turn(prompt, answer.text, reward))
         return game
 
     async def _validate(self, game: Game, prefix: Sequence[str], seed: int, engines: RoleEngines) -> None:
         assert game.spoilt is not None
-        # Behind the last step nothing is begun: a solver that sees a further line begun would write one.
+        # After the last step no further line is begun: a solver that sees one begun would write it.
         separator = "\n" if len(prefix) + 1 < len(solution_of(game.problem.reference, game.problem.id).steps) else ""
-        begun = ["\n".join([*prefix, step]) + separator for step in (game.original, game.spoilt)]
+        beginnings = ["\n".join([*prefix, step]) + separator for step in (game.original, game.spoilt)]
         chats: list[list[Message]] = [
             [{"role": "user", "content": question_of(game.problem)}, {"role": "assistant", "content": text}]
-            for text in begun
+            for text in beginnings
             for _ in range(self._completions)
         ]
         seeds = [derive_seed(seed, "solver", i) for i in range(len(chats))]
-        said = await self._solver.say(chats, seeds, engines)
+        answers = await self._solver.say(chats, seeds, engines)
         texts = [
-            text + one.text
-            for text, one in zip([b for b in begun for _ in range(self._completions)], said, strict=True)
+            text + answer.text
+            for text, answer in zip([b for b in beginnings for _ in range(self._completions)], answers, strict=True)
         ]
         verdicts = self._oracle.verify(texts, [game.problem.reference] * len(texts))
         rates = []
@@ -144,13 +144,13 @@ class SneakyGame:
                 Solution(game.problem.id, "\n".join(steps), steps, first_error=len(prefix) if wrong else -1)
             )
         chats = [self._format.render(game.problem, solution) for solution in solutions]
-        said = await self._critic.say(chats, [derive_seed(seed, "critic", i) for i in range(2)], engines)
+        answers = await self._critic.say(chats, [derive_seed(seed, "critic", i) for i in range(2)], engines)
         term = spc_critic()
-        for chat, one, solution in zip(chats, said, solutions, strict=True):
-            critique = self._format.parse(one.text, len(solution.steps))
+        for chat, answer, solution in zip(chats, answers, solutions, strict=True):
+            critique = self._format.parse(answer.text, len(solution.steps))
             reward = term(CriticEpisode(game.problem, solution, critique))
             assert reward is not None
-            game.critic_turns.append(Turn(chat, one.text, reward))
+            game.critic_turns.append(Turn(chat, answer.text, reward))
             flagged = None if critique.judgement is None else critique.judgement is Judgement.INCORRECT
             if solution is solutions[0]:
                 game.detected = flagged

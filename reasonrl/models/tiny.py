@@ -84,10 +84,10 @@ def build_tokenizer(name: str = NAME) -> Any:
     phrases = [re.escape(piece) for piece in sorted(shape.vocabulary, key=len, reverse=True) if len(piece) > 1]
     tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex("|".join([*phrases, r"[\s\S]"])), "isolated")
     tokenizer.decoder = decoders.Fuse()
-    made = PreTrainedTokenizerFast(tokenizer_object=tokenizer, pad_token="<pad>", eos_token="<eos>", unk_token="<unk>")
+    fast = PreTrainedTokenizerFast(tokenizer_object=tokenizer, pad_token="<pad>", eos_token="<eos>", unk_token="<unk>")
     if shape.chat_template is not None:
-        made.chat_template = shape.chat_template
-    return made
+        fast.chat_template = shape.chat_template
+    return fast
 
 
 def build_model(seed: int, dtype: Any, name: str = NAME) -> Any:

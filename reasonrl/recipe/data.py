@@ -65,7 +65,7 @@ class DataSpec(Spec):
     replay: Sources | None = None
     """Stages of kind `offline`: problems with demonstrations that are learned again beside the rows."""
     heldout: dict[str, SourceSpec] = {}
-    """Named sets that are only evaluated on. None of their prompts may be in the training set."""
+    """Named sets that are only evaluated on (eval sets). None of their prompts may be in the training set."""
     prompt: PromptSpec | None = None
     """How a bare question becomes a prompt. Empty: the prompts are complete."""
 

@@ -96,7 +96,7 @@ def _unknown_key(place: Place, schema: type[BaseModel]) -> str:
 
 
 def _section(place: Place, schema: type[BaseModel]) -> type[BaseModel] | None:
-    """The schema of the section at a place. A key that is no field is a name of the user's or an index of a list."""
+    """The schema of the section at a place. A key that is not a field is a name of the user's or an index of a list."""
     section: type[BaseModel] | None = schema
     for key in place:
         if section is not None and key in section.model_fields:

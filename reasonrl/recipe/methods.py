@@ -105,7 +105,9 @@ class D3SSpec(Spec):
 
 
 class MismatchSpec(Spec):
-    """Weights for rollouts that were drawn from other probabilities than the trainer computes (rollout correction)."""
+    """Weights for rollouts that were drawn from other probabilities than the trainer computes: the train-inference
+    mismatch, which `policy/rollout_gap` measures (rollout correction).
+    """
 
     name: Literal["none", "tis", "icepop"] = "none"
     """`tis`: truncated importance sampling. `icepop` (arXiv:2510.18855): tokens with a weight out of bounds take no

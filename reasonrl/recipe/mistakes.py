@@ -23,7 +23,7 @@ class Mistake:
     text: str
     """What is wrong and what to write instead. The message begins with the place, so the text does not name it."""
     depends_on: tuple[Place, ...] = ()
-    """Other values that it follows from. Where one of them is wrong itself, this may be no mistake."""
+    """Other values that it follows from. Where one of them is wrong itself, this may not be a mistake."""
 
     def inside(self, section: Place) -> Mistake:
         """The same mistake, seen from the recipe that holds the section."""

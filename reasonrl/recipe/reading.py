@@ -133,8 +133,8 @@ def _stages(raw: dict[str, Any], messages: list[str]) -> list[tuple[int | None, 
     return [(i, _merged(base, stage)) for i, stage in enumerate(stages)]
 
 
-def _merged(base: Any, over: Any) -> Any:
+def _merged(base: Any, changes: Any) -> Any:
     """`base` with the keys of `over` laid over it, at every depth."""
-    if isinstance(base, Mapping) and isinstance(over, Mapping):
-        return {**base, **{key: _merged(base.get(key), value) for key, value in over.items()}}
-    return over
+    if isinstance(base, Mapping) and isinstance(changes, Mapping):
+        return {**base, **{key: _merged(base.get(key), value) for key, value in changes.items()}}
+    return changes

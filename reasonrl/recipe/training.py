@@ -58,7 +58,7 @@ class TrainSpec(Spec):
     off-policy: see `clip_low` and `clip_high`.
     """
     epochs_per_step: Count = 1
-    """The rollouts of a step are learned from this many times (PPO epochs)."""
+    """The rollouts of a step are learned from this many times (PPO epochs; TRL's `num_iterations`)."""
     advantage: Annotated[str, OneOf(ADVANTAGES)] = DEFAULT_ADVANTAGE
     """What a rollout's reward is compared with, and how the difference is scaled. Each estimator is a file of
     `reasonrl/algorithms/advantages` with its formula and its source.
@@ -72,7 +72,9 @@ class TrainSpec(Spec):
     overlong: OverlongSpec | None = None
     """Long responses lose reward before they are cut off. Write `{buffer_tokens: 64}`."""
     drop_silent_groups: bool = False
-    """Groups whose raw rewards are all equal are not part of the batch or of its denominators. `refill` implies it."""
+    """Silent groups, whose raw rewards are all equal (zero-variance groups), are not part of the batch or of its
+    denominators. `refill` implies it.
+    """
     clip_advantages: Positive | None = None
     """Advantages are clipped to between minus this and this. Empty: they are not."""
     d3s: D3SSpec | None = None
@@ -111,7 +113,9 @@ class TrainSpec(Spec):
     skip_silent_groups: bool = True
     """Groups whose advantages are all zero cost no forward or backward pass. False is for measuring."""
     positions_per_micro_batch: Count = 512
-    """At most this many token positions are in memory at once during the update. The result does not depend on it."""
+    """At most this many token positions are in memory at once during the update (tokens per micro-batch). The result
+    does not depend on it.
+    """
     packing: Literal["tree", "rows"] = "tree"
     """`tree`: tokens that rows share at their beginning are computed once. `rows`: each row is computed by itself."""
 

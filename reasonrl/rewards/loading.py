@@ -21,8 +21,8 @@ def make_verifier(recipe: Recipe) -> Verifier:
 def make_reward_parts(recipe: Recipe, verifier: Verifier) -> list[RewardPart]:
     """The terms of the reward, correctness first: its verifier is the one that judges the data too."""
     if recipe.critic is not None:
-        own = import_dotted(recipe.critic.reward, "critic.reward") if ":" in recipe.critic.reward else None
-        parts = critic_parts(recipe.critic, verifier, own)
+        custom_reward = import_dotted(recipe.critic.reward, "critic.reward") if ":" in recipe.critic.reward else None
+        parts = critic_parts(recipe.critic, verifier, custom_reward)
     else:
         parts = [RewardPart("correctness", recipe.reward["correctness"].weight, verifier)]
     for name, spec in recipe.reward.items():

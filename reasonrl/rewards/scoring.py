@@ -28,14 +28,15 @@ def score_episodes(
     for part in parts:
         if part.verifier is not None:
             open_rows = [i for i, episode in enumerate(episodes) if part.name not in episode.verdicts]
-            made = part.verifier.verify(
+            verdicts = part.verifier.verify(
                 [texts[i] for i in open_rows], [episodes[i].problem.reference for i in open_rows]
             )
-            if len(made) != len(open_rows):
+            if len(verdicts) != len(open_rows):
                 raise TrainingError(
-                    f"the verifier of reward.{part.name} returned {len(made)} verdicts for {len(open_rows)} responses"
+                    f"the verifier of reward.{part.name} returned {len(verdicts)} verdicts for"
+                    f" {len(open_rows)} responses"
                 )
-            for i, verdict in zip(open_rows, made, strict=True):
+            for i, verdict in zip(open_rows, verdicts, strict=True):
                 episodes[i].verdicts[part.name] = verdict
             for episode in episodes:
                 episode.verdicts[part.name] = apply_timeout_policy(episode.verdicts[part.name], on_timeout)

@@ -104,11 +104,11 @@ def write_folder(target: Path, fill: Callable[[Path], None], facts: Mapping[str,
 
 def list_checkpoints(root: Path) -> list[Checkpoint]:
     """Complete checkpoints, oldest first: the manifest is there and every file has its size."""
-    found = []
+    checkpoints = []
     for folder in sorted(root.glob("step-*")):
         if is_complete(folder):
-            found.append(Checkpoint(folder, int(folder.name.removeprefix("step-"))))
-    return found
+            checkpoints.append(Checkpoint(folder, int(folder.name.removeprefix("step-"))))
+    return checkpoints
 
 
 def is_complete(folder: Path) -> bool:

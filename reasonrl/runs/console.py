@@ -26,13 +26,13 @@ WIDTH = 110
 HEADER_EVERY = 25
 _RECENT_STEPS = 20
 
-Row = Mapping[str, Any]
+MetricRow = Mapping[str, Any]
 
 
 class _Column(NamedTuple):
     title: str
     width: int
-    text: Callable[[Row], str]
+    text: Callable[[MetricRow], str]
     rank: int
     """On a narrow terminal the columns with the highest rank go first."""
 
@@ -79,12 +79,12 @@ class TrainConsole:
             self._task = self._progress.add_task("training", total=self.total_steps, left="")
             self._progress.start()
 
-    def step(self, row: Row) -> None:
+    def step(self, row: MetricRow) -> None:
         """One line for a "train", "sft" or "offline" row of the metrics."""
         self._marks.append(time.monotonic())
-        left = _duration(self._seconds_left(int(row["step"])))
+        remaining = _duration(self._remaining_seconds(int(row["step"])))
         if self._progress is not None and self._task is not None:
-            self._progress.update(self._task, completed=int(row["step"]), left=f"{left} left")
+            self._progress.update(self._task, completed=int(row["step"]), left=f"{remaining} left")
         if self.quiet:
             return
         kind = str(row.get("kind", "train"))
@@ -95,9 +95,9 @@ class TrainConsole:
             self._table, self._lines = kind, 0
             self._print("  ".join([*(f"{column.title:>{column.width}}" for column in columns), f"{'left':>8}"]), "bold")
         self._lines += 1
-        self._print("  ".join([*(f"{column.text(row):>{column.width}}" for column in columns), f"{left:>8}"]))
+        self._print("  ".join([*(f"{column.text(row):>{column.width}}" for column in columns), f"{remaining:>8}"]))
 
-    def evaluation(self, row: Row) -> None:
+    def evaluation(self, row: MetricRow) -> None:
         """One line for each evaluation set of an "eval" row: accuracy with its 95% interval, how many answers could not
         be judged, and the number of problems.
         """
@@ -149,7 +149,7 @@ class TrainConsole:
             self._progress.stop()
             self._progress = self._task = None
 
-    def _seconds_left(self, step: int) -> float:
+    def _remaining_seconds(self, step: int) -> float:
         """The mean of the recent steps, evaluations between them included, times the steps left."""
         spent = self._marks[-1] - self._marks[0] if len(self._marks) > 1 else 0.0
         return spent / max(1, len(self._marks) - 1) * max(0, self.total_steps - step)
@@ -197,8 +197,8 @@ def _train_columns(total: int) -> list[_Column]:
         _Column("groups: mixed", 13, lambda row: _number(row, "groups/mixed", ".0f"), 3),
         _Column("solved", 6, lambda row: _number(row, "groups/all_correct", ".0f"), 4),
         _Column("failed", 6, lambda row: _number(row, "groups/all_wrong", ".0f"), 5),
-        _Column("unread", 6, lambda row: _of_rollouts(row, "unparsed"), 8),
-        _Column("cut off", 7, lambda row: _of_rollouts(row, "truncated"), 9),
+        _Column("unread", 6, lambda row: _rollout_share(row, "unparsed"), 8),
+        _Column("cut off", 7, lambda row: _rollout_share(row, "truncated"), 9),
         _Column("tokens", 6, lambda row: _number(row, "response/tokens_mean", ".1f"), 6),
         _Column("entropy", 7, lambda row: _number(row, "policy/entropy", ".3f"), 7),
         _Column("s/step", 6, lambda row: _number(row, "time/step_s", ".1f"), 2),
@@ -225,7 +225,7 @@ def _loss_columns(total: int, kind: str) -> list[_Column]:
     ]
 
 
-def _number(row: Row, name: str, form: str) -> str:
+def _number(row: MetricRow, name: str, form: str) -> str:
     value = row.get(name)
     return "-" if value is None else format(value, form)
 
@@ -234,12 +234,12 @@ def _share(value: float | None) -> str:
     return "-" if value is None else f"{100 * value:.1f}%"
 
 
-def _of_rollouts(row: Row, name: str) -> str:
+def _rollout_share(row: MetricRow, name: str) -> str:
     count, total = row.get(f"rollouts/{name}"), row.get("rollouts/total")
     return "-" if count is None or not total else f"{100 * count / total:.0f}%"
 
 
-def _accuracy_text(row: Row, set_name: str, mode: str) -> str:
+def _accuracy_text(row: MetricRow, set_name: str, mode: str) -> str:
     """`greedy 45.0% (95% CI 35.6 to 54.8) (3 of 100 answers not judged, 43.7% if all of these were wrong)`."""
     accuracy = accuracy_in_row(row, set_name, mode)
     if accuracy is None:
@@ -250,13 +250,13 @@ def _accuracy_text(row: Row, set_name: str, mode: str) -> str:
     return f"{text} ({accuracy.unjudged_text()})" if accuracy.unjudged else text
 
 
-def _with_interval(row: Row, name: str) -> str:
+def _with_interval(row: MetricRow, name: str) -> str:
     low, high = row.get(f"{name}_low"), row.get(f"{name}_high")
     text = f"{100 * row[name]:.1f}%"
     return text if low is None or high is None else f"{text} (95% CI {100 * low:.1f} to {100 * high:.1f})"
 
 
 def _duration(seconds: float) -> str:
-    minutes, left = divmod(round(seconds), 60)
+    minutes, rest_s = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
-    return f"{hours}h{minutes:02d}m" if hours else f"{minutes}m{left:02d}s" if minutes else f"{left}s"
+    return f"{hours}h{minutes:02d}m" if hours else f"{minutes}m{rest_s:02d}s" if minutes else f"{rest_s}s"

@@ -1,6 +1,6 @@
 """The writing side of a run folder. Reading is in `reading.py`.
 
-Rows are appended and flushed as they are made. A resumed run drops the rows behind its checkpoint and writes them
+Rows are appended and flushed as they are made. A resumed run drops the rows after its checkpoint and writes them
 again, so the files end up as if the run had never stopped.
 """
 
@@ -58,12 +58,12 @@ def append_rows(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
     """Append JSON rows whole or not at all: if the disk is full, the file is cut back to what it held before."""
     text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
     with path.open("ab") as stream:
-        before = stream.tell()
+        size = stream.tell()
         try:
             stream.write(text.encode("utf-8"))
             stream.flush()
         except OSError:
-            os.truncate(path, before)
+            os.truncate(path, size)
             raise
 
 
@@ -71,13 +71,13 @@ def keep_rows_until(path: Path, step: int | None) -> None:
     """Drop rows of later steps, and a last line that a crash has torn. `step` None drops all."""
     if not path.exists():
         return
-    kept = []
+    lines = []
     if step is not None:
         # By the newline alone: a model may write other characters that str.splitlines takes for line ends.
         for line in path.read_bytes().split(b"\n")[:-1]:
             if json.loads(line)["step"] <= step:
-                kept.append(line.decode("utf-8") + "\n")
-    replace_text(path, "".join(kept))
+                lines.append(line.decode("utf-8") + "\n")
+    replace_text(path, "".join(lines))
 
 
 def run_facts(command: list[str]) -> dict[str, Any]:
@@ -104,7 +104,7 @@ def start_run(path: Path, recipe_yaml: str, *, resume: bool) -> None:
     """Claim a run folder: write recipe.yaml and run.json, or check them when resuming.
 
     A run that failed before it had written anything, over a data set that was not found say, may be begun again with a
-    mended recipe.
+    corrected recipe.
 
     Raises UsageError when the folder holds a run and `resume` is False, or holds another recipe.
     """

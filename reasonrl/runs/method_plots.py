@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from reasonrl.runs.plots import BLUE, GREEN, GREY, ORANGE, PURPLE, Chart, _figure, _line, _of, _percent
+from reasonrl.runs.plots import BLUE, GREEN, GREY, ORANGE, PURPLE, Chart, _figure, _line, _percent, _rows_of_kind
 from reasonrl.runs.reading import Row, series
 
 Lines = list[tuple[str, str, str]]
@@ -66,7 +66,7 @@ def shaping(rows: list[Row]) -> Chart | None:
 
 
 def _several(rows: list[Row], name: str, title: str, caption: str, lines: Lines, percent: bool = False) -> Chart | None:
-    train = _of(rows, "train")
+    train = _rows_of_kind(rows, "train")
     drawn = [(points, colour, label) for metric, colour, label in lines if (points := series(train, metric))]
     if not drawn:
         return None

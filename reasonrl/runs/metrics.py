@@ -76,7 +76,7 @@ _INTRODUCTION = """\
 # Metrics
 
 Every number in `metrics.jsonl`, TensorBoard, the report and the viewer. `<part>` is a reward part of the recipe,
-`<set>` an evaluation set, `<mode>` is `greedy` or `sampled`. Where `_low`, `_high` stand behind a name, the ends of
+`<set>` an evaluation set, `<mode>` is `greedy` or `sampled`. Where `_low`, `_high` stand after a name, the ends of
 its 95% interval are written under these endings. Healthy ranges are rules of thumb.
 
 Answers that could not be judged (the verifier timed out or broke) are left out of every accuracy: in evaluations,

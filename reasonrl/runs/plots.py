@@ -47,7 +47,7 @@ def charts(rows: list[Row]) -> list[Chart]:
 
 
 def accuracy(rows: list[Row]) -> Chart | None:
-    train, evals = _of(rows, "train"), _of(rows, "eval")
+    train, evals = _rows_of_kind(rows, "train"), _rows_of_kind(rows, "eval")
     lines = [(name, mode) for name in eval_sets(evals) for mode in MODES if series(evals, f"eval/{name}/{mode}")]
     on_train = series(train, "accuracy/train")
     if not lines and not on_train:
@@ -102,7 +102,7 @@ def _bound(axes: Axes, bound: list[tuple[int, float]], accuracy: list[tuple[int,
 
 
 def reward(rows: list[Row]) -> Chart | None:
-    train = _of(rows, "train")
+    train = _rows_of_kind(rows, "train")
     mean = series(train, "reward/mean")
     if not mean:
         return None
@@ -130,7 +130,7 @@ def groups(rows: list[Row]) -> Chart | None:
         ("groups/mixed", "mixed", BLUE),
         ("groups/all_wrong", "all wrong", RED),
     ]
-    train = [row for row in _of(rows, "train") if all(row.get(name) is not None for name, _, _ in needed)]
+    train = [row for row in _rows_of_kind(rows, "train") if all(row.get(name) is not None for name, _, _ in needed)]
     layers = (
         [*needed, ("groups/unjudged", "not judged", GREY)]
         if any(row.get("groups/unjudged") for row in train)
@@ -151,7 +151,7 @@ def groups(rows: list[Row]) -> Chart | None:
 
 
 def response_length(rows: list[Row]) -> Chart | None:
-    train = _of(rows, "train")
+    train = _rows_of_kind(rows, "train")
     mean, longest = series(train, "response/tokens_mean"), series(train, "response/tokens_max")
     if not mean:
         return None
@@ -166,7 +166,7 @@ def response_length(rows: list[Row]) -> Chart | None:
 
 def entropy(rows: list[Row]) -> Chart | None:
     """Of the whole next-token distribution, and the surprise of what was sampled, which estimates it."""
-    train = _of(rows, "train")
+    train = _rows_of_kind(rows, "train")
     points, surprise = series(train, "policy/entropy"), series(train, "policy/surprise")
     if not points and not surprise:
         return None
@@ -214,7 +214,7 @@ def unjudged(rows: list[Row]) -> Chart | None:
         ("timeout", "timed out", RED),
         ("error", "verifier broke", INK),
     ]
-    train = [row for row in _of(rows, "train") if row.get("rollouts/total")]
+    train = [row for row in _rows_of_kind(rows, "train") if row.get("rollouts/total")]
     totals = {row["step"]: row["rollouts/total"] for row in train}
     drawn = [
         (label, colour, [(step, count / totals[step]) for step, count in series(train, f"rollouts/{kind}")])
@@ -233,11 +233,11 @@ def unjudged(rows: list[Row]) -> Chart | None:
 
 def phases(rows: list[Row]) -> Chart | None:
     names = [("rollout", BLUE), ("verify", GREEN), ("update", ORANGE), ("eval", PURPLE)]
-    steps = _of(rows, "train") or _of(rows, "sft")
+    steps = _rows_of_kind(rows, "train") or _rows_of_kind(rows, "sft")
     spent = [{name: float(row.get(f"time/{name}_s") or 0) for name, _ in names} for row in steps]
     # An evaluation may stand in the train row or in a row of its own.
     evals: dict[int, float] = {}
-    for step, seconds in series(_of(rows, "eval"), "time/eval_s"):  # one row a set
+    for step, seconds in series(_rows_of_kind(rows, "eval"), "time/eval_s"):  # one row a set
         evals[step] = evals.get(step, 0.0) + seconds
     for row, parts in zip(steps, spent, strict=True):
         parts["other"] = max(0.0, float(row.get("time/step_s") or 0) - sum(parts.values()))
@@ -278,7 +278,7 @@ def _spoken(name: str) -> str:
     return name.replace("_", " ")
 
 
-def _of(rows: list[Row], kind: str) -> list[Row]:
+def _rows_of_kind(rows: list[Row], kind: str) -> list[Row]:
     return [row for row in rows if row["kind"] == kind]
 
 

@@ -56,7 +56,7 @@ class Run:
                 f"{folder} is a run in stages. Give one of them: {', '.join(str(stage) for stage in stages)}"
             )
         if not (folder / "recipe.yaml").is_file():
-            raise UsageError(f"{folder} is not a run: it holds no recipe.yaml.{_where_instead(folder)}")
+            raise UsageError(f"{folder} is not a run: it holds no recipe.yaml.{_hint_of_nearby_run(folder)}")
         info = _json_object(folder / "run.json") if (folder / "run.json").is_file() else {}
         return cls(folder, _yaml_object(folder / "recipe.yaml"), info, SampleIndex(folder / "samples.jsonl"))
 
@@ -172,7 +172,7 @@ def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
-def _where_instead(folder: Path) -> str:
+def _hint_of_nearby_run(folder: Path) -> str:
     """A hint when the run lies one floor lower or higher."""
     below = sorted(inner.parent for inner in folder.glob("*/recipe.yaml"))
     if below:

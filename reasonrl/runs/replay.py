@@ -14,7 +14,6 @@ import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -26,13 +25,11 @@ from reasonrl.errors import RecipeError, UsageError
 from reasonrl.recipe.reading import load_recipe
 from reasonrl.recipe.schema import Recipe
 from reasonrl.rewards.scoring import apply_timeout_policy
-from reasonrl.runs.reading import Run
+from reasonrl.runs.reading import Row, Run
 from reasonrl.update.advantages import AdvantageSteps
 from reasonrl.update.prompts import PromptSource
 from verifiers.loading import load_verifier
 from verifiers.types import Problem, Verifier
-
-Row = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -112,16 +109,16 @@ def _steps(run: Run) -> Iterator[tuple[int, list[Row]]]:
     from reasonrl.runs.reading import read_rows
 
     rows = (row for row in read_rows(run.path / "samples.jsonl", ("kind", "step")) if row["kind"] == "train")
-    found = False
+    has_samples = False
     for step, group in itertools.groupby(rows, key=lambda row: int(row["step"])):
-        found = True
+        has_samples = True
         members = list(group)
         if "group" not in members[0]:
             raise UsageError(
                 f"{run.path}: its samples were written by an older version, without the groups that a replay needs"
             )
         yield step, members
-    if not found:
+    if not has_samples:
         raise UsageError(f"{run.path}: no training samples to replay")
 
 
@@ -152,7 +149,7 @@ class Replayer:
 
     def replay_step(self, step: int, rows: list[Row]) -> ReplayedStep:
         """The step as it was and as it would have been. `rows` get the new rewards and advantages."""
-        was_rewards, was_advantages = _rewards_of(rows), torch.tensor([float(row["advantage"]) for row in rows])
+        was_rewards, was_advantages = _saved_rewards(rows), torch.tensor([float(row["advantage"]) for row in rows])
         verdicts_changed = self._judge_again(rows)
         batch = _batch(self.recipe, rows)
         correct = torch.tensor([row["verdicts"]["correctness"]["correct"] is True for row in rows])
@@ -171,8 +168,8 @@ class Replayer:
         return ReplayedStep(
             step=step,
             rollouts=len(rows),
-            reward=_mean_of(was_rewards, was_judged),
-            replayed_reward=_mean_of(batch.rewards, batch.judged),
+            reward=_masked_mean(was_rewards, was_judged),
+            replayed_reward=_masked_mean(batch.rewards, batch.judged),
             verdicts_changed=verdicts_changed,
             mixed=was_mix.mixed,
             replayed_mixed=group_mix(batch.rewards, correct, batch.group, eligible).mixed,
@@ -221,7 +218,7 @@ class Replayer:
                 row["token_advantages"] = [round(value, 6) for value in credits]
 
 
-def _rewards_of(rows: list[Row]) -> Tensor:
+def _saved_rewards(rows: list[Row]) -> Tensor:
     """[B] as the run had them; NaN where they could not be judged."""
     return torch.tensor([math.nan if row["reward"] is None else float(row["reward"]) for row in rows])
 
@@ -251,7 +248,7 @@ def _batch(recipe: Recipe, rows: list[Row]) -> RolloutBatch:
     )
 
 
-def _mean_of(values: Tensor, keep: Tensor) -> float:
+def _masked_mean(values: Tensor, keep: Tensor) -> float:
     return float(values[keep].mean()) if bool(keep.any()) else 0.0
 
 

@@ -16,7 +16,7 @@ from reasonrl.runs import headline, method_plots, plots
 from reasonrl.runs.accuracy import MODES
 from reasonrl.runs.metrics import ROW_KEYS, describe
 from reasonrl.runs.reading import Row, Run, series
-from reasonrl.runs.samples import SampleFilter, correct_of, main_verdict, outcome
+from reasonrl.runs.samples import SampleFilter, is_correct, main_verdict, outcome
 
 EXAMPLES = (("wrong", "correct", 3), ("wrong", "wrong", 2), ("correct", "correct", 1), ("correct", "wrong", 2))
 """How many problems of each (before, after) the report shows."""
@@ -204,7 +204,7 @@ def _first_answers(run: Run, change: headline.Change, step: int) -> dict[str, Ro
 
 def _judgement(row: Row) -> str:
     """correct, wrong or unjudged."""
-    return {True: "correct", False: "wrong", None: "unjudged"}[correct_of(row)]
+    return {True: "correct", False: "wrong", None: "unjudged"}[is_correct(row)]
 
 
 def _pair(before: Row, after: Row, change: headline.Change) -> str:

@@ -49,7 +49,7 @@ def outcome(row: dict[str, Any]) -> str:
     return "correct" if correct else "wrong"
 
 
-def correct_of(row: dict[str, Any]) -> bool | None:
+def is_correct(row: dict[str, Any]) -> bool | None:
     """Whether the answer is right; None where it could not be judged or has no verdict."""
     main = main_verdict(row)
     correct = None if main is None else main[1].get("correct")
@@ -120,7 +120,7 @@ class SampleIndex:
                 self._forget()
                 return []
             with self.path.open("rb") as file:
-                if not self._still_there(file):
+                if not self._last_row_is_unchanged(file):
                     self._forget()
                 file.seek(self._end)
                 for line in file:
@@ -171,7 +171,7 @@ class SampleIndex:
                 str(row.get("mode") or row["kind"]),
                 str(row["problem_id"]),
                 outcome(row),
-                correct_of(row),
+                is_correct(row),
             )
         except (ValueError, TypeError, AttributeError, KeyError) as error:
             why = (
@@ -188,7 +188,7 @@ class SampleIndex:
         with self.path.open("rb") as file:
             return file.read(offset).count(b"\n") + 1
 
-    def _still_there(self, file: Any) -> bool:
+    def _last_row_is_unchanged(self, file: Any) -> bool:
         offset, digest = self._last
         file.seek(offset)
         return not digest or hashlib.blake2b(file.readline()).digest() == digest

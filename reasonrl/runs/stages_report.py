@@ -135,7 +135,7 @@ def _examples(stage: Run) -> str:
     if games:
         cells = "".join(
             f"<tr><td>{escape(str(game['original']))}<td>{escape(str(game['spoilt']))}<td>{_share(game['before'])}<td>{_share(game['after'])}"
-            f"<td>{'yes' if game['validated'] else 'no'}<td>{_found(game['detected'])}"
+            f"<td>{'yes' if game['validated'] else 'no'}<td>{_yes_no(game['detected'])}"
             for game in games
         )
         head = (
@@ -148,7 +148,7 @@ def _examples(stage: Run) -> str:
     if not rows:
         return ""
     blocks = "".join(
-        f"<article><pre class=prompt>{_prompt(row)}</pre><pre>{_made(row)}</pre></article>" for row in rows[:3]
+        f"<article><pre class=prompt>{_prompt(row)}</pre><pre>{_output(row)}</pre></article>" for row in rows[:3]
     )
     return f"<details><summary>{escape(stage.name)}: the first rows</summary>{blocks}</details>"
 
@@ -158,7 +158,7 @@ def _prompt(row: Row) -> str:
     return escape(prompt if isinstance(prompt, str) else str(prompt[-1].get("content", "")))[-400:]
 
 
-def _made(row: Row) -> str:
+def _output(row: Row) -> str:
     reference = row.get("reference", {})
     if "solution" not in reference:
         return escape(str(reference.get("demonstration", "")))
@@ -182,7 +182,7 @@ def _share(value: float | None) -> str:
     return "" if value is None else f"{100 * value:.0f}%"
 
 
-def _found(value: bool | None) -> str:
+def _yes_no(value: bool | None) -> str:
     return "" if value is None else "yes" if value else "no"
 
 

@@ -51,7 +51,7 @@ class ViewerServer(ThreadingHTTPServer):
         return f"http://{self.server_address[0]!s}:{self.server_address[1]}/"
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A reader who closes the page in the middle of an answer is no error; anything else is printed as usual."""
+        """That a reader closes the page in the middle of an answer is not an error; all else is printed as usual."""
         if not isinstance(sys.exc_info()[1], ConnectionError | TimeoutError):
             super().handle_error(request, client_address)
 
@@ -98,7 +98,7 @@ class _Handler(BaseHTTPRequestHandler):
     server: ViewerServer
     server_version = "reasonrl"
     sys_version = ""
-    # One request a connection: when the server ends, no kept-alive connection goes on answering.
+    # One request a connection: when the server ends, no kept-alive connection keeps answering.
     protocol_version = "HTTP/1.0"
     timeout = 30
 

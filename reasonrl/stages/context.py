@@ -63,7 +63,7 @@ class StageContext:
 
     def reference_logprobs(self, rows: Sequence[TokenRow]) -> Tensor:
         """[B, T] log-probs of the response tokens under the model that this stage started from."""
-        forward = ForwardPass.of(self.recipe, self.packing)
+        forward = ForwardPass.from_recipe(self.recipe, self.packing)
         if self.reference is not None:
             return score_rows(self.reference, rows, forward)
         has_adapters = hasattr(self.model, "disable_adapter")

@@ -112,7 +112,7 @@ class OfflineStage:
             self.context.model,
             UpdateBatch(rows, tensors),
             objective,
-            ForwardPass.of(recipe, self.context.packing),
+            ForwardPass.from_recipe(recipe, self.context.packing),
             totals,
             skip_silent_rows=recipe.train.skip_silent_groups,
         )

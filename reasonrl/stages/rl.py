@@ -62,7 +62,7 @@ class RLStage:
         self.pipeline = UpdatePipeline(
             recipe, context.data.train, context.parts, context.language_model.tokenizer, context.prompt_features
         )
-        self.objective, self.forward = objective_of(recipe), ForwardPass.of(recipe, context.packing)
+        self.objective, self.forward = objective_of(recipe), ForwardPass.from_recipe(recipe, context.packing)
         self.environment = context.environment_for(context.sampling)
         self.greedy_environment = context.environment_for(dataclasses.replace(context.sampling, temperature=0.0))
         for warning in recipe.warnings():

@@ -6,24 +6,25 @@ from __future__ import annotations
 
 import contextlib
 import signal
+from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
 
 class Interrupt:
-    """A context manager that turns the first SIGINT, SIGTERM or SIGHUP into a wish."""
+    """A context manager that turns the first SIGINT, SIGTERM or SIGHUP into `requested`; a second one stops at once.
 
-    def __init__(self, tell: Any) -> None:
+    `warn` shows a message to the user.
+    """
+
+    def __init__(self, warn: Callable[[str], None]) -> None:
         self.requested = False
-        self._tell = tell
+        self._warn = warn
         self._previous: dict[int, Any] = {}
-
-    def asked(self) -> bool:
-        return self.requested
 
     def __enter__(self) -> Interrupt:
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:  # what nohup started goes on
+            if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:  # what nohup started continues
                 self._previous[number] = signal.signal(number, self._handle)
         return self
 
@@ -36,4 +37,4 @@ class Interrupt:
             raise KeyboardInterrupt
         self.requested = True
         with contextlib.suppress(OSError):  # the terminal may be gone
-            self._tell("stopping after this step and its checkpoint; press Ctrl-C again to stop at once")
+            self._warn("stopping after this step and its checkpoint; press Ctrl-C again to stop at once")

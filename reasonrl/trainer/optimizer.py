@@ -65,8 +65,8 @@ class _Slot:
             param, lower, *others = (t[start : start + SLICE] for t in whole)
             master = join(param, lower)
             yield [master, *others]
-            for part, made in zip((param, lower), split(master), strict=True):
-                part.copy_(made)
+            for part, bits in zip((param, lower), split(master), strict=True):
+                part.copy_(bits)
 
     def clear(self) -> None:
         """The buffer of sums stays: a block that is given back and asked for again in every update leaves holes in the

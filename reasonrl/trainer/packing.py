@@ -19,7 +19,7 @@ def choose_packing(recipe: Recipe, model: Any, warn: Callable[[str], None]) -> P
     tolerance = 1e-3 if recipe.model.dtype == "float32" else 0.6
     if not logits_are_heads(model, tolerance=tolerance):
         raise ModelError(
-            f"model.path: {type(model).__name__} caps or scales its logits behind its head (final_logit_softcapping,"
+            f"model.path: {type(model).__name__} caps or scales its logits after its head (final_logit_softcapping,"
             " logits_scaling or the like); training such a model is not supported. Take one without"
         )
     if recipe.train.packing == "rows":

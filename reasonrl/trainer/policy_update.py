@@ -45,7 +45,7 @@ class ForwardPass:
     """Most token positions in memory at once."""
 
     @classmethod
-    def of(cls, recipe: Recipe, packing: Packing) -> ForwardPass:
+    def from_recipe(cls, recipe: Recipe, packing: Packing) -> ForwardPass:
         return cls(recipe.rollout.temperature, packing, recipe.train.positions_per_micro_batch)
 
 

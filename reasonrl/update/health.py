@@ -53,7 +53,7 @@ class RunHealth:
         self._unjudged: list[tuple[int, int]] = []
         """(unjudged, all) rollouts of the newest steps."""
         self._quiet_steps = 0
-        """Steps until an alarm that goes on is given again."""
+        """Steps until an alarm that persists is given again."""
 
     def observe(
         self, step: int, mix: GroupMix, outcomes: Counter[str], example_reason: str = "", *, learns: bool = False

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from reasonrl.data.answers import boxed_answer, marked_answer, number_text
 from reasonrl.data.columns import problems_from_rows
-from reasonrl.data.files import Row
+from reasonrl.data.files import SourceRow
 from reasonrl.data.load import load_problems
 from reasonrl.data.mistakes import Mistakes
 from reasonrl.errors import DataError
@@ -20,7 +20,7 @@ from verifiers.types import Problem
 
 
 def read(*rows: dict[str, Any], **arguments: Any) -> list[Problem]:
-    places = [Row(number, f"row {number}", row) for number, row in enumerate(rows, 1)]
+    places = [SourceRow(number, f"row {number}", row) for number, row in enumerate(rows, 1)]
     return problems_from_rows(places, Mistakes("rows"), stem="rows", **arguments)
 
 
@@ -132,10 +132,10 @@ def test_wrong_column_names_say_what_is_there_and_what_is_near() -> None:
     )
     said = message({"question": "q", "answer": "1"}, columns={"prompt": "qestion"})
     assert (
-        "columns maps prompt to 'qestion', which is no column here. Did you mean 'question'? Columns: question, answer."
-        in said
+        "columns maps prompt to 'qestion', which is not a column here. Did you mean 'question'?"
+        " Columns: question, answer." in said
     )
-    assert "columns maps 'promt', which is none of our fields. Did you mean 'prompt'?" in message(
+    assert "columns maps 'promt', which is not one of our fields. Did you mean 'prompt'?" in message(
         row, columns={"promt": "qestion"}
     )
 

@@ -51,8 +51,8 @@ def test_requests_gather_until_all_wait_and_come_in_the_order_of_episodes(pause:
 def test_an_episode_may_ask_for_several_things_at_once() -> None:
     engine = Scripted()
 
-    async def episode(seat: Engine) -> list[int]:
-        made = await asyncio.gather(*(seat.generate([i], SAMPLING, 0) for i in range(3)))
+    async def episode(engine: Engine) -> list[int]:
+        made = await asyncio.gather(*(engine.generate([i], SAMPLING, 0) for i in range(3)))
         return [m.token_ids[0] for m in made]
 
     assert run_episodes([episode], engine) == [[0, 1, 2]]
@@ -66,21 +66,21 @@ def test_an_error_in_one_episode_stops_all_without_another_batch() -> None:
     engine = Scripted()
     ended: list[int] = []
 
-    async def broken(seat: Engine) -> None:
-        await seat.generate([9], SAMPLING, 0)
+    async def broken(engine: Engine) -> None:
+        await engine.generate([9], SAMPLING, 0)
         raise ValueError("the seventh plate")
 
-    async def sleeper(seat: Engine) -> None:
+    async def sleeper(engine: Engine) -> None:
         try:
-            await seat.generate([1], SAMPLING, 0)
+            await engine.generate([1], SAMPLING, 0)
             await asyncio.sleep(30)
         finally:
             ended.append(1)
 
-    async def waiter(seat: Engine) -> None:
+    async def waiter(engine: Engine) -> None:
         try:
             for _ in range(5):
-                await seat.generate([2], SAMPLING, 0)
+                await engine.generate([2], SAMPLING, 0)
         finally:
             ended.append(2)
 

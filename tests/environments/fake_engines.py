@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from reasonrl.data.step_demonstrations import spoilt
-from reasonrl.data.step_sums import step, terms_of, worked
+from reasonrl.data.step_sums import parse_sum, step, worked
 from reasonrl.engines.base import Generation, Request
 
 
@@ -76,7 +76,7 @@ class Players(HalfRight):
 
 def _rest(question: str, begun: str) -> str:
     done = [line for line in begun.split("\n") if line]
-    value, operations = terms_of(question)
+    value, operations = parse_sum(question)
     value = int(done[-1].rpartition(" ")[2]) if done else value
     lines = []
     for sign, number in operations[len(done) :]:

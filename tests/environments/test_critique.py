@@ -91,9 +91,9 @@ def rewards(spec: CriticSpec, episodes: list[Episode]) -> list[float | None]:
         ("?", "13", 0.0),
     ],
 )
-def test_stage_two_end_to_end(critic: str, actor: str, reward: float) -> None:
+def test_phase_two_end_to_end(critic: str, actor: str, reward: float) -> None:
     spec = CriticSpec.model_validate(
-        {"format": {"name": "step_sentence"}, "stage": 2, "refine": {"refinements": 2, "actor": "same"}}
+        {"format": {"name": "step_sentence"}, "phase": 2, "refine": {"refinements": 2, "actor": "same"}}
     )
     episodes, _, _ = play(critic, actor)
     assert rewards(spec, episodes) == [reward]
@@ -111,7 +111,7 @@ class BrokenSpeaker:
 def test_an_actor_that_fails_masks_the_episode_and_is_counted() -> None:
     environment = CritiqueAndRefine(TOKENIZER, SAMPLING, format=FORMAT, actor=BrokenSpeaker(), refinements=2)
     episodes = roll_out(environment, ScriptedEngine(lambda prompt, seed: f"{FINAL}Wrong"), [problem()], [1], seed=(0,))
-    spec = CriticSpec.model_validate({"stage": 2, "refine": {"refinements": 2}})
+    spec = CriticSpec.model_validate({"phase": 2, "refine": {"refinements": 2}})
     assert rewards(spec, episodes) == [None]
     verdict = episodes[0].verdicts["refined"]
     assert verdict.status is Status.ERROR and "no answer within 1 s" in verdict.reason
@@ -130,7 +130,7 @@ def test_an_actor_that_fails_masks_the_episode_and_is_counted() -> None:
 
 
 def test_an_actor_that_answers_nothing_is_wrong_not_broken() -> None:
-    spec = CriticSpec.model_validate({"stage": 2, "refine": {"refinements": 2}})
+    spec = CriticSpec.model_validate({"phase": 2, "refine": {"refinements": 2}})
     episodes, _, _ = play(f"{FINAL}Wrong", "")
     assert rewards(spec, episodes) == [0.2]
 

@@ -12,7 +12,7 @@ import yaml
 from critics.formats import load_format
 from reasonrl.engines.base import Sampling
 from reasonrl.environments.base import Episode, Trajectory
-from reasonrl.environments.refined import Refiner, kept, to_refine
+from reasonrl.environments.refined import Refiner, choose_refinements, wrong_episodes
 from reasonrl.environments.roles import LocalSpeaker
 from reasonrl.errors import RecipeError
 from reasonrl.recipe.reading import parse_recipe
@@ -35,8 +35,8 @@ def judged(correct: bool | None, *, problem: str = "p", rollout: int = 0, text: 
 
 def test_who_is_refined() -> None:
     groups = [[judged(True), judged(False)], [judged(False), judged(False)], [judged(None), judged(False)]]
-    assert [place for place, _ in to_refine(groups, "all_wrong")] == [1, 1]
-    assert [place for place, _ in to_refine(groups, "all")] == [0, 1, 1, 2], (
+    assert [place for place, _ in wrong_episodes(groups, "all_wrong")] == [1, 1]
+    assert [place for place, _ in wrong_episodes(groups, "all")] == [0, 1, 1, 2], (
         "what could not be judged is not called wrong"
     )
 
@@ -49,8 +49,8 @@ def test_right_refinements_come_first_and_empty_or_unjudged_ones_never() -> None
         (1, judged(False, rollout=3)),
         (1, judged(True, text="")),
     ]
-    assert [(g, e.rollout) for g, e in kept(rows, 1)] == [(0, 1), (1, 3)]
-    assert [(g, e.rollout) for g, e in kept(rows, 5)] == [(0, 1), (0, 0), (1, 3)]
+    assert [(g, e.rollout) for g, e in choose_refinements(rows, 1)] == [(0, 1), (1, 3)]
+    assert [(g, e.rollout) for g, e in choose_refinements(rows, 5)] == [(0, 1), (0, 0), (1, 3)]
 
 
 def refiner(**options: Any) -> Refiner:

@@ -12,7 +12,7 @@ from critics.formats import load_format
 from critics.rewards import Validation
 from critics.sneaky import SneakyPrompt
 from reasonrl.data.step_arithmetic import step_arithmetic
-from reasonrl.data.step_sums import terms_of, worked
+from reasonrl.data.step_sums import parse_sum, worked
 from reasonrl.engines.base import Sampling, run_episodes
 from reasonrl.environments.roles import LocalSpeaker
 from reasonrl.environments.sneaky import Game, SneakyGame
@@ -49,7 +49,7 @@ def go_on(prompt: str, seed: int) -> str:
     """A solver that never errs, from wherever it is set off."""
     question, _, begun = prompt.removeprefix("<|user|>").partition("<|assistant|>")
     done = begun.strip().split("\n")
-    _, operations = terms_of(question)
+    _, operations = parse_sum(question)
     value, lines = int(done[-1].rpartition(" ")[2]), []
     for sign, number in operations[len(done) :]:
         after = value + number if sign == "+" else value - number
@@ -77,7 +77,7 @@ def play(
     )  # fmt: skip
 
     def one(number: int) -> Any:
-        return lambda seat: game.play(right_solution(number), 0, seed * 1000 + number, seat)
+        return lambda engines: game.play(right_solution(number), 0, seed * 1000 + number, engines)
 
     return run_episodes([one(number) for number in range(count)], ScriptedEngine(lambda p, s: ""), engines)
 
@@ -190,7 +190,7 @@ def test_a_solution_without_steps_is_refused() -> None:
         validation=Validation(),
     )
     with pytest.raises(ValueError, match="not split into steps"):
-        run_episodes([lambda seat: game.play(bare, 0, 0, seat)], ScriptedEngine(lambda p, s: ""))
+        run_episodes([lambda engines: game.play(bare, 0, 0, engines)], ScriptedEngine(lambda p, s: ""))
 
 
 def test_paired_steps_teach_a_critic_to_tell_them_apart() -> None:

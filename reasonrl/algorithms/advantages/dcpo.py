@@ -35,10 +35,10 @@ def dcpo_advantages(rewards: Tensor, past: PromptMoments) -> tuple[Tensor, Promp
     mean = ((i - 1) * past.mean + new_mean) / i
     variance = ((i - 1) * past.std**2 + new_std**2 + (i - 1) / i * (new_mean - past.mean) ** 2) / i
     moments = PromptMoments(i, mean, variance**0.5)
-    ours = (values - new_mean) / new_std if new_std > 0 else torch.zeros_like(values)
+    new = (values - new_mean) / new_std if new_std > 0 else torch.zeros_like(values)
     total = (values - mean) / moments.std if moments.std > 0 else torch.zeros_like(values)
-    towards_new = (i - 1) / i * ours + total / i
-    towards_all = ours / i + (i - 1) / i * total
+    towards_new = (i - 1) / i * new + total / i
+    towards_all = new / i + (i - 1) / i * total
     return torch.where(towards_new.abs() <= towards_all.abs(), towards_new, towards_all).to(rewards.dtype), moments
 
 

@@ -15,6 +15,6 @@ from reasonrl.algorithms.groups import group_baseline, zero_unjudged
 
 def gpg_advantages(rewards: Tensor, group: Tensor, judged: Tensor | None = None) -> Tensor:
     """Advantages [B] from rewards [B], group ordinals [B] and the mask of judged rows [B] (None: all)."""
-    kept = rewards if judged is None else rewards[judged]
-    alpha = len(kept) / max(1, int((kept != 0).sum()))
+    judged_rewards = rewards if judged is None else rewards[judged]
+    alpha = len(judged_rewards) / max(1, int((judged_rewards != 0).sum()))
     return zero_unjudged(alpha * (rewards - group_baseline(rewards, group, judged)), judged)

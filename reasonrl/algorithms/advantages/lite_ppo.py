@@ -16,7 +16,7 @@ from reasonrl.algorithms.groups import group_baseline, group_std, zero_unjudged
 
 def lite_ppo_advantages(rewards: Tensor, group: Tensor, judged: Tensor | None = None, *, eps: float = 1e-6) -> Tensor:
     """Advantages [B] from rewards [B], group ordinals [B] and the mask of judged rows [B] (None: all)."""
-    everything = torch.zeros_like(group)
+    one_group = torch.zeros_like(group)
     return zero_unjudged(
-        (rewards - group_baseline(rewards, group, judged)) / (group_std(rewards, everything, judged) + eps), judged
+        (rewards - group_baseline(rewards, group, judged)) / (group_std(rewards, one_group, judged) + eps), judged
     )

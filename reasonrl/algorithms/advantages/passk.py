@@ -23,9 +23,9 @@ def passk_advantages(
     worth = torch.where(keep, rewards, torch.full_like(rewards, -torch.inf))
     by_worth = torch.argsort(worth, descending=True, stable=True)
     order = by_worth[torch.argsort(group[by_worth], stable=True)]  # groups together, best first
-    of = group[order]
-    first = torch.ones(len(of), dtype=torch.bool, device=group.device)
-    first[1:] = of[1:] != of[:-1]
+    ordered_group = group[order]
+    first = torch.ones(len(ordered_group), dtype=torch.bool, device=group.device)
+    first[1:] = ordered_group[1:] != ordered_group[:-1]
     lead = torch.zeros_like(rewards)
     best = first.nonzero()[:, 0]
     best = best[(group_size(group, keep)[order[best]] > 1)]

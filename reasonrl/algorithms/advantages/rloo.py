@@ -2,7 +2,7 @@
 
     A_i = r_i - mean_{j != i}(r_j) = G / (G - 1) * (r_i - mean_g(r))
 
-Unbiased, since a reward is no part of its own baseline. A group of one has no others: A = r, as in verl's `rloo` (its
+Unbiased, since a reward is not part of its own baseline. A group of one has no others: A = r, as in verl's `rloo` (its
 `rloo_vectorized` gives 0); the trainer's filter drops such groups before they get here.
 """
 
