@@ -29,13 +29,27 @@ class LanguageModel:
 
     @property
     def eos_ids(self) -> list[int]:
-        """Every token that ends a response: the tokenizer's and those that the generation config adds (Llama 3, Qwen
-        have several).
-        """
-        ids = [self.tokenizer.eos_token_id]
-        configured = getattr(self.model.generation_config, "eos_token_id", None)
-        ids += configured if isinstance(configured, list) else [configured]
-        return sorted({i for i in ids if i is not None})
+        """Every token that ends a response."""
+        return end_token_ids(self.tokenizer, self.model.generation_config)
+
+
+def end_token_ids(tokenizer: Any, generation_config: Any) -> list[int]:
+    """Every token that ends a response: the tokenizer's, and those that the generation config adds (Llama 3 and Qwen
+    have several).
+    """
+    configured = getattr(generation_config, "eos_token_id", None)
+    ids = [tokenizer.eos_token_id, *(configured if isinstance(configured, list) else [configured])]
+    return sorted({i for i in ids if i is not None})
+
+
+def load_generation_config(source: str) -> Any:
+    """The generation config beside a model; where there is none, what transformers makes of the model's config."""
+    from transformers import AutoConfig, GenerationConfig
+
+    try:
+        return GenerationConfig.from_pretrained(source)
+    except OSError:
+        return GenerationConfig.from_model_config(AutoConfig.from_pretrained(source))
 
 
 def choose_device(name: str) -> torch.device:

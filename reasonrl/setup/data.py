@@ -111,8 +111,8 @@ class _Loader:
             for problem in shown:
                 if not isinstance(problem.reference.get("demonstration"), str):
                     raise DataError(
-                        f"{field_name}: problem {problem.id} is no solution to judge, and shows no 'demonstration' in"
-                        " its reference"
+                        f"{field_name}: problem {problem.id} is not a solution to judge, and shows no 'demonstration'"
+                        " in its reference"
                     )
             replay += problems
         return replay

@@ -25,6 +25,7 @@ from reasonrl.engines.served import ServedFailure
 from reasonrl.environments.base import Episode
 from reasonrl.environments.roles import Speaker
 from reasonrl.errors import ModelError
+from reasonrl.models.loading import end_token_ids, load_generation_config
 from reasonrl.recipe.schema import Recipe
 from reasonrl.rewards.base import total_reward
 from reasonrl.rewards.scoring import score_episodes
@@ -97,10 +98,12 @@ def verl_actor(recipe: Recipe, tokenizer: Any) -> Speaker | None:
     return roles_without_engines(evaluation_roles(recipe), tokenizer).speaker("actor")
 
 
-def end_tokens(tokenizer: Any, config: Any) -> list[int]:
-    configured = getattr(config, "eos_token_id", None)
-    ids = [tokenizer.eos_token_id, *(configured if isinstance(configured, list) else [configured])]
-    return sorted({i for i in ids if i is not None})
+def end_tokens(tokenizer: Any, model_path: str) -> list[int]:
+    """Every token that ends a response, by the rule of local runs."""
+    return end_token_ids(tokenizer, _generation_config(model_path))
+
+
+_generation_config = functools.cache(load_generation_config)
 
 
 @register(AGENT)
@@ -115,7 +118,7 @@ class ReasonrlLoop(AgentLoopBase):
         step, rollout = int(kwargs["global_steps"]), int(kwargs["first_rollout"]) + int(kwargs["session_id"])
         engine = ServerEngine(
             self.server_manager,
-            end_tokens(self.tokenizer, _model_config(self.config.actor_rollout_ref.model.path)),
+            end_tokens(self.tokenizer, self.config.actor_rollout_ref.model.path),
             self.tokenizer,
         )
         environment = environment_maker(recipe, self.tokenizer, verl_actor(recipe, self.tokenizer))(
@@ -201,10 +204,3 @@ async def run_with_deadline(seconds: float, call: Callable[[], None], key: str) 
         if done.cancelled():
             raise TimeoutError(f"no verdict after {seconds:g} s ({key})") from None
         raise
-
-
-@functools.cache
-def _model_config(path: str) -> Any:
-    from transformers import AutoConfig
-
-    return AutoConfig.from_pretrained(path)

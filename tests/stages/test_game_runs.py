@@ -162,7 +162,7 @@ def test_what_is_replayed_shows_what_to_say(played: Path, tmp_path: Path) -> Non
     recipe = offline_recipe(tmp_path, played, replay=[SHOWN, {"source": str(bare)}])
     failed = runs(tmp_path, "train", recipe, "run_dir=run", "--offline", code=2)
     assert (
-        "data.replay.1: problem b7 is no solution to judge" in failed.stderr
+        "data.replay.1: problem b7 is not a solution to judge" in failed.stderr
         and not (tmp_path / "run" / "checkpoints").exists()
     )
 

@@ -267,7 +267,10 @@ def test_tempo_credits_the_token_at_which_answers_part(tmp_path: Path) -> None:
         ({"train": {"loss": "disco", "clip_advantages": 1.0}}, "train.clip_advantages"),
         ({"train": {"loss": "drpo", "loss_aggregation": "token_mean"}}, "train.loss_aggregation"),
         ({"train": {"loss": "trpa", "unlikeliness": {}}}, "shapes the reward, which loss: trpa does not look at"),
-        ({"train": {"advantage": "gdpo", "overlong": {"buffer_tokens": 2}}}, "shapes the reward as a whole, but advantage: gdpo normalises"),
+        (
+            {"train": {"advantage": "gdpo", "overlong": {"buffer_tokens": 2}}},
+            "shapes the reward as a whole, but advantage: gdpo normalises",
+        ),
         (
             {"train": {"advantage": "remax", "kl": {"coefficient": 0.1, "estimator": "k1", "where": "reward"}}},
             "a penalty in the reward shapes it as a whole, but advantage: remax compares",

@@ -203,7 +203,7 @@ def test_the_reason_that_a_log_gives(tmp_path: Path) -> None:
     log.write_text("loading\nRuntimeError: out of memory\n")
     assert reason(log) == "RuntimeError: out of memory"
     log.write_text("loading\n")
-    assert reason(log) == "it said no reason"
+    assert reason(log) == "it gave no reason"
 
 
 def test_verl_missing_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

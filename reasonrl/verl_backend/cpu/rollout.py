@@ -34,15 +34,15 @@ class HFServer:
         self._worker: asyncio.Task[None] | None = None
 
     async def update_weights(self, named: dict[str, Tensor], global_steps: int | None = None) -> None:
-        own = self._lm.model.state_dict()
-        unknown = sorted(set(named) - set(own))
+        weights = self._lm.model.state_dict()
+        unknown = sorted(set(named) - set(weights))
         if unknown:
             raise ValueError(
                 f"the trainer sent {len(unknown)} weights that the rollout model does not have, e.g. {unknown[0]}"
             )
         with torch.no_grad():
             for name, value in named.items():
-                own[name].copy_(value)
+                weights[name].copy_(value)
         self._global_steps = global_steps if global_steps is not None else self._global_steps
 
     async def set_global_steps(self, global_steps: int | None) -> None:
@@ -71,10 +71,10 @@ class HFServer:
         )
         if self._worker is None or self._worker.done():
             self._worker = asyncio.create_task(self._drain())
-        made = await future
+        generation = await future
         return TokenOutput(
-            token_ids=made.token_ids,
-            log_probs=made.logprobs if sampling_params.get("logprobs") else None,
+            token_ids=generation.token_ids,
+            log_probs=generation.logprobs if sampling_params.get("logprobs") else None,
             stop_reason="completed",
             extra_fields={"global_steps": self._global_steps},
         )
@@ -84,13 +84,13 @@ class HFServer:
             await asyncio.sleep(WINDOW_S)
             batch, self._waiting = self._waiting, []
             try:
-                made = await asyncio.to_thread(self._engine.generate_batch, [request for request, _ in batch])
+                generations = await asyncio.to_thread(self._engine.generate_batch, [request for request, _ in batch])
             except BaseException as error:  # every caller is told; an await that never ends would hang the whole step
                 for _, future in batch:
                     future.set_exception(error)
                 continue
-            for (_, future), one in zip(batch, made, strict=True):
-                future.set_result(one)
+            for (_, future), generation in zip(batch, generations, strict=True):
+                future.set_result(generation)
 
     # What verl's manager calls on every server, and means nothing here: weights and cache stay where they are.
     async def wake_up(self, *_: Any, **__: Any) -> None: ...
@@ -133,8 +133,8 @@ class ServerAdapter(BaseRollout):
 class HFReplica(RolloutReplica):
     async def launch_servers(self) -> None:
         name = server_name(self.replica_rank)
-        made = ray.remote(HFServer).options(name=name, max_concurrency=self.max_concurrency, num_cpus=1)
-        server = made.remote(self.model_config.path, self.config.response_length)
+        actor_class = ray.remote(HFServer).options(name=name, max_concurrency=self.max_concurrency, num_cpus=1)
+        server = actor_class.remote(self.model_config.path, self.config.response_length)
         await server.set_global_steps.remote(None)
         self.servers = [server]
         self._server_handle = server
