@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
+from reasonrl.commands.groups import Json, Offline, critic_app, data_app, recipes_app, verify_app
 from reasonrl.errors import ReasonRLError
 
 app = typer.Typer(
@@ -22,17 +23,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-recipes_app = typer.Typer(help="The recipes that come with reasonrl.", no_args_is_help=True)
-data_app = typer.Typer(help="Look at, check and convert problems.", no_args_is_help=True)
-verify_app = typer.Typer(help="Judge answers.", no_args_is_help=True)
-critic_app = typer.Typer(help="Train critics, and see how good they are.", no_args_is_help=True)
 app.add_typer(recipes_app, name="recipes")
 app.add_typer(critic_app, name="critic")
 app.add_typer(verify_app, name="verify")
 app.add_typer(data_app, name="data")
-
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
-Offline = Annotated[bool, typer.Option("--offline", help="Never touch the network.")]
 
 
 @app.callback()
@@ -191,54 +185,6 @@ def doctor(as_json: Json = False) -> None:
     doctor_command(as_json=as_json)
 
 
-@verify_app.command("math")
-def verify_math(
-    source: Annotated[
-        Path | None,
-        typer.Option(
-            "--input", help='Rows {"id", "gold", "response"} (a whole text) or {"id", "gold", "answer"} as .jsonl.'
-        ),
-    ] = None,
-    output: Annotated[
-        Path | None, typer.Option(help="The .jsonl file to write: one verdict for each input row, in order.")
-    ] = None,
-    gold: Annotated[str | None, typer.Option(help="One reference answer, instead of a file.")] = None,
-    answer: Annotated[str | None, typer.Option(help="The bare answer to compare with --gold.")] = None,
-    response: Annotated[
-        str | None, typer.Option(help="A whole response: its final answer is compared with --gold.")
-    ] = None,
-    mode: Annotated[
-        str,
-        typer.Option(
-            help="lenient: a marked answer, or else the last formula or number. strict: a marked answer only."
-        ),
-    ] = "lenient",
-    policy: Annotated[
-        list[str] | None, typer.Option("--policy", metavar="key=value", help="e.g. percent=fraction; see MathPolicy.")
-    ] = None,
-    workers: Annotated[int, typer.Option(min=1, help="Processes for what needs sympy.")] = 2,
-    timeout: Annotated[float, typer.Option(help="Seconds for one comparison in a worker.")] = 2.0,
-    explain: Annotated[bool, typer.Option("--explain", help="Show what each layer says.")] = False,
-    as_json: Json = False,
-) -> None:
-    """Are these math answers right?"""
-    from reasonrl.commands.verify import verify_math_command
-
-    verify_math_command(
-        source=source,
-        output=output,
-        gold=gold,
-        answer=answer,
-        response=response,
-        mode=mode,
-        policy=policy or [],
-        workers=workers,
-        timeout=timeout,
-        explain=explain,
-        as_json=as_json,
-    )
-
-
 @app.command()
 def audit(
     file: Annotated[
@@ -259,145 +205,6 @@ def audit(
     from reasonrl.commands.audit import audit_command
 
     audit_command(file, mode=mode, policy=policy or [], against=against, limit=limit, as_json=as_json)
-
-
-@critic_app.command("train")
-def critic_train(
-    recipe: Annotated[str, typer.Argument(help="A recipe that trains a critic (see: reasonrl recipes ls).")],
-    overrides: Annotated[list[str] | None, typer.Argument(metavar="[key=value ...]")] = None,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Check everything and show the plan; train nothing.")
-    ] = False,
-    resume: Annotated[bool, typer.Option("--resume", help="Continue the run, in whichever stage it stood.")] = False,
-    offline: Offline = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Only warnings and the result.")] = False,
-    as_json: Json = False,
-) -> None:
-    """Train a critic: all stages of a recipe, one after the other."""
-    from reasonrl.commands.critic import critic_train_command
-
-    critic_train_command(
-        recipe, overrides or [], dry_run=dry_run, resume=resume, offline=offline, quiet=quiet, as_json=as_json
-    )
-
-
-@critic_app.command("eval")
-def critic_eval(
-    model: Annotated[
-        str,
-        typer.Argument(help="A run folder, a model, or the address of an OpenAI-compatible server (http://.../v1)."),
-    ],
-    data: Annotated[
-        str,
-        typer.Option(help="Labelled solutions: rows of ProcessBench, BIG-Bench-Mistake, PRM800K, or of kind critique."),
-    ],
-    format_: Annotated[
-        str | None,
-        typer.Option(
-            "--format", help="How critiques are asked for and read. Default: the run's; boxed_index fits ProcessBench."
-        ),
-    ] = None,
-    option: Annotated[
-        list[str] | None, typer.Option("--option", "-o", metavar="key=value", help="Options of the format.")
-    ] = None,
-    served_name: Annotated[str | None, typer.Option(help="A server's name for the model, if it has several.")] = None,
-    n: Annotated[
-        int, typer.Option("--n", min=1, help="Critiques of each solution; more than one adds a majority vote.")
-    ] = 1,
-    temperature: Annotated[float, typer.Option(min=0.0)] = 0.0,
-    max_new_tokens: Annotated[
-        int | None, typer.Option(min=1, help="Of a critique. Default: the run's, else 2048.")
-    ] = None,
-    limit: Annotated[int | None, typer.Option(min=1, help="Only the first solutions.")] = None,
-    output: Annotated[Path | None, typer.Option(help="Folder for results.json and samples.jsonl.")] = None,
-    seed: Annotated[int, typer.Option()] = 0,
-    offline: Offline = False,
-    as_json: Json = False,
-) -> None:
-    """Judge a critic on labelled solutions, subset by subset, with 95% intervals."""
-    from reasonrl.commands.critic import critic_eval_command
-    from reasonrl.commands.output import key_values
-
-    critic_eval_command(
-        model,
-        data=data,
-        format_name=format_,
-        format_options=key_values(option or [], "--option"),
-        served_name=served_name,
-        n=n,
-        temperature=temperature,
-        max_new_tokens=max_new_tokens,
-        limit=limit,
-        output=output,
-        seed=seed,
-        offline=offline,
-        as_json=as_json,
-    )
-
-
-@recipes_app.command("ls")
-def recipes_ls(as_json: Json = False) -> None:
-    """List the recipes."""
-    from reasonrl.commands.recipes import ls_command
-
-    ls_command(as_json=as_json)
-
-
-@recipes_app.command("cp")
-def recipes_cp(
-    name: Annotated[str, typer.Argument(help="See: reasonrl recipes ls")],
-    target: Annotated[Path | None, typer.Argument(help="Folder to make; default: ./NAME")] = None,
-    as_json: Json = False,
-) -> None:
-    """Copy a recipe, to change it."""
-    from reasonrl.commands.recipes import cp_command
-
-    cp_command(name, target, as_json=as_json)
-
-
-@data_app.command("show")
-def data_show(
-    source: Annotated[
-        str,
-        typer.Argument(
-            help="A file, or any source of a recipe: gsm8k, math, arithmetic, reasoning_gym, org/name, module:function."
-        ),
-    ],
-    option: Annotated[
-        list[str] | None, typer.Option("--option", "-o", metavar="key=value", help="Options of the source.")
-    ] = None,
-    columns: Annotated[
-        list[str] | None, typer.Option("--column", "-c", metavar="ours=theirs", help="e.g. -c prompt=question")
-    ] = None,
-    limit: Annotated[int, typer.Option(min=1)] = 5,
-    offline: Offline = False,
-    as_json: Json = False,
-) -> None:
-    """Print the first problems of a source as reasonrl reads them."""
-    from reasonrl.commands.data import show_command
-
-    show_command(source, option or [], columns or [], limit=limit, offline=offline, as_json=as_json)
-
-
-@data_app.command("convert")
-def data_convert(
-    source: Annotated[str, typer.Argument(help="A file, or any source of a recipe.")],
-    target: Annotated[Path, typer.Argument(help="A .jsonl or .parquet file.")],
-    to: Annotated[
-        str | None, typer.Option(help="plain, verl or trl. Default: plain for .jsonl, trl for .parquet.")
-    ] = None,
-    option: Annotated[
-        list[str] | None, typer.Option("--option", "-o", metavar="key=value", help="Options of the source.")
-    ] = None,
-    columns: Annotated[list[str] | None, typer.Option("--column", "-c", metavar="ours=theirs")] = None,
-    limit: Annotated[int | None, typer.Option(min=1)] = None,
-    offline: Offline = False,
-    as_json: Json = False,
-) -> None:
-    """Convert problems without loss, to and from verl's parquet rows and TRL's columns."""
-    from reasonrl.commands.data import convert_command
-
-    convert_command(source, target, to, option or [], columns or [], limit=limit, offline=offline, as_json=as_json)
 
 
 def main() -> None:

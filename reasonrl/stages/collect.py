@@ -21,20 +21,19 @@ from reasonrl.setup.roles import load_roles
 from reasonrl.stages.base import Session, Workload
 from reasonrl.stages.collector import Collector, in_words
 from reasonrl.stages.critiques import CritiqueCollector
-from reasonrl.stages.gathering import open_verifier, write_sets, write_summary
+from reasonrl.stages.gathering import GatheringKind, open_verifier, write_sets, write_summary
 from reasonrl.stages.self_training import ResponseCollector
-from verifiers.types import Problem, Verifier
+from verifiers.types import Problem
 
 SUMMARY = "collect.json"
 COLLECTORS: dict[str, type[Collector]] = {"critiques": CritiqueCollector, "responses": ResponseCollector}
 """By `collect.make`."""
 
 
-class Collect:
+class Collect(GatheringKind):
     """The kind `collect`."""
 
     name: ClassVar[str] = "collect"
-    target_label: ClassVar[str] = "gold response"
 
     def workload(self, recipe: Recipe, data: RunData) -> Workload:
         """Completions for `labeller: monte_carlo` come on top: their number depends on the solutions."""
@@ -44,12 +43,6 @@ class Collect:
 
     def describe(self, recipe: Recipe, workload: Workload) -> dict[str, str]:
         return {"collects": f"{workload.rollouts_per_step:,} solutions of {workload.prompts_per_step:,} problems"}
-
-    def target(self, recipe: Recipe, verifier: Verifier, problem: Problem) -> str:
-        return verifier.gold_response(problem.reference)
-
-    def needs_reference(self, recipe: Recipe) -> bool:
-        return False
 
     def run(self, recipe: Recipe, folder: Path, session: Session) -> Path:
         """Collect into `folder`, unless that has been done. Nothing is written when this raises."""

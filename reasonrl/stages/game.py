@@ -24,7 +24,7 @@ from reasonrl.setup.data import RunData, load_data
 from reasonrl.setup.models import load_language_model, make_engine
 from reasonrl.setup.roles import Roles, load_roles
 from reasonrl.stages.base import Session, Workload
-from reasonrl.stages.gathering import open_verifier, write_sets, write_summary
+from reasonrl.stages.gathering import GatheringKind, open_verifier, write_sets, write_summary
 from reasonrl.stats import wilson
 from verifiers.types import Problem, Verifier
 
@@ -34,11 +34,10 @@ TAUGHT_ROLES = ("critic", "sneaky")
 """Whose turns later stages learn from."""
 
 
-class Game:
+class Game(GatheringKind):
     """The kind `game`."""
 
     name: ClassVar[str] = "game"
-    target_label: ClassVar[str] = "gold response"
 
     def workload(self, recipe: Recipe, data: RunData) -> Workload:
         """At most: a game ends early where no step was spoilt or no harm was done."""
@@ -56,12 +55,6 @@ class Game:
         count = workload.prompts_per_step
         solutions = f"{count:,} right solutions" if count else "all right solutions"
         return {"plays": f"on {solutions}, {2 * recipe.game.completions} completions of the solver in each game"}
-
-    def target(self, recipe: Recipe, verifier: Verifier, problem: Problem) -> str:
-        return verifier.gold_response(problem.reference)
-
-    def needs_reference(self, recipe: Recipe) -> bool:
-        return False
 
     def run(self, recipe: Recipe, folder: Path, session: Session) -> Path:
         """Play into `folder`, unless that has been done. Nothing is written when this raises."""

@@ -6,13 +6,25 @@ import contextlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from reasonrl.data.convert import write_problems
 from reasonrl.files import replace_text
 from reasonrl.recipe.schema import Recipe
 from reasonrl.rewards.loading import make_verifier
 from verifiers.types import Problem, Verifier
+
+
+class GatheringKind:
+    """What the kinds that do not train share."""
+
+    target_label: ClassVar[str] = "gold response"
+
+    def target(self, recipe: Recipe, verifier: Verifier, problem: Problem) -> str:
+        return verifier.gold_response(problem.reference)
+
+    def needs_reference(self, recipe: Recipe) -> bool:
+        return False
 
 
 @contextlib.contextmanager
