@@ -1,4 +1,4 @@
-"""What verl's value head expects of a prompt before anything is sampled: the predictions of PCL and shrinkage."""
+"""What verl's value head expects of a prompt before anything is sampled: features of predictions."""
 
 from __future__ import annotations
 

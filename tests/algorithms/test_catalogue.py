@@ -19,7 +19,6 @@ NAMES = (*ADVANTAGES, *LOSSES)
 
 EXEMPT = {
     ("reasonrl/stages/offline.py", "gspo"): "the loss of this stage is built on it",
-    ("reasonrl/runs/metric_registry.py", "shrinkage"): "documentation of a metric, which docs/metrics.md prints",
     (
         "reasonrl/verl_backend/settings.py",
         "grpo",
