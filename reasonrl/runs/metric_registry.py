@@ -30,7 +30,7 @@ GROUPS = {
     "accuracy": "Right answers among the training rollouts",
     "eval": "Held-out problems, never trained on",
     "budget": "How the rollouts of a step are given out over its prompts (budget: knapsack)",
-    "value": "What the value model predicts of prompts before their rollouts (curriculum: pcl, or a predicted baseline)",
+    "value": "What the value model predicts of prompts before their rollouts (curriculum: pcl and others)",
     "credit": "What single tokens are credited with (train.credit: tempo)",
     "shaping": "What was added to the rewards after they were observed (train.unlikeliness, train.overlong)",
     "groups": "Whether a prompt's answers differ: only mixed groups teach anything",
