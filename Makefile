@@ -52,7 +52,7 @@ format: install
 	$(BIN)/ruff check --fix .
 
 test-floor: .venv-floor/.installed
-	.venv-floor/bin/python -m pytest -m 'not slow and not gpu and not browser and not verl and not vllm' tests/models tests/engines tests/trainer
+	.venv-floor/bin/python -m pytest -m 'not slow and not gpu and not browser and not verl and not vllm' tests/models tests/engines tests/trainer tests/update tests/stages
 
 .venv-floor/.installed: pyproject.toml constraints/cpu.txt constraints/transformers-floor.txt
 	$(PYTHON) -m venv .venv-floor
