@@ -224,9 +224,8 @@ def one_worker_and_two(cases: list[dict[str, Any]], repeats: int) -> dict[str, A
         {(a, row["gold"]) for row in cases if (a := read(row).answer) is not None and compare(a, row["gold"]) is None}
     )
     items = pairs * COPIES
-    random.Random(0).shuffle(
-        items
-    )  # in order, each of two workers would meet the same ten again and again, in sympy's cache
+    # in order, each of two workers would meet the same ten again and again, in sympy's cache
+    random.Random(0).shuffle(items)
     pools = {
         count: WorkerPool(POOL_TARGET, workers=count, timeout_s=5.0, initializer=POOL_INITIALIZER) for count in (1, 2)
     }

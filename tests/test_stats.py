@@ -78,9 +78,8 @@ def test_clustered_error_is_the_triple_sum_of_the_paper(groups):
     )
     correction = len(groups) / (len(groups) - 1)
     expected = math.sqrt(max(0.0, (diagonal + cross) * correction)) / len(scores)
-    assert stats.clustered_standard_error(groups) == pytest.approx(
-        expected, abs=1e-7
-    )  # the root of a rounding error is 1e-8
+    # the root of a rounding error is 1e-8
+    assert stats.clustered_standard_error(groups) == pytest.approx(expected, abs=1e-7)
 
 
 def test_one_sample_a_problem_is_the_plain_standard_error():

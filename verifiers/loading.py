@@ -28,8 +28,7 @@ def load_verifier(spec: str, **options: Any) -> Verifier:
 
     Args:
         spec: a built-in name, or "package.module:Class" (a class, a function that returns a verifier, or a finished
-            verifier).
-            Modules of the current folder are found.
+            verifier). Modules of the current folder are found.
         options: for the constructor.
 
     Raises:
@@ -98,7 +97,8 @@ def _check_options(spec: str, factory: Any, options: dict[str, Any]) -> None:
     except (
         TypeError,
         ValueError,
-    ):  # a class of an extension module tells nothing of its arguments; its own message has to do
+    ):
+        # a class of an extension module tells nothing of its arguments; its own message has to do
         return
     named = [p for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
     names = [p.name for p in named]

@@ -67,8 +67,7 @@ class BoxedIndex(CritiqueFormat):
                 f"the solution of problem {solution.problem_id} is not labelled: `first_error` is not known"
             )
         wrong = solution.first_error
-        relevant_comments = (
-            comments if wrong == -1 else comments[: wrong + 1]
-        )  # what follows a wrong step is neither right nor wrong
+        # what follows a wrong step is neither right nor wrong
+        relevant_comments = comments if wrong == -1 else comments[: wrong + 1]
         index = wrong if wrong == -1 else wrong + self.first_index
         return "\n".join([*(comment for comment in relevant_comments if comment), f"\\boxed{{{index}}}"])

@@ -90,9 +90,8 @@ class SuccessRates:
         raw = self.value_model.predict(self._cached_features(problems)) if problems else []
         clamped = [None if value is None else min(max(value, LOWEST), 1 - LOWEST) for value in raw]
         for problem, value in zip(problems, clamped, strict=True):
-            if (
-                value is not None
-            ):  # the first one of a step: a later one may know the rollouts that it is to be compared with
+            # the first one of a step: a later one may know the rollouts that it is to be compared with
+            if value is not None:
                 self.predictions.setdefault(problem.id, value)
         return clamped
 

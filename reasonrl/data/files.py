@@ -91,9 +91,8 @@ def _json(path: Path, mistakes: Mistakes) -> Iterator[SourceRow]:
     try:
         rows = json.loads(text)
     except json.JSONDecodeError as error:
-        if error.msg == "Extra data" and text.lstrip().startswith(
-            b"{"
-        ):  # JSON lines under another suffix, as often seen
+        # JSON lines under another suffix, as often seen
+        if error.msg == "Extra data" and text.lstrip().startswith(b"{"):
             yield from _jsonl(path, mistakes)
             return
         raise DataError(

@@ -108,9 +108,8 @@ class HFEngine:
         from transformers import DynamicCache
 
         device = self._lm.device
-        shared = min(
-            common_prefix(prompts[0], prompts[-1]), min(len(p) for p in prompts) - 1
-        )  # sorted: first and last differ most
+        # sorted: first and last differ most
+        shared = min(common_prefix(prompts[0], prompts[-1]), min(len(p) for p in prompts) - 1)
         cache = DynamicCache(config=self._lm.model.config)
         if len(prompts) == 1 or shared < SHARE_FROM:
             shared = 0

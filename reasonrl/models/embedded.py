@@ -69,9 +69,8 @@ def convert_gguf(gguf: Path, target: Path) -> None:
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     options = {}
-    if hasattr(
-        transformers, "GgufConfig"
-    ):  # from 5.19 on the weights stay quantised, and cannot be saved, unless told otherwise
+    # from 5.19 on the weights stay quantised, and cannot be saved, unless told otherwise
+    if hasattr(transformers, "GgufConfig"):
         options["quantization_config"] = transformers.GgufConfig(dequantize=True)
     folder, name = str(gguf.parent), gguf.name
     tokenizer = AutoTokenizer.from_pretrained(folder, gguf_file=name)

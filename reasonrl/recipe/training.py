@@ -43,7 +43,7 @@ class RefillSpec(Spec):
     enabled: bool = False
     """Draw new prompts for groups without signal, and drop such groups."""
     max_rounds: Count = 3
-    """At most this many rounds of rollouts make one step."""
+    """At most this many further rounds of rollouts in a step, after the first."""
 
 
 class TrainSpec(Spec):

@@ -12,7 +12,9 @@ RewardFunction = Callable[[Sequence[str], Sequence[Problem]], Sequence[float | N
 
 
 EpisodeReward = Callable[[Sequence[Episode], int], Sequence[float | None]]
-"""(episodes, step) -> rewards; None masks an episode. It may add to `verdicts` and `info`."""
+"""(episodes, step) -> rewards; None masks an episode. It may add verdicts, and refinements
+to the critique of an episode.
+"""
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,4 @@
-"""Steps 3 and 4 of critic recipes: who plays, and what the critiques earn. The same for both backends, like
-`reasonrl.update`.
-"""
+"""Step 4 of critic recipes: what critiques earn, the same on both backends."""
 
 from __future__ import annotations
 

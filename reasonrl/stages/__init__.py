@@ -1,5 +1,7 @@
-"""The kinds of stages of a recipe, one file each. A new kind is one file, a line here, and its facts in
-`reasonrl.recipe.kinds`.
+"""The kinds of stages of a recipe, one file each.
+
+A new kind is one file, a line here, its facts in `reasonrl.recipe.kinds`, and a section of settings in
+`reasonrl.recipe`.
 """
 
 from __future__ import annotations

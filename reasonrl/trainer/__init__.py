@@ -1,1 +1,1 @@
-"""The local training loop: `loop.py` reads from top to bottom."""
+"""How weights move here: policy update, optimiser, packing, interrupt."""

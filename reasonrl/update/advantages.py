@@ -1,6 +1,7 @@
 """Steps 6 to 9 of an update, each on a `RolloutBatch`: filter, shape, advantage, select.
 
-What a method is comes from `reasonrl.algorithms.catalogue`; nothing here knows one by its name.
+What an estimator is comes from `reasonrl.algorithms.catalogue`; nothing here knows one by its name. A need that no
+estimator had before gets a line in `AdvantageSteps.advantages`.
 """
 
 from __future__ import annotations
@@ -50,6 +51,8 @@ class AdvantageSteps:
 
         Args:
             ref_logprobs: [B, T] under the reference; needed for that penalty alone.
+
+        Raises ValueError where they are needed and missing.
         """
         rewards = batch.rewards
         if (overlong := self.spec.overlong) is not None:
@@ -127,7 +130,16 @@ class AdvantageSteps:
         trainable: Tensor,
         progress: float,
     ) -> Tensor:
-        """Step 9: advantages [B, T] that go into the update. `progress` in [0, 1] is how much of the run is done."""
+        """Step 9: advantages [B, T] that go into the update.
+
+        Args:
+            token_advantages: [B, T] of step 8.
+            rollout_advantages: [B] of step 8.
+            trainable: [B] bool, of step 6.
+            progress: in [0, 1], how much of the run is done.
+
+        Raises ValueError where the recipe chooses tokens by their entropy and the batch has none.
+        """
         advantages = token_advantages
         if self.spec.clip_advantages is not None:
             advantages = clip_advantages(advantages, self.spec.clip_advantages)

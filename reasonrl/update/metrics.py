@@ -1,5 +1,5 @@
-"""The numbers of one update: what the rollouts were like, and what each method did. `reasonrl.runs.metrics` explains
-every name.
+"""The numbers of one update: what the rollouts were like, and what each method did. `reasonrl.runs.metric_registry`
+explains every name.
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ def method_metrics(recipe: Recipe, rollouts: StepRollouts, prepared: PreparedUpd
 
 
 def budget_metrics(counts: Sequence[int], low: int, high: int, per_prompt: int) -> dict[str, Any]:
-    """How the rollouts were given out over the prompts."""
+    """How the rollouts were given out over the prompts. `counts` are those of each prompt, `per_prompt` their mean."""
     ordered = sorted(counts)
     return {
         "budget/rollouts_min": ordered[0],
@@ -100,7 +100,7 @@ def budget_metrics(counts: Sequence[int], low: int, high: int, per_prompt: int) 
 
 
 def calibration_metrics(rates: Sequence[tuple[float, float]]) -> dict[str, Any]:
-    """The value model's predictions against the success rates that followed; nothing until it predicts."""
+    """The value model against what followed. `rates` are (predicted, actual) success rates; empty until it predicts."""
     if not rates:
         return {"value/predicted_prompts": 0}
     predicted, actual = (torch.tensor(column, dtype=torch.float64) for column in zip(*rates, strict=True))
@@ -115,7 +115,9 @@ def calibration_metrics(rates: Sequence[tuple[float, float]]) -> dict[str, Any]:
 
 
 def credit_metrics(rollout_advantages: Tensor, token_advantages: Tensor, mask: Tensor) -> dict[str, Any]:
-    """How many tokens are branches, and how much of the credit TEMPO has moved."""
+    """How many tokens are branches, and how much of the credit TEMPO has moved: from advantages [B] of rollouts and
+    [B, T] of tokens, and the loss mask [B, T].
+    """
     plain = rollout_advantages[:, None] * mask
     moved = (token_advantages - plain).abs()
     return {

@@ -7,10 +7,10 @@ verl looks engines up by model type, backend, device and vendor; this one is fou
   with warm-up at rate 0, and reports the rate of the update to come.
 - Means over sequences count the rows of the mini-batch that are trained on (verl: all of them), so masked rows dilute
   nothing.
-- Adapters (LoRA) are merged into what the rollout servers get, in the precision of the computation, and into what is
-  saved for others; verl writes a Hugging Face folder with the names of adapters, which nothing can load.
 - A mini-batch without any such row changes nothing (verl: 0/0), and a gradient that is not finite ends the run (verl
   continues without it).
+- Adapters (LoRA) are merged into what the rollout servers get, in the precision of the computation, and into what is
+  saved for others; verl writes a Hugging Face folder with the names of adapters, which nothing can load.
 """
 
 from __future__ import annotations
@@ -114,6 +114,5 @@ class ReasonrlEngine(FSDPEngineWithLMHead):
                 yield name, (here.full_tensor() if isinstance(here, DTensor) else here).to(dtype, copy=True)
 
     def lr_scheduler_step(self) -> float:
-        return float(
-            self.optimizer.param_groups[0]["lr"]
-        )  # that of the update that was made; verl's own schedule stands still
+        # that of the update that was made; verl's own schedule stands still
+        return float(self.optimizer.param_groups[0]["lr"])

@@ -117,7 +117,8 @@ def run_verl_stage(
 ) -> Path:
     """Run or resume one stage. Returns the newest checkpoint as a Hugging Face folder.
 
-    Raises TrainingError with verl's own reason, and KeyboardInterrupt where the run ended because `stop_requested`."""
+    Raises TrainingError with verl's own reason, and KeyboardInterrupt where the run ended because `stop_requested`.
+    """
     done = newest_checkpoint(folder / "checkpoints") if resume else None
     steps = recipe.train.steps
     if done is not None and done.step >= steps and not evaluations_left(folder, recipe, steps):
@@ -183,9 +184,8 @@ def _run(command: list[str], environment: dict[str, str], log: Path, watch: Call
                     continue
                 watch()
                 return code
-        except (
-            BaseException
-        ):  # a closed terminal too: whatever ends the launch, GPUs are not left with a run that nobody owns
+        except BaseException:
+            # a closed terminal too: whatever ends the launch, GPUs are not left with a run that nobody owns
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGINT)
                 try:

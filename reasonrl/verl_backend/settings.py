@@ -106,13 +106,14 @@ def translate(recipe: Recipe, folder: Path, model: str, longest_prompt: int) -> 
         "hydra.run.dir": str((folder / "verl" / "hydra").resolve()),  # else it makes a folder where the user is
     }
     if recipe.model.lora is not None:
+        # our engine writes them merged
         settings |= {
             "actor_rollout_ref.model.lora.merge": True,  # servers get whole weights
             "actor_rollout_ref.actor.checkpoint.save_contents": [
                 "model",
                 "optimizer",
                 "extra",
-            ],  # our engine writes them merged
+            ],
             "actor_rollout_ref.model.lora_rank": recipe.model.lora.rank,
             "actor_rollout_ref.model.lora_alpha": recipe.model.lora.alpha,
             "actor_rollout_ref.model.target_modules": recipe.model.lora.target_modules,

@@ -35,7 +35,7 @@ class VerlStage:
         return self.folder / "verl"
 
     def problems(self, name: str) -> list[Problem]:
-        """A set that the launcher wrote: "train", or the name of a held-out set."""
+        """A set that the launcher wrote: "train", or "heldout.NAME"."""
         with self._file(name).open(encoding="utf-8") as lines:
             return [Problem(**json.loads(line)) for line in lines]
 

@@ -256,9 +256,8 @@ def test_mistakes_in_stages() -> None:
         "rollout.temprature (line 15): unknown key; did you mean 'temperature'?",
         "train.steps (line 17): expected greater than or equal to 1, got 0",
     ]
-    assert only(STAGED.replace("max_new_tokens", "max_tokens")).startswith(
-        "rollout.max_tokens (line 6): unknown key"
-    )  # of both, told once
+    # of both, told once
+    assert only(STAGED.replace("max_new_tokens", "max_tokens")).startswith("rollout.max_tokens (line 6): unknown key")
     assert "stages: expected a list of stages" in only("name: x\nstages: {}\n")
     assert (
         only(STAGED.replace("name: grpo", "name: warm-up")) == "stages.1.name: 'warm-up' is taken by an earlier stage"

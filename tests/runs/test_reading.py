@@ -162,9 +162,8 @@ def test_index_starts_over_when_a_resumed_run_rewrites(tmp_path):
     assert len(index.scan()) == 3
     write_rows(path, [fake_sample(step=1)])  # truncated
     assert [key.step for key in index.scan()] == [1]
-    write_rows(
-        path, [fake_sample(step=1, response="another"), *(fake_sample(step=step) for step in (5, 6, 7, 8))]
-    )  # replaced by more
+    # replaced by more
+    write_rows(path, [fake_sample(step=1, response="another"), *(fake_sample(step=step) for step in (5, 6, 7, 8))])
     assert [key.step for key in index.scan()] == [1, 5, 6, 7, 8]
     assert [row["step"] for row in index.rows()] == [1, 5, 6, 7, 8]
 

@@ -91,9 +91,8 @@ def choose(browser, name, value):
 def test_samples_show_prompt_answer_and_verdict(browser, server):
     open_page(browser, server)
     assert browser.title.startswith("fake-quickstart")
-    assert texts(browser, "#count") == [
-        "546 answers to 204 problems"
-    ]  # 12 steps of 2 x 4, 3 evaluations of 30 x (1 + 4)
+    # 12 steps of 2 x 4, 3 evaluations of 30 x (1 + 4)
+    assert texts(browser, "#count") == ["546 answers to 204 problems"]
     assert len(texts(browser, ".problem")) == 20
     assert "training, step 12" in texts(browser, ".problem .top")[0]
     assert "Q: 2 + 3" in texts(browser, ".problem .prompt")[0]

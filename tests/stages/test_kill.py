@@ -131,11 +131,10 @@ def kill_at(recipe: Path, name: str, moments: list[Moment]) -> None:
 
 
 def test_killed_four_times_and_resumed_is_the_same_run(recipe: Path, undisturbed: Path) -> None:
+    # in the baseline evaluation
     moments: list[Moment] = [
         lambda f: any((f / SFT / "checkpoints").glob(".step-*.tmp")),  # while a checkpoint is being written
-        lambda f: (
-            (f / GRPO / "tensorboard").exists() and count_rows(f / GRPO / "metrics.jsonl") == 0
-        ),  # in the baseline evaluation
+        lambda f: (f / GRPO / "tensorboard").exists() and count_rows(f / GRPO / "metrics.jsonl") == 0,
         lambda f: count_rows(f / GRPO / "metrics.jsonl", "train") >= 4,  # between two checkpoints of the second stage
         lambda f: (f / GRPO / "checkpoints" / ".step-000006.tmp").exists(),
     ]

@@ -114,9 +114,8 @@ def test_the_norm_is_clipped_and_reported_unclipped() -> None:
         moment = torch.cat(
             [value.flatten() for key, value in optimizer.tensors().items() if key.startswith("exp_avg/")]
         )
-        assert float(moment.norm()) == pytest.approx(
-            0.1 * (limit or sizes[0]), rel=1e-3
-        )  # the first moment is a tenth of the gradient
+        # the first moment is a tenth of the gradient
+        assert float(moment.norm()) == pytest.approx(0.1 * (limit or sizes[0]), rel=1e-3)
     assert sizes[0] == pytest.approx(sizes[1])
     assert sizes[0] > 0.1
 

@@ -314,9 +314,8 @@ SCRIPT = """
 
 
 def _start_script(tmp_path: Path, how: str) -> subprocess.Popen:
-    script = (
-        tmp_path / "script.py"
-    )  # with no guard for __main__: a worker that ran it would print, and start a pool itself
+    # with no guard for __main__: a worker that ran it would print, and start a pool itself
+    script = tmp_path / "script.py"
     script.write_text(textwrap.dedent(SCRIPT))
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     return subprocess.Popen(

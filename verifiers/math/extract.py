@@ -3,8 +3,7 @@ text.
 
 Modes:
     strict: a marked answer only: the last \\boxed{...} (braces matched), <answer>...</answer>, "#### x" on a line of
-        its own,
-        or "The answer is x" at the end.
+        its own, or "The answer is x" at the end.
     lenient: a marked answer if there is one; else the last LaTeX expression or number.
     whole: the stripped response as it stands (few-shot prompts that ask for the bare answer).
 
@@ -118,10 +117,11 @@ def _unboxed(text: str) -> str:
 def _final_phrase(text: str) -> str:
     tail = _HOPE.sub("", re.sub(r"\*\*|__", "", text[-TAIL_CHARS:])).rstrip()
     last_line = tail[tail.rfind("\n") + 1 :].strip()
+    # a displayed formula that ends on a line of its own
     if last_line.startswith(("\\]", "$$")) or last_line in (
         "\\)",
         "$",
-    ):  # a displayed formula that ends on a line of its own
+    ):
         lines = tail.rsplit("\n", 3)
         last_line = " ".join(line.strip() for line in lines[1:])
     match = None

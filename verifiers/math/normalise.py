@@ -71,9 +71,8 @@ def readable(answer: str) -> str:
         return text.strip()
     text = _FRACTIONS.sub(_vulgar_fraction, text)
     text = _SUBSCRIPT_RUN.sub(lambda run: "_{" + "".join(_SUBSCRIPTS[sign] for sign in run.group()) + "}", text)
-    text = _DIGITS_OF_OTHERS.sub(
-        lambda sign: str(unicodedata.decimal(sign.group(), sign.group())), text
-    )  # Arabic, bold, ...
+    # Arabic, bold, ...
+    text = _DIGITS_OF_OTHERS.sub(lambda sign: str(unicodedata.decimal(sign.group(), sign.group())), text)
     return _SUPERSCRIPT_RUN.sub(
         lambda run: "^{" + "".join(_SUPERSCRIPTS[sign] for sign in run.group()) + "}", text
     ).strip()

@@ -177,11 +177,12 @@ class WorkerPool:
             self._stop.detach()
         if self._manager is not None:
             self._manager.abandon()
+        # the lock may have been held by a thread that is not here
         self._lock, self._manager, self._stop = (
             threading.Lock(),
             None,
             None,
-        )  # the lock may have been held by a thread that is not here
+        )
 
 
 def _rebuild(config: dict[str, Any], workers: int, timeout_s: float, start_timeout_s: float) -> WorkerPool:

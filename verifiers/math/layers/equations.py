@@ -31,10 +31,11 @@ def equation(pair: Pair) -> Comparison | None:
     """
     bound = [match[1] for text in (pair.answer, pair.gold) if (match := _BOUND.search(text))]
     answer, gold = (_QUALIFIER.sub("", text) or text for text in (pair.answer, pair.gold))
+    # "for some integer t" says that any letter would do
     if len(bound) == 1 and (answer, gold) != (
         pair.answer,
         pair.gold,
-    ):  # "for some integer t" says that any letter would do
+    ):
         comparison = rebound(pair, answer, gold, bound[0], in_answer=_BOUND.search(pair.answer) is not None)
         if comparison is not None and comparison.equal:
             return comparison
@@ -60,9 +61,8 @@ def equation(pair: Pair) -> Comparison | None:
     if len(gold_sides) > 2 and len(answer_sides) <= 2:
         return pair.inner(answer, f"{gold_sides[0]} = {gold_sides[-1]}" if len(answer_sides) == 2 else gold_sides[-1])
     if (len(answer_sides) == 2 and len(gold_sides) == 1) or (len(answer_sides) == 1 and len(gold_sides) == 2):
-        if (
-            len(answer_sides) == 2 and pair.policy.worked_out and pair.policy.assignments
-        ):  # log_2 8 = 3, worked out before our eyes
+        # log_2 8 = 3, worked out before our eyes
+        if len(answer_sides) == 2 and pair.policy.worked_out and pair.policy.assignments:
             return pair.inner(answer_sides[1], gold)
         long, short = (answer_sides, gold) if len(answer_sides) == 2 else (gold_sides, answer)
         if not pair.policy.assignments or not is_head(long[0]):

@@ -48,9 +48,8 @@ def expression(pair: Pair) -> Comparison | None:
         (answer_terms, answer_signs), (gold_terms, gold_signs) = relations[0], relations[1]
         if answer_signs == gold_signs and len(answer_terms) == len(gold_terms):
             comparison = all_equal(pair, list(zip(answer_terms, gold_terms, strict=True)), "inequality")
-            return (
-                comparison if comparison is not None and comparison.equal else None
-            )  # 2x < 10 and x < 5 are for algebra
+            # 2x < 10 and x < 5 are for algebra
+            return comparison if comparison is not None and comparison.equal else None
         return None
     texts = [without_unit(MONEY.sub("", text)) if pair.policy.missing_units else text for text in (answer, gold)]
     ratios = [text.count(":") for text in texts]
