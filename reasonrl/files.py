@@ -38,12 +38,10 @@ def replace_text(path: Path, text: str) -> None:
 def replace_folder(folder: Path, fill: Callable[[Path], None]) -> None:
     """`folder` appears with everything that `fill` writes into an empty one, in place of an earlier one, or not at all.
 
-    What a process that was killed left of such a write beside `folder` is removed.
+    What a process that was killed left of such a write of `folder` is removed.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
-    for leftover in [*folder.parent.glob(".*.tmp"), *folder.parent.glob(".*.old")]:
-        if leftover.is_dir():  # a file of this name belongs to `replacing`
-            shutil.rmtree(leftover)
+    remove_leftovers(folder.parent, folder.name)
     temporary = folder.with_name(f".{folder.name}.tmp")
     temporary.mkdir()
     try:
@@ -64,6 +62,15 @@ def remove_folder(folder: Path) -> None:
     renamed = folder.with_name(f".{folder.name}.old")
     os.replace(folder, renamed)
     shutil.rmtree(renamed)
+
+
+def remove_leftovers(parent: Path, names: str) -> None:
+    """Remove what killed processes left of folders in `parent` that they were replacing. `names` is a glob of the
+    folders' names: others' folders are never touched.
+    """
+    for leftover in [*parent.glob(f".{names}.tmp"), *parent.glob(f".{names}.old")]:
+        if leftover.is_dir():  # a file of this name belongs to `replacing`
+            shutil.rmtree(leftover)
 
 
 def _fsync(path: Path) -> None:

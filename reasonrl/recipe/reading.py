@@ -13,6 +13,7 @@ from reasonrl.errors import RecipeError
 from reasonrl.recipe.checking import check_stage, line_numbers
 from reasonrl.recipe.overrides import OverrideError, apply_override
 from reasonrl.recipe.schema import Recipe
+from reasonrl.recipe.upgrade import upgraded
 from reasonrl.words import did_you_mean
 
 
@@ -64,19 +65,32 @@ def find_recipe(name: str) -> Path:
 
 
 def load_recipe(name: str, overrides: Sequence[str] = ()) -> LoadedRecipe:
-    """Read, override and check a recipe. Raises RecipeError that lists every mistake."""
+    """Read, override and check a recipe. Raises RecipeError that lists every mistake.
+
+    What an earlier version saved in a run folder is read with today's keys.
+    """
     path = find_recipe(name)
-    return parse_recipe(_read(path), str(path), overrides)
+    return parse_recipe(_read(path), str(path), overrides, saved=is_saved(path))
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
     """The mapping in a recipe file, unchecked."""
-    return _mapping(_read(path), str(path))
+    raw = _mapping(_read(path), str(path))
+    return upgraded(raw) if is_saved(path) else raw
 
 
-def parse_recipe(text: str, source: str, overrides: Sequence[str] = ()) -> LoadedRecipe:
-    """Read a recipe from its text; `source` names it in messages. Raises RecipeError that lists every mistake."""
+def is_saved(path: Path) -> bool:
+    """Whether a recipe file was written into a run folder, not by a person."""
+    return (path.parent / "run.json").is_file()
+
+
+def parse_recipe(text: str, source: str, overrides: Sequence[str] = (), *, saved: bool = False) -> LoadedRecipe:
+    """Read a recipe from its text; `source` names it in messages. Raises RecipeError that lists every mistake.
+
+    `saved`: it comes from a run folder, maybe of an earlier version.
+    """
     raw = _mapping(text, source)
+    raw = upgraded(raw) if saved else raw
     messages: list[str] = []
     lines = line_numbers(text)
     for override in overrides:
@@ -138,3 +152,13 @@ def _merged(base: Any, changes: Any) -> Any:
     if isinstance(base, Mapping) and isinstance(changes, Mapping):
         return {**base, **{key: _merged(base.get(key), value) for key, value in changes.items()}}
     return changes
+
+
+def same_recipe(saved: str, text: str) -> bool:
+    """Whether two YAML texts describe the same run: `saved` may be of an earlier version, and lack keys whose default
+    is meant.
+    """
+    try:
+        return parse_recipe(saved, "saved", saved=True).stages == parse_recipe(text, "given", saved=True).stages
+    except RecipeError:
+        return saved == text

@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 
 from reasonrl.algorithms.catalogue import ADVANTAGES, LOSSES
-from reasonrl.recipe.backends import VllmSpec
 from reasonrl.recipe.mistakes import Mistake, Place, place
+from reasonrl.recipe.rollout import VllmSpec
 from reasonrl.recipe.settings import StageSettings
 from reasonrl.recipe.training import TrainSpec
 

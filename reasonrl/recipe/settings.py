@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from reasonrl.algorithms.catalogue import ADVANTAGES, LOSSES, Aggregation
-from reasonrl.recipe.backends import RolloutSpec, VerlSpec
+from reasonrl.recipe.backends import VerlSpec
 from reasonrl.recipe.collecting import CollectSpec, GameSpec
 from reasonrl.recipe.critics import CriticSpec, CritiqueGrpoSpec
 from reasonrl.recipe.data import DataSpec
@@ -15,6 +15,7 @@ from reasonrl.recipe.methods import Budget, BudgetSpec, Curriculum, CurriculumSp
 from reasonrl.recipe.model import ModelSpec
 from reasonrl.recipe.monitoring import CheckpointSpec, EvalSpec, HealthSpec
 from reasonrl.recipe.rewards import Reward, RewardSpec, Verifier, VerifierSpec
+from reasonrl.recipe.rollout import RolloutSpec
 from reasonrl.recipe.training import OfflineSpec, OptimSpec, SftSpec, TrainSpec
 
 

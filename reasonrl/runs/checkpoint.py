@@ -17,7 +17,7 @@ from typing import Any
 from torch import Tensor
 
 from reasonrl.errors import CheckpointError
-from reasonrl.files import remove_folder, replace_folder
+from reasonrl.files import remove_folder, remove_leftovers, replace_folder
 from reasonrl.models.saving import disk_errors, merged_state_dict
 
 MANIFEST = "manifest.json"
@@ -99,6 +99,7 @@ def write_folder(target: Path, fill: Callable[[Path], None], facts: Mapping[str,
             files[str(file.relative_to(folder))] = {"bytes": file.stat().st_size, "sha256": digest}
         (folder / MANIFEST).write_text(json.dumps({**facts, "files": files}, indent=1), encoding="utf-8")
 
+    remove_leftovers(target.parent, "step-*")  # a step that a kill cut off may never be written again
     replace_folder(target, fill_with_manifest)
 
 

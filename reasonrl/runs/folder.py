@@ -17,6 +17,7 @@ from typing import Any
 
 from reasonrl.errors import UsageError
 from reasonrl.files import replace_text
+from reasonrl.recipe.reading import same_recipe
 
 
 class RunFolder:
@@ -113,7 +114,7 @@ def start_run(path: Path, recipe_yaml: str, *, resume: bool) -> None:
     if recipe_file.exists() and has_begun(path):
         if not resume:
             raise UsageError(f"{path} already holds a run. Continue it with --resume, or write run_dir=ANOTHER_FOLDER")
-        if recipe_file.read_text(encoding="utf-8") != recipe_yaml:
+        if not same_recipe(recipe_file.read_text(encoding="utf-8"), recipe_yaml):
             raise UsageError(
                 f"{path} was started with another recipe, so it cannot be resumed with this one. "
                 f"Resume it with its own: reasonrl train {recipe_file} --resume run_dir={path}"

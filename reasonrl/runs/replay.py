@@ -75,7 +75,9 @@ def replay(run_dir: Path, overrides: list[str]) -> Replay:
     run = Run.open(run_dir)
     recipe = load_recipe(str(run_dir / "recipe.yaml"), overrides).stages[0]
     if recipe.kind != "rl":
-        raise UsageError(f"{run_dir} is a supervised stage: it has no rewards to replay")
+        raise UsageError(
+            f"{run_dir} is a stage of kind {recipe.kind}: it has no rewards to replay; name a stage of kind rl"
+        )
     if recipe.train.kl.in_reward:
         raise RecipeError(
             "train.kl: a KL penalty in the reward needs the model; write train.kl.coefficient=0 to replay without it"

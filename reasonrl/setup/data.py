@@ -40,8 +40,8 @@ class RunData:
 
 
 def recipe_for_data(recipe: Recipe) -> Recipe:
-    """The recipe as its data and rewards are set up: a stage that does not train solves problems, and its section
-    `critic` only says how critiques look.
+    """The recipe as its own data is loaded: a stage that does not train solves problems, and its section `critic` only
+    says how critiques look.
     """
     return recipe if KINDS[recipe.kind].trains else recipe.model_copy(update={"critic": None})
 
@@ -53,7 +53,7 @@ def load_data(recipe: Recipe, verifier: Verifier, *, offline: bool = False) -> R
         DataError: a source cannot be read, a gold answer does not score 1, an empty answer does not score 0, ids
             repeat, or a held-out problem is also in data.train.
     """
-    loader = _Loader(recipe_for_data(recipe), verifier, offline)
+    loader = _Loader(recipe, verifier, offline)
     train = loader.train()
     heldout = loader.heldout()
     replay = loader.replay()

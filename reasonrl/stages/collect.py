@@ -1,7 +1,7 @@
 """The stage `kind: collect`: a policy solves problems, and what it writes becomes the data of later stages.
 
     make: critiques    labelled solutions, as problems of kind "critique" (`reasonrl.stages.critiques`)
-    make: responses    right responses, to be taught next (`reasonrl.stages.self_training`)
+    make: responses    right responses, to be taught next (`reasonrl.stages.responses`)
 
 The folder of the stage then holds `train.jsonl` and one file for each held-out set, which later stages read as
 `stage:NAME/train` and so on, and `collect.json` with what became of every sample.
@@ -15,14 +15,14 @@ from typing import Any, ClassVar
 from reasonrl.errors import RecipeError
 from reasonrl.recipe.critics import RoleSpec
 from reasonrl.recipe.schema import Recipe
-from reasonrl.setup.data import RunData, check_lengths, load_data
+from reasonrl.setup.data import RunData, check_lengths, load_data, recipe_for_data
 from reasonrl.setup.models import load_language_model, make_engine
 from reasonrl.setup.roles import load_roles
 from reasonrl.stages.base import Session, Workload
 from reasonrl.stages.collector import Collector, in_words
 from reasonrl.stages.critiques import CritiqueCollector
 from reasonrl.stages.gathering import GatheringKind, open_verifier, write_sets, write_summary
-from reasonrl.stages.self_training import ResponseCollector
+from reasonrl.stages.responses import ResponseCollector
 from verifiers.types import Problem
 
 SUMMARY = "collect.json"
@@ -51,7 +51,7 @@ class Collect(GatheringKind):
             console.note(f"{folder} is complete")
             return folder
         with open_verifier(recipe) as verifier:
-            data = load_data(recipe, verifier, offline=session.offline)
+            data = load_data(recipe_for_data(recipe), verifier, offline=session.offline)
             console.note(f"loading the model {session.init_from}")
             policy = load_language_model(recipe, session.init_from, offline=session.offline)
             check_lengths(recipe, policy.tokenizer, policy.model.config, data.problems)

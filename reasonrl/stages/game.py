@@ -20,7 +20,7 @@ from reasonrl.errors import RecipeError, TrainingError
 from reasonrl.recipe.critics import RoleSpec
 from reasonrl.recipe.schema import Recipe
 from reasonrl.runs.folder import append_rows
-from reasonrl.setup.data import RunData, load_data
+from reasonrl.setup.data import RunData, load_data, recipe_for_data
 from reasonrl.setup.models import load_language_model, make_engine
 from reasonrl.setup.roles import Roles, load_roles
 from reasonrl.stages.base import Session, Workload
@@ -66,7 +66,7 @@ class Game(GatheringKind):
             raise RecipeError("critic: a game needs the section critic, for the format in which steps are judged")
         with open_verifier(recipe) as answer_verifier:
             # Checked as problems with an answer, which the solver has to arrive at.
-            data = load_data(recipe, answer_verifier, offline=session.offline)
+            data = load_data(recipe_for_data(recipe), answer_verifier, offline=session.offline)
             problems = right_solutions(data.train)[: recipe.game.solutions]
             if not problems:
                 raise TrainingError(

@@ -113,7 +113,7 @@ class RLStage:
         predicted = source.predictions(problems)
         rollouts.add(problems, counts, episodes, context.parts, predicted=predicted, greedy=greedy, refined=refined)
 
-    def greedy_rollouts(self, problems: Sequence[Any], seed: tuple[Any, ...]) -> list[Episode]:
+    def greedy_rollouts(self, problems: Sequence[Problem], seed: tuple[Any, ...]) -> list[Episode]:
         """The greedy response to each problem where the advantage compares with it, else none."""
         if "greedy_rewards" not in self.pipeline.steps.estimator.needs:
             return []
@@ -180,7 +180,7 @@ class RLStage:
         mask = prepared.loss_mask & members[:, None]
         advantages = prepared.selected_advantages
         if LOSSES[self.spec.loss].level == "group":
-            advantages = self.row_weights(prepared, members, rows, old_logprobs, ref_logprobs)[:, None]
+            advantages = self.group_loss_weights(prepared, members, rows, old_logprobs, ref_logprobs)[:, None]
         tensors = UpdateTensors(
             advantages=advantages * mask,
             weights=token_weights(mask, self.recipe.loss_aggregation, self.recipe.rollout.max_new_tokens),
@@ -191,7 +191,7 @@ class RLStage:
         )
         return UpdateBatch(rows, tensors)
 
-    def row_weights(
+    def group_loss_weights(
         self,
         prepared: PreparedUpdate,
         members: Tensor,

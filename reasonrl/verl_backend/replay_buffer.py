@@ -9,6 +9,8 @@ from typing import Any, Protocol
 import ray
 from verl.trainer.ppo.v1.replay_buffer import ReplayBuffer
 
+from reasonrl.errors import TrainingError
+
 POLL_INTERVAL_S = 0.05
 """verl looks every 2 s: longer than a whole step of a small model."""
 LOOK_EVERY_S = 1.0
@@ -30,6 +32,11 @@ class WatchedReplayBuffer(ReplayBuffer):  # type: ignore[misc]
     """
 
     def __init__(self, buffer: ReplayBuffer, gather: Callable[..., Any], watch: Callable[[], None]) -> None:
+        if type(buffer) is not ReplayBuffer:
+            raise TrainingError(
+                f"verl.settings: a replay buffer of one's own ({type(buffer).__name__}) is not supported; leave"
+                " trainer.v1.sampler.custom_sampler out"
+            )
         self.__dict__.update(buffer.__dict__)
         self.poll_interval = POLL_INTERVAL_S
         self._gather, self._watch = gather, watch

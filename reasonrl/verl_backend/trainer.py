@@ -147,7 +147,7 @@ class ReasonrlTrainer(PPOTrainerSync):
             batch, round_metrics = sample_from_verl(
                 global_steps=global_steps, partition_id=partition_id, batch_size=prompts
             )
-            metrics = metrics or round_metrics
+            metrics = metrics if keys else round_metrics  # verl's own, of the first round
             self.pending.receive(batch, self.pipeline.prompts, self.stage.parts)
             complaint = self.pending.complaint(self.global_steps, self.recipe.health.max_unjudged_share)
             keys, tags = [*keys, *batch.keys], [*tags, *batch.tags]
