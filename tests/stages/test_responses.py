@@ -25,7 +25,7 @@ from reasonrl.environments.roles import LocalSpeaker, Speaker
 from reasonrl.models.loading import LanguageModel
 from reasonrl.recipe.reading import parse_recipe
 from reasonrl.setup.roles import Roles
-from reasonrl.stages.self_training import ResponseCollector, is_shortcut
+from reasonrl.stages.responses import ResponseCollector, is_shortcut
 from tests.environments.scripted import TOKENIZER, ScriptedEngine
 from tests.environments.test_critique import BrokenSpeaker
 from tests.stages.test_critic_runs import runs
@@ -125,7 +125,7 @@ ROUNDS: dict[str, Any] = {
             "kind": "collect",
             "critic": {"format": FORMAT},
             "data": {"train": {"source": "step_arithmetic", "options": {"size": 20, "terms": 4}}},
-            "rollout": {"engine": "tests.stages.test_self_training:Policy"},
+            "rollout": {"engine": "tests.stages.test_responses:Policy"},
             "collect": {"make": "responses", "critic": "same", "samples_per_problem": 2},
         },
         {
