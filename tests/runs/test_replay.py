@@ -87,7 +87,7 @@ def test_what_cannot_be_replayed_says_so(trained: Path) -> None:
         replay(trained, ["train.d3s={}"])
     with pytest.raises(RecipeError, match="'grop' is not known"):
         replay(trained, ["train.advantage=grop"])
-    with pytest.raises(UsageError, match="supervised"):
+    with pytest.raises(UsageError, match="kind sft: it has no rewards"):
         replay(trained.parent / "01-warm-up", [])
     with pytest.raises(RecipeError, match="did you mean"):
         replay(trained, ["train.advantge=grpo"])
