@@ -44,6 +44,9 @@ INSTALL = (
     "Install it with `pip install 'reasonrl[verl]'` in an environment of its own (CPU: make venv-verl), or write"
     " backend: local"
 )
+LAUNCHES = 3
+"""verl is started at most this many times where a port that it chose was taken before it listened."""
+_PORT_TAKEN = re.compile(r"EADDRINUSE|address already in use", re.IGNORECASE)
 _MESSAGE = re.compile(r"(?:reasonrl\.errors\.\w+|\w*(?:TrainingError|ModelError|DataError|RecipeError)): (.+)")
 
 
@@ -140,16 +143,9 @@ def run_verl_stage(
     for line in plan.lines:
         console.note(line.strip())
     log = stage.shared / "log.txt"
-    console.note(f"verl is running; output: {log}")
-    begins = log.stat().st_size if log.exists() else 0  # a resumed run appends
     discard_incomplete(stage.shared / "checkpoints")
     watch = Watch(folder, log, console, stop_requested)
-    code = _run([sys.executable, "-m", "verl.trainer.main_ppo", *plan.settings], plan.environment, log, watch)
-    if code != 0:
-        raise TrainingError(
-            f"verl ended with {code}: {reason(log, begins)}\nThe whole log is {log}. Go on from the newest checkpoint"
-            " with --resume"
-        )
+    run_to_end([sys.executable, "-m", "verl.trainer.main_ppo", *plan.settings], plan.environment, log, watch)
     made_checkpoint = newest_checkpoint(folder / "checkpoints")
     if made_checkpoint is None:
         raise ModelError(f"verl has ended, but wrote no checkpoint under {folder / 'checkpoints'}; see {log}")
@@ -160,6 +156,27 @@ def run_verl_stage(
             f"verl has ended behind step {made_checkpoint.step} of {steps}; see {log}. Go on with --resume"
         )
     return made_checkpoint.path
+
+
+def run_to_end(command: list[str], environment: dict[str, str], log: Path, watch: Watch) -> None:
+    """Run verl, output into `log`. Raises TrainingError with its reason where it fails.
+
+    verl asks the system for free ports and listens on them seconds later; now and then another connection has taken
+    one meanwhile. A launch that ends so before its first step has done nothing and is repeated.
+    """
+    for attempt in range(1, LAUNCHES + 1):
+        watch.console.note(f"verl is running; output: {log}")
+        log_start = log.stat().st_size if log.exists() else 0  # a resumed run appends
+        code = _run(command, environment, log, watch)
+        if code == 0:
+            return
+        why = reason(log, log_start)
+        if attempt == LAUNCHES or watch.started or not _PORT_TAKEN.search(why):
+            raise TrainingError(
+                f"verl ended with {code}: {why}\nThe whole log is {log}. Continue from the newest checkpoint with"
+                " --resume"
+            )
+        watch.console.warn(f"another process took a port of verl while it started; launching it again ({why})")
 
 
 def _run(command: list[str], environment: dict[str, str], log: Path, watch: Callable[[], None]) -> int:

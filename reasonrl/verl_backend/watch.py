@@ -26,22 +26,23 @@ class Watch:
 
     def __init__(self, folder: Path, log: Path, console: TrainConsole, stop_requested: Callable[[], bool]) -> None:
         self._rows, self._log = NewLines(folder / "metrics.jsonl"), NewLines(log)
-        self._console, self._stop_requested, self._stop = console, stop_requested, folder / "verl" / STOP
-        self._started = False
+        self.console, self._stop_requested, self._stop = console, stop_requested, folder / "verl" / STOP
+        self.started = False
+        """Whether a step of this launch has been seen."""
         self._stop.unlink(missing_ok=True)
 
     def __call__(self) -> None:
         for line in self._log:
             if warning := _WARNING.search(line):
-                self._console.warn(warning[1])
+                self.console.warn(warning[1])
         for row in map(json.loads, self._rows):
             if row["kind"] != "train":
-                self._console.evaluation(row)
+                self.console.evaluation(row)
                 continue
-            if not self._started:
-                self._console.start(row["time/step_s"])
-                self._started = True
-            self._console.step(row)
+            if not self.started:
+                self.console.start(row["time/step_s"])
+                self.started = True
+            self.console.step(row)
         if self._stop_requested():
             self._stop.touch()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +18,11 @@ from reasonrl.models.sizes import parameters_by_name
 from reasonrl.recipe.reading import parse_recipe
 from reasonrl.recipe.schema import Recipe
 from reasonrl.verl_backend.exports import complete_checkpoints, discard_incomplete, evaluations_left, mark_complete
-from reasonrl.verl_backend.launch import reason
+from reasonrl.verl_backend.launch import reason, run_to_end
 from reasonrl.verl_backend.plan import make_plan, memory_gb, unsupported
 from reasonrl.verl_backend.rows import failure_of, pack_episode, pack_failure, problem_row, unpack_episode
 from reasonrl.verl_backend.settings import to_hydra_overrides, translate
+from reasonrl.verl_backend.watch import Watch
 from tests.verl_backend.recipes import EVERYTHING
 from verifiers.types import Problem, Status, Verdict
 
@@ -204,6 +206,70 @@ def test_the_reason_that_a_log_gives(tmp_path: Path) -> None:
     assert reason(log) == "RuntimeError: out of memory"
     log.write_text("loading\n")
     assert reason(log) == "it gave no reason"
+
+
+class Console:
+    """Keeps what it is given to show."""
+
+    def __init__(self) -> None:
+        self.notes: list[str] = []
+        self.warnings: list[str] = []
+
+    def note(self, text: str) -> None:
+        self.notes.append(text)
+
+    def warn(self, text: str) -> None:
+        self.warnings.append(text)
+
+    def start(self, seconds: float) -> None: ...
+
+    def step(self, row: dict[str, Any]) -> None: ...
+
+
+def launch_script(folder: Path, script: str) -> Console:
+    """`script` in the place of verl; `count` in it is the number of this launch."""
+    console = Console()
+    counter = folder / "launches"
+    prelude = (
+        "import sys, pathlib\n"
+        f"path = pathlib.Path({str(counter)!r})\n"
+        "count = int(path.read_text()) + 1 if path.exists() else 1\n"
+        "path.write_text(str(count))\n"
+    )
+    watch = Watch(folder, folder / "log.txt", console, lambda: False)  # type: ignore[arg-type]
+    run_to_end([sys.executable, "-c", prelude + script], {}, folder / "log.txt", watch)
+    return console
+
+
+TAKEN = "print('torch.distributed.DistNetworkError: code: -98, name: EADDRINUSE, message: address already in use')\n"
+
+
+def test_a_launch_whose_port_was_taken_is_repeated(tmp_path: Path) -> None:
+    console = launch_script(tmp_path, f"if count < 3:\n    {TAKEN}    sys.exit(1)\n")
+    assert (tmp_path / "launches").read_text() == "3"
+    assert len(console.warnings) == 2
+    assert "another process took a port" in console.warnings[0]
+
+
+def test_a_port_that_stays_taken_ends_the_run_after_three_launches(tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match=r"verl ended with 1: .*EADDRINUSE"):
+        launch_script(tmp_path, f"{TAKEN}sys.exit(1)\n")
+    assert (tmp_path / "launches").read_text() == "3"
+
+
+def test_another_failure_of_verl_is_not_repeated(tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match="verl ended with 1: RuntimeError: out of memory"):
+        launch_script(tmp_path, "print('RuntimeError: out of memory'); sys.exit(1)")
+    assert (tmp_path / "launches").read_text() == "1"
+
+
+def test_a_port_that_is_lost_after_a_step_is_not_a_launch_to_repeat(tmp_path: Path) -> None:
+    row = {"kind": "train", "step": 1, "time/step_s": 1.0}
+    metrics = tmp_path / "metrics.jsonl"
+    script = f"pathlib.Path({str(metrics)!r}).write_text({json.dumps(row)!r} + chr(10))\n{TAKEN}sys.exit(1)\n"
+    with pytest.raises(TrainingError, match="EADDRINUSE"):
+        launch_script(tmp_path, script)
+    assert (tmp_path / "launches").read_text() == "1"
 
 
 def test_verl_missing_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
