@@ -77,6 +77,8 @@ class FormatVerifier:
         ValueError: the regular expression does not compile.
     """
 
+    thread_safe = True
+
     def __init__(self, pattern: str, *, timeout_s: float = 2.0, workers: int = 1, memory_limit_mb: int = 1024) -> None:
         self.pattern = pattern
         self._options = {"timeout_s": timeout_s, "workers": workers, "memory_limit_mb": memory_limit_mb}

@@ -38,6 +38,8 @@ class ReasoningGymVerifier:
         ValueError: there is no such mode.
     """
 
+    thread_safe = True
+
     def __init__(
         self, *, answer_mode: Mode = "strict", timeout_s: float = 5.0, workers: int = 1, memory_limit_mb: int = 2048
     ) -> None:

@@ -86,7 +86,13 @@ class Problem:
 
 @runtime_checkable
 class Verifier(Protocol):
-    """Lives in the parent process; work that can hang goes to `verifiers.pool.pool`."""
+    """Lives in the parent process; work that can hang goes to `verifiers.pool.pool`.
+
+    A verifier may also have these. They are optional, so they are not members of the protocol:
+
+    `thread_safe: bool` (class attribute; default False, read with `is_thread_safe`). True: `verify` may run in a thread
+    while episodes still play; verdicts are then made as episodes finish.
+    """
 
     def verify(self, responses: Sequence[str], references: Sequence[dict[str, Any]]) -> list[Verdict]:
         """One verdict for each (response, reference), in order. Never raises for what a response holds."""
@@ -97,3 +103,8 @@ class Verifier(Protocol):
         read.
         """
         ...
+
+
+def is_thread_safe(verifier: Verifier) -> bool:
+    """Whether `verify` may run in a thread while episodes still play, and from several threads at a time."""
+    return bool(getattr(verifier, "thread_safe", False))

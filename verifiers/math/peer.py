@@ -17,6 +17,8 @@ class MathVerify:
     pool's.
     """
 
+    thread_safe = True
+
     def __init__(self, *, timeout_s: float = 5.0, workers: int = 1) -> None:
         self._pool = WorkerPool(
             "verifiers.math.peer:opinion", workers=workers, timeout_s=timeout_s, initializer=POOL_INITIALIZER

@@ -39,6 +39,8 @@ class MathVerifier:
         ValueError: an argument makes no sense.
     """
 
+    thread_safe = True
+
     def __init__(
         self,
         *,
