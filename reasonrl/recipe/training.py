@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from reasonrl.algorithms.catalogue import ADVANTAGES, DEFAULT_ADVANTAGE, DEFAULT_LOSS, LOSSES, Aggregation
 from reasonrl.recipe.fields import Count, CountOrZero, NotNegative, OneOf, Positive, Share, Spec
@@ -16,13 +16,13 @@ class KlSpec(Spec):
     """A penalty for leaving the reference, which is the model that the stage started from."""
 
     coefficient: NotNegative = 0.0
-    """The weight of the penalty; 0 switches it off."""
+    """The penalty has this weight; 0 switches it off."""
     estimator: Literal["k1", "k2", "k3"] = "k3"
-    """How the KL divergence is estimated from sampled tokens: `k1` is unbiased, `k2` squares it, `k3` is unbiased and
-    never negative.
+    """The KL divergence is estimated from sampled tokens. `k1` is unbiased, `k2` is half the squared log-ratio, `k3` is
+    unbiased and never negative.
     """
     where: Literal["loss", "reward"] = "loss"
-    """Whether the penalty is a term of the loss or is taken off the reward."""
+    """The penalty is a term of the `loss`, or is subtracted from the `reward`."""
 
     @model_validator(mode="after")
     def _has_a_gradient(self) -> KlSpec:
@@ -41,30 +41,32 @@ class RefillSpec(Spec):
     """Draw new prompts until enough groups carry signal: DAPO's dynamic sampling (arXiv:2503.14476, section 3.2)."""
 
     enabled: bool = False
-    """Draw new prompts for groups without signal, and drop such groups."""
+    """New prompts are drawn for groups without signal, and such groups are dropped."""
     max_rounds: Count = 3
-    """At most this many further rounds of rollouts in a step, after the first."""
+    """A step has at most this many further rounds of rollouts, after the first."""
 
 
 class TrainSpec(Spec):
     """Reinforcement learning: stages of kind `rl`."""
 
     steps: Count = 100
-    """The number of steps. Each collects new rollouts."""
+    """The stage has this many steps. Each collects new rollouts."""
     prompts_per_step: Count = 16
-    """The number of problems in each step."""
+    """Each step samples this many problems."""
     updates_per_step: Count = 1
     """The rollouts of a step are cut into this many optimiser updates (mini-batches of whole groups). More than one is
     off-policy: see `clip_low` and `clip_high`.
     """
     epochs_per_step: Count = 1
     """The rollouts of a step are learned from this many times (PPO epochs; TRL's `num_iterations`)."""
-    advantage: Annotated[str, OneOf(ADVANTAGES)] = DEFAULT_ADVANTAGE
-    """What a rollout's reward is compared with, and how the difference is scaled. Each estimator is a file of
-    `reasonrl/algorithms/advantages` with its formula and its source.
+    advantage: Annotated[str, OneOf(ADVANTAGES, or_dotted=True), AfterValidator(ADVANTAGES.check)] = DEFAULT_ADVANTAGE
+    """The advantage decides what a rollout's reward is compared with, and how the difference is scaled. Each estimator
+    is a file of `reasonrl/algorithms/advantages` with its formula and its source.
     """
     credit: Literal["none", "tempo"] = "none"
-    """How tokens share their rollout's advantage. `tempo` credits single tokens, from the prefix tree of a group."""
+    """`none` gives all tokens their rollout's advantage. `tempo` assigns credit to single tokens, from the prefix tree
+    of a group.
+    """
     unlikeliness: UnlikelinessSpec | None = None
     """Correct responses that are less likely earn more. Write `{beta: 0.25}`, and use it with `drop_silent_groups` or
     `refill`.
@@ -76,48 +78,52 @@ class TrainSpec(Spec):
     denominators. `refill` implies it.
     """
     clip_advantages: Positive | None = None
-    """Advantages are clipped to between minus this and this. Empty: they are not."""
+    """Advantages are clipped to the range from minus this to this. Empty: they are not clipped."""
     d3s: D3SSpec | None = None
     """Learn only from the rows and tokens that matter most. Write `d3s: {}` for the defaults."""
-    loss: Annotated[str, OneOf(LOSSES)] = DEFAULT_LOSS
-    """The policy loss. Each is a file of `reasonrl/algorithms/losses` with its formula and its source."""
+    loss: Annotated[str, OneOf(LOSSES, or_dotted=True), AfterValidator(LOSSES.check)] = DEFAULT_LOSS
+    """The policy is updated with this loss. Each is a file of `reasonrl/algorithms/losses` with its formula and its
+    source.
+    """
     loss_aggregation: Aggregation | None = None
-    """How the losses of tokens become one number. `token_mean`: the mean over all tokens. `sequence_mean`: the mean of
-    each response, then over responses. `sequence_sum`: the sum over all tokens, divided by rows times `max_new_tokens`.
-    Empty: what belongs to the loss or the advantage.
+    """The losses of tokens are combined into one number. `token_mean` is the mean over all tokens. `sequence_mean` is
+    the mean of each response, then over responses. `sequence_sum` is the sum over all tokens, divided by rows times
+    `max_new_tokens`. Empty: the default of the loss or the advantage.
     """
     clip_low: Positive | None = None
     """The probability ratio is clipped to at least 1 - clip_low. Empty: the loss's own bound (0.2 for PPO's)."""
     clip_high: Positive | None = None
     """The probability ratio is clipped to at most 1 + clip_high. Empty: the loss's own bound (0.2 for PPO's)."""
     mirror_beta: Positive = 0.1
-    """The weight of the squared log-ratio, in losses that have one."""
+    """The squared log-ratio has this weight, in losses that have one."""
     mismatch: Mismatch = MismatchSpec()
-    """How rollouts are corrected that were drawn from other probabilities than the trainer computes."""
+    """Rollouts that were drawn from other probabilities than the trainer computes are corrected by this. A bare word is
+    its name.
+    """
     dual_clip: Annotated[float, Field(gt=1)] | None = None
     """Where the advantage is negative, the loss is at most this times -advantage (dual-clip PPO, arXiv:1912.09729).
-    Empty: it is not bounded.
+    Empty: it has no such bound.
     """
     kl: KlSpec = KlSpec()
-    """A penalty for leaving the reference."""
+    """The policy is penalised for leaving the reference, which is the model that the stage started from."""
     entropy_coefficient: NotNegative = 0.0
-    """The weight of an entropy bonus in the loss. It keeps a policy exploring that would settle on answers too early
+    """An entropy bonus has this weight in the loss. It keeps a policy exploring that would settle on answers too early
     (0.001 to 0.03).
     """
     refill: RefillSpec = RefillSpec()
     """Draw new prompts until enough groups carry signal."""
     mask_truncated: bool = False
-    """Leave responses that were cut off by `max_new_tokens` out of baseline and loss."""
+    """Responses that were cut off by a token limit are left out of the baseline and the loss."""
     on_timeout: Literal["mask", "wrong"] = "mask"
     """A response whose verifier timed out is left out (`mask`), or counts as incorrect (`wrong`)."""
     skip_silent_groups: bool = True
-    """Groups whose advantages are all zero cost no forward or backward pass. False is for measuring."""
+    """Groups whose advantages are all zero cost no forward or backward pass. Set it to false only for measurements."""
     positions_per_micro_batch: Count = 512
     """At most this many token positions are in memory at once during the update (tokens per micro-batch). The result
     does not depend on it.
     """
     packing: Literal["tree", "rows"] = "tree"
-    """`tree`: tokens that rows share at their beginning are computed once. `rows`: each row is computed by itself."""
+    """`tree` computes tokens that rows share at their beginning once. `rows` computes each row by itself."""
 
     @property
     def drops_silent_groups(self) -> bool:
@@ -128,12 +134,12 @@ class SftSpec(Spec):
     """Supervised learning from gold responses: stages of kind `sft`."""
 
     steps: Count = 100
-    """The number of steps."""
+    """The stage has this many steps."""
     rows_per_step: Count = 32
-    """The number of responses in each step."""
+    """Each step learns from this many responses."""
     response: str = "{gold}"
-    """What the model learns to write: `{gold}` is the verifier's gold response, `{demonstration}` the text of that name
-    in the reference. An end-of-sequence token follows unless the text ends in one of `rollout.stop`.
+    """The model learns to write this text. `{gold}` is the verifier's gold response, and `{demonstration}` the text of
+    that name in the reference. An end-of-sequence token follows unless the text ends in one of `rollout.stop`.
     """
 
 
@@ -141,31 +147,31 @@ class OfflineSpec(Spec):
     """Learning from rows that hold a response and what it earned: stages of kind `offline`."""
 
     steps: Count = 100
-    """The number of steps."""
+    """The stage has this many steps."""
     rows_per_step: Count = 64
-    """The number of rows in each step."""
+    """Each step learns from this many rows."""
     clip: Positive = 0.2
-    """A response's probability ratio is clipped to between 1 - clip and 1 + clip."""
+    """A response's probability ratio is clipped to the range from 1 - clip to 1 + clip."""
     sft_weight: NotNegative = 0.15
-    """The weight of the supervised loss on demonstrations of `data.replay`."""
+    """The supervised loss on demonstrations of `data.replay` has this weight."""
     replay_rows_per_step: Count = 16
-    """The number of demonstrations of `data.replay` in each step."""
+    """Each step learns from this many demonstrations of `data.replay`."""
 
 
 class OptimSpec(Spec):
     """The optimiser, AdamW."""
 
     lr: Positive = 1e-6
-    """The learning rate."""
+    """The optimiser steps at this learning rate."""
     warmup_steps: CountOrZero = 0
-    """The learning rate rises in a line over this many steps."""
+    """The learning rate rises linearly over this many steps."""
     schedule: Literal["constant", "linear", "cosine"] = "constant"
-    """The learning rate after the warm-up. `linear` and `cosine` end at 0 with the last step."""
+    """The learning rate follows this curve after the warm-up. `linear` and `cosine` end at 0 with the last step."""
     weight_decay: NotNegative = 0.0
-    """The decoupled weight decay."""
+    """Weights decay by this (decoupled weight decay)."""
     betas: tuple[Share, Share] = (0.9, 0.999)
-    """The decay rates of the first and the second moment."""
+    """The first and the second moment decay at these rates."""
     eps: Positive = 1e-8
-    """The constant that is added to the root of the second moment."""
+    """This constant is added to the root of the second moment."""
     max_grad_norm: Positive | None = 1.0
     """Gradients are scaled down to this norm. Empty: they are not."""

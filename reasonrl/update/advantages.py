@@ -1,7 +1,7 @@
 """Steps 6 to 9 of an update, each on a `RolloutBatch`: filter, shape, advantage, select.
 
 What an estimator is comes from `reasonrl.algorithms.catalogue`; nothing here knows one by its name. A need that no
-estimator had before gets a line in `AdvantageSteps.advantages`.
+estimator had before gets a line in `AdvantageSteps.advantages`, and its name in `ADVANTAGE_NEEDS`.
 """
 
 from __future__ import annotations
@@ -88,7 +88,8 @@ class AdvantageSteps:
             greedy_rewards: [B] of the greedy response to each row's problem.
             predictions: success rates by problem id.
 
-        Raises TrainingError for a reward that is not a finite number.
+        Raises TrainingError for a reward that is not a finite number, and for an estimator that does not give one
+        finite advantage to each row. Rows that are not trainable get 0.
         """
         if not bool(torch.isfinite(rewards[trainable]).all()):
             row = int((~torch.isfinite(rewards) & trainable).nonzero()[0])
@@ -107,7 +108,8 @@ class AdvantageSteps:
             "moments": self._moments,
         }
         needs = {name: inputs[name] for name in self.estimator.needs}
-        rollout_advantages = self.estimator.load()(rewards, batch.group, trainable, **needs)
+        estimate = self.estimator.load()(rewards=rewards, group=batch.group, judged=trainable, **needs)
+        rollout_advantages = self._checked(estimate, rewards, trainable)
         token_advantages = rollout_advantages[:, None] * batch.loss_mask
         if self.spec.credit == "tempo":
             token_advantages = add_tree_term(
@@ -121,6 +123,17 @@ class AdvantageSteps:
                 token_mask=batch.token_mask,
             )
         return rollout_advantages, token_advantages
+
+    def _checked(self, estimate: Any, rewards: Tensor, trainable: Tensor) -> Tensor:
+        """[B] what an estimator returned, 0 outside `trainable`. Raises TrainingError."""
+        shape = list(estimate.shape) if isinstance(estimate, Tensor) else type(estimate).__name__
+        subject = f"train.advantage: {self.spec.advantage}"
+        if shape != list(rewards.shape):
+            raise TrainingError(f"{subject} must return one advantage for each row, {list(rewards.shape)}, not {shape}")
+        if bool((bad := ~torch.isfinite(estimate) & trainable).any()):
+            row = int(bad.nonzero()[0])
+            raise TrainingError(f"{subject} gives row {row} the advantage {float(estimate[row])}, not a finite number")
+        return estimate.where(trainable, estimate.new_zeros(()))
 
     def select(
         self,

@@ -1,10 +1,11 @@
-"""The switch among token losses: a loss by its name, given what it takes of the recipe's settings."""
+"""A token loss by its name, given what it takes of the recipe's settings."""
 
 from __future__ import annotations
 
 from torch import Tensor
 
 from reasonrl.algorithms.catalogue import LOSSES
+from reasonrl.errors import TrainingError
 
 
 def token_loss(
@@ -21,11 +22,12 @@ def token_loss(
 ) -> tuple[Tensor, Tensor | None]:
     """Loss [B, T] of each token, and where a bound was active [B, T] (None: this loss has none).
 
-    A setting of None leaves the loss its own default. Raises ValueError for a name that is not a token loss.
+    A setting of None leaves the loss its own default. Raises ValueError for a name that is not a token loss, and
+    TrainingError for a loss that does not have one number for each token.
     """
-    loss = LOSSES.get(name)
-    if loss is None or loss.level == "group":
-        raise ValueError(f"the loss {name!r} is not known")
+    loss = LOSSES[name]
+    if loss.level == "group":
+        raise ValueError(f"{name!r} is a loss over the responses of a prompt, not over tokens")
     settings = {
         "old_logprobs": old_logprobs,
         "mask": mask,
@@ -36,4 +38,11 @@ def token_loss(
     }
     arguments = {key: settings[key] for key in loss.takes if settings[key] is not None}
     result = loss.load()(logprobs, advantages=advantages, **arguments)
-    return result if loss.reports_clipping else (result, None)
+    losses, clipped = result if isinstance(result, tuple) else (result, None)
+    shape = list(losses.shape) if isinstance(losses, Tensor) else type(losses).__name__
+    if shape != list(logprobs.shape):
+        raise TrainingError(
+            f"train.loss: {name} must return the loss of each token, {list(logprobs.shape)}, not {shape};"
+            " train.loss_aggregation makes one number of them"
+        )
+    return losses, clipped
