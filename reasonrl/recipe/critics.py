@@ -20,8 +20,8 @@ class FormatSpec(NamedSpec):
     """A critique format and its options."""
 
     name: str = "step_sentence"
-    """The format of a critique: see docs/critics.md. All other keys of this section are its options (`instruction`,
-    `refine_instruction`, ...).
+    """Critiques are asked for and read in this format (docs/critics.md). All other keys of this section are its
+    options.
     """
 
     @model_validator(mode="after")
@@ -41,21 +41,22 @@ class RoleSpec(Spec):
     """A role that is not trained. `model` alone decides where it runs."""
 
     model: str = "same"
-    """`same` (the weights that are trained, as they stand), `stage:NAME` (what that stage ended with), a Hugging Face
-    id, a folder, a run, or the address of an OpenAI-compatible server: `http://127.0.0.1:8000/v1`.
+    """The role runs on this model: `same` (the weights that are being trained), `stage:NAME` (what that stage ended
+    with), a Hugging Face id, a folder, a run, or the address of an OpenAI-compatible server, such as
+    `http://127.0.0.1:8000/v1`.
     """
     served_name: str | None = None
-    """Server: its name for the model. Empty: the only one that it serves."""
+    """A server is asked for the model of this name. Empty: the only one that it serves."""
     temperature: NotNegative = 0.0
-    """The sampling temperature; 0 is greedy."""
+    """Texts are sampled at this temperature; 0 is greedy."""
     max_new_tokens: Count = 512
     """A text is cut off after this many tokens."""
     stop: tuple[str, ...] = ()
     """A text ends at the first of these strings."""
     timeout_s: Positive = 120.0
-    """Server: a request may take this many seconds."""
+    """A request to a server fails after this many seconds."""
     api_key_env: str = "OPENAI_API_KEY"
-    """Server: the environment variable that holds the key, where it needs one."""
+    """A server that needs a key gets the value of this environment variable."""
 
     @property
     def served(self) -> bool:
@@ -74,11 +75,13 @@ class RefineSpec(Spec):
     """What the actor does with a critique."""
 
     refinements: CountOrZero = 1
-    """The actor writes this many refinements for each critique; 0: none."""
+    """The actor writes this many refinements for each critique; 0 switches refinement off."""
     when: Literal["all", "judged_incorrect", "oracle_incorrect"] = "all"
-    """Which solutions are refined: all, those that the critique calls incorrect, or those that are incorrect."""
+    """`all` solutions are refined, or only those that the critique calls incorrect (`judged_incorrect`), or only those
+    that are incorrect (`oracle_incorrect`).
+    """
     actor: Role = RoleSpec()
-    """Who refines."""
+    """This role writes the refinements."""
 
 
 class CriticSpec(Spec):
@@ -87,38 +90,39 @@ class CriticSpec(Spec):
     renamed: ClassVar[dict[str, str]] = {"stage": "phase"}
 
     format: Format = FormatSpec()
-    """How a critique is written and read."""
+    """Critiques are written and read in this format."""
     target: Literal["answer", "last_step", "index"] = "answer"
-    """What the judgement is compared with: the label of the answer, that of the last step, or the index of the first
-    incorrect step.
+    """The judgement is compared with the label of the `answer`, the label of the `last_step`, or the `index` of the
+    first incorrect step.
     """
     reward: Annotated[str, OneOf(REWARDS, or_dotted=True)] = "critique_rl"
-    """What a critique earns: `critique_rl`, `refcritic`, `ctrl`, `criticlean`, `crl`, `deepcritic`, `spc` (see
-    docs/critics.md), or `package.module:function(CriticEpisode)`, which returns a number or None.
+    """This rule says what a critique earns (docs/critics.md). A function of yours takes a `CriticEpisode` and returns a
+    number, or None where it could not judge.
     """
     phase: Literal[1, 2] = 1
-    """critique_rl: phase 1 rewards the judgement alone, phase 2 the refinement too."""
+    """With critique_rl, phase 1 rewards the judgement alone, and phase 2 the refinement too."""
     variant: Literal["paper", "code"] = "paper"
-    """critique_rl: whether to follow the paper or its released code, which differ."""
+    """With critique_rl, follow the paper or its released code, which differ."""
     judgement_weight: NotNegative = 0.2
-    """critique_rl, phase 2: the weight of the judgement (beta)."""
+    """With critique_rl in phase 2, the judgement has this weight (beta)."""
     helpfulness: Literal["refine", "delta", "correction"] = "refine"
-    """critique_rl, phase 2: what a refinement earns. `refine`: whether it is correct. `delta`: how much better it is
-    than the solution. `correction`: only corrections of incorrect solutions count.
+    """With critique_rl in phase 2, this decides what a refinement earns. `refine` pays for a correct one, `delta` for
+    how much better it is than the solution, and `correction` 1 for an incorrect solution that becomes correct and 0.2
+    for a correct one that stays correct.
     """
     refine_weight: tuple[tuple[int, float], ...] = ((0, 1.0),)
-    """refcritic: the weight of the refinements (lambda) as [after this step, value] pairs."""
+    """With refcritic, refinements have this weight (lambda), written as [after this step, value] pairs."""
     scale: Positive = 1.0
     """A critique's reward is multiplied by this. CRL (arXiv:2509.22824) has 0.8 in its phase of short contexts."""
     policy_rows: bool = False
-    """CRL: the data also hold problems that are not critiques. The same model solves them, and `verifier` judges its
-    answers.
+    """With crl, the data also hold problems that are not critiques. The same model solves them, and `verifier` judges
+    its answers.
     """
     leak_penalty: NotNegative = 0.0
     """A critique that states the answer where the solution did not loses this much."""
     refine: RefineSpec = RefineSpec(refinements=0)
-    """What the actor does with a critique. Held-out critiques are refined whenever `refinements` is not 0; those of
-    training only where the reward looks at refinements.
+    """This section says how critiques lead to refinements. Held-out critiques are refined whenever `refinements` is not
+    0; training critiques only where the reward depends on refinements.
     """
 
     @model_validator(mode="after")
@@ -145,13 +149,15 @@ class CritiqueGrpoSpec(Spec):
     """Refinements of incorrect responses join their group (Critique-GRPO, arXiv:2506.03106)."""
 
     critic: OptionalRole = None
-    """Who criticises. Empty: the critique is "The solution is incorrect." and nothing more."""
+    """This role writes the critiques. Empty: the critique is "The solution is incorrect." and nothing more."""
     with_answer: bool = False
-    """Without a critic: add the reference answer to the critique. A refinement may then copy it."""
+    """Where there is no critic, the reference answer is added to the critique. A refinement may then copy it."""
     format: Format = FormatSpec(name="overall_judgment")
-    """How a critique is written and read."""
+    """Critiques are written and read in this format."""
     trigger: Literal["all", "all_wrong"] = "all_wrong"
-    """Refine the incorrect responses of all groups (v1 of the paper), or of groups without a correct one (v6)."""
+    """`all` refines the incorrect responses of all groups (v1 of the paper), `all_wrong` only those of groups without a
+    correct one (v6).
+    """
     refinements_kept: Count = 1
     """This many refinements of each group are kept, correct ones first."""
     gamma: Positive = 0.1
