@@ -19,46 +19,46 @@ class CollectSpec(Spec):
     """
 
     make: Literal["critiques", "responses"] = "critiques"
-    """`critiques`: solutions to judge, with their labels. `responses`: problems with a correct response of the policy
-    to learn from.
+    """`critiques` writes solutions to judge, with their labels. `responses` writes problems, each with a correct
+    response of the policy to learn from.
     """
     critic: OptionalRole = None
-    """Responses: who criticises incorrect ones, which the policy then refines (AutoMathCritique). Empty: only correct
-    responses are kept.
+    """With `make: responses`, this role criticises incorrect responses, which the policy then refines
+    (AutoMathCritique). Empty: only correct responses are kept.
     """
     shortcut_margin: CountOrZero = 2
-    """Responses: a refinement that holds fewer numbers than the response before it, by more than this, has left its
-    reasoning out and is dropped.
+    """With `make: responses`, a refinement is dropped as a shortcut when it holds fewer numbers than the response
+    before it, by more than this.
     """
     samples_per_problem: Count = 4
     """The policy writes this many solutions to each problem."""
     temperature: Positive = 1.0
-    """The sampling temperature."""
+    """Solutions are sampled at this temperature."""
     steps: Literal["auto", "paragraphs", "lines", "sentences"] = "auto"
-    """How a solution is split into steps."""
+    """A solution is split into steps at these boundaries."""
     labeller: Annotated[str, OneOf(("monte_carlo",), or_dotted=True)] | None = None
-    """Who labels steps: `monte_carlo`, or `package.module:function(problem, solution)`, which returns the index of the
-    first incorrect step. Empty: only answers are labelled.
+    """Steps are labelled by `monte_carlo`, or by a function of yours that takes (problem, solution) and returns the
+    index of the first incorrect step. Empty: only answers are labelled.
     """
     completions_per_step: Count = 8
-    """Monte Carlo: this many completions are drawn from each step."""
+    """With `labeller: monte_carlo`, this many completions are drawn from each step."""
     completer: OptionalRole = None
-    """Monte Carlo: who continues from each step. Empty: the policy that wrote the solutions. A stronger model makes
-    better labels.
+    """With `labeller: monte_carlo`, this role continues from each step. A stronger model makes better labels. Empty:
+    the policy that wrote the solutions.
     """
     demonstrator: str | None = None
-    """`package.module:function(problem, solution, format)`, which returns a critique to learn from, for the supervised
-    phase. Empty: none is written.
+    """This `package.module:function(problem, solution, format)` returns a critique for the supervised phase. Empty: no
+    demonstrations are written.
     """
     balance: Literal["none", "all", "problem"] = "all"
-    """Critiques: keep as many correct as incorrect solutions, over all problems or for each one. Where most are
-    incorrect, "always incorrect" is the best constant critic.
+    """With `make: critiques`, as many correct as incorrect solutions are kept, over `all` problems or for each
+    `problem`. Where most solutions are incorrect, "always incorrect" is the best constant critic.
     """
     limit: Count | None = None
-    """Keep at most this many rows of each set, after balancing. Empty: all."""
+    """At most this many rows of each set are kept, after balancing. Empty: all of them."""
     cut: Literal["none", "last_step"] = "none"
-    """`last_step`: each solution ends in the step to be judged: the first incorrect one, or a random one of a solution
-    without any (SPC).
+    """`last_step` ends each solution at the step to be judged: the first incorrect one, or a random step of a solution
+    without errors (SPC).
     """
 
     @model_validator(mode="after")
@@ -84,13 +84,13 @@ class GameSpec(Spec):
     """SPC's game (self-play, arXiv:2504.19162): who plays, and when a corrupted step counts as harmful."""
 
     sneaky: Role = RoleSpec(temperature=1.0)
-    """Who corrupts a step of a correct solution."""
+    """This role corrupts a step of a correct solution."""
     solver: Role = RoleSpec(temperature=0.7)
-    """Who completes solutions, to find out whether a corrupted step is harmful."""
+    """This role completes solutions, which shows whether a corrupted step is harmful."""
     critic: Role = RoleSpec(temperature=1.0)
-    """Who looks for the corrupted step."""
+    """This role looks for the corrupted step."""
     solutions: Count | None = None
-    """Corrupt steps of this many correct solutions. Empty: of all."""
+    """Steps of this many correct solutions are corrupted. Empty: those of all solutions."""
     attempts_per_solution: Count = 1
     """Steps of each solution are corrupted this many times."""
     completions: Count = 8
@@ -100,10 +100,10 @@ class GameSpec(Spec):
     most_after: Share = 0.0
     """A step is harmful only if at most this share of the completions from the corrupted step is correct."""
     detected_reward: Literal[-1, 0] = -1
-    """The reward of the sneaky generator when the critic finds its step. Sources differ."""
+    """The sneaky generator earns this when the critic detects its step. Sources differ on the value."""
     prompt: dict[str, str | list[str]] = {}
-    """Texts of the sneaky generator's prompt: `instruction`, `prompt_template`, `empty_prefix`, and `error_types`, a
-    list of the kinds of error to ask for (see `critics.sneaky`).
+    """These texts replace parts of the sneaky generator's prompt: `instruction`, `prompt_template`, `empty_prefix`, and
+    `error_types`, a list of the kinds of error to ask for (see `critics/sneaky.py`).
     """
 
     @field_validator("prompt")

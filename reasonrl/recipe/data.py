@@ -13,37 +13,37 @@ class SourceSpec(Spec):
     """Where problems come from. `reasonrl.data.load_problems` reads it."""
 
     source: str
-    """A file (`.jsonl`, `.json`, `.parquet`, `.csv`), `arithmetic`, `step_arithmetic`, `reasoning_gym`, `gsm8k`,
-    `math`, a Hugging Face id, `stage:NAME/SET` (problems that a stage before this one wrote), or
+    """Problems come from here: a file (`.jsonl`, `.json`, `.parquet`, `.csv`), `arithmetic`, `step_arithmetic`,
+    `reasoning_gym`, `gsm8k`, `math`, a Hugging Face id, `stage:NAME/SET` (problems that an earlier stage wrote), or
     `package.module:function`.
     """
     split: str | None = None
-    """The split of the data set. Empty: `train`, or all of a source without splits."""
+    """This split of the data set is read. Empty: `train`, or everything in a source without splits."""
     name: str | None = None
-    """The configuration of a Hugging Face data set."""
+    """This configuration of a Hugging Face data set is read."""
     kind: str = "math"
-    """The kind of the problems, where their rows name none."""
+    """Problems whose rows do not name a kind are of this kind."""
     columns: dict[str, str] = {}
-    """Our field names and the columns that hold them: `{prompt: question, answer: target}`."""
+    """Each of our field names is read from the column given here: `{prompt: question, answer: target}`."""
     limit: Count | None = None
-    """Only this many of the first rows are used. Empty: all are."""
+    """Only this many of the first rows are used. Empty: all of them."""
     seed: int = 0
-    """The seed of a source that generates problems."""
+    """A source that generates problems is seeded with this."""
     options: dict[str, Any] = {}
-    """Further arguments of the source: what a generator takes, or the user's function."""
+    """These further arguments are passed to the source: to a generator, or to a function of yours."""
 
 
 class PromptSpec(Spec):
     """How a bare question becomes a prompt. Leave the section out for data whose prompts are complete."""
 
     style: Literal["chat", "text"] = "chat"
-    """`chat`: messages through the model's chat template. `text`: a plain text, for base models."""
+    """`chat` sends messages through the model's chat template. `text` is plain text, for base models."""
     template: str = "{question}"
-    """The text around the question."""
+    """The question is put into this text, at `{question}`."""
     few_shot: list[tuple[str, str]] = []
-    """Worked examples that stand before the question: [question, answer] pairs."""
+    """These worked examples, [question, answer] pairs, are put before the question."""
     system: str | None = None
-    """The system message. Empty: there is none."""
+    """The conversation begins with this system message. Empty: it has none."""
 
 
 def _one_or_several(value: Any) -> str:
@@ -61,13 +61,13 @@ class DataSpec(Spec):
     """The problems."""
 
     train: Sources | None = None
-    """The problems to learn from: one source, or a list of several."""
+    """The policy learns from these problems: one source, or a list of several."""
     replay: Sources | None = None
-    """Stages of kind `offline`: problems with demonstrations that are learned again beside the rows."""
+    """Stages of kind `offline` learn these demonstrations again, beside their rows."""
     heldout: dict[str, SourceSpec] = {}
-    """Named sets that are only evaluated on (eval sets). None of their prompts may be in the training set."""
+    """These named sets are only evaluated on. None of their prompts may be in the training set."""
     prompt: PromptSpec | None = None
-    """How a bare question becomes a prompt. Empty: the prompts are complete."""
+    """This section turns a bare question into a prompt. Empty: the prompts are complete as they are."""
 
     @property
     def train_sources(self) -> list[SourceSpec]:

@@ -19,11 +19,14 @@ class BudgetSpec(Spec):
     """
 
     name: Literal["uniform", "knapsack"] = "uniform"
-    """`uniform`: all prompts get the same number. `knapsack` (arXiv:2509.25849): prompts that teach more get more."""
+    """`uniform` gives all prompts the same number. `knapsack` (arXiv:2509.25849) gives more to prompts that teach more.
+    """
     low: Annotated[int, Field(ge=2)] = 2
-    """Knapsack: every prompt gets at least this many rollouts. A single one would have nothing to be compared with."""
+    """With knapsack, every prompt gets at least this many rollouts. A single one would have nothing to be compared
+    with.
+    """
     high: Annotated[int, Field(ge=2)] = 64
-    """Knapsack: no prompt gets more rollouts than this."""
+    """With knapsack, no prompt gets more rollouts than this."""
 
     @model_validator(mode="after")
     def _bounds_in_order(self) -> BudgetSpec:
@@ -44,37 +47,37 @@ class CurriculumSpec(Spec):
     """Which problems come next."""
 
     name: Literal["uniform", "pcl", "dump"] = "uniform"
-    """`uniform`: shuffled passes over all problems. `pcl` (arXiv:2510.01135): problems whose success rate is nearest to
-    a target. `dump` (arXiv:2504.09710): the data source whose advantages are largest.
+    """`uniform` makes shuffled passes over all problems. `pcl` (arXiv:2510.01135) takes problems whose success rate is
+    nearest to a target. `dump` (arXiv:2504.09710) prefers the data source whose advantages are largest.
     """
     candidates_per_prompt: Count = 4
-    """PCL: this many problems are looked at for each one that is taken."""
+    """With pcl, this many problems are considered for each one that is taken."""
     target_rate: Share = 0.5
-    """PCL: problems with a success rate near this are taken."""
+    """With pcl, problems with a success rate near this are taken."""
     window: Count = 300
-    """DUMP: this many of the newest advantages are remembered for each source."""
+    """With dump, this many of the newest advantages are remembered for each source."""
     temperature: Positive = 0.1
-    """DUMP: sources are drawn with weights softmax(score / temperature)."""
+    """With dump, sources are drawn with weights softmax(score / temperature)."""
 
 
 class RatesSpec(Spec):
     """The success rate of a problem under the present policy, as curricula, budgets and baselines see it."""
 
     source: Literal["history", "value", "blend"] | None = None
-    """`history`: earlier rollouts of the problem. `value`: a value model on the policy's states. `blend`: the history,
-    with the value model's prediction as its start. Empty: `blend` where a curriculum or a baseline needs predictions,
-    else `history`.
+    """Rates come from earlier rollouts of the problem (`history`), from a value model on the policy's states (`value`),
+    or from the history with the value model's prediction as its start (`blend`). Empty: `blend` where a curriculum or a
+    baseline needs predictions, else `history`.
     """
     window: Count = 16
-    """History: the rate is the mean over this many of the problem's newest rollouts."""
+    """With a history, the rate is the mean over this many of the problem's newest rollouts."""
     min_count: Count = 8
-    """History: with fewer rollouts than this, the rate is unknown."""
+    """With a history of fewer rollouts than this, the rate is unknown."""
     trust_rollouts: Positive = 3.0
-    """Blend: a prediction counts as much as this many rollouts."""
+    """With a blend, a prediction counts as much as this many rollouts."""
     value_window: Count = 512
-    """Value: the model is fitted to this many of the newest prompts."""
+    """The value model is fitted to this many of the newest prompts."""
     ridge: Positive = 0.3
-    """Value: the penalty on the model's weights, in units of the features' mean square."""
+    """The value model's weights are penalised by this, in units of the features' mean square."""
 
 
 class UnlikelinessSpec(Spec):
@@ -99,9 +102,9 @@ class D3SSpec(Spec):
     """Keep the rows whose advantages spread most, and the tokens of these that matter most (D3S, arXiv:2509.22115)."""
 
     row_share: tuple[Share, Share] = (0.5, 1.0)
-    """The share of rows that is kept: [at the start, at the end] of the run."""
+    """This share of the rows is kept: [at the start, at the end] of the run."""
     token_share: tuple[Share, Share] = (0.2, 1.0)
-    """The share of tokens that is kept in these rows: [at the start, at the end] of the run."""
+    """This share of the tokens of those rows is kept: [at the start, at the end] of the run."""
 
 
 class MismatchSpec(Spec):
@@ -110,17 +113,17 @@ class MismatchSpec(Spec):
     """
 
     name: Literal["none", "tis", "icepop"] = "none"
-    """`tis`: truncated importance sampling. `icepop` (arXiv:2510.18855): tokens with a weight out of bounds take no
-    part.
+    """`tis` is truncated importance sampling. `icepop` (arXiv:2510.18855) leaves out tokens whose importance weight is
+    out of bounds.
     """
     cap: Positive = 2.0
-    """TIS: importance weights are clipped to at most this."""
+    """With tis, importance weights are clipped to at most this."""
     low: Positive = 0.5
-    """IcePop: tokens with an importance weight below this take no part."""
+    """With icepop, tokens with an importance weight below this are left out."""
     high: Positive = 5.0
-    """IcePop: tokens with an importance weight above this take no part."""
+    """With icepop, tokens with an importance weight above this are left out."""
     reject_above: Positive | None = None
-    """Rows whose mean |log importance weight| exceeds this are left out. Empty: none is."""
+    """Rows whose mean |log importance weight| exceeds this are left out. Empty: no row is."""
 
     @property
     def is_on(self) -> bool:

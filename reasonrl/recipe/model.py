@@ -11,27 +11,28 @@ class LoraSpec(Spec):
     """Train low-rank adapters (LoRA, arXiv:2106.09685) instead of all weights. Exported checkpoints are merged."""
 
     rank: Count = 16
-    """The rank of each adapter."""
+    """Each adapter has this rank."""
     alpha: Count = 32
     """An adapter's output is multiplied by alpha / rank."""
     dropout: Share = 0.0
-    """The share of an adapter's inputs that is dropped during training."""
+    """This share of an adapter's inputs is dropped during training."""
     target_modules: list[str] | Literal["all-linear"] = "all-linear"
-    """The names of the modules that get an adapter; `all-linear`: every linear layer except the output layer."""
+    """Modules with these names get an adapter. `all-linear` means every linear layer except the output layer."""
 
 
 class ModelSpec(Spec):
     """The model that is trained."""
 
     path: str = "smollm2-135m"
-    """A Hugging Face id, a local folder, a run or a stage of a run (its newest checkpoint), or an embedded model:
-    `smollm2-135m` (pretrained), `tiny-arithmetic` and `tiny-critic` (random, for tests and small recipes).
+    """The model is loaded from here: a Hugging Face id, a local folder, a run or a stage of a run (its newest
+    checkpoint), or an embedded model: `smollm2-135m` (pretrained), `tiny-arithmetic` and `tiny-critic` (random, for
+    tests and small recipes).
     """
     dtype: Literal["float32", "bfloat16"] = "float32"
-    """The precision of the computation. The weights that the optimiser updates are float32 either way."""
+    """The model computes in this precision. The weights that the optimiser updates are float32 either way."""
     attention: Literal["sdpa", "eager"] = "sdpa"
-    """The attention kernel of transformers."""
+    """This attention kernel of transformers is used."""
     lora: LoraSpec | None = None
     """Train low-rank adapters instead of all weights. Write `lora: {}` for the defaults."""
     gradient_checkpointing: bool = False
-    """Compute activations again in the backward pass: less memory, more time."""
+    """Activations are computed again in the backward pass, which takes less memory and more time."""

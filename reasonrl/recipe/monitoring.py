@@ -9,38 +9,40 @@ class EvalSpec(Spec):
     """Evaluation on the held-out sets."""
 
     every_steps: Count | None = None
-    """Evaluate after every so many steps. Empty: only before and after the stage."""
+    """The held-out sets are evaluated every this many steps. Empty: only before and after the stage."""
     before: bool = True
-    """Evaluate before the first step too."""
+    """The held-out sets are evaluated before the first step too."""
     greedy: bool = True
-    """Evaluate one greedy response to each problem."""
+    """One greedy response to each problem is evaluated."""
     samples_per_problem: CountOrZero = 4
-    """Evaluate this many sampled responses to each problem; 0: none."""
+    """This many sampled responses to each problem are evaluated; 0 switches this off."""
     temperature: Positive | None = None
-    """The temperature of the sampled responses. Empty: `rollout.temperature`."""
+    """The evaluated responses are sampled at this temperature. Empty: that of `rollout.temperature`."""
 
 
 class CheckpointSpec(Spec):
     """What is saved."""
 
     every_steps: Count | None = None
-    """Save a checkpoint after every so many steps. Empty: only at the end."""
+    """A checkpoint is saved every this many steps. Empty: only at the end."""
     keep_last: Count = 1
-    """The number of newest checkpoints that are kept."""
+    """This many of the newest checkpoints are kept."""
     keep_best: bool = True
-    """Keep the weights with the best held-out accuracy as well."""
+    """The weights with the best held-out accuracy are kept as well."""
 
 
 class HealthSpec(Spec):
     """When a run warns, and when it stops by itself."""
 
     warn_after_steps_without_signal: Count = 3
-    """Warn after this many steps in a row whose groups all have equal rewards."""
+    """The run warns after this many steps in a row whose groups all have equal rewards."""
     stop_after_steps_without_signal: Count | None = None
-    """Stop the run after this many such steps in a row. Empty: never."""
+    """The run stops after this many such steps in a row. Empty: never."""
     warn_unjudged_share: Share = 0.05
-    """Warn when more than this share of the rollouts of the last ten steps timed out or broke while being judged."""
+    """The run warns when more than this share of the rollouts of the last ten steps timed out or broke while being
+    judged.
+    """
     max_unjudged_share: Share = 0.5
-    """Stop the run when more than this share of one step's rollouts timed out or broke while being judged: a model can
+    """The run stops when more than this share of one step's rollouts timed out or broke while being judged: a model can
     learn to write what cannot be judged.
     """

@@ -13,8 +13,8 @@ class VerifierSpec(NamedSpec):
     """A verifier and its options."""
 
     name: str
-    """`math`, `math_verify`, `reasoning_gym`, `format`, or `package.module:Class`. All other keys of this section are
-    its options.
+    """Write `math`, `math_verify`, `reasoning_gym`, `format`, or `package.module:Class`. All other keys of this section
+    are passed to the verifier as its options.
     """
 
 
@@ -30,9 +30,11 @@ class RewardSpec(Spec):
     weight: float = 1.0
     """The part is multiplied by this before the parts are added."""
     verifier: Annotated[VerifierSpec | None, BeforeValidator(named)] = None
-    """The verifier whose score is this part."""
+    """The score of this verifier is the part."""
     function: str | None = None
-    """`package.module:function(responses, problems)`, which returns a list of numbers or None (not judged)."""
+    """This `package.module:function(responses, problems)` returns the part as a list of numbers, with None where a
+    response could not be judged.
+    """
 
 
 def _weight(value: Any) -> Any:

@@ -27,65 +27,69 @@ class StageSettings(Spec):
     """
 
     name: str
-    """The name of the run, or of the stage."""
+    """This is the name of the run, or of the stage."""
     description: str = ""
-    """What the recipe is for."""
+    """Say here what the recipe is for; `reasonrl recipes ls` shows it for shipped recipes."""
     kind: Literal["rl", "sft", "offline", "collect", "game"] = "rl"
-    """`rl`: reinforcement learning. `sft`: supervised learning. `offline`: learning from rows with rewards. `collect`:
-    sampling solutions and judging them. `game`: self-play of a critic and a sneaky generator.
+    """`rl` is reinforcement learning, `sft` supervised learning, and `offline` learning from stored responses with
+    their rewards. `collect` samples solutions and judges them. `game` is self-play of a critic and a sneaky generator.
     """
     init_from: str | None = None
-    """A stage before this one, by its name, or a model as in `model.path`. Empty: the stage before."""
+    """The stage starts from the weights of this earlier stage, named by its `name`, or from a model written as in
+    `model.path`. Empty: it starts from the stage before it.
+    """
     seed: int = 0
-    """The seed of everything that is random."""
+    """Everything that is random is seeded with this."""
     backend: Literal["local", "verl"] = "local"
-    """Where stages of kind `rl` run: in this process, or on verl's workers. The other kinds run in this process either
-    way.
+    """Stages of kind `rl` run in this process (`local`) or on verl's workers (`verl`). All other kinds run in this
+    process.
     """
     verl: VerlSpec = VerlSpec()
-    """The machines of `backend: verl`."""
+    """Describe the machines of `backend: verl` here."""
     device: str = "auto"
-    """The torch device. `auto`: a GPU where there is one, else the CPU."""
+    """The model runs on this torch device. `auto` takes a GPU where there is one, else the CPU."""
     threads: Count | None = None
-    """The number of CPU threads. Runs repeat bit for bit with the same number. Empty: all cores."""
+    """PyTorch uses this many CPU threads. Runs repeat bit for bit only with the same number. Empty: all cores."""
     model: ModelSpec = ModelSpec()
-    """The model that is trained."""
+    """Choose the model that is trained."""
     data: DataSpec = DataSpec()
-    """The problems."""
+    """Choose the problems to train on and those to evaluate on."""
     verifier: Verifier = VerifierSpec(name="math")
-    """How answers are judged. A bare word is the verifier's name."""
+    """Answers are judged by this verifier. A bare word is its name."""
     critic: CriticSpec | None = None
-    """Train a critic: problems are solutions to judge, and `verifier` judges their refinements."""
+    """Train a critic: each problem is a solution to judge, and `verifier` judges the refinements that follow a
+    critique.
+    """
     collect: CollectSpec = CollectSpec()
-    """Settings of stages of kind `collect`."""
+    """Stages of kind `collect` read their settings here."""
     game: GameSpec = GameSpec()
-    """Settings of stages of kind `game`."""
+    """Stages of kind `game` read their settings here."""
     offline: OfflineSpec = OfflineSpec()
-    """Settings of stages of kind `offline`."""
+    """Stages of kind `offline` read their settings here."""
     critique_grpo: CritiqueGrpoSpec | None = None
-    """Train the policy on critique-guided refinements too. Write `critique_grpo: {}` for the defaults."""
+    """Train the policy on critique-guided refinements as well. Write `critique_grpo: {}` for the defaults."""
     reward: dict[str, Reward] = {"correctness": RewardSpec()}
-    """The parts of the reward by name. A number is the weight of a part."""
+    """A reward is the weighted sum of these named parts. A bare number is the weight of a part."""
     curriculum: Curriculum = CurriculumSpec()
-    """Which problems come next. A bare word is the curriculum's name."""
+    """The curriculum decides which problems come next. A bare word is its name."""
     budget: Budget = BudgetSpec()
-    """How many rollouts each prompt gets. A bare word is the budget's name."""
+    """The budget decides how many rollouts each prompt gets. A bare word is its name."""
     success_rates: RatesSpec = RatesSpec()
-    """How the success rate of a problem is estimated."""
+    """Curricula and budgets use estimates of each problem's success rate, which are configured here."""
     rollout: RolloutSpec = RolloutSpec()
-    """How responses are generated."""
+    """Rollouts are sampled with these settings."""
     train: TrainSpec = TrainSpec()
-    """Settings of stages of kind `rl`."""
+    """Stages of kind `rl` read their settings here."""
     sft: SftSpec = SftSpec()
-    """Settings of stages of kind `sft`."""
+    """Stages of kind `sft` read their settings here."""
     optim: OptimSpec = OptimSpec()
-    """The optimiser."""
+    """Configure the optimiser here."""
     evaluation: EvalSpec = EvalSpec()
-    """Evaluation on the held-out sets."""
+    """The held-out sets are evaluated with these settings."""
     checkpoint: CheckpointSpec = CheckpointSpec()
-    """What is saved."""
+    """Choose what is saved, and how often."""
     health: HealthSpec = HealthSpec()
-    """When a run warns, and when it stops by itself."""
+    """A run warns, and stops by itself, at these thresholds."""
 
     @property
     def total_steps(self) -> int:

@@ -111,7 +111,7 @@ class TrainSpec(Spec):
     (0.001 to 0.03).
     """
     refill: RefillSpec = RefillSpec()
-    """Draw new prompts until enough groups carry signal."""
+    """New prompts are drawn until enough groups carry signal."""
     mask_truncated: bool = False
     """Responses that were cut off by a token limit are left out of the baseline and the loss."""
     on_timeout: Literal["mask", "wrong"] = "mask"
@@ -162,15 +162,15 @@ class OptimSpec(Spec):
     """The optimiser, AdamW."""
 
     lr: Positive = 1e-6
-    """The optimiser steps at this learning rate."""
+    """Weights are updated with this learning rate."""
     warmup_steps: CountOrZero = 0
     """The learning rate rises linearly over this many steps."""
     schedule: Literal["constant", "linear", "cosine"] = "constant"
     """The learning rate follows this curve after the warm-up. `linear` and `cosine` end at 0 with the last step."""
     weight_decay: NotNegative = 0.0
-    """Weights decay by this (decoupled weight decay)."""
+    """This much decoupled weight decay is applied."""
     betas: tuple[Share, Share] = (0.9, 0.999)
-    """The first and the second moment decay at these rates."""
+    """These are the decay rates of the first and the second moment."""
     eps: Positive = 1e-8
     """This constant is added to the root of the second moment."""
     max_grad_norm: Positive | None = 1.0

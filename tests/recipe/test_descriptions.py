@@ -2,39 +2,68 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any, get_args
+import re
 
 import pytest
-from pydantic import BaseModel
 
-from reasonrl.recipe.schema import Recipe
+from reasonrl.recipe.reference import Key, Section, sections
 
-
-def sections(annotation: Any) -> Iterator[type[BaseModel]]:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        yield annotation
-        for field in annotation.model_fields.values():
-            yield from sections(field.annotation)
-    for argument in get_args(annotation):
-        yield from sections(argument)
-
-
-KEYS = [
-    (section, name)
-    for section in sorted(set(sections(Recipe)), key=lambda s: s.__name__)
-    for name in section.model_fields
-]
-
-
-@pytest.mark.parametrize(("section", "name"), KEYS, ids=[f"{section.__name__}.{name}" for section, name in KEYS])
-def test_every_key_has_a_description(section: type[BaseModel], name: str) -> None:
-    description = section.model_fields[name].description
-    assert description and description.endswith("."), "a sentence"
-    first = description.lstrip("`")
-    assert first[0].isupper() or description.startswith("`") or first.startswith(("critique_rl", "refcritic"))
+VERBS = frozenset(
+    re.findall(
+        r"\w+",
+        """
+        adds are asked assigns begins choose come comes computes configure considers continues corrupts counts
+        criticises decide decides decodes describe detects draws earns ends evaluated exceeds fails follow follows get
+        gets gives goes has have holds is judges keeps learn learns leaves looks loses makes means needs read reads
+        refines replace replaces returns rewards rise rises run runs samples say says sends set shows split starts stop
+        stops switches take takes train use uses warns was were write writes
+        """,
+    )
+)
+"""Words that can be the verb of a description. Where a description has a verb that is missing here, add it."""
+SECTIONS = sections()
+KEYS = {key.path: key for section in SECTIONS for key in section.keys}
 
 
-def test_every_section_has_a_description() -> None:
-    assert len(KEYS) > 150
-    assert all(section.__doc__ for section, _ in KEYS)
+def faults(description: str) -> list[str]:
+    """Why a description is not a text of whole sentences; empty where it is."""
+    clause = re.split(r"[.:;]\s", re.sub(r"`[^`]*`", "It", description), maxsplit=1)[0]
+    found = []
+    if not re.match(r"[A-Z`]", description):
+        found.append("begins with a small letter")
+    if not description.endswith("."):
+        found.append("has no period at its end")
+    if not VERBS & set(re.findall(r"[a-z]+", clause.lower())):
+        found.append("has no verb in its first clause")
+    return found
+
+
+@pytest.mark.parametrize("key", KEYS.values(), ids=KEYS)
+def test_every_key_is_described_in_whole_sentences(key: Key) -> None:
+    assert not faults(key.description), f"{key.path}: {key.description!r}"
+
+
+@pytest.mark.parametrize(
+    ("description", "fault"),
+    [
+        ("The learning rate.", "verb"),
+        ("the model learns at this rate.", "small letter"),
+        ("The model learns at this rate", "period"),
+        ("TIS: weights are clipped to at most this.", "verb"),
+        ("`tis`: weights are clipped.", "verb"),
+        ("", "verb"),
+    ],
+)
+def test_half_a_sentence_is_a_fault(description: str, fault: str) -> None:
+    assert any(fault in found for found in faults(description))
+
+
+@pytest.mark.parametrize("section", SECTIONS, ids=[section.path or "top" for section in SECTIONS])
+def test_every_section_has_a_description(section: Section) -> None:
+    assert section.description.endswith(".")
+    assert section.keys
+
+
+def test_the_reference_has_every_key() -> None:
+    assert len(KEYS) > 200
+    assert {"train.kl.coefficient", "data.heldout.NAME.source", "critic.refine.actor.model", "name"} <= set(KEYS)
