@@ -113,6 +113,19 @@ def arithmetic_from_options(options: dict[str, Any]) -> list[Problem]:
     return arithmetic(**options)
 
 
+def generate(options: dict[str, Any], *, seed: int, split: str | None, limit: int | None) -> list[Problem]:
+    """The source `arithmetic` of a recipe. Raises DataError."""
+    options = {"seed": seed} | options
+    if split is not None and options.setdefault("split", split) != split:
+        raise DataError(
+            f"arithmetic: split={split!r} was asked for, but the options say {options['split']!r}. Leave one out"
+        )
+    if limit is not None:
+        size = options.get("size", limit)
+        options["size"] = min(size, limit) if isinstance(size, int) else size
+    return arithmetic_from_options(options)
+
+
 @dataclass(frozen=True)
 class _Space:
     """All expressions that the arguments allow."""

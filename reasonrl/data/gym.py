@@ -18,9 +18,12 @@ from verifiers.types import Problem
 SPLITS = ("train", "test")
 
 
-def reasoning_gym_problems(
-    options: dict[str, Any], *, seed: int = 0, split: str | None = None
-) -> list[tuple[str, Problem]]:
+def generate(options: dict[str, Any], *, seed: int, split: str | None, limit: int | None) -> list[Problem]:
+    """The source `reasoning_gym` of a recipe. Raises DataError."""
+    return reasoning_gym_problems(options, seed=seed, split=split)[:limit]
+
+
+def reasoning_gym_problems(options: dict[str, Any], *, seed: int = 0, split: str | None = None) -> list[Problem]:
     """Generates problems of one reasoning-gym data set.
 
     Without a split these are the rows 0 to size - 1, as the package itself gives them; two seeds may then share
@@ -36,9 +39,6 @@ def reasoning_gym_problems(
         options: {"dataset": name, "size": rows, "seed": int (default `seed`), and any field of that data set's
             configuration}.
         split: None, "train" or "test".
-
-    Returns:
-        (where, problem) for `problem.checked_list`.
 
     Raises:
         DataError: the package is missing, or a name or a value in the options is wrong.
@@ -81,15 +81,12 @@ def reasoning_gym_problems(
         )
     label = f"reasoning_gym-{name}" + (f"-{split}" if split else "")
     return [
-        (
-            f"row {number}",
-            Problem(
-                id=f"{label}/{config['seed']}/{number}",
-                prompt=entry["question"],
-                kind="reasoning_gym",
-                reference={"dataset": name, "entry": entry},
-                source=f"reasoning_gym/{name}",
-            ),
+        Problem(
+            id=f"{label}/{config['seed']}/{number}",
+            prompt=entry["question"],
+            kind="reasoning_gym",
+            reference={"dataset": name, "entry": entry},
+            source=f"reasoning_gym/{name}",
         )
         for number, entry in enumerate(entries, 1)
     ]

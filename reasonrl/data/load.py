@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
+import importlib
 import re
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from reasonrl.data.arithmetic import arithmetic_from_options
 from reasonrl.data.columns import problems_from_rows
 from reasonrl.data.dotted import dotted_rows
 from reasonrl.data.files import READERS, SourceRow, read_rows
-from reasonrl.data.gym import reasoning_gym_problems
 from reasonrl.data.hub import INSTEAD, hub_rows
 from reasonrl.data.mistakes import Mistakes, refuse_unknown, suggestion
 from reasonrl.data.problem import checked_list
-from reasonrl.data.step_arithmetic import step_arithmetic
 from reasonrl.errors import DataError
 from verifiers.types import Problem
 
@@ -29,7 +27,14 @@ class Named(NamedTuple):
 
 
 NAMED = {"gsm8k": Named("openai/gsm8k", "main"), "math": Named("DigitalLearningGmbH/MATH-lighteval", None)}
-GENERATORS = ("arithmetic", "step_arithmetic", "reasoning_gym")
+GENERATORS = {
+    "arithmetic": "arithmetic:generate",
+    "step_arithmetic": "step_arithmetic:generate",
+    "reasoning_gym": "gym:generate",
+}
+"""Sources that make their problems by rule: module:function in `reasonrl.data`, called with the recipe's options and
+`seed`, `split` and `limit`.
+"""
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 _DOTTED = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
 
@@ -106,23 +111,12 @@ def load_problems(
 
 
 def _generated(source: str, options: dict[str, Any], split: str | None, seed: int, limit: int | None) -> list[Problem]:
-    if source == "arithmetic":
-        if split is not None and options.setdefault("split", split) != split:
-            raise DataError(
-                f"arithmetic: split={split!r} was asked for, but the options say {options['split']!r}. Leave one out"
-            )
-        if limit is not None:
-            options["size"] = (
-                min(options["size"], limit) if isinstance(options.get("size"), int) else options.get("size", limit)
-            )
-        return arithmetic_from_options({"seed": seed} | options)
-    if source == "step_arithmetic":
-        chosen = {"split": split, **options} if split is not None else options
-        return checked_list(
-            ((f"problem {i}", p) for i, p in enumerate(step_arithmetic(chosen, seed=seed)[:limit])), Mistakes(source)
-        )
-    problems = reasoning_gym_problems(options, seed=seed, split=split)
-    return checked_list(problems[:limit], Mistakes(f"reasoning_gym data set {options['dataset']!r}"))
+    module, _, function = GENERATORS[source].partition(":")
+    generate = getattr(importlib.import_module(f"reasonrl.data.{module}"), function)
+    problems = generate(options, seed=seed, split=split, limit=limit)
+    return checked_list(
+        ((f"problem {number}", problem) for number, problem in enumerate(problems, 1)), Mistakes(source)
+    )
 
 
 def _named(

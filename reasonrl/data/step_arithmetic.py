@@ -81,6 +81,12 @@ def step_arithmetic(options: dict[str, Any], *, seed: int = 0) -> list[Problem]:
     return problems
 
 
+def generate(options: dict[str, Any], *, seed: int, split: str | None, limit: int | None) -> list[Problem]:
+    """The source `step_arithmetic` of a recipe. Raises DataError."""
+    chosen = {"split": split, **options} if split is not None else options
+    return step_arithmetic(chosen, seed=seed)[:limit]
+
+
 def _questions(options: dict[str, Any], rng: random.Random) -> Iterator[str]:
     """Different sums of one side of the split whose results on the way stay within bounds."""
     low, high, most = options.get("low", 1), options.get("high", 30), options.get("most", 99)

@@ -1,4 +1,4 @@
-"""A critique format of the user's own: `package.module:Class`."""
+"""A critique format of a user's: `package.module:Class`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 from critics.formats.base import CritiqueFormat
 
 
-def format_at(path: str) -> type[CritiqueFormat]:
+def format_class(path: str) -> type[CritiqueFormat]:
     """The class at `package.module:Class`. The current folder is importable.
 
     Raises ValueError: there is no such module or class, or it is not a complete format. An error that the module's own
@@ -32,20 +32,20 @@ def format_at(path: str) -> type[CritiqueFormat]:
                 f"{path}: there is no module '{error.name}' in the current folder or the environment"
             ) from error
         raise ValueError(f"{path}: the module {module_name} needs '{error.name}', which is not installed") from error
-    format_class: Any = getattr(module, class_name, None)
-    if format_class is None:
+    kind: Any = getattr(module, class_name, None)
+    if kind is None:
         near = difflib.get_close_matches(class_name, dir(module), 1)
         raise ValueError(
             f"{path}: {module_name} has no '{class_name}'" + (f"; did you mean '{near[0]}'?" if near else "")
         )
-    if not (inspect.isclass(format_class) and issubclass(format_class, CritiqueFormat)):
+    if not (inspect.isclass(kind) and issubclass(kind, CritiqueFormat)):
         raise ValueError(f"{path} is not a subclass of critics.formats.CritiqueFormat")
-    if "__dataclass_fields__" not in vars(format_class):
+    if "__dataclass_fields__" not in vars(kind):
         raise ValueError(
             f"{path}: write @dataclass(frozen=True, kw_only=True) above the class; without it the texts of the class"
             " have no effect"
         )
-    if inspect.isabstract(format_class):
-        missing = ", ".join(sorted(format_class.__abstractmethods__))
+    if inspect.isabstract(kind):
+        missing = ", ".join(sorted(kind.__abstractmethods__))
         raise ValueError(f"{path} has no method {missing}")
-    return format_class
+    return kind
