@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import yaml
 
 from reasonrl.commands.output import emit
 from reasonrl.errors import UsageError
 from reasonrl.recipe.reading import find_recipe, shipped_recipes
+from reasonrl.recipe.reference import NAME, Key, Section, sections
+from reasonrl.words import did_you_mean
 
 
 def ls_command(*, as_json: bool) -> None:
@@ -28,3 +31,56 @@ def cp_command(name: str, target: Path | None, *, as_json: bool) -> None:
         raise UsageError(f"{target} exists already; name another folder: reasonrl recipes cp {name} FOLDER")
     shutil.copytree(source, target)
     emit(as_json, {"path": str(target)}, f"copied to {target}. Train it with: reasonrl train {target}")
+
+
+def keys_command(path: str, *, as_json: bool) -> None:
+    """What a key or a section means; an empty path is the top of a recipe. Raises UsageError for a key that there is
+    not.
+    """
+    from reasonrl.commands.recipe_page import key_text, name_options, section_text
+
+    entry = find_key(path)
+    if isinstance(entry, Key):
+        emit(as_json, {"keys": [_facts(entry)]}, key_text(entry))
+        return
+    facts: dict[str, Any] = {
+        "section": entry.path,
+        "description": entry.description,
+        "keys": [_facts(key) for key in entry.keys],
+    }
+    if options := name_options(entry.spec):
+        facts["options"] = dict(options)
+    emit(as_json, facts, section_text(entry))
+
+
+def find_key(path: str) -> Key | Section:
+    """The section or the key at a dotted path. A name of the user's own stands for any: `data.heldout.test.limit`.
+
+    Raises:
+        UsageError: there is no such key; the message has the nearest one.
+    """
+    known = sections()
+    by_path: dict[str, Key | Section] = {key.path: key for section in known for key in section.keys}
+    by_path |= {section.path: section for section in known}
+    for candidate, value in by_path.items():
+        if _matches(path, candidate):
+            return value
+    last = path.rpartition(".")[2]
+    elsewhere = [candidate for candidate in by_path if candidate and candidate.rpartition(".")[2] == last]
+    hint = f"did you mean '{elsewhere[0]}'?" if elsewhere else did_you_mean(path, filter(None, by_path))
+    raise UsageError(f"there is no recipe key '{path}'; {hint or 'reasonrl recipes keys lists the sections'}")
+
+
+def _matches(path: str, candidate: str) -> bool:
+    words, pattern = path.split("."), candidate.split(".")
+    return len(words) == len(pattern) and all(known in (word, NAME) for word, known in zip(words, pattern, strict=True))
+
+
+def _facts(key: Key) -> dict[str, str | bool | None]:
+    return {
+        "key": key.path,
+        "takes": key.takes,
+        "default": key.default or None,
+        "required": key.required,
+        "description": key.description,
+    }

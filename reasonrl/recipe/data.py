@@ -67,7 +67,7 @@ class DataSpec(Spec):
     heldout: dict[str, SourceSpec] = {}
     """These named sets are only evaluated on. None of their prompts may be in the training set."""
     prompt: PromptSpec | None = None
-    """This section turns a bare question into a prompt. Empty: the prompts are complete as they are."""
+    """A bare question becomes a prompt by this section. Empty: prompts are complete as they are."""
 
     @property
     def train_sources(self) -> list[SourceSpec]:

@@ -12,7 +12,7 @@ VERBS = frozenset(
     re.findall(
         r"\w+",
         """
-        adds are asked assigns begins choose come comes computes configure considers continues corrupts counts
+        adds are becomes asked assigns begins choose come comes computes configure considers continues corrupts counts
         criticises decide decides decodes describe detects draws earns ends evaluated exceeds fails follow follows get
         gets gives goes has have holds is judges keeps learn learns leaves looks loses makes means needs read reads
         refines replace replaces returns rewards rise rises run runs samples say says sends set shows split starts stop
@@ -28,14 +28,14 @@ KEYS = {key.path: key for section in SECTIONS for key in section.keys}
 def faults(description: str) -> list[str]:
     """Why a description is not a text of whole sentences; empty where it is."""
     clause = re.split(r"[.:;]\s", re.sub(r"`[^`]*`", "It", description), maxsplit=1)[0]
-    found = []
+    messages = []
     if not re.match(r"[A-Z`]", description):
-        found.append("begins with a small letter")
+        messages.append("begins with a small letter")
     if not description.endswith("."):
-        found.append("has no period at its end")
+        messages.append("has no period at its end")
     if not VERBS & set(re.findall(r"[a-z]+", clause.lower())):
-        found.append("has no verb in its first clause")
-    return found
+        messages.append("has no verb in its first clause")
+    return messages
 
 
 @pytest.mark.parametrize("key", KEYS.values(), ids=KEYS)
@@ -55,7 +55,7 @@ def test_every_key_is_described_in_whole_sentences(key: Key) -> None:
     ],
 )
 def test_half_a_sentence_is_a_fault(description: str, fault: str) -> None:
-    assert any(fault in found for found in faults(description))
+    assert any(fault in message for message in faults(description))
 
 
 @pytest.mark.parametrize("section", SECTIONS, ids=[section.path or "top" for section in SECTIONS])

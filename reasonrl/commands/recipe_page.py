@@ -1,0 +1,161 @@
+"""The reference of recipe keys: docs/recipe.md, and what `reasonrl recipes keys` prints.
+
+Both are made of `reasonrl.recipe.reference`. To write the page again: `python -m reasonrl.commands.recipe_page`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+import inspect
+import sys
+import textwrap
+from collections.abc import Iterator
+from pathlib import Path
+
+from pydantic import BaseModel
+
+from critics.formats import FORMATS, load_format
+from reasonrl.environments.loading import BUILT_IN as ENVIRONMENTS
+from reasonrl.recipe.backends import VerlSpec
+from reasonrl.recipe.critics import CriticSpec, FormatSpec
+from reasonrl.recipe.monitoring import EvalSpec
+from reasonrl.recipe.reference import NAME, Key, Section, as_yaml, sections
+from reasonrl.recipe.rewards import VerifierSpec
+from reasonrl.recipe.rollout import EnvironmentSpec, RolloutSpec, VllmSpec
+from reasonrl.recipe.training import TrainSpec
+from verifiers.loading import BUILT_IN as VERIFIERS
+
+WIDTH = 100
+LONGEST_DEFAULT = 40
+"""Longer texts among the options of a name, such as instructions, are not written out."""
+SEE_ALSO: dict[type[BaseModel], str] = {
+    VerifierSpec: "`policy` has the keys of [the math verifier](math_verifier.md#policies).",
+    CriticSpec: "Formats and rewards are explained in [critics](critics.md).",
+    RolloutSpec: "An environment of your own is a class of about 15 lines: [extending](extending.md).",
+    TrainSpec: "Every advantage and loss is listed with its formula in [advantages](methods/advantages.md).",
+    VerlSpec: "What runs where is in [verl](verl.md).",
+    VllmSpec: "See [vllm](vllm.md).",
+    EvalSpec: "The numbers are explained in [metrics](metrics.md#eval).",
+}
+_INTRODUCTION = """\
+# The recipe, key by key
+
+A recipe is a YAML file of nested sections. Only `name` is required, and `data.train`: every other key has a default.
+A key that does not exist is an error, and so is a value that cannot have an effect; all mistakes of a file are reported
+at once, each with its line and with what to write instead.
+
+- On the command line a key is written with dots: `reasonrl train RECIPE train.kl.coefficient=0.01`.
+- `run_dir=FOLDER` is written on the command line only. Without it a run goes into a new folder under `runs/`.
+- `stages:` is a list of stages that run one after the other. Each stage has the keys of this page; what the file says
+  outside the list holds for all of them, and a stage's own keys come on top.
+- `section or its name` means that one word will do: `budget: knapsack` is `budget: {name: knapsack}`.
+- `null`, or an empty value, switches a key off; its description says what happens then.
+- `NAME` in a path is a name that you choose. Counts and times carry their unit in the key: `prompts_per_step`,
+  `timeout_s`.
+- `package.module:name` is code of your own, which is imported from the current folder or the environment
+  ([extending](extending.md)).
+
+`reasonrl recipes keys train.kl` prints the same in the terminal. This page is generated from the descriptions in
+`reasonrl/recipe/`.
+"""
+
+
+def recipe_page() -> str:
+    """The text of docs/recipe.md: a table for each section, in the order of a recipe."""
+    lines = [_INTRODUCTION.rstrip()]
+    first_path: dict[type[BaseModel], Section] = {}
+    for section in sections():
+        lines += ["", f"{'##' if '.' not in section.path else '###'} {section.path or 'Top level'}", ""]
+        earlier = first_path.setdefault(section.spec, section)
+        if earlier is not section:
+            lines.append(_as_before(section, earlier))
+            continue
+        lines += [section.description, "", "| key | takes | default | meaning |", "|---|---|---|---|"]
+        lines += [_table_row(key) for key in section.keys]
+        if options := name_options(section.spec):
+            lines += ["", "| name | options and their defaults |", "|---|---|"]
+            lines += [
+                f"| `{name}` | {', '.join(f'`{option}`' for option in listed) or 'none'} |" for name, listed in options
+            ]
+        if section.spec in SEE_ALSO:
+            lines += ["", SEE_ALSO[section.spec]]
+    return "\n".join(lines) + "\n"
+
+
+def _as_before(section: Section, earlier: Section) -> str:
+    """A section whose keys are in an earlier table."""
+    pairs = zip(section.keys, earlier.keys, strict=True)
+    different = [f"`{key.name}: {key.default}`" for key, other in pairs if key.default and key.default != other.default]
+    defaults = f", with the default {' and '.join(different)}" if different else ""
+    return f"The keys are those of [`{earlier.path}`](#{anchor(earlier.path)}){defaults}."
+
+
+def anchor(heading: str) -> str:
+    """The fragment that GitHub makes of a heading."""
+    return "".join(c for c in heading.lower() if c.isalnum() or c in "-_ ").replace(" ", "-")
+
+
+def _table_row(key: Key) -> str:
+    takes = key.takes.replace("|", "\\|")
+    if key.section is not None:
+        takes = takes.replace("section", f"[section](#{anchor(_path_of_section(key))})", 1)
+    default = "required" if key.required else f"`{key.default}`" if key.default else ""
+    description = key.description.replace("|", "\\|")
+    return f"| `{key.name}` | {takes} | {default} | {description} |"
+
+
+def _path_of_section(key: Key) -> str:
+    return f"{key.path}.{NAME}" if key.takes.startswith("mapping") else key.path
+
+
+def name_options(spec: type[BaseModel]) -> list[tuple[str, list[str]]]:
+    """(name, its options with their defaults) for each built-in name of a section that passes its keys on."""
+    if issubclass(spec, FormatSpec):
+        return [(name, list(_format_options(name))) for name in FORMATS]
+    if issubclass(spec, VerifierSpec):
+        return [(name, list(_constructor_options(path))) for name, path in VERIFIERS.items()]
+    if issubclass(spec, EnvironmentSpec):
+        return [(name, list(_constructor_options(path, given=2))) for name, path in ENVIRONMENTS.items()]
+    return []
+
+
+def _format_options(name: str) -> Iterator[str]:
+    for field in dataclasses.fields(load_format(name)):
+        yield _option(field.name, field.default)
+
+
+def _constructor_options(path: str, given: int = 0) -> Iterator[str]:
+    """`given`: the first arguments that are not options."""
+    module, _, attribute = path.partition(":")
+    parameters = inspect.signature(getattr(importlib.import_module(module), attribute)).parameters.values()
+    for parameter in list(parameters)[given:]:
+        yield _option(parameter.name, parameter.default)
+
+
+def _option(name: str, default: object) -> str:
+    if default is inspect.Parameter.empty:
+        return f"{name} (required)"
+    text = as_yaml(default)
+    return name if len(text) > LONGEST_DEFAULT else f"{name}: {text}"
+
+
+def section_text(section: Section) -> str:
+    """A section for the terminal."""
+    parts = [textwrap.fill(section.description, WIDTH), *(key_text(key) for key in section.keys)]
+    for name, options in name_options(section.spec):
+        text = f"options of {name}: {', '.join(options) or 'none'}"
+        parts.append(textwrap.fill(text, WIDTH, initial_indent="  ", subsequent_indent="      "))
+    return "\n\n".join(parts)
+
+
+def key_text(key: Key) -> str:
+    """A key for the terminal."""
+    default = "required" if key.required else f"default {key.default}" if key.default else ""
+    head = f"{key.path}  ({'; '.join(filter(None, (key.takes, default)))})"
+    return f"{head}\n{textwrap.fill(key.description, WIDTH, initial_indent='    ', subsequent_indent='    ')}"
+
+
+if __name__ == "__main__":
+    target = Path(sys.argv[1]) if len(sys.argv) > 1 else Path("docs/recipe.md")
+    target.write_text(recipe_page(), encoding="utf-8")
