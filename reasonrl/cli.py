@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from reasonrl.commands.groups import Json, Offline, critic_app, data_app, recipes_app, verify_app
+from reasonrl.commands.groups import Json, Offline, audit, critic_app, data_app, recipes_app, verify
 from reasonrl.errors import ReasonRLError
 
 app = typer.Typer(
@@ -25,8 +25,9 @@ app = typer.Typer(
 )
 app.add_typer(recipes_app, name="recipes")
 app.add_typer(critic_app, name="critic")
-app.add_typer(verify_app, name="verify")
 app.add_typer(data_app, name="data")
+app.command()(verify)
+app.command()(audit)
 
 
 @app.callback()
@@ -183,28 +184,6 @@ def doctor(as_json: Json = False) -> None:
     from reasonrl.commands.doctor import doctor_command
 
     doctor_command(as_json=as_json)
-
-
-@app.command()
-def audit(
-    file: Annotated[
-        Path,
-        typer.Argument(help="Labelled pairs: columns gold, pred, equivalent (true/false), form (answer/response)."),
-    ],
-    mode: Annotated[str, typer.Option(help="lenient or strict.")] = "lenient",
-    policy: Annotated[
-        list[str] | None, typer.Option("--policy", metavar="key=value", help="e.g. rounding_digits=null")
-    ] = None,
-    against: Annotated[
-        str | None, typer.Option(help="A second verifier, e.g. math_verify, or package.module:Class.")
-    ] = None,
-    limit: Annotated[int | None, typer.Option(min=1, help="Only the first rows.")] = None,
-    as_json: Json = False,
-) -> None:
-    """How good is the math verifier on labelled pairs? Accuracy with intervals, both kinds of error, slowest cases."""
-    from reasonrl.commands.audit import audit_command
-
-    audit_command(file, mode=mode, policy=policy or [], against=against, limit=limit, as_json=as_json)
 
 
 def main() -> None:

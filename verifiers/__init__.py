@@ -14,10 +14,18 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from verifiers.types import Message, Problem, Status, Verdict, Verifier
+from verifiers.types import Layer, Message, Problem, Status, Verdict, Verifier
 
 if TYPE_CHECKING:
-    from verifiers.errors import BadOption, BadReference, MissingPackage, PoolError, UnknownVerifier, VerifierError
+    from verifiers.errors import (
+        BadOption,
+        BadReference,
+        MissingMethod,
+        MissingPackage,
+        PoolError,
+        UnknownVerifier,
+        VerifierError,
+    )
     from verifiers.format import FormatVerifier
     from verifiers.loading import load_verifier
     from verifiers.math import MathVerifier
@@ -33,6 +41,7 @@ _LAZY = {
     "BadReference": "verifiers.errors",
     "FormatVerifier": "verifiers.format",
     "MathVerifier": "verifiers.math",
+    "MissingMethod": "verifiers.errors",
     "MissingPackage": "verifiers.errors",
     "Outcome": "verifiers.pool.pool",
     "PoolError": "verifiers.errors",
@@ -47,8 +56,10 @@ __all__ = [
     "BadOption",
     "BadReference",
     "FormatVerifier",
+    "Layer",
     "MathVerifier",
     "Message",
+    "MissingMethod",
     "MissingPackage",
     "Outcome",
     "PoolError",

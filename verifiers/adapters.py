@@ -9,18 +9,45 @@ that could not be judged gets 0 and says so in `undecided`, which verl logs besi
 
 from __future__ import annotations
 
-import functools
+import json
+import threading
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from verifiers.loading import load_verifier
+from verifiers.optional import reference_of
 from verifiers.types import Verifier
 
+_NOT_OPTIONS = ("reward_router_address", "reward_model_tokenizer")
+"""What verl passes to every reward function."""
+_SHARED: dict[tuple[str, str], Verifier] = {}
+_LOCK = threading.Lock()
 
-@functools.lru_cache(maxsize=16)
-def _shared(spec: str, options: tuple[tuple[str, Any], ...]) -> Verifier:
+
+def _shared(spec: str, options: dict[str, Any]) -> Verifier:
     """One verifier, and so one set of worker processes, for all calls with the same options in this process."""
-    return load_verifier(spec, **dict(options))
+    key = (spec, repr(sorted(options.items())))
+    with _LOCK:
+        if key not in _SHARED:
+            _SHARED[key] = load_verifier(spec, **options)
+        return _SHARED[key]
+
+
+def read_reference(verifier: Verifier, value: Any) -> dict[str, Any]:
+    """The reference in a column of another trainer's data: a dictionary as it is, or as JSON text (as our own rows for
+    verl and TRL hold it); anything else is a gold answer, which the verifier makes a reference of, or {"answer": value}
+    if it does not say.
+    """
+    if isinstance(value, dict):
+        return value
+    if isinstance(value, str) and value.lstrip().startswith("{"):
+        try:
+            reference = json.loads(value)
+        except (ValueError, RecursionError):  # an answer that only looks like JSON: a set of numbers
+            reference = None
+        if isinstance(reference, dict):
+            return reference
+    return reference_of(verifier, value) if hasattr(verifier, "reference_of") else {"answer": value}
 
 
 def compute_score(
@@ -30,23 +57,17 @@ def compute_score(
     extra_info: Any = None,
     *,
     verifier: str = "math",
-    mode: str = "strict",
     **options: Any,
 ) -> dict[str, Any]:
     """verl's reward function. Every row has the same keys, as verl demands: score, acc, undecided (1 if not judged),
     status, reason.
 
-    `reward.custom_reward_function.reward_kwargs` may hold `verifier`, `mode` and options of the verifier. A dictionary
-    as ground truth is the reference itself; anything else is its "answer". Raises what a mistake in the options raises;
-    never for what a response holds.
+    `reward.custom_reward_function.reward_kwargs` may hold `verifier` and options of the verifier (for math, `mode`).
+    `read_reference` says what a ground truth may be. Raises what a mistake in the options raises; never for what a
+    response holds.
     """
-    if verifier == "math":
-        options = {"mode": mode, **options}
-    reference = ground_truth if isinstance(ground_truth, dict) else {"answer": ground_truth}
-    known = {
-        key: value for key, value in options.items() if key not in ("reward_router_address", "reward_model_tokenizer")
-    }
-    (verdict,) = _shared(verifier, tuple(sorted(known.items()))).verify([solution_str], [reference])
+    judge = _shared(verifier, {key: value for key, value in options.items() if key not in _NOT_OPTIONS})
+    (verdict,) = judge.verify([solution_str], [read_reference(judge, ground_truth)])
     score = verdict.score if verdict.score is not None else 0.0
     return {
         "score": score,
@@ -60,10 +81,10 @@ def compute_score(
 def trl_reward(verifier: str = "math", *, column: str = "answer", **options: Any) -> Callable[..., list[float | None]]:
     """A reward function for TRL: 1 or 0 (or the verifier's score), None where nothing could be judged.
 
-    `column` is the column of the data set with the reference: an answer, or a dictionary. Raises ValueError if it is
+    `column` is the column of the data set with the reference: what it may hold, `read_reference` says. Raises ValueError if it is
     not there.
     """
-    shared_verifier = _shared(verifier, tuple(sorted(options.items())))
+    shared_verifier = _shared(verifier, options)
 
     def reward(prompts: Sequence[Any], completions: Sequence[Any], **columns: Any) -> list[float | None]:
         if column not in columns:
@@ -73,7 +94,7 @@ def trl_reward(verifier: str = "math", *, column: str = "answer", **options: Any
         texts = [
             completion if isinstance(completion, str) else str(completion[-1]["content"]) for completion in completions
         ]
-        references = [value if isinstance(value, dict) else {"answer": value} for value in columns[column]]
+        references = [read_reference(shared_verifier, value) for value in columns[column]]
         return [verdict.score for verdict in shared_verifier.verify(texts, references)]
 
     reward.__name__ = f"{verifier}_reward"

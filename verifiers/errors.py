@@ -22,6 +22,10 @@ class BadOption(VerifierError, ValueError):
     """A verifier was given an option that it does not have, or lacks one that it needs."""
 
 
+class MissingMethod(VerifierError, TypeError):
+    """An optional method of a verifier is needed, and it does not have it."""
+
+
 class MissingPackage(VerifierError, ImportError):
     """An optional package is needed and not installed. The message holds the pip line."""
 

@@ -78,6 +78,7 @@ class FormatVerifier:
     """
 
     thread_safe = True
+    reads_reference = False
 
     def __init__(self, pattern: str, *, timeout_s: float = 2.0, workers: int = 1, memory_limit_mb: int = 1024) -> None:
         self.pattern = pattern
@@ -103,25 +104,29 @@ class FormatVerifier:
             raise ValueError(f"{len(responses)} responses for {len(references)} references")
         if self.pattern in NAMED:
             return [self._verify_named(response) for response in responses]
-        verdicts = []
-        for outcome in self._pool.map([(self.pattern, response) for response in responses]):
-            if outcome.status == "ok":
-                verdicts.append(self._decided(outcome.value is True, "regex", outcome.seconds))
-            else:
-                status = Status.TIMEOUT if outcome.status == "timeout" else Status.ERROR
-                reason = f"the pattern {self.pattern!r}: {outcome.error}"
-                verdicts.append(Verdict(None, None, status, None, "regex", reason, outcome.seconds))
-        return verdicts
+        return [
+            outcome.verdict(
+                lambda fits: self._decided(fits is True, "regex", 0.0),
+                method="regex",
+                task=f"the pattern {self.pattern!r}",
+            )
+            for outcome in self._pool.map([(self.pattern, response) for response in responses])
+        ]
+
+    def reference_of(self, gold: Any) -> dict[str, Any]:
+        """The reference of a bare gold answer: `gold_response` writes it where it fits."""
+        return {"answer": gold}
+
+    def wrap_answer(self, answer: str) -> str:
+        """The answer in a named format, whether it fits or not. Raises ValueError for a regular expression."""
+        return self._template() % answer
 
     def gold_response(self, reference: dict[str, Any]) -> str:
         """A response of a named format, with the reference's answer where it fits. Raises ValueError for a regular
         expression.
         """
-        if self.pattern not in NAMED:
-            raise ValueError(
-                f"no response can be made up for the pattern {self.pattern!r}; only for {', '.join(NAMED)}"
-            )
-        test, template = NAMED[self.pattern]
+        template = self._template()
+        test = NAMED[self.pattern][0]
         answer = str(reference.get("answer", "")).strip()
         response = template % answer
         return response if test(response) else template % "0"
@@ -132,6 +137,13 @@ class FormatVerifier:
 
     def __reduce__(self) -> tuple[Any, ...]:
         return functools.partial(FormatVerifier, self.pattern, **self._options), ()  # type: ignore[arg-type]
+
+    def _template(self) -> str:
+        if self.pattern not in NAMED:
+            raise ValueError(
+                f"no response can be made up for the pattern {self.pattern!r}; only for {', '.join(NAMED)}"
+            )
+        return NAMED[self.pattern][1]
 
     def _verify_named(self, response: str) -> Verdict:
         started = time.perf_counter()

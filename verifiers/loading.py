@@ -54,6 +54,23 @@ def load_verifier(spec: str, **options: Any) -> Verifier:
     return verifier
 
 
+def command_options(spec: str) -> dict[str, Any]:
+    """The options that commands give a verifier where the user gives none (see `Verifier`). Raises UnknownVerifier."""
+    return dict(getattr(_find(spec), "command_options", {}))
+
+
+def option_names(spec: str) -> list[str]:
+    """The options that a verifier names in its constructor; none for a finished one. Raises UnknownVerifier."""
+    target = _find(spec)
+    if not callable(target):
+        return []
+    try:
+        parameters = inspect.signature(target).parameters.values()
+    except (TypeError, ValueError):  # a class of an extension module does not say
+        return []
+    return [p.name for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
+
+
 def _find(spec: str) -> Any:
     if not isinstance(spec, str) or ":" not in spec:
         if spec in BUILT_IN:

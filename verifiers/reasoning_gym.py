@@ -17,7 +17,7 @@ from typing import Any
 from verifiers.errors import BadReference, MissingPackage
 from verifiers.math.extract import extract
 from verifiers.pool.pool import Outcome, WorkerPool
-from verifiers.response import Extraction, Mode, check_mode, wrap_answer
+from verifiers.response import Extraction, Mode, bare_answer, check_mode, wrap_answer
 from verifiers.types import Status, Verdict
 
 PACKAGE = "reasoning_gym"
@@ -73,24 +73,32 @@ class ReasoningGymVerifier:
         """
         if len(responses) != len(references):
             raise ValueError(f"{len(responses)} responses for {len(references)} references")
+        return self._judge([extract(response, self.answer_mode) for response in responses], references)
+
+    def verify_answers(self, answers: Sequence[str], references: Sequence[dict[str, Any]]) -> list[Verdict]:
+        """`verify` for bare answers: nothing is looked for in them. Same errors."""
+        return self._judge([bare_answer(answer) for answer in answers], references)
+
+    def wrap_answer(self, answer: str) -> str:
+        """A response in the format of the mode."""
+        return wrap_answer(answer, self.answer_mode)
+
+    def _judge(self, extractions: Sequence[Extraction], references: Sequence[dict[str, Any]]) -> list[Verdict]:
         verdicts: list[Verdict | None] = []
         waiting: list[tuple[int, Extraction, dict[str, Any]]] = []  # row, what was read, the worker's item
-        for row, (response, reference) in enumerate(zip(responses, references, strict=True)):
+        for row, (extraction, reference) in enumerate(zip(extractions, references, strict=True)):
             started = time.perf_counter()
-            extraction = extract(response, self.answer_mode)
             verdict = None
             try:
                 item = {"dataset": _dataset(reference), "entry": _entry(reference), "answer": extraction.answer}
             except BadReference as bad:
-                verdict = Verdict(
-                    None, None, Status.ERROR, extraction.answer, "reference", str(bad), time.perf_counter() - started
-                )
+                seconds = time.perf_counter() - started
+                verdict = Verdict(None, None, Status.ERROR, extraction.answer, "reference", str(bad), seconds)
             else:
                 if extraction.answer is None:
+                    method = f"extract.{self.answer_mode}"
                     seconds = time.perf_counter() - started
-                    verdict = Verdict(
-                        False, 0.0, Status.UNPARSED, None, f"extract.{self.answer_mode}", extraction.reason, seconds
-                    )
+                    verdict = Verdict(False, 0.0, Status.UNPARSED, None, method, extraction.reason, seconds)
                 else:
                     waiting.append((row, extraction, item))
             verdicts.append(verdict)
@@ -137,16 +145,15 @@ def _entry(reference: dict[str, Any]) -> dict[str, Any]:
 
 def _conclude(outcome: Outcome, extraction: Extraction, dataset: str) -> Verdict:
     method = f"reasoning_gym.{dataset}"
-    if outcome.status != "ok":
-        status = Status.TIMEOUT if outcome.status == "timeout" else Status.ERROR
-        reason = " ".join(f"score_answer of {dataset}: {outcome.error}".split())
-        return Verdict(None, None, status, extraction.answer, method, reason, outcome.seconds)
-    score = outcome.value
-    if not isinstance(score, int | float) or not math.isfinite(score) or not 0 <= score <= 1:
-        reason = f"{dataset} gave the score {score!r}, which is not in [0, 1]"
-        return Verdict(None, None, Status.ERROR, extraction.answer, method, reason, outcome.seconds)
-    reason = f"{dataset} scores the answer ({extraction.reason}) {score:g}"
-    return Verdict(score >= 1, float(score), Status.JUDGED, extraction.answer, method, reason, outcome.seconds)
+
+    def judge(score: Any) -> Verdict:
+        if not isinstance(score, int | float) or not math.isfinite(score) or not 0 <= score <= 1:
+            reason = f"{dataset} gave the score {score!r}, which is not in [0, 1]"
+            return Verdict(None, None, Status.ERROR, extraction.answer, method, reason, 0.0)
+        reason = f"{dataset} scores the answer ({extraction.reason}) {score:g}"
+        return Verdict(score >= 1, float(score), Status.JUDGED, extraction.answer, method, reason, 0.0)
+
+    return outcome.verdict(judge, method=method, task=f"score_answer of {dataset}", extracted=extraction.answer)
 
 
 def load_reasoning_gym() -> None:

@@ -45,6 +45,11 @@ def wrap_answer(answer: str, mode: Mode) -> str:
     return answer if mode == "whole" else f"\\boxed{{{answer}}}"
 
 
+def bare_answer(answer: str) -> Extraction:
+    """An answer that needs no looking for."""
+    return Extraction(answer, "the answer") if answer.strip() else Extraction(None, "the answer is empty")
+
+
 def boxes(text: str) -> tuple[list[str], bool]:
     """The contents of the outermost boxes in order, and whether the last one is left open.
 

@@ -63,8 +63,26 @@ class Verdict:
         if self.score is not None and not 0.0 <= self.score <= 1.0:
             raise ValueError(f"a score lies in [0, 1], not {self.score}")
 
+    @property
+    def summary(self) -> str:
+        """correct, wrong, wrong (unparsed), or not judged with the status: for a person."""
+        if self.correct is None:
+            return f"not judged ({self.status.value})"
+        return "correct" if self.correct else f"wrong{' (unparsed)' if self.status is Status.UNPARSED else ''}"
+
     def to_dict(self) -> dict[str, Any]:
         return asdict(self) | {"status": self.status.value}
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """One rule that a verifier asked on the way to its verdict."""
+
+    name: str
+    says: str
+    """For a person: "equal", "passes it on"."""
+    method: str | None = None
+    """As in `Verdict.method`; None where the layer decided nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,10 +106,28 @@ class Problem:
 class Verifier(Protocol):
     """Lives in the parent process; work that can hang goes to `verifiers.pool.pool`.
 
-    A verifier may also have these. They are optional, so they are not members of the protocol:
+    The two methods are all that training needs. A verifier may also have these; they are optional, so they are not
+    members of the protocol. `verifiers.optional` reads them:
 
-    `thread_safe: bool` (class attribute; default False, read with `is_thread_safe`). True: `verify` may run in a thread
-    while episodes still play; verdicts are then made as episodes finish.
+    `thread_safe: bool` (class attribute, default False). True: `verify` may run in a thread while episodes still play;
+    verdicts are then made as episodes finish.
+
+    `reads_reference: bool` (class attribute, default True). False: verdicts depend on the response alone, so the
+    commands take rows without a reference.
+
+    `command_options: dict` (class attribute, default empty). Constructor options of `reasonrl verify` and
+    `reasonrl audit` where the user gives none.
+
+    `reference_of(gold) -> dict`: the reference that a bare gold answer stands for, e.g. {"answer": gold}. Needed for
+    rows with "gold" in place of "reference". Raises ValueError for a gold answer of the wrong form.
+
+    `wrap_answer(answer: str) -> str`: a response that holds the bare answer in the format that `verify` reads, e.g.
+    \\boxed{answer}. Needed for rows with "answer" in place of "response". Raises ValueError if there is none.
+
+    `verify_answers(answers, references) -> list[Verdict]`: `verify` for bare answers. Only for a verifier that judges
+    them better as they stand than wrapped by `wrap_answer`, which is then not needed.
+
+    `explain(answer, reference, verdict) -> list[Layer]`: how the verdict of one answer came about, for `--explain`.
     """
 
     def verify(self, responses: Sequence[str], references: Sequence[dict[str, Any]]) -> list[Verdict]:
@@ -106,5 +142,5 @@ class Verifier(Protocol):
 
 
 def is_thread_safe(verifier: Verifier) -> bool:
-    """Whether `verify` may run in a thread while episodes still play, and from several threads at a time."""
+    """Whether `verify` may run in a thread while episodes still play, and in several threads at a time."""
     return bool(getattr(verifier, "thread_safe", False))

@@ -4,21 +4,19 @@ verifier.
 
 from __future__ import annotations
 
+import json
 import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from reasonrl.commands.output import emit, key_values
-from reasonrl.data.files import read_rows
+from reasonrl.commands.judging import Item, NamedVerifier, judge, named_verifier
+from reasonrl.commands.output import emit
+from reasonrl.data.files import SourceRow, read_rows
 from reasonrl.data.mistakes import Mistakes
 from reasonrl.errors import DataError, UsageError
 from reasonrl.stats import Interval, wilson
-from verifiers.errors import VerifierError
-from verifiers.loading import load_verifier
-from verifiers.math.extract import extract
-from verifiers.math.verifier import MathVerifier
-from verifiers.response import Extraction
+from verifiers.optional import close
 from verifiers.types import Verdict
 
 SHOWN = 10
@@ -28,9 +26,12 @@ SHOWN = 10
 class Case:
     where: str
     gold: str
+    """For a person: the bare answer, or the reference as JSON."""
     pred: str
     equivalent: bool
     form: str
+    reference: dict[str, Any] | None = None
+    """As the verifier reads it; None: `gold` stands for it."""
 
 
 @dataclass(frozen=True)
@@ -58,22 +59,36 @@ class Opinions:
 
 
 def audit_command(
-    file: Path, *, mode: str, policy: list[str], against: str | None, limit: int | None, as_json: bool
+    file: Path,
+    *,
+    verifier: str,
+    options: dict[str, Any],
+    against: str | None,
+    against_options: dict[str, Any],
+    limit: int | None,
+    as_json: bool,
 ) -> None:
+    """
+    Args:
+        verifier, options: name of the verifier and options for its constructor.
+        against, against_options: of the second verifier, if one is wanted.
+    """
+    if against is None and against_options:
+        raise UsageError("--against-option: there is no second verifier; name it with --against")
     cases = read_cases(file, limit)
-    try:
-        math = _ask_math(MathVerifier(mode=mode, policy=key_values(policy, "--policy")), cases)  # type: ignore[arg-type]
-        opinions = [math] if against is None else [math, _ask(against, cases)]
-    except (TypeError, ValueError, VerifierError) as error:
-        raise UsageError(str(error)) from error
+    chosen = [named_verifier(verifier, options)]
+    if against is not None:
+        chosen.append(named_verifier(against, against_options))
+    opinions = [_ask(named, cases, file) for named in chosen]
+    main = opinions[0]
     scores = [opinion.score(cases) for opinion in opinions]
-    wrong = [(case, v) for case, v in zip(cases, math.verdicts, strict=True) if v.correct is not case.equivalent]
-    slowest = sorted(zip(cases, math.verdicts, strict=True), key=lambda pair: -pair[1].seconds)[:SHOWN]
+    wrong = [(case, v) for case, v in zip(cases, main.verdicts, strict=True) if v.correct is not case.equivalent]
+    slowest = sorted(zip(cases, main.verdicts, strict=True), key=lambda pair: -pair[1].seconds)[:SHOWN]
     disagreements = []
     if len(opinions) == 2:
         disagreements = [
             (case, a, b)
-            for case, a, b in zip(cases, math.verdicts, opinions[1].verdicts, strict=True)
+            for case, a, b in zip(cases, main.verdicts, opinions[1].verdicts, strict=True)
             if a.correct is not b.correct
         ]
     value = {
@@ -87,24 +102,19 @@ def audit_command(
 
 
 def read_cases(file: Path, limit: int | None) -> list[Case]:
-    """Rows with gold, pred, equivalent (true or false) and form (answer or response; answer if absent).
+    """Rows with gold or reference (an object), pred, equivalent (true or false) and form (answer or response; answer if
+    absent).
 
     Raises DataError with all mistakes at once.
     """
     mistakes = Mistakes(str(file))
     cases = []
     for row in read_rows(file, mistakes):
-        fields = row.fields
-        missing = [name for name in ("gold", "pred", "equivalent") if name not in fields]
-        form = fields.get("form", "answer")
-        if missing:
-            mistakes.add(row.where, f"no {', '.join(missing)}; a row needs gold, pred and equivalent")
-        elif not isinstance(fields["equivalent"], bool):
-            mistakes.add(row.where, f"equivalent is {fields['equivalent']!r}; write true or false")
-        elif form not in ("answer", "response"):
-            mistakes.add(row.where, f"form is {form!r}; write answer or response")
+        case, mistake = _case(row)
+        if case is None:
+            mistakes.add(row.where, mistake)
         else:
-            cases.append(Case(row.where, str(fields["gold"]), str(fields["pred"]), fields["equivalent"], form))
+            cases.append(case)
         if limit is not None and len(cases) == limit:
             break
     mistakes.raise_if_any()
@@ -113,24 +123,38 @@ def read_cases(file: Path, limit: int | None) -> list[Case]:
     return cases
 
 
-def _ask_math(verifier: MathVerifier, cases: list[Case]) -> Opinions:
-    started = time.perf_counter()
-    extractions = [
-        extract(case.pred, verifier.mode) if case.form == "response" else Extraction(case.pred, "the answer")
-        for case in cases
+def _case(row: SourceRow) -> tuple[Case | None, str]:
+    """The case of a row, or None and what is wrong with it."""
+    fields = row.fields
+    missing = [name for name in ("pred", "equivalent") if name not in fields]
+    if "gold" not in fields and "reference" not in fields:
+        missing.insert(0, "gold")
+    form = fields.get("form", "answer")
+    if missing:
+        return None, f"no {', '.join(missing)}; a row needs gold (or reference), pred and equivalent"
+    if not isinstance(fields["equivalent"], bool):
+        return None, f"equivalent is {fields['equivalent']!r}; write true or false"
+    if form not in ("answer", "response"):
+        return None, f"form is {form!r}; write answer or response"
+    reference = None
+    if "gold" not in fields:
+        reference = fields["reference"]
+        if not isinstance(reference, dict):
+            return None, f"reference is a {type(reference).__name__}; write an object, or gold for a bare answer"
+    gold = json.dumps(reference, ensure_ascii=False) if reference is not None else str(fields["gold"])
+    return Case(row.where, gold, str(fields["pred"]), fields["equivalent"], form, reference), ""
+
+
+def _ask(named: NamedVerifier, cases: list[Case], file: Path) -> Opinions:
+    items = [
+        Item(f"{file}, {case.where}", case.pred, case.form == "answer", case.gold, case.reference) for case in cases
     ]
-    verdicts = verifier.judge(extractions, [{"answer": case.gold} for case in cases])
-    verifier.close()
-    return Opinions(f"math ({verifier.mode})", verdicts, time.perf_counter() - started)
-
-
-def _ask(spec: str, cases: list[Case]) -> Opinions:
-    """Another verifier sees responses; a bare answer is put into a box for it."""
-    verifier = load_verifier(spec)
-    texts = [case.pred if case.form == "response" else f"\\boxed{{{case.pred}}}" for case in cases]
     started = time.perf_counter()
-    verdicts = verifier.verify(texts, [{"answer": case.gold} for case in cases])
-    return Opinions(spec, verdicts, time.perf_counter() - started)
+    try:
+        verdicts = judge(named.verifier, items)
+        return Opinions(named.label, verdicts, time.perf_counter() - started)
+    finally:
+        close(named.verifier)
 
 
 def _fields(interval: Interval) -> dict[str, float]:

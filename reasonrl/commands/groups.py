@@ -1,4 +1,6 @@
-"""Groups of commands: `critic`, `data`, `recipes`, `verify`. Signatures only, as in `reasonrl.cli`."""
+"""Groups of commands: `critic`, `data`, `recipes`; and those about verifiers, `verify` and `audit`. Signatures only, as
+in `reasonrl.cli`.
+"""
 
 from __future__ import annotations
 
@@ -12,54 +14,111 @@ Offline = Annotated[bool, typer.Option("--offline", help="Never touch the networ
 
 recipes_app = typer.Typer(help="The recipes that come with reasonrl.", no_args_is_help=True)
 data_app = typer.Typer(help="Look at, check and convert problems.", no_args_is_help=True)
-verify_app = typer.Typer(help="Judge answers.", no_args_is_help=True)
 critic_app = typer.Typer(help="Train critics, and see how good they are.", no_args_is_help=True)
 
 
-@verify_app.command("math")
-def verify_math(
+def verify(
+    name: Annotated[
+        str,
+        typer.Argument(help="The verifier: math, math_verify, format, reasoning_gym, or package.module:Class."),
+    ],
     source: Annotated[
         Path | None,
         typer.Option(
-            "--input", help='Rows {"id", "gold", "response"} (a whole text) or {"id", "gold", "answer"} as .jsonl.'
+            "--input",
+            help='Rows {"id", "gold", "response"} as .jsonl: "answer" (bare) in place of "response" (a whole text),'
+            ' "reference" (an object, as in the data) in place of "gold" (a bare answer).',
         ),
     ] = None,
     output: Annotated[
         Path | None, typer.Option(help="The .jsonl file to write: one verdict for each input row, in order.")
     ] = None,
     gold: Annotated[str | None, typer.Option(help="One reference answer, instead of a file.")] = None,
+    reference: Annotated[str | None, typer.Option(help="The whole reference as JSON, instead of --gold.")] = None,
     answer: Annotated[str | None, typer.Option(help="The bare answer to compare with --gold.")] = None,
     response: Annotated[
         str | None, typer.Option(help="A whole response: its final answer is compared with --gold.")
     ] = None,
-    mode: Annotated[
-        str,
-        typer.Option(
-            help="lenient: a marked answer, or else the last formula or number. strict: a marked answer only."
-        ),
-    ] = "lenient",
-    policy: Annotated[
-        list[str] | None, typer.Option("--policy", metavar="key=value", help="e.g. percent=fraction; see MathPolicy.")
+    option: Annotated[
+        list[str] | None,
+        typer.Option("--option", "-o", metavar="key=value", help="Options of the verifier, e.g. pattern=boxed."),
     ] = None,
-    workers: Annotated[int, typer.Option(min=1, help="Processes for what needs sympy.")] = 2,
-    timeout: Annotated[float, typer.Option(help="Seconds for one comparison in a worker.")] = 2.0,
-    explain: Annotated[bool, typer.Option("--explain", help="Show what each layer says.")] = False,
+    mode: Annotated[
+        str | None,
+        typer.Option(
+            help="For math, lenient (default): a marked answer, or else the last formula or number. strict: a marked"
+            " answer only."
+        ),
+    ] = None,
+    policy: Annotated[
+        list[str] | None,
+        typer.Option("--policy", metavar="key=value", help="For math, e.g. percent=fraction; see MathPolicy."),
+    ] = None,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Processes of a verifier that has any (math: for sympy). Default: 2.")
+    ] = None,
+    timeout: Annotated[
+        float | None, typer.Option(help="Seconds for one answer in a worker. Default: the verifier's (math: 2).")
+    ] = None,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Show how the verdict came about (math: what each layer says).")
+    ] = False,
     as_json: Json = False,
 ) -> None:
-    """Are these math answers right?"""
-    from reasonrl.commands.verify import verify_math_command
+    """Judge answers: are they right?"""
+    from reasonrl.commands.judging import verifier_options
+    from reasonrl.commands.verify import OneAnswer, verify_command
 
-    verify_math_command(
+    verify_command(
+        name,
         source=source,
         output=output,
-        gold=gold,
-        answer=answer,
-        response=response,
-        mode=mode,
-        policy=policy or [],
-        workers=workers,
-        timeout=timeout,
-        explain=explain,
+        one=OneAnswer(gold, reference, answer, response),
+        options=verifier_options(option, mode=mode, policy=policy, workers=workers, timeout_s=timeout),
+        explained=explain,
+        as_json=as_json,
+    )
+
+
+def audit(
+    file: Annotated[
+        Path,
+        typer.Argument(
+            help="Labelled pairs: columns gold (or reference, an object), pred, equivalent (true/false), form"
+            " (answer/response)."
+        ),
+    ],
+    verifier: Annotated[
+        str, typer.Option(help="The verifier: math, math_verify, format, reasoning_gym, or package.module:Class.")
+    ] = "math",
+    option: Annotated[
+        list[str] | None, typer.Option("--option", "-o", metavar="key=value", help="Options of the verifier.")
+    ] = None,
+    mode: Annotated[str | None, typer.Option(help="For math: lenient (default) or strict.")] = None,
+    policy: Annotated[
+        list[str] | None, typer.Option("--policy", metavar="key=value", help="For math, e.g. rounding_digits=null")
+    ] = None,
+    against: Annotated[
+        str | None, typer.Option(help="A second verifier, e.g. math_verify, or package.module:Class.")
+    ] = None,
+    against_option: Annotated[
+        list[str] | None, typer.Option("--against-option", metavar="key=value", help="Options of the second verifier.")
+    ] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Only the first rows.")] = None,
+    as_json: Json = False,
+) -> None:
+    """How good is a verifier on labelled pairs? Accuracy with intervals, both kinds of error, slowest cases."""
+    from reasonrl.commands.audit import audit_command
+    from reasonrl.commands.judging import verifier_options
+    from reasonrl.commands.output import key_values
+
+    audit_command(
+        file,
+        verifier=verifier,
+        options=verifier_options(option, mode=mode, policy=policy),
+        against=against,
+        against_options=key_values(against_option or [], "--against-option"),
+        limit=limit,
         as_json=as_json,
     )
 

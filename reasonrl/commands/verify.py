@@ -6,96 +6,120 @@ import json
 import time
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from reasonrl.commands.output import emit, key_values
+from reasonrl.commands.judging import Item, judge, named_verifier
+from reasonrl.commands.output import emit
 from reasonrl.errors import UsageError
 from reasonrl.files import replacing
-from verifiers.math.extract import extract
-from verifiers.math.verifier import MathVerifier
-from verifiers.response import Extraction
-from verifiers.types import Status, Verdict
+from verifiers.errors import MissingMethod
+from verifiers.optional import close, explain, reads_reference, reference_of
+from verifiers.types import Layer, Status, Verdict, Verifier
 
 BATCH = 2000
 """Rows that are judged together: enough to keep all workers busy."""
+WORKERS = 2
+"""Processes of a verifier that has any, where the user gives no number."""
 
 
-def verify_math_command(
+@dataclass(frozen=True)
+class OneAnswer:
+    """One answer from the command line."""
+
+    gold: str | None
+    reference: str | None
+    """A JSON object."""
+    answer: str | None
+    response: str | None
+
+    @property
+    def is_empty(self) -> bool:
+        return self.gold is None and self.reference is None and self.answer is None and self.response is None
+
+    def item(self, verifier: Verifier) -> Item:
+        """Raises UsageError for what is missing or given twice."""
+        judged_against = (self.gold is not None) + (self.reference is not None)
+        if judged_against > 1 or (judged_against == 0 and reads_reference(verifier)) or self._has_no_single_text:
+            raise UsageError(
+                "write --input FILE.jsonl --output OUT.jsonl, or --gold TEXT (or --reference JSON) with either --answer"
+                " TEXT or --response TEXT"
+            )
+        text = self.answer if self.answer is not None else self.response
+        return Item("--answer", text or "", self.answer is not None, self.gold, self._read_reference())
+
+    @property
+    def _has_no_single_text(self) -> bool:
+        return (self.answer is None) == (self.response is None)
+
+    def _read_reference(self) -> dict[str, Any] | None:
+        if self.reference is None:
+            return None
+        try:
+            reference = json.loads(self.reference)
+        except (ValueError, RecursionError) as error:
+            raise UsageError(f"--reference is not readable JSON: {error}") from error
+        if not isinstance(reference, dict):
+            raise UsageError(f"--reference is a {type(reference).__name__}; write a JSON object")
+        return reference
+
+
+def verify_command(
+    name: str,
     *,
     source: Path | None,
     output: Path | None,
-    gold: str | None,
-    answer: str | None,
-    response: str | None,
-    mode: str,
-    policy: list[str],
-    workers: int,
-    timeout: float,
-    explain: bool,
+    one: OneAnswer,
+    options: dict[str, Any],
+    explained: bool,
     as_json: bool,
 ) -> None:
-    options: dict[str, Any] = {
-        "mode": mode,
-        "workers": workers,
-        "timeout_s": timeout,
-        "policy": key_values(policy, "--policy"),
-    }
+    """
+    Args:
+        name: of the verifier.
+        source, output: a file of rows and the file for their verdicts; else `one`.
+        options: for the constructor of the verifier.
+        explained: show how the verdict of `one` came about.
+    """
+    verifier = named_verifier(name, options, workers=WORKERS).verifier
     try:
-        verifier = MathVerifier(**options)
-    except (TypeError, ValueError) as error:
-        raise UsageError(str(error)) from error
-    if source is not None:
-        if gold is not None or answer is not None or response is not None:
+        if source is None:
+            _verify_one(verifier, one, explained=explained, as_json=as_json)
+        elif not one.is_empty:
             raise UsageError("name a file with --input, or one answer with --gold and --answer, not both")
-        if output is None:
+        elif output is None:
             raise UsageError("--input needs --output: the file to write the verdicts to")
-        _verify_file(verifier, source, output, as_json=as_json)
-    elif gold is None or (answer is None) == (response is None):
-        raise UsageError(
-            "write --input FILE.jsonl --output OUT.jsonl, or --gold TEXT with either --answer TEXT or --response TEXT"
-        )
-    else:
-        _verify_one(verifier, gold, answer, response, explain=explain, as_json=as_json)
+        else:
+            _verify_file(verifier, source, output, as_json=as_json)
+    finally:
+        close(verifier)
 
 
-def _verify_one(
-    verifier: MathVerifier, gold: str, answer: str | None, response: str | None, *, explain: bool, as_json: bool
-) -> None:
-    extraction = _bare(answer) if answer is not None else extract(response or "", verifier.mode)
-    (verdict,) = verifier.judge([extraction], [{"answer": gold}])
-    layers = []
-    if explain and extraction.answer is not None:
-        from verifiers.math.compare import explain as explain_layers
-
-        layers = [
-            {
-                "layer": name,
-                "says": "passes it on" if opinion is None else ("equal" if opinion.equal else "not equal"),
-                "method": opinion and opinion.method,
-            }
-            for name, opinion in explain_layers(extraction.answer, gold, verifier.policy)
-        ]
-    lines = [f"{_word(verdict)}: {verdict.reason}", f"method: {verdict.method}, {verdict.seconds * 1000:.1f} ms"]
-    lines += [
-        f"  {row['layer']:<11} {row['says']}{'  (' + row['method'] + ')' if row['method'] else ''}" for row in layers
-    ]
-    if layers and layers[-1]["says"] == "passes it on":
-        lines.append(f"  {'sympy':<11} {_word(verdict)}  ({verdict.method})")
-    emit(as_json, {**verdict.to_dict(), "layers": layers} if explain else verdict.to_dict(), "\n".join(lines))
+def _verify_one(verifier: Verifier, one: OneAnswer, *, explained: bool, as_json: bool) -> None:
+    item = one.item(verifier)
+    (verdict,) = judge(verifier, [item])
+    layers = _layers(verifier, item, verdict) if explained else []
+    lines = [f"{verdict.summary}: {verdict.reason}", f"method: {verdict.method}, {verdict.seconds * 1000:.1f} ms"]
+    lines += [f"  {layer.name:<11} {layer.says}{f'  ({layer.method})' if layer.method else ''}" for layer in layers]
+    value = verdict.to_dict()
+    if explained:
+        value["layers"] = [{"layer": layer.name, "says": layer.says, "method": layer.method} for layer in layers]
+    emit(as_json, value, "\n".join(lines))
 
 
-def _word(verdict: Verdict) -> str:
-    if verdict.correct is None:
-        return f"not judged ({verdict.status.value})"
-    return "correct" if verdict.correct else f"wrong{' (unparsed)' if verdict.status is Status.UNPARSED else ''}"
+def _layers(verifier: Verifier, item: Item, verdict: Verdict) -> list[Layer]:
+    """None where nothing was read in the response, or the reference cannot be read."""
+    if verdict.extracted is None or verdict.method == "reference":
+        return []
+    reference = item.reference if item.reference is not None else reference_of(verifier, item.gold)
+    try:
+        return explain(verifier, verdict.extracted, reference, verdict)
+    except MissingMethod as error:
+        raise UsageError(str(error)) from error
 
 
-def _bare(answer: str) -> Extraction:
-    return Extraction(answer, "the answer") if answer.strip() else Extraction(None, "the answer is empty")
-
-
-def _verify_file(verifier: MathVerifier, source: Path, output: Path, *, as_json: bool) -> None:
+def _verify_file(verifier: Verifier, source: Path, output: Path, *, as_json: bool) -> None:
     if not source.is_file():
         raise UsageError(f"--input {source}: there is no such file")
     if not output.parent.is_dir():
@@ -104,15 +128,12 @@ def _verify_file(verifier: MathVerifier, source: Path, output: Path, *, as_json:
         raise UsageError(f"--output {output} is the input: it would be lost")
     started = time.perf_counter()
     counts: Counter[str] = Counter()
-    try:
-        with replacing(output) as file:
-            for batch in _batches(source):
-                for row in _judge_rows(verifier, batch):
-                    counts[row["status"]] += 1
-                    counts["correct"] += row["correct"] is True
-                    file.write((json.dumps(row, ensure_ascii=False) + "\n").encode("utf-8"))
-    finally:
-        verifier.close()
+    with replacing(output) as file:
+        for batch in _batches(source):
+            for row in _judge_rows(verifier, source, batch):
+                counts[row["status"]] += 1
+                counts["correct"] += row["correct"] is True
+                file.write((json.dumps(row, ensure_ascii=False) + "\n").encode("utf-8"))
     seconds = time.perf_counter() - started
     rows = sum(counts[status.value] for status in Status)
     summary = {
@@ -142,30 +163,15 @@ def _batches(source: Path) -> Iterator[list[tuple[int, bytes]]]:
         yield batch
 
 
-def _judge_rows(verifier: MathVerifier, lines: list[tuple[int, bytes]]) -> Iterator[dict[str, Any]]:
+def _judge_rows(verifier: Verifier, source: Path, lines: list[tuple[int, bytes]]) -> Iterator[dict[str, Any]]:
     """One row out for each line in, in order, whatever a line holds."""
-    ids: list[Any] = []
-    mistakes: list[str] = []
-    extractions: list[Extraction] = []
-    references: list[dict[str, Any]] = []
-    for number, line in lines:
-        row, mistake = _read_row(line)
-        ids.append(row.get("id", number))
-        mistakes.append(mistake)
-        text = row.get("response")
-        extractions.append(
-            Extraction(None, mistake)
-            if mistake
-            else extract(text, verifier.mode)
-            if text is not None
-            else _bare(row["answer"])
-        )
-        references.append({"answer": row.get("gold")})
-    for name, mistake, verdict in zip(ids, mistakes, verifier.judge(extractions, references), strict=True):
-        if mistake:
-            verdict = Verdict(None, None, Status.ERROR, None, "input", mistake, 0.0)
+    rows = [(number, *_read_row(line, needs_reference=reads_reference(verifier))) for number, line in lines]
+    items = [_item(row, f"{source}, line {number}") for number, row, mistake in rows if not mistake]
+    verdicts = iter(judge(verifier, items))
+    for number, row, mistake in rows:
+        verdict = Verdict(None, None, Status.ERROR, None, "input", mistake, 0.0) if mistake else next(verdicts)
         yield {
-            "id": name,
+            "id": row.get("id", number),
             "correct": verdict.correct,
             "status": verdict.status.value,
             "extracted": verdict.extracted,
@@ -175,16 +181,25 @@ def _judge_rows(verifier: MathVerifier, lines: list[tuple[int, bytes]]) -> Itera
         }
 
 
-def _read_row(line: bytes) -> tuple[dict[str, Any], str]:
+def _item(row: dict[str, Any], where: str) -> Item:
+    bare = "answer" in row
+    return Item(where, row["answer" if bare else "response"], bare, row.get("gold"), row.get("reference"))
+
+
+def _read_row(line: bytes, *, needs_reference: bool) -> tuple[dict[str, Any], str]:
     """The row, and what is wrong with it; empty if nothing is."""
     try:
         row = json.loads(line.decode())
     except (ValueError, RecursionError) as error:
         return {}, f"not readable JSON: {error}"
     if not isinstance(row, dict):
-        return {}, 'a JSON object is expected: {"id": ..., "gold": ..., "response" or "answer": ...}'
-    if "gold" not in row:
-        return row, f'no "gold" (it has: {", ".join(map(repr, row)) or "nothing"})'
+        return {}, 'a JSON object is expected: {"id": ..., "gold" or "reference": ..., "response" or "answer": ...}'
+    if needs_reference and "gold" not in row and "reference" not in row:
+        return row, f'no "gold" and no "reference" (it has: {", ".join(map(repr, row)) or "nothing"})'
+    if "gold" in row and "reference" in row:
+        return row, 'either "gold" (a bare answer) or "reference" (an object) is needed, not both'
+    if not isinstance(row.get("reference", {}), dict):
+        return row, f'"reference" is a {type(row["reference"]).__name__}; write an object, or "gold" for a bare answer'
     if ("response" in row) == ("answer" in row):
         return row, 'either "response" (a whole text) or "answer" (the bare answer) is needed'
     text = row.get("response", row.get("answer"))

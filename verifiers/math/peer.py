@@ -9,6 +9,7 @@ from verifiers.errors import BadReference
 from verifiers.math.algebra import POOL_INITIALIZER
 from verifiers.math.verifier import gold_answer
 from verifiers.pool.pool import WorkerPool
+from verifiers.response import wrap_answer
 from verifiers.types import Status, Verdict
 
 
@@ -35,20 +36,26 @@ class MathVerify:
             except BadReference as bad:
                 verdicts[place] = Verdict(None, None, Status.ERROR, None, "reference", str(bad), 0.0)
         for place, outcome in zip(places, self._pool.map(pairs), strict=True):
-            if outcome.status == "ok":
-                correct, extracted = outcome.value
-                score = 1.0 if correct else 0.0
-                verdicts[place] = Verdict(correct, score, Status.JUDGED, extracted, "math-verify", "", outcome.seconds)
-            else:
-                status = Status.TIMEOUT if outcome.status == "timeout" else Status.ERROR
-                verdicts[place] = Verdict(None, None, status, None, "math-verify", outcome.error, outcome.seconds)
+            verdicts[place] = outcome.verdict(_judge, method="math-verify", task="math-verify")
         return [verdict for verdict in verdicts if verdict is not None]
 
+    def reference_of(self, gold: Any) -> dict[str, Any]:
+        return {"answer": gold}
+
+    def wrap_answer(self, answer: str) -> str:
+        return wrap_answer(answer, "strict")
+
     def gold_response(self, reference: dict[str, Any]) -> str:
-        return f"\\boxed{{{gold_answer(reference)}}}"
+        return self.wrap_answer(gold_answer(reference))
 
     def close(self) -> None:
         self._pool.close()
+
+
+def _judge(value: tuple[bool, str | None]) -> Verdict:
+    """From what `opinion` returned."""
+    correct, extracted = value
+    return Verdict(correct, 1.0 if correct else 0.0, Status.JUDGED, extracted, "math-verify", "", 0.0)
 
 
 def opinion(pair: tuple[str, str]) -> tuple[bool, str | None]:

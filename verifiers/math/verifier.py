@@ -10,16 +10,16 @@ import math
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from verifiers.errors import BadReference
 from verifiers.math.algebra import POOL_INITIALIZER, POOL_TARGET, concluded
-from verifiers.math.compare import Comparison, compare
+from verifiers.math.compare import Comparison, compare, explain
 from verifiers.math.extract import extract
 from verifiers.math.policy import MathPolicy
 from verifiers.pool.pool import Outcome, WorkerPool
-from verifiers.response import Extraction, Mode, check_mode, wrap_answer
-from verifiers.types import Status, Verdict
+from verifiers.response import Extraction, Mode, bare_answer, check_mode, wrap_answer
+from verifiers.types import Layer, Status, Verdict
 
 MAX_SHOWN = 60
 
@@ -40,6 +40,7 @@ class MathVerifier:
     """
 
     thread_safe = True
+    command_options: ClassVar[dict[str, Any]] = {"mode": "lenient"}
 
     def __init__(
         self,
@@ -130,6 +131,28 @@ class MathVerifier:
                     verdicts[row] = self._conclude(outcome, pair, *items[row])
         return [verdict for verdict in verdicts if verdict is not None]
 
+    def verify_answers(self, answers: Sequence[str], references: Sequence[dict[str, Any]]) -> list[Verdict]:
+        """`verify` for bare answers: nothing is looked for in them. Same errors."""
+        return self.judge([bare_answer(answer) for answer in answers], references)
+
+    def reference_of(self, gold: Any) -> dict[str, Any]:
+        """The reference of a bare gold answer. What is wrong with one is said in its verdict."""
+        return {"answer": gold}
+
+    def wrap_answer(self, answer: str) -> str:
+        """A response in the format of the mode."""
+        return wrap_answer(answer, self.mode)
+
+    def explain(self, answer: str, reference: dict[str, Any], verdict: Verdict) -> list[Layer]:
+        """What each layer of the comparison says, up to the one that decides. Raises BadReference."""
+        layers = []
+        for name, opinion in explain(answer, gold_answer(reference), self.policy):
+            says = "passes it on" if opinion is None else "equal" if opinion.equal else "not equal"
+            layers.append(Layer(name, says, opinion.method if opinion is not None else None))
+        if layers[-1].method is None:
+            layers.append(Layer("sympy", verdict.summary, verdict.method))
+        return layers
+
     def gold_response(self, reference: dict[str, Any]) -> str:
         """A response in the format of the mode that must score 1. Raises BadReference."""
         return wrap_answer(gold_answer(reference), self.mode)
@@ -161,16 +184,13 @@ class MathVerifier:
                 self._cache.popitem(last=False)
 
     def _conclude(self, outcome: Outcome, pair: tuple[str, str], extraction: Extraction, gold: str) -> Verdict:
-        if outcome.status == "ok":
-            comparison = concluded(outcome.value)
+        def judge(value: Any) -> Verdict:
+            comparison = concluded(value)
             self._remember(pair, comparison)
-            return _decided(comparison, extraction, gold, outcome.seconds)
-        if outcome.status == "timeout":
-            return _undecided(
-                Status.TIMEOUT, extraction, "math-verify", f"the comparison was {outcome.error}", outcome.seconds
-            )
-        reason = f"math-verify failed on {_short(pair[0])}: {outcome.error}"
-        return _undecided(Status.ERROR, extraction, "math-verify", reason, outcome.seconds)
+            return _decided(comparison, extraction, gold, 0.0)
+
+        task = f"math-verify failed on {_short(pair[0])}"
+        return outcome.verdict(judge, method="math-verify", task=task, extracted=extraction.answer)
 
 
 def _policy_of(fields: Mapping[str, Any]) -> MathPolicy:

@@ -14,6 +14,7 @@ the parent.
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import pickle
 import sys
@@ -25,6 +26,7 @@ from typing import Any, Literal
 
 from verifiers.errors import PoolError
 from verifiers.pool.manager import Job, Manager
+from verifiers.types import Status, Verdict
 
 OutcomeStatus = Literal["ok", "timeout", "error", "crashed"]
 
@@ -41,6 +43,24 @@ class Outcome:
     """One line that says what went wrong; empty when ok."""
     seconds: float
     """Time on this item, start-up of the worker not included."""
+
+    def verdict(
+        self, judge: Callable[[Any], Verdict], *, method: str, task: str, extracted: str | None = None
+    ) -> Verdict:
+        """The verdict of an item that was sent to a worker: `judge(value)` with the worker's time if the function
+        returned; TIMEOUT past the deadline; ERROR if it raised or its worker died.
+
+        Args:
+            judge: from what the function returned to a verdict. Called for status ok only.
+            method: of a verdict that is not a judgement.
+            task: begins the reason of such a verdict, e.g. "score_answer of chain_sum".
+            extracted: what was read out of the response, for such a verdict.
+        """
+        if self.status == "ok":
+            return dataclasses.replace(judge(self.value), seconds=self.seconds)
+        status = Status.TIMEOUT if self.status == "timeout" else Status.ERROR
+        reason = " ".join(f"{task}: {self.error}".split())
+        return Verdict(None, None, status, extracted, method, reason, self.seconds)
 
 
 class WorkerPool:

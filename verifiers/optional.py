@@ -1,0 +1,83 @@
+"""What a verifier may have beside `verify` and `gold_response`; `verifiers.types.Verifier` describes each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from verifiers.errors import BadReference, MissingMethod, VerifierError
+from verifiers.types import Layer, Status, Verdict, Verifier
+
+
+def reads_reference(verifier: Verifier) -> bool:
+    """Whether the verdict depends on the reference."""
+    return bool(getattr(verifier, "reads_reference", True))
+
+
+def reference_of(verifier: Verifier, gold: Any) -> dict[str, Any]:
+    """The reference that a bare gold answer stands for.
+
+    Raises:
+        MissingMethod: the verifier does not say.
+        ValueError: the gold answer has the wrong form; the message is the verifier's own.
+    """
+    method = getattr(verifier, "reference_of", None)
+    if method is None:
+        raise MissingMethod(
+            f'the verifier {type(verifier).__name__} cannot make a reference of a bare "gold": it has no method'
+            ' reference_of. Write "reference": {...} in its place, or add the method reference_of(gold) -> dict'
+        )
+    reference = method(gold)
+    if not isinstance(reference, dict):
+        raise BadReference(f"{type(verifier).__name__}.reference_of returned a {type(reference).__name__}, not a dict")
+    return reference
+
+
+def verify_answers(verifier: Verifier, answers: Sequence[str], references: Sequence[dict[str, Any]]) -> list[Verdict]:
+    """One verdict for each bare answer, in order: by `verify_answers` of the verifier, or else by its `wrap_answer` and
+    `verify`. An answer that cannot be wrapped gets an ERROR.
+
+    Raises:
+        MissingMethod: the verifier has neither method.
+        VerifierError: `verify` returned another number of verdicts.
+        Whatever `verify` raises.
+    """
+    method = getattr(verifier, "verify_answers", None)
+    if method is not None:
+        verdicts: list[Verdict] = method(answers, references)
+        return verdicts
+    wrap = getattr(verifier, "wrap_answer", None)
+    if wrap is None:
+        raise MissingMethod(
+            f'the verifier {type(verifier).__name__} cannot judge a bare "answer": it has no method wrap_answer. Write'
+            ' "response": a whole text in its place, or add the method wrap_answer(answer) -> str'
+        )
+    wrapped: dict[int, str] = {}
+    failures: dict[int, Verdict] = {}
+    for row, answer in enumerate(answers):
+        try:
+            wrapped[row] = wrap(answer)
+        except ValueError as error:
+            failures[row] = Verdict(None, None, Status.ERROR, None, "wrap_answer", str(error), 0.0)
+    verdicts = verifier.verify(list(wrapped.values()), [references[row] for row in wrapped])
+    if len(verdicts) != len(wrapped):
+        name = type(verifier).__name__
+        raise VerifierError(f"the verifier {name} returned {len(verdicts)} verdicts for {len(wrapped)} responses")
+    judged = dict(zip(wrapped, verdicts, strict=True))
+    return [failures[row] if row in failures else judged[row] for row in range(len(answers))]
+
+
+def explain(verifier: Verifier, answer: str, reference: dict[str, Any], verdict: Verdict) -> list[Layer]:
+    """How the verdict of an answer came about. Raises MissingMethod."""
+    method = getattr(verifier, "explain", None)
+    if method is None:
+        raise MissingMethod(f"the verifier {type(verifier).__name__} has no method explain: leave out --explain")
+    layers: list[Layer] = method(answer, reference, verdict)
+    return layers
+
+
+def close(verifier: Verifier) -> None:
+    """Ends the worker processes of a verifier that has any."""
+    method = getattr(verifier, "close", None)
+    if method is not None:
+        method()
