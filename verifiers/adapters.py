@@ -81,8 +81,8 @@ def compute_score(
 def trl_reward(verifier: str = "math", *, column: str = "answer", **options: Any) -> Callable[..., list[float | None]]:
     """A reward function for TRL: 1 or 0 (or the verifier's score), None where nothing could be judged.
 
-    `column` is the column of the data set with the reference: what it may hold, `read_reference` says. Raises ValueError if it is
-    not there.
+    `column` is the column of the data set with the reference; `read_reference` says what it may hold. Raises ValueError
+    if it is not there.
     """
     shared_verifier = _shared(verifier, options)
 

@@ -24,12 +24,13 @@ from reasonrl.algorithms.groups import group_mix, group_std
 from reasonrl.errors import RecipeError, UsageError
 from reasonrl.recipe.reading import load_recipe
 from reasonrl.recipe.schema import Recipe
-from reasonrl.rewards.scoring import apply_timeout_policy
 from reasonrl.runs.reading import Row, Run
+from reasonrl.runs.rejudge import judge_again, new_verifiers, part_weights
 from reasonrl.update.advantages import AdvantageSteps
 from reasonrl.update.prompts import PromptSource
-from verifiers.loading import load_verifier
 from verifiers.types import Problem, Verifier
+
+UNKNOWN_KIND = "unknown"
 
 
 @dataclass(frozen=True)
@@ -74,6 +75,7 @@ def replay(run_dir: Path, overrides: list[str]) -> Replay:
     """
     run = Run.open(run_dir)
     recipe = load_recipe(str(run_dir / "recipe.yaml"), overrides).stages[0]
+    saved = load_recipe(str(run_dir / "recipe.yaml")).stages[0]
     if recipe.kind != "rl":
         raise UsageError(
             f"{run_dir} is a stage of kind {recipe.kind}: it has no rewards to replay; name a stage of kind rl"
@@ -98,9 +100,12 @@ def replay(run_dir: Path, overrides: list[str]) -> Replay:
         )
     steps = list(_steps(run))
     problems = {row["problem_id"]: _problem(row) for _, rows in steps for row in rows}
-    judges_again = any(text.startswith(("verifier", "train.on_timeout")) for text in overrides)
-    verifier = load_verifier(recipe.verifier.name, **recipe.verifier.options) if judges_again else None
-    replayer = Replayer(recipe, problems, verifier)
+    if any(problem.kind == UNKNOWN_KIND for problem in problems.values()):
+        out.notes.append(
+            "problems: the samples were written by an older version, without the kind of each problem; verdicts and"
+            " advantages do not need it"
+        )
+    replayer = Replayer(recipe, problems, new_verifiers(recipe, saved, overrides))
     for step, rows in steps:
         out.steps.append(replayer.replay_step(step, rows))
         out.rows += rows
@@ -125,10 +130,11 @@ def _steps(run: Run) -> Iterator[tuple[int, list[Row]]]:
 
 
 def _problem(row: Row) -> Problem:
+    """As the run saved it; its kind is `UNKNOWN_KIND` in samples of an older version."""
     return Problem(
         id=row["problem_id"],
         prompt=row["prompt"],
-        kind="math",
+        kind=row.get("problem_kind", UNKNOWN_KIND),
         reference=row["reference"],
         source=str(row.get("source", "")),
         meta={},
@@ -140,11 +146,14 @@ class Replayer:
 
     Args:
         problems: by id, all of the run.
-        verifier: judges correctness again; None keeps the verdicts of the run.
+        verifiers: by part of the reward, what judges it again; the others keep the verdicts of the run.
     """
 
-    def __init__(self, recipe: Recipe, problems: Mapping[str, Problem], verifier: Verifier | None) -> None:
-        self.recipe, self.problems, self.verifier = recipe, problems, verifier
+    def __init__(
+        self, recipe: Recipe, problems: Mapping[str, Problem], verifiers: Mapping[str, Verifier] | None = None
+    ) -> None:
+        self.recipe, self.problems, self.verifiers = recipe, problems, verifiers or {}
+        self.weights = part_weights(recipe)
         uniform = recipe.model_copy(update={"curriculum": type(recipe.curriculum)()})  # the problems are given
         self.prompts = PromptSource(uniform, list(problems.values()), 0)
         self.steps = AdvantageSteps(recipe)
@@ -152,8 +161,8 @@ class Replayer:
     def replay_step(self, step: int, rows: list[Row]) -> ReplayedStep:
         """The step as it was and as it would have been. `rows` get the new rewards and advantages."""
         was_rewards, was_advantages = _saved_rewards(rows), torch.tensor([float(row["advantage"]) for row in rows])
-        verdicts_changed = self._judge_again(rows)
-        batch = _batch(self.recipe, rows)
+        verdicts_changed = judge_again(rows, self.verifiers, self.recipe.train.on_timeout)
+        batch = _batch(self.weights, rows)
         correct = torch.tensor([row["verdicts"]["correctness"]["correct"] is True for row in rows])
         eligible = batch.judged
         if self.recipe.train.mask_truncated:
@@ -184,19 +193,6 @@ class Replayer:
             replayed_budgets=replayed_budgets,
         )
 
-    def _judge_again(self, rows: list[Row]) -> int:
-        """Verdicts of correctness under another verifier. Returns how many changed."""
-        if self.verifier is None:
-            return 0
-        changed = 0
-        verdicts = self.verifier.verify([row["response"] for row in rows], [row["reference"] for row in rows])
-        for row, raw_verdict in zip(rows, verdicts, strict=True):
-            verdict = apply_timeout_policy(raw_verdict, self.recipe.train.on_timeout)
-            changed += row["verdicts"]["correctness"]["correct"] is not verdict.correct
-            row["verdicts"]["correctness"] = verdict.to_dict()
-            row["reward_parts"]["correctness"] = verdict.score
-        return changed
-
     def _replay_budgets(self, batch: RolloutBatch, rows: list[Row]) -> tuple[list[int], list[int]]:
         """By prompt, how many rollouts it got, and how many it would have got by what was known of it then."""
         members = [(batch.group == g).nonzero()[:, 0].tolist() for g in sorted(set(batch.group.tolist()))]
@@ -225,9 +221,8 @@ def _saved_rewards(rows: list[Row]) -> Tensor:
     return torch.tensor([math.nan if row["reward"] is None else float(row["reward"]) for row in rows])
 
 
-def _batch(recipe: Recipe, rows: list[Row]) -> RolloutBatch:
+def _batch(weights: Mapping[str, float], rows: list[Row]) -> RolloutBatch:
     """The rows of a step as the algorithms see them, their rewards summed anew from the parts."""
-    weights = {name: part.weight for name, part in recipe.reward.items()}
     rewards: list[float | None] = []
     for row in rows:
         parts = {name: row["reward_parts"].get(name) for name in weights}
@@ -243,11 +238,16 @@ def _batch(recipe: Recipe, rows: list[Row]) -> RolloutBatch:
         problem_id=[row["problem_id"] for row in rows],
         group=[int(row["group"]) for row in rows],
         token_ids=[row["response_ids"] for row in rows],
-        loss_mask=[[True] * len(row["response_ids"]) for row in rows],
+        loss_mask=[_loss_mask(row) for row in rows],
         logprobs=[row["logprobs"] for row in rows],
         rewards=rewards,
         reward_parts={name: [row["reward_parts"].get(name) for row in rows] for name in weights},
     )
+
+
+def _loss_mask(row: Row) -> list[bool]:
+    """Which tokens the policy wrote: all, where the row does not say."""
+    return [bool(mask) for mask in row.get("loss_mask", [True] * len(row["response_ids"]))]
 
 
 def _masked_mean(values: Tensor, keep: Tensor) -> float:

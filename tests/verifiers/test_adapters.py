@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import json
 
 import pytest
 
@@ -41,6 +42,26 @@ def test_trls_reward_function() -> None:
     assert reward(prompts=[""], completions=["1"], answer=[""]) == [None]
     with pytest.raises(ValueError, match="no column 'answer'"):
         reward(prompts=[""], completions=["1"], solution=["1"])
+
+
+def test_adapters_take_references_of_every_kind() -> None:
+    entry = {"question": "1 + 1", "answer": "2", "metadata": {}}
+    reference = {"dataset": "chain_sum", "entry": entry}
+    for ground_truth in (reference, json.dumps(reference)):  # as a user's rows have it, and as our own rows for verl do
+        scored = compute_score("s", r"\boxed{2}", ground_truth, verifier="reasoning_gym")
+        assert (scored["score"], scored["status"]) == (1.0, "judged"), scored
+    assert compute_score("s", "7", "", verifier="format", pattern="integer")["score"] == 1.0
+    assert compute_score("s", r"\boxed{\{1,2\}}", "{1,2}")["score"] == 1.0, "a set is no JSON object"
+    reward = trl_reward("format", pattern="boxed", column="reference")
+    assert reward(prompts=[""] * 2, completions=[r"\boxed{1}", "1"], reference=['{"answer": "1"}', {}]) == [1.0, 0.0]
+    with pytest.raises(BadOption, match="answer_mode"):
+        compute_score("s", "1", reference, verifier="reasoning_gym", mode="strict")
+
+
+def test_options_of_an_adapter_may_be_dictionaries() -> None:
+    strict = trl_reward("math", policy={"percent": "number"})
+    assert strict(prompts=[""], completions=[r"\boxed{50\%}"], answer=["0.5"]) == [0.0]
+    assert trl_reward("math")(prompts=[""], completions=[r"\boxed{50\%}"], answer=["0.5"]) == [1.0]
 
 
 def test_the_same_verdicts_from_threads_and_from_asyncio() -> None:

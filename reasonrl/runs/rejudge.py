@@ -1,0 +1,76 @@
+"""Saved responses judged again, where a replay names another verifier than the run had."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from reasonrl.errors import RecipeError
+from reasonrl.recipe.schema import Recipe
+from reasonrl.rewards.loading import make_reward_parts, make_verifier
+from reasonrl.rewards.scoring import apply_timeout_policy
+from reasonrl.runs.reading import Row
+from verifiers.types import Verifier
+
+CORRECTNESS = "correctness"
+
+
+def part_weights(recipe: Recipe) -> dict[str, float]:
+    """By part of the reward, its weight: those of the recipe, or those of a critic's own parts."""
+    if recipe.critic is None:
+        return {name: spec.weight for name, spec in recipe.reward.items()}
+    return {part.name: part.weight for part in make_reward_parts(recipe, make_verifier(recipe))}
+
+
+def new_verifiers(recipe: Recipe, saved: Recipe, overrides: Sequence[str]) -> dict[str, Verifier]:
+    """By part of the reward, the verifier that judges it again: of `recipe`, where it is not that of the `saved` one.
+    An override that writes a verifier (or `train.on_timeout`) has correctness judged again even if it changes nothing.
+
+    Raises RecipeError: a verifier cannot be loaded, or what the overrides change cannot be judged from saved responses.
+    """
+    correctness = any(text.startswith(("verifier", "train.on_timeout")) for text in overrides)
+    if recipe.critic is not None and (correctness or recipe.critic != saved.critic):
+        raise RecipeError(
+            "a run of a critic is replayed with the rewards that it had: leave out verifier, train.on_timeout and"
+            " critic. A critic's reward also depends on refinements, which the samples do not hold whole"
+        )
+    changed = [name for name, spec in recipe.reward.items() if _differs(name, recipe, saved)]
+    for name in changed:
+        if recipe.reward[name].function is not None:
+            raise RecipeError(
+                f"reward.{name}.function: a reward function cannot be replayed, since the samples do not hold the"
+                " problems that it was given; write the one that the run had, or a verifier"
+            )
+    names = [*([CORRECTNESS] if correctness else []), *changed]
+    if not names:
+        return {}
+    parts = {part.name: part.verifier for part in make_reward_parts(recipe, make_verifier(recipe))}
+    return {name: verifier for name in names if (verifier := parts[name]) is not None}
+
+
+def judge_again(rows: Sequence[Row], verifiers: Mapping[str, Verifier], on_timeout: str) -> int:
+    """Writes new verdicts and scores into the rows. Returns how many verdicts of correctness changed.
+
+    Raises RecipeError: a verifier returns another number of verdicts than there are rows.
+    """
+    changed = 0
+    for name, verifier in verifiers.items():
+        verdicts = verifier.verify([row["response"] for row in rows], [row["reference"] for row in rows])
+        if len(verdicts) != len(rows):
+            raise RecipeError(
+                f"the verifier of reward.{name} returned {len(verdicts)} verdicts for {len(rows)} responses"
+            )
+        for row, raw_verdict in zip(rows, verdicts, strict=True):
+            verdict = apply_timeout_policy(raw_verdict, on_timeout)
+            if name == CORRECTNESS:
+                changed += row["verdicts"][name]["correct"] is not verdict.correct
+            row["verdicts"][name] = verdict.to_dict()
+            row["reward_parts"][name] = verdict.score
+    return changed
+
+
+def _differs(name: str, recipe: Recipe, saved: Recipe) -> bool:
+    """Whether a part other than correctness has another verifier or function than in the run, or is new."""
+    if name == CORRECTNESS:
+        return False
+    now, then = recipe.reward[name], saved.reward.get(name)
+    return then is None or (now.verifier, now.function) != (then.verifier, then.function)
