@@ -1,9 +1,72 @@
-"""reasonrl: reinforcement learning of reasoning with critics and verifiable rewards."""
+"""reasonrl: reinforcement learning of reasoning with verifiers and critics.
+
+    from reasonrl import load_recipe, train
+
+    run = train(load_recipe("quickstart", "train.steps=5"), "runs/first")
+    print(run.evaluations()[-1])
+
+The names below are imported when they are first used, so `import reasonrl` loads neither torch nor transformers.
+"""
 
 from __future__ import annotations
 
+import importlib
+from typing import TYPE_CHECKING, Any
+
 from reasonrl._installation import check_verifiers
+
+if TYPE_CHECKING:
+    from reasonrl.api.evaluation import EvaluationResult, compare, evaluate
+    from reasonrl.api.problems import load_problems
+    from reasonrl.api.recipes import load_recipe
+    from reasonrl.api.runs import Run
+    from reasonrl.api.training import train
+    from reasonrl.errors import DataError, ModelError, ReasonRLError, RecipeError, TrainingError, UsageError
 
 __version__ = "0.1.0"
 
+__all__ = [
+    "DataError",
+    "EvaluationResult",
+    "ModelError",
+    "ReasonRLError",
+    "RecipeError",
+    "Run",
+    "TrainingError",
+    "UsageError",
+    "compare",
+    "evaluate",
+    "load_problems",
+    "load_recipe",
+    "train",
+]
+
+_MODULES = {
+    "DataError": "reasonrl.errors",
+    "EvaluationResult": "reasonrl.api.evaluation",
+    "ModelError": "reasonrl.errors",
+    "ReasonRLError": "reasonrl.errors",
+    "RecipeError": "reasonrl.errors",
+    "Run": "reasonrl.api.runs",
+    "TrainingError": "reasonrl.errors",
+    "UsageError": "reasonrl.errors",
+    "compare": "reasonrl.api.evaluation",
+    "evaluate": "reasonrl.api.evaluation",
+    "load_problems": "reasonrl.api.problems",
+    "load_recipe": "reasonrl.api.recipes",
+    "train": "reasonrl.api.training",
+}
+
 check_verifiers()
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULES:
+        raise AttributeError(f"module 'reasonrl' has no attribute {name!r}")
+    value = getattr(importlib.import_module(_MODULES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_MODULES})

@@ -1,0 +1,73 @@
+"""Training from Python: what `reasonrl train` does, as a function."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+from reasonrl.api.recipes import RecipeLike, load_recipe
+from reasonrl.api.runs import Run
+from reasonrl.errors import UsageError
+from reasonrl.runs.folder import next_run_dir
+
+
+def train(
+    recipe: RecipeLike,
+    run_dir: str | Path | None = None,
+    *,
+    resume: bool = False,
+    offline: bool = False,
+    quiet: bool = False,
+) -> Run:
+    """Train a recipe, all of its stages.
+
+    Ctrl-C (in a notebook: interrupt) finishes the step, saves a checkpoint and raises KeyboardInterrupt; call `train`
+    again with `resume=True` to continue. Signal handlers and torch's settings are afterwards as they were before.
+
+    Args:
+        recipe: what `load_recipe` returns, or what it takes.
+        run_dir: the run folder; `runs/NAME`, `runs/NAME-2`, ... if left out.
+        resume: continue the run in `run_dir` from its newest checkpoint. Without `run_dir`: the newest run of that name.
+        offline: use nothing that is not on this machine.
+        quiet: print nothing but warnings.
+
+    Returns:
+        The finished run.
+
+    Raises:
+        RecipeError: the recipe is wrong.
+        DataError: a data set cannot be read, or its gold answers do not score 1.
+        ModelError: the model cannot be found or loaded.
+        UsageError: `run_dir` holds another run, or the caller is not the main thread.
+        TrainingError: training cannot continue; what was saved can be resumed.
+        KeyboardInterrupt: it was interrupted, and a checkpoint was saved.
+
+    Example:
+        run = train(load_recipe("smoke"), "runs/first", quiet=True)
+        print(run.model_path)
+    """
+    if threading.current_thread() is not threading.main_thread():
+        raise UsageError("train: call it in the main thread of the process, since it handles Ctrl-C")
+    loaded = load_recipe(recipe)
+    folder = Path(run_dir) if run_dir is not None else next_run_dir(Path("runs"), loaded.name, resume=resume)
+    from reasonrl.commands.backends import BACKENDS
+    from reasonrl.stages import run
+
+    with torch_settings_restored():
+        run.train(loaded, folder, resume=resume, offline=offline, quiet=quiet, backends=BACKENDS)
+    return Run.open(folder)
+
+
+@contextlib.contextmanager
+def torch_settings_restored() -> Iterator[None]:
+    """A stage sets the number of threads and deterministic algorithms for the whole process; a notebook continues."""
+    import torch
+
+    threads, deterministic = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+        torch.use_deterministic_algorithms(deterministic)

@@ -1,0 +1,128 @@
+"""Evaluating a model outside of a training run: what `reasonrl eval` and `reasonrl.evaluate` share."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from reasonrl.data.checks import check_problems
+from reasonrl.environments.roles import Speaker
+from reasonrl.errors import DataError, UsageError
+from reasonrl.evaluation.evaluate import Evaluation, Evaluator
+from reasonrl.files import replace_text
+from reasonrl.recipe.schema import Recipe
+from reasonrl.rewards.loading import make_reward_parts, make_verifier
+from reasonrl.runs.folder import append_rows
+from reasonrl.setup.data import check_lengths, load_data, render
+from reasonrl.setup.evaluation import evaluator_for
+from reasonrl.setup.models import load_language_model, make_engine
+from reasonrl.setup.roles import Roles, evaluation_roles, load_roles
+from verifiers.types import Problem, Verifier
+
+Sets = Mapping[str, Sequence[Problem]]
+
+
+@dataclass(frozen=True)
+class StandaloneEvaluation:
+    """A model with everything that its evaluation needs."""
+
+    recipe: Recipe
+    evaluator: Evaluator
+    heldout: Sets
+    """Problems with their final prompts, by set."""
+    actor: Speaker | None
+    """Refines solutions on the critiques of a critic."""
+    roles: Roles
+    answer_verifier: Verifier
+
+    def run(self) -> list[Evaluation]:
+        """Answer and judge every set. Raises TrainingError where a verifier or a reward breaks its contract."""
+        return [self.evaluator.evaluate(name, problems) for name, problems in self.heldout.items()]
+
+    def sampling_facts(self) -> dict[str, Any]:
+        """How the answers are sampled and judged, for results.json."""
+        verifier = self.recipe.verifier
+        return {
+            "sampling": {
+                "temperature": self.evaluator.sampling.temperature,
+                "max_new_tokens": self.recipe.rollout.max_new_tokens,
+                "stop": self.recipe.rollout.stop,
+                "samples_per_problem": self.evaluator.samples_per_problem,
+            },
+            "verifier": {"name": verifier.name, **verifier.options},
+        }
+
+
+def prepare_evaluation(
+    recipe: Recipe,
+    weights: str,
+    *,
+    samples_per_problem: int,
+    temperature: float | None,
+    seed: int,
+    offline: bool,
+    problems: Sets | None = None,
+) -> StandaloneEvaluation:
+    """Load a model and what it is asked.
+
+    Args:
+        weights: a folder, a Hugging Face id, or the name of a bundled model.
+        samples_per_problem: 0 evaluates greedily only.
+        temperature: of the samples; the recipe's if None.
+        problems: bare problems by set, instead of the recipe's held-out sets.
+
+    Raises:
+        DataError: a data set cannot be read, or a gold answer does not score 1.
+        ModelError: the weights cannot be found or loaded.
+        RecipeError: the verifier is not known, or a prompt does not fit the model.
+    """
+    if temperature is not None:
+        spec = recipe.evaluation.model_copy(update={"temperature": temperature})
+        recipe = recipe.model_copy(update={"evaluation": spec})
+    answer_verifier = make_verifier(recipe)
+    parts = make_reward_parts(recipe, answer_verifier)
+    assert parts[0].verifier is not None
+    heldout: Sets
+    if problems is None:
+        heldout = load_data(recipe, parts[0].verifier, offline=offline).heldout
+    else:
+        heldout = {name: _checked(name, rows, recipe, parts[0].verifier) for name, rows in problems.items()}
+    language_model = load_language_model(recipe, weights, offline=offline)
+    tokenizer = language_model.tokenizer
+    asked_problems = [problem for rows in heldout.values() for problem in rows]
+    check_lengths(recipe, tokenizer, language_model.model.config, asked_problems)
+    roles = load_roles(recipe, evaluation_roles(recipe), language_model, offline=offline)
+    actor = roles.speaker("actor")
+    engine = make_engine(recipe, language_model)
+    evaluator = dataclasses.replace(
+        evaluator_for(recipe, engine, tokenizer, parts, actor=actor, other_engines=roles.engines),
+        samples_per_problem=samples_per_problem,
+        seed=(seed, "eval"),
+    )
+    return StandaloneEvaluation(recipe, evaluator, heldout, actor, roles, answer_verifier)
+
+
+def _checked(name: str, problems: Sequence[Problem], recipe: Recipe, verifier: Verifier) -> list[Problem]:
+    rendered = [render(problem, recipe) for problem in problems]
+    report = check_problems(rendered, verifier)
+    if not report.ok:
+        raise DataError(f"{name}: the gold answer of each problem must score 1 and an empty one 0.\n{report}")
+    return rendered
+
+
+def check_output(folder: Path) -> None:
+    """Call it before anything is loaded. Raises UsageError for a folder that holds results."""
+    if (folder / "results.json").exists():
+        raise UsageError(f"{folder} already holds results; name another folder")
+
+
+def write_results(folder: Path, results: Mapping[str, Any], evaluations: Sequence[Evaluation]) -> None:
+    """Write samples.jsonl, then results.json: the results are complete when that is there."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "samples.jsonl").unlink(missing_ok=True)  # of an attempt that got no further
+    append_rows(folder / "samples.jsonl", [row for evaluation in evaluations for row in evaluation.samples])
+    replace_text(folder / "results.json", json.dumps(results, indent=1) + "\n")
