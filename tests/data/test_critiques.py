@@ -12,8 +12,6 @@ from critics.verifier import solution_of
 from reasonrl.data import load_problems
 from reasonrl.errors import DataError
 
-SHARED = Path(__file__).parents[3] / "shared" / "data"
-
 
 def load(folder: Path, *rows: dict[str, Any]) -> list[Any]:
     path = folder / "rows.jsonl"
@@ -109,11 +107,43 @@ def test_references_of_our_own(tmp_path: Path, reference: dict[str, Any], messag
         load(tmp_path, {"prompt": "q", "kind": "critique", "reference": reference})
 
 
-@pytest.mark.skipif(not SHARED.is_dir(), reason="the shared data are not there")
-def test_the_whole_of_process_bench_and_big_bench() -> None:
-    problems = load_problems(str(SHARED / "processbench.jsonl"), kind="critique")
-    assert len(problems) == 1700 and {p.kind for p in problems} == {"critique"}
-    for path in SHARED.glob("bigbench_mistake_*.jsonl"):
-        made = [solution_of(p.reference) for p in load_problems(str(path), kind="critique")]
-        assert len(made) == 150 and all(s.first_error is not None for s in made)
-        assert sum(s.correct is None for s in made) <= 9
+STEPS = [f"step {i}" for i in range(4)]
+
+
+def process_bench_rows() -> list[dict[str, Any]]:
+    """Every label of a solution of four steps; a final answer may be right though a step is wrong."""
+    labels = [(-1, True), *((label, correct) for label in range(4) for correct in (False, True))]
+    return [
+        {"id": f"suite-{i}", "generator": "g", "problem": "p?", "steps": STEPS, "suite": "processbench_suite"}
+        | {"label": label, "final_answer_correct": correct}
+        for i, (label, correct) in enumerate(labels)
+    ]
+
+
+def test_every_label_of_process_bench(tmp_path: Path) -> None:
+    rows = process_bench_rows()
+    problems = load(tmp_path, *rows)
+    assert {problem.kind for problem in problems} == {"critique"}
+    solutions = [solution_of(problem.reference) for problem in problems]
+    assert [(s.first_error, s.correct) for s in solutions] == [
+        (row["label"], row["final_answer_correct"]) for row in rows
+    ]
+
+
+@pytest.mark.parametrize(
+    ("target", "answer", "mistake", "correct", "first_error"),
+    [
+        ("12", "12", None, True, -1),
+        ("12", "-3", 2, False, 2),
+        ("(B)", "(A)", 0, False, 0),
+        ("ant bee cow", "bee ant cow", 3, False, 3),
+        ("12", "12", 1, True, 1),
+    ],
+)
+def test_rows_of_big_bench_mistake(
+    tmp_path: Path, target: str, answer: str, mistake: int | None, correct: bool, first_error: int
+) -> None:
+    row = {"input": "q", "steps": STEPS, "target": target, "answer": answer, "mistake_index": mistake}
+    (problem,) = load(tmp_path, row)
+    solution = solution_of(problem.reference)
+    assert (solution.correct, solution.first_error) == (correct, first_error)

@@ -199,14 +199,20 @@ def test_parquet_values_that_json_has_not(tmp_path: Path) -> None:
     }
 
 
-def test_real_rows_of_gsm8k_and_math() -> None:
-    path = Path(__file__).parents[3] / "shared" / "data" / "math_train.jsonl"
-    if not path.exists():
-        pytest.skip("the development data is not beside this checkout")
+def test_rows_of_school_and_competition_mathematics(tmp_path: Path) -> None:
+    """The columns of GSM8K and MATH with ids, sources and licences: two sources in one file, LaTeX in both texts."""
+    rows = [
+        {"id": f"{source}/{i}", "source": source, "problem": text, "answer": answer, "licence": "MIT"}
+        for source, text, answer in [
+            ("grade_school", "Ada has 3 boxes of 24 pens. How many pens?", "72"),
+            ("competition", "Find $x$ with $2x + \\frac{1}{2} = 3$.", "\\frac{5}{4}"),
+        ]
+        for i in range(3)
+    ]
+    path = tmp_path / "rows.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
     problems = load_problems(str(path))
-    assert len(problems) == len({p.id for p in problems}) == 14_934
-    assert (
-        problems[0].id == "gsm8k_train/0"
-        and problems[0].reference == {"answer": "72"}
-        and problems[0].source == "gsm8k_train"
-    )
+    assert [problem.id for problem in problems] == [row["id"] for row in rows]
+    assert [problem.source for problem in problems] == ["grade_school"] * 3 + ["competition"] * 3
+    assert problems[0].reference == {"answer": "72"} and problems[-1].reference == {"answer": "\\frac{5}{4}"}
+    assert problems[-1].prompt == rows[-1]["problem"]

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import pickle
 import threading
 from collections.abc import Iterator
-from pathlib import Path
+from typing import Literal
 
 import pytest
 
+from tests.verifiers.hostile import HOSTILE_ANSWERS, HOSTILE_RESPONSES, PLAIN_ANSWERS
 from verifiers.errors import BadReference
 from verifiers.math import MathVerifier
 from verifiers.types import Status, Verifier
-
-DATA = Path(__file__).parents[3] / "shared" / "data"
 
 # What only sympy can tell, and what it cannot tell in time.
 SUM = r"\sum_{k=1}^{n} k"
@@ -157,27 +155,21 @@ def test_lists_of_different_lengths() -> None:
 
 
 @pytest.mark.slow
-def test_hostile_rows_end_in_time() -> None:
-    path = DATA / "math_pathological.jsonl"
-    if not path.exists():
-        pytest.skip("the development data is not there")
-    rows = [json.loads(line) for line in path.open()]
-    for form, mode in (("answer", "whole"), ("response", "lenient")):
-        made = MathVerifier(mode=mode, timeout_s=2.0)
-        chosen = [row for row in rows if row["form"] == form]
-        verdicts = made.verify([row["pred"] for row in chosen], [{"answer": row["gold"]} for row in chosen])
-        assert max(verdict.seconds for verdict in verdicts) < 2.5
-        made.close()
+@pytest.mark.parametrize(("rows", "mode"), [(HOSTILE_ANSWERS, "whole"), (HOSTILE_RESPONSES, "lenient")])
+def test_hostile_rows_end_in_time(rows: list[tuple[str, str]], mode: Literal["whole", "lenient"]) -> None:
+    judging = MathVerifier(mode=mode, timeout_s=2.0)
+    verdicts = judging.verify([text for text, _ in rows], [{"answer": gold} for _, gold in rows])
+    judging.close()
+    assert len(verdicts) == len(rows)
+    assert max(verdict.seconds for verdict in verdicts) < 2.5
 
 
-@pytest.mark.slow
-def test_real_answers_are_their_own_gold() -> None:
-    path = DATA / "math_eval.jsonl"
-    if not path.exists():
-        pytest.skip("the development data is not there")
-    references = [{"answer": json.loads(line)["answer"]} for line in path.open()]
-    made = MathVerifier(workers=2)
-    verdicts = made.verify([made.gold_response(reference) for reference in references], references)
+@pytest.mark.parametrize("mode", ["strict", "lenient", "whole"])
+def test_plain_answers_are_their_own_gold(mode: Literal["strict", "lenient", "whole"]) -> None:
+    references = [{"answer": answer} for answer in PLAIN_ANSWERS]
+    judging = MathVerifier(mode=mode, workers=2)
+    verdicts = judging.verify([judging.gold_response(reference) for reference in references], references)
+    judging.close()
     assert [verdict.reason for verdict in verdicts if verdict.correct is not True] == []
 
 
