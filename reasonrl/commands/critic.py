@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
-import json
 import time
 from pathlib import Path
 from typing import Any
 
+from critics.formats import CritiqueFormat, load_format
+from reasonrl.commands.evaluated_recipe import critic_recipe
 from reasonrl.commands.output import emit
+from reasonrl.commands.results import refuse_old_results, write_results
 from reasonrl.commands.train import train_command
 from reasonrl.errors import UsageError
-from reasonrl.files import replace_text
+from reasonrl.recipe.critics import RoleSpec
 from reasonrl.recipe.kinds import KINDS
 from reasonrl.recipe.reading import load_recipe
-from reasonrl.runs.folder import append_rows, run_facts
+from reasonrl.recipe.schema import Recipe
+from reasonrl.runs.folder import run_facts
+from verifiers.types import Problem
+
+MAX_NEW_TOKENS = 2048
+"""Of a critique by a model that no recipe trained."""
 
 
 def critic_train_command(recipe: str, overrides: list[str], **options: Any) -> None:
@@ -40,35 +47,16 @@ def critic_eval_command(
     offline: bool,
     as_json: bool,
 ) -> None:
-    if output is not None and (output / "results.json").exists():
-        raise UsageError(f"{output} already holds results; name another folder with --output")
-    from critics.formats import load_format
-    from reasonrl.commands.evaluate import critic_recipe
-    from reasonrl.data import load_problems
-    from reasonrl.data.critiques import critique_problem
+    refuse_old_results(output)
+    recipe, weights = critic_recipe(model, offline=offline)
+    form = _critique_format(recipe, format_name, format_options)
+    problems = _labelled_solutions(data, form, limit=limit, offline=offline)
+    role = _critic_role(
+        recipe, weights, served_name=served_name, temperature=temperature, max_new_tokens=max_new_tokens
+    )
     from reasonrl.evaluation.critic_benchmark import criticise, figures_by_subset, sample_rows
-    from reasonrl.recipe.critics import RoleSpec
     from reasonrl.setup.roles import load_critic
 
-    recipe, weights = critic_recipe(model, offline=offline)
-    spec = recipe.critic
-    try:
-        named = format_name or ("boxed_index" if spec is None else None)
-        form = load_format(named, **format_options) if named else spec.format.load()  # type: ignore[union-attr]
-    except ValueError as error:
-        raise UsageError(f"--format: {error}") from error
-    problems = [
-        critique_problem(problem, form)
-        for problem in load_problems(data, kind="critique", limit=limit, offline=offline)
-    ]
-    tokens = max_new_tokens or (recipe.rollout.max_new_tokens if spec is not None else 2048)
-    role = RoleSpec(
-        model=weights,
-        served_name=served_name,
-        temperature=temperature,
-        max_new_tokens=tokens,
-        stop=tuple(recipe.rollout.stop),
-    )
     critic, engine = load_critic(recipe, role, problems, offline=offline)
     started = time.perf_counter()
     criticised = criticise(problems, form, critic, engine, n=n, seed=seed)
@@ -80,7 +68,7 @@ def critic_eval_command(
         "format": form.name,
         "n": n,
         "temperature": temperature,
-        "max_new_tokens": tokens,
+        "max_new_tokens": role.max_new_tokens,
         "seed": seed,
         "subsets": figures_by_subset(criticised, seed=seed),
         "failures": failures[:10],
@@ -88,11 +76,41 @@ def critic_eval_command(
         **run_facts(["reasonrl", "critic", "eval", model]),
     }
     if output is not None:
-        output.mkdir(parents=True, exist_ok=True)
-        (output / "samples.jsonl").unlink(missing_ok=True)
-        append_rows(output / "samples.jsonl", sample_rows(criticised))
-        replace_text(output / "results.json", json.dumps(results, indent=1) + "\n")
+        write_results(output, results, sample_rows(criticised))
     emit(as_json, results, results_text(results) + (f"\nwritten to {output}" if output else ""))
+
+
+def _critique_format(recipe: Recipe, name: str | None, options: dict[str, Any]) -> CritiqueFormat:
+    """The format that the user names, or that of the critic's recipe, or boxed_index for a model without one."""
+    try:
+        if name is None and recipe.critic is not None:
+            return recipe.critic.format.load()
+        return load_format(name or "boxed_index", **options)
+    except ValueError as error:
+        raise UsageError(f"--format: {error}") from error
+
+
+def _labelled_solutions(source: str, form: CritiqueFormat, *, limit: int | None, offline: bool) -> list[Problem]:
+    """Solutions to judge, with prompts in the format."""
+    from reasonrl.data import load_problems
+    from reasonrl.data.critiques import critique_problem
+
+    problems = load_problems(source, kind="critique", limit=limit, offline=offline)
+    return [critique_problem(problem, form) for problem in problems]
+
+
+def _critic_role(
+    recipe: Recipe, weights: str, *, served_name: str | None, temperature: float, max_new_tokens: int | None
+) -> RoleSpec:
+    """How the critic is sampled; a critique is as long as in the run that trained it, if there was one."""
+    default = recipe.rollout.max_new_tokens if recipe.critic is not None else MAX_NEW_TOKENS
+    return RoleSpec(
+        model=weights,
+        served_name=served_name,
+        temperature=temperature,
+        max_new_tokens=max_new_tokens or default,
+        stop=tuple(recipe.rollout.stop),
+    )
 
 
 def results_text(results: dict[str, Any]) -> str:
