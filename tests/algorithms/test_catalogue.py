@@ -7,12 +7,27 @@ import inspect
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 import pytest
+import torch
 
-from reasonrl.algorithms.catalogue import ADVANTAGES, DEFAULT_ADVANTAGE, DEFAULT_LOSS, LOSSES, ROW_WEIGHT_LOSS
+from reasonrl.algorithms.catalogue import (
+    ADVANTAGES,
+    DEFAULT_ADVANTAGE,
+    DEFAULT_LOSS,
+    LOSSES,
+    ROW_WEIGHT_LOSS,
+    Advantage,
+    Loss,
+)
+from reasonrl.algorithms.declarations import ADVANTAGE_NEEDS, LOSS_NEEDS
+from reasonrl.algorithms.losses.objective import Objective
+from reasonrl.algorithms.losses.token_loss import token_loss
+from reasonrl.errors import RecipeError, TrainingError
 
 ROOT = Path(__file__).parents[2]
 NAMES = (*ADVANTAGES, *LOSSES)
@@ -30,7 +45,7 @@ EXEMPT = {
 @pytest.mark.parametrize("name", ADVANTAGES)
 def test_an_advantage_takes_what_it_is_said_to_need(name: str) -> None:
     parameters = inspect.signature(ADVANTAGES[name].load()).parameters
-    assert set(ADVANTAGES[name].needs) <= set(parameters)
+    assert set(ADVANTAGES[name].needs) <= set(parameters) & set(ADVANTAGE_NEEDS)
     given = {"rewards", "group", "judged", *ADVANTAGES[name].needs}
     assert {key for key, parameter in parameters.items() if parameter.default is parameter.empty} <= given
 
@@ -39,7 +54,7 @@ def test_an_advantage_takes_what_it_is_said_to_need(name: str) -> None:
 def test_a_loss_takes_what_it_is_said_to_take(name: str) -> None:
     parameters = inspect.signature(LOSSES[name].load()).parameters
     given = {"logprobs", "advantages", *LOSSES[name].takes}
-    assert given <= set(parameters)
+    assert given <= set(parameters) and set(LOSSES[name].takes) <= set(LOSS_NEEDS)
     assert {key for key, parameter in parameters.items() if parameter.default is parameter.empty} <= given
 
 
@@ -85,3 +100,103 @@ def texts_in(file: Path) -> Iterator[str]:
             yield node.value
         elif isinstance(node, ast.ImportFrom):
             yield node.module or ""
+
+
+User = Callable[..., str]
+
+
+@pytest.fixture
+def user(monkeypatch: pytest.MonkeyPatch) -> User:
+    """Puts an object into a user's module; gives its path."""
+
+    def bring(thing: Any) -> str:
+        module = ModuleType("user_methods")
+        module.thing = thing  # type: ignore[attr-defined]
+        monkeypatch.setitem(sys.modules, "user_methods", module)
+        return "user_methods:thing"
+
+    return bring
+
+
+def advantage(rewards: Any, group: Any, judged: Any, lengths: Any, scale: float = 1.0) -> Any:
+    return rewards
+
+
+def greedy(rewards: Any, group: Any, judged: Any, greedy_rewards: Any) -> Any:
+    return rewards
+
+
+def loss(logprobs: Any, advantages: Any, mask: Any, clip_high: float = 0.5) -> Any:
+    return -advantages * logprobs * clip_high
+
+
+def test_a_users_function_says_by_its_signature_what_it_needs(user: User) -> None:
+    assert ADVANTAGES[user(advantage)] == Advantage(advantage, "group", needs=("lengths",))
+    assert ADVANTAGES[user(greedy)] == Advantage(greedy, "greedy", needs=("greedy_rewards",), needs_drawn_rows=True)
+    assert LOSSES[user(loss)] == Loss(loss, "token", takes=("mask", "clip_high"))
+    assert "user_methods:thing" not in [*ADVANTAGES, *LOSSES]
+
+
+def test_a_declaration_of_a_users_is_taken_as_it_is(user: User) -> None:
+    declared = Advantage(advantage, "batch", needs=("lengths",), tree_term=True)
+    assert ADVANTAGES[user(declared)] is declared and declared.load() is advantage
+    by_group = Loss(lambda rows: rows.scores.sum(), "group")
+    assert LOSSES[user(by_group)] is by_group
+
+
+@pytest.mark.parametrize(
+    ("thing", "message"),
+    [
+        (
+            lambda reward, group, judged: 0,
+            "has an argument 'reward', which is not known; did you mean 'rewards'\\? rew",
+        ),
+        (lambda rewards, group: 0, "has no argument 'judged'; rewards, group, judged come always, and by name lengths"),
+        (lambda rewards, group, judged, /: 0, "has no argument 'rewards' and no 'group' and no 'judged'"),
+        (3, "is neither a function nor an Advantage\\(...\\), but of type int"),
+        (Advantage("grpo:grpo_advantages", "group"), "declare the function itself, not its name"),
+        (Advantage(advantage, "group", needs=("lenghts",)), "declared to need 'lenghts'; it may ask for lengths"),
+        (Advantage(advantage, "group", needs=("moments",)), "'moments', but its function has no such argument"),
+    ],
+)
+def test_an_advantage_that_cannot_be_called(user: User, thing: Any, message: str) -> None:
+    with pytest.raises(RecipeError, match=f"^user_methods:thing.* ?{message}"):
+        ADVANTAGES[user(thing)]
+
+
+@pytest.mark.parametrize(
+    ("thing", "message"),
+    [
+        (lambda logprobs, advantages, beta: 0, "has an argument 'beta', which is not known; logprobs, advantages come"),
+        (lambda logprobs, advantages, clip_low: 0, "needs a default for 'clip_low': a recipe may leave it empty"),
+        (lambda logprobs: 0, "has no argument 'advantages'"),
+        (Loss(loss, "token", takes=("dual_clip",)), "'dual_clip', but its function has no such argument"),
+    ],
+)
+def test_a_loss_that_cannot_be_called(user: User, thing: Any, message: str) -> None:
+    with pytest.raises(RecipeError, match=f"^user_methods:thing.* ?{message}"):
+        LOSSES[user(thing)]
+
+
+def test_names_that_lead_nowhere() -> None:
+    with pytest.raises(RecipeError, match="'gpro' is not known; did you mean 'grpo'"):
+        ADVANTAGES["gpro"]
+    with pytest.raises(RecipeError, match="nowhere:x: there is no module 'nowhere'"):
+        LOSSES["nowhere:x"]
+
+
+def test_the_objective_of_both_trainers_calls_a_users_loss(user: User) -> None:
+    """verl's actor asks `Objective.token_losses` too (`verl_backend/losses.py`)."""
+    logprobs, advantages, mask = torch.full((2, 3), -1.0), torch.ones(2, 3), torch.ones(2, 3, dtype=torch.bool)
+    path = user(loss)
+    for clip_high, expected in ((None, 0.5), (0.25, 0.25)):
+        losses, clipped = Objective(path, clip_high=clip_high).token_losses(logprobs, logprobs, advantages, mask)
+        assert clipped is None and bool((losses == expected).all())
+
+
+@pytest.mark.parametrize("result", [torch.zeros(()), torch.zeros(2), 0.0, (torch.zeros(2, 2), None)])
+def test_a_loss_that_is_not_one_of_each_token_is_refused(user: User, result: Any) -> None:
+    path = user(lambda logprobs, advantages: result)
+    logprobs = torch.zeros(2, 3)
+    with pytest.raises(TrainingError, match=r"user_methods:thing must return the loss of each token, \[2, 3\], not"):
+        token_loss(path, logprobs, logprobs, logprobs, torch.ones(2, 3, dtype=torch.bool))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -115,6 +116,37 @@ def test_what_follows_from_a_wrong_value_is_not_reported() -> None:
 )
 def test_methods_that_there_are_not(train: dict[str, Any], message: str) -> None:
     assert lines({"train": train})[0].startswith(message)
+
+
+def test_methods_of_users(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A recipe reads what a user's module says of itself, and the rules hold for it too."""
+    monkeypatch.syspath_prepend(str(tmp_path))
+    (tmp_path / "methods_of_a_user.py").write_text(
+        "from reasonrl.algorithms.catalogue import Advantage\n"
+        "def plain(rewards, group, judged): return rewards\n"
+        "def guided(rewards, group, judged, predictions): return rewards\n"
+        "def wrong(rewards, groups, judged): return rewards\n"
+        "declared = Advantage(plain, 'group', tree_term=True)\n"
+        "def loss(logprobs, advantages, clip_high=0.2): return logprobs\n"
+    )
+    module = "methods_of_a_user"
+    Recipe.model_validate({**BASE, "train": {"advantage": f"{module}:plain", "loss": f"{module}:loss"}})
+    Recipe.model_validate({**BASE, "train": {"advantage": f"{module}:declared", "credit": "tempo"}})
+    assert Recipe.model_validate({**BASE, "train": {"advantage": f"{module}:guided"}}).rate_source == "blend"
+    for train, message in (
+        ({"advantage": f"{module}:plain", "credit": "tempo"}, "train.credit (line 7): tempo adds to a group baseline"),
+        ({"loss": f"{module}:loss", "clip_low": 0.1}, f"train.clip_low (line 6): loss: {module}:loss has no clip_low"),
+        (
+            {"loss": f"{module}:lost"},
+            f"train.loss (line 6): {module}:lost: {module} has no 'lost'; did you mean 'loss'",
+        ),
+        ({"advantage": "mine:x"}, "train.advantage (line 6): mine:x: there is no module 'mine'"),
+        (
+            {"advantage": f"{module}:wrong"},
+            f"train.advantage (line 6): {module}:wrong has an argument 'groups', which is not known; did you mean 'gro",
+        ),
+    ):
+        assert lines({"train": train})[0].startswith(message), lines({"train": train})
 
 
 def test_a_key_of_an_earlier_version_says_what_it_is_called_now() -> None:
