@@ -74,13 +74,15 @@ class FormatVerifier:
         timeout_s, workers, memory_limit_mb: for a regular expression, which runs in worker processes.
 
     Raises:
-        ValueError: the regular expression does not compile.
+        ValueError: the pattern is not a text, or the regular expression does not compile.
     """
 
     thread_safe = True
     reads_reference = False
 
     def __init__(self, pattern: str, *, timeout_s: float = 2.0, workers: int = 1, memory_limit_mb: int = 1024) -> None:
+        if not isinstance(pattern, str):
+            raise ValueError(f"the pattern is {pattern!r}; write a text, in YAML within quotes")
         self.pattern = pattern
         self._options = {"timeout_s": timeout_s, "workers": workers, "memory_limit_mb": memory_limit_mb}
         if pattern not in NAMED:

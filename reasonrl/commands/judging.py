@@ -97,7 +97,7 @@ def judge(verifier: Verifier, items: Sequence[Item]) -> list[Verdict]:
             raise UsageError(f"{item.where}: {error}") from error
         except ValueError as error:
             verdicts[i] = Verdict(None, None, Status.ERROR, None, "reference", str(error), 0.0)
-    for bare in (False, True):
+    for bare in (True, False):  # a missing method is noticed before the first response is judged
         rows = [i for i in references if items[i].bare is bare]
         if not rows:
             continue

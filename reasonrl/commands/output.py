@@ -17,11 +17,16 @@ def emit(as_json: bool, value: Mapping[str, Any], text: str) -> None:
 
 
 def key_values(pairs: list[str], flag: str) -> dict[str, Any]:
-    """`["a=1", "b=x"]` as a dict; values are read as YAML. Raises UsageError for a pair without '='."""
+    """`["a=1", "b=x"]` as a dict; values are read as YAML. Raises UsageError for a pair without '=', and for a
+    value that is not YAML.
+    """
     out = {}
     for pair in pairs:
         key, equals, value = pair.partition("=")
         if not equals:
             raise UsageError(f"{flag} {pair}: expected key=value")
-        out[key] = yaml.safe_load(value)
+        try:
+            out[key] = yaml.safe_load(value)
+        except yaml.YAMLError as error:
+            raise UsageError(f"{flag} {pair}: the value is not YAML; put a text in quotes: '{key}=\"...\"'") from error
     return out
