@@ -1,5 +1,5 @@
-"""Every command of README.md is run, in the order of the page, as a new user would: in an empty folder, with the real
-pretrained model.
+"""Every command and every Python block of README.md is run, in the order of the page, as a new user would: in an empty
+folder, with the real pretrained model.
 
 Runs are cut short by overrides that are laid over what the page says; nothing else is changed. Installing (make, pip)
 is what CI does.
@@ -18,6 +18,9 @@ import urllib.request
 from pathlib import Path
 
 import pytest
+import yaml
+
+from reasonrl import load_recipe
 
 README = Path(__file__).parent.parent / "README.md"
 INSTALLS = ("make ", "pip ")
@@ -32,11 +35,30 @@ SHORT = [
 PROBLEMS = [{"id": f"p{i}", "question": f"What is {i} + {i + 1}?", "answer": str(2 * i + 1)} for i in range(3)]
 
 
-def commands() -> list[str]:
-    fenced = re.findall(r"^```(\w*)\n(.*?)^```", README.read_text(encoding="utf-8"), re.M | re.S)
-    blocks = [text for language, text in fenced if not language]
-    lines = [line.split("  #")[0].split(" #")[0].strip() for block in blocks for line in block.splitlines()]
+PYTHON_OVERRIDE = '"train.steps=50"'
+"""What the page's Python sets, and what is replaced here by the short overrides."""
+ROOT = README.parent
+
+
+def blocks(page: str) -> list[tuple[str, str]]:
+    """(language, text) of the fenced blocks, in order; the language of commands is empty."""
+    return re.findall(r"^```(\w*)\n(.*?)^```", page, re.M | re.S)
+
+
+def commands(block: str) -> list[str]:
+    lines = [line.split("  #")[0].split(" #")[0].strip() for line in block.splitlines()]
     return [line for line in lines if line.startswith(("reasonrl ", *INSTALLS))]
+
+
+def parts() -> list[tuple[str, str]]:
+    """What a reader can run, in order: ("", command) or ("python", block)."""
+    runnable: list[tuple[str, str]] = []
+    for language, text in blocks(README.read_text(encoding="utf-8")):
+        if language == "python":
+            runnable.append((language, text))
+        elif not language:
+            runnable += [("", line) for line in commands(text)]
+    return runnable
 
 
 def run(line: str, cwd: Path, more: list[str]) -> subprocess.CompletedProcess[str]:
@@ -59,8 +81,32 @@ def view(line: str, cwd: Path) -> None:
             server.wait(timeout=10)
 
 
-def test_the_page_has_commands() -> None:
-    assert len([c for c in commands() if c.startswith("reasonrl ")]) >= 10
+def python(block: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    """Run a Python block, cut short, without its prints of the training."""
+    assert block.count(PYTHON_OVERRIDE) == 1
+    short = block.replace(PYTHON_OVERRIDE, ", ".join(f'"{override}"' for override in SHORT))
+    return subprocess.run([sys.executable, "-c", short], cwd=cwd, capture_output=True, text=True, timeout=300)
+
+
+def test_the_page_has_commands_and_python() -> None:
+    assert len([text for language, text in parts() if text.startswith("reasonrl ")]) >= 15
+    assert [language for language, _ in parts() if language].count("python") == 1
+
+
+def test_the_page_is_short() -> None:
+    assert len(README.read_text(encoding="utf-8").splitlines()) <= 200
+
+
+def test_the_links_of_the_page_resolve() -> None:
+    targets = re.findall(r"\]\(([^)#]+)[^)]*\)", README.read_text(encoding="utf-8"))
+    missing = [target for target in targets if "://" not in target and not (ROOT / target).is_file()]
+    assert len(targets) > 20 and missing == []
+
+
+def test_the_recipe_on_the_page_is_sound() -> None:
+    (text,) = [text for language, text in blocks(README.read_text(encoding="utf-8")) if language == "yaml"]
+    recipe = load_recipe(yaml.safe_load(text)).stages[0]
+    assert recipe.train.advantage == "grpo" and recipe.reward["format"].weight == 0.1
 
 
 def test_every_make_target_on_the_page_exists() -> None:
@@ -72,7 +118,7 @@ def test_every_make_target_on_the_page_exists() -> None:
 @pytest.mark.slow
 @pytest.mark.model
 @pytest.mark.timeout(900)
-def test_every_command_runs_in_order(tmp_path: Path) -> None:
+def test_every_command_and_python_block_runs_in_order(tmp_path: Path) -> None:
     (tmp_path / "problems.jsonl").write_text("".join(json.dumps(p) + "\n" for p in PROBLEMS), encoding="utf-8")
     (tmp_path / "answers.jsonl").write_text(
         json.dumps({"id": 1, "gold": "1/2", "response": r"\boxed{0.5}"}) + "\n", encoding="utf-8"
@@ -85,8 +131,14 @@ def test_every_command_runs_in_order(tmp_path: Path) -> None:
         {"problem": "2 + 2?", "steps": ["It is 4."], "label": -1},
     ]
     (tmp_path / "solutions.jsonl").write_text("".join(json.dumps(row) + "\n" for row in solutions), encoding="utf-8")
-    for line in commands():
+    for language, line in parts():
         started = time.perf_counter()
+        if language:
+            done = python(line, tmp_path)
+            assert done.returncode == 0, f"{line}\n{done.stdout[-2000:]}\n{done.stderr[-2000:]}"
+            assert re.search(r"^Interval\(estimate=.*n=3\)$", done.stdout, re.M), done.stdout
+            print(f"{time.perf_counter() - started:6.1f} s  python")
+            continue
         if line.startswith(INSTALLS):
             continue
         if line.startswith("reasonrl view"):

@@ -29,7 +29,7 @@ def train(
     Args:
         recipe: what `load_recipe` returns, or what it takes.
         run_dir: the run folder; `runs/NAME`, `runs/NAME-2`, ... if left out.
-        resume: continue the run in `run_dir` from its newest checkpoint. Without `run_dir`: the newest run of that name.
+        resume: continue the run in `run_dir` from its newest checkpoint. Without `run_dir`: the newest such run.
         offline: use nothing that is not on this machine.
         quiet: print nothing but warnings.
 
