@@ -5,6 +5,7 @@ them.
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -76,6 +77,102 @@ def test_another_verifier_judges_again(trained: Path) -> None:
     made = replay(trained, ["verifier.mode=strict"])
     assert sum(step.verdicts_changed for step in made.steps) > 0
     assert all(step.replayed_reward == 0 for step in made.steps)  # nothing is boxed
+
+
+def test_a_verifier_of_another_kind_judges_again(trained: Path) -> None:
+    made = replay(trained, ["verifier={name: format, pattern: integer}"])
+    assert [row["verdicts"]["correctness"]["method"] for row in made.rows] == ["format.integer"] * 240
+    assert sum(step.verdicts_changed for step in made.steps) > 0
+    with pytest.raises(RecipeError, match="verifier: there is no verifier 'formt'"):
+        replay(trained, ["verifier={name: formt}"])
+
+
+def test_a_part_that_the_run_did_not_have_is_judged_by_its_verifier(trained: Path) -> None:
+    made = replay(trained, ["reward.form={weight: 0.5, verifier: {name: format, pattern: integer}}"])
+    for row, saved in zip(made.rows, samples(trained), strict=True):
+        is_integer = float(row["response"].strip().isdigit())
+        assert row["reward"] == pytest.approx(saved["reward"] + 0.5 * is_integer)
+        assert row["verdicts"]["correctness"] == saved["verdicts"]["correctness"]
+    assert len({row["reward_parts"]["form"] for row in made.rows}) == 2
+    with pytest.raises(RecipeError, match=r"reward.form.function: a reward function cannot be replayed"):
+        replay(trained, ["reward.form={weight: 0.5, function: my_rewards:form}"])
+
+
+MINE = """
+from verifiers import Status, Verdict
+
+class SmallEnough:
+    def __init__(self, slack=0):
+        self.slack = slack
+    def verify(self, responses, references):
+        return [self.judge(response.strip(), ref["at_most"]) for response, ref in zip(responses, references)]
+    def judge(self, text, at_most):
+        if not text.isdigit():
+            return Verdict(False, 0.0, Status.UNPARSED, None, "small", "no digits", 0.0)
+        correct = int(text) <= at_most + self.slack
+        return Verdict(correct, float(correct), Status.JUDGED, text, "small", "compared", 0.0)
+    def gold_response(self, reference):
+        return str(reference["at_most"])
+"""
+
+
+@pytest.fixture(scope="module")
+def judged_by_the_user(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run whose problems and verifier are not math."""
+    folder = tmp_path_factory.mktemp("mine")
+    (folder / "my_small_verifier.py").write_text(MINE)
+    problems = [
+        {"id": f"p{i}", "prompt": f"{i} + {i} =", "kind": "small", "reference": {"at_most": i}} for i in range(10)
+    ]
+    (folder / "small.jsonl").write_text("".join(json.dumps(problem) + "\n" for problem in problems))
+    recipe = tiny(
+        train={"steps": 2, "prompts_per_step": 8},
+        evaluation={"before": False, "samples_per_problem": 0},
+    )
+    recipe["verifier"] = {"name": "my_small_verifier:SmallEnough"}
+    recipe["data"] = {"train": {"source": "small.jsonl"}, "prompt": {"style": "text", "template": "{question}"}}
+    done = run(folder, "train", write_recipe(folder, recipe), "run_dir=run")
+    assert done.returncode == 0, done.stderr
+    return folder / "run"
+
+
+def test_a_run_of_a_users_verifier_is_replayed(judged_by_the_user: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(judged_by_the_user.parent)
+    made, saved = replay(judged_by_the_user, []), samples(judged_by_the_user)
+    assert [row["reward"] for row in made.rows] == [row["reward"] for row in saved]
+    assert [row["advantage"] for row in made.rows] == pytest.approx([row["advantage"] for row in saved], abs=1e-6)
+    slack = replay(judged_by_the_user, ["verifier.slack=1000000"])
+    digits = [row["response"].strip().isdigit() for row in saved]
+    assert [row["reward"] for row in slack.rows] == [float(is_digits) for is_digits in digits]
+    assert sum(digits) > 0, "answers without digits show nothing"
+
+
+def test_the_kind_of_a_problem_comes_from_the_samples(judged_by_the_user: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "run"
+    shutil.copytree(judged_by_the_user, copy)
+    saved = rows(judged_by_the_user / "samples.jsonl")
+    for kind, noted in (("small", False), (None, True)):
+        changed = [{k: v for k, v in row.items() if k != "problem_kind"} for row in saved]
+        if kind is not None:
+            changed = [{**row, "problem_kind": kind} for row in changed]
+        (copy / "samples.jsonl").write_text("".join(json.dumps(row) + "\n" for row in changed))
+        made = replay(copy, [])
+        assert any("without the kind of each problem" in note for note in made.notes) is noted
+        assert len(made.steps) == 2
+
+
+def test_tokens_that_the_policy_did_not_write_have_no_weight(judged_by_the_user: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "run"
+    shutil.copytree(judged_by_the_user, copy)
+    saved = rows(judged_by_the_user / "samples.jsonl")
+    for row in saved:
+        if row["kind"] == "train":
+            row["loss_mask"] = [0] * (len(row["response_ids"]) - 1) + [1]
+    (copy / "samples.jsonl").write_text("".join(json.dumps(row) + "\n" for row in saved))
+    overlong = "train.overlong={buffer_tokens: 3, factor: 1.0}"
+    whole, masked = (replay(folder, [overlong]).rows for folder in (judged_by_the_user, copy))
+    assert any(row["shaped_reward"] != row["reward"] for row in whole)
+    assert all(row["shaped_reward"] == row["reward"] for row in masked), "one token of the policy is not overlong"
 
 
 def test_what_cannot_be_replayed_says_so(trained: Path) -> None:
