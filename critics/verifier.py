@@ -43,6 +43,8 @@ class CritiqueVerifier:
     not judged, after a wrong step). index: the index of the first wrong step with `first_error`.
     """
 
+    thread_safe = True
+
     def __init__(
         self, format: str | dict[str, Any] | CritiqueFormat = "step_sentence", target: Target | str = "answer"
     ) -> None:

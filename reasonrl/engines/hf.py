@@ -38,15 +38,15 @@ class HFEngine:
         self._eos = frozenset(language_model.eos_ids)
 
     def generate_batch(self, requests: Sequence[Request]) -> list[Generation]:
-        """One generation for each request, in order. Requests of different sampling settings run in separate
-        batches.
+        """One generation for each request, in order. Requests that differ in more than their length limits run in
+        separate batches.
         """
         results: dict[int, Generation] = {}
         by_sampling: dict[Sampling, list[int]] = {}
         for i, request in enumerate(requests):
             if not request.token_ids:
                 raise ValueError(f"request {i} has an empty prompt")
-            by_sampling.setdefault(request.sampling, []).append(i)
+            by_sampling.setdefault(request.sampling.for_turn(0), []).append(i)
         was_training = self._lm.model.training
         self._lm.model.eval()
         try:
@@ -71,21 +71,24 @@ class HFEngine:
         cache.batch_select_indices(row_of)
         hidden, mask = hidden[row_of], mask[row_of]
         position = torch.tensor([len(r.token_ids) for r in requests], device=device)
-        noise = row_noise([r.seed for r in requests], sampling.max_new_tokens).to(device)
+        limits = [r.sampling.max_new_tokens for r in requests]
+        noise = row_noise([r.seed for r in requests], max(limits)).to(device)
         head = model.get_output_embeddings()
         running = list(range(len(requests)))
+        ended = [False] * len(requests)
         done = [False] * len(requests)
         tokens: list[list[int]] = [[] for _ in requests]
         logprobs: list[list[float]] = [[] for _ in requests]
-        for t in range(sampling.max_new_tokens):
+        for t in range(max(limits)):
             drawn, logprob = draw_tokens(head(hidden), noise[running, t], sampling)
             for row, token, value in zip(running, drawn.tolist(), logprob.tolist(), strict=True):
                 if not done[row]:
                     tokens[row].append(token)
                     logprobs[row].append(value)
-                    done[row] = self._ends(tokens[row], sampling)
+                    ended[row] = self._ends(tokens[row], sampling)
+                    done[row] = ended[row] or t + 1 == limits[row]
             alive = [k for k, row in enumerate(running) if not done[row]]
-            if not alive or t + 1 == sampling.max_new_tokens:
+            if not alive:
                 break
             if len(alive) < DROP_BELOW * len(running):
                 keep = torch.tensor(alive, device=device)
@@ -101,7 +104,7 @@ class HFEngine:
                 use_cache=True,
             ).last_hidden_state[:, -1]
             position = position + 1
-        return [Generation(tokens[i], logprobs[i], "stop" if done[i] else "length") for i in range(len(requests))]
+        return [Generation(tokens[i], logprobs[i], "stop" if ended[i] else "length") for i in range(len(requests))]
 
     def _prefill(self, prompts: list[tuple[int, ...]]) -> tuple[Any, Tensor, Tensor]:
         """Cache, last hidden state [P, H] and attention mask [P, L] of the unique prompts."""

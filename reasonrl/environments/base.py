@@ -15,6 +15,19 @@ from verifiers.types import Problem, Verdict
 
 
 @dataclass(frozen=True)
+class Turn:
+    """One turn of a trajectory: `response_ids[start:stop]`."""
+
+    role: str
+    """Who speaks: the trajectory's role, or the role of the environment's message (user, tool, ...)."""
+    start: int
+    stop: int
+    text: str
+    by_policy: bool
+    """Whether the policy wrote it, so that its tokens carry loss."""
+
+
+@dataclass(frozen=True)
 class Trajectory:
     """One prompt and the tokens after it, written by the policy (loss_mask True) or by the environment (False)."""
 
@@ -25,9 +38,21 @@ class Trajectory:
     logprobs: list[float]
     """Log-prob of each response token when it was sampled; 0 for tokens of the environment."""
     text: str
-    """The response as verifiers read it."""
+    """The response as verifiers read it; of several turns, the policy's last."""
     finish_reason: str
     """stop or length."""
+    turns: tuple[Turn, ...] = ()
+    """In order. Empty: the response is one turn of the policy."""
+
+    @property
+    def policy_tokens(self) -> int:
+        """How many tokens the policy wrote."""
+        return sum(self.loss_mask)
+
+    @property
+    def policy_turns(self) -> int:
+        """How many turns the policy took."""
+        return sum(turn.by_policy for turn in self.turns) if self.turns else 1
 
     def __post_init__(self) -> None:
         if not len(self.response_ids) == len(self.loss_mask) == len(self.logprobs):

@@ -18,7 +18,8 @@ from dataclasses import dataclass
 from critics.controls import INDICATIVE
 from critics.formats import CritiqueFormat
 from critics.types import Critique, Judgement, Solution
-from reasonrl.engines.base import BatchEngine, RoleEngines, derive_seed, run_episodes
+from reasonrl.engines.base import BatchEngine, RoleEngines, derive_seed
+from reasonrl.engines.batching import run_episodes
 from reasonrl.environments.base import Episode, Trajectory
 from reasonrl.environments.roles import ServedFailure, Speaker
 

@@ -70,7 +70,7 @@ class ServedSpeaker:
     sampling: Sampling
 
     async def say(self, chats: Sequence[list[Message]], seeds: Sequence[int], engines: RoleEngines) -> list[Trajectory]:
-        answers = await self.model.say_many(chats, self.sampling, seeds)
+        answers = await engines.elsewhere(self.model.say_many(chats, self.sampling, seeds))
         return [
             Trajectory(self.role, [], [], [], [], text, "length" if why == "length" else "stop")
             for text, why in answers

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import functools
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from reasonrl.engines.base import BatchEngine, derive_seed, run_episodes
+from reasonrl.engines.base import BatchEngine, RoleEngines, derive_seed
+from reasonrl.engines.batching import run_episodes
 from reasonrl.environments.base import Environment, Episode
 from verifiers.types import Problem
 
@@ -20,11 +21,14 @@ def roll_out(
     *,
     seed: tuple[Any, ...],
     others: Mapping[str, BatchEngine] | None = None,
+    on_end: Callable[[Episode], None] | None = None,
 ) -> list[Episode]:
     """`counts[i]` episodes of `problems[i]`, all in one batch, in order. The noise of each is a function of (seed,
     problem id, rollout).
 
-    `others` are the engines of the roles that are not trained.
+    Args:
+        others: the engines of the roles that are not trained.
+        on_end: called with each episode as it ends, while others still play.
 
     A problem that is listed twice (a step that spans two passes over the data) continues counting its rollouts, or both
     would be the same.
@@ -36,10 +40,20 @@ def roll_out(
             rollout = next_rollout[problem.id]
             next_rollout[problem.id] += 1
             plays.append(
-                functools.partial(_play, environment, problem, rollout, derive_seed(*seed, problem.id, rollout))
+                functools.partial(_play, environment, problem, rollout, derive_seed(*seed, problem.id, rollout), on_end)
             )
     return run_episodes(plays, engine, others) if plays else []
 
 
-async def _play(environment: Environment, problem: Problem, rollout: int, seed: int, engine: Any) -> Episode:
-    return await environment.episode(problem, rollout, seed, engine)
+async def _play(
+    environment: Environment,
+    problem: Problem,
+    rollout: int,
+    seed: int,
+    on_end: Callable[[Episode], None] | None,
+    engine: RoleEngines,
+) -> Episode:
+    episode = await environment.episode(problem, rollout, seed, engine)
+    if on_end is not None:
+        on_end(episode)
+    return episode

@@ -12,7 +12,8 @@ from critics.controls import CONTROLS, control_feedback
 from critics.formats import CritiqueFormat
 from critics.types import Critique
 from critics.verifier import solution_of
-from reasonrl.engines.base import BatchEngine, RoleEngines, derive_seed, run_episodes
+from reasonrl.engines.base import BatchEngine, RoleEngines, derive_seed
+from reasonrl.engines.batching import run_episodes
 from reasonrl.environments.roles import ServedFailure, Speaker
 from reasonrl.stats import clustered_mean
 from verifiers.types import Problem, Verifier

@@ -18,7 +18,8 @@ from critics.formats import CritiqueFormat
 from critics.metrics import discrimination, process_bench
 from critics.types import CriticEpisode, Critique
 from critics.verifier import solution_of
-from reasonrl.engines.base import BatchEngine, RoleEngines, derive_seed, run_episodes
+from reasonrl.engines.base import BatchEngine, RoleEngines, derive_seed
+from reasonrl.engines.batching import run_episodes
 from reasonrl.environments.base import Trajectory
 from reasonrl.environments.roles import ServedFailure, Speaker
 from reasonrl.stats import Interval, harmonic_bootstrap, wilson

@@ -22,6 +22,7 @@ from reasonrl.evaluation.critics import critic_metrics
 from reasonrl.rewards.base import RewardPart
 from reasonrl.rewards.critique import sample_fields
 from reasonrl.rewards.scoring import score_episodes
+from reasonrl.rewards.verdict_thread import VerdictThread
 from reasonrl.runs.accuracy import MODES, Accuracy, accuracy_in_row, accuracy_of
 from reasonrl.stats import Interval, wilson
 from reasonrl.update.samples import sample_row
@@ -117,7 +118,16 @@ class Evaluator:
         """Add `count` answers to each problem to `results`."""
         problems, counts = results.problems, [count] * len(results.problems)
         environment, seed = self.environment_for(sampling), (*self.seed, results.set_name, mode)
-        episodes = roll_out(environment, self.engine, problems, counts, seed=seed, others=self.other_engines)
+        with VerdictThread(self.parts) as verdicts:
+            episodes = roll_out(
+                environment,
+                self.engine,
+                problems,
+                counts,
+                seed=seed,
+                others=self.other_engines,
+                on_end=verdicts.add,
+            )
         score_episodes(episodes, self.parts, step=results.step)
         correct = [episode.verdicts["correctness"].correct for episode in episodes]
         outcomes = [correct[start : start + count] for start in range(0, len(correct), count)]

@@ -86,7 +86,7 @@ def measure_speed(recipe: Recipe, parameters: int, problems: Sequence[Problem], 
         parameters,
         flops_per_s,
         prompt_tokens=sum(prompts) / max(1, len(prompts)),
-        response_tokens=recipe.rollout.max_new_tokens * RESPONSE_SHARE,
+        response_tokens=recipe.rollout.response_limit * RESPONSE_SHARE,
         rows_per_batch=recipe.rollout.rows_per_batch,
     )
 

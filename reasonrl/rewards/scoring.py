@@ -27,17 +27,7 @@ def score_episodes(
     texts = [episode.text for episode in episodes]
     for part in parts:
         if part.verifier is not None:
-            open_rows = [i for i, episode in enumerate(episodes) if part.name not in episode.verdicts]
-            verdicts = part.verifier.verify(
-                [texts[i] for i in open_rows], [episodes[i].problem.reference for i in open_rows]
-            )
-            if len(verdicts) != len(open_rows):
-                raise TrainingError(
-                    f"the verifier of reward.{part.name} returned {len(verdicts)} verdicts for"
-                    f" {len(open_rows)} responses"
-                )
-            for i, verdict in zip(open_rows, verdicts, strict=True):
-                episodes[i].verdicts[part.name] = verdict
+            verify_episodes(part, episodes)
             for episode in episodes:
                 episode.verdicts[part.name] = apply_timeout_policy(episode.verdicts[part.name], on_timeout)
                 episode.reward_parts[part.name] = episode.verdicts[part.name].score
@@ -55,6 +45,25 @@ def score_episodes(
                 episode.reward_parts[part.name] = (
                     None if value is None else _finite(value, part.name, episode.problem.id)
                 )
+
+
+def verify_episodes(part: RewardPart, episodes: Sequence[Episode]) -> None:
+    """Fill in the verdicts of `part` that are missing. Raises TrainingError for another number of verdicts than
+    responses.
+    """
+    assert part.verifier is not None
+    unjudged = [episode for episode in episodes if part.name not in episode.verdicts]
+    if not unjudged:
+        return
+    verdicts = part.verifier.verify(
+        [episode.text for episode in unjudged], [episode.problem.reference for episode in unjudged]
+    )
+    if len(verdicts) != len(unjudged):
+        raise TrainingError(
+            f"the verifier of reward.{part.name} returned {len(verdicts)} verdicts for {len(unjudged)} responses"
+        )
+    for episode, verdict in zip(unjudged, verdicts, strict=True):
+        episode.verdicts[part.name] = verdict
 
 
 def _finite(value: Any, part: str, problem: str) -> float:

@@ -188,11 +188,12 @@ def check_lengths(recipe: Recipe, tokenizer: Any, config: Any, problems: list[Pr
         raise RecipeError(str(error)) from error
     longest = max(lengths)
     limit = getattr(config.get_text_config(), "max_position_embeddings", None)
-    if limit is not None and longest + recipe.rollout.max_new_tokens > limit:
+    if limit is not None and longest + recipe.rollout.response_limit > limit:
         problem = problems[lengths.index(longest)]
+        key = f"rollout.max_{'new' if recipe.rollout.max_response_tokens is None else 'response'}_tokens"
         raise RecipeError(
-            f"rollout.max_new_tokens: the prompt of problem {problem.id} has {longest} tokens, and with"
-            f" {recipe.rollout.max_new_tokens} new ones it exceeds the {limit} positions of the model. Lower"
-            " rollout.max_new_tokens, or leave out long prompts"
+            f"{key}: the prompt of problem {problem.id} has {longest} tokens, and with"
+            f" {recipe.rollout.response_limit} new ones it exceeds the {limit} positions of the model. Lower"
+            f" {key}, or leave out long prompts"
         )
     return longest

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 from reasonrl.engines.base import Sampling
 from reasonrl.environments.base import Environment
-from reasonrl.environments.critique import CritiqueAndRefine
+from reasonrl.environments.loading import environment_factory
 from reasonrl.environments.roles import Speaker
-from reasonrl.environments.single_turn import SingleTurn
-from reasonrl.plugins import import_dotted
 from reasonrl.recipe.critics import RoleSpec
+from reasonrl.recipe.rollout import SINGLE_TURN
 from reasonrl.recipe.schema import Recipe
 
 EnvironmentFor = Callable[[Sampling], Environment]
@@ -22,7 +20,12 @@ EnvironmentFor = Callable[[Sampling], Environment]
 def rollout_sampling(recipe: Recipe) -> Sampling:
     """How rollouts are drawn in training: from the whole distribution, since a top-p cut would bias the gradient."""
     spec = recipe.rollout
-    return Sampling(spec.max_new_tokens, spec.temperature, stop=tuple(spec.stop))
+    return Sampling(
+        spec.max_new_tokens,
+        spec.temperature,
+        stop=tuple(spec.stop),
+        max_response_tokens=spec.max_response_tokens,
+    )
 
 
 def eval_sampling(recipe: Recipe) -> Sampling:
@@ -33,26 +36,29 @@ def eval_sampling(recipe: Recipe) -> Sampling:
 def environment_maker(
     recipe: Recipe, tokenizer: Any, actor: Speaker | None = None, *, evaluating: bool = False
 ) -> EnvironmentFor:
-    """A function from sampling settings to an environment: training and evaluation sample differently, and held-out
-    critiques are always refined on where there is an actor.
+    """A function from sampling settings to the environment of a recipe. Held-out critiques are always refined where
+    there is an actor.
 
-    Raises:
-        RecipeError: `rollout.environment` is not `single_turn` and cannot be imported.
+    Raises RecipeError for an environment that cannot be loaded or does not take its options.
     """
-    if recipe.critic is not None and recipe.rollout.environment == "single_turn":
-        spec = recipe.critic
-        return functools.partial(
-            CritiqueAndRefine,
-            tokenizer,
-            format=spec.format.load(),
-            actor=actor,
-            refinements=spec.refine.refinements if evaluating or spec.looks_at_refinements else 0,
-            when=spec.refine.when,
-        )
-    if recipe.rollout.environment == "single_turn":
-        return functools.partial(SingleTurn, tokenizer)
-    environment_class = import_dotted(recipe.rollout.environment, "rollout.environment")
-    return functools.partial(environment_class, tokenizer)
+    spec = recipe.rollout.environment
+    options: dict[str, Any] = spec.options
+    name = environment_name(recipe)
+    if name == "critique_and_refine" and recipe.critic is not None:
+        critic = recipe.critic
+        options |= {
+            "format": critic.format.load(),
+            "actor": actor,
+            "refinements": critic.refine.refinements if evaluating or critic.looks_at_refinements else 0,
+            "when": critic.refine.when,
+        }
+    return environment_factory(name, tokenizer, options)
+
+
+def environment_name(recipe: Recipe) -> str:
+    """The environment that plays: a recipe with a critic has another one for single turns."""
+    name = recipe.rollout.environment.name
+    return "critique_and_refine" if name == SINGLE_TURN and recipe.critic is not None else name
 
 
 def role_sampling(spec: RoleSpec) -> Sampling:

@@ -13,7 +13,8 @@ from typing import Any, ClassVar
 
 from critics.rewards import Validation
 from critics.sneaky import SneakyPrompt
-from reasonrl.engines.base import BatchEngine, derive_seed, run_episodes
+from reasonrl.engines.base import BatchEngine, derive_seed
+from reasonrl.engines.batching import run_episodes
 from reasonrl.environments.sneaky import Game as PlayedGame
 from reasonrl.environments.sneaky import SneakyGame
 from reasonrl.errors import RecipeError, TrainingError

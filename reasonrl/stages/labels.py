@@ -11,7 +11,8 @@ from typing import Any, NamedTuple
 from critics.formats.base import question_of
 from critics.labels import first_error
 from critics.types import Solution
-from reasonrl.engines.base import BatchEngine, Request, RoleEngines, Sampling, derive_seed, response_text, run_episodes
+from reasonrl.engines.base import BatchEngine, Request, RoleEngines, Sampling, derive_seed, response_text
+from reasonrl.engines.batching import run_episodes
 from reasonrl.environments.roles import ServedFailure, Speaker
 from reasonrl.environments.single_turn import encode_prompt
 from reasonrl.models.loading import LanguageModel

@@ -29,6 +29,7 @@ from reasonrl.errors import CheckpointError
 from reasonrl.models.logprobs import TokenRow
 from reasonrl.recipe.schema import Recipe
 from reasonrl.rewards.scoring import score_episodes
+from reasonrl.rewards.verdict_thread import VerdictThread
 from reasonrl.setup.data import RunData
 from reasonrl.setup.run_models import runs_elsewhere
 from reasonrl.stages.base import Session, Workload, training_lines
@@ -100,9 +101,15 @@ class RLStage:
             problems = source.choose(prompts)  # 1
             counts = source.allocate(problems)  # 2
         seed = (self.recipe.seed, "rollout", step, rollouts.rounds)
-        with timer("rollout"):
+        with timer("rollout"), VerdictThread(context.parts) as verdicts:
             episodes = roll_out(
-                self.environment, context.engine, problems, counts, seed=seed, others=context.roles.engines
+                self.environment,
+                context.engine,
+                problems,
+                counts,
+                seed=seed,
+                others=context.roles.engines,
+                on_end=verdicts.add,
             )  # 3
             greedy = self.greedy_rollouts(problems, seed)
         with timer("verify"):
@@ -183,7 +190,7 @@ class RLStage:
             advantages = self.group_loss_weights(prepared, members, rows, old_logprobs, ref_logprobs)[:, None]
         tensors = UpdateTensors(
             advantages=advantages * mask,
-            weights=token_weights(mask, self.recipe.loss_aggregation, self.recipe.rollout.max_new_tokens),
+            weights=token_weights(mask, self.recipe.loss_aggregation, self.recipe.rollout.response_limit),
             rollout_logprobs=prepared.batch.rollout_logprobs,
             old_logprobs=old_logprobs,
             ref_logprobs=ref_logprobs if self.objective.kl_coefficient > 0 else None,
@@ -212,7 +219,7 @@ class RLStage:
             logprobs=logprobs,
             old_logprobs=logprobs if old_logprobs is None else old_logprobs,
             ref_logprobs=ref_logprobs,
-            max_length=self.recipe.rollout.max_new_tokens,
+            max_length=self.recipe.rollout.response_limit,
             best_reward=sum(part.weight for part in self.recipe.reward.values() if part.weight > 0),
         )
 
@@ -256,7 +263,7 @@ class RL:
             train.steps,
             train.prompts_per_step,
             rollouts,
-            sampled_tokens_per_step=rollouts * rollout.max_new_tokens,
+            sampled_tokens_per_step=rollouts * rollout.response_limit,
             trained_rows_per_step=rollouts,
             updates_per_step=train.updates_per_step * train.epochs_per_step,
         )

@@ -25,7 +25,8 @@ def rollout_metrics(
     """Rewards, groups, rollouts and lengths. `parts` are the names of the reward parts."""
     batch, groups = prepared.batch, prepared.groups
     judged = batch.rewards[batch.judged]
-    lengths = batch.token_mask.sum(1).float()
+    lengths = batch.loss_mask.sum(1).float()
+    trajectories = [episode.trained_trajectory for episode in rollouts.episodes]
     prompts = {g: e.trained_trajectory for g, e in zip(rollouts.groups, rollouts.episodes, strict=True)}
     policy_tokens = batch.loss_mask.sum().clamp(min=1)
     # Where nothing could be judged there is no mean: the numbers are left out, not 0.
@@ -54,10 +55,12 @@ def rollout_metrics(
         **refined,
         "response/tokens_mean": float(lengths.mean()),
         "response/tokens_max": int(lengths.max()),
+        "response/turns": sum(t.policy_turns for t in trajectories) / len(trajectories),
+        "response/environment_tokens": float((batch.token_mask & ~batch.loss_mask).sum()) / len(trajectories),
         # An unbiased estimate of the entropy at the sampling temperature that needs no pass through the model.
         "policy/surprise": float(-(batch.rollout_logprobs * batch.loss_mask).sum() / policy_tokens),
         "tokens/prompt": sum(len(trajectory.prompt_ids) for trajectory in prompts.values()),
-        "tokens/response": int(lengths.sum()),
+        "tokens/response": int(batch.token_mask.sum()),
     }
 
 

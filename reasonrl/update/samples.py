@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from reasonrl.environments.base import Episode
+from reasonrl.environments.base import Episode, Trajectory
 from reasonrl.environments.single_turn import render_prompt_text
 from reasonrl.rewards.critique import sample_fields
 from reasonrl.update.prepared import PreparedUpdate
@@ -33,6 +33,7 @@ def train_samples(
             **sample_fields(episode),
             "group": group,
             "response_ids": trained.response_ids,
+            **({} if all(trained.loss_mask) else {"loss_mask": [int(mask) for mask in trained.loss_mask]}),
             "logprobs": [round(logprob, 6) for logprob in trained.logprobs],
         }
         if episode.off_policy:
@@ -62,13 +63,19 @@ def sample_row(
         "prompt": prompt,
         "response": episode.text,
         "finish_reason": trained.finish_reason,
-        "response_tokens": len(trained.response_ids),
+        "response_tokens": trained.policy_tokens,
+        **({"turns": _turns(trained)} if trained.turns else {}),
         **({"others": _other_roles(episode)} if len(episode.trajectories) > 1 else {}),
         "reward_parts": episode.reward_parts,
         "verdicts": {name: verdict.to_dict() for name, verdict in episode.verdicts.items()},
         "reference": episode.problem.reference,
         **columns,
     }
+
+
+def _turns(trajectory: Trajectory) -> list[dict[str, Any]]:
+    """Who said what, and in how many tokens."""
+    return [{"role": turn.role, "text": turn.text, "tokens": turn.stop - turn.start} for turn in trajectory.turns]
 
 
 def _other_roles(episode: Episode) -> list[dict[str, Any]]:

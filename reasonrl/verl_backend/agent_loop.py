@@ -13,8 +13,8 @@ import functools
 import json
 import os
 import threading
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, TypeVar
 from uuid import uuid4
 
 from ray.exceptions import RayActorError, RayError
@@ -22,7 +22,7 @@ from verl.experimental.agent_loop.agent_loop import AgentLoopBase, AgentLoopOutp
 
 from reasonrl.engines.base import Generation, Sampling, derive_seed
 from reasonrl.engines.served import ServedFailure
-from reasonrl.environments.base import Episode
+from reasonrl.environments.base import Environment, Episode
 from reasonrl.environments.roles import Speaker
 from reasonrl.errors import ModelError
 from reasonrl.models.loading import end_token_ids, load_generation_config
@@ -36,6 +36,8 @@ from reasonrl.verl_backend.rows import AGENT, FIELD, pack_episode, pack_failure
 from reasonrl.verl_backend.stage import verl_stage
 from verifiers.types import Problem
 
+Result = TypeVar("Result")
+
 TRANSIENT_ERRORS = (ModelError, ServedFailure, TimeoutError, OSError, RayError)
 """What may happen to a single rollout: a server, a role or a judge does not answer. The rollout is masked and counted.
 Any other exception is a fault in code and ends the run.
@@ -45,14 +47,36 @@ Any other exception is a fault in code and ends the run.
 class ServerEngine:
     """verl's servers as an environment sees an engine. All roles that are not served elsewhere are played by the
     trained weights.
+
+    Args:
+        session: verl sends all requests of a session to one server, so that the turns of an episode find their prefix
+            in its cache; empty: every request to the server that has the least to do.
     """
 
-    def __init__(self, client: Any, eos_ids: Sequence[int], tokenizer: Any) -> None:
+    def __init__(self, client: Any, eos_ids: Sequence[int], tokenizer: Any, *, session: str = "") -> None:
         self._client, self._eos, self._tokenizer = client, frozenset(eos_ids), tokenizer
+        self._session = session
         self.extra: dict[str, Any] = {}
-        """Fields of the last answer that verl wants back: the version of the weights."""
+        """Fields of the answers that verl wants back: the versions of the weights, from the first answer to the last.
+        """
 
     async def generate(self, token_ids: Sequence[int], sampling: Sampling, seed: int) -> Generation:
+        return await self._request(self._session or uuid4().hex, token_ids, sampling, seed)
+
+    async def generate_many(
+        self, prompts: Sequence[Sequence[int]], sampling: Sampling, seeds: Sequence[int]
+    ) -> list[Generation]:
+        requests = zip(prompts, seeds, strict=True)
+        return list(await asyncio.gather(*(self._request(uuid4().hex, ids, sampling, seed) for ids, seed in requests)))
+
+    async def elsewhere(self, call: Awaitable[Result]) -> Result:
+        """Episodes do not wait for each other here."""
+        return await call
+
+    def role(self, name: str) -> ServerEngine:
+        raise ValueError(f"there is no engine for the role '{name}' on verl: serve that model, or write model: same")
+
+    async def _request(self, request_id: str, token_ids: Sequence[int], sampling: Sampling, seed: int) -> Generation:
         parameters: dict[str, Any] = {
             "temperature": sampling.temperature,
             "top_p": sampling.top_p,
@@ -64,26 +88,15 @@ class ServerEngine:
         if sampling.stop:
             parameters["stop"] = list(sampling.stop)
         answer = await self._client.generate(
-            request_id=uuid4().hex, prompt_ids=list(token_ids), sampling_params=parameters
+            request_id=request_id, prompt_ids=list(token_ids), sampling_params=parameters
         )
         if answer.stop_reason == "aborted" or not answer.token_ids:
             raise ModelError("the rollout server gave no answer (aborted)")
-        self.extra = dict(answer.extra_fields)
+        first = self.extra.get("min_global_steps", answer.extra_fields.get("min_global_steps"))
+        self.extra = {**answer.extra_fields, "min_global_steps": first}
         return Generation(
             list(answer.token_ids), list(answer.log_probs), self._finish_reason(answer.token_ids, sampling)
         )
-
-    async def generate_many(
-        self, prompts: Sequence[Sequence[int]], sampling: Sampling, seeds: Sequence[int]
-    ) -> list[Generation]:
-        return list(
-            await asyncio.gather(
-                *(self.generate(ids, sampling, seed) for ids, seed in zip(prompts, seeds, strict=True))
-            )
-        )
-
-    def role(self, name: str) -> ServerEngine:
-        raise ValueError(f"there is no engine for the role '{name}' on verl: serve that model, or write model: same")
 
     def _finish_reason(self, token_ids: Sequence[int], sampling: Sampling) -> Any:
         """verl calls an answer completed whether it ended or was cut off."""
@@ -96,6 +109,19 @@ class ServerEngine:
 def verl_actor(recipe: Recipe, tokenizer: Any) -> Speaker | None:
     """Who refines, served elsewhere or played by the trained weights; None where nobody does."""
     return roles_without_engines(evaluation_roles(recipe), tokenizer).speaker("actor")
+
+
+_environments: dict[int, Environment] = {}
+
+
+def training_environment(recipe: Recipe, tokenizer: Any) -> Environment:
+    """The environment of the rollouts. One serves all episodes of a process, as in a local run: what it has loaded is
+    loaded once.
+    """
+    if id(tokenizer) not in _environments:
+        make = environment_maker(recipe, tokenizer, verl_actor(recipe, tokenizer))
+        _environments[id(tokenizer)] = make(rollout_sampling(recipe))
+    return _environments[id(tokenizer)]
 
 
 def end_tokens(tokenizer: Any, model_path: str) -> list[int]:
@@ -120,10 +146,9 @@ class ReasonrlLoop(AgentLoopBase):
             self.server_manager,
             end_tokens(self.tokenizer, self.config.actor_rollout_ref.model.path),
             self.tokenizer,
+            session=uuid4().hex,
         )
-        environment = environment_maker(recipe, self.tokenizer, verl_actor(recipe, self.tokenizer))(
-            rollout_sampling(recipe)
-        )
+        environment = training_environment(recipe, self.tokenizer)
         seed = derive_seed(recipe.seed, "rollout", step, kwargs["round"], problem.id, rollout)
         try:
             episode: Episode = await environment.episode(problem, rollout, seed, engine)
@@ -144,7 +169,7 @@ class ReasonrlLoop(AgentLoopBase):
             response_mask=[int(m) for m in trained.loss_mask],
             response_logprobs=trained.logprobs,
             reward_score=0.0 if reward is None else reward,
-            num_turns=1 + len(episode.trajectories),
+            num_turns=sum(trajectory.policy_turns for trajectory in episode.trajectories),
             metrics={},
             extra_fields=self._extra(engine, step) | {FIELD: pack_episode(episode, reward)},
         )

@@ -156,7 +156,7 @@ def plan_lines(recipe: Recipe, parameters: int, longest: int) -> Iterable[str]:
         trainer, server = memory_gb(recipe, parameters)
         moved = " (in host memory while vLLM generates)" if verl.offload else ""
         yield (
-            f"  micro-batches   packed to {max(verl.tokens_per_gpu, longest + recipe.rollout.max_new_tokens):,} tokens"
+            f"  micro-batches   packed to {max(verl.tokens_per_gpu, longest + recipe.rollout.response_limit):,} tokens"
             " a GPU"
         )
         yield f"  memory a GPU    trainer {trainer:.1f} GB{moved}, vLLM's weights {server:.1f} GB;"

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch.utils.data import Dataset
 
-from reasonrl.environments.base import Episode, Trajectory
+from reasonrl.environments.base import Episode, Trajectory, Turn
 from reasonrl.rewards.critique import sample_fields
 from reasonrl.verl_backend.stage import verl_stage
 from verifiers.types import Problem, Status, Verdict
@@ -68,6 +68,7 @@ def pack_episode(episode: Episode, reward: float | None) -> str:
             "role": trained.role,
             "text": trained.text,
             "finish_reason": trained.finish_reason,
+            "turns": [asdict(turn) for turn in trained.turns],
             "verdicts": {name: verdict.to_dict() for name, verdict in episode.verdicts.items()},
             "reward_parts": episode.reward_parts,
             "sample_fields": sample_fields(episode),
@@ -93,6 +94,7 @@ def unpack_episode(packed: str, problem: Problem, row: Mapping[str, Sequence[Any
         logprobs=list(row["rollout_log_probs"]),
         text=fields["text"],
         finish_reason=fields["finish_reason"],
+        turns=tuple(Turn(**turn) for turn in fields["turns"]),
     )
     return Episode(
         problem,

@@ -31,7 +31,7 @@ def translate(recipe: Recipe, folder: Path, model: str, longest_prompt: int) -> 
     on_cpu = verl.platform == "cpu"
     mini = train.prompts_per_step // train.updates_per_step
     reference = train.kl.coefficient > 0
-    length = longest_prompt + rollout.max_new_tokens
+    length = longest_prompt + rollout.response_limit
     turns = 0
     if recipe.critic is not None and recipe.critic.refine.refinements:
         turns = rollout.max_new_tokens + recipe.critic.refine.actor.max_new_tokens
@@ -47,7 +47,7 @@ def translate(recipe: Recipe, folder: Path, model: str, longest_prompt: int) -> 
         "data.val_files": "train",  # held-out sets are evaluated by ours
         "data.train_batch_size": train.prompts_per_step,
         "data.max_prompt_length": longest_prompt + turns,
-        "data.max_response_length": rollout.max_new_tokens,
+        "data.max_response_length": rollout.response_limit,
         "data.dataloader_num_workers": 0,
         "actor_rollout_ref.model.path": model,
         "actor_rollout_ref.model.use_remove_padding": not on_cpu,
@@ -58,7 +58,7 @@ def translate(recipe: Recipe, folder: Path, model: str, longest_prompt: int) -> 
         "actor_rollout_ref.actor.ppo_max_token_len_per_gpu": max(verl.tokens_per_gpu, length),
         "actor_rollout_ref.actor.policy_loss.loss_mode": "reasonrl",
         "actor_rollout_ref.actor.loss_agg_mode": AGGREGATION[recipe.loss_aggregation],
-        "actor_rollout_ref.actor.loss_scale_factor": rollout.max_new_tokens
+        "actor_rollout_ref.actor.loss_scale_factor": rollout.response_limit
         if recipe.loss_aggregation == "sequence_sum"
         else None,
         "actor_rollout_ref.actor.entropy_coeff": train.entropy_coefficient,
@@ -79,7 +79,7 @@ def translate(recipe: Recipe, folder: Path, model: str, longest_prompt: int) -> 
         "actor_rollout_ref.rollout.n": rollout.rollouts_per_prompt,
         "actor_rollout_ref.rollout.temperature": rollout.temperature,
         "actor_rollout_ref.rollout.prompt_length": longest_prompt + turns,
-        "actor_rollout_ref.rollout.response_length": rollout.max_new_tokens,
+        "actor_rollout_ref.rollout.response_length": rollout.response_limit,
         "actor_rollout_ref.rollout.calculate_log_probs": True,
         "actor_rollout_ref.rollout.tensor_model_parallel_size": verl.tensor_parallel,
         "actor_rollout_ref.rollout.gpu_memory_utilization": verl.rollout_memory_share,

@@ -7,7 +7,8 @@ from collections.abc import Awaitable, Callable, Sequence
 
 import pytest
 
-from reasonrl.engines.base import Engine, Generation, Request, Sampling, derive_seed, run_episodes
+from reasonrl.engines.base import Engine, Generation, Request, Sampling, derive_seed
+from reasonrl.engines.batching import run_episodes
 
 SAMPLING = Sampling(4)
 

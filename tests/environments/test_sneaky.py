@@ -13,7 +13,8 @@ from critics.rewards import Validation
 from critics.sneaky import SneakyPrompt
 from reasonrl.data.step_arithmetic import step_arithmetic
 from reasonrl.data.step_sums import parse_sum, worked
-from reasonrl.engines.base import Sampling, run_episodes
+from reasonrl.engines.base import Sampling
+from reasonrl.engines.batching import run_episodes
 from reasonrl.environments.roles import LocalSpeaker
 from reasonrl.environments.sneaky import Game, SneakyGame
 from reasonrl.stages.game import game_row, offline_rows, sentence, summary

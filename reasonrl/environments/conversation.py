@@ -1,0 +1,212 @@
+"""A trajectory of several turns, written token by token: what the policy samples and what its partner says.
+
+    conversation = Conversation(tokenizer, problem, sampling)
+    turn = await conversation.policy_turn(engine, seed)        sampled ids are appended as they are, mask True
+    conversation.add("That is too high.")                      a message, encoded once and appended, mask False
+    turn = await conversation.policy_turn(engine, seed)        the engine gets prompt + response so far, id for id
+
+Nothing that was sampled is decoded and encoded again: for most tokenizers that would change the ids, and the trainer
+would score tokens that were never drawn.
+
+The joint between a turn and the next follows the chat template, whatever its family. The template renders a fixed
+exchange once without and once with the new message, and the first text must begin the second. What the template writes
+between the assistant's text and its next turn is then encoded, and its first token is left out where the policy has
+sampled it already:
+
+    ChatML (Qwen, SmolLM2)   ... <|im_end|>  +  newline, <|im_start|>user ... <|im_start|>assistant, newline
+    Llama 3                  ... <|eot_id|>  +  <|start_header_id|>user ...
+    GLM                      ... <|user|>    +  the message: the role token that ended the turn is the next one's first
+    any, after a stop string or a cut        +  the end token of the template as well
+
+A prompt that is a text, for models without a chat template, is continued with plain text.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from reasonrl.engines.base import Engine, Sampling, response_text
+from reasonrl.environments.base import Trajectory, Turn
+from reasonrl.environments.single_turn import encode_prompt
+from reasonrl.errors import ModelError
+from verifiers.types import Message, Problem
+
+_ASSISTANT_TEXT = "reasonrl-assistant-text"
+"""Stands for what the policy wrote where a template is rendered."""
+
+
+@dataclass(frozen=True)
+class PolicyTurn:
+    """What the policy wrote in one turn."""
+
+    text: str
+    """Without special tokens, and cut before a stop string."""
+    token_ids: list[int]
+    finish_reason: str
+    """stop or length. A turn of length was cut off: a request in it may be half written, and must not be executed."""
+
+
+class Conversation:
+    """Turns of the policy and of its partner after one prompt, as ids.
+
+    Args:
+        tokenizer: of the policy. Its chat template renders messages.
+        problem: its prompt is messages, or a text for models without a chat template.
+        sampling: `max_new_tokens` bounds one turn of the policy, `response_limit` the tokens of all turns.
+        role: the name of the trajectory.
+    """
+
+    def __init__(self, tokenizer: Any, problem: Problem, sampling: Sampling, *, role: str = "policy") -> None:
+        self._tokenizer, self._sampling, self._role = tokenizer, sampling, role
+        self._plain_text = isinstance(problem.prompt, str)
+        self.prompt_ids = encode_prompt(tokenizer, problem)
+        self.response_ids: list[int] = []
+        self._mask: list[bool] = []
+        self._logprobs: list[float] = []
+        self._turns: list[Turn] = []
+        self._finish_reason = "stop"
+
+    @property
+    def token_ids(self) -> list[int]:
+        """The prompt and all turns so far: what the next request begins with."""
+        return self.prompt_ids + self.response_ids
+
+    @property
+    def room(self) -> int:
+        """How many more tokens the trajectory may hold."""
+        return self._sampling.response_limit - len(self.response_ids)
+
+    @property
+    def turns(self) -> tuple[Turn, ...]:
+        return tuple(self._turns)
+
+    async def policy_turn(self, engine: Engine, seed: int, *, max_new_tokens: int | None = None) -> PolicyTurn:
+        """The policy continues. Its tokens carry loss.
+
+        Args:
+            max_new_tokens: of this turn; None: `sampling.max_new_tokens`. What the room allows is a bound as well.
+
+        Raises ValueError where there is no room.
+        """
+        limit = min(max_new_tokens or self._sampling.max_new_tokens, self.room)
+        if limit < 1:
+            raise ValueError(
+                f"the conversation holds {len(self.response_ids)} of {self._sampling.response_limit} tokens, so there"
+                " is no room for another turn: end the episode when `add` returns False"
+            )
+        sampling = self._sampling.for_turn(limit)
+        generation = await engine.generate(self.token_ids, sampling, seed)
+        text = response_text(self._tokenizer, generation, sampling)
+        self._append(generation.token_ids, text, self._role, generation.logprobs)
+        self._finish_reason = generation.finish_reason
+        return PolicyTurn(text, list(generation.token_ids), generation.finish_reason)
+
+    def add(self, text: str, *, role: str = "user", min_room: int = 1) -> bool:
+        """The partner says `text`: see `add_messages`. After a text prompt, `text` is appended as it stands."""
+        return self.add_messages([{"role": role, "content": text}], min_room=min_room)
+
+    def add_messages(self, messages: list[Message], *, min_room: int = 1) -> bool:
+        """Append messages of the environment, and what the template writes before the policy's next turn.
+
+        Special tokens in their text are encoded as plain text: nobody but the template and the policy ends a turn.
+
+        Args:
+            min_room: tokens that must be left for the policy.
+
+        Returns:
+            False where they do not fit: nothing is appended then, and the trajectory counts as cut off.
+
+        Raises:
+            ValueError: before the first turn of the policy, or for no messages.
+            ModelError: when the chat template does not keep the text of earlier turns, or drops a message.
+        """
+        if not self.response_ids or not messages:
+            raise ValueError("a message is added after a turn of the policy: put what comes before it into the prompt")
+        if self._plain_text:
+            ids = [token for message in messages for token in _encode_plain(self._tokenizer, message["content"])]
+        else:
+            ids = self._delta(messages)
+        if self.room - len(ids) < max(1, min_room):
+            self._finish_reason = "length"
+            return False
+        self._append(ids, "\n".join(message["content"] for message in messages), messages[-1]["role"], None)
+        return True
+
+    def trajectory(self) -> Trajectory:
+        """The trajectory up to the last turn of the policy: a message that nobody answered is left out."""
+        last = max((i for i, turn in enumerate(self._turns) if turn.by_policy), default=-1)
+        turns = self._turns[: last + 1]
+        end = turns[-1].stop if turns else 0
+        return Trajectory(
+            role=self._role,
+            prompt_ids=list(self.prompt_ids),
+            response_ids=self.response_ids[:end],
+            loss_mask=self._mask[:end],
+            logprobs=self._logprobs[:end],
+            text=turns[-1].text if turns else "",
+            finish_reason=self._finish_reason,
+            turns=tuple(turns),
+        )
+
+    def _append(self, ids: list[int], text: str, role: str, logprobs: list[float] | None) -> None:
+        """Log-probs None: tokens of the environment."""
+        start = len(self.response_ids)
+        self.response_ids += ids
+        self._mask += [logprobs is not None] * len(ids)
+        self._logprobs += [0.0] * len(ids) if logprobs is None else logprobs
+        self._turns.append(Turn(role, start, len(self.response_ids), text, by_policy=logprobs is not None))
+
+    def _delta(self, messages: list[Message]) -> list[int]:
+        """What follows the last turn of the policy: the end of that turn, the messages, the beginning of the next."""
+        ids = _encode_delta(self._tokenizer, delta_text(self._tokenizer, messages), messages)
+        return ids[1:] if ids and ids[0] == self.response_ids[-1] else ids
+
+
+def delta_text(tokenizer: Any, messages: list[Message]) -> str:
+    """What the chat template writes between an assistant's text and the assistant's next turn.
+
+    Raises ModelError where the template renders the earlier turns otherwise as soon as something follows, or leaves out
+    the text of a message.
+    """
+    exchange: list[Message] = [
+        {"role": "user", "content": "reasonrl-user-text"},
+        {"role": "assistant", "content": _ASSISTANT_TEXT},
+    ]
+    before = str(tokenizer.apply_chat_template(exchange, tokenize=False))
+    after = str(tokenizer.apply_chat_template([*exchange, *messages], tokenize=False, add_generation_prompt=True))
+    name = getattr(tokenizer, "name_or_path", "") or "this tokenizer"
+    if not after.startswith(before) or _ASSISTANT_TEXT not in before:
+        raise ModelError(
+            f"the chat template of {name} changes earlier turns when a message follows, so a conversation of several"
+            " turns would not be the one that was sampled. Give the model a chat template that keeps them"
+        )
+    added = after[len(before) :]
+    for message in messages:
+        if message["content"].strip() not in added:
+            raise ModelError(
+                f"the chat template of {name} leaves out a message of the role '{message['role']}'. Send it as another"
+                " role, or give the model a chat template that knows this one"
+            )
+    return before.rpartition(_ASSISTANT_TEXT)[2] + added
+
+
+def _encode_delta(tokenizer: Any, text: str, messages: list[Message]) -> list[int]:
+    """`text` as ids. It is encoded as a whole, as in a full render, unless a message contains a special token."""
+    special = [str(token) for token in tokenizer.added_tokens_decoder.values()]
+    if not any(token in message["content"] for message in messages for token in special):
+        return _encode_template(tokenizer, text)
+    ids: list[int] = []
+    for content in filter(None, (message["content"].strip() for message in messages)):
+        before, content, text = text.partition(content)
+        ids += _encode_template(tokenizer, before) + _encode_plain(tokenizer, content)
+    return ids + _encode_template(tokenizer, text)
+
+
+def _encode_template(tokenizer: Any, text: str) -> list[int]:
+    return list(tokenizer(text, add_special_tokens=False)["input_ids"])
+
+
+def _encode_plain(tokenizer: Any, text: str) -> list[int]:
+    """Special tokens in `text` become the tokens of their characters."""
+    return list(tokenizer(text, add_special_tokens=False, split_special_tokens=True)["input_ids"])

@@ -1,0 +1,68 @@
+"""Environments by name. To add a built-in one, write its file and add its line."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from reasonrl.engines.base import Sampling
+from reasonrl.environments.base import Environment
+from reasonrl.errors import RecipeError
+from reasonrl.plugins import import_dotted
+from reasonrl.words import did_you_mean
+
+BUILT_IN = {
+    "single_turn": "reasonrl.environments.single_turn:SingleTurn",
+    "critique_and_refine": "reasonrl.environments.critique:CritiqueAndRefine",
+}
+"""Name -> class, called with (tokenizer, sampling, **options)."""
+
+KEY = "rollout.environment"
+
+
+def environment_factory(name: str, tokenizer: Any, options: Mapping[str, Any]) -> Callable[[Sampling], Environment]:
+    """A function from sampling settings to the environment: training and evaluation sample differently.
+
+    Raises:
+        RecipeError: there is no environment of this name, it cannot be imported, or it does not take these options.
+    """
+    if ":" not in name and name not in BUILT_IN:
+        hint = did_you_mean(name, BUILT_IN)
+        raise RecipeError(
+            f"{KEY}: '{name}' is not known; {hint + ' ' if hint else ''}choose one of {', '.join(BUILT_IN)} or"
+            " package.module:Class"
+        )
+    environment_class = import_dotted(BUILT_IN.get(name, name), KEY)
+    check_options(environment_class, name, options)
+
+    def make(sampling: Sampling) -> Environment:
+        environment: Environment = environment_class(tokenizer, sampling, **options)
+        if not inspect.iscoroutinefunction(getattr(environment, "episode", None)):
+            raise RecipeError(f"{KEY}: {name} has no method `async def episode(self, problem, rollout, seed, engine)`")
+        return environment
+
+    return make
+
+
+def check_options(environment_class: Callable[..., Any], name: str, options: Mapping[str, Any]) -> None:
+    """Raises RecipeError where a call with (tokenizer, sampling, **options) does not fit the signature."""
+    try:
+        signature = inspect.signature(environment_class)
+    except (TypeError, ValueError):  # a callable without a signature checks its arguments itself
+        return
+    parameters = list(signature.parameters.values())
+    takes_any = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters)
+    known = [parameter.name for parameter in parameters[2:] if parameter.kind is not parameter.VAR_KEYWORD]
+    unknown = [] if takes_any else [option for option in options if option not in known]
+    if unknown:
+        hint = did_you_mean(unknown[0], known)
+        takes = f"it takes {', '.join(known)}" if known else "it takes no options"
+        raise RecipeError(f"{KEY}.{unknown[0]}: {name} has no such option; {hint or takes}")
+    try:
+        signature.bind(None, None, **options)
+    except TypeError as error:
+        raise RecipeError(
+            f"{KEY}: {name} cannot be called with (tokenizer, sampling, **options): {error}. Write what is missing as"
+            f" keys of {KEY}, beside name"
+        ) from error

@@ -1,0 +1,69 @@
+"""Verdicts that are made while other episodes still play."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Sequence
+from types import TracebackType
+
+from reasonrl.environments.base import Episode
+from reasonrl.rewards.base import RewardPart
+from reasonrl.rewards.scoring import verify_episodes
+from verifiers.types import is_thread_safe
+
+
+class VerdictThread:
+    """Judges episodes in a thread of its own as they end, by the verifiers that are `thread_safe`.
+
+        with VerdictThread(parts) as verdicts:
+            episodes = roll_out(..., on_end=verdicts.add)
+        score_episodes(episodes, parts)        # the other parts, and whatever is not judged yet
+
+    Leaving the block waits for the verdicts, and raises what a verifier raised. A verdict depends on its own response
+    alone, so it does not matter which episodes are judged together. One thread: a verifier is never called twice at a
+    time.
+    """
+
+    def __init__(self, parts: Sequence[RewardPart]) -> None:
+        self._parts = [part for part in parts if part.verifier is not None and is_thread_safe(part.verifier)]
+        self._episodes: queue.SimpleQueue[Episode | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._run, name="verdicts", daemon=True)
+        self._error: BaseException | None = None
+
+    def add(self, episode: Episode) -> None:
+        """An episode has ended."""
+        self._episodes.put(episode)
+
+    def __enter__(self) -> VerdictThread:
+        if self._parts:
+            self._thread.start()
+        return self
+
+    def __exit__(
+        self, error_class: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if not self._parts:
+            return
+        self._episodes.put(None)
+        if error is not None:  # the episodes have failed: nobody reads the verdicts
+            return
+        self._thread.join()
+        if self._error is not None:
+            raise self._error
+
+    def _run(self) -> None:
+        """Judge what has ended, in batches of what came together, until None comes."""
+        more = True
+        while more:
+            batch = [self._episodes.get()]
+            while not self._episodes.empty():
+                batch.append(self._episodes.get())
+            episodes = [episode for episode in batch if episode is not None]
+            more = len(episodes) == len(batch)
+            try:
+                for part in self._parts:
+                    verify_episodes(part, episodes)
+            except BaseException as error:  # raised where the block is left
+                self._error = error
+                return
