@@ -1,0 +1,5 @@
+"""Tiny models: one thread is faster than several."""
+
+import torch
+
+torch.set_num_threads(1)
