@@ -75,15 +75,15 @@ def check_names(row: Mapping[str, object] | Iterable[str], backend: str | None =
 _INTRODUCTION = """\
 # Metrics
 
-Every number in `metrics.jsonl`, TensorBoard, the report and the viewer. `<part>` is a reward part of the recipe,
-`<set>` an evaluation set, `<mode>` is `greedy` or `sampled`. Where `_low`, `_high` stand after a name, the ends of
-its 95% interval are written under these endings. Healthy ranges are rules of thumb.
+These are the numbers in `metrics.jsonl`, TensorBoard, the report and the viewer. In a name, `<part>` is a reward part
+of the recipe, `<set>` is an evaluation set, and `<mode>` is `greedy` or `sampled`. Where `_low`, `_high` follow a name,
+the ends of its 95% interval are written with these endings. Healthy ranges are rules of thumb.
 
-Answers that could not be judged (the verifier timed out or broke) are left out of every accuracy: in evaluations,
-comparisons, reports and training alike. They are counted beside it, and the accuracy if all of them were wrong is
-shown as a bound.
+Responses that could not be judged (the verifier timed out or broke) are left out of every accuracy: in evaluations,
+comparisons, reports and training. They are counted separately, and the accuracy if all of them were wrong is shown as a
+bound.
 
-The last column says who writes a metric (all: local, verl and vllm). Most metrics belong to a method, and are written
+The last column says who writes a metric (all: local, verl and vllm). Most metrics belong to a method and are written
 where it is switched on.
 
 WRITERS
