@@ -11,12 +11,14 @@ from typing import Any
 
 from reasonrl.api.problems import load_problems
 from reasonrl.api.runs import Run
-from reasonrl.commands.evaluate import evaluation_recipe, result_table
+from reasonrl.commands.evaluate import result_table
+from reasonrl.commands.evaluated_recipe import evaluation_recipe
+from reasonrl.commands.results import refuse_old_results, write_results
 from reasonrl.errors import UsageError
 from reasonrl.evaluation import compare as comparing
 from reasonrl.evaluation.evaluate import Evaluation
 from reasonrl.runs.folder import run_facts
-from reasonrl.setup.standalone import check_output, prepare_evaluation, write_results
+from reasonrl.setup.standalone import prepare_evaluation
 from reasonrl.stages.gathering import close_verifier
 from reasonrl.stats import Interval
 from verifiers.types import Problem
@@ -117,8 +119,7 @@ def evaluate(
     """
     name = str(model.path if isinstance(model, Run) else model)
     folder = None if output is None else Path(output)
-    if folder is not None:
-        check_output(folder)
+    refuse_old_results(folder)
     if n < 0:
         raise UsageError(f"evaluate: n is the number of samples per problem, 0 or more, not {n}")
     started = time.perf_counter()
@@ -149,7 +150,7 @@ def evaluate(
     if folder is not None:
         facts = {"model": name, "weights": weights, "seed": seed, "metrics": result.metrics}
         facts |= prepared.sampling_facts() | {"seconds": time.perf_counter() - started} | run_facts(sys.argv)
-        write_results(folder, facts, evaluations)
+        write_results(folder, facts, result.samples)
     return result
 
 

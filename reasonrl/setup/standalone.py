@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from reasonrl.data.checks import check_problems
 from reasonrl.environments.roles import Speaker
-from reasonrl.errors import DataError, UsageError
+from reasonrl.errors import DataError
 from reasonrl.evaluation.evaluate import Evaluation, Evaluator
-from reasonrl.files import replace_text
 from reasonrl.recipe.schema import Recipe
 from reasonrl.rewards.loading import make_reward_parts, make_verifier
-from reasonrl.runs.folder import append_rows
 from reasonrl.setup.data import check_lengths, load_data, render
 from reasonrl.setup.evaluation import evaluator_for
 from reasonrl.setup.models import load_language_model, make_engine
@@ -112,17 +108,3 @@ def _checked(name: str, problems: Sequence[Problem], recipe: Recipe, verifier: V
     if not report.ok:
         raise DataError(f"{name}: the gold answer of each problem must score 1 and an empty one 0.\n{report}")
     return rendered
-
-
-def check_output(folder: Path) -> None:
-    """Call it before anything is loaded. Raises UsageError for a folder that holds results."""
-    if (folder / "results.json").exists():
-        raise UsageError(f"{folder} already holds results; name another folder")
-
-
-def write_results(folder: Path, results: Mapping[str, Any], evaluations: Sequence[Evaluation]) -> None:
-    """Write samples.jsonl, then results.json: the results are complete when that is there."""
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "samples.jsonl").unlink(missing_ok=True)  # of an attempt that got no further
-    append_rows(folder / "samples.jsonl", [row for evaluation in evaluations for row in evaluation.samples])
-    replace_text(folder / "results.json", json.dumps(results, indent=1) + "\n")
