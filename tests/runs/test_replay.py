@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 
 from reasonrl.errors import RecipeError, UsageError
+from reasonrl.recipe.reading import load_recipe
+from reasonrl.runs.rejudge import new_verifiers, part_weights
 from reasonrl.runs.replay import replay
 from tests.tiny_runs import rows, run, tiny, write_recipe
 
@@ -199,3 +201,12 @@ def test_the_command(trained: Path, tmp_path: Path) -> None:
     shown = run(tmp_path, "replay", trained, "train.credit=tempo")
     assert shown.returncode == 0 and "mixed groups" in shown.stdout
     assert run(tmp_path, "replay", tmp_path).returncode == 2
+
+
+def test_a_critic_is_replayed_with_the_weights_of_its_own_parts() -> None:
+    (stage,) = [s for s in load_recipe("critique_rl").stages if s.kind == "rl"][-1:]
+    weights = part_weights(stage)
+    assert (weights["correctness"], weights["critic"]) == (0.0, 1.0)
+    assert part_weights(load_recipe("quickstart").stages[0])["correctness"] == 1.0
+    with pytest.raises(RecipeError, match="a run of a critic is replayed with the rewards that it had"):
+        new_verifiers(stage, stage, ["verifier.mode=strict"])
