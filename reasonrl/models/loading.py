@@ -11,6 +11,7 @@ import torch
 
 from reasonrl.errors import ModelError, ModelNotHere
 from reasonrl.models import embedded, tiny
+from reasonrl.models.progress import bars_on_terminals_only
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
@@ -93,10 +94,11 @@ def load_model(
     source = model_source(name, offline=offline)
     local_only = offline or Path(source).is_dir()
     try:
-        tokenizer = AutoTokenizer.from_pretrained(source, local_files_only=local_only)
-        model: Any = AutoModelForCausalLM.from_pretrained(
-            source, dtype=DTYPES[dtype], attn_implementation=attention, local_files_only=local_only
-        )
+        with bars_on_terminals_only():
+            tokenizer = AutoTokenizer.from_pretrained(source, local_files_only=local_only)
+            model: Any = AutoModelForCausalLM.from_pretrained(
+                source, dtype=DTYPES[dtype], attn_implementation=attention, local_files_only=local_only
+            )
     except (OSError, ValueError, SafetensorError) as error:
         raise _unloadable(name, error, local_only) from error
     if tokenizer.pad_token_id is None:
