@@ -42,7 +42,7 @@ _INTRODUCTION = """\
 # The recipe, key by key
 
 A recipe is a YAML file of nested sections. Only `name` is required, and `data.train`: every other key has a default.
-A key that does not exist is an error, and so is a value that cannot have an effect; all mistakes of a file are reported
+A key that does not exist is an error, and so are settings that do not fit together. All mistakes of a file are reported
 at once, each with its line and with what to write instead.
 
 - On the command line a key is written with dots: `reasonrl train RECIPE train.kl.coefficient=0.01`.
@@ -50,7 +50,7 @@ at once, each with its line and with what to write instead.
 - `stages:` is a list of stages that run one after the other. Each stage has the keys of this page; what the file says
   outside the list holds for all of them, and a stage's own keys come on top.
 - `section or its name` means that one word will do: `budget: knapsack` is `budget: {name: knapsack}`.
-- `null`, or an empty value, switches a key off; its description says what happens then.
+- `null`, or an empty value, means that the key is not set. Its description says what happens then ("Empty: ...").
 - `NAME` in a path is a name that you choose. Counts and times carry their unit in the key: `prompts_per_step`,
   `timeout_s`.
 - `package.module:name` is code of your own, which is imported from the current folder or the environment

@@ -60,8 +60,8 @@ class TrainSpec(Spec):
     epochs_per_step: Count = 1
     """The rollouts of a step are learned from this many times (PPO epochs; TRL's `num_iterations`)."""
     advantage: Annotated[str, OneOf(ADVANTAGES, or_dotted=True), AfterValidator(ADVANTAGES.check)] = DEFAULT_ADVANTAGE
-    """The advantage decides what a rollout's reward is compared with, and how the difference is scaled. Each estimator
-    is a file of `reasonrl/algorithms/advantages` with its formula and its source.
+    """The advantage decides what a rollout's reward is compared with, and how the difference is scaled. Each built-in
+    estimator is a file of `reasonrl/algorithms/advantages` with its formula and its source.
     """
     credit: Literal["none", "tempo"] = "none"
     """`none` gives all tokens their rollout's advantage. `tempo` assigns credit to single tokens, from the prefix tree
@@ -82,8 +82,8 @@ class TrainSpec(Spec):
     d3s: D3SSpec | None = None
     """Learn only from the rows and tokens that matter most. Write `d3s: {}` for the defaults."""
     loss: Annotated[str, OneOf(LOSSES, or_dotted=True), AfterValidator(LOSSES.check)] = DEFAULT_LOSS
-    """The policy is updated with this loss. Each is a file of `reasonrl/algorithms/losses` with its formula and its
-    source.
+    """The policy is updated with this loss. Each built-in loss is a file of `reasonrl/algorithms/losses` with its
+    formula and its source.
     """
     loss_aggregation: Aggregation | None = None
     """The losses of tokens are combined into one number. `token_mean` is the mean over all tokens. `sequence_mean` is
