@@ -34,23 +34,18 @@ def environment_factory(name: str, tokenizer: Any, options: Mapping[str, Any]) -
             " package.module:Class"
         )
     environment_class = import_dotted(BUILT_IN.get(name, name), KEY)
+    if not inspect.iscoroutinefunction(getattr(environment_class, "episode", None)):
+        raise RecipeError(
+            f"{KEY}: {name} is not an environment: write a class with a method"
+            " `async def episode(self, problem, rollout, seed, engine)`"
+        )
     check_options(environment_class, name, options)
-
-    def make(sampling: Sampling) -> Environment:
-        environment: Environment = environment_class(tokenizer, sampling, **options)
-        if not inspect.iscoroutinefunction(getattr(environment, "episode", None)):
-            raise RecipeError(f"{KEY}: {name} has no method `async def episode(self, problem, rollout, seed, engine)`")
-        return environment
-
-    return make
+    return lambda sampling: environment_class(tokenizer, sampling, **options)
 
 
-def check_options(environment_class: Callable[..., Any], name: str, options: Mapping[str, Any]) -> None:
+def check_options(environment_class: type, name: str, options: Mapping[str, Any]) -> None:
     """Raises RecipeError where a call with (tokenizer, sampling, **options) does not fit the signature."""
-    try:
-        signature = inspect.signature(environment_class)
-    except (TypeError, ValueError):  # a callable without a signature checks its arguments itself
-        return
+    signature = inspect.signature(environment_class)
     parameters = list(signature.parameters.values())
     takes_any = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters)
     known = [parameter.name for parameter in parameters[2:] if parameter.kind is not parameter.VAR_KEYWORD]

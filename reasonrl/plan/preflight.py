@@ -18,6 +18,7 @@ from reasonrl.recipe.reading import LoadedRecipe
 from reasonrl.recipe.schema import Recipe
 from reasonrl.rewards.loading import make_reward_parts, make_verifier
 from reasonrl.setup.data import RunData, check_lengths, load_data, recipe_for_data
+from reasonrl.setup.environments import environment_maker
 from reasonrl.setup.run_models import runs_elsewhere, weights_of
 from reasonrl.stages import stage_kind
 from reasonrl.stages.run import check_engines
@@ -55,6 +56,7 @@ def plan_stage(recipe: Recipe, *, offline: bool, backends: Mapping[str, BackendP
     parts = make_reward_parts(data_recipe, make_verifier(recipe))
     verifier = parts[0].verifier
     assert verifier is not None
+    environment_maker(recipe, tokenizer)  # its name and its options
     present, later = without_links(data_recipe)
     data, missing_data = load_present_data(present, verifier, offline=offline)
     longest = check_lengths(recipe, tokenizer, config, data.problems) if data.problems and config is not None else 0

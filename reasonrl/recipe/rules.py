@@ -72,11 +72,11 @@ def budget_can_be_met(recipe: StageSettings) -> Iterator[Mistake]:
 
 
 def overlong_spares_short_responses(recipe: StageSettings) -> Iterator[Mistake]:
-    overlong, longest = recipe.train.overlong, recipe.rollout.max_new_tokens
+    overlong, longest = recipe.train.overlong, recipe.rollout.response_limit
     if overlong is not None and overlong.buffer_tokens > longest:
         text = (
-            f"{overlong.buffer_tokens} is more than rollout.max_new_tokens ({longest}); even an empty response would be"
-            " punished"
+            f"{overlong.buffer_tokens} is more than the {longest} tokens of the longest response; even an empty response"
+            " would be punished"
         )
         yield Mistake(place("train.overlong.buffer_tokens"), text, (place("rollout.max_new_tokens"),))
 

@@ -56,8 +56,8 @@ class AdvantageSteps:
         """
         rewards = batch.rewards
         if (overlong := self.spec.overlong) is not None:
-            limit = self.recipe.rollout.max_new_tokens
-            lengths = batch.token_mask.sum(1)
+            limit = self.recipe.rollout.response_limit
+            lengths = batch.loss_mask.sum(1)
             rewards = rewards + overlong_penalty(
                 lengths, max_length=limit, buffer=overlong.buffer_tokens, factor=overlong.factor
             )

@@ -59,6 +59,7 @@ def sample_row(
         "set": set_name,
         "mode": mode,
         "problem_id": episode.problem.id,
+        "problem_kind": episode.problem.kind,
         "rollout": episode.rollout,
         "prompt": prompt,
         "response": episode.text,

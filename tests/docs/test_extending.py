@@ -218,12 +218,7 @@ def test_a_data_source(folder: Path, command: Callable[..., tuple[int, str]]) ->
     assert {sample["reference"]["answer"] for sample in samples} == {str(2 * number) for number in numbers}
 
 
-UNCHECKED = pytest.mark.xfail(strict=True, reason="a dry run does not load the environment yet")
-
-
-@pytest.mark.parametrize(
-    "title", [pytest.param(title, marks=UNCHECKED) if title == "Environment" else title for title in EXAMPLES]
-)
+@pytest.mark.parametrize("title", EXAMPLES)
 def test_a_dry_run_finds_a_wrong_name(title: str, folder: Path, command: Callable[..., tuple[int, str]]) -> None:
     name = EXAMPLES[title].module
     good = write_recipe(folder, recipe_for(title), f"{name}_dry.yaml")
