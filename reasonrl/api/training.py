@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 from reasonrl.api.recipes import RecipeLike, load_recipe
 from reasonrl.api.runs import Run
-from reasonrl.errors import UsageError
 from reasonrl.runs.folder import next_run_dir
 
 
@@ -24,7 +22,8 @@ def train(
     """Train a recipe, all of its stages.
 
     Ctrl-C (in a notebook: interrupt) finishes the step, saves a checkpoint and raises KeyboardInterrupt; call `train`
-    again with `resume=True` to continue. Signal handlers and torch's settings are afterwards as they were before.
+    again with `resume=True` to continue. Outside of the main thread Ctrl-C is not caught. Signal handlers and torch's
+    settings are afterwards as they were before.
 
     Args:
         recipe: what `load_recipe` returns, or what it takes.
@@ -40,7 +39,7 @@ def train(
         RecipeError: the recipe is wrong.
         DataError: a data set cannot be read, or its gold answers do not score 1.
         ModelError: the model cannot be found or loaded.
-        UsageError: `run_dir` holds another run, or the caller is not the main thread.
+        UsageError: `run_dir` holds another run.
         TrainingError: training cannot continue; what was saved can be resumed.
         KeyboardInterrupt: it was interrupted, and a checkpoint was saved.
 
@@ -48,8 +47,6 @@ def train(
         run = train(load_recipe("smoke"), "runs/first", quiet=True)
         print(run.model_path)
     """
-    if threading.current_thread() is not threading.main_thread():
-        raise UsageError("train: call it in the main thread of the process, since it handles Ctrl-C")
     loaded = load_recipe(recipe)
     folder = Path(run_dir) if run_dir is not None else next_run_dir(Path("runs"), loaded.name, resume=resume)
     from reasonrl.commands.backends import BACKENDS

@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-import dataclasses
 import time
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from reasonrl.commands.evaluated_recipe import evaluation_recipe
 from reasonrl.commands.output import emit
 from reasonrl.commands.results import refuse_old_results, write_results
-from reasonrl.environments.roles import Speaker
 from reasonrl.errors import UsageError
-from reasonrl.evaluation.evaluate import Evaluation, Evaluator
+from reasonrl.evaluation.evaluate import Evaluation
 from reasonrl.recipe.schema import Recipe
 from reasonrl.runs.accuracy import MODES, accuracy_in_row
 from reasonrl.runs.folder import run_facts
-from reasonrl.setup.evaluation import evaluator_for
-from reasonrl.setup.roles import Roles
-from verifiers.types import Problem, Verifier
+from reasonrl.setup.standalone import StandaloneEvaluation, prepare_evaluation
 
 
 def eval_command(
@@ -40,13 +35,12 @@ def eval_command(
     stage, weights = evaluation_recipe(
         model, data=data, recipe=recipe, limit=limit, overrides=overrides, offline=offline
     )
-    if temperature is not None:
-        spec = stage.evaluation.model_copy(update={"temperature": temperature})
-        stage = stage.model_copy(update={"evaluation": spec})
     _check(stage, output, controls=controls)
     started = time.perf_counter()
-    setting = _load(stage, weights, n=n, seed=seed, offline=offline)
-    evaluations = [setting.evaluator.evaluate(name, problems) for name, problems in setting.heldout.items()]
+    setting = prepare_evaluation(
+        stage, weights, samples_per_problem=n, temperature=temperature, seed=seed, offline=offline
+    )
+    evaluations = setting.run()
     metrics: dict[str, Any] = {}
     for evaluation in evaluations:
         metrics |= evaluation.metrics
@@ -57,13 +51,7 @@ def eval_command(
         "weights": weights,
         "seed": seed,
         "metrics": metrics,
-        "sampling": {
-            "temperature": setting.evaluator.sampling.temperature,
-            "max_new_tokens": stage.rollout.max_new_tokens,
-            "stop": stage.rollout.stop,
-            "samples_per_problem": n,
-        },
-        "verifier": {"name": stage.verifier.name, **stage.verifier.options},
+        **setting.sampling_facts(),
         "seconds": time.perf_counter() - started,
         **run_facts(["reasonrl", "eval", model]),
     }
@@ -71,18 +59,6 @@ def eval_command(
         write_results(output, results, [row for evaluation in evaluations for row in evaluation.samples])
     text = result_table(metrics, list(setting.heldout))
     emit(as_json, results, text + (f"\nwritten to {output}" if output else ""))
-
-
-@dataclass(frozen=True)
-class _Setting:
-    """What an evaluation runs on."""
-
-    heldout: dict[str, list[Problem]]
-    evaluator: Evaluator
-    answer_verifier: Verifier
-    roles: Roles
-    actor: Speaker | None
-    """Refines the answers that a critic criticises."""
 
 
 def _check(stage: Recipe, output: Path | None, *, controls: bool) -> None:
@@ -95,33 +71,9 @@ def _check(stage: Recipe, output: Path | None, *, controls: bool) -> None:
         )
 
 
-def _load(stage: Recipe, weights: str, *, n: int, seed: int, offline: bool) -> _Setting:
-    """The held-out problems, checked, and the models."""
-    from reasonrl.rewards.loading import make_reward_parts, make_verifier
-    from reasonrl.setup.data import check_lengths, load_data
-    from reasonrl.setup.models import load_language_model, make_engine
-    from reasonrl.setup.roles import evaluation_roles, load_roles
-
-    answer_verifier = make_verifier(stage)
-    parts = make_reward_parts(stage, answer_verifier)
-    assert parts[0].verifier is not None
-    heldout = load_data(stage, parts[0].verifier, offline=offline).heldout
-    language_model = load_language_model(stage, weights, offline=offline)
-    tokenizer = language_model.tokenizer
-    all_problems = [problem for problems in heldout.values() for problem in problems]
-    check_lengths(stage, tokenizer, language_model.model.config, all_problems)
-    roles = load_roles(stage, evaluation_roles(stage), language_model, offline=offline)
-    actor = roles.speaker("actor")
-    engine = make_engine(stage, language_model)
-    evaluator = dataclasses.replace(
-        evaluator_for(stage, engine, tokenizer, parts, actor=actor, other_engines=roles.engines),
-        samples_per_problem=n,
-        seed=(seed, "eval"),
-    )
-    return _Setting(heldout, evaluator, answer_verifier, roles, actor)
-
-
-def _control_metrics(stage: Recipe, setting: _Setting, evaluations: list[Evaluation], *, seed: int) -> dict[str, Any]:
+def _control_metrics(
+    stage: Recipe, setting: StandaloneEvaluation, evaluations: list[Evaluation], *, seed: int
+) -> dict[str, Any]:
     """Refinements on empty, shuffled and indicative critiques, beside those on the critic's own."""
     from reasonrl.evaluation.controls import Controls
 

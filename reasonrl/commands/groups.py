@@ -217,6 +217,19 @@ def recipes_cp(
     cp_command(name, target, as_json=as_json)
 
 
+@recipes_app.command("keys")
+def recipes_keys(
+    key: Annotated[
+        str, typer.Argument(help="A key or a section, e.g. train.kl; the top of a recipe if left out.")
+    ] = "",
+    as_json: Json = False,
+) -> None:
+    """What a recipe key means: what it takes, its default, its description."""
+    from reasonrl.commands.recipes import keys_command
+
+    keys_command(key, as_json=as_json)
+
+
 @data_app.command("show")
 def data_show(
     source: Annotated[

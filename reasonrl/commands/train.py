@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Any
 
 from reasonrl.commands.output import emit
 from reasonrl.recipe.reading import load_recipe
@@ -25,12 +24,11 @@ def train_command(
         plan = preflight(loaded, offline=offline, backends={"verl": _verl_plan})
         emit(as_json, plan.to_dict(), plan_text(plan))
         return
+    from reasonrl.commands.backends import BACKENDS
     from reasonrl.stages.run import train
 
     try:
-        result = train(
-            loaded, run_dir, resume=resume, offline=offline, quiet=quiet or as_json, backends={"verl": _run_on_verl}
-        )
+        result = train(loaded, run_dir, resume=resume, offline=offline, quiet=quiet or as_json, backends=BACKENDS)
     except KeyboardInterrupt:
         print(
             f"stopped. Continue with: reasonrl train {run_dir / 'recipe.yaml'} --resume run_dir={run_dir}",
@@ -39,12 +37,6 @@ def train_command(
         raise
     if as_json:
         emit(True, {"run_dir": str(result.run_dir), "model": _text(result.model), "report": _text(result.report)}, "")
-
-
-def _run_on_verl(*arguments: Any, **options: Any) -> Path:
-    from reasonrl.verl_backend.launch import run_verl_stage
-
-    return run_verl_stage(*arguments, **options)
 
 
 def _verl_plan(recipe: Recipe, model: str, longest: int, parameters: int) -> list[str]:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 from reasonrl.algorithms.catalogue import ADVANTAGES, LOSSES
 from reasonrl.recipe.mistakes import Mistake, Place, place
-from reasonrl.recipe.rollout import VllmSpec
+from reasonrl.recipe.rollout import SINGLE_TURN, VllmSpec
 from reasonrl.recipe.settings import StageSettings
 from reasonrl.recipe.training import TrainSpec
 
@@ -75,7 +75,7 @@ def overlong_spares_short_responses(recipe: StageSettings) -> Iterator[Mistake]:
     overlong, longest = recipe.train.overlong, recipe.rollout.response_limit
     if overlong is not None and overlong.buffer_tokens > longest:
         text = (
-            f"{overlong.buffer_tokens} is more than the {longest} tokens of the longest response; even an empty response"
+            f"{overlong.buffer_tokens} is more than the longest response ({longest} tokens); even an empty response"
             " would be punished"
         )
         yield Mistake(place("train.overlong.buffer_tokens"), text, (place("rollout.max_new_tokens"),))
@@ -86,6 +86,14 @@ def vllm_is_the_engine(recipe: StageSettings) -> Iterator[Mistake]:
     if recipe.rollout.vllm != VllmSpec() and engine != "vllm":
         text = f"the engine is {engine}; write rollout.engine: vllm, or leave this out"
         yield Mistake(place("rollout.vllm"), text, (place("rollout.engine"),))
+
+
+def single_responses_come_from_single_turns(recipe: StageSettings) -> Iterator[Mistake]:
+    environment = recipe.rollout.environment.name
+    takes_single = {"kind: collect": recipe.kind == "collect", "critique_grpo": recipe.critique_grpo is not None}
+    for section in (name for name, holds in takes_single.items() if environment != SINGLE_TURN and holds):
+        text = f"{section} works with single responses, not with the episodes of {environment}; write {SINGLE_TURN}"
+        yield Mistake(place("rollout.environment"), text, (place(section.partition(":")[0]),))
 
 
 def token_credit_reaches_the_loss(recipe: StageSettings) -> Iterator[Mistake]:
@@ -213,6 +221,7 @@ RULES: tuple[Rule, ...] = (
     aggregation_fits_the_loss,
     the_loss_takes_its_settings,
     vllm_is_the_engine,
+    single_responses_come_from_single_turns,
     critique_grpo_trains_the_policy,
     refinements_join_a_group,
     refinements_were_not_drawn,

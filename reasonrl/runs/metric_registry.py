@@ -181,7 +181,7 @@ TRAINING = [
            "below prompt x rollouts + response", LOCAL),
     Metric("time/select_s", "Choosing problems and budgets, including predictions", "s", "", LOCAL),
     Metric("time/rollout_s", "Sampling the responses", "s"),
-    Metric("time/verify_s", "Judging the responses", "s", "a small part of the step", LOCAL),
+    Metric("time/verify_s", "Judging what was not judged during the rollouts", "s", "a small part of the step", LOCAL),
     Metric("time/update_s", "Forward, backward and optimiser", "s"),
     Metric("time/eval_s", "Evaluating on one held-out set", "s"),
     Metric("time/step_s", "The whole step", "s"),

@@ -62,8 +62,8 @@ class SFTStage:
             loss = -(scores.logprobs * mask).sum() / tokens
             if not bool(torch.isfinite(loss)):
                 raise TrainingError(
-                    f"step {step}: the loss is {float(loss.detach())}. The weights were not touched. Lower optim.lr,"
-                    " then resume"
+                    f"step {step}: the loss is {float(loss.detach())}. The weights were not touched. Start a new run"
+                    " from the last checkpoint with a lower optim.lr: model.path=RUN run_dir=ANOTHER_FOLDER"
                 )
             loss.backward()
             loss_total += float(loss.detach())

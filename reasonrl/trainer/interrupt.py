@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import contextlib
 import signal
+import threading
 from collections.abc import Callable
 from types import FrameType
 from typing import Any
@@ -13,6 +14,8 @@ from typing import Any
 
 class Interrupt:
     """A context manager that turns the first SIGINT, SIGTERM or SIGHUP into `requested`; a second one stops at once.
+
+    Python delivers signals to the main thread alone: in another thread nothing is caught.
 
     `warn` shows a message to the user.
     """
@@ -23,6 +26,8 @@ class Interrupt:
         self._previous: dict[int, Any] = {}
 
     def __enter__(self) -> Interrupt:
+        if threading.current_thread() is not threading.main_thread():
+            return self
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:  # what nohup started continues
                 self._previous[number] = signal.signal(number, self._handle)

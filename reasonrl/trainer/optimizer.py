@@ -115,8 +115,8 @@ class MasterAdamW:
             broken = [slot.name for slot, gradient in pairs if gradient is not None and not gradient.isfinite().all()]
             raise TrainingError(
                 f"step {step}: the gradient is not finite (first in {broken[0] if broken else 'its norm'}). The weights"
-                " were not touched. Lower optim.lr, lower rollout.temperature, or use model.dtype: float32, then"
-                " resume"
+                " were not touched. Start a new run from the last checkpoint (model.path=RUN run_dir=ANOTHER_FOLDER)"
+                " with a lower optim.lr, a lower rollout.temperature, or model.dtype: float32"
             )
         # As torch.nn.utils.clip_grad_norm_ has it.
         shrink = None if spec.max_grad_norm is None else (spec.max_grad_norm / (norm + 1e-6)).clamp(max=1.0)

@@ -64,8 +64,9 @@ class RunHealth:
             raise TrainingError(
                 f"step {step}: {unjudged} of {outcomes['total']} rollouts could not be judged ({outcomes['timeout']}"
                 f" timed out, {outcomes['error']} broke{': ' + example_reason if example_reason else ''}). A model can"
-                " learn to write what cannot be judged. Look at the newest samples, raise verifier.timeout_s, or raise"
-                " health.max_unjudged_share, then resume"
+                " learn to write what cannot be judged. Look at the newest samples, and start a new run from the"
+                " last checkpoint (model.path=RUN run_dir=ANOTHER_FOLDER) with a higher verifier.timeout_s or"
+                " health.max_unjudged_share"
             )
         alarm = self._alarm(unjudged, outcomes, example_reason)
         if mix.mixed or learns:

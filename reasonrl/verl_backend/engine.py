@@ -70,8 +70,8 @@ class ReasonrlEngine(FSDPEngineWithLMHead):
         norm = float(super().optimizer_step())
         if not math.isfinite(norm):
             raise TrainingError(
-                f"step {self._step}: the gradient is not finite. Lower optim.lr or rollout.temperature, and go on with"
-                " --resume"
+                f"step {self._step}: the gradient is not finite. Start a new run from the last checkpoint"
+                " (model.path=RUN run_dir=ANOTHER_FOLDER) with a lower optim.lr or rollout.temperature"
             )
         return norm
 

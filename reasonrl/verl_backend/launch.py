@@ -153,7 +153,7 @@ def run_verl_stage(
         if stop_requested():
             raise KeyboardInterrupt
         raise TrainingError(
-            f"verl has ended behind step {made_checkpoint.step} of {steps}; see {log}. Go on with --resume"
+            f"verl ended after step {made_checkpoint.step} of {steps}; see {log}. Continue with --resume"
         )
     return made_checkpoint.path
 

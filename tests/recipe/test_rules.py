@@ -64,6 +64,8 @@ def lines(changes: dict[str, Any]) -> list[str]:
         ({"train": {"loss": "gspo", "dual_clip": 3.0}}, "train.dual_clip", "write loss: ppo_clip$"),
         ({"train": {"mirror_beta": 0.2}}, "train.mirror_beta", "write loss: mirror_descent$"),
         ({"rollout": {"vllm": {"kv_cache_gib": 1}}}, "rollout.vllm", "the engine is hf"),
+        ({**REFINED, "rollout": {"environment": "a:B"}}, "rollout.environment", "not with the episodes of a:B"),
+        ({"kind": "collect", "rollout": {"environment": "a:B"}}, "rollout.environment", "write single_turn$"),
         ({**REFINED, "critic": {}}, "critique_grpo", "a stage has one of them"),
         ({**REFINED, "train": {"credit": "tempo"}}, "critique_grpo", "credit: none"),
         ({**REFINED, "train": {"advantage": "passk"}}, "critique_grpo", "write grpo, dr_grpo"),
