@@ -123,6 +123,11 @@ def failure_of(packed: str) -> tuple[str, bool] | None:
 
 
 def _is_plain(value: Any) -> bool:
+    """Whether JSON gives it back as it was."""
+    if isinstance(value, dict):
+        return all(isinstance(key, str) and _is_plain(item) for key, item in value.items())
+    if isinstance(value, list):
+        return all(map(_is_plain, value))
     return isinstance(value, str | int | float | bool | None)
 
 

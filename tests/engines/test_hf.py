@@ -122,3 +122,21 @@ def test_different_settings_in_one_call_and_the_model_is_left_as_it_was(model: L
     assert HFEngine(model).generate_batch([]) == []
     with pytest.raises(ValueError, match="request 0 has an empty prompt"):
         HFEngine(model).generate_batch([Request((), FREE, 0)])
+
+
+def test_requests_of_different_length_limits_share_a_batch_and_change_nothing(model: LanguageModel) -> None:
+    limits = [1, 7, 3, 12, 7]
+    requests = [
+        Request(prompt, Sampling(limit, ignore_eos=True), seed)
+        for seed, (prompt, limit) in enumerate(zip(prompts(5), limits, strict=True))
+    ]
+    alone = [HFEngine(model).generate_batch([request])[0] for request in requests]
+    engine = HFEngine(model)
+    decoded: list[int] = []
+    decode = engine._decode
+    engine._decode = lambda batch, sampling: (decoded.append(len(batch)), decode(batch, sampling))[1]  # type: ignore
+    together = engine.generate_batch(requests)
+    assert decoded == [5]
+    for made, expected, limit in zip(together, alone, limits, strict=True):
+        assert_same(made, expected)
+        assert (len(made.token_ids), made.finish_reason) == (limit, "length")

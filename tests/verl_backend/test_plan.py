@@ -12,7 +12,7 @@ import pytest
 import torch
 import yaml
 
-from reasonrl.environments.base import Episode, Trajectory
+from reasonrl.environments.base import Episode, Trajectory, Turn
 from reasonrl.errors import ModelError, RecipeError, TrainingError
 from reasonrl.models.sizes import parameters_by_name
 from reasonrl.recipe.reading import parse_recipe
@@ -161,7 +161,8 @@ def test_an_episode_goes_through_a_row_and_back() -> None:
     row = problem_row(problem, 3)
     assert Problem(**json.loads(row["problem"])) == problem
     assert json.loads(row["reward_model"]["ground_truth"]) == {"answer": "2"}
-    own = Trajectory("policy", [5, 6], [7, 8], [True, False], [-0.5, 0.0], "2", "stop")
+    turns = (Turn("policy", 0, 1, "2", True), Turn("user", 1, 2, "No.", False))
+    own = Trajectory("policy", [5, 6], [7, 8], [True, False], [-0.5, 0.0], "2", "stop", turns)
     other = Trajectory("actor", [], [], [], [], "said", "length")
     verdict = Verdict(None, None, Status.TIMEOUT, None, "pool", "too slow", 3.0)
     episode = Episode(
@@ -173,7 +174,7 @@ def test_an_episode_goes_through_a_row_and_back() -> None:
         {"correctness": None},
         trained_index=0,
         failure="x",
-        info={"noted": 1, "no": object()},
+        info={"noted": {"calls": [1, "x"]}, "no": object()},
     )
     fields = {"prompts": [5, 6], "responses": [7, 8], "response_mask": [1, 0], "rollout_log_probs": [-0.5, 0.0]}
     back = unpack_episode(pack_episode(episode, None), problem, fields)
@@ -183,7 +184,7 @@ def test_an_episode_goes_through_a_row_and_back() -> None:
         and back.reward_parts == {"correctness": None}
     )
     assert [(t.role, t.text, t.finish_reason) for t in back.trajectories[:-1]] == [("actor", "said", "length")]
-    assert back.failure == "x" and back.info == {"noted": 1} and back.sample_fields == {}
+    assert back.failure == "x" and back.info == {"noted": {"calls": [1, "x"]}} and back.sample_fields == {}
 
 
 def test_failures_are_told_apart() -> None:
