@@ -11,7 +11,9 @@ GRPO (arXiv:2402.03300): sample G responses to each prompt. The advantage of a r
 its group, divided by the standard deviation of its group. Tokens of responses with a positive advantage become more
 likely, the others less.
 
-MEASURED
+Measured on two cores of an AMD EPYC, 2026-11-26, seed 0, one run: greedy accuracy on 250 held-out problems rises from
+43.2% to 70.0% (+- 6 points each) in 40 updates, the mean reward from 0.50 in the first ten to 0.65 in the last ten.
+It takes about 6 minutes of one core (to be measured anew on an idle machine) and 3.2 GB.
 
 Shapes: P prompts of at most L tokens; G responses each, B = P * G of at most T tokens, those to one prompt are
 neighbours; hidden states of H numbers; V tokens in the vocabulary.

@@ -43,6 +43,10 @@ TOLERANCE = 1e-6
 """Relative, of gradient norm, gradient and new weights (the last two as one vector); absolute, of the loss, which is a
 sum of terms near 1 that cancel. Measured: at most 6e-7.
 """
+TOLERANCE_OF_DEEP_GRADIENT = 2e-5
+"""Relative, of the gradient and its norm in the pretrained model of 30 layers. Measured: 5e-6, while both gradients are
+1.6e-5 away from the one that is computed in float64.
+"""
 TOLERANCE_OF_CHANGE = 5e-4
 """Relative, of what the update added to the weights, as one vector. Measured: at most 4e-5. Where the gradient of a
 weight cancels to rounding noise, AdamW's first step, lr * g / (|g| + 1e-8), is noise too, but near lr in size.
@@ -208,7 +212,9 @@ def relative_difference(value: Tensor | float, expected: Tensor | float) -> floa
     return float((value - expected).norm() / expected.norm())
 
 
-def differences(example: FirstUpdate, trainer: FirstUpdate) -> dict[str, float]:
+def differences(
+    example: FirstUpdate, trainer: FirstUpdate, *, gradient_tolerance: float = TOLERANCE
+) -> dict[str, float]:
     """What differs more than its tolerance, and by how much."""
     exact = {
         "tokens": example.tokens == trainer.tokens,
@@ -217,16 +223,17 @@ def differences(example: FirstUpdate, trainer: FirstUpdate) -> dict[str, float]:
             for name in ("before", "judged", "rewards", "advantages")
         },
     }
+    changes = example.after - example.before, trainer.after - trainer.before
     close = {
-        name: relative_difference(getattr(example, name), getattr(trainer, name))
-        for name in ("grad_norm", "gradient", "after")
+        "loss": (abs(example.loss - trainer.loss), TOLERANCE),
+        "grad_norm": (relative_difference(example.grad_norm, trainer.grad_norm), gradient_tolerance),
+        "gradient": (relative_difference(example.gradient, trainer.gradient), gradient_tolerance),
+        "after": (relative_difference(example.after, trainer.after), TOLERANCE),
+        "change": (relative_difference(*changes), TOLERANCE_OF_CHANGE),
     }
-    close["loss"] = abs(example.loss - trainer.loss)
-    change = relative_difference(example.after - example.before, trainer.after - trainer.before)
     return {
         **{name: 1.0 for name, equal in exact.items() if not equal},
-        **{name: value for name, value in close.items() if not value <= TOLERANCE},
-        **({"change": change} if not change <= TOLERANCE_OF_CHANGE else {}),
+        **{name: value for name, (value, tolerance) in close.items() if not value <= tolerance},
     }
 
 
@@ -306,7 +313,8 @@ def test_first_update_of_the_pretrained_model_equals_the_trainers(tmp_path: Path
     data = {"train": {"options": {**task, "size": 100}}, "heldout": {"sums": {"options": {**task, "size": 4}}}}
     verifier = MathVerifier(mode="whole")
     trainer, problems, noise = trainers_update(tmp_path, settings, verifier, merged(recipe(settings), {"data": data}))
-    assert differences(examples_update(settings, verifier, problems, noise), trainer) == {}
+    example = examples_update(settings, verifier, problems, noise)
+    assert differences(example, trainer, gradient_tolerance=TOLERANCE_OF_DEEP_GRADIENT) == {}
     assert bool((trainer.advantages != 0).any())
 
 
