@@ -76,8 +76,8 @@ class SampleKey(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class SampleFilter:
-    """Which rows are wanted; None means any. `text` is looked for in prompt, response and verdict reasons, without
-    regard to case.
+    """Which rows are wanted; None means any. `text` is looked for in prompt, response, all turns and verdict
+    reasons, without regard to case.
     """
 
     kind: str | None = None
@@ -204,6 +204,6 @@ def _is_object(line: bytes) -> bool:
 
 def _searchable(row: dict[str, Any]) -> str:
     reasons = [verdict.get("reason") or "" for verdict in (row.get("verdicts") or {}).values()]
-    return "\n".join(
-        [str(row.get("problem_id", "")), str(row.get("prompt", "")), str(row.get("response", "")), *reasons]
-    ).casefold()
+    turns = [str(turn.get("text", "")) for turn in row.get("turns") or []]
+    texts = [str(row.get(name, "")) for name in ("problem_id", "prompt", "response")]
+    return "\n".join([*texts, *turns, *reasons]).casefold()

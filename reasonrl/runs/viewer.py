@@ -27,7 +27,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 from reasonrl.errors import UsageError
 from reasonrl.runs.reading import Run
-from reasonrl.runs.viewer_api import metrics_data, run_data, samples_data
+from reasonrl.runs.viewer_api import metrics_data, run_data, samples_data, tokens_data
 
 LOCAL_HOSTS = frozenset({"127.0.0.1", "localhost", "[::1]"})
 
@@ -123,6 +123,8 @@ class _Handler(BaseHTTPRequestHandler):
                 )
             elif address.path == "/api/samples":
                 self._send_json(samples_data(run, query))
+            elif address.path == "/api/tokens":
+                self._send_json(tokens_data(run, query))
             else:
                 self._send_json({"error": "no such page"}, HTTPStatus.NOT_FOUND)
         except UsageError as error:

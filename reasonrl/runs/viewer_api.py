@@ -9,12 +9,15 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 from reasonrl.errors import UsageError
 from reasonrl.runs.metrics import ROW_KEYS, describe
 from reasonrl.runs.reading import Row, Run
 from reasonrl.runs.samples import SampleFilter, SampleKey, main_verdict, outcome
+from reasonrl.runs.token_credit import checkpoint_decoder, has_token_credit, token_credit
+from reasonrl.runs.transcript import TranscriptTurn, transcript
 
 OUTCOME_FILTERS = {
     "correct": frozenset({"correct"}),
@@ -96,6 +99,26 @@ def samples_data(run: Run, query: Mapping[str, str]) -> dict[str, Any]:
     }
 
 
+def tokens_data(run: Run, query: Mapping[str, str]) -> dict[str, Any]:
+    """The tokens of one sample with their advantages, turn by turn: None for tokens of the environment.
+
+    Raises:
+        UsageError: `row` is not that of a sample, as `samples_data` gives it.
+    """
+    offset = _number(query, "row", 0, 10**15)
+    key = next((key for key in run.samples.scan() if key.offset == offset), None)
+    if key is None:
+        raise UsageError(f"row={offset}: there is no such sample. The run may have been resumed: load the page again.")
+    [row] = run.samples.read([key])
+    parts = token_credit(row, checkpoint_decoder(run))
+    return {
+        "parts": [
+            {"turn": _turn(turn) if turn else None, "tokens": [asdict(token) for token in tokens]}
+            for turn, tokens in parts
+        ]
+    }
+
+
 def _filter(query: Mapping[str, str]) -> SampleFilter:
     correct = query.get("correct") or None
     if correct is not None and correct not in OUTCOME_FILTERS:
@@ -113,7 +136,7 @@ def _filter(query: Mapping[str, str]) -> SampleFilter:
 
 def _number(query: Mapping[str, str], name: str, default: int, largest: int) -> int:
     text = query.get(name) or str(default)
-    if not (text.isascii() and text.isdigit() and len(text) <= 10 and int(text) <= largest):
+    if not (text.isascii() and text.isdigit() and len(text) <= 16 and int(text) <= largest):
         raise UsageError(f"{name}={text[:40]!r}: write a whole number from 0 to {largest}")
     return int(text)
 
@@ -129,11 +152,11 @@ def _group(run: Run, keys: list[SampleKey]) -> dict[str, Any]:
         "problem_id": key.problem_id,
         "prompt": rows[0].get("prompt"),
         "reference": rows[0].get("reference"),
-        "samples": [_sample(row) for row in rows],
+        "samples": [_sample(key, row) for key, row in zip(keys, rows, strict=True)],
     }
 
 
-def _sample(row: Row) -> dict[str, Any]:
+def _sample(key: SampleKey, row: Row) -> dict[str, Any]:
     verdict = main_verdict(row)
     names = (
         "rollout",
@@ -148,7 +171,14 @@ def _sample(row: Row) -> dict[str, Any]:
     return {name: row.get(name) for name in names} | {
         "outcome": outcome(row),
         "main_part": verdict[0] if verdict else None,
+        "turns": [_turn(turn) for turn in transcript(row)],
+        "row": key.offset,
+        "has_token_credit": has_token_credit(row),
     }
+
+
+def _turn(turn: TranscriptTurn) -> dict[str, Any]:
+    return asdict(turn) | {"speaker": turn.speaker, "length": turn.length}
 
 
 def _described(name: str) -> dict[str, Any]:

@@ -1,0 +1,64 @@
+"""An episode of several turns as a sample row holds it: who spoke, how long, and which text the verifier judged."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class TranscriptTurn:
+    """One turn of an episode."""
+
+    role: str
+    text: str
+    tokens: int
+    by_policy: bool
+    """Whether the policy wrote it, so that its tokens carry loss."""
+    number: int | None
+    """Of the policy's turns, from 1; None for a message of the environment."""
+    judged: bool
+    """Whether this is the text that the verifier read (`response` of the row)."""
+
+    @property
+    def speaker(self) -> str:
+        """policy, or the role of the message and that it comes from the environment."""
+        return f"{self.role}, turn {self.number}" if self.by_policy else f"{self.role} (environment)"
+
+    @property
+    def length(self) -> str:
+        """The length in words."""
+        return f"{self.tokens} token{'' if self.tokens == 1 else 's'}" + ("" if self.by_policy else ", not trained")
+
+
+def transcript(row: dict[str, Any]) -> list[TranscriptTurn]:
+    """The turns of a sample row in order; empty where the response is one turn of the policy."""
+    turns = row.get("turns") or []
+    if len(turns) < 2:
+        return []
+    by_policy = _by_policy(row, turns)
+    texts = [turn["text"] for turn in turns]
+    response = row.get("response")
+    judged = max((i for i, text in enumerate(texts) if by_policy[i] and text == response), default=None)
+    return [
+        TranscriptTurn(
+            role=str(turn["role"]),
+            text=str(turn["text"]),
+            tokens=int(turn["tokens"]),
+            by_policy=by_policy[i],
+            number=sum(by_policy[: i + 1]) if by_policy[i] else None,
+            judged=i == judged,
+        )
+        for i, turn in enumerate(turns)
+    ]
+
+
+def _by_policy(row: dict[str, Any], turns: list[dict[str, Any]]) -> list[bool]:
+    """Of each turn, whether the policy wrote it: by the loss mask of a training row, else by the role of the last turn,
+    which is always the policy's.
+    """
+    mask = row.get("loss_mask")
+    if mask and sum(turn["tokens"] for turn in turns) == len(mask):
+        starts = [sum(turn["tokens"] for turn in turns[:i]) for i in range(len(turns))]
+        return [any(mask[start : start + turn["tokens"]]) for start, turn in zip(starts, turns, strict=True)]
+    return [turn["role"] == turns[-1]["role"] for turn in turns]
