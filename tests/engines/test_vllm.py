@@ -25,6 +25,8 @@ from reasonrl.errors import ModelError
 from reasonrl.models.loading import LanguageModel, load_model
 from reasonrl.models.logprobs import TokenRow, response_logprobs
 from reasonrl.models.tiny import build_tokenizer
+from tests.environments.scripted_partner import THREE_TURNS
+from tests.tiny_runs import merged, write_recipe
 
 HAS_VLLM = importlib.util.find_spec("vllm") is not None
 needs_vllm = pytest.mark.skipif(not HAS_VLLM, reason="needs vLLM: make test-vllm")
@@ -246,6 +248,22 @@ def test_grpo_on_the_pretrained_model(tmp_path: Path) -> None:
     steps = [row for row in rows if row["kind"] == "train"]
     assert len(steps) == 3 and sum(row["optim/updates"] for row in steps) >= 2
     assert max(row["policy/rollout_gap_max"] for row in steps) < 1e-3
+
+
+@pytest.mark.vllm
+@needs_vllm
+def test_episodes_of_several_turns_with_a_slow_partner(tmp_path: Path) -> None:
+    """While a partner is busy, vLLM runs in a thread; the trainer scores the tokens that were sampled."""
+    recipe = merged(
+        THREE_TURNS, {"rollout": {"engine": "vllm", "environment": {"slow": 0.1}}, "model": {"attention": "sdpa"}}
+    )
+    path = write_recipe(tmp_path, recipe)
+    made = run("train", str(path), f"run_dir={tmp_path / 'out'}", "--offline", cwd=Path(__file__).parents[2])
+    assert made.returncode == 0, made.stderr[-3000:]
+    rows = [json.loads(line) for line in (tmp_path / "out/metrics.jsonl").read_text().splitlines()]
+    steps = [row for row in rows if row["kind"] == "train"]
+    assert [row["response/turns"] for row in steps] == [3, 3]
+    assert max(row["policy/rollout_gap_max"] for row in steps) < 1e-4
 
 
 @pytest.mark.vllm
