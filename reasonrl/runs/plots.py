@@ -41,7 +41,8 @@ class Chart:
 def charts(rows: list[Row]) -> list[Chart]:
     """Every chart that these metrics allow, in reading order."""
     makers: list[Callable[[list[Row]], Chart | None]] = [
-        accuracy, sft_loss, reward, groups, response_length, entropy, kl, rollout_gap, unjudged, phases, gradient,
+        accuracy, sft_loss, reward, groups, response_length, turns, entropy, kl, rollout_gap, unjudged, phases,
+        gradient,
     ]  # fmt: skip
     return [chart for maker in makers if (chart := maker(rows)) is not None]
 
@@ -153,15 +154,26 @@ def groups(rows: list[Row]) -> Chart | None:
 def response_length(rows: list[Row]) -> Chart | None:
     train = _rows_of_kind(rows, "train")
     mean, longest = series(train, "response/tokens_mean"), series(train, "response/tokens_max")
+    outside = series(train, "response/environment_tokens")
     if not mean:
         return None
     with _figure("length") as (axes, finish):
         if longest:
             axes.plot(*zip(*longest, strict=True), color=GREY, linewidth=1.1, linestyle=(0, (4, 3)), label="longest")
+        if any(value for _, value in outside):
+            _line(axes, outside, GREEN, "of the environment, mean", width=1.4)
         _line(axes, mean, BLUE, "mean")
         axes.set_ylim(bottom=0)
         axes.set_ylabel("tokens")
     return Chart("length", "Response length", "Tokens of each answer.", finish())
+
+
+def turns(rows: list[Row]) -> Chart | None:
+    """For runs with episodes of several turns."""
+    if all(value <= 1 for _, value in series(rows, "response/turns")):
+        return None
+    caption = "How many turns the policy took, on average."
+    return _single(rows, "turns", "response/turns", "Turns of an episode", caption, BLUE, "", zero=True)
 
 
 def entropy(rows: list[Row]) -> Chart | None:

@@ -17,11 +17,14 @@ from reasonrl.runs.accuracy import MODES
 from reasonrl.runs.metrics import ROW_KEYS, describe
 from reasonrl.runs.reading import Row, Run, series
 from reasonrl.runs.samples import SampleFilter, is_correct, main_verdict, outcome
+from reasonrl.runs.transcript import TranscriptTurn, other_judged_text, transcript
 
 EXAMPLES = (("wrong", "correct", 3), ("wrong", "wrong", 2), ("correct", "correct", 1), ("correct", "wrong", 2))
 """How many problems of each (before, after) the report shows."""
 LAST_STEP_EXAMPLES = 6
-PROMPT_CHARACTERS, RESPONSE_CHARACTERS = 360, 1200
+PROMPT_CHARACTERS, RESPONSE_CHARACTERS, TURN_CHARACTERS = 360, 1200, 500
+FIRST_TURNS, LAST_TURNS = 4, 4
+"""Of a longer episode, the turns between them are left out."""
 
 
 def write_report(run_path: str | Path) -> Path:
@@ -117,6 +120,7 @@ def _facts(rows: list[Row]) -> str:
     train = [row for row in rows if row["kind"] == "train"]
     total = sum(value for _, value in series(train, "rollouts/total"))
     groups, mixed = (sum(value for _, value in series(train, f"groups/{name}")) for name in ("total", "mixed"))
+    turns = [value for _, value in series(train, "response/turns")]
     seconds = sum(value for _, value in series(rows, "time/step_s"))
     peak = max((value for _, value in series(rows, "memory/rss_peak_mb")), default=0)
     facts = [
@@ -126,6 +130,7 @@ def _facts(rows: list[Row]) -> str:
             if series(rows, "tokens/response")
             else None
         ),
+        (f"{sum(turns) / len(turns):.1f}", "turns an episode") if any(value > 1 for value in turns) else None,
         (f"{100 * mixed / groups:.0f}%", f"of {groups:,.0f} groups carried signal") if groups else None,
         (duration(seconds), "in training steps") if seconds else None,
         (f"{peak / 1024:.1f} GB", "peak memory") if peak else None,
@@ -215,13 +220,38 @@ def _pair(before: Row, after: Row, change: headline.Change) -> str:
 def _answer(row: Row, label: str) -> str:
     result, verdict = outcome(row), main_verdict(row)
     reason = str((verdict[1].get("reason") if verdict else "") or "")
-    text = str(row.get("response", ""))
-    cut = "…" if len(text) > RESPONSE_CHARACTERS else ""
+    turns = transcript(row)
+    body = _transcript(turns, row) if turns else _text(row.get("response"), RESPONSE_CHARACTERS)
     return (
-        f"<div class=answer><p class=who>{escape(label)} <span class='badge"
-        f" {result}'>{result}</span></p><pre>{escape(text[:RESPONSE_CHARACTERS]) or '<i>(empty)</i>'}{cut}</pre><p"
+        f"<div class=answer><p class=who>{escape(label)} <span class='badge {result}'>{result}</span></p>{body}<p"
         f" class=reason>{escape(reason[:200])}</p></div>"
     )
+
+
+def _transcript(turns: list[TranscriptTurn], row: Row) -> str:
+    """The turns with who spoke, how long, and which text the verifier read."""
+    blocks = [_turn(turn) for turn in turns]
+    left_out = len(blocks) - FIRST_TURNS - LAST_TURNS
+    if left_out > 1:
+        blocks[FIRST_TURNS:-LAST_TURNS] = [f"<p class=reason>… {left_out} turns left out …</p>"]
+    judged = other_judged_text(row, turns)
+    if judged is not None:
+        text = _text(judged, RESPONSE_CHARACTERS)
+        blocks.append(f"<div class='turn judged'><p class=who><b>what the verifier read</b></p>{text}</div>")
+    return f"<div class=turns>{''.join(blocks)}</div>"
+
+
+def _turn(turn: TranscriptTurn) -> str:
+    kinds = ("policy" if turn.by_policy else "partner") + (" judged" if turn.judged else "")
+    badge = " <span class='badge read'>the verifier read this turn</span>" if turn.judged else ""
+    who = f"<p class=who><b>{escape(turn.speaker)}</b> {escape(turn.length)}{badge}</p>"
+    text = _text(turn.text, RESPONSE_CHARACTERS if turn.judged else TURN_CHARACTERS)
+    return f"<div class='turn {kinds}'>{who}{text}</div>"
+
+
+def _text(text: object, limit: int) -> str:
+    text = str(text or "")
+    return f"<pre>{escape(text[:limit]) or '<i>(empty)</i>'}{'…' if len(text) > limit else ''}</pre>"
 
 
 def _tail(prompt: object) -> str:

@@ -18,7 +18,7 @@ class TranscriptTurn:
     number: int | None
     """Of the policy's turns, from 1; None for a message of the environment."""
     judged: bool
-    """Whether this is the text that the verifier read (`response` of the row)."""
+    """Whether this is the text that the verifier read."""
 
     @property
     def speaker(self) -> str:
@@ -36,10 +36,10 @@ def transcript(row: dict[str, Any]) -> list[TranscriptTurn]:
     turns = row.get("turns") or []
     if len(turns) < 2:
         return []
-    by_policy = _by_policy(row, turns)
+    by_policy, response = _by_policy(row, turns), row.get("response")
     texts = [turn["text"] for turn in turns]
-    response = row.get("response")
-    judged = max((i for i, text in enumerate(texts) if by_policy[i] and text == response), default=None)
+    readings = [i for i, text in enumerate(texts) if row.get("verdicts") and by_policy[i] and text == response]
+    judged = readings[-1] if readings else None
     return [
         TranscriptTurn(
             role=str(turn["role"]),
@@ -51,6 +51,13 @@ def transcript(row: dict[str, Any]) -> list[TranscriptTurn]:
         )
         for i, turn in enumerate(turns)
     ]
+
+
+def other_judged_text(row: dict[str, Any], turns: list[TranscriptTurn]) -> str | None:
+    """The text that the verifier read where an environment gave it another one than a turn's."""
+    if not turns or not row.get("verdicts") or any(turn.judged for turn in turns):
+        return None
+    return str(row.get("response", ""))
 
 
 def _by_policy(row: dict[str, Any], turns: list[dict[str, Any]]) -> list[bool]:

@@ -17,7 +17,7 @@ from reasonrl.runs.metrics import ROW_KEYS, describe
 from reasonrl.runs.reading import Row, Run
 from reasonrl.runs.samples import SampleFilter, SampleKey, main_verdict, outcome
 from reasonrl.runs.token_credit import checkpoint_decoder, has_token_credit, token_credit
-from reasonrl.runs.transcript import TranscriptTurn, transcript
+from reasonrl.runs.transcript import TranscriptTurn, other_judged_text, transcript
 
 OUTCOME_FILTERS = {
     "correct": frozenset({"correct"}),
@@ -157,7 +157,7 @@ def _group(run: Run, keys: list[SampleKey]) -> dict[str, Any]:
 
 
 def _sample(key: SampleKey, row: Row) -> dict[str, Any]:
-    verdict = main_verdict(row)
+    verdict, turns = main_verdict(row), transcript(row)
     names = (
         "rollout",
         "response",
@@ -171,7 +171,8 @@ def _sample(key: SampleKey, row: Row) -> dict[str, Any]:
     return {name: row.get(name) for name in names} | {
         "outcome": outcome(row),
         "main_part": verdict[0] if verdict else None,
-        "turns": [_turn(turn) for turn in transcript(row)],
+        "turns": [_turn(turn) for turn in turns],
+        "other_judged_text": other_judged_text(row, turns),
         "row": key.offset,
         "has_token_credit": has_token_credit(row),
     }
