@@ -16,13 +16,8 @@ from reasonrl.algorithms.unlikeliness import unlikeliness_rewards
 from tests.golden.checks import cases_of, group_of, near, near_rows, padded, reals, rewards_of, settings_of
 from tests.golden.files import Case
 
-ROUNDING = {
-    "dcpo_equal": "dcpo takes the rounding of equal rewards for a deviation",
-    "dcpo_equal_as_before": "dcpo takes the rounding of equal rewards for a deviation",
-}
 
-
-@cases_of("advantages", fails=ROUNDING)
+@cases_of("advantages")
 def test_advantages(case: Case) -> None:
     name, given = case["method"], case["input"]
     rewards, judged = rewards_of(case)

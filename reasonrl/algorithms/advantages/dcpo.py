@@ -22,6 +22,9 @@ from torch import Tensor
 from reasonrl.algorithms.groups import real
 from reasonrl.algorithms.moments import PromptMoments
 
+SMALLEST_STD = 1e-9
+"""A smaller deviation comes from rounding: equal rewards such as 1.1 have a mean that differs from them."""
+
 
 def dcpo_advantages(rewards: Tensor, past: PromptMoments) -> tuple[Tensor, PromptMoments]:
     """Advantages [G] of one group and the moments to keep for its prompt's next visit. Raises ValueError for an empty
@@ -35,8 +38,8 @@ def dcpo_advantages(rewards: Tensor, past: PromptMoments) -> tuple[Tensor, Promp
     mean = ((i - 1) * past.mean + new_mean) / i
     variance = ((i - 1) * past.std**2 + new_std**2 + (i - 1) / i * (new_mean - past.mean) ** 2) / i
     moments = PromptMoments(i, mean, variance**0.5)
-    new = (values - new_mean) / new_std if new_std > 0 else torch.zeros_like(values)
-    total = (values - mean) / moments.std if moments.std > 0 else torch.zeros_like(values)
+    new = (values - new_mean) / new_std if new_std > SMALLEST_STD else torch.zeros_like(values)
+    total = (values - mean) / moments.std if moments.std > SMALLEST_STD else torch.zeros_like(values)
     towards_new = (i - 1) / i * new + total / i
     towards_all = new / i + (i - 1) / i * total
     return torch.where(towards_new.abs() <= towards_all.abs(), towards_new, towards_all).to(rewards.dtype), moments
