@@ -54,6 +54,40 @@ def fake_sample(**changes: Any) -> dict[str, Any]:
     return row | changes
 
 
+CHARACTERS = "".join(map(chr, range(32, 127))) + "\n"
+TURNS = (("policy", "Is it 9?\n"), ("user", "Too low."), ("policy", "12"))
+
+
+def fake_turns_sample(**changes: Any) -> dict[str, Any]:
+    """An episode of three turns, one token a character, whose credit differs at its first token. The environment's
+    advantages are not 0 here, so that a reader that ignores the loss mask shows it.
+    """
+    text = "".join(text for _, text in TURNS)
+    mask = [int(role == "policy") for role, text in TURNS for _ in text]
+    row = {
+        "prompt": "Q: 7 + 5 =",
+        "response": TURNS[-1][1],
+        "response_tokens": sum(mask),
+        "turns": [{"role": role, "text": text, "tokens": len(text)} for role, text in TURNS],
+        "response_ids": [CHARACTERS.index(character) for character in text],
+        "loss_mask": mask,
+        "token_advantages": [-1.0, *[0.5 if policy else 9.0 for policy in mask[1:]]],
+    }
+    return fake_sample(**row | changes)
+
+
+def fake_tokenizer(folder: Path) -> None:
+    """A complete checkpoint with a tokenizer of CHARACTERS."""
+    from tokenizers import Tokenizer, decoders, models
+
+    tokenizer = Tokenizer(models.WordLevel({character: i for i, character in enumerate(CHARACTERS)}, unk_token=" "))
+    tokenizer.decoder = decoders.Fuse()
+    checkpoint = folder / "checkpoints" / "step-000001"
+    checkpoint.mkdir(parents=True)
+    tokenizer.save(str(checkpoint / "tokenizer.json"))
+    (checkpoint / "manifest.json").write_text("{}")
+
+
 def write_rows(path: Path, rows: list[dict[str, Any]], mode: str = "w") -> None:
     with path.open(mode, encoding="utf-8") as file:
         file.writelines(json.dumps(row) + "\n" for row in rows)

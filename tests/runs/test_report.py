@@ -13,7 +13,15 @@ from reasonrl.runs import headline, plots
 from reasonrl.runs.accuracy import accuracy_of
 from reasonrl.runs.reading import Run
 from reasonrl.runs.report import write_report
-from tests.runs.fake_run import fake_header, fake_run, fake_sample, fake_sft_run, fake_verdict, write_rows
+from tests.runs.fake_run import (
+    fake_header,
+    fake_run,
+    fake_sample,
+    fake_sft_run,
+    fake_turns_sample,
+    fake_verdict,
+    write_rows,
+)
 
 VOID = {"meta", "br", "link", "path", "use", "rect", "img", "circle", "line"}
 OPTIONAL_END = {"td", "th", "tr"}
@@ -119,6 +127,48 @@ def test_without_a_second_evaluation_the_last_training_answers_are_shown(tmp_pat
     text = " ".join(Page(write_report(tmp_path).read_text(encoding="utf-8")).text)
     assert "Answers of the last step" in text
     assert re.findall(r"r\d-\d-\d", text) == ["r2-1-0", "r2-2-0"]
+
+
+def answers(folder, rows):
+    """The section of the answers in the report of a run with these rows."""
+    fake_header(folder)
+    write_rows(folder / "samples.jsonl", rows)
+    html = write_report(folder).read_text(encoding="utf-8")
+    Page(html)
+    return html.partition("Answers of the last step")[2].partition("The recipe")[0]
+
+
+def test_an_episode_of_several_turns_is_a_transcript(tmp_path):
+    html = answers(tmp_path, [fake_turns_sample()])
+    words = re.sub(r"\s+", " ", re.sub(r"<[^>]*>", " ", html))
+    assert "policy, turn 1 9 tokens Is it 9?" in words
+    assert "user (environment) 8 tokens, not trained Too low." in words
+    assert "policy, turn 2 2 tokens the verifier read this turn 12" in words
+    assert re.findall(r"class='turn ([a-z ]*)'", html) == ["policy", "partner", "policy judged"]
+    assert "class='turn" not in answers(tmp_path / "single", [fake_sample()])
+
+
+def test_of_a_long_episode_the_middle_is_left_out(tmp_path):
+    turns = [{"role": ("policy", "user")[i % 2], "text": f"t{i}." + "x" * 600, "tokens": 9} for i in range(21)]
+    html = answers(tmp_path, [fake_turns_sample(turns=turns, response=turns[-1]["text"])])
+    assert re.findall(r"t(\d+)\.", html) == ["0", "1", "2", "3", "17", "18", "19", "20"]
+    assert "13 turns left out" in html
+    assert html.count("x" * 490 + "…") == 7 and "x" * 600 in html, "what was judged is shown in more length"
+
+
+def test_what_was_judged_is_shown_where_it_is_not_a_turn(tmp_path):
+    html = answers(tmp_path, [fake_turns_sample(response="all of it")])
+    assert "what the verifier read</b></p><pre>all of it</pre>" in html and "read this turn" not in html
+
+
+def test_turns_are_drawn_only_where_an_episode_has_several():
+    def drawn(turns, environment):
+        row = {"kind": "train", "response/tokens_mean": 9.0, "response/turns": turns}
+        rows = [row | {"step": step, "response/environment_tokens": environment} for step in (1, 2)]
+        return {chart.name: chart.svg for chart in plots.charts(rows)}
+
+    assert set(drawn(1.0, 0.0)) == {"length"} and "environment" not in drawn(1.0, 0.0)["length"]
+    assert set(drawn(2.5, 8.0)) == {"length", "turns"} and "environment" in drawn(2.5, 8.0)["length"]
 
 
 def test_report_needs_a_run(tmp_path):

@@ -14,7 +14,15 @@ from reasonrl.errors import UsageError
 from reasonrl.runs.reading import Run
 from reasonrl.runs.viewer import make_server, serve
 from reasonrl.runs.viewer_api import samples_data
-from tests.runs.fake_run import fake_header, fake_run, fake_sample, fake_verdict, write_rows
+from tests.runs.fake_run import (
+    fake_header,
+    fake_run,
+    fake_sample,
+    fake_tokenizer,
+    fake_turns_sample,
+    fake_verdict,
+    write_rows,
+)
 
 
 @contextmanager
@@ -261,3 +269,22 @@ def test_outcome_order_within_a_problem(tmp_path):
     data = samples_data(Run.open(tmp_path), {})
     assert [sample["rollout"] for sample in data["groups"][0]["samples"]] == [0, 1, 2, 3]
     assert [sample["outcome"] for sample in data["groups"][0]["samples"]] == ["correct", "wrong"] * 2
+
+
+def test_turns_and_credit_of_single_tokens(tmp_path):
+    fake_header(tmp_path)
+    fake_tokenizer(tmp_path)
+    write_rows(tmp_path / "samples.jsonl", [fake_sample(), fake_turns_sample(rollout=1)])
+    with serving(tmp_path) as server:
+        single, several = get_json(server, "/api/samples")["groups"][0]["samples"]
+        assert single["turns"] == [] and not single["has_token_credit"]
+        assert [turn["by_policy"] for turn in several["turns"]] == [True, False, True]
+        assert several["turns"][2]["judged"] and several["other_judged_text"] is None
+        parts = get_json(server, f"/api/tokens?row={several['row']}")["parts"]
+        assert [part["turn"]["role"] for part in parts] == ["policy", "user", "policy"]
+        assert {token["advantage"] for token in parts[1]["tokens"]} == {None}
+        assert "".join(token["text"] for token in parts[1]["tokens"]) == "Too low."
+        assert get_json(server, f"/api/tokens?row={single['row']}")["parts"] == []
+        for row in ("x", "1", str(10**20)):
+            status, body, _ = get(server, f"/api/tokens?row={row}")
+            assert status == 400 and "row=" in json.loads(body)["error"]

@@ -9,7 +9,15 @@ from urllib.parse import quote
 import pytest
 
 from reasonrl.runs.accuracy import accuracy_of
-from tests.runs.fake_run import fake_header, fake_run, fake_sample, fake_verdict, write_rows
+from tests.runs.fake_run import (
+    fake_header,
+    fake_run,
+    fake_sample,
+    fake_tokenizer,
+    fake_turns_sample,
+    fake_verdict,
+    write_rows,
+)
 from tests.runs.test_viewer import serving
 
 pytestmark = [pytest.mark.browser]
@@ -171,6 +179,57 @@ def test_curves_show_what_could_not_be_judged_as_a_bound(browser, tmp_path):
     assert "sampled if unjudged wrong" not in legend, "everything was judged there"
 
 
+def test_an_episode_of_several_turns_is_a_transcript(browser, tmp_path):
+    fake_header(tmp_path)
+    fake_tokenizer(tmp_path)
+    write_rows(tmp_path / "samples.jsonl", [fake_turns_sample(), fake_sample(problem_id="single")])
+    lengths = {"response/tokens_mean": 11.0}
+    write_rows(
+        tmp_path / "metrics.jsonl",
+        [
+            {"kind": "train", "step": step, **lengths, "response/turns": 2.0, "response/environment_tokens": 8.0}
+            for step in (1, 2)
+        ],
+    )
+    browser.get_log("browser")
+    with serving(tmp_path) as server:
+        open_page(browser, server)
+        assert texts(browser, ".sample .turn h3") == [
+            "policy, turn 19 tokens",
+            "user (environment)8 tokens, not trained",
+            "policy, turn 22 tokensthe verifier read this turn",
+        ]
+        assert texts(browser, ".sample .turn.partner pre") == ["Too low."] and texts(browser, ".turn.judged pre") == [
+            "12"
+        ]
+        assert texts(browser, ".sample .text") == [" 12"], "a single turn is shown as it stands"
+        looks = browser.execute_script(
+            "return ['.turn.policy', '.turn.partner'].map(name => getComputedStyle(document.querySelector(name)))"
+            ".map(style => [style.borderLeftStyle, style.marginLeft])"
+        )
+        assert looks == [["solid", "0px"], ["dashed", "36px"]], "told apart by more than colour"
+        assert texts(browser, ".sample.several .numbers")[0].endswith(
+            "turns 2tokens of the policy 11of the environment 8"
+        )
+        assert len(texts(browser, "details.credit")) == 1
+        browser.find_element("css selector", "details.credit summary").click()
+        until(lambda: texts(browser, ".credit pre"))
+        assert texts(browser, ".credit pre") == ["Is it 9?↵\n", "Too low.", "12"]
+        assert len(texts(browser, ".credit pre .environment")) == 8 and len(texts(browser, ".credit pre .plus")) == 10
+        assert texts(browser, ".credit pre .minus") == ["I"] and "from -1 to +0.5" in texts(browser, ".credit p")[0]
+        browser.find_element("id", "q").send_keys("too low")
+        until(lambda: texts(browser, "#count") == ["1 answer to 1 problem"] and texts(browser, "mark") == ["Too low"])
+        browser.find_element("id", "tab-curves").click()
+        assert texts(browser, ".chart h3") == ["Response length", "Turns of an episode"]
+        write_rows(
+            tmp_path / "metrics.jsonl",
+            [{"kind": "train", "step": 1, **lengths, "response/turns": 1.0, "response/environment_tokens": 0.0}],
+        )
+        browser.execute_script("refresh()")
+        until(lambda: texts(browser, ".chart h3") == ["Response length"])
+    assert [entry for entry in browser.get_log("browser") if "ERR_" not in entry["message"]] == []
+
+
 def test_recipe_tab(browser, server):
     open_page(browser, server, "#recipe")
     assert (
@@ -190,13 +249,16 @@ def test_model_text_stays_text(browser, tmp_path):
     (tmp_path / "recipe.yaml").write_text(f"name: {HOSTILE[:70]!r}\n")
     verdict = fake_verdict(False, extracted=HOSTILE) | {"reason": HOSTILE, "method": HOSTILE}
     everywhere = dict.fromkeys(("mode", "set", "problem_id", "prompt", "response"), HOSTILE)
+    turns = [{"role": HOSTILE, "text": HOSTILE, "tokens": 3} for _ in range(2)]
+    talk = fake_sample(problem_id="talk", turns=turns, response=HOSTILE + "?")
     sample = fake_sample(kind="eval", verdicts={HOSTILE: verdict}, reference={"answer": HOSTILE}, **everywhere)
-    write_rows(tmp_path / "samples.jsonl", [sample])
+    write_rows(tmp_path / "samples.jsonl", [sample, talk])
     write_rows(tmp_path / "metrics.jsonl", [{"kind": "eval", "step": 1, f"eval/{HOSTILE}/greedy": 0.5, HOSTILE: 1.0}])
     with serving(tmp_path) as server:
         open_page(browser, server)
         until(lambda: texts(browser, ".chart"))
         assert texts(browser, ".sample .text") == [HOSTILE]
+        assert texts(browser, ".turn pre") == [HOSTILE, HOSTILE, HOSTILE + "?"], "the last is what was judged"
         assert "<script>" in texts(browser, ".prompt")[0] and "<script>" in texts(browser, ".gold")[0]
         open_page(browser, server, "#samples?q=" + quote("<script>") + "&mode=" + quote(HOSTILE))
         assert "<script>" in texts(browser, "mark")
