@@ -17,6 +17,9 @@ from reasonrl.runs.transcript import TranscriptTurn, transcript
 Decode = Callable[[Sequence[int]], list[str]]
 """Token ids -> the text of each. It is empty where a later token completes a character."""
 
+LONGEST_CHARACTER = 4
+"""Bytes of a character in UTF-8, and so the most tokens that one can take."""
+
 
 @dataclass(frozen=True, slots=True)
 class TokenCredit:
@@ -70,12 +73,27 @@ def checkpoint_decoder(run: Run) -> Decode | None:
 @lru_cache(maxsize=2)
 def _decoder(path: Path) -> Decode:
     from tokenizers import Tokenizer
-    from tokenizers.decoders import DecodeStream
 
     tokenizer: Any = Tokenizer.from_file(str(path))
+    return lambda ids: texts_of_tokens(ids, lambda some: tokenizer.decode(some, skip_special_tokens=False))
 
-    def decode(ids: Sequence[int]) -> list[str]:
-        stream = DecodeStream(skip_special_tokens=False)
-        return [stream.step(tokenizer, id_) or "" for id_ in ids]
 
-    return decode
+def texts_of_tokens(ids: Sequence[int], decode: Callable[[list[int]], str]) -> list[str]:
+    """The text of each token. What cannot be read alone, such as a part of a character, is joined to the next token.
+
+    A token is decoded after the one before it, because a decoder may strip the space before the first. (The
+    DecodeStream of tokenizers 0.22 raises a bare Exception for bytes that are not a character, which a policy may sample.)
+    """
+    texts: list[str] = []
+    before: list[int] = []
+    waiting: list[int] = []
+    for place, id_ in enumerate(ids):
+        waiting = [*waiting, id_]
+        prefix, text = decode(before), decode([*before, *waiting])
+        text = text[len(prefix) :] if text.startswith(prefix) else decode(waiting)
+        if text.endswith("\ufffd") and len(waiting) < LONGEST_CHARACTER and place + 1 < len(ids):
+            texts.append("")
+        else:
+            texts.append(text)
+            before, waiting = waiting, []
+    return texts

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import random
+
 from reasonrl.runs.reading import Run
 from reasonrl.runs.samples import SampleFilter
-from reasonrl.runs.token_credit import checkpoint_decoder, has_token_credit, token_credit
+from reasonrl.runs.token_credit import checkpoint_decoder, has_token_credit, texts_of_tokens, token_credit
 from reasonrl.runs.transcript import other_judged_text, transcript
 from tests.runs.fake_run import TURNS, fake_header, fake_sample, fake_tokenizer, fake_turns_sample, write_rows
 
@@ -102,6 +104,31 @@ def test_a_character_of_several_tokens_appears_once(tmp_path):
     tokenizer.save(str(tmp_path / "checkpoints/step-000001/tokenizer.json"))
     decode = checkpoint_decoder(Run.open(tmp_path))
     assert decode(tokenizer.encode("a \u221e b").ids) == ["a", " ", "", "", "\u221e", " ", "b"]
+
+
+def test_bytes_that_are_not_a_character_are_shown():
+    """A policy may sample any bytes; byte tokens of SentencePiece, whose decoder also strips the first space."""
+    from tokenizers import Tokenizer, decoders, models
+
+    pieces = {f"<0x{byte:02X}>": byte for byte in range(256)} | {"\u2581a": 256, "b": 257}
+    tokenizer = Tokenizer(models.BPE(pieces, [], byte_fallback=True))
+    tokenizer.decoder = decoders.Sequence(
+        [decoders.Replace("\u2581", " "), decoders.ByteFallback(), decoders.Fuse(), decoders.Strip(" ", 1, 0)]
+    )
+    source = random.Random(0)
+    for _ in range(200):
+        ids = [source.randrange(258) for _ in range(30)]
+        texts = texts_of_tokens(ids, tokenizer.decode)
+        assert len(texts) == len(ids)
+        assert all(text.endswith("b") for text, id_ in zip(texts, ids, strict=True) if id_ == 257)
+    assert texts_of_tokens([257, 256, 0xC3, 0xA9, 256, 0xC3], tokenizer.decode) == [
+        "b",
+        " a",
+        "",
+        "\u00e9",
+        " a",
+        "\ufffd",
+    ]
 
 
 def test_text_of_any_turn_is_searched(tmp_path):
