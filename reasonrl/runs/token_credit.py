@@ -81,8 +81,8 @@ def _decoder(path: Path) -> Decode:
 def texts_of_tokens(ids: Sequence[int], decode: Callable[[list[int]], str]) -> list[str]:
     """The text of each token. What cannot be read alone, such as a part of a character, is joined to the next token.
 
-    A token is decoded after the one before it, because a decoder may strip the space before the first. (The
-    DecodeStream of tokenizers 0.22 raises a bare Exception for bytes that are not a character, which a policy may sample.)
+    A token is decoded after the one before it, because a decoder may strip the space before the first.
+    (DecodeStream of tokenizers raises a bare Exception for bytes that are not a character, which a policy may sample.)
     """
     texts: list[str] = []
     before: list[int] = []

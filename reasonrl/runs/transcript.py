@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from typing import Any
 
@@ -61,11 +62,13 @@ def other_judged_text(row: dict[str, Any], turns: list[TranscriptTurn]) -> str |
 
 
 def _by_policy(row: dict[str, Any], turns: list[dict[str, Any]]) -> list[bool]:
-    """Of each turn, whether the policy wrote it: by the loss mask of a training row, else by the role of the last turn,
-    which is always the policy's.
+    """Of each turn, whether the policy wrote it. The loss mask of a training row says so; without it, and for a turn
+    without tokens, the role does: the last turn is always the policy's.
     """
+    by_role = [turn["role"] == turns[-1]["role"] for turn in turns]
     mask = row.get("loss_mask")
-    if mask and sum(turn["tokens"] for turn in turns) == len(mask):
-        starts = [sum(turn["tokens"] for turn in turns[:i]) for i in range(len(turns))]
-        return [any(mask[start : start + turn["tokens"]]) for start, turn in zip(starts, turns, strict=True)]
-    return [turn["role"] == turns[-1]["role"] for turn in turns]
+    if not mask or sum(turn["tokens"] for turn in turns) != len(mask):
+        return by_role
+    starts = itertools.accumulate((turn["tokens"] for turn in turns), initial=0)
+    masks = [mask[start : start + turn["tokens"]] for start, turn in zip(starts, turns, strict=False)]
+    return [any(part) if part else role for part, role in zip(masks, by_role, strict=True)]

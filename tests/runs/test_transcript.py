@@ -30,6 +30,13 @@ def test_the_loss_mask_says_who_spoke_where_roles_do_not():
     assert [turn.speaker for turn in transcript(row)] == ["asker, turn 1", "user (environment)", "solver, turn 2"]
 
 
+def test_an_empty_turn_is_attributed_by_its_role():
+    row = fake_turns_sample()
+    empty = [{"role": role, "text": "", "tokens": 0} for role in ("policy", "user")]
+    row["turns"] = [*row["turns"][:2], *empty, row["turns"][2]]
+    assert [turn.by_policy for turn in transcript(row)] == [True, False, True, False, True]
+
+
 def test_a_row_of_an_evaluation_has_no_mask_and_the_last_turn_is_the_policys():
     row = fake_turns_sample(kind="eval")
     del row["loss_mask"]
