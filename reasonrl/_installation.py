@@ -1,4 +1,4 @@
-"""Is what is imported what we think it is?"""
+"""Checks at import that the module `verifiers` is the one of reasonrl."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from types import TracebackType
 from reasonrl.errors import UsageError
 
 CLASH = (
-    "the module `verifiers` that Python finds is not the one of reasonrl ({path}): another distribution of that name is"
+    "the module `verifiers` that Python finds ({path}) is not the one of reasonrl: another distribution of that name is"
     " installed or the current folder holds one. Uninstall it (pip uninstall verifiers), reinstall reasonrl, or use a"
     " fresh environment"
 )
@@ -33,7 +33,7 @@ def check_verifiers() -> None:
 def _is_ours() -> bool:
     try:
         import verifiers
-    except Exception:  # a stranger may fail over dependencies of its own; ours imports the standard library alone
+    except Exception:  # another distribution may fail to import; ours needs the standard library only
         return False
     return getattr(verifiers, "__dist__", None) == "reasonrl"
 

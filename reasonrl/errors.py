@@ -1,4 +1,4 @@
-"""Everything that a user can be told in one message, without a traceback.
+"""Errors that one message explains to a user, without a traceback.
 
 Each class also derives from the nearest exception of the standard library, so that code which calls reasonrl as a
 library can catch either. `exit_code` is what the command line returns: 1 the run failed, 2 the request itself is wrong.
@@ -14,7 +14,7 @@ class ReasonRLError(Exception):
 
 
 class UsageError(ReasonRLError, ValueError):
-    """The request is wrong and running it again unchanged cannot help: the message says what to write instead."""
+    """The request is wrong, so repeating it cannot help: the message says what to write instead."""
 
     exit_code = 2
 

@@ -1,4 +1,4 @@
-"""Files and folders that a reader finds whole: the old one or the new one, never half of either."""
+"""Writes files and folders atomically: a reader finds the old one or the new one, never half of either."""
 
 from __future__ import annotations
 
@@ -13,9 +13,7 @@ from typing import IO, Any
 
 @contextmanager
 def replacing(path: Path) -> Iterator[IO[Any]]:
-    """A binary file in the same folder that takes the place of `path` when the block ends well, and is removed when it
-    does not.
-    """
+    """A binary file in the same folder that replaces `path` when the block succeeds, and is removed when it fails."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     try:
@@ -30,15 +28,14 @@ def replacing(path: Path) -> Iterator[IO[Any]]:
 
 
 def replace_text(path: Path, text: str) -> None:
-    """`path` holds `text`, or what it held before."""
+    """Write `text` to `path`; on failure the file keeps its earlier content."""
     with replacing(path) as file:
         file.write(text.encode("utf-8"))
 
 
 def replace_folder(folder: Path, fill: Callable[[Path], None]) -> None:
-    """`folder` appears with everything that `fill` writes into an empty one, in place of an earlier one, or not at all.
-
-    What a process that was killed left of such a write of `folder` is removed.
+    """Create or replace `folder` with everything that `fill` writes into an empty one, or change nothing. Leftovers of
+    an earlier write of `folder` that was killed are removed.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
     remove_leftovers(folder.parent, folder.name)
@@ -58,15 +55,15 @@ def replace_folder(folder: Path, fill: Callable[[Path], None]) -> None:
 
 
 def remove_folder(folder: Path) -> None:
-    """Renamed first: a kill in the middle of the removal must not leave half a folder under a good name."""
+    """Remove a folder, renaming it first: a kill during the removal must not leave half a folder under a valid name."""
     renamed = folder.with_name(f".{folder.name}.old")
     os.replace(folder, renamed)
     shutil.rmtree(renamed)
 
 
 def remove_leftovers(parent: Path, names: str) -> None:
-    """Remove what killed processes left of folders in `parent` that they were replacing. `names` is a glob of the
-    folders' names: others' folders are never touched.
+    """Remove the leftovers of killed processes that were replacing folders in `parent`. `names` is a glob of the
+    folders' names; no other folder is touched.
     """
     for leftover in [*parent.glob(f".{names}.tmp"), *parent.glob(f".{names}.old")]:
         if leftover.is_dir():  # a file of this name belongs to `replacing`

@@ -1,4 +1,4 @@
-"""What users bring by dotted path: `package.module:name`, loaded in one place."""
+"""Loads users' own code by dotted path, `package.module:name`."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ def import_dotted(path: str, subject: str, error_class: type[UsageError] = Recip
 
     Args:
         path: `package.module:name`.
-        subject: how a message begins: the recipe's field, or what else names the path.
+        subject: the beginning of a message: the recipe's field, or whatever else names the path.
         error_class: the error to raise.
 
     Raises:
-        UsageError: of `error_class`, when the path is malformed, or the module or the name is not there, or the module
-            cannot be imported. An error that the module's own code raises passes through.
+        UsageError: of `error_class`, when the path is malformed, the module or the name does not exist, or the module
+        cannot be imported. An error that the module's own code raises passes through.
     """
     module_name, colon, attribute = path.partition(":")
     if not colon or not module_name or not attribute:

@@ -1,10 +1,9 @@
-"""Intervals, unbiased pass@k and paired comparison: every number that is shown comes with its sample size and a 95%
+"""Intervals, unbiased pass@k and paired comparison: every reported number has its sample size and a 95%
 interval.
 
 Answers to the same problem are not independent, so the problem is the unit: standard errors are clustered by problem
 and the bootstrap draws whole problems (Miller, "Adding Error Bars to Evals", arXiv 2411.00640). Scores lie in [0, 1].
-Answers that could not be judged are not scores: leave them out before you call this module, and say how many there
-were.
+Answers that could not be judged are not scores: leave them out before you call this module, and report their number.
 
 numpy is imported only by the bootstrap; nothing here touches a global random generator.
 """
@@ -62,7 +61,7 @@ def wilson(successes: float, n: int, confidence: float = 0.95) -> Interval:
     if n < 1:
         raise ValueError("an interval needs at least one answer, not n = 0")
     if not 0 <= successes <= n:
-        raise ValueError(f"{successes} successes of {n} is impossible")
+        raise ValueError(f"{successes} successes of {n}: the number must be from 0 to {n}")
     z = _z(confidence)
     share = successes / n
     centre = (share + z * z / (2 * n)) / (1 + z * z / n)
@@ -113,7 +112,7 @@ def clustered_mean(groups: Sequence[Sequence[float]], confidence: float = 0.95) 
 def clustered_bootstrap(
     groups: Sequence[Sequence[float]], *, seed: int, resamples: int = 2000, confidence: float = 0.95
 ) -> Interval:
-    """avg@n with the percentile bootstrap that draws whole problems. The same fall-back as `clustered_mean` where
+    """avg@n with the percentile bootstrap that draws whole problems. The same fallback as `clustered_mean` where
     nothing varies.
 
     Raises:
@@ -174,7 +173,7 @@ def pass_at_k(n: int, correct: int, k: int) -> float:
     if k < 1:
         raise ValueError(f"k must be at least 1, not {k}")
     if not 0 <= correct <= n:
-        raise ValueError(f"{correct} right answers of {n} is impossible")
+        raise ValueError(f"{correct} right answers of {n}: the number must be from 0 to {n}")
     if n < k:
         return math.nan
     misses, draws = math.comb(n - correct, k), math.comb(n, k)
@@ -253,8 +252,8 @@ def paired_difference(
 
 
 def mcnemar_exact(b_only: int, a_only: int) -> float:
-    """McNemar's exact two-sided p-value: how likely so uneven a split of the problems that changed is, if each is a
-    fair coin.
+    """McNemar's exact two-sided p-value: the probability of so uneven a split of the problems that changed, if each is
+    a fair coin.
 
     Args:
         b_only: problems that b alone solves.
@@ -272,7 +271,7 @@ def mcnemar_exact(b_only: int, a_only: int) -> float:
 
 def _z(confidence: float) -> float:
     if not 0 < confidence < 1:
-        raise ValueError(f"a confidence lies between 0 and 1, not {confidence}")
+        raise ValueError(f"confidence must be between 0 and 1, not {confidence}")
     return NormalDist().inv_cdf(0.5 + confidence / 2)
 
 
@@ -282,9 +281,9 @@ def _mean(groups: Sequence[Sequence[float]]) -> tuple[float, int]:
         raise ValueError("an interval needs at least one problem, not n = 0")
     for position, group in enumerate(groups):
         if not len(group):
-            raise ValueError(f"problem {position} has no scores: leave it out and say so")
+            raise ValueError(f"problem {position} has no scores: leave it out, and report how many were left out")
         if not all(0 <= score <= 1 for score in group):
-            raise ValueError(f"problem {position} has a score outside [0, 1]")
+            raise ValueError(f"problem {position} has a score outside [0, 1]; scale the scores first")
     total = sum(len(group) for group in groups)
     return min(1.0, math.fsum(score for group in groups for score in group) / total), total
 

@@ -76,7 +76,7 @@ def test_help_is_quick_and_imports_nothing_heavy(tmp_path: Path) -> None:
             ["train", "RECIPE", "verifier=mth", "run_dir=x4"],
             "verifier: there is no verifier 'mth'; did you mean 'math'?",
         ),
-        (["train", "RECIPE", "rollout.max_new_tokens=9999", "run_dir=x5"], "exceeds the 512 positions of the model"),
+        (["train", "RECIPE", "rollout.max_new_tokens=9999", "run_dir=x5"], "exceeds the model's 512 positions"),
         (["eval", "tiny-arithmetic"], "name a file with --data, or a recipe with --recipe"),
         (["eval", "tiny-arithmetic", "--data", "none.jsonl"], "none.jsonl"),
         (["eval", "nowhere", "--data", "none.jsonl"], "model.path: 'nowhere'"),
@@ -140,7 +140,7 @@ def test_a_foreign_verifiers_package_is_told_in_one_sentence(tmp_path: Path) -> 
             assert done.returncode in (1, 2)
             assert "Traceback" not in done.stderr, done.stderr
             assert done.stderr.count("\n") == 1
-            assert "the module `verifiers` that Python finds is not the one of reasonrl" in done.stderr
+            assert "is not the one of reasonrl" in done.stderr
             assert str(package) in done.stderr
 
 

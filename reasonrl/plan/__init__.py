@@ -1,1 +1,1 @@
-"""What `reasonrl train --dry-run` says before anything is trained: checks, an estimate, and both as text."""
+"""`reasonrl train --dry-run`: checks and an estimate before anything is trained, and both as text."""

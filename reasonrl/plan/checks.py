@@ -1,4 +1,4 @@
-"""What a dry run checks besides the data itself: links to data of the future, and rewards that teach nothing."""
+"""What a dry run checks besides the data itself: links to data that later stages read, and constant rewards."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ MARKERS = ("<think>", "<answer>", "\\boxed{")
 
 
 def without_links(recipe: Recipe) -> tuple[Recipe, dict[str, str]]:
-    """The recipe without the sets that an earlier stage will write; and by set, a line that says so."""
+    """The recipe without the sets that an earlier stage will write, and a line of the plan for each of these sets."""
     data, later = recipe.data, {}
     train, links = _split(data.train_sources)
     if links:
-        later["train"] = f"comes from {', '.join(links)}, and is checked when that has run"
+        later["train"] = f"comes from {', '.join(links)}; checked when that stage has run"
     replay, links = _split(data.replay_sources)
     if links:
         later["replay"] = f"comes from {', '.join(links)}"
@@ -38,13 +38,13 @@ def without_links(recipe: Recipe) -> tuple[Recipe, dict[str, str]]:
 
 
 def _split(sources: Sequence[SourceSpec]) -> tuple[list[SourceSpec], list[str]]:
-    """Sources that are there already, and the links among the others."""
+    """The sources that exist already, and the links among the others."""
     present = [source for source in sources if not source.source.startswith(PREFIX)]
     return present, [source.source for source in sources if source.source.startswith(PREFIX)]
 
 
 def reward_warnings(parts: Sequence[RewardPart], problems: Sequence[Problem], tokenizer: Any) -> list[str]:
-    """Parts besides correctness that cannot teach anything. The first problem stands for all."""
+    """Reward parts besides correctness that cannot teach anything. Only the first problem is tried."""
     if not problems:
         return []
     checked = [(part.name, part.verifier) for part in parts[1:] if part.verifier is not None]
@@ -60,11 +60,11 @@ def constant_warning(name: str, verifier: Verifier, problem: Problem, tokenizer:
     probes = [*PROBES, *([gold] if gold is not None else [])]
     scores = {verdict.score for verdict in verifier.verify(probes, [problem.reference] * len(probes))}
     if len(scores) == 1:
-        return f"reward.{name}: gives the same score to every response that was tried, so it teaches nothing"
+        return f"reward.{name}: gives the same score to every response that was tried; change its options"
     if gold is None:
         return None
     if not _scores_one(verifier, gold, problem):
-        return f"reward.{name}: even its own gold response does not score 1"
+        return f"reward.{name}: its own gold response does not score 1; check the options of its verifier"
     return prefill_warning(name, verifier, problem, gold, tokenizer)
 
 
@@ -78,7 +78,7 @@ def prefill_warning(name: str, verifier: Verifier, problem: Problem, gold: str, 
             continue
         if not _scores_one(verifier, gold.lstrip().removeprefix(marker), problem):
             return (
-                f"reward.{name}: the prompt already ends in {marker}, so a response that goes on from there"
+                f"reward.{name}: the prompt already ends in {marker}, so a response that continues from there"
                 " scores 0 and the part is constant. Leave the marker out of the pattern"
             )
     return None

@@ -21,16 +21,16 @@ LIBRARIES_GB = 0.5
 POSITION_BYTES_135M = 900e3
 """Activations of one token position of a model with 135 M parameters; they grow with the square root of its size."""
 RESPONSE_SHARE = 0.6
-"""Of max_new_tokens: how long a response is on average."""
+"""The mean length of a response, as a share of max_new_tokens."""
 SIGNAL_SHARE = 0.6
-"""Of sampled responses that the update computes: silent groups cost nothing."""
+"""The share of sampled responses that the update computes: silent groups cost nothing."""
 DECODING_STEP_S = 0.03
-"""Least seconds to decode one token of a batch, however few rows it has."""
+"""Minimal seconds to decode one token of a batch, however few rows it has."""
 OPTIMIZER_S_PER_PARAMETER = 2e-9
 MODEL_SHARE = 0.5
-"""Of the speed of a plain matrix product, in the layers of a model."""
+"""The speed of a model's layers, as a share of that of a plain matrix product."""
 PROMPTS_READ = 20
-"""So many prompts stand for all in the mean length."""
+"""The mean prompt length is taken over this many prompts."""
 
 
 def estimate_memory_gb(recipe: Recipe, kind: StageKind, parameters: int) -> float:
@@ -92,7 +92,7 @@ def measure_speed(recipe: Recipe, parameters: int, problems: Sequence[Problem], 
 
 
 def measure_flops_per_s(device: torch.device, dtype: torch.dtype, *, repeats: int = 20) -> float:
-    """Of a plain product of a [512, 1024] and a [1024, 1024] matrix."""
+    """Seconds of a plain product of a [512, 1024] and a [1024, 1024] matrix."""
     rows, width = 512, 1024
     a = torch.randn(rows, width, device=device, dtype=dtype)
     b = torch.randn(width, width, device=device, dtype=dtype)

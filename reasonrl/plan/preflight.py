@@ -1,4 +1,4 @@
-"""`--dry-run`: check every stage without its weights, show what the model will see, and say what the run takes."""
+"""`--dry-run`: check every stage without its weights, show the model's input, and estimate memory and time."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from verifiers.types import Verifier
 SHOWN = 2
 """Problems whose prompts are shown."""
 ASSUMED_PROMPT = 1024
-"""Tokens of the longest prompt, where the data or the tokenizer are not at hand."""
+"""Tokens of the longest prompt, where the data or the tokenizer are not available."""
 
 BackendPlan = Callable[[Recipe, str, int, int], list[str]]
 """(stage, its model, tokens of the longest prompt, parameters) -> the plan of another backend. Raises RecipeError for
@@ -41,7 +41,7 @@ def preflight(
     """Check every stage of a recipe without its weights. `backends` plan stages that run elsewhere, by name.
 
     Raises:
-        ReasonRLError: something would stop the run. Offline, models and data that are not here are only listed.
+        ReasonRLError: something would stop the run. Offline, missing models and data are only listed.
     """
     if not offline:
         check_engines(loaded.stages)
@@ -99,7 +99,7 @@ def plan_stage(recipe: Recipe, *, offline: bool, backends: Mapping[str, BackendP
 
 
 def load_tokenizer(recipe: Recipe, *, offline: bool) -> tuple[Any, Any, list[str]]:
-    """Tokenizer and config of the model, or None and None where it is not here; and what was left unchecked for that.
+    """Tokenizer and config of the model, or None and None where it is missing; and what was left unchecked.
 
     Raises:
         ModelNotHere: the model cannot be found; offline it is only listed.
@@ -111,8 +111,8 @@ def load_tokenizer(recipe: Recipe, *, offline: bool) -> tuple[Any, Any, list[str
         if not offline:
             raise
         not_checked.append(
-            f"the model {recipe.model.path} is not in the local cache: its chat template and the lengths of prompts"
-            " were not checked, its size is taken from its name"
+            f"the model {recipe.model.path} is not in the local cache: its chat template and the prompt lengths"
+            " were not checked, and its size was guessed from its name"
         )
     if recipe.rollout.engine == "vllm" and not runs_elsewhere(recipe) and importlib.util.find_spec("vllm") is None:
         not_checked.append("vLLM is not installed here, so whether it runs this model was not checked")
@@ -120,7 +120,7 @@ def load_tokenizer(recipe: Recipe, *, offline: bool) -> tuple[Any, Any, list[str
 
 
 def load_present_data(recipe: Recipe, verifier: Verifier, *, offline: bool) -> tuple[RunData, list[str]]:
-    """The sets that are here; and what was left unchecked because it is not. Raises DataError."""
+    """The sets that are on this machine, and what was left unchecked because it is not. Raises DataError."""
     try:
         return load_data(recipe, verifier, offline=offline), []
     except DataNotHere as error:

@@ -1,4 +1,4 @@
-"""What a dry run finds out: data only, as `--json` shows it."""
+"""The result of a dry run as plain data, as `--json` prints it."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ class StagePlan:
     gold_responses: list[str]
     """What a model should answer to them."""
     gold_label: str
-    """What these answers are: "gold response", or what is taught, or what was recorded."""
+    """What these answers are: "gold response", "taught", or "recorded", as the stage names them."""
     data_checks: dict[str, str]
-    """By set: gold and empty answers as they score, or why they are not checked yet."""
+    """By set: the scores of gold and empty answers, or why they are not checked yet."""
     steps: int
     prompts_per_step: int
     rollouts_per_step: int
     optimizer_updates: int
     most_tokens_sampled_per_step: int
     work: dict[str, str]
-    """Label -> text: the lines that are of this kind of stage alone."""
+    """Label -> text: the lines that only this kind of stage has."""
     trainable_parameters: int
     memory_gb: float
     minutes: float
@@ -37,7 +37,7 @@ class StagePlan:
     backend: list[str] = field(default_factory=list)
     """The plan of another backend that runs the stage, a line each."""
     not_checked: list[str] = field(default_factory=list)
-    """Offline: what is not on this machine, and what was left unchecked for that."""
+    """Offline: what is missing on this machine and was therefore left unchecked."""
     warnings: list[str] = field(default_factory=list)
 
 

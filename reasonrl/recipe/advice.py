@@ -1,4 +1,4 @@
-"""What a recipe may mean, but seldom does: a function for each warning. Nothing here stops a run."""
+"""Settings that are valid but rarely intended: a function for each warning. Nothing here stops a run."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from reasonrl.recipe.settings import StageSettings
 def unlikeliness_in_solved_groups(recipe: StageSettings) -> Iterator[Mistake]:
     if recipe.train.unlikeliness is not None and not recipe.train.drops_silent_groups:
         text = (
-            "without train.drop_silent_groups or refill, ranks alone become advantages in a group that is solved"
-            " throughout, and likely correct answers are pushed down for nothing"
+            "without train.drop_silent_groups or refill, a group without incorrect answers still gets advantages, from"
+            " the ranks alone, and its likely answers are penalised; write drop_silent_groups: true"
         )
         yield Mistake(place("train.unlikeliness"), text)
 
@@ -23,7 +23,7 @@ def silent_groups_that_would_teach(recipe: StageSettings) -> Iterator[Mistake]:
     if ADVANTAGES[train.advantage].learns_from_equal_rewards and train.drops_silent_groups:
         text = (
             f"{train.advantage} learns from groups whose rewards are all equal; drop_silent_groups and refill leave"
-            " them out"
+            " them out; leave these two unset"
         )
         yield Mistake(place("train.advantage"), text)
 
@@ -41,7 +41,7 @@ def other_kernels_than_the_trainer(recipe: StageSettings) -> Iterator[Mistake]:
 def advantage_without_effect(recipe: StageSettings) -> Iterator[Mistake]:
     train = recipe.train
     if LOSSES[train.loss].level == "group" and (train.credit != "none" or train.advantage != DEFAULT_ADVANTAGE):
-        text = f"plays no part with loss: {train.loss}, which compares correct and incorrect responses itself"
+        text = f"has no effect with loss: {train.loss}, which compares correct and incorrect responses itself"
         yield Mistake(place("train.advantage"), text)
 
 

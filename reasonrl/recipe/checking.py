@@ -1,4 +1,4 @@
-"""One stage of a recipe held against the schema: the typed recipe, or every mistake in it."""
+"""Checks one stage of a recipe against the schema: gives the typed recipe, or every mistake in it."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ Lines = dict[Place, int]
 def check_stage(stage: dict[str, Any], lines: Lines, index: int | None = None) -> tuple[Recipe | None, list[str]]:
     """The recipe, or None and a message for every mistake.
 
-    Rules across fields do not run while a field is wrong. So wrong values are taken out, their defaults stand in, and
+    Rules across fields do not run while a field is wrong. So wrong values are replaced by their defaults, and
     the stage is checked again. A mistake that follows from a value that was taken out is not reported.
 
     Args:
         stage: all keys of the stage.
-        lines: where its keys stand in the file.
+        lines: the line of each of its keys in the file.
         index: the stage's place under `stages:`; None for a recipe without stages.
     """
     stage = copy.deepcopy(stage)
@@ -66,7 +66,7 @@ def line_numbers(text: str) -> Lines:
 
 
 def _use_default(stage: dict[str, Any], place: Place) -> Place:
-    """Take a value out of the stage, so that its default stands in. Returns where: a list is taken out as a whole."""
+    """Remove a value from the stage, so that its default applies. Returns its place: a list is removed completely."""
     if place == ("name",):  # it has no default
         stage["name"] = "unnamed"
         return place

@@ -65,15 +65,15 @@ class CollectSpec(Spec):
     def _keys_have_an_effect(self) -> CollectSpec:
         mistakes = []
         if self.make == "critiques" and self.critic is not None:
-            text = "plays no part in collecting solutions to judge; write make: responses, or leave it out"
+            text = "has no effect with make: critiques; write make: responses, or leave it out"
             mistakes.append(Mistake(("critic",), text, (("make",),)))
         if self.make == "responses":
             unused = [key for key in ("labeller", "demonstrator") if getattr(self, key)]
             unused += ["cut"] if self.cut != "none" else []
-            text = "is about solutions to judge; with make: responses leave it out"
+            text = "applies to make: critiques only; leave it out with make: responses"
             mistakes += [Mistake((key,), text, (("make",),)) for key in unused]
         if self.completer is not None and self.labeller != "monte_carlo":
-            text = "only labeller: monte_carlo continues from steps; write that, or leave completer out"
+            text = "only labeller: monte_carlo completes steps; write that, or leave completer out"
             mistakes.append(Mistake(("completer",), text, (("labeller",),)))
         if mistakes:
             raise MistakesError(mistakes)
@@ -111,7 +111,7 @@ class GameSpec(Spec):
     def _texts_are_known(cls, texts: dict[str, str | list[str]]) -> dict[str, str | list[str]]:
         known = [field.name for field in dataclasses.fields(SneakyPrompt)]
         if unknown := sorted(set(texts) - set(known)):
-            raise MistakesError([Mistake((), f"no text {', '.join(unknown)}; write {', '.join(known)}")])
+            raise MistakesError([Mistake((), f"unknown text {', '.join(unknown)}; choose from {', '.join(known)}")])
         mistakes = []
         for name, text in texts.items():
             is_list = name == "error_types"

@@ -30,7 +30,7 @@ class FormatSpec(NamedSpec):
         return self
 
     def load(self) -> CritiqueFormat:
-        """The format. Raises ValueError for a name or an option that there is not."""
+        """The format. Raises ValueError for an unknown name or option."""
         return load_format(self.name, **self.options)
 
 
@@ -129,10 +129,10 @@ class CriticSpec(Spec):
     def _reward_fits(self) -> CriticSpec:
         mistakes = []
         if self.looks_at_refinements and ":" not in self.reward and self.refine.refinements < 1:
-            text = f"reward {self.reward} looks at refinements: write refine: {{refinements: 1, actor: MODEL}}"
+            text = f"reward: {self.reward} needs refinements; write refine: {{refinements: 1, actor: MODEL}}"
             mistakes.append(Mistake((), text, (("reward",), ("refine",), ("phase",), ("refine_weight",))))
         if self.reward == "spc" and self.target != "last_step":
-            text = f"reward spc is about the last step, and target: {self.target} is not; write target: last_step"
+            text = f"reward: spc judges the last step, but target is {self.target}; write target: last_step"
             mistakes.append(Mistake((), text, (("reward",), ("target",))))
         if mistakes:
             raise MistakesError(mistakes)

@@ -1,6 +1,6 @@
 """The kinds of stages: the facts that the recipe, its links and the run folder need. No torch, no code of a stage.
 
-What a kind does stands in its file under `reasonrl.stages`.
+What a kind does is in its file under `reasonrl.stages`.
 """
 
 from __future__ import annotations

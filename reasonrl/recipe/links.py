@@ -6,7 +6,7 @@ Recipes keep the links. They become paths only when a stage is run or evaluated,
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -35,34 +35,41 @@ def check_links(stages: list[Recipe]) -> None:
     for number, recipe in enumerate(stages):
         earlier = {stage.name: stage for stage in stages[:number]}
         if recipe.init_from is not None and recipe.init_from in {stage.name for stage in stages[number:]}:
-            raise RecipeError(f"stages.{number}.init_from: '{recipe.init_from}' does not come before '{recipe.name}'")
+            subject = f"stages.{number}.init_from: '{recipe.init_from}'"
+            raise RecipeError(f"{subject} does not come before '{recipe.name}'; {_listed(earlier)}")
         for field, link in links_of(recipe):
             _check_link(link, f"stages.{number}.{field}: '{link}'", recipe.name, earlier)
 
 
 def _check_link(link: str, subject: str, stage: str, earlier: dict[str, Recipe]) -> None:
-    """`subject` begins the message: the field and the link."""
+    """`subject` is the beginning of the message: the field and the link."""
     name, output = _split(link)
     if name not in earlier:
-        raise RecipeError(f"{subject} names no stage before '{stage}'; there are {', '.join(earlier) or 'none'}")
+        raise RecipeError(f"{subject}: no stage '{name}' comes before '{stage}'; {_listed(earlier)}")
     source = earlier[name]
     outputs = KINDS[source.kind].outputs(source.data)
     if output and not outputs:
         raise RecipeError(
-            f"{subject}: '{name}' is of kind {source.kind} and collects nothing; name a stage of kind"
+            f"{subject}: '{name}' is of kind {source.kind}, which writes no problems; name a stage of kind"
             f" {' or '.join(kind for kind, facts in KINDS.items() if not facts.trains)}"
         )
     if outputs and not output:
-        raise RecipeError(f"{subject}: '{name}' collects problems and has no model; write {link}/{outputs[0]}")
+        raise RecipeError(f"{subject}: '{name}' writes problems, not a model; write {link}/{outputs[0]}")
     if output and output not in outputs:
-        raise RecipeError(f"{subject}: '{name}' collects {', '.join(outputs)}, not '{output}'")
+        raise RecipeError(f"{subject}: '{name}' does not write '{output}'; choose from {', '.join(outputs)}")
+
+
+def _listed(earlier: Iterable[str]) -> str:
+    """The end of a message: the stages that a link may name."""
+    names = ", ".join(earlier)
+    return f"earlier stages: {names}" if names else "it is the first stage"
 
 
 def with_paths(recipe: Recipe, run_dir: Path, model_of: Callable[[Path], Path]) -> Recipe:
     """The stage with paths for its links. `model_of` gives the newest model of a stage's folder.
 
     Raises:
-        RecipeError: a linked stage or file is not there yet.
+        RecipeError: a linked stage or file does not exist yet.
     """
 
     def link_to_path(field: str, value: str) -> str:
@@ -74,7 +81,7 @@ def with_paths(recipe: Recipe, run_dir: Path, model_of: Callable[[Path], Path]) 
             return str(model_of(folder))
         target = folder / f"{output}.jsonl"
         if not target.exists():
-            raise RecipeError(f"{field}: {value} is not there yet: {target}. Run the stage '{name}' first")
+            raise RecipeError(f"{field}: {value} does not exist yet ({target}). Run the stage '{name}' first")
         return str(target)
 
     if not links_of(recipe):
@@ -83,11 +90,11 @@ def with_paths(recipe: Recipe, run_dir: Path, model_of: Callable[[Path], Path]) 
 
 
 def stage_folder(run_dir: Path, name: str, field: str = "init_from") -> Path:
-    """The folder of a stage of this run. Raises RecipeError when there is none; `field` names who asks for it."""
+    """The folder of a stage of this run. Raises RecipeError if it does not exist; the message begins with `field`."""
     for folder in run_dir.glob("stages/*"):
         if folder.name.partition("-")[2] == name:
             return folder
-    raise RecipeError(f"{field}: {run_dir} has no stage '{name}'")
+    raise RecipeError(f"{field}: {run_dir} has no folder of a stage '{name}'. Run that stage first")
 
 
 def _split(link: str) -> tuple[str, str]:

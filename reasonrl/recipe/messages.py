@@ -55,8 +55,8 @@ def error_place(details: ErrorDetails, stage: dict[str, Any]) -> Place:
 
 
 def wrong_values(error: ValidationError, stage: dict[str, Any]) -> list[Place]:
-    """The places of the values that the errors are about. A section that lacks a key is wrong as a whole; mistakes of
-    the whole stage have no such place.
+    """The places of the values that the errors are about. Where a section lacks a key, the place is the section;
+    mistakes of the whole stage have no place.
     """
     places = []
     for details in error.errors(include_url=False, include_context=False):

@@ -1,4 +1,4 @@
-"""The part of a recipe that switches methods on: which problems come, how often, and what their rollouts are worth.
+"""The part of a recipe that switches methods on: which problems are sampled, how often, and how rollouts are credited.
 
 Each method works alone, and all of them combine. `reasonrl.recipe.rules` refuses what makes no sense together.
 """

@@ -1,4 +1,4 @@
-"""`key=value` from the command line, applied to a recipe as it stands in its file."""
+"""Applies `key=value` from the command line to a recipe as written in its file."""
 
 from __future__ import annotations
 
@@ -43,12 +43,12 @@ def apply_override(raw: dict[str, Any], override: str) -> Place:
             path.append(int(step))
             node = node[int(step)]
         else:
-            raise OverrideError(override, f"there is nothing at '{step}'")
+            raise OverrideError(override, f"'{step}' does not exist in the recipe")
     if not isinstance(node, list):
         node[last] = value
         return (*path, last)
     if not last.isdigit() or int(last) >= len(node):
-        raise OverrideError(override, f"'{last}' is not an index of a list of {len(node)}")
+        raise OverrideError(override, f"'{last}' is not an index of the list; write 0 to {len(node) - 1}")
     node[int(last)] = value
     return (*path, int(last))
 
@@ -65,7 +65,7 @@ def _value(override: str, text: str) -> Any:
 
 
 def _set_by_stages(raw: dict[str, Any], path: Sequence[str], text: str) -> list[str]:
-    """Overrides of the stages that set a key themselves, so that one of the common part would not reach them."""
+    """Overrides for the stages that set this key themselves: an override of the common part would not reach them."""
     stages = raw.get("stages")
     overrides = []
     for i, stage in enumerate(stages if isinstance(stages, list) else []):

@@ -1,4 +1,4 @@
-"""Reading recipe files: where they are, what they say after overrides, and their stages."""
+"""Reads recipe files: finds them, applies overrides, and splits them into stages."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def find_recipe(name: str) -> Path:
         name: a path to a YAML file, a folder that holds recipe.yaml, or the name of a shipped recipe.
 
     Raises:
-        RecipeError: there is no such recipe; the message has the nearest name.
+        RecipeError: the recipe does not exist; the message has the nearest name.
     """
     path = Path(name)
     if path.is_dir() and (path / "recipe.yaml").is_file():
@@ -59,7 +59,7 @@ def find_recipe(name: str) -> Path:
     names = sorted(p.parent.name for p in shipped_recipes().glob("*/recipe.yaml"))
     hint = did_you_mean(name, names)
     raise RecipeError(
-        f"no recipe '{name}': {hint + ' ' if hint else ''}Shipped recipes are {', '.join(names)}; a path to a .yaml"
+        f"no recipe '{name}': {hint + ' ' if hint else ''}Shipped recipes: {', '.join(names)}. A path to a .yaml"
         " file works too"
     )
 
@@ -116,7 +116,7 @@ def _read(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise RecipeError(f"{path} cannot be read as text: {error}") from error
+        raise RecipeError(f"{path} cannot be read as UTF-8 text: {error}") from error
 
 
 def _mapping(text: str, source: str) -> dict[str, Any]:
@@ -148,15 +148,15 @@ def _stages(raw: dict[str, Any], messages: list[str]) -> list[tuple[int | None, 
 
 
 def _merged(base: Any, changes: Any) -> Any:
-    """`base` with the keys of `over` laid over it, at every depth."""
+    """`base` merged with `over`, whose values win, at every depth."""
     if isinstance(base, Mapping) and isinstance(changes, Mapping):
         return {**base, **{key: _merged(base.get(key), value) for key, value in changes.items()}}
     return changes
 
 
 def same_recipe(saved: str, text: str) -> bool:
-    """Whether two YAML texts describe the same run: `saved` may be of an earlier version, and lack keys whose default
-    is meant.
+    """Whether two YAML texts describe the same run: `saved` may come from an earlier version and lack newer keys, which
+    then have their defaults.
     """
     try:
         return parse_recipe(saved, "saved", saved=True).stages == parse_recipe(text, "given", saved=True).stages

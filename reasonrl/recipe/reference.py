@@ -1,6 +1,6 @@
 """Every key of a recipe as data: its path, its type in plain words, its default and its description.
 
-`docs/recipe.md` and `reasonrl recipes keys` are made of it. The descriptions are the docstrings of the fields.
+`docs/recipe.md` and `reasonrl recipes keys` are generated from it. The descriptions are the docstrings of the fields.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from reasonrl.recipe.fields import OneOf
 from reasonrl.recipe.schema import Recipe
 
 NAME = "NAME"
-"""Stands in a path for a name that the user chooses: `data.heldout.NAME`."""
+"""The placeholder in a path for a name that the user chooses: `data.heldout.NAME`."""
 _PLAIN_WORD = re.compile(r"[A-Za-z_][\w./:-]*")
 _BOUNDS = (("ge", ">="), ("gt", ">"), ("le", "<="), ("lt", "<"))
 
@@ -63,7 +63,7 @@ def sections() -> list[Section]:
 
 
 def _walk(path: str, spec: type[BaseModel], value: BaseModel | None) -> Iterator[Section]:
-    """`value`: the section as it stands by default, where it has defaults of its own."""
+    """`value`: the section with its defaults, where the parent sets other defaults."""
     keys: list[Key] = []
     inner: list[tuple[str, type[BaseModel], BaseModel | None]] = []
     for name, field in spec.model_fields.items():

@@ -73,7 +73,7 @@ class RolloutSpec(Spec):
         if longest is None:
             return self
         if longest < self.max_new_tokens:
-            text = f"{longest} is less than max_new_tokens ({self.max_new_tokens}), the tokens of one turn"
+            text = f"{longest} is less than max_new_tokens ({self.max_new_tokens}), the limit of one turn; write more"
             raise MistakesError([Mistake(("max_response_tokens",), text, (("max_new_tokens",),))])
         if self.environment.name == SINGLE_TURN and longest != self.max_new_tokens:
             text = "has no effect in an environment of one turn; write max_new_tokens, or choose another environment"

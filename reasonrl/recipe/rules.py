@@ -1,4 +1,4 @@
-"""What does not fit together in a recipe: a function for each rule, which yields the mistakes it finds.
+"""Settings of a recipe that do not fit together: a function for each rule, which yields the mistakes it finds.
 
 No rule knows an advantage or a loss by its name: `reasonrl.algorithms.catalogue` says what each of them is. A new rule
 is a function and its line in RULES. A rule names in `depends_on` the other keys that it reads: where one of them is
@@ -32,7 +32,7 @@ def reward_parts_name_what_judges_them(recipe: StageSettings) -> Iterator[Mistak
         section: Place = ("reward", name)
         judges = [key for key in ("verifier", "function") if getattr(part, key)]
         if name == "correctness" and judges:
-            text = "correctness is judged by the recipe's `verifier`; name this part otherwise"
+            text = "correctness is judged by the recipe's `verifier`; give this part another name"
             yield Mistake((*section, judges[0]), text)
         if name != "correctness" and len(judges) != 1:
             text = f"needs either a verifier or a function, has {' and '.join(judges) or 'neither'}"
@@ -41,10 +41,10 @@ def reward_parts_name_what_judges_them(recipe: StageSettings) -> Iterator[Mistak
 
 def correctness_is_a_part(recipe: StageSettings) -> Iterator[Mistake]:
     if "correctness" not in recipe.reward:
-        text = "missing; the accuracy that is shown comes from it (a weight of 0 is allowed)"
+        text = "missing; the reported accuracy comes from it. Write correctness: 1.0 (0 is allowed)"
         yield Mistake(CORRECTNESS, text)
     elif recipe.critic is not None and recipe.reward["correctness"].weight != 1.0:
-        text = "of a critic, the section critic says what the judgement is worth; leave this out"
+        text = "the section critic sets the reward of a critic's judgement; leave this out"
         yield Mistake(CORRECTNESS, text, (place("critic"),))
 
 
@@ -57,7 +57,7 @@ def rollouts_can_be_compared(recipe: StageSettings) -> Iterator[Mistake]:
 def updates_hold_whole_groups(recipe: StageSettings) -> Iterator[Mistake]:
     updates, prompts = recipe.train.updates_per_step, recipe.train.prompts_per_step
     if updates > prompts:
-        text = f"{updates} updates cannot be cut from {prompts} groups"
+        text = f"{prompts} prompts_per_step cannot be split into {updates} updates; write at most {prompts}"
         yield Mistake(place("train.updates_per_step"), text, (place("train.prompts_per_step"),))
 
 
@@ -65,7 +65,7 @@ def budget_can_be_met(recipe: StageSettings) -> Iterator[Mistake]:
     budget, mean = recipe.budget, recipe.rollout.rollouts_per_prompt
     if budget.name == "knapsack" and recipe.kind == "rl" and not budget.low <= mean <= budget.high:
         text = (
-            f"the mean is rollout.rollouts_per_prompt ({mean}), which must lie between budget.low ({budget.low}) and"
+            f"rollout.rollouts_per_prompt ({mean}) is the mean, so it must be between budget.low ({budget.low}) and"
             f" budget.high ({budget.high})"
         )
         yield Mistake(place("budget"), text, (place("rollout.rollouts_per_prompt"), place("kind")))
@@ -76,7 +76,7 @@ def overlong_spares_short_responses(recipe: StageSettings) -> Iterator[Mistake]:
     if overlong is not None and overlong.buffer_tokens > longest:
         text = (
             f"{overlong.buffer_tokens} is more than the longest response ({longest} tokens); even an empty response"
-            " would be punished"
+            f" would be punished. Write at most {longest}"
         )
         yield Mistake(place("train.overlong.buffer_tokens"), text, (place("rollout.max_new_tokens"),))
 
@@ -92,7 +92,7 @@ def single_responses_come_from_single_turns(recipe: StageSettings) -> Iterator[M
     environment = recipe.rollout.environment.name
     takes_single = {"kind: collect": recipe.kind == "collect", "critique_grpo": recipe.critique_grpo is not None}
     for section in (name for name, holds in takes_single.items() if environment != SINGLE_TURN and holds):
-        text = f"{section} works with single responses, not with the episodes of {environment}; write {SINGLE_TURN}"
+        text = f"{section} needs single responses, not episodes of {environment}; write {SINGLE_TURN}"
         yield Mistake(place("rollout.environment"), text, (place(section.partition(":")[0]),))
 
 
@@ -101,7 +101,7 @@ def token_credit_reaches_the_loss(recipe: StageSettings) -> Iterator[Mistake]:
     if credit != "none" and LOSSES[loss].level != "token":
         per_token = alternatives(name for name, facts in LOSSES.items() if facts.level == "token")
         text = (
-            f"{loss} averages over a response, so the credit of single tokens (train.credit: {credit}) would be lost;"
+            f"{loss} averages over a response, so the credit of tokens (train.credit: {credit}) would be lost;"
             f" write {per_token}, or credit: none"
         )
         yield Mistake(LOSS, text, (CREDIT,))
@@ -111,7 +111,7 @@ def credit_fits_the_advantage(recipe: StageSettings) -> Iterator[Mistake]:
     credit, advantage = recipe.train.credit, recipe.train.advantage
     if credit != "none" and not ADVANTAGES[advantage].tree_term:
         with_baseline = alternatives(name for name, facts in ADVANTAGES.items() if facts.tree_term)
-        text = f"{credit} adds to a group baseline, which advantage: {advantage} is not; write {with_baseline}"
+        text = f"{credit} needs a group baseline, which advantage: {advantage} lacks; write advantage: {with_baseline}"
         yield Mistake(CREDIT, text, (ADVANTAGE,))
 
 
@@ -131,7 +131,7 @@ def shaped_rewards_are_looked_at(recipe: StageSettings) -> Iterator[Mistake]:
     }
     for key, effect in effects.items():
         if effect and LOSSES[train.loss].level == "group":
-            yield Mistake(place(key), f"{effect}, which loss: {train.loss} does not look at", (LOSS,))
+            yield Mistake(place(key), f"{effect}, which loss: {train.loss} ignores; leave it out", (LOSS,))
         elif effect and (reason := ADVANTAGES[train.advantage].ignores_shaping):
             yield Mistake(
                 place(key), f"{effect} as a whole, but advantage: {train.advantage} {reason}", (ADVANTAGE, LOSS)
@@ -142,7 +142,7 @@ def selected_advantages_are_looked_at(recipe: StageSettings) -> Iterator[Mistake
     train = recipe.train
     for key in ("clip_advantages", "d3s"):
         if getattr(train, key) is not None and LOSSES[train.loss].level == "group":
-            text = f"works on advantages, which play no part with loss: {train.loss}"
+            text = f"changes advantages, which loss: {train.loss} ignores; leave it out"
             yield Mistake(("train", key), text, (LOSS,))
 
 
@@ -151,7 +151,7 @@ def aggregation_fits_the_loss(recipe: StageSettings) -> Iterator[Mistake]:
     facts = LOSSES[loss]
     if facts.level != "token" and aggregation not in (None, facts.aggregation):
         text = (
-            f"{loss} is one number a response, and {aggregation} would weigh responses by their length; write"
+            f"{loss} gives one number per response, and {aggregation} would weigh responses by length; write"
             f" {facts.aggregation}, or leave it out"
         )
         yield Mistake(place("train.loss_aggregation"), text, (LOSS,))
@@ -170,7 +170,7 @@ def the_loss_takes_its_settings(recipe: StageSettings) -> Iterator[Mistake]:
 
 def critique_grpo_trains_the_policy(recipe: StageSettings) -> Iterator[Mistake]:
     if recipe.critique_grpo is not None and recipe.critic is not None:
-        text = "trains the policy, and critic: a critic; a stage has one of them"
+        text = "trains the policy, but the section critic trains a critic; leave one of them out"
         yield Mistake(REFINEMENTS, text, (place("critic"),))
 
 
@@ -179,11 +179,11 @@ def refinements_join_a_group(recipe: StageSettings) -> Iterator[Mistake]:
         return
     train = recipe.train
     if LOSSES[train.loss].level == "group" or train.credit != "none":
-        text = "its refinements are rows of a group baseline; take a loss over tokens, and credit: none"
+        text = "its refinements need a loss over tokens and a group baseline; write another loss, and credit: none"
         yield Mistake(REFINEMENTS, text, (LOSS, CREDIT))
     if ADVANTAGES[train.advantage].needs_drawn_rows:
         free = alternatives(name for name, facts in ADVANTAGES.items() if not facts.needs_drawn_rows)
-        text = f"advantage: {train.advantage} has no place for rows that nobody drew; write {free}"
+        text = f"advantage: {train.advantage} cannot use refinements, which have no sampling probability; write {free}"
         yield Mistake(REFINEMENTS, text, (ADVANTAGE,))
 
 
@@ -192,10 +192,10 @@ def refinements_were_not_drawn(recipe: StageSettings) -> Iterator[Mistake]:
         return
     train = recipe.train
     if train.kl.in_reward:
-        text = "a KL term in the reward needs the probability of what was drawn; write train.kl.where: loss"
+        text = "a KL term in the reward needs sampling probabilities; refinements have none. Write train.kl.where: loss"
         yield Mistake(REFINEMENTS, text, (place("train.kl"),))
     if train.unlikeliness is not None or train.d3s is not None or train.mismatch.is_on:
-        text = "unlikeliness, d3s and mismatch look at the probability of what was drawn; leave them out"
+        text = "unlikeliness, d3s and mismatch need sampling probabilities; refinements have none. Leave them out"
         yield Mistake(REFINEMENTS, text, tuple(place(f"train.{key}") for key in ("unlikeliness", "d3s", "mismatch")))
 
 

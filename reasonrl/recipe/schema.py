@@ -25,5 +25,5 @@ class Recipe(StageSettings):
         return self
 
     def warnings(self) -> list[str]:
-        """What may be meant, but seldom is."""
+        """Warnings about settings that are valid but rarely intended."""
         return [warning.describe() for advice in ADVICE for warning in advice(self)]

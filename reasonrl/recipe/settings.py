@@ -99,7 +99,7 @@ class StageSettings(Spec):
 
     @property
     def loss_aggregation(self) -> Aggregation:
-        """What the recipe says; else what belongs to the loss; else what belongs to the advantage."""
+        """The recipe's setting, else the default of the loss, else that of the advantage."""
         return (
             self.train.loss_aggregation
             or LOSSES[self.train.loss].aggregation

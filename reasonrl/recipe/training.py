@@ -27,7 +27,7 @@ class KlSpec(Spec):
     @model_validator(mode="after")
     def _has_a_gradient(self) -> KlSpec:
         if self.estimator == "k1" and self.where == "loss":
-            text = "estimator k1 as a loss has no gradient on policy. Write where: reward, or estimator: k2 or k3"
+            text = "estimator k1 in the loss has no gradient on policy. Write where: reward, or estimator: k2 or k3"
             raise MistakesError([Mistake((), text, (("estimator",), ("where",)))])
         return self
 

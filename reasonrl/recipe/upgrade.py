@@ -1,7 +1,7 @@
 """Recipes that earlier versions saved in run folders, with the keys of today.
 
-A recipe that a person writes is held to today's keys, with a message that names the new one. A saved one cannot be
-edited by hand: every key of a stage stands in it, also those that nobody wrote.
+A recipe that a person writes must use today's keys; the message names the new one. A saved one should not need editing:
+it holds every key of a stage, also those that nobody wrote.
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""What an episode earns: verdicts, reward parts, and their weighted sum."""
+"""The reward of an episode: verdicts, reward parts, and their weighted sum."""

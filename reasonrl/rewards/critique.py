@@ -90,7 +90,7 @@ class CritiqueRewards:
 
 
 class CritiqueOrAnswer:
-    """CRL's batches hold both: critiques are judged as such, all else by the recipe's verifier."""
+    """CRL's batches hold both: critiques are judged as critiques, all else by the recipe's verifier."""
 
     def __init__(self, critiques: CritiqueVerifier, answers: Verifier) -> None:
         self.critiques, self.answers = critiques, answers
@@ -117,9 +117,12 @@ def is_critique(episode: Episode) -> bool:
 
 
 def critic_episode(episode: Episode) -> CriticEpisode:
-    """The critique of an episode. Raises TrainingError where its environment leaves none behind."""
+    """The critique of an episode. Raises TrainingError if its environment does not provide one."""
     if episode.critique is None:
-        raise TrainingError("this environment leaves no critique behind: a recipe with `critic` needs one that does")
+        raise TrainingError(
+            "rollout.environment: its episodes have no critique, but the recipe has a section critic; write"
+            " critique_and_refine, or set Episode.critique in your environment"
+        )
     return episode.critique
 
 
@@ -132,8 +135,8 @@ def term_reward(term: Term) -> Callable[[Sequence[Episode], int], list[float | N
 def critic_parts(
     spec: CriticSpec, answer_verifier: Verifier, user_term: Callable[[CriticEpisode], float | None] | None = None
 ) -> list[RewardPart]:
-    """The parts of a critic's reward. `correctness` is whether the judgement is right: it is the accuracy that is
-    shown, and what success rates are about; it enters the reward through the term of the method alone.
+    """The parts of a critic's reward. `correctness` is whether the judgement is right. It is the reported accuracy and
+    the basis of success rates; it enters the reward only through the term of the method.
     """
     verifier: Verifier = CritiqueVerifier(spec.format.load(), spec.target)
     if spec.policy_rows:

@@ -20,7 +20,7 @@ def score_episodes(
     busy.
 
     A verdict that is not a judgement gives the part the value None, which masks the episode: it is never a silent zero.
-    A recipe that says `on_timeout: wrong` counts running out of time as the model's fault.
+    With `on_timeout: wrong`, a time-out counts as the model's mistake.
 
     Raises TrainingError when a verifier or a reward function breaks its contract.
     """
@@ -39,7 +39,8 @@ def score_episodes(
                 values = part.episodes(episodes, step)
             if len(values) != len(episodes):
                 raise TrainingError(
-                    f"the function of reward.{part.name} returned {len(values)} values for {len(episodes)} responses"
+                    f"reward.{part.name}: the function returned {len(values)} values for {len(episodes)} responses;"
+                    " return one for each"
                 )
             for episode, value in zip(episodes, values, strict=True):
                 episode.reward_parts[part.name] = (
@@ -60,29 +61,30 @@ def verify_episodes(part: RewardPart, episodes: Sequence[Episode]) -> None:
     )
     if len(verdicts) != len(unjudged):
         raise TrainingError(
-            f"the verifier of reward.{part.name} returned {len(verdicts)} verdicts for {len(unjudged)} responses"
+            f"reward.{part.name}: the verifier returned {len(verdicts)} verdicts for {len(unjudged)} responses;"
+            " return one for each"
         )
     for episode, verdict in zip(unjudged, verdicts, strict=True):
         episode.verdicts[part.name] = verdict
 
 
 def _finite(value: Any, part: str, problem: str) -> float:
-    """A number of the user's function. NaN would pass unseen into the baseline of its whole group."""
+    """Checks a value of the user's function. NaN would silently spoil the baseline of its whole group."""
     try:
         number = float(value)
     except (TypeError, ValueError):
         number = math.nan
     if not math.isfinite(number):
         raise TrainingError(
-            f"the function of reward.{part} returned {value!r} for problem {problem}: write a finite number, or None"
+            f"reward.{part}: the function returned {value!r} for problem {problem}; return a finite number, or None"
             " (not judged)"
         )
     return number
 
 
 def apply_timeout_policy(verdict: Verdict, on_timeout: str) -> Verdict:
-    """The verdict as the recipe reads it: with `on_timeout: wrong` a time-out is a wrong answer, for rewards, rates and
-    accuracy alike.
+    """The verdict under the recipe's rules: with `on_timeout: wrong` a time-out is a wrong answer, in rewards, rates
+    and accuracy.
     """
     if verdict.status is Status.TIMEOUT and on_timeout == "wrong":
         return dataclasses.replace(verdict, correct=False, score=0.0)

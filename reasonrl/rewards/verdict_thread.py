@@ -1,4 +1,4 @@
-"""Verdicts that are made while other episodes still play."""
+"""Judges episodes while other episodes are still running."""
 
 from __future__ import annotations
 
@@ -46,14 +46,14 @@ class VerdictThread:
         if not self._parts:
             return
         self._episodes.put(None)
-        if error is not None:  # the episodes have failed: nobody reads the verdicts
+        if error is not None:  # the episodes failed, so the verdicts are not needed
             return
         self._thread.join()
         if self._error is not None:
             raise self._error
 
     def _run(self) -> None:
-        """Judge what has ended, in batches of what came together, until None comes."""
+        """Judge finished episodes, those that are waiting as one batch, until None arrives."""
         more = True
         while more:
             batch = [self._episodes.get()]

@@ -30,7 +30,7 @@ class RunData:
 
     @property
     def evaluated(self) -> int:
-        """Number of held-out problems, all sets together."""
+        """The number of held-out problems in all sets."""
         return sum(len(problems) for problems in self.heldout.values())
 
     @property
@@ -40,8 +40,8 @@ class RunData:
 
 
 def recipe_for_data(recipe: Recipe) -> Recipe:
-    """The recipe as its own data is loaded: a stage that does not train solves problems, and its section `critic` only
-    says how critiques look.
+    """The recipe by which its own data is loaded: a stage that does not train solves problems, and its section `critic`
+    only sets the format of critiques.
     """
     return recipe if KINDS[recipe.kind].trains else recipe.model_copy(update={"critic": None})
 
@@ -62,7 +62,7 @@ def load_data(recipe: Recipe, verifier: Verifier, *, offline: bool = False) -> R
         if shared:
             raise DataError(
                 f"data.heldout.{name}: {len(shared)} of {len(problems)} problems are also in data.train (first:"
-                f" {shared[0]}). Held-out accuracy would measure memory. Use another split"
+                f" {shared[0]}). Held-out accuracy would measure memorisation. Use another split"
             )
     return RunData(train, heldout, loader.reports, replay)
 
@@ -85,7 +85,7 @@ class _Loader:
             repeated = next((problem.id for problem in problems if problem.id in ids), None)
             if repeated is not None:
                 raise DataError(
-                    f"{field_name}: the id {repeated!r} is also in an earlier source of data.train. Ids must differ"
+                    f"{field_name}: the id {repeated!r} is already used by an earlier source. Ids must be unique"
                 )
             ids |= {problem.id for problem in problems}
             train += problems
@@ -111,8 +111,8 @@ class _Loader:
             for problem in shown:
                 if not isinstance(problem.reference.get("demonstration"), str):
                     raise DataError(
-                        f"{field_name}: problem {problem.id} is not a solution to judge, and shows no 'demonstration'"
-                        " in its reference"
+                        f"{field_name}: problem {problem.id} is not a solution to judge, so its reference needs a"
+                        " 'demonstration' (a string)"
                     )
             replay += problems
         return replay
@@ -155,9 +155,9 @@ def load_offline_rows(source: SourceSpec, field_name: str, *, offline: bool) -> 
         is_number = isinstance(reward, int | float) and not isinstance(reward, bool) and math.isfinite(reward)
         if not isinstance(problem.reference.get("response"), str) or not is_number:
             raise DataError(
-                f"{field_name}: row {row} ({problem.id}): what an offline stage learns from has a 'response' (a text)"
-                f" and a 'reward' (a number) in its reference, not {sorted(problem.reference)}. A stage of kind game"
-                " makes such rows"
+                f"{field_name}: row {row} ({problem.id}): an offline stage needs a 'response' (a string)"
+                f" and a 'reward' (a number) in the reference, not {sorted(problem.reference)}. A stage of kind game"
+                " writes such rows"
             )
     return problems
 
@@ -193,7 +193,7 @@ def check_lengths(recipe: Recipe, tokenizer: Any, config: Any, problems: list[Pr
         key = f"rollout.max_{'new' if recipe.rollout.max_response_tokens is None else 'response'}_tokens"
         raise RecipeError(
             f"{key}: the prompt of problem {problem.id} has {longest} tokens, and with"
-            f" {recipe.rollout.response_limit} new ones it exceeds the {limit} positions of the model. Lower"
+            f" {recipe.rollout.response_limit} response tokens it exceeds the model's {limit} positions. Lower"
             f" {key}, or leave out long prompts"
         )
     return longest

@@ -18,7 +18,7 @@ EnvironmentFor = Callable[[Sampling], Environment]
 
 
 def rollout_sampling(recipe: Recipe) -> Sampling:
-    """How rollouts are drawn in training: from the whole distribution, since a top-p cut would bias the gradient."""
+    """How rollouts are drawn in training: from the full distribution, since a top-p cut would bias the gradient."""
     spec = recipe.rollout
     return Sampling(
         spec.max_new_tokens,
@@ -29,7 +29,7 @@ def rollout_sampling(recipe: Recipe) -> Sampling:
 
 
 def eval_sampling(recipe: Recipe) -> Sampling:
-    """How the sampled evaluation draws: as the rollouts, but at `evaluation.temperature` where the recipe sets one."""
+    """How the sampled evaluation draws: like the rollouts, but at `evaluation.temperature` where the recipe sets it."""
     return replace(rollout_sampling(recipe), temperature=recipe.evaluation.temperature or recipe.rollout.temperature)
 
 
@@ -62,5 +62,5 @@ def environment_name(recipe: Recipe) -> str:
 
 
 def role_sampling(spec: RoleSpec) -> Sampling:
-    """How a role that is not trained speaks."""
+    """The sampling settings of a role that is not trained."""
     return Sampling(spec.max_new_tokens, spec.temperature, stop=tuple(spec.stop))

@@ -36,12 +36,12 @@ def load_language_model(recipe: Recipe, source: str, *, offline: bool) -> Langua
 
 
 def check_engine(recipe: Recipe) -> None:
-    """Call it before anything is loaded. Raises RecipeError for an engine that is not known or not installed."""
+    """Call this before anything is loaded. Raises RecipeError for an engine that is unknown or not installed."""
     name = recipe.rollout.engine
     if name == "vllm" and importlib.util.find_spec("vllm") is None:
         raise RecipeError(
-            "rollout.engine: vllm is not installed here. `pip install 'reasonrl[vllm]'` (GPU) or `make venv-vllm`"
-            " (CPU), or write hf"
+            "rollout.engine: vllm is not installed. Run `pip install 'reasonrl[vllm]'` (GPU) or `make venv-vllm`"
+            " (CPU), or write rollout.engine: hf"
         )
     if name not in ("hf", "vllm"):
         if ":" not in name:
@@ -94,7 +94,7 @@ def add_lora(model: Any, spec: LoraSpec, seed: int) -> Any:
 
 
 def frozen_copy(model: Any) -> Any:
-    """The reference of a KL term. It stays in memory beside the model: the price of a KL term without LoRA."""
+    """The reference of a KL term. It stays in memory beside the model: the cost of a KL term without LoRA."""
     reference = copy.deepcopy(model).eval()
     for parameter in reference.parameters():
         parameter.requires_grad_(False)

@@ -1,4 +1,4 @@
-"""Roles: who speaks in an episode besides the trained policy, and the engines that this takes."""
+"""Roles: the speakers of an episode besides the trained policy, and the engines that they need."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def training_roles(recipe: Recipe) -> dict[str, RoleSpec]:
 
 
 def load_roles(recipe: Recipe, specs: Mapping[str, RoleSpec], policy: LanguageModel, *, offline: bool) -> Roles:
-    """Speakers for `same` (the weights of `policy`, as they stand), models of their own, and served models.
+    """Speakers for `same` (the current weights of `policy`), for separate models, and for served models.
 
     Raises:
         ModelError: a model cannot be loaded, or its server does not answer.
@@ -73,7 +73,7 @@ def load_roles(recipe: Recipe, specs: Mapping[str, RoleSpec], policy: LanguageMo
 
 
 def roles_without_engines(specs: Mapping[str, RoleSpec], tokenizer: Any) -> Roles:
-    """Roles for a process that holds no model: speakers behind servers, which are not contacted yet, and `same`.
+    """Roles for a process that holds no model: served speakers, which are not contacted yet, and `same`.
 
     `tokenizer` is that of the policy.
 
@@ -87,7 +87,9 @@ def roles_without_engines(specs: Mapping[str, RoleSpec], tokenizer: Any) -> Role
         elif spec.model == "same":
             speakers[role] = LocalSpeaker(role, tokenizer, role_sampling(spec))
         else:
-            raise RecipeError(f"the {role}'s model {spec.model} is not behind a server; serve it, or write model: same")
+            raise RecipeError(
+                f"the {role}'s model {spec.model} is not served; serve it and write its address, or write model: same"
+            )
     return Roles(speakers)
 
 
@@ -121,7 +123,7 @@ def make_refiner(recipe: Recipe, policy: LanguageModel, roles: Roles) -> Refiner
         return None
     if policy.tokenizer.chat_template is None:
         raise RecipeError(
-            "critique_grpo: refining is a conversation, and the model's tokenizer has no chat template; take a chat"
+            "critique_grpo: refining is a conversation, but the model's tokenizer has no chat template; use a chat"
             " model"
         )
     speaker = LocalSpeaker("policy", policy.tokenizer, rollout_sampling(recipe))

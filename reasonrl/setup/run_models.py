@@ -1,4 +1,4 @@
-"""From a run folder, or a stage's, to its newest model; and what a folder of weights was trained to be."""
+"""Finds the newest model of a run folder or a stage's folder, and what a folder of weights was trained to do."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from reasonrl.recipe.schema import Recipe
 from reasonrl.runs.checkpoint import list_checkpoints
 
 SOLVERS = ("actor", "solver", "sneaky", "completer")
-"""Roles that solve or write. A model that was trained to judge would answer with a verdict."""
+"""Roles that solve or write. A model that was trained to judge would answer with a verdict instead."""
 
 
 def newest_model(folder: Path) -> Path:
@@ -24,7 +24,7 @@ def newest_model(folder: Path) -> Path:
     for stage in reversed(stages):
         if checkpoints := list_checkpoints(stage):
             return checkpoints[-1].path
-    raise RecipeError(f"{folder} has no complete checkpoint yet")
+    raise RecipeError(f"{folder} has no complete checkpoint yet. Train it first, or resume it")
 
 
 def weights_of(name: str) -> str:
@@ -49,8 +49,8 @@ def model_for_role(role: str, name: str) -> str:
         stage = load_recipe(str(recipe_file)).stages[-1]
         if is_critic(stage):
             raise RecipeError(
-                f"the {role}'s model {name} was trained as a critic (stage {stage.name}): it judges, it does not solve;"
-                " name another"
+                f"the {role}'s model {name} was trained as a critic (stage {stage.name}), which does not solve;"
+                " name another model"
             )
     return str(path) if path.is_dir() else name
 

@@ -1,4 +1,4 @@
-"""Evaluating a model outside of a training run: what `reasonrl eval` and `reasonrl.evaluate` share."""
+"""Evaluates a model outside of a training run, for `reasonrl eval` and `reasonrl.evaluate`."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def prepare_evaluation(
     offline: bool,
     problems: Sets | None = None,
 ) -> StandaloneEvaluation:
-    """Load a model and what it is asked.
+    """Load a model and the problems that it is asked.
 
     Args:
         weights: a folder, a Hugging Face id, or the name of a bundled model.

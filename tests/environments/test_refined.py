@@ -133,11 +133,11 @@ def test_rows_join_their_group_and_do_not_count_as_successes(tmp_path: Path, mon
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"train": {"advantage": "remax"}}, "advantage: remax has no place"),
+        ({"train": {"advantage": "remax"}}, "advantage: remax cannot use refinements"),
         ({"train": {"credit": "tempo"}}, "credit: none"),
         ({"train": {"kl": {"coefficient": 0.1, "where": "reward"}}}, "train.kl.where: loss"),
-        ({"train": {"unlikeliness": {"beta": 0.2}}}, "leave them out"),
-        ({"critic": {}}, "a stage has one of them"),
+        ({"train": {"unlikeliness": {"beta": 0.2}}}, "Leave them out"),
+        ({"critic": {}}, "leave one of them out"),
     ],
 )
 def test_what_does_not_fit_is_refused(change: dict[str, Any], message: str) -> None:
@@ -150,5 +150,5 @@ def test_a_model_without_a_chat_template_is_refused(tmp_path: Path) -> None:
         "train": {"source": "arithmetic", "options": {"size": 12}},
         "prompt": {"style": "text", "template": "{question} ="},
     }
-    with pytest.raises(RecipeError, match="take a chat model"):
+    with pytest.raises(RecipeError, match="use a chat model"):
         context(tmp_path, {**RECIPE, "model": {"path": "tiny-arithmetic"}, "data": data})

@@ -71,7 +71,7 @@ def test_data_of_earlier_stages_are_named_and_left_out() -> None:
     present, later = without_links(stage(data=data))
     assert [source.source for source in present.data.train_sources] == ["x.jsonl"]
     assert list(present.data.heldout) == ["c"] and set(later) == {"train", "b"}
-    assert later["train"] == "comes from stage:a/train, and is checked when that has run"
+    assert later["train"] == "comes from stage:a/train; checked when that stage has run"
 
 
 def test_rewards_that_teach_nothing() -> None:

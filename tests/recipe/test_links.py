@@ -56,7 +56,7 @@ def test_links_are_found_and_become_paths(tmp_path: Path) -> None:
     assert made.data.train is not None and made.data.train.source == str(
         tmp_path / "stages" / "02-solutions" / "train.jsonl"
     )
-    with pytest.raises(RecipeError, match=r"is not there yet.*Run the stage 'solutions' first"):
+    with pytest.raises(RecipeError, match=r"does not exist yet.*Run the stage 'solutions' first"):
         (tmp_path / "stages" / "02-solutions" / "sums.jsonl").unlink()
         with_paths(recipes[2], tmp_path, lambda folder: folder)
 
@@ -67,13 +67,13 @@ def test_links_are_found_and_become_paths(tmp_path: Path) -> None:
         ({"init_from": "critic"}, "init_from: 'critic' does not come before"),
         (
             {"data": {"train": {"source": "stage:nobody/train"}}},
-            "names no stage before 'critic'; there are actor, solutions",
+            "no stage 'nobody' comes before 'critic'; earlier stages: actor, solutions",
         ),
-        ({"data": {"train": {"source": "stage:actor/train"}}}, "is of kind sft and collects nothing"),
-        ({"data": {"train": {"source": "stage:solutions/test"}}}, "collects train, sums, not 'test'"),
+        ({"data": {"train": {"source": "stage:actor/train"}}}, "is of kind sft, which writes no problems"),
+        ({"data": {"train": {"source": "stage:solutions/test"}}}, "does not write 'test'; choose from train, sums"),
         (
             {"critic": {**CRITIC, "refine": {"refinements": 1, "actor": "stage:solutions"}}},
-            "has no model; write stage:solutions/train",
+            "not a model; write stage:solutions/train",
         ),
     ],
 )
@@ -84,12 +84,12 @@ def test_links_that_lead_nowhere(change: dict[str, Any], message: str) -> None:
 
 def test_a_critic_recipe_says_what_does_not_fit() -> None:
     for critic, message in (
-        ({"phase": 2}, "looks at refinements: write refine"),
+        ({"phase": 2}, "needs refinements; write refine"),
         ({"reward": "critique-rl"}, "'critique-rl' is not known"),
         ({"format": "step_sentense"}, "did you mean 'step_sentence'"),
         ({"format": {"name": "boxed_index", "first_index": 3}}, "0 or 1"),
     ):
         with pytest.raises(RecipeError, match=message):
             parse_recipe(yaml.safe_dump({"name": "n", "data": DATA, "critic": critic}), "test")
-    with pytest.raises(RecipeError, match=r"reward.correctness \(line 14\): of a critic"):
+    with pytest.raises(RecipeError, match=r"reward.correctness \(line 14\): the section critic sets"):
         parse_recipe(yaml.safe_dump({"name": "n", "data": DATA, "critic": {}, "reward": {"correctness": 2.0}}), "test")

@@ -100,8 +100,8 @@ rollout:
         "train.steps (line 6): expected greater than or equal to 1, got -1",
         "train.prompts_per_step (line 7): expected a valid integer, unable to parse string as an integer, got 'many'",
         (
-            "train.kl (line 9): estimator k1 as a loss has no gradient on policy. Write where: reward, or estimator: k2"
-            " or k3"
+            "train.kl (line 9): estimator k1 in the loss has no gradient on policy. Write where: reward, or"
+            " estimator: k2 or k3"
         ),
         "train.loss_agregation (line 8): unknown key; did you mean 'loss_aggregation'?",
         "optim.betas.1 (line 11): expected less than or equal to 1, got 2",
@@ -239,8 +239,8 @@ def test_overrides_of_stages() -> None:
     assert [stage.total_steps for stage in loaded.stages] == [1, 2]
     assert [stage.seed for stage in loaded.stages] == [5, 5]
     assert [stage.rollout.max_new_tokens for stage in loaded.stages] == [4, 4]
-    assert only(STAGED, "stages.2.name=x") == "override 'stages.2.name=x': there is nothing at '2'"
-    assert only(STAGED, "stages.7=x") == "override 'stages.7=x': '7' is not an index of a list of 2"
+    assert only(STAGED, "stages.2.name=x") == "override 'stages.2.name=x': '2' does not exist in the recipe"
+    assert only(STAGED, "stages.7=x") == "override 'stages.7=x': '7' is not an index of the list; write 0 to 1"
 
 
 def test_an_override_that_stages_would_hide_is_refused() -> None:
@@ -297,7 +297,7 @@ def test_finding_recipes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     with pytest.raises(RecipeError, match=r"no recipe 'smok': did you mean 'smoke'\?"):
         find_recipe("smok")
     (tmp_path / "binary.yaml").write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(RecipeError, match="cannot be read as text"):
+    with pytest.raises(RecipeError, match="cannot be read as UTF-8 text"):
         load_recipe("binary.yaml")
 
 

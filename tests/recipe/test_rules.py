@@ -42,13 +42,25 @@ def lines(changes: dict[str, Any]) -> list[str]:
     [
         ({"data": {}}, "data.train", "missing"),
         ({"reward": {"correctness": 1, "f": 1}}, "reward.f", "has neither"),
-        ({"reward": {"correctness": {"verifier": "math"}}}, "reward.correctness.verifier", "name this part otherwise"),
+        (
+            {"reward": {"correctness": {"verifier": "math"}}},
+            "reward.correctness.verifier",
+            "give this part another name",
+        ),
         ({"reward": {}}, "reward.correctness", "missing"),
-        (CRITIC, "reward.correctness", "the section critic says"),
+        (CRITIC, "reward.correctness", "the section critic sets"),
         ({"rollout": {"rollouts_per_prompt": 1}}, "rollout.rollouts_per_prompt", "write 2 or more"),
-        ({"train": {"updates_per_step": 17}}, "train.updates_per_step", "17 updates cannot be cut from 16 groups"),
+        (
+            {"train": {"updates_per_step": 17}},
+            "train.updates_per_step",
+            "16 prompts_per_step cannot be split into 17 updates; write at most 16",
+        ),
         ({"train": {"credit": "tempo", "loss": "disco"}}, "train.loss", "write ppo_clip, gspo, cispo"),
-        ({"train": {"credit": "tempo", "advantage": "gpg"}}, "train.credit", "write grpo, dr_grpo, rloo, remax"),
+        (
+            {"train": {"credit": "tempo", "advantage": "gpg"}},
+            "train.credit",
+            "write advantage: grpo, dr_grpo, rloo, remax",
+        ),
         ({"budget": {"name": "knapsack", "low": 9}}, "budget", r"rollouts_per_prompt \(8\)"),
         (
             {"train": {"advantage": "shrinkage"}, "success_rates": {"source": "history"}},
@@ -56,24 +68,24 @@ def lines(changes: dict[str, Any]) -> list[str]:
             "advantage: shrinkage needs a prediction",
         ),
         ({"train": {"overlong": {"buffer_tokens": 257}}}, "train.overlong.buffer_tokens", "even an empty response"),
-        ({"train": {"loss": "drpo", "overlong": {"buffer_tokens": 9}}}, "train.overlong", "does not look at"),
+        ({"train": {"loss": "drpo", "overlong": {"buffer_tokens": 9}}}, "train.overlong", "which loss: drpo ignores"),
         ({"train": {"advantage": "remax", "unlikeliness": {}}}, "train.unlikeliness", "is not shaped"),
-        ({"train": {"loss": "trpa", "d3s": {}}}, "train.d3s", "play no part with loss: trpa"),
+        ({"train": {"loss": "trpa", "d3s": {}}}, "train.d3s", "changes advantages, which loss: trpa ignores"),
         ({"train": {"loss": "disco", "loss_aggregation": "token_mean"}}, "train.loss_aggregation", "sequence_mean"),
         ({"train": {"loss": "reinforce", "clip_high": 0.3}}, "train.clip_high", "write loss: ppo_clip, gspo, cispo or"),
         ({"train": {"loss": "gspo", "dual_clip": 3.0}}, "train.dual_clip", "write loss: ppo_clip$"),
         ({"train": {"mirror_beta": 0.2}}, "train.mirror_beta", "write loss: mirror_descent$"),
         ({"rollout": {"vllm": {"kv_cache_gib": 1}}}, "rollout.vllm", "the engine is hf"),
-        ({**REFINED, "rollout": {"environment": "a:B"}}, "rollout.environment", "not with the episodes of a:B"),
+        ({**REFINED, "rollout": {"environment": "a:B"}}, "rollout.environment", "not episodes of a:B"),
         ({"kind": "collect", "rollout": {"environment": "a:B"}}, "rollout.environment", "write single_turn$"),
-        ({**REFINED, "critic": {}}, "critique_grpo", "a stage has one of them"),
+        ({**REFINED, "critic": {}}, "critique_grpo", "leave one of them out"),
         ({**REFINED, "train": {"credit": "tempo"}}, "critique_grpo", "credit: none"),
         ({**REFINED, "train": {"advantage": "passk"}}, "critique_grpo", "write grpo, dr_grpo"),
-        ({**REFINED, "train": {"d3s": {}}}, "critique_grpo", "leave them out"),
+        ({**REFINED, "train": {"d3s": {}}}, "critique_grpo", "Leave them out"),
         (
             {**REFINED, "train": {"kl": {"coefficient": 0.1, "where": "reward"}}},
             "critique_grpo",
-            "write train.kl.where: loss",
+            "Write train.kl.where: loss",
         ),
     ],
 )
@@ -84,9 +96,7 @@ def test_each_rule_names_the_key_and_what_to_write(changes: dict[str, Any], key:
 
 
 def test_a_mistake_across_keys_has_its_line() -> None:
-    assert lines({"train": {"credit": "tempo", "advantage": "gpg"}})[0].startswith(
-        "train.credit (line 7): tempo adds to"
-    )
+    assert lines({"train": {"credit": "tempo", "advantage": "gpg"}})[0].startswith("train.credit (line 7): tempo needs")
 
 
 def test_a_good_recipe_passes_every_rule() -> None:
@@ -136,7 +146,7 @@ def test_methods_of_users(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     Recipe.model_validate({**BASE, "train": {"advantage": f"{module}:declared", "credit": "tempo"}})
     assert Recipe.model_validate({**BASE, "train": {"advantage": f"{module}:guided"}}).rate_source == "blend"
     for train, message in (
-        ({"advantage": f"{module}:plain", "credit": "tempo"}, "train.credit (line 7): tempo adds to a group baseline"),
+        ({"advantage": f"{module}:plain", "credit": "tempo"}, "train.credit (line 7): tempo needs a group baseline"),
         ({"loss": f"{module}:loss", "clip_low": 0.1}, f"train.clip_low (line 6): loss: {module}:loss has no clip_low"),
         (
             {"loss": f"{module}:lost"},
@@ -177,7 +187,7 @@ def test_advice() -> None:
     (warning,) = warnings(train={"advantage": "dcpo", "refill": {"enabled": True}})
     assert warning.startswith("train.advantage: dcpo learns from groups whose rewards are all equal")
     (warning,) = warnings(train={"loss": "disco", "advantage": "rloo"})
-    assert warning.startswith("train.advantage: plays no part with loss: disco")
+    assert warning.startswith("train.advantage: has no effect with loss: disco")
     assert "train.unlikeliness" in warnings(train={"unlikeliness": {}})[0]
     vllm = {"rollout": {"engine": "vllm"}, "model": {"dtype": "bfloat16"}}
     assert "train.mismatch" in warnings(**vllm)[0]

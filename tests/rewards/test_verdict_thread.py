@@ -109,7 +109,7 @@ def test_what_a_verifier_raises_ends_the_step() -> None:
 
 def test_a_wrong_number_of_verdicts_ends_the_step() -> None:
     verifier = Recording(drop=1)
-    with pytest.raises(TrainingError, match=r"the verifier of reward\.correctness returned \d verdicts for \d"):
+    with pytest.raises(TrainingError, match=r"reward\.correctness: the verifier returned \d verdicts for \d"):
         play(verifier, WaitingEngine(verifier))
 
 

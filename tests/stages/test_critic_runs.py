@@ -228,7 +228,7 @@ def test_a_critic_is_no_actor_and_a_run_stands_for_its_newest_model(finished: Pa
     assert model_for_role("actor", str(stages / "01-actor")) == str(stages / "01-actor" / "checkpoints" / "step-000002")
     assert model_for_role("critic", str(finished / "whole")).endswith("05-help/checkpoints/step-000002")
     for name in (finished / "whole", stages / "04-judge", stages / "04-judge" / "checkpoints" / "step-000002"):
-        with pytest.raises(RecipeError, match=r"was trained as a critic .*it does not solve"):
+        with pytest.raises(RecipeError, match=r"was trained as a critic .*which does not solve"):
             model_for_role("actor", str(name))
     assert model_for_role("actor", "smollm2-135m") == "smollm2-135m"
 

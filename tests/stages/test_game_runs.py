@@ -173,7 +173,7 @@ def test_bad_games(tmp_path: Path) -> None:
         ({"game": {"prompt": {"instructions": "x"}}}, "no text instructions"),
         ({"game": {"prompt": {"error_types": []}}}, "expected a list of at least one text, got []"),
         ({"game": {"prompt": {"instruction": ["x"]}}}, "expected one text, got"),
-        ({"game": {"sneaky": "stage:solutions"}}, "collects problems and has no model"),
+        ({"game": {"sneaky": "stage:solutions"}}, "writes problems, not a model"),
         ({"critic": None}, "a game needs the section critic"),
         ({"critic": {"reward": "spc", "target": "answer"}}, "write target: last_step"),
     ):

@@ -93,5 +93,5 @@ def test_who_did_not_answer_is_not_a_failure_of_the_prefix() -> None:
 
 
 def test_a_completer_without_its_labeller(tmp_path: Path) -> None:
-    with pytest.raises(RecipeError, match=r"collect.completer .*only labeller: monte_carlo continues from steps"):
+    with pytest.raises(RecipeError, match=r"collect.completer .*only labeller: monte_carlo completes steps"):
         recipe(tmp_path, labeller=None, completer="same")

@@ -253,9 +253,9 @@ def test_tempo_credits_the_token_at_which_answers_part(tmp_path: Path) -> None:
     ("changes", "words"),
     [
         ({"train": {"credit": "tempo", "loss": "geometric_mean"}}, "geometric_mean averages over a response"),
-        ({"train": {"credit": "tempo", "advantage": "gdpo"}}, "tempo adds to a group baseline"),
+        ({"train": {"credit": "tempo", "advantage": "gdpo"}}, "tempo needs a group baseline"),
         ({"budget": {"name": "knapsack", "low": 9, "high": 4}}, "low must not exceed high"),
-        ({"budget": {"name": "knapsack", "low": 8, "high": 64}}, "must lie between budget.low"),
+        ({"budget": {"name": "knapsack", "low": 8, "high": 64}}, "must be between budget.low"),
         ({"budget": {"name": "knapsack", "low": 1}}, "budget.low"),
         ({"budget": "knapsak"}, "expected 'uniform' or 'knapsack', got 'knapsak'"),
         ({"curriculum": "plc"}, "expected 'uniform', 'pcl' or 'dump', got 'plc'"),
@@ -266,7 +266,7 @@ def test_tempo_credits_the_token_at_which_answers_part(tmp_path: Path) -> None:
         ({"train": {"loss": "disco", "d3s": {}}}, "train.d3s"),
         ({"train": {"loss": "disco", "clip_advantages": 1.0}}, "train.clip_advantages"),
         ({"train": {"loss": "drpo", "loss_aggregation": "token_mean"}}, "train.loss_aggregation"),
-        ({"train": {"loss": "trpa", "unlikeliness": {}}}, "shapes the reward, which loss: trpa does not look at"),
+        ({"train": {"loss": "trpa", "unlikeliness": {}}}, "shapes the reward, which loss: trpa ignores"),
         (
             {"train": {"advantage": "gdpo", "overlong": {"buffer_tokens": 2}}},
             "shapes the reward as a whole, but advantage: gdpo normalises",

@@ -163,9 +163,9 @@ def test_a_round_as_a_recipe(tmp_path: Path) -> None:
     [
         (
             {"collect": {"make": "critiques", "critic": "same"}},
-            "plays no part in collecting solutions to judge",
+            "has no effect with make: critiques",
         ),
-        ({"collect": {"make": "responses", "labeller": "monte_carlo"}}, "is about solutions to judge"),
+        ({"collect": {"make": "responses", "labeller": "monte_carlo"}}, "applies to make: critiques only"),
         ({"critic": None}, "collect.critic: needs the section critic"),
     ],
 )

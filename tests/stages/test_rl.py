@@ -215,7 +215,7 @@ def test_several_updates_use_the_log_probs_from_before_the_first(tmp_path: Path)
 
 
 def test_k1_as_a_loss_is_refused_in_words() -> None:
-    with pytest.raises(ValueError, match=r"train\.kl.*: estimator k1 as a loss has no gradient"):
+    with pytest.raises(ValueError, match=r"train\.kl.*: estimator k1 in the loss has no gradient"):
         parse_recipe("name: x\ntrain: {kl: {estimator: k1, coefficient: 0.1}}\ndata: {train: {source: a.jsonl}}\n", "r")
 
 
