@@ -21,6 +21,7 @@ from reasonrl.setup.data import RunData, check_lengths, load_data, recipe_for_da
 from reasonrl.setup.environments import environment_maker
 from reasonrl.setup.run_models import runs_elsewhere, weights_of
 from reasonrl.stages import stage_kind
+from reasonrl.stages.base import Workload
 from reasonrl.stages.run import check_engines
 from verifiers.types import Verifier
 
@@ -88,7 +89,7 @@ def plan_stage(recipe: Recipe, *, offline: bool, backends: Mapping[str, BackendP
         rollouts_per_step=workload.rollouts_per_step,
         optimizer_updates=workload.optimizer_updates,
         most_tokens_sampled_per_step=workload.sampled_tokens_per_step,
-        work=kind.describe(recipe, workload),
+        work=kind.describe(recipe, workload) | checkpoint_line(recipe, workload),
         trainable_parameters=parameters,
         memory_gb=estimate_memory_gb(recipe, kind, parameters),
         minutes=minutes,
@@ -96,6 +97,16 @@ def plan_stage(recipe: Recipe, *, offline: bool, backends: Mapping[str, BackendP
         not_checked=[*missing, *missing_data],
         warnings=warnings,
     )
+
+
+def checkpoint_line(recipe: Recipe, workload: Workload) -> dict[str, str]:
+    """When a stage that trains can be resumed from."""
+    if not workload.updates_per_step:
+        return {}
+    every = recipe.checkpoint.every_steps
+    if every is not None:
+        return {"checkpoints": f"every {every} steps" if every < workload.steps else "at the end"}
+    return {"checkpoints": "at the end and on Ctrl-C; a killed run starts over (checkpoint.every_steps saves earlier)"}
 
 
 def load_tokenizer(recipe: Recipe, *, offline: bool) -> tuple[Any, Any, list[str]]:

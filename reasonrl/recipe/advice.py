@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from reasonrl.algorithms.catalogue import ADVANTAGES, DEFAULT_ADVANTAGE, LOSSES
 from reasonrl.recipe.mistakes import Mistake, place
+from reasonrl.recipe.rollout import SINGLE_TURN
 from reasonrl.recipe.settings import StageSettings
 
 
@@ -45,7 +46,18 @@ def advantage_without_effect(recipe: StageSettings) -> Iterator[Mistake]:
         yield Mistake(place("train.advantage"), text)
 
 
+def turns_share_the_limit_of_one(recipe: StageSettings) -> Iterator[Mistake]:
+    rollout = recipe.rollout
+    if recipe.kind == "rl" and rollout.environment.name != SINGLE_TURN and rollout.max_response_tokens is None:
+        text = (
+            f"not set, so all turns of {rollout.environment.name} together may take {rollout.max_new_tokens} tokens,"
+            " the limit of one turn; set it where an episode has several turns"
+        )
+        yield Mistake(place("rollout.max_response_tokens"), text)
+
+
 ADVICE = (
+    turns_share_the_limit_of_one,
     unlikeliness_in_solved_groups,
     silent_groups_that_would_teach,
     other_kernels_than_the_trainer,

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Sequence
+
+from reasonrl.environments.base import Episode
 from reasonrl.errors import RecipeError
 from reasonrl.plugins import import_dotted
 from reasonrl.recipe.schema import Recipe
@@ -34,7 +38,34 @@ def make_reward_parts(recipe: Recipe, verifier: Verifier) -> list[RewardPart]:
             except ValueError as error:
                 raise RecipeError(f"reward.{name}.verifier: {error}") from error
         elif spec.function is not None:
-            parts.append(
-                RewardPart(name, spec.weight, function=import_dotted(spec.function, f"reward.{name}.function"))
-            )
+            parts.append(function_part(name, spec.weight, spec.function))
     return parts
+
+
+def function_part(name: str, weight: float, path: str) -> RewardPart:
+    """The part of a user's function `f(responses, problems)`, or `f(responses, problems, episodes)` for one that looks
+    at more than a response: at turns, at what the environment noted in `info`.
+
+    Raises RecipeError where there is no such function, or it cannot be called like this.
+    """
+    key = f"reward.{name}.function"
+    function = import_dotted(path, key)
+    if not callable(function):
+        raise RecipeError(f"{key}: {path} is of type {type(function).__name__}, not a function")
+    signature = inspect.signature(function)
+    takes_episodes = "episodes" in signature.parameters
+    try:
+        signature.bind([], [], **({"episodes": []} if takes_episodes else {}))
+    except TypeError as error:
+        raise RecipeError(
+            f"{key}: {path} cannot be called with (responses, problems) or (responses, problems, episodes): {error}"
+        ) from error
+    if not takes_episodes:
+        return RewardPart(name, weight, function=function)
+
+    def of_episodes(episodes: Sequence[Episode], step: int) -> Sequence[float | None]:
+        texts, problems = [episode.text for episode in episodes], [episode.problem for episode in episodes]
+        values: Sequence[float | None] = function(texts, problems, episodes=episodes)
+        return values
+
+    return RewardPart(name, weight, episodes=of_episodes)

@@ -9,7 +9,7 @@ from typing import Any
 from reasonrl.engines.base import RoleEngines, Sampling, derive_seed
 from reasonrl.environments.base import Episode
 from reasonrl.environments.conversation import Conversation
-from verifiers.types import Problem
+from verifiers.types import Problem, Status, Verdict
 
 REPLIES = ("Again.", "Check. 12 + 3 = 15", "No.\nWrong")
 
@@ -39,9 +39,24 @@ class ScriptedPartner:
         return REPLIES[(derive_seed(seed, "reply") + turn) % len(REPLIES)]
 
 
+class Referee(ScriptedPartner):
+    """Judges the episode itself."""
+
+    async def episode(self, problem: Problem, rollout: int, seed: int, engine: RoleEngines) -> Episode:
+        played = await super().episode(problem, rollout, seed, engine)
+        played.verdicts["correctness"] = Verdict(True, 0.75, Status.JUDGED, None, "referee", "won", 0.0)
+        return played
+
+
 def by_letters(responses: Sequence[str], problems: Sequence[Problem]) -> list[float]:
     """A reward that differs between responses of an untrained model."""
     return [sum(map(ord, response)) % 5 / 4 for response in responses]
+
+
+def by_turns(responses: Sequence[str], problems: Sequence[Problem], episodes: Sequence[Episode]) -> list[float]:
+    """A reward that looks at more than the response: one for each turn of the policy."""
+    assert [episode.text for episode in episodes] == list(responses)
+    return [float(episode.trained_trajectory.policy_turns) for episode in episodes]
 
 
 THREE_TURNS: dict[str, Any] = {

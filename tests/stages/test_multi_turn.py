@@ -9,10 +9,12 @@ from typing import Any
 
 import pytest
 import torch
+import yaml
 
 from reasonrl.engines.base import Sampling
 from reasonrl.environments.base import Episode, Trajectory
 from reasonrl.models.tiny import CRITIC, build_tokenizer
+from reasonrl.recipe.reading import parse_recipe
 from reasonrl.stages.rl import RLStage
 from reasonrl.trainer.timer import Timer
 from reasonrl.update.rollouts import StepRollouts
@@ -123,6 +125,29 @@ def test_length_shaping_counts_what_the_policy_wrote(tmp_path: Path) -> None:
     assert bool((shaped[1] < 0).any())
 
 
+def test_a_reward_function_may_look_at_whole_episodes(tmp_path: Path) -> None:
+    turns = {"weight": 0.5, "function": "tests.environments.scripted_partner:by_turns"}
+    stage = RLStage(context(tmp_path, merged(partner(turns=2), {"reward": {"turns": turns}})))
+    rollouts = stage.gather_rollouts(1, Timer())
+    assert {episode.reward_parts["turns"] for episode in rollouts.episodes} == {2.0}
+
+
+def test_an_environment_may_bring_its_own_verdict(tmp_path: Path) -> None:
+    """The verifier is not asked then."""
+    environment = {"name": "tests.environments.scripted_partner:Referee"}
+    stage = RLStage(context(tmp_path, {**partner(), "rollout": {**THREE_TURNS["rollout"], "environment": environment}}))
+    rollouts = stage.gather_rollouts(1, Timer())
+    assert {episode.verdicts["correctness"].method for episode in rollouts.episodes} == {"referee"}
+    assert {episode.reward_parts["correctness"] for episode in rollouts.episodes} == {0.75}
+
+
+def test_turns_that_share_the_limit_of_one_are_warned_of() -> None:
+    recipe = merged(THREE_TURNS, {"rollout": {"max_response_tokens": None}})
+    warnings = parse_recipe(yaml.safe_dump(recipe), "test").stages[0].warnings()
+    assert len(warnings) == 1 and "rollout.max_response_tokens: not set, so all turns of" in warnings[0]
+    assert parse_recipe(yaml.safe_dump(THREE_TURNS), "test").stages[0].warnings() == []
+
+
 @pytest.mark.parametrize(
     ("rollout", "message"),
     [
@@ -139,7 +164,10 @@ def test_length_shaping_counts_what_the_policy_wrote(tmp_path: Path) -> None:
             {"environment": {"name": "single_turn"}},
             r"max_response_tokens \(line \d+\): has no effect in an environment of one",
         ),
-        ({"max_response_tokens": 600}, r"rollout.max_response_tokens: the prompt of problem .* exceeds the 512"),
+        (
+            {"max_response_tokens": 600},
+            r"rollout.max_response_tokens: the prompt of problem .* exceeds the model's 512",
+        ),
     ],
 )
 def test_a_mistake_in_the_environment_is_named(tmp_path: Path, rollout: dict[str, Any], message: str) -> None:
