@@ -1,5 +1,4 @@
-"""Arithmetic problems of our own making, such as "7 + 5 - 3", split so that held-out problems are new even up to
-commutation.
+"""Generated arithmetic problems such as "7 + 5 - 3", split so that held-out problems are new even up to commutation.
 
 Which side an expression is on depends on nothing but the expression (see `expressions.side`). So a run that trains on
 one side, with any seed and any size, has never seen a held-out expression, nor one in another order.
@@ -22,16 +21,16 @@ from reasonrl.errors import DataError
 from verifiers.types import Problem
 
 ENUMERATE_UP_TO = 100_000
-"""Spaces of up to so many expressions are listed and shuffled; larger ones are sampled. Depends on the space alone:
-sizes nest.
+"""Spaces of up to this many expressions are listed and shuffled; larger ones are sampled. This depends on the space
+alone, so a smaller size gives the first problems of a larger one.
 """
 COUNT_UP_TO = 1_000_000
 """Sampled spaces up to this size are listed to the end (some 10 s) when a run asks for nearly all of them."""
 BLOCK = 20_000
-"""A sampled space is balanced within blocks of so many expressions."""
+"""A sampled space is balanced within blocks of this many expressions."""
 MISSES = 50_000
-"""After so many draws in a row with nothing new, or twice as many draws as the space has expressions, drawing stops to
-pay.
+"""Sampling stops after this many draws in a row without a new expression, or after twice as many draws as the space has
+expressions.
 """
 
 
@@ -65,7 +64,7 @@ def arithmetic(
         max_result: greatest result, or None.
         allow_negative: False leaves out expressions whose result, or a partial sum from the left, is below 0.
         balance: None draws evenly from all expressions, so most have the most terms; "terms" mixes the numbers of terms
-            evenly, "result" the results. What has run out leaves its turns to the rest.
+            evenly, "result" the results. When one kind runs out, the others take its turns.
 
     Returns:
         Problems of kind "math": the prompt is the bare expression, meta {"expression", "terms"}.
@@ -106,10 +105,10 @@ def arithmetic(
 
 
 def arithmetic_from_options(options: dict[str, Any]) -> list[Problem]:
-    """`arithmetic` with options out of a recipe: an unknown or missing one is a DataError."""
+    """`arithmetic` with the options of a recipe. Raises DataError for an unknown or missing one."""
     refuse_unknown(options, inspect.signature(arithmetic).parameters, "arithmetic")
     if "size" not in options:
-        raise DataError("arithmetic: the option size is missing: how many problems to make")
+        raise DataError("arithmetic: the option size is missing; write the number of problems to generate")
     return arithmetic(**options)
 
 
@@ -167,7 +166,7 @@ class _Space:
         if not _is_int(low) or not _is_int(high) or low > high:
             wrong.append(f"low and high must be whole numbers, low not above high, not {low!r} and {high!r}")
         if not all(bound is None or _is_int(bound) for bound in (least, most)):
-            wrong.append(f"min_result and max_result must be whole numbers or left out, not {least!r} and {most!r}")
+            wrong.append(f"min_result and max_result must be whole numbers, or be left out, not {least!r} and {most!r}")
         elif least is not None and most is not None and least > most:
             wrong.append(f"min_result {least} is above max_result {most}")
         if not isinstance(allow_negative, bool):
@@ -175,14 +174,14 @@ class _Space:
         if split not in ("train", "test"):
             wrong.append(f"split must be train or test, not {split!r}")
         if isinstance(test_share, bool) or not isinstance(test_share, int | float) or not 0 <= test_share <= 1:
-            wrong.append(f"test_share must lie in [0, 1], not {test_share!r}")
+            wrong.append(f"test_share must be in [0, 1], not {test_share!r}")
         if wrong:
             raise DataError("arithmetic: " + "; ".join(wrong))
         bounds = (-math.inf if least is None else least, math.inf if most is None else most)
         return cls(operations, pair, low, high, *bounds, allow_negative, split, float(test_share))
 
     def count(self, terms: int) -> int:
-        """Expressions with so many terms before the results and the split are looked at."""
+        """The number of expressions with this many terms, before limits on results and the split."""
         return (self.high - self.low + 1) ** terms * len(self.operations) ** (terms - 1)
 
     def lengths(self) -> range:

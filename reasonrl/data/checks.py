@@ -1,6 +1,4 @@
-"""Does a data set reward what it should? Its gold answers must score 1, an empty answer 0, and no test prompt may be in
-training.
-"""
+"""Checks a data set: its gold answers must score 1, an empty answer 0, and no test prompt may be in training."""
 
 from __future__ import annotations
 
@@ -51,7 +49,7 @@ class DataReport:
     def raise_if_bad(self) -> None:
         """Raises DataError with the first rows that failed and their count."""
         if self.offending:
-            raise DataError(f"{len(self.offending):,} checks failed; such rows cannot be learnt from.\n{self}")
+            raise DataError(f"{len(self.offending):,} checks failed; fix or remove these rows.\n{self}")
 
 
 def check_problems(problems: Sequence[Problem], verifier: Verifier) -> DataReport:
@@ -103,7 +101,7 @@ def check_problems(problems: Sequence[Problem], verifier: Verifier) -> DataRepor
 
 
 def shared_prompts(train: Iterable[Problem], test: Iterable[Problem]) -> list[str]:
-    """Ids of the test problems whose prompt is also in train, word for word after white space is made equal.
+    """Ids of the test problems whose prompt is also in train, word for word after white space is normalised.
 
     A prompt as text and the same text as one message count as equal; roles are not looked at.
     """

@@ -135,11 +135,11 @@ def write_problems(problems: Iterable[Problem], path: str | Path, *, form: str |
     path = Path(path)
     suffix = path.suffix.lower()
     if suffix not in (".jsonl", ".parquet"):
-        raise DataError(f"{path}: problems are written as .jsonl or .parquet, not {path.suffix!r}")
+        raise DataError(f"{path}: the suffix must be .jsonl or .parquet, not {path.suffix!r}")
     form = form or ("plain" if suffix == ".jsonl" else "trl")
     if form not in FORMS or (form, suffix) == ("plain", ".parquet"):
         allowed = "plain, verl, trl" if suffix == ".jsonl" else "verl, trl"
-        raise DataError(f"{path}: the form of a {suffix} file is one of {allowed}, not {form!r}")
+        raise DataError(f"{path}: the form of a {suffix} file must be one of {allowed}, not {form!r}")
     places = ((f"problem {number}", problem) for number, problem in enumerate(problems, 1))
     sound = checked_list(places, Mistakes(str(path)))
     rows = FORMS[form](sound)
@@ -177,6 +177,6 @@ def _json(problem: Problem, field: str) -> str:
         raise DataError(f"problem {problem.id!r}: {field} cannot be written as JSON: {error}") from error
     if not round_trips:
         raise DataError(
-            f"problem {problem.id!r}: {field} would not survive JSON. Use lists instead of tuples, and texts as keys"
+            f"problem {problem.id!r}: {field} would change in JSON. Use lists instead of tuples, and strings as keys"
         )
     return text

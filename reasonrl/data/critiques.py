@@ -21,8 +21,8 @@ def critique_problem(problem: Problem, form: CritiqueFormat) -> Problem:
     """A problem of kind "critique" with the prompt that its critic sees. Raises DataError that names the problem."""
     if problem.kind != "critique":
         raise DataError(
-            f"problem {problem.id} is of kind {problem.kind!r}, but a critic judges solutions: give problems of kind"
-            " 'critique' (a `collect` stage makes them)"
+            f"problem {problem.id} has the kind {problem.kind!r}, but a critic judges solutions; use problems of kind"
+            " 'critique' (a `collect` stage writes them)"
         )
     try:
         solution = solution_of(problem.reference, problem.id)
@@ -108,7 +108,7 @@ def _is_prm800k(row: dict[str, Any]) -> bool:
 
 
 def _prm800k(row: dict[str, Any]) -> dict[str, Any]:
-    """The steps that were chosen, up to the first one that was rated -1: what people had before them, in order."""
+    """The chosen steps up to the first one that was rated -1: what the annotators saw, in order."""
     question = row["question"]
     steps: list[str] = []
     wrong = -1
@@ -120,7 +120,7 @@ def _prm800k(row: dict[str, Any]) -> dict[str, Any]:
             text, rating = completions[chosen]["text"], completions[chosen].get("rating")
         elif human:
             text, rating = (human["text"] if isinstance(human, dict) else human), 1
-        else:  # nobody was willing to continue from any of these: the last look was at a wrong one
+        else:  # no annotator continued from any of these steps: the last one that they saw was wrong
             bad = [c for c in completions if c.get("rating") == -1]
             if not bad:
                 break
@@ -144,15 +144,13 @@ def _prm800k(row: dict[str, Any]) -> dict[str, Any]:
 
 def _steps(value: Any) -> list[str]:
     if not isinstance(value, list) or not value or not all(isinstance(step, str) and step.strip() for step in value):
-        raise ValueError("steps is a list of texts with at least one, none of them empty")
+        raise ValueError("steps must be a list of at least one string, none of them empty")
     return value
 
 
 def _index(value: Any, name: str, steps: int) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or not -1 <= value < steps:
-        raise ValueError(
-            f"{name} is the index of a step from 0, or -1 for none; there are {steps} steps, not {value!r}"
-        )
+        raise ValueError(f"{name} must be the index of a step (0 to {steps - 1}) or -1 for none, not {value!r}")
     return value
 
 

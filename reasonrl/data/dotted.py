@@ -24,11 +24,11 @@ def dotted_rows(spec: str, options: dict[str, Any], *, seed: int, split: str | N
         split: passed unless it is None; a function without a parameter `split` then fails.
 
     Raises:
-        DataError: the module or the function is not there, the options do not fit, or the function fails.
+        DataError: the module or the function does not exist, the options do not fit, or the function fails.
     """
     function = import_dotted(spec, spec, DataError)
     if not callable(function):
-        raise DataError(f"{spec} is not a function")
+        raise DataError(f"{spec} is not a function; name one that returns a list of problems")
     parameters = inspect.signature(function).parameters
     arguments = dict(options) if split is None else {"split": split} | options
     if "seed" in parameters:

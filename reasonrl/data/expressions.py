@@ -1,8 +1,8 @@
-"""Chains of integers such as "7 - 2 * 3": their exact value, and the form in which all their commuted orders are the
+"""Chains of integers such as "7 - 2 * 3": their exact value, and a canonical form in which all commuted orders are the
 same.
 
-A chain is integers joined by +, - and *, with the usual precedence; a negative integer stands in brackets, "3 + (-2)".
-The texts are parsed here and never executed.
+A chain is integers joined by +, - and *, with the usual precedence; a negative integer is written in brackets, "3 +
+(-2)". The texts are parsed here and never executed.
 """
 
 from __future__ import annotations

@@ -21,12 +21,12 @@ from reasonrl.words import nearest
 
 
 class SourceRow(NamedTuple):
-    """One row as it stood in the source."""
+    """One row as it was in the source."""
 
     number: int
     """1-based: the line of a .jsonl or .csv file, the row of any other source."""
     where: str
-    """The same for a person: "line 3" or "row 3"."""
+    """The number in words: "line 3" or "row 3"."""
     fields: dict[str, Any]
 
 
@@ -38,16 +38,14 @@ def read_rows(path: Path, mistakes: Mistakes) -> Iterator[SourceRow]:
             says.
     """
     if path.is_dir():
-        raise DataError(f"{path} is a folder. Name one file in it: {', '.join(READERS)}")
+        raise DataError(f"{path} is a folder. Name a file in it ({', '.join(READERS)})")
     if not path.exists():
         neighbours = [file.name for file in path.parent.iterdir()] if path.parent.is_dir() else []
         near = nearest(path.name, neighbours)
         hint = f" Did you mean {str(path.parent / near)!r}?" if near else ""
-        raise DataError(
-            f"{path} does not exist.{hint} A relative path starts in the folder in which the command is run"
-        )
+        raise DataError(f"{path} does not exist.{hint} A relative path starts in the current folder")
     if path.suffix.lower() not in READERS:
-        raise DataError(f"{path}: cannot read the suffix {path.suffix!r}. Known: {', '.join(READERS)}")
+        raise DataError(f"{path}: cannot read files with the suffix {path.suffix!r}. Use {', '.join(READERS)}")
     return _readable(READERS[path.suffix.lower()](path, mistakes), path)
 
 
@@ -77,7 +75,7 @@ def _jsonl(path: Path, mistakes: Mistakes) -> Iterator[SourceRow]:
             except (
                 ValueError,
                 RecursionError,
-            ) as error:  # a number of thousands of digits, or brackets nested without end
+            ) as error:  # a number with thousands of digits, or too deeply nested brackets
                 mistakes.add(where, f"not readable JSON: {error}")
             else:
                 if isinstance(value, dict):

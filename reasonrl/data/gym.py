@@ -53,8 +53,8 @@ def reasoning_gym_problems(options: dict[str, Any], *, seed: int = 0, split: str
     if name not in names:
         raise DataError(
             f"reasoning_gym: options need the name of a data set, not dataset={name!r}.{suggestion(str(name), names)}"
-            f" For example: chain_sum, basic_arithmetic, gcd, countdown. There are {len(names)}; the package's"
-            " GALLERY.md shows them"
+            f" For example: chain_sum, basic_arithmetic, gcd, countdown. All {len(names)} are in the package's"
+            " GALLERY.md"
         )
     if split not in (None, *SPLITS):
         raise DataError(f"reasoning_gym: split must be train or test, not {split!r}")
@@ -76,7 +76,7 @@ def reasoning_gym_problems(options: dict[str, Any], *, seed: int = 0, split: str
         ) from error
     if len(entries) < size:
         raise DataError(
-            f"reasoning_gym data set {name!r}: only {len(entries)} problems on the side {split!r}; ask for a smaller"
+            f"reasoning_gym data set {name!r}: only {len(entries)} problems in the split {split!r}; write a smaller"
             " size"
         )
     label = f"reasoning_gym-{name}" + (f"-{split}" if split else "")

@@ -1,4 +1,4 @@
-"""Data sets of the Hugging Face hub, read through `datasets`, with one clear message when one cannot be had."""
+"""Reads data sets of the Hugging Face hub through `datasets`, with one clear message when one cannot be read."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One way in to every kind of data: `load_problems`. It gives a complete, checked list of problems, or one message."""
+"""`load_problems` reads every kind of data: it returns a complete, checked list of problems, or raises one message."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ GENERATORS = {
     "step_arithmetic": "step_arithmetic:generate",
     "reasoning_gym": "gym:generate",
 }
-"""Sources that make their problems by rule: module:function in `reasonrl.data`, called with the recipe's options and
+"""Sources that generate their problems: module:function in `reasonrl.data`, called with the recipe's options and
 `seed`, `split` and `limit`.
 """
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
@@ -58,22 +58,19 @@ def load_problems(
             "arithmetic", "step_arithmetic" or "reasoning_gym" (made by rule from the options); a hub id "org/name"; or
             "package.module:function" of your own, called with the options, that returns Problems or dicts. Forms of
             rows: see `reasonrl.data.columns`.
-        split: of a hub data set (default "train") or a generator; in a file, keeps the rows whose column `split` says
-            so.
-        name: configuration of a hub data set.
-        kind: of rows that do not name their own; it decides what the reference must hold.
-        columns: ours -> theirs, such as {"prompt": "question", "answer": "target"}.
-        limit: take the first so many. Rows after them are neither read nor checked.
-        seed: for generators whose options give none. Loading never shuffles.
-        options: see source; for a hub data set revision, data_dir, data_files.
-        offline: never touch the network; the hub's local cache still serves.
+        split: of a hub data set (default "train") or a generator; in a file, keeps the rows with this value in the
+        column `split`. name: configuration of a hub data set. kind: of rows that do not name their own; it decides what
+        the reference must hold. columns: ours -> theirs, such as {"prompt": "question", "answer": "target"}. limit:
+        take only this many of the first rows. Later rows are neither read nor checked. seed: for generators whose
+        options give none. Loading never shuffles. options: see source; for a hub data set revision, data_dir,
+        data_files. offline: never touch the network; the hub's local cache still serves.
 
     Returns:
         At least one problem, in the order of the source. Ids that were missing are "<stem>/<row number>", counted from
         1.
 
     Raises:
-        DataError: every mistake of the data, with file and row number, or a source that cannot be had.
+        DataError: every mistake of the data, with file and row number, or a source that cannot be read.
     """
     if limit is not None and (isinstance(limit, bool) or not isinstance(limit, int) or limit < 1):
         raise DataError(f"limit must be a whole number from 1, not {limit!r}")
@@ -84,12 +81,10 @@ def load_problems(
         _HUB_ID.fullmatch(source) and suffix not in READERS
     )
     if name is not None and not reads_from_hub:
-        raise DataError(
-            f"{source}: name={name!r} is the configuration of a hub data set and means nothing here. Leave it out"
-        )
+        raise DataError(f"{source}: name={name!r} is for hub data sets and has no effect here. Leave it out")
     if source in GENERATORS:
         if columns:
-            raise DataError(f"{source}: makes its own problems and has no columns. Leave columns out")
+            raise DataError(f"{source}: this source generates its problems and has no columns. Leave columns out")
         return _generated(source, options, split, seed, limit)
     if source in NAMED:
         return _named(source, split, name, columns, limit, options, offline)
@@ -105,7 +100,7 @@ def load_problems(
         return problems_from_rows(islice(rows, limit), mistakes, stem=stem, source=source, kind=kind, columns=columns)
     hint = suggestion(source, (*NAMED, *GENERATORS))
     raise DataError(
-        f"data source {source!r} is not known.{hint} Give a file ({', '.join(READERS)}), a name"
+        f"data source {source!r} is not known.{hint} Write a file ({', '.join(READERS)}), a name"
         f" ({', '.join((*NAMED, *GENERATORS))}), a hub id 'org/name', or 'package.module:function'"
     )
 

@@ -1,4 +1,4 @@
-"""Collecting the mistakes of a data set, so that a user reads all of them in one message and not one at a time."""
+"""Collects the mistakes of a data set, so that a user reads all of them in one message."""
 
 from __future__ import annotations
 

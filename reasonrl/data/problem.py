@@ -1,6 +1,4 @@
-"""What every problem must satisfy, whatever it was read from, and how a list of them is checked before it is handed
-out.
-"""
+"""What every problem must satisfy, whatever it was read from, and the check of a whole list."""
 
 from __future__ import annotations
 
@@ -14,7 +12,7 @@ from reasonrl.errors import DataError
 from verifiers.types import Message, Problem
 
 KINDS = ("math", "code", "lean", "reasoning_gym", "critique")
-"""The kinds that the house knows. Others are allowed: a user's own verifier may read any reference."""
+"""The built-in kinds. Others are allowed: a user's own verifier may read any reference."""
 
 
 def checked_list(rows: Iterable[tuple[str, Problem | None]], mistakes: Mistakes) -> list[Problem]:
@@ -36,11 +34,11 @@ def checked_list(rows: Iterable[tuple[str, Problem | None]], mistakes: Mistakes)
             mistakes.add(where, text)
         first = first_use.setdefault(str(problem.id), where)
         if first != where:
-            mistakes.add(where, f"the id {problem.id!r} is already used in {first}. Ids must differ")
+            mistakes.add(where, f"the id {problem.id!r} is already used in {first}. Ids must be unique")
         problems.append(problem)
     mistakes.raise_if_any()
     if not problems:
-        raise DataError(f"{mistakes.source}: the data set is empty. At least one problem is needed")
+        raise DataError(f"{mistakes.source}: the data set is empty; it needs at least one problem")
     return problems
 
 
@@ -48,11 +46,11 @@ def problem_mistakes(problem: Problem) -> list[str]:
     """Everything that is wrong with one problem, in words. An empty list when it is sound."""
     mistakes = []
     if not isinstance(problem.id, str) or not problem.id.strip():
-        mistakes.append(f"the id must be a text that is not blank, not {problem.id!r}")
+        mistakes.append(f"the id must be a string that is not blank, not {problem.id!r}")
     if not isinstance(problem.kind, str) or not problem.kind.strip():
-        mistakes.append(f"the kind must be a text such as {', '.join(KINDS)}, not {problem.kind!r}")
+        mistakes.append(f"the kind must be a string such as {', '.join(KINDS)}, not {problem.kind!r}")
     if not isinstance(problem.source, str):
-        mistakes.append(f"the source must be a text, not {_type(problem.source)}")
+        mistakes.append(f"the source must be a string, not {_type(problem.source)}")
     if not isinstance(problem.meta, dict):
         mistakes.append(f"meta must be an object, not {_type(problem.meta)}")
     mistakes += prompt_mistakes(problem.prompt)
@@ -67,16 +65,16 @@ def prompt_mistakes(prompt: str | list[Message]) -> list[str]:
             return ["the prompt is empty"]
         return [] if _is_unicode(prompt) else ["the prompt holds half a surrogate pair, which is not valid Unicode"]
     if not isinstance(prompt, list):
-        return [f"the prompt must be a text or a list of messages, not {_type(prompt)}"]
+        return [f"the prompt must be a string or a list of messages, not {_type(prompt)}"]
     mistakes = []
     for number, message in enumerate(prompt, 1):
         if not isinstance(message, dict) or set(message) != {"role", "content"}:
             fields = sorted(map(str, message)) if isinstance(message, dict) else _type(message)
             mistakes.append(
-                f"message {number} of the prompt must have the fields 'role' and 'content' and no others, not {fields}"
+                f"message {number} of the prompt must have exactly the fields 'role' and 'content', not {fields}"
             )
         elif not all(isinstance(value, str) for value in message.values()) or not message["role"].strip():
-            mistakes.append(f"message {number} of the prompt must have a role and a content that are texts")
+            mistakes.append(f"message {number} of the prompt: its role and its content must be strings")
         elif not _is_unicode(message["content"]):
             mistakes.append(f"message {number} of the prompt holds half a surrogate pair, which is not valid Unicode")
     if not mistakes and not any(message["content"].strip() for message in prompt):
@@ -85,9 +83,9 @@ def prompt_mistakes(prompt: str | list[Message]) -> list[str]:
 
 
 def reference_mistakes(kind: str, reference: dict[str, Any]) -> list[str]:
-    """What a verifier of this kind will miss in a reference."""
+    """What a reference lacks for the verifier of its kind."""
     if not isinstance(reference, dict) or not reference:
-        return [f"the reference must be an object that is not empty, not {reference!r:.60}"]
+        return [f"the reference must be a non-empty object, not {reference!r:.60}"]
     if kind == "math":
         return _answer_mistakes(reference)
     if kind == "reasoning_gym":
@@ -127,7 +125,7 @@ def _answer_mistakes(reference: dict[str, Any]) -> list[str]:
     if isinstance(answer, str):
         return [] if _is_unicode(answer) else ["the answer holds half a surrogate pair, which is not valid Unicode"]
     if isinstance(answer, bool) or not isinstance(answer, int | float):
-        return [f"the answer must be a text or a number, not {_type(answer)} ({answer!r:.60})"]
+        return [f"the answer must be a string or a number, not {_type(answer)} ({answer!r:.60})"]
     return [] if math.isfinite(answer) else [f"the answer must be a finite number, not {answer}"]
 
 
@@ -143,7 +141,7 @@ def _type(value: object) -> str:
     names = {
         "dict": "an object",
         "list": "a list",
-        "bool": "a truth value",
+        "bool": "a boolean",
         "int": "a number",
         "float": "a number",
         "NoneType": "nothing",

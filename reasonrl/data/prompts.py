@@ -1,6 +1,4 @@
-"""Putting a question into a prompt: a template, worked examples, a system message; as chat messages or as plain
-text.
-"""
+"""Turns a question into a prompt: template, worked examples and system message, as chat messages or plain text."""
 
 from __future__ import annotations
 
@@ -49,7 +47,7 @@ def render_prompt(
         if style == "chat" and template is None and not few_shot and system is None:
             return problem
         raise DataError(
-            f"problem {problem.id!r}: its prompt is already a list of messages, which fits no template, few-shot"
+            f"problem {problem.id!r}: its prompt is a list of messages, so it cannot take a template, few-shot"
             " examples, system text or text style. Leave those out, or use data whose prompts are plain questions"
         )
     if style == "text":
@@ -77,13 +75,11 @@ def check_template(template: str | None) -> None:
         placeholders = ", ".join(f"{{{name}}}" for name in unknown)
         literal = ", ".join(f"{{{{{name}}}}}" for name in unknown)
         raise DataError(
-            f"the prompt template has unknown placeholders: {placeholders}. Only {{question}} is known. For literal"
+            f"the prompt template has unknown placeholders: {placeholders}. Use {{question}} only. For literal"
             f" braces: {literal}"
         )
     if "question" not in names:
-        raise DataError(
-            f"the prompt template has no {{question}}, so every problem would look the same: {template!r:.80}"
-        )
+        raise DataError(f"the prompt template must contain {{question}}: {template!r:.80}")
 
 
 def _fill(template: str | None, question: str) -> str:

@@ -38,7 +38,7 @@ def step_arithmetic(options: dict[str, Any], *, seed: int = 0) -> list[Problem]:
 
     Options:
         size: how many sums.
-        repeat: how many problems are made of each sum, their tasks and errors drawn anew (1).
+        repeat: how many problems are generated from each sum, with tasks and errors drawn again (1).
         terms: how many numbers a sum has.
         low, high: bounds of the numbers.
         most: largest result on the way (the smallest is 0).
@@ -55,13 +55,13 @@ def step_arithmetic(options: dict[str, Any], *, seed: int = 0) -> list[Problem]:
     """
     refuse_unknown(options, OPTIONS, "step_arithmetic")
     if "size" not in options:
-        raise DataError("step_arithmetic: needs the option size, the number of sums")
+        raise DataError("step_arithmetic: the option size is missing; write the number of sums")
     tasks = options.get("tasks") or {"solve": 1.0}
     for name, weight in tasks.items():
         if name not in TASKS or not isinstance(weight, int | float) or weight < 0:
             raise DataError(
-                f"step_arithmetic: tasks gives {name!r} the share {weight!r}.{suggestion(name, TASKS)} Tasks are"
-                f" {', '.join(TASKS)}"
+                f"step_arithmetic: tasks gives {name!r} the share {weight!r}.{suggestion(name, TASKS)} Write"
+                f" numbers for {', '.join(TASKS)}"
             )
     seed = options.get("seed", seed)
     rng = random.Random(f"step arithmetic {seed} {options.get('split', 'train')}")
@@ -88,11 +88,11 @@ def generate(options: dict[str, Any], *, seed: int, split: str | None, limit: in
 
 
 def _questions(options: dict[str, Any], rng: random.Random) -> Iterator[str]:
-    """Different sums of one side of the split whose results on the way stay within bounds."""
+    """Different sums of one side of the split whose partial results stay within bounds."""
     low, high, most = options.get("low", 1), options.get("high", 30), options.get("most", 99)
     terms, split, test_share = options.get("terms", 4), options.get("split", "train"), options.get("test_share", 0.2)
     if split not in ("train", "test"):
-        raise DataError(f"step_arithmetic: split is train or test, not {split!r}")
+        raise DataError(f"step_arithmetic: split must be train or test, not {split!r}")
     if not (isinstance(terms, int) and terms >= 2 and 0 <= low <= high):
         raise DataError(
             f"step_arithmetic: needs terms from 2 and 0 <= low <= high, not terms={terms!r}, low={low!r}, high={high!r}"
@@ -115,7 +115,7 @@ def _questions(options: dict[str, Any], rng: random.Random) -> Iterator[str]:
             misses += 1
             if misses > _MISSES:
                 raise DataError(
-                    f"step_arithmetic: only {len(seen):,} different sums were found of {options['size']:,}; widen low,"
+                    f"step_arithmetic: found only {len(seen):,} different sums of {options['size']:,}; widen low,"
                     " high or terms"
                 )
             continue

@@ -17,10 +17,10 @@ from verifiers.types import Problem
 
 ERROR_RATE = 0.8
 OFFSETS = (-10, -2, -1, 1, 2, 10)
-"""By how much a spoilt result is off."""
+"""By how much a corrupted result is off."""
 ERRORS = ("result", "number", "start", "form")
-"""Kinds of error that a step can be spoilt with: it is not calculated rightly, it does not use the number and sign of
-the question, it does not take over the result before it, or it is not a step at all.
+"""Kinds of error that a step can be corrupted with: it is calculated incorrectly, it does not use the number and sign
+of the question, it does not start from the result before it, or it is not a step at all.
 """
 
 
@@ -89,9 +89,7 @@ def demonstrated(problem: Problem, task: str, options: dict[str, Any], rng: rand
 def _refine_problem(
     problem: Problem, question: str, solution: Solution, style: dict[str, Any], false_share: float, rng: random.Random
 ) -> Problem:
-    """A solution, a critique of it, and what follows from the critique, be it true or false: whoever refines has to
-    adhere to it.
-    """
+    """A solution, a critique of it, and a refinement that follows the critique, whether it is true or false."""
     steps, blamed = solution.steps, solution.first_error
     assert blamed is not None
     claim = correction(question, steps, blamed) if blamed >= 0 else ""
@@ -148,5 +146,5 @@ def spoilt_line(line: str, error: str, rng: random.Random) -> str:
         others = sorted({"", *pieces} - {pieces[index]})  # the piece is lost, or another one stands in its place
         return " ".join(filter(None, [*pieces[:index], rng.choice(others), *pieces[index + 1 :]]))
     raise DataError(
-        f"step_arithmetic: sneaky_prompt.error_types gives {error!r}, but sums are spoilt with {', '.join(ERRORS)}"
+        f"step_arithmetic: sneaky_prompt.error_types has {error!r}, but sums allow only {', '.join(ERRORS)}"
     )

@@ -1,12 +1,12 @@
-"""Sums worked out one step after the other, with errors that can be found exactly.
+"""Sums worked out step by step, with errors that can be found exactly.
 
     12 + 7 - 5
     12 + 7 = 19
     19 - 5 = 14
 
-A step is right when it takes over the result of the step before (right or wrong, as it stands there), uses the next
-operation and number of the question, and calculates rightly. So the first wrong step is a fact, a later one that
-follows from it is not wrong, and the shape is that of BIG-Bench-Mistake's multistep arithmetic without its brackets.
+A step is right when it starts from the result of the step before (right or wrong), uses the next operation and number
+of the question, and calculates correctly. So the first wrong step is a fact, a later one that follows from it is not
+wrong, and the shape is that of BIG-Bench-Mistake's multistep arithmetic without its brackets.
 """
 
 from __future__ import annotations

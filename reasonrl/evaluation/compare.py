@@ -101,8 +101,8 @@ def compare(a: str | Path, b: str | Path) -> Comparison:
     Sets are paired by name; when both sides hold one set each, these two are paired whatever their names.
 
     Raises:
-        UsageError: a side holds no evaluation, nothing can be paired, the two share no problem, or an id stands for
-            different problems.
+        UsageError: a side holds no evaluation, nothing can be paired, the two share no problem, or an id has different
+        references.
     """
     sides = [_load(Path(a)), _load(Path(b))]
     names_a, names_b = ({name for name, _ in side} for side in sides)
@@ -118,14 +118,14 @@ def compare(a: str | Path, b: str | Path) -> Comparison:
                 results.append(_pair(name, mode, left, right, (str(a), str(b))))
     if not results:
         raise UsageError(
-            f"nothing to compare: {a} holds {_listing(sides[0])}, {b} holds {_listing(sides[1])}. Evaluate both on the"
+            f"nothing to compare: {a} has {_listing(sides[0])}, but {b} has {_listing(sides[1])}. Evaluate both on the"
             " same set."
         )
     return Comparison(str(a), str(b), tuple(results))
 
 
 def print_comparison(comparison: Comparison, console: Console | None = None, show: int = 10) -> None:
-    """Print one table a result, the problems that flipped (at most `show`) below it."""
+    """Print one table per result, and below it the problems that flipped (at most `show`)."""
     from rich.console import Console as RichConsole
     from rich.table import Table
     from rich.text import Text
@@ -182,14 +182,14 @@ def _unjudged_text(result: PairedResult) -> str:
     return (
         f"Answers that could not be judged: {counts}. If all of them were wrong, A has"
         f" {100 * result.all_a.if_unjudged_wrong:.1f}% and B {100 * result.all_b.if_unjudged_wrong:.1f}%; whatever they"
-        f" are, B - A lies between {low:+.1f} and {high:+.1f} points."
+        f" are, B - A is between {low:+.1f} and {high:+.1f} points."
     )
 
 
 def _load(path: Path) -> dict[tuple[str, str], _Evaluation]:
     """(set, mode) -> the samples of the last evaluation at this path."""
     if not path.exists():
-        raise UsageError(f"{path}: no such file or folder. Give a result of `reasonrl eval` or a run folder.")
+        raise UsageError(f"{path}: no such file or folder. Name a folder of `reasonrl eval --output`, or a run folder.")
     stages = sorted(path.glob("stages/*/samples.jsonl"))  # of a run in stages, the last one is meant
     if stages:
         path = stages[-1].parent
@@ -197,11 +197,11 @@ def _load(path: Path) -> dict[tuple[str, str], _Evaluation]:
         path / "samples.jsonl" if path.is_dir() else path if path.suffix == ".jsonl" else path.parent / "samples.jsonl"
     )
     if not samples.is_file():
-        raise UsageError(f"{path} holds no samples.jsonl. Give a result of `reasonrl eval` or a run folder.")
+        raise UsageError(f"{path} has no samples.jsonl. Name a folder of `reasonrl eval --output`, or a run folder.")
     index = SampleIndex(samples)
     keys = [key for key in index.scan() if key.kind == "eval"]
     if not keys:
-        raise UsageError(f"{samples} holds no evaluation: run `reasonrl eval` on it first.")
+        raise UsageError(f"{samples} has no evaluation: run `reasonrl eval` on the run first.")
     by_set_and_mode: dict[tuple[str, str], list[SampleKey]] = {}
     for key in keys:
         by_set_and_mode.setdefault((key.set or "", key.mode), []).append(key)
@@ -234,13 +234,13 @@ def _pair(name: str, mode: str, a: _Evaluation, b: _Evaluation, labels: tuple[st
     if strangers:
         raise UsageError(
             f"{len(strangers)} of the {len(shared)} problem ids that {labels[0]} and {labels[1]} share on {name} have"
-            f" different references ({_few(strangers)}): these are different data sets. Evaluate both on the same data."
+            f" different references ({_few(strangers)}): the data sets differ. Evaluate both on the same data."
         )
     scores_a, scores_b = _scores(a, shared), _scores(b, shared)
     judged = [problem for problem in shared if scores_a[problem] and scores_b[problem]]
     if not judged:
         raise UsageError(
-            f"{labels[0]} and {labels[1]} share no problem on {name} ({mode}) for which both have an answer that could"
+            f"{labels[0]} and {labels[1]}: no shared problem on {name} ({mode}) has an answer on both sides that could"
             " be judged."
         )
     left, right = [scores_a[problem] for problem in judged], [scores_b[problem] for problem in judged]

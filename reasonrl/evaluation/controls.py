@@ -1,4 +1,4 @@
-"""Refinements on what is not a critique: what Acc@Refine is to be compared with (`critics.controls`)."""
+"""Refinements on controls in place of a critique, as baselines for Acc@Refine (`critics.controls`)."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from verifiers.types import Problem, Verifier
 
 @dataclass(frozen=True)
 class Controls:
-    """Who refines on the controls, and how."""
+    """The refiner on the controls, and its settings."""
 
     format: CritiqueFormat
     actor: Speaker

@@ -1,7 +1,7 @@
-"""Critics on labelled solutions, subset by subset: ProcessBench, BIG-Bench-Mistake, or a file of one's own.
+"""Critics on labelled solutions, subset by subset: ProcessBench, BIG-Bench-Mistake, or a user's file.
 
-Critiques are read strictly, and an unread critique is a wrong one; false alarms stand beside error recall in every
-row. Step labels (`first_error`) give the figures of ProcessBench, answer labels (`correct`) those of a judge of whole
+Critiques are read strictly, and an unread critique counts as wrong; every row has false alarms beside error recall.
+Step labels (`first_error`) give the figures of ProcessBench, answer labels (`correct`) those of a judge of whole
 solutions; the two are different questions, and a critic that was trained on one is worse at the other by design.
 """
 
@@ -34,11 +34,11 @@ class Criticised:
     critiques: list[Critique]
     texts: list[str]
     failure: str = ""
-    """Why there are none: the server did not answer."""
+    """Why there are no critiques: the server did not answer."""
 
 
 class _NoEngine:
-    """For critics behind a server: nothing is generated here."""
+    """For served critics: nothing is generated in this process."""
 
     def generate_batch(self, requests: Sequence[Any]) -> list[Any]:
         raise AssertionError("a served critic needs no engine")

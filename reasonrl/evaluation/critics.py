@@ -1,5 +1,5 @@
-"""What an evaluation of a critic measures beside its accuracy: both recalls, what could be read, and what became of
-the solutions.
+"""What an evaluation of a critic measures besides its accuracy: both recalls, the share that could be read, and the
+effect on the solutions.
 """
 
 from __future__ import annotations
@@ -53,8 +53,8 @@ def critic_metrics(episodes: Sequence[Episode], per_problem: int, key: str, targ
 def _refinement_figures(
     episodes: Sequence[Episode], critiques: Sequence[CriticEpisode], per_problem: int
 ) -> dict[str, float]:
-    """What became of the solutions; {} where nobody refined. An actor that did not answer leaves nothing to measure:
-    its solution has not stayed what it was, it is unknown.
+    """The effect on the solutions; {} without refinement. If the actor did not answer, the outcome is unknown: the
+    solution does not count as unchanged.
     """
     answered = [critique for e, critique in zip(episodes, critiques, strict=True) if e.failure is None]
     refined = any(critique.refinements for critique in answered)

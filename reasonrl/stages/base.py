@@ -1,4 +1,4 @@
-"""What every kind of stage says about itself. No torch: a kind is loaded only when a stage of it is planned or run."""
+"""The interface of every kind of stage. No torch: a kind is loaded only when a stage of it is planned or run."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from verifiers.types import Problem, Verifier
 
 @dataclass(frozen=True)
 class Workload:
-    """What a stage has to do. All counts but `steps` are of one step."""
+    """The work of a stage. All counts but `steps` are of one step."""
 
     steps: int
     """1 for a stage that gathers."""
@@ -27,13 +27,13 @@ class Workload:
     sampled_tokens_per_step: int = 0
     """At most: every response is as long as allowed."""
     trained_rows_per_step: int = 0
-    """Responses that the update reads."""
+    """Responses that the update trains on."""
     updates_per_step: int = 0
     """Optimiser updates."""
 
     @property
     def optimizer_updates(self) -> int:
-        """In the whole stage."""
+        """Of the whole stage."""
         return self.steps * self.updates_per_step
 
 
@@ -61,7 +61,7 @@ class RunElsewhere(Protocol):
 
 @dataclass(frozen=True)
 class Session:
-    """How a stage is run: what the command line says, and what earlier stages left."""
+    """How a stage is run: the options of the command line, and the results of earlier stages."""
 
     console: TrainConsole
     interrupt: Interrupt
@@ -83,11 +83,11 @@ class StageKind(Protocol):
     def workload(self, recipe: Recipe, data: RunData) -> Workload: ...
 
     def describe(self, recipe: Recipe, workload: Workload) -> dict[str, str]:
-        """The lines of the plan that are of this kind alone: label -> text."""
+        """The lines of the plan that only this kind has: label -> text."""
         ...
 
     def target(self, recipe: Recipe, verifier: Verifier, problem: Problem) -> str:
-        """What a model should answer to a problem: the plan shows it. Raises DataError where there is no answer."""
+        """The target answer to a problem, which the plan shows. Raises DataError if the problem has none."""
         ...
 
     def needs_reference(self, recipe: Recipe) -> bool:

@@ -1,7 +1,7 @@
-"""The stage `kind: collect`: a policy solves problems, and what it writes becomes the data of later stages.
+"""The stage `kind: collect`: a policy solves problems, and its solutions become the data of later stages.
 
     make: critiques    labelled solutions, as problems of kind "critique" (`reasonrl.stages.critiques`)
-    make: responses    right responses, to be taught next (`reasonrl.stages.responses`)
+    make: responses    correct responses, for supervised learning (`reasonrl.stages.responses`)
 
 The folder of the stage then holds `train.jsonl` and one file for each held-out set, which later stages read as
 `stage:NAME/train` and so on, and `collect.json` with what became of every sample.
@@ -48,7 +48,7 @@ class Collect(GatheringKind):
         """Collect into `folder`, unless that has been done. Nothing is written when this raises."""
         console = session.console
         if (folder / SUMMARY).exists():
-            console.note(f"{folder} is complete")
+            console.note(f"{folder} is already complete")
             return folder
         with open_verifier(recipe) as verifier:
             data = load_data(recipe_for_data(recipe), verifier, offline=session.offline)
@@ -73,12 +73,12 @@ def collector_roles(recipe: Recipe) -> dict[str, RoleSpec]:
     """`critic`: whose critiques wrong responses are refined with. `completer`: who continues from each step.
 
     Raises:
-        RecipeError: there is a critic, and no section `critic` that says how its critiques look.
+        RecipeError: there is a critic, but no section `critic` with the format of its critiques.
     """
     specs: dict[str, RoleSpec] = {}
     if recipe.collect.critic is not None:
         if recipe.critic is None:
-            raise RecipeError("collect.critic: needs the section critic, for the format of its critiques")
+            raise RecipeError("collect.critic: add the section critic, which sets the format of the critiques")
         specs["critic"] = recipe.collect.critic
     if recipe.collect.completer is not None:
         specs["completer"] = recipe.collect.completer

@@ -1,4 +1,4 @@
-"""A policy solves problems, and what it writes becomes problems again: the part that all kinds of collecting share."""
+"""A policy solves problems, and its responses become new problems: the part that all kinds of collecting share."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Sample(NamedTuple):
 
 @dataclass(frozen=True)
 class CollectedSet:
-    """What one set of problems was turned into."""
+    """The result of collecting on one set of problems."""
 
     problems: list[Problem]
     counts: Counter[str]
@@ -65,7 +65,7 @@ def cut_off(sample: Sample) -> bool:
 
 
 UNUSABLE: list[Filter[Sample]] = [Filter("not judged", not_judged), Filter("cut off", cut_off)]
-"""An unjudged response is neither right nor wrong, and one that was cut off is not what the policy would say."""
+"""An unjudged response is neither right nor wrong, and one that was cut off is not a complete solution."""
 
 
 class SeenBefore(Generic[Item]):
@@ -98,7 +98,7 @@ class Collector(abc.ABC):
 
     @abc.abstractmethod
     def collect(self, set_name: str, problems: Sequence[Problem]) -> CollectedSet:
-        """What a later stage reads of this set. Raises TrainingError when no sample can be used."""
+        """The problems of this set that a later stage reads. Raises TrainingError when no sample can be used."""
 
     def sample(self, set_name: str, problems: Sequence[Problem]) -> list[Sample]:
         """`collect.samples_per_problem` judged responses to each problem. The name of the set is part of the seed."""

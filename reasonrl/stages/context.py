@@ -44,7 +44,7 @@ class StageContext:
     console: TrainConsole
     packing: Packing
     roles: Roles = field(default_factory=Roles)
-    """Who speaks in an episode besides the trained policy."""
+    """The speakers of an episode besides the trained policy."""
     refiner: Refiner | None = None
     """Critique-GRPO's; None without the method."""
     reference: Any = None

@@ -65,7 +65,7 @@ class CritiqueCollector(Collector):
         counts["wrong"] = len(attempts) - counts["right"]
         if not attempts:
             raise TrainingError(
-                f"collect: of {counts['sampled']} sampled solutions of '{set_name}' none can be used:"
+                f"collect: none of the {counts['sampled']} solutions sampled for '{set_name}' can be used:"
                 f" {in_words(counts)}"
             )
         attempts = self.limited(self.balanced(attempts, set_name))

@@ -1,4 +1,4 @@
-"""The stage `kind: game`: sneaky generator, solver and critic play, and their turns are kept with their rewards.
+"""The stage `kind: game`: sneaky generator, solver and critic play, and their turns are saved with their rewards.
 
 The folder then holds `critic.jsonl` and `sneaky.jsonl`, rows of kind "offline" for stages of that kind
 (`stage:NAME/critic`), `games.jsonl` with every game, and `game.json` with who won how often.
@@ -41,7 +41,7 @@ class Game(GatheringKind):
     name: ClassVar[str] = "game"
 
     def workload(self, recipe: Recipe, data: RunData) -> Workload:
-        """At most: a game ends early where no step was spoilt or no harm was done."""
+        """At most: a game ends early when no step was corrupted or the corrupted step was harmless."""
         spec = recipe.game
         solutions = len(right_solutions(data.train)[: spec.solutions]) if data.train else spec.solutions or 0
         games = solutions * spec.attempts_per_solution
@@ -54,37 +54,39 @@ class Game(GatheringKind):
 
     def describe(self, recipe: Recipe, workload: Workload) -> dict[str, str]:
         count = workload.prompts_per_step
-        solutions = f"{count:,} right solutions" if count else "all right solutions"
+        solutions = f"{count:,} correct solutions" if count else "all correct solutions"
         return {"plays": f"on {solutions}, {2 * recipe.game.completions} completions of the solver in each game"}
 
     def run(self, recipe: Recipe, folder: Path, session: Session) -> Path:
         """Play into `folder`, unless that has been done. Nothing is written when this raises."""
         console = session.console
         if (folder / SUMMARY).exists():
-            console.note(f"{folder} is complete")
+            console.note(f"{folder} is already complete")
             return folder
         if recipe.critic is None:
-            raise RecipeError("critic: a game needs the section critic, for the format in which steps are judged")
+            raise RecipeError(
+                "critic: missing; a game needs this section, which sets the format of critiques. Write critic: {}"
+            )
         with open_verifier(recipe) as answer_verifier:
-            # Checked as problems with an answer, which the solver has to arrive at.
+            # Checked as problems with an answer, which the solver must reach.
             data = load_data(recipe_for_data(recipe), answer_verifier, offline=session.offline)
             problems = right_solutions(data.train)[: recipe.game.solutions]
             if not problems:
                 raise TrainingError(
-                    "data.train: no solution is known to be right (first_error -1), so there is no right step to spoil"
+                    "data.train: no solution is labelled correct (first_error: -1), so there is no step to corrupt"
                 )
             policy = load_language_model(recipe, session.init_from, offline=session.offline)
             roles = load_roles(recipe, player_roles(recipe), policy, offline=session.offline)
             attempts = recipe.game.attempts_per_solution
-            console.note(f"{len(problems):,} right solutions, {attempts} attempts on each")
+            console.note(f"{len(problems):,} correct solutions, {attempts} attempts on each")
             games = Players(recipe, make_engine(recipe, policy), answer_verifier, roles).play(problems)
         counts = summary(games)
         console.note(sentence(counts))
         if not any(game.critic_turns for game in games):
             failures = [game.failure for game in games if game.failure]
-            reason = failures[0] if failures else "the spoilt steps did no harm, or the solver is too weak"
+            reason = failures[0] if failures else "the corrupted steps were harmless, or the solver is too weak"
             raise TrainingError(
-                f"game: no spoilt step was validated in {len(games):,} games ({reason}). Look at game.completions and"
+                f"game: no corrupted step was harmful in {len(games):,} games ({reason}). Look at game.completions and"
                 " the solver"
             )
         write_sets(folder, {role: offline_rows(games, role, recipe.name) for role in TAUGHT_ROLES})

@@ -1,4 +1,4 @@
-"""What the stages that gather share: a verifier that is closed, and a folder that is complete with its summary."""
+"""Shared by the stages that do not train: a verifier that is closed at the end, and a folder with a summary."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class GatheringKind:
 
 @contextlib.contextmanager
 def open_verifier(recipe: Recipe) -> Iterator[Verifier]:
-    """The recipe's verifier; its worker processes end with the block. Raises RecipeError for one that is not there."""
+    """The recipe's verifier; its worker processes end with the block. Raises RecipeError for an unknown one."""
     verifier = make_verifier(recipe)
     try:
         yield verifier
@@ -52,5 +52,5 @@ def write_sets(folder: Path, sets: Mapping[str, Sequence[Problem]]) -> None:
 
 
 def write_summary(path: Path, summary: Mapping[str, Any]) -> None:
-    """Write it last: the stage is complete when its summary is there."""
+    """Write this last: a stage with a summary is complete."""
     replace_text(path, json.dumps(summary, indent=1) + "\n")

@@ -42,7 +42,7 @@ class StepLabels:
     first_errors: list[int | None]
     """Of each solution: the index of its first wrong step, -1 without one, None where that is not known."""
     counts: Counter[str] = field(default_factory=Counter)
-    """What went wrong on the way, in words -> number."""
+    """The number of failures by reason, in words."""
 
 
 def complete_by_policy(policy: LanguageModel, engine: BatchEngine, sampling: Sampling) -> Complete:

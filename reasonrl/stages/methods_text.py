@@ -12,7 +12,7 @@ def methods_in_words(recipe: Recipe) -> list[str]:
     if curriculum.name == "pcl":
         candidates = curriculum.candidates_per_prompt * train.prompts_per_step
         words.append(
-            f"curriculum pcl: {candidates} candidates a step, those nearest to {curriculum.target_rate:g} are taken"
+            f"curriculum pcl: {candidates} candidates a step, used: those nearest to {curriculum.target_rate:g}"
         )
     elif curriculum.name != "uniform":
         words.append(f"curriculum {curriculum.name}")

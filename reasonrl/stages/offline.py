@@ -1,12 +1,12 @@
 """The stage `kind: offline`: learn from recorded responses and their rewards (SPC, arXiv:2504.19162).
 
     ratio = exp(mean_t log pi(y_t) - mean_t log pi_0(y_t))     over the tokens of a response; pi_0 is the model that
-                                                               this stage began with
+                                                               this stage started from
     loss  = mean over rows of -min(A ratio, A clip(ratio, 1 - clip, 1 + clip)),   A = reward, without a baseline
           + sft_weight * mean over replayed demonstrations of -mean_t log pi(y_t)
 
 This is `gspo` with PPO's bounds and `loss_aggregation: sequence_mean`. The KL penalty that the paper names is commented
-out in its code; here it is `train.kl`. What the code does wrong, padding in the mean log-prob, is not done.
+out in its code; here it is `train.kl`. A bug of that code (padding counts in the mean log-prob) is not reproduced.
 """
 
 from __future__ import annotations
@@ -155,7 +155,7 @@ class Offline:
         )
 
     def describe(self, recipe: Recipe, workload: Workload) -> dict[str, str]:
-        return training_lines(f"{workload.prompts_per_step} rows of what was said and what it earned", workload)
+        return training_lines(f"{workload.prompts_per_step} recorded responses with their rewards", workload)
 
     def target(self, recipe: Recipe, verifier: Verifier, problem: Problem) -> str:
         return str(problem.reference["response"])

@@ -1,12 +1,12 @@
-"""`collect: {make: responses}`: a policy's own right responses, to be taught again; with a critic, its wrong ones are
+"""`collect: {make: responses}`: a policy's own correct responses as demonstrations; with a critic, incorrect ones are
 refined first.
 
     response (policy)  right -> kept
                        wrong -> critique (critic) -> refinement (policy), kept when it is right and no shortcut
 
 Without a critic that is rejection sampling (STaR, RFT); with one it is the self-training of AutoMathCritique
-(arXiv:2411.16579), where problems that the policy never solves alone come into its own training set. Each round teaches
-the base anew (`init_from`), as there.
+(arXiv:2411.16579), which adds problems that the policy never solves alone to its training set. Each round trains the
+base model again (`init_from`), as in the paper.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ _NUMBER = re.compile(r"\d+(?:\.\d+)?")
 
 
 class RightResponse(NamedTuple):
-    """What a policy is taught: a response of its own, without white space around it."""
+    """The demonstration: a response of the policy, without white space around it."""
 
     problem: Problem
     text: str
     refined: bool = False
-    """A critic has helped."""
+    """Whether the response was refined with the help of a critic."""
 
     def demonstration(self, number: int) -> Problem:
         """The problem with this response as its demonstration. `number` makes its id unique within the set."""
@@ -69,7 +69,7 @@ class ResponseCollector(Collector):
             self._refiner = Refiner(speaker, recipe.critic.format.load(), critic)
 
     def collect(self, set_name: str, problems: Sequence[Problem]) -> CollectedSet:
-        """Problems of the kind they were, with the response to learn in reference["demonstration"]."""
+        """Problems of their original kind, with the response to learn in reference["demonstration"]."""
         samples = self.sample(set_name, problems)
         usable, unusable = sift(samples, UNUSABLE)
         unaided = [RightResponse(s.episode.problem, s.episode.text.strip()) for s in usable if s.verdict.correct]
@@ -91,7 +91,8 @@ class ResponseCollector(Collector):
         counts["problems with a right response"] = len({response.problem.id for response in different})
         if not different:
             raise TrainingError(
-                f"collect: of {counts['sampled']} responses to '{set_name}' none is right: {in_words(counts)}"
+                f"collect: none of the {counts['sampled']} responses sampled for '{set_name}' is correct:"
+                f" {in_words(counts)}"
             )
         demonstrations = [response.demonstration(number) for number, response in enumerate(different, 1)]
         demonstrations = demonstrations[: self.spec.limit]
@@ -99,7 +100,7 @@ class ResponseCollector(Collector):
         return CollectedSet(demonstrations, counts)
 
     def refine(self, wrong: Sequence[Episode], set_name: str) -> tuple[list[RightResponse], Counter[str]]:
-        """Right refinements of wrong responses, and what became of the others."""
+        """Correct refinements of incorrect responses, and counts of the others by reason."""
         if self._refiner is None:
             return [], Counter()
         refinements = self._refiner.refine(

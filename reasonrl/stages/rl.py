@@ -231,8 +231,8 @@ class RLStage:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         if "methods" not in state:
             raise CheckpointError(
-                "this checkpoint is of an older reasonrl and cannot be resumed; start from its weights with"
-                " model.path=FOLDER"
+                "this checkpoint was written by an older reasonrl and cannot be resumed; start a new run from its"
+                " weights with model.path=FOLDER"
             )
         self.pipeline.load_state_dict(state)
 

@@ -48,7 +48,7 @@ def train(
         backends: run stages of kind rl that ask for them, by name.
 
     Raises:
-        ReasonRLError: something is wrong that a user can put right.
+        ReasonRLError: something is wrong that the user can fix.
         KeyboardInterrupt: after Ctrl-C, once the current step has its checkpoint.
     """
     check_engines(loaded.stages)
@@ -69,7 +69,7 @@ def train(
                 model, report = result, write_report(folder)
                 console.finish(f"report: {report}\nmodel:  {model}")
             if interrupt.requested and recipe is not loaded.stages[-1]:
-                raise KeyboardInterrupt  # it came too late to stop this stage, so the next one does not start
+                raise KeyboardInterrupt  # too late to stop this stage, so the next one does not start
     if loaded.staged:
         report = write_stages_report(run_dir)
     return TrainResult(run_dir, model, report)

@@ -43,7 +43,7 @@ def run_stage(
     folder, console = RunFolder(path), session.console
     checkpoint = newest_checkpoint(folder.checkpoints) if session.resume else None
     if checkpoint is not None and checkpoint.step >= recipe.total_steps and checkpoint.state().get("finished"):
-        console.note(f"{path} is complete ({checkpoint.step} steps)")
+        console.note(f"{path} is already complete ({checkpoint.step} steps)")
         return checkpoint.path
     context = prepare(
         recipe, folder, console, init_from=session.init_from, checkpoint=checkpoint, offline=session.offline
@@ -52,7 +52,7 @@ def run_stage(
     best_accuracy, steps_done = -1.0, 0
     if checkpoint is not None:
         best_accuracy, steps_done = restore(context, stage, checkpoint), checkpoint.step
-        console.note(f"resumed from step {steps_done}")
+        console.note(f"resuming from step {steps_done}")
     folder.open(after_step=None if checkpoint is None else steps_done)
     try:
         if checkpoint is None and recipe.evaluation.before:
@@ -104,7 +104,7 @@ def prepare(
     console.note("loading and checking the data")
     data = load_data(recipe, response_verifier, offline=offline)
     lora = recipe.model.lora
-    # With full training the checkpoint is the model; adapters are laid over the model that the stage started from.
+    # With full training the checkpoint is the model; adapters are applied to the model that the stage started from.
     source = str(checkpoint.path) if checkpoint is not None and lora is None else init_from
     console.note(f"loading the model {source}")
     language_model = load_language_model(recipe, source, offline=offline)
@@ -188,7 +188,7 @@ def save(context: StageContext, step: int, state: dict[str, Any], method_tensors
 
 
 def restore(context: StageContext, stage: StepTaker, checkpoint: Checkpoint) -> float:
-    """Load optimiser and stage from a checkpoint. Returns the best accuracy until then, -1 without an evaluation."""
+    """Load optimiser and stage from a checkpoint. Returns the best accuracy so far, -1 without an evaluation."""
     state, tensors = checkpoint.state(), checkpoint.tensors()
     stage.load_state_dict(state["stage"])
     context.optimizer.load_tensors(tensors, parameters=context.recipe.model.lora is not None)

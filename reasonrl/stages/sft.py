@@ -35,7 +35,7 @@ class SFTStage:
         self.curriculum = UniformCurriculum(context.data.train, derive_seed(context.recipe.seed, "curriculum"))
 
     def row(self, problem: Problem) -> TokenRow:
-        """The prompt of a problem and the response that is taught."""
+        """The prompt of a problem and the response to learn."""
         context, recipe = self.context, self.context.recipe
         text = target_response(recipe.sft.response, context.response_verifier, problem)
         return token_row(context.language_model.tokenizer, problem, text, recipe.rollout.stop)
@@ -108,7 +108,7 @@ class SFT:
         return Workload(recipe.sft.steps, prompts_per_step=rows, trained_rows_per_step=rows, updates_per_step=1)
 
     def describe(self, recipe: Recipe, workload: Workload) -> dict[str, str]:
-        return training_lines(f"{workload.trained_rows_per_step} responses that are taught", workload)
+        return training_lines(f"{workload.trained_rows_per_step} demonstrations", workload)
 
     def target(self, recipe: Recipe, verifier: Verifier, problem: Problem) -> str:
         return target_response(recipe.sft.response, verifier, problem)
@@ -121,13 +121,13 @@ class SFT:
 
 
 def target_response(template: str, verifier: Verifier, problem: Problem) -> str:
-    """What `sft.response` makes of a problem. Raises DataError where it asks for a demonstration and there is none."""
+    """The response to learn, by `sft.response`. Raises DataError if it needs a demonstration that the problem lacks."""
     if "{demonstration}" not in template:
         return template.replace("{gold}", verifier.gold_response(problem.reference))
     text = problem.reference.get("demonstration")
     if not isinstance(text, str) or not text:
         raise DataError(
-            f"data.train: problem {problem.id} has no text 'demonstration' in its reference, which sft.response"
+            f"data.train: problem {problem.id} has no 'demonstration' (a string) in its reference, which sft.response"
             " asks for"
         )
     return template.replace("{demonstration}", text)

@@ -133,7 +133,7 @@ def test_writing_refuses_bad_problems_and_leaves_the_old_file(tmp_path: Path) ->
         write_problems([Problem("a", "q", "math", {"answer": "1"}, "", {"x": {1}})], path)
     assert path.read_bytes() == before and len(list(tmp_path.iterdir())) == 1
     for name, form in (("rows.txt", None), ("rows.parquet", "plain"), ("rows.jsonl", "arrow")):
-        with pytest.raises(DataError, match=r"written as|is one of"):
+        with pytest.raises(DataError, match=r"the suffix must be|must be one of"):
             write_problems(MIXED, tmp_path / name, form=form)
 
 

@@ -78,12 +78,12 @@ GOOD = {"problem": "1 + 1?", "steps": ["a", "b"], "label": -1, "final_answer_cor
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"label": 2}, "label is the index of a step from 0, or -1 for none; there are 2 steps, not 2"),
-        ({"label": "1"}, "label is the index of a step"),
+        ({"label": 2}, "label must be the index of a step (0 to 1) or -1 for none, not 2"),
+        ({"label": "1"}, "label must be the index of a step"),
         ({"final_answer_correct": False}, "final_answer_correct is false, but the label is -1"),
-        ({"steps": []}, "steps is a list of texts with at least one"),
+        ({"steps": []}, "steps must be a list of at least one string"),
         ({"steps": ["a", " "]}, "none of them empty"),
-        ({"steps": "a b"}, "steps is a list of texts"),
+        ({"steps": "a b"}, "steps must be a list"),
     ],
 )
 def test_rows_that_contradict_themselves(tmp_path: Path, change: dict[str, Any], message: str) -> None:

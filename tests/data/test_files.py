@@ -75,9 +75,9 @@ def test_every_mistake_is_listed_with_its_line_and_nothing_is_loaded(tmp_path: P
         "line 4: the answer is missing or empty",
         "line 5: the id 'a' is already used in line 1",
         "line 6: a JSON object {...} is expected, not '[1, 2]'",
-        "line 7: the answer must be a text or a number, not a list ([1])",
+        "line 7: the answer must be a string or a number, not a list ([1])",
         "line 8: the answer must be",
-        "line 9: the answer must be a text or a number, not a truth value (True)",
+        "line 9: the answer must be a string or a number, not a boolean (True)",
         "line 10: the prompt holds half a surrogate pair",
     ):
         assert part in said
@@ -129,7 +129,9 @@ def test_files_that_are_not_there_or_not_readable(tmp_path: Path) -> None:
     (tmp_path / "folder.jsonl").mkdir()
     assert "is a folder" in message(str(tmp_path / "folder.jsonl"))
     (tmp_path / "rows.txt").write_text("x")
-    assert "cannot read the suffix '.txt'. Known: .jsonl, .json, .parquet, .csv" in message(str(tmp_path / "rows.txt"))
+    assert "cannot read files with the suffix '.txt'. Use .jsonl, .json, .parquet, .csv" in message(
+        str(tmp_path / "rows.txt")
+    )
     (tmp_path / "rows.parquet").write_text("not parquet")
     assert "not readable as parquet" in message(str(tmp_path / "rows.parquet"))
     (tmp_path / "rows.json").write_text('{"data": []}')

@@ -127,7 +127,7 @@ def test_demonstration_of_a_right_solution() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({}, "needs the option size"),
+        ({}, "the option size is missing"),
         ({"size": 3, "tasks": {"solv": 1}}, "Did you mean|Tasks are"),
         ({"size": 3, "split": "dev"}, "train or test"),
         ({"size": 3, "low": 5, "high": 2}, "low <= high"),

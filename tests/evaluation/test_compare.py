@@ -81,7 +81,7 @@ def test_unjudged_answers_are_left_out_not_wrong(tmp_path):
     assert (
         "could not be judged: 1 of 3 of A and 0 of 3 of B. If all of them were wrong, A has 33.3% and B 100.0%" in text
     )
-    assert "B - A lies between +33.3 and +66.7 points" in text
+    assert "B - A is between +33.3 and +66.7 points" in text
     data = json.loads(json.dumps(compare(a, b).to_dict()))["results"][0]
     assert data["all_a"]["unjudged"] == 1 and data["all_a"]["interval"]["n"] == 2
 
@@ -144,8 +144,8 @@ def test_refusals(tmp_path):
     (tmp_path / "empty").mkdir()
     cases = [
         (tmp_path / "absent", "no such file or folder"),
-        (tmp_path / "empty", "holds no samples.jsonl"),
-        (fake_result(tmp_path / "train_only", {}), "holds no evaluation"),
+        (tmp_path / "empty", "has no samples.jsonl"),
+        (fake_result(tmp_path / "train_only", {}), "has no evaluation"),
         (fake_result(tmp_path / "strange", {"x": [True]}), "share no problem on test .* one holds p, q, the other x"),
         (
             fake_result(tmp_path / "sampled", {"p": [True, True]}, mode="sampled"),

@@ -170,11 +170,11 @@ def test_what_is_replayed_shows_what_to_say(played: Path, tmp_path: Path) -> Non
 def test_bad_games(tmp_path: Path) -> None:
     first = SPC["stages"][:2]
     for change, message in (
-        ({"game": {"prompt": {"instructions": "x"}}}, "no text instructions"),
+        ({"game": {"prompt": {"instructions": "x"}}}, "unknown text instructions"),
         ({"game": {"prompt": {"error_types": []}}}, "expected a list of at least one text, got []"),
         ({"game": {"prompt": {"instruction": ["x"]}}}, "expected one text, got"),
         ({"game": {"sneaky": "stage:solutions"}}, "writes problems, not a model"),
-        ({"critic": None}, "a game needs the section critic"),
+        ({"critic": None}, "a game needs this section"),
         ({"critic": {"reward": "spc", "target": "answer"}}, "write target: last_step"),
     ):
         game = {**SPC["stages"][3], **change}

@@ -379,7 +379,7 @@ def test_the_plan_names_what_is_switched_on() -> None:
     assert methods_in_words(made) == [
         "advantage dr_grpo",
         "loss ppo_clip, sequence_sum",
-        "curriculum pcl: 16 candidates a step, those nearest to 0.5 are taken",
+        "curriculum pcl: 16 candidates a step, used: those nearest to 0.5",
         "budget knapsack: 2 to 12 rollouts a prompt, rates from blend",
         "credit tempo",
         "unlikeliness 0.25",

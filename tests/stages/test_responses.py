@@ -166,7 +166,7 @@ def test_a_round_as_a_recipe(tmp_path: Path) -> None:
             "has no effect with make: critiques",
         ),
         ({"collect": {"make": "responses", "labeller": "monte_carlo"}}, "applies to make: critiques only"),
-        ({"critic": None}, "collect.critic: needs the section critic"),
+        ({"critic": None}, "collect.critic: add the section critic"),
     ],
 )
 def test_bad_rounds(tmp_path: Path, stage: dict[str, Any], message: str) -> None:

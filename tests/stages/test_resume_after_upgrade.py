@@ -102,7 +102,7 @@ def test_a_changed_value_is_refused(earlier: Path, change: dict[str, Any]) -> No
     before = (earlier / "recipe.yaml").read_bytes()
     with pytest.raises(UsageError, match="was started with another recipe") as refused:
         run(text(merged(RECIPE, change)), earlier, resume=True)
-    assert f"reasonrl train {earlier / 'recipe.yaml'} --resume run_dir={earlier}" in str(refused.value)
+    assert f"reasonrl train {earlier} --resume" in str(refused.value)
     assert (earlier / "recipe.yaml").read_bytes() == before
 
 
