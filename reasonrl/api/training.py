@@ -8,7 +8,7 @@ from pathlib import Path
 
 from reasonrl.api.recipes import RecipeLike, load_recipe
 from reasonrl.api.runs import Run
-from reasonrl.runs.folder import next_run_dir
+from reasonrl.runs.folder import default_run_dir
 
 
 def train(
@@ -28,7 +28,8 @@ def train(
     Args:
         recipe: what `load_recipe` returns, or what it takes.
         run_dir: the run folder; `runs/NAME`, `runs/NAME-2`, ... if left out.
-        resume: continue the run in `run_dir` from its newest checkpoint. Without `run_dir`: the newest such run.
+        resume: continue the run in `run_dir` from its newest checkpoint. Without `run_dir`: the run whose folder
+            `recipe` is, or the newest run of the recipe.
         offline: use nothing that is not on this machine.
         quiet: print nothing but warnings.
 
@@ -48,7 +49,11 @@ def train(
         print(run.model_path)
     """
     loaded = load_recipe(recipe)
-    folder = Path(run_dir) if run_dir is not None else next_run_dir(Path("runs"), loaded.name, resume=resume)
+    folder = (
+        Path(run_dir)
+        if run_dir is not None
+        else default_run_dir(Path("runs"), loaded.name, loaded.source, resume=resume)
+    )
     from reasonrl.commands.backends import BACKENDS
     from reasonrl.stages import run
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from reasonrl.commands.output import emit
 from reasonrl.recipe.reading import load_recipe
 from reasonrl.recipe.schema import Recipe
-from reasonrl.runs.folder import next_run_dir
+from reasonrl.runs.folder import default_run_dir
 
 
 def train_command(
@@ -16,7 +16,8 @@ def train_command(
 ) -> None:
     run_dirs = [o.partition("=")[2] for o in overrides if o.startswith("run_dir=")]
     loaded = load_recipe(recipe, [o for o in overrides if not o.startswith("run_dir=")])
-    run_dir = Path(run_dirs[-1]) if run_dirs else next_run_dir(Path("runs"), loaded.name, resume=resume)
+    default = default_run_dir(Path("runs"), loaded.name, loaded.source, resume=resume)
+    run_dir = Path(run_dirs[-1]) if run_dirs else default
     if dry_run:
         from reasonrl.plan.preflight import preflight
         from reasonrl.plan.text import plan_text
@@ -31,7 +32,7 @@ def train_command(
         result = train(loaded, run_dir, resume=resume, offline=offline, quiet=quiet or as_json, backends=BACKENDS)
     except KeyboardInterrupt:
         print(
-            f"stopped. Continue with: reasonrl train {run_dir / 'recipe.yaml'} --resume run_dir={run_dir}",
+            f"stopped. Continue with: reasonrl train {run_dir} --resume",
             file=sys.stderr,
         )
         raise

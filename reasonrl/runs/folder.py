@@ -17,7 +17,7 @@ from typing import Any
 
 from reasonrl.errors import UsageError
 from reasonrl.files import replace_text
-from reasonrl.recipe.reading import same_recipe
+from reasonrl.recipe.reading import is_saved, same_recipe
 
 
 class RunFolder:
@@ -117,7 +117,7 @@ def start_run(path: Path, recipe_yaml: str, *, resume: bool) -> None:
         if not same_recipe(recipe_file.read_text(encoding="utf-8"), recipe_yaml):
             raise UsageError(
                 f"{path} was started with another recipe, so it cannot be resumed with this one. "
-                f"Resume it with its own: reasonrl train {recipe_file} --resume run_dir={path}"
+                f"Resume it with its own: reasonrl train {path} --resume"
             )
         if (path / "run.json").exists():
             record = json.loads((path / "run.json").read_text(encoding="utf-8"))
@@ -140,8 +140,13 @@ def has_begun(path: Path) -> bool:
     return rows or any((folder / "checkpoints").is_dir() for folder in folders)
 
 
-def next_run_dir(root: Path, name: str, *, resume: bool) -> Path:
-    """`runs/NAME`, `runs/NAME-2`, ...: the first that is free, or with `resume` the newest that is there."""
+def default_run_dir(root: Path, name: str, source: str, *, resume: bool) -> Path:
+    """`ROOT/NAME`, `ROOT/NAME-2`, ...: the first that is free. With `resume`: the run that the recipe file `source` was
+    saved in, or the newest of this name.
+    """
+    recipe_file = Path(source)
+    if resume and recipe_file.is_file() and is_saved(recipe_file):
+        return recipe_file.parent
     number = 1
     path = root / name
     while path.exists():

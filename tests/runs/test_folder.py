@@ -1,0 +1,37 @@
+"""Where a run goes, and which run `--resume` means."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from reasonrl.runs.folder import default_run_dir
+from tests.tiny_runs import run, tiny, write_recipe
+
+
+def test_a_new_run_gets_the_next_free_folder_and_resume_the_newest(tmp_path: Path) -> None:
+    assert default_run_dir(tmp_path, "sums", "sums.yaml", resume=False) == tmp_path / "sums"
+    assert default_run_dir(tmp_path, "sums", "sums.yaml", resume=True) == tmp_path / "sums"
+    (tmp_path / "sums").mkdir()
+    (tmp_path / "sums-2").mkdir()
+    assert default_run_dir(tmp_path, "sums", "sums.yaml", resume=False) == tmp_path / "sums-3"
+    assert default_run_dir(tmp_path, "sums", "sums.yaml", resume=True) == tmp_path / "sums-2"
+
+
+def test_a_run_is_resumed_by_its_folder_with_the_overrides_that_it_began_with(tmp_path: Path) -> None:
+    path = write_recipe(tmp_path, tiny(evaluation={"before": False}))
+    begun = run(tmp_path, "train", path, "run_dir=somewhere/first", "train.steps=2", "--offline")
+    assert begun.returncode == 0, begun.stderr
+    again = run(tmp_path, "train", "somewhere/first", "--resume", "--offline")
+    assert again.returncode == 0, again.stderr
+    assert "somewhere/first is already complete (2 steps)" in again.stdout
+    assert len(json.loads((tmp_path / "somewhere/first/run.json").read_text())["sessions"]) == 2
+    assert not (tmp_path / "runs").exists()
+
+
+def test_without_resume_the_recipe_of_a_run_starts_another_run(tmp_path: Path) -> None:
+    path = write_recipe(tmp_path, tiny(train={"steps": 1}, evaluation={"before": False}))
+    assert run(tmp_path, "train", path, "run_dir=first", "--offline").returncode == 0
+    anew = run(tmp_path, "train", "first", "train.steps=2", "--offline")
+    assert anew.returncode == 0, anew.stderr
+    assert len((tmp_path / "runs/tiny/metrics.jsonl").read_text().splitlines()) >= 2
