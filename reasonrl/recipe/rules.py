@@ -49,9 +49,15 @@ def correctness_is_a_part(recipe: StageSettings) -> Iterator[Mistake]:
 
 
 def rollouts_can_be_compared(recipe: StageSettings) -> Iterator[Mistake]:
-    if recipe.kind == "rl" and recipe.rollout.rollouts_per_prompt < 2:
+    compares_in_group = (
+        ADVANTAGES[recipe.train.advantage].baseline == "group"
+        or LOSSES[recipe.train.loss].level == "group"
+        or recipe.train.drops_silent_groups
+        or recipe.train.credit != "none"
+    )
+    if recipe.kind == "rl" and recipe.rollout.rollouts_per_prompt < 2 and compares_in_group:
         text = "1 leaves nothing to compare a rollout with; write 2 or more (8 is usual)"
-        yield Mistake(place("rollout.rollouts_per_prompt"), text, (place("kind"),))
+        yield Mistake(place("rollout.rollouts_per_prompt"), text, (place("kind"), ADVANTAGE, LOSS, CREDIT))
 
 
 def updates_hold_whole_groups(recipe: StageSettings) -> Iterator[Mistake]:

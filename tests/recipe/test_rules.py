@@ -51,6 +51,11 @@ def lines(changes: dict[str, Any]) -> list[str]:
         (CRITIC, "reward.correctness", "the section critic sets"),
         ({"rollout": {"rollouts_per_prompt": 1}}, "rollout.rollouts_per_prompt", "write 2 or more"),
         (
+            {"rollout": {"rollouts_per_prompt": 1}, "train": {"advantage": "remax", "credit": "tempo"}},
+            "rollout.rollouts_per_prompt",
+            "write 2 or more",
+        ),
+        (
             {"train": {"updates_per_step": 17}},
             "train.updates_per_step",
             "16 prompts_per_step cannot be split into 17 updates; write at most 16",
@@ -197,3 +202,12 @@ def test_advice() -> None:
 def test_alternatives() -> None:
     assert alternatives(["a"]) == "a"
     assert alternatives(["a", "b", "c"]) == "a, b or c"
+
+
+@pytest.mark.parametrize("advantage", ["reinforce_pp", "remax", "shrinkage", "dcpo"])
+def test_one_rollout_for_each_prompt_is_enough_where_no_group_is_compared(advantage: str) -> None:
+    curriculum = {"curriculum": "pcl"} if advantage == "shrinkage" else {}
+    recipe = Recipe.model_validate(
+        {**BASE, **curriculum, "train": {"advantage": advantage}, "rollout": {"rollouts_per_prompt": 1}}
+    )
+    assert recipe.rollout.rollouts_per_prompt == 1
