@@ -19,7 +19,7 @@ COLUMN = 2
 def defaults(heading: str) -> dict[str, str]:
     """Default aggregation by method, from the table that begins with `heading`."""
     table = PAGE.read_text(encoding="utf-8").partition(f"| `{heading}:` |")[2].partition("\n\n")[0]
-    found = {}
+    found: dict[str, str] = {}
     for line in table.splitlines()[2:]:
         cells = [cell.strip() for cell in line.strip("|").split("|")]
         found |= {name: cells[COLUMN].strip("`") for name in re.findall(r"`(\w+)`", cells[0])}
