@@ -156,9 +156,15 @@ def _merged(base: Any, changes: Any) -> Any:
 
 def same_recipe(saved: str, text: str) -> bool:
     """Whether two YAML texts describe the same run: `saved` may come from an earlier version and lack newer keys, which
-    then have their defaults.
+    then have their defaults. A description changes nothing.
     """
+
+    def stages(recipe: str) -> list[Recipe]:
+        return [
+            stage.model_copy(update={"description": ""}) for stage in parse_recipe(recipe, "a run", saved=True).stages
+        ]
+
     try:
-        return parse_recipe(saved, "saved", saved=True).stages == parse_recipe(text, "given", saved=True).stages
+        return stages(saved) == stages(text)
     except RecipeError:
         return saved == text

@@ -51,5 +51,6 @@ def test_recipes_are_compared_by_what_they_mean(tmp_path: Path) -> None:
     assert same_recipe(text, yaml.safe_dump({**recipe, "checkpoint": {"keep_last": 1}})), (
         "a default that is written out"
     )
+    assert same_recipe(text, yaml.safe_dump({**recipe, "description": "said better"}))
     assert not same_recipe(text, yaml.safe_dump({**recipe, "seed": 7}))
     assert not same_recipe("name: x", text), "what cannot be read is not the same"
