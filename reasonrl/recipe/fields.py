@@ -19,7 +19,11 @@ class Spec(BaseModel):
     """A section. Unknown keys are errors."""
 
     model_config = ConfigDict(
-        extra="forbid", validate_default=True, protected_namespaces=(), use_attribute_docstrings=True
+        extra="forbid",
+        validate_default=True,
+        protected_namespaces=(),
+        use_attribute_docstrings=True,
+        allow_inf_nan=False,  # bounds alone let infinity pass, and a run at infinite rate is no run
     )
 
     renamed: ClassVar[dict[str, str]] = {}

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from reasonrl.data.checks import check_problems
 from reasonrl.environments.roles import Speaker
-from reasonrl.errors import DataError
+from reasonrl.errors import DataError, UsageError
 from reasonrl.evaluation.evaluate import Evaluation, Evaluator
 from reasonrl.recipe.schema import Recipe
 from reasonrl.rewards.loading import make_reward_parts, make_verifier
@@ -75,10 +76,10 @@ def prepare_evaluation(
         DataError: a data set cannot be read, or a gold answer does not score 1.
         ModelError: the weights cannot be found or loaded.
         RecipeError: the verifier is not known, or a prompt does not fit the model.
+        UsageError: the temperature is not a positive number.
     """
     if temperature is not None:
-        spec = recipe.evaluation.model_copy(update={"temperature": temperature})
-        recipe = recipe.model_copy(update={"evaluation": spec})
+        recipe = at_temperature(recipe, temperature)
     answer_verifier = make_verifier(recipe)
     parts = make_reward_parts(recipe, answer_verifier)
     assert parts[0].verifier is not None
@@ -100,6 +101,17 @@ def prepare_evaluation(
         seed=(seed, "eval"),
     )
     return StandaloneEvaluation(recipe, evaluator, heldout, actor, roles, answer_verifier)
+
+
+def at_temperature(recipe: Recipe, temperature: float) -> Recipe:
+    """The recipe with samples of another temperature. Raises UsageError for one that nothing can be sampled at."""
+    if not (math.isfinite(temperature) and temperature > 0):
+        raise UsageError(
+            f"temperature: {temperature:g} is not a positive number. Greedy answers are evaluated as well, and"
+            " n: 0 leaves the samples out"
+        )
+    spec = recipe.evaluation.model_copy(update={"temperature": temperature})
+    return recipe.model_copy(update={"evaluation": spec})
 
 
 def _checked(name: str, problems: Sequence[Problem], recipe: Recipe, verifier: Verifier) -> list[Problem]:
