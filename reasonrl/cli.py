@@ -44,7 +44,10 @@ def train(
         typer.Argument(help="A shipped recipe (see: reasonrl recipes ls), a .yaml file, or a folder with recipe.yaml."),
     ],
     overrides: Annotated[
-        list[str] | None, typer.Argument(metavar="[key=value ...]", help="e.g. train.steps=20 run_dir=my-run")
+        list[str] | None,
+        typer.Argument(
+            metavar="[key=value ...]", help="Recipe keys to override, e.g. train.steps=20, and run_dir=FOLDER."
+        ),
     ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Check everything, show the first prompts and the plan; train nothing.")
@@ -53,10 +56,10 @@ def train(
         bool, typer.Option("--resume", help="Continue the run from its newest complete checkpoint.")
     ] = False,
     offline: Offline = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Only warnings and the result.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print only warnings and the result.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Train a recipe."""
+    """Train a model by a recipe."""
     from reasonrl.commands.train import train_command
 
     train_command(
@@ -68,32 +71,34 @@ def train(
 def evaluate(
     model: Annotated[
         str,
-        typer.Argument(help="A model (Hugging Face id, folder, embedded name), or a run folder: its last checkpoint."),
+        typer.Argument(
+            help="A model (Hugging Face id, folder, embedded model), or a run folder (its last checkpoint)."
+        ),
     ],
     data: Annotated[
         str | None,
         typer.Option(help="Problems: a file, or any source of a recipe. Default for a run: its held-out sets."),
     ] = None,
     recipe: Annotated[
-        str | None, typer.Option(help="Take prompt, verifier and sampling from this recipe (a run uses its own).")
+        str | None, typer.Option(help="The recipe for prompt, verifier and sampling. Default: the run's own.")
     ] = None,
     n: Annotated[int, typer.Option("--n", min=0, help="Samples per problem; 0: greedy only.")] = 4,
-    temperature: Annotated[float | None, typer.Option(help="Of the samples. Default: the recipe's.")] = None,
-    limit: Annotated[int | None, typer.Option(min=1, help="Only the first problems.")] = None,
-    output: Annotated[Path | None, typer.Option(help="Folder for results.json and samples.jsonl.")] = None,
+    temperature: Annotated[float | None, typer.Option(help="Sampling temperature. Default: the recipe's.")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Use only this many of the first problems.")] = None,
+    output: Annotated[Path | None, typer.Option(help="Folder to write results.json and samples.jsonl into.")] = None,
     set_: Annotated[list[str] | None, typer.Option("--set", metavar="key=value", help="Override recipe keys.")] = None,
     controls: Annotated[
         bool,
         typer.Option(
             "--controls",
-            help="A critic: also refine on an empty, a shuffled and an indicative critique, to compare with.",
+            help="For critics: also refine on empty, shuffled and indicative critiques, as baselines.",
         ),
     ] = False,
-    seed: Annotated[int, typer.Option(help="Of the samples.")] = 0,
+    seed: Annotated[int, typer.Option(help="Random seed of the samples.")] = 0,
     offline: Offline = False,
     as_json: Json = False,
 ) -> None:
-    """Accuracy of a model on problems, greedy and sampled, with 95% intervals."""
+    """Measure the accuracy of a model on problems, greedy and sampled, with 95% intervals."""
     from reasonrl.commands.evaluate import eval_command
 
     eval_command(
@@ -114,11 +119,11 @@ def evaluate(
 
 @app.command()
 def compare(
-    a: Annotated[Path, typer.Argument(help="A folder made by `reasonrl eval --output`, or a run folder.")],
-    b: Annotated[Path, typer.Argument(help="The other one.")],
+    a: Annotated[Path, typer.Argument(help="A folder written by `reasonrl eval --output`, or a run folder.")],
+    b: Annotated[Path, typer.Argument(help="The folder to compare it with.")],
     as_json: Json = False,
 ) -> None:
-    """Is B better than A? Pairs the problems; the difference with its 95% interval."""
+    """Is B better than A? Shows the paired difference on the same problems, with its 95% interval."""
     from reasonrl.commands.inspect import compare_command
 
     compare_command(a, b, as_json=as_json)
@@ -127,10 +132,10 @@ def compare(
 @app.command()
 def view(
     run: Annotated[Path, typer.Argument(help="A run folder.")],
-    port: Annotated[int, typer.Option(help="0 takes a free one.")] = 7860,
+    port: Annotated[int, typer.Option(help="The port to listen on; 0 picks a free one.")] = 7860,
     as_json: Json = False,
 ) -> None:
-    """Read samples and curves of a run in the browser, on 127.0.0.1."""
+    """Show samples and curves of a run in the browser, on 127.0.0.1."""
     from reasonrl.commands.inspect import view_command
 
     view_command(run, port=port, as_json=as_json)
@@ -138,7 +143,7 @@ def view(
 
 @app.command()
 def report(run: Annotated[Path, typer.Argument(help="A run folder.")], as_json: Json = False) -> None:
-    """Write report.html of a run, or of what there is of it so far."""
+    """Write the report of a run, finished or not, as report.html in its folder."""
     from reasonrl.commands.inspect import report_command
 
     report_command(run, as_json=as_json)
@@ -148,14 +153,14 @@ def report(run: Annotated[Path, typer.Argument(help="A run folder.")], as_json: 
 def replay(
     run: Annotated[Path, typer.Argument(help="A run folder.")],
     overrides: Annotated[
-        list[str] | None, typer.Argument(metavar="[key=value ...]", help="Recipe keys to change.")
+        list[str] | None, typer.Argument(metavar="[key=value ...]", help="Recipe keys to override.")
     ] = None,
     output: Annotated[
-        Path | None, typer.Option(help="A .jsonl file for the samples with their new rewards and advantages.")
+        Path | None, typer.Option(help="The .jsonl file to write: the samples with their new rewards and advantages.")
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """What would rewards, advantages and budgets of a run have been under other settings? Needs no model."""
+    """Recompute rewards, advantages and budgets of a saved run with other settings. Needs no model."""
     from reasonrl.commands.replay import replay_command
 
     replay_command(run, overrides or [], output=output, as_json=as_json)
@@ -166,13 +171,13 @@ def export(
     source: Annotated[
         Path, typer.Argument(help="A run, a stage of one, a checkpoint, or a checkpoint of verl (global_step_N).")
     ],
-    target: Annotated[Path, typer.Argument(help="The folder to write; it must not be there yet.")],
+    target: Annotated[Path, typer.Argument(help="The folder to write; it must not exist.")],
     dtype: Annotated[
-        Literal["float32", "bfloat16"] | None, typer.Option(help="Of the weights; as they were saved if left out.")
+        Literal["float32", "bfloat16"] | None, typer.Option(help="Data type of the weights. Default: as saved.")
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Write weights as a Hugging Face folder, shards and adapters merged."""
+    """Export weights as a Hugging Face folder; shards and adapters are merged."""
     from reasonrl.commands.export import export_command
 
     export_command(source, target, dtype=dtype, as_json=as_json)
@@ -180,7 +185,7 @@ def export(
 
 @app.command()
 def doctor(as_json: Json = False) -> None:
-    """Is this environment sound, and what can it do?"""
+    """Check this environment: what is installed, what is missing, and how to fix it."""
     from reasonrl.commands.doctor import doctor_command
 
     doctor_command(as_json=as_json)
@@ -212,14 +217,14 @@ def main() -> None:
         _fail("interrupted", wants_json)
         sys.exit(130)
     except BrokenPipeError:
-        sys.stderr.close()  # the reader has gone (| head)
+        sys.stderr.close()  # the reader closed the pipe (| head)
         sys.exit(0)
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
         where = f" at {error.filename}" if error.filename else ""
         _fail(
-            f"the disk is full{where}. What was complete is kept; free some space, then continue with --resume",
+            f"the disk is full{where}. Complete files are intact; free some space, then continue with --resume",
             wants_json,
         )
         sys.exit(1)

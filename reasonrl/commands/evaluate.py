@@ -66,8 +66,8 @@ def _check(stage: Recipe, output: Path | None, *, controls: bool) -> None:
     refuse_old_results(output)
     if controls and (stage.critic is None or not stage.critic.refine.refinements or not stage.evaluation.greedy):
         raise UsageError(
-            "--controls: only a critic whose recipe has an actor (critic.refine), evaluated greedily, has refinements"
-            " to compare with"
+            "--controls needs refinements to compare with: a critic whose recipe has an actor"
+            " (critic.refine), evaluated greedily (evaluation.greedy)"
         )
 
 

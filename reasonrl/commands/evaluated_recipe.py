@@ -1,4 +1,4 @@
-"""The recipe that `reasonrl eval` and `reasonrl critic eval` evaluate by, and the weights that they load."""
+"""The recipe that `reasonrl eval` and `reasonrl critic eval` use, and the weights that they load."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ def evaluation_recipe(
 ) -> tuple[Recipe, str]:
     """The recipe to evaluate by, without its training set, and the weights to load.
 
-    A run is evaluated as it was trained (its last stage). A model without a recipe is asked plain questions as a chat
-    message, if its tokenizer has a chat template, and as they stand if not; `--set data.prompt.template=...` changes
+    A run is evaluated as it was trained (its last stage). A model without a recipe gets plain questions as a chat
+    message if its tokenizer has a chat template, and as plain text if not; `--set data.prompt.template=...` changes
     that. Messages pass unchanged.
     """
     run = Path(model)
@@ -37,7 +37,7 @@ def evaluation_recipe(
         heldout = dict((raw.get("data") or {}).get("heldout") or {})
     else:
         if data is None:
-            raise UsageError("nothing to evaluate on: name a file with --data, or a recipe with --recipe")
+            raise UsageError("no problems to evaluate on: name a file with --data, or a recipe with --recipe")
         raw = {"name": "eval", "rollout": {"max_new_tokens": 512}, "verifier": {"name": "math", "mode": "lenient"}}
         if has_chat_template(weights, offline=offline):
             raw["data"] = {"prompt": {"style": "chat"}}
@@ -79,7 +79,7 @@ def critic_recipe(model: str, *, offline: bool) -> tuple[Recipe, str]:
 
 
 def resolve_links(recipe: Recipe, run: Path) -> Recipe:
-    """With paths for what a stage takes from the other stages of its run."""
+    """The stage with paths in place of its links to other stages of its run."""
     from reasonrl.recipe.links import links_of, with_paths
     from reasonrl.setup.run_models import newest_model
 
@@ -96,6 +96,6 @@ def has_chat_template(model: str, *, offline: bool) -> bool:
 
 
 def _with_any_train(raw: dict[str, Any]) -> dict[str, Any]:
-    """A recipe without data.train is not a recipe; evaluation needs none, so one that is never loaded stands in."""
+    """A recipe needs data.train, but an evaluation does not: a placeholder that is never loaded."""
     data = raw["data"]
     return {**raw, "data": {**data, "train": data.get("train") or {"source": "none"}}}

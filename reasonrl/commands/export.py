@@ -10,7 +10,7 @@ from reasonrl.errors import CheckpointError
 
 
 def export_command(source: Path, target: Path, *, dtype: str | None, as_json: bool) -> None:
-    """Raises CheckpointError for a source without weights, or a target that is there already."""
+    """Raises CheckpointError for a source without weights, or a target that already exists."""
     import torch
 
     from reasonrl.setup.run_models import weights_of
@@ -28,7 +28,7 @@ def export_command(source: Path, target: Path, *, dtype: str | None, as_json: bo
         exported = Path(weights_of(str(source)))
         if not any(exported.glob("*.safetensors")):
             raise CheckpointError(
-                f"{source} holds neither weights (*.safetensors) nor shards of verl (fsdp_config.json); name a run or a"
+                f"{source} has neither weights (*.safetensors) nor verl's shards (fsdp_config.json); name a run or a"
                 " checkpoint"
             )
         export_model(exported, target, dtype)
@@ -44,7 +44,7 @@ def export_model(model: Path, target: Path, dtype: str | None) -> None:
     """Copy a Hugging Face model folder, with the weights in another `dtype` where one is given.
 
     Raises:
-        CheckpointError: the target is there already.
+        CheckpointError: the target already exists.
     """
     import torch
 

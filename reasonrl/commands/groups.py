@@ -10,11 +10,11 @@ from typing import Annotated
 import typer
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
-Offline = Annotated[bool, typer.Option("--offline", help="Never touch the network.")]
+Offline = Annotated[bool, typer.Option("--offline", help="Do not use the network.")]
 
 recipes_app = typer.Typer(help="The recipes that come with reasonrl.", no_args_is_help=True)
-data_app = typer.Typer(help="Look at, check and convert problems.", no_args_is_help=True)
-critic_app = typer.Typer(help="Train critics, and see how good they are.", no_args_is_help=True)
+data_app = typer.Typer(help="Show and convert problems.", no_args_is_help=True)
+critic_app = typer.Typer(help="Train critics and measure them.", no_args_is_help=True)
 
 
 def verify(
@@ -26,18 +26,18 @@ def verify(
         Path | None,
         typer.Option(
             "--input",
-            help='Rows {"id", "gold", "response"} as .jsonl: "answer" (bare) in place of "response" (a whole text),'
-            ' "reference" (an object, as in the data) in place of "gold" (a bare answer).',
+            help='A .jsonl file of rows {"id", "gold", "response"}. "answer" (bare) may replace "response", and'
+            ' "reference" (an object, as in the data) may replace "gold" (a bare answer).',
         ),
     ] = None,
     output: Annotated[
         Path | None, typer.Option(help="The .jsonl file to write: one verdict for each input row, in order.")
     ] = None,
-    gold: Annotated[str | None, typer.Option(help="One reference answer, instead of a file.")] = None,
-    reference: Annotated[str | None, typer.Option(help="The whole reference as JSON, instead of --gold.")] = None,
-    answer: Annotated[str | None, typer.Option(help="The bare answer to compare with --gold.")] = None,
+    gold: Annotated[str | None, typer.Option(help="A reference answer. Judges one answer instead of a file.")] = None,
+    reference: Annotated[str | None, typer.Option(help="The complete reference as JSON, instead of --gold.")] = None,
+    answer: Annotated[str | None, typer.Option(help="A bare answer to compare with --gold.")] = None,
     response: Annotated[
-        str | None, typer.Option(help="A whole response: its final answer is compared with --gold.")
+        str | None, typer.Option(help="A complete response, whose final answer is compared with --gold.")
     ] = None,
     option: Annotated[
         list[str] | None,
@@ -46,26 +46,32 @@ def verify(
     mode: Annotated[
         str | None,
         typer.Option(
-            help="For math, lenient (default): a marked answer, or else the last formula or number. strict: a marked"
+            help="For math. lenient (default): a marked answer, or else the last formula or number; strict: a marked"
             " answer only."
         ),
     ] = None,
     policy: Annotated[
         list[str] | None,
-        typer.Option("--policy", metavar="key=value", help="For math, e.g. percent=fraction; see MathPolicy."),
+        typer.Option(
+            "--policy",
+            metavar="key=value",
+            help="For math: what counts as equal, e.g. percent=fraction; see docs/math_verifier.md.",
+        ),
     ] = None,
     workers: Annotated[
-        int | None, typer.Option(min=1, help="Processes of a verifier that has any (math: for sympy). Default: 2.")
+        int | None,
+        typer.Option(min=1, help="Worker processes, for verifiers that use them (math: for sympy). Default: 2."),
     ] = None,
     timeout: Annotated[
-        float | None, typer.Option(help="Seconds for one answer in a worker. Default: the verifier's (math: 2).")
+        float | None,
+        typer.Option(help="Time limit for one answer in a worker, in seconds. Default: the verifier's (math: 2)."),
     ] = None,
     explain: Annotated[
-        bool, typer.Option("--explain", help="Show how the verdict came about (math: what each layer says).")
+        bool, typer.Option("--explain", help="Show how the verdict was reached (math: the result of each rule).")
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Judge answers: are they right?"""
+    """Check answers against references with a verifier."""
     from reasonrl.commands.judging import verifier_options
     from reasonrl.commands.verify import OneAnswer, verify_command
 
@@ -96,7 +102,10 @@ def audit(
     ] = None,
     mode: Annotated[str | None, typer.Option(help="For math: lenient (default) or strict.")] = None,
     policy: Annotated[
-        list[str] | None, typer.Option("--policy", metavar="key=value", help="For math, e.g. rounding_digits=null")
+        list[str] | None,
+        typer.Option(
+            "--policy", metavar="key=value", help="For math: what counts as equal, e.g. rounding_digits=null."
+        ),
     ] = None,
     against: Annotated[
         str | None, typer.Option(help="A second verifier, e.g. math_verify, or package.module:Class.")
@@ -104,10 +113,10 @@ def audit(
     against_option: Annotated[
         list[str] | None, typer.Option("--against-option", metavar="key=value", help="Options of the second verifier.")
     ] = None,
-    limit: Annotated[int | None, typer.Option(min=1, help="Only the first rows.")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Use only this many of the first rows.")] = None,
     as_json: Json = False,
 ) -> None:
-    """How good is a verifier on labelled pairs? Accuracy with intervals, both kinds of error, slowest cases."""
+    """Measure a verifier on labelled pairs: accuracy with intervals, both kinds of error, slowest cases."""
     from reasonrl.commands.audit import audit_command
     from reasonrl.commands.judging import verifier_options
     from reasonrl.commands.output import key_values
@@ -130,9 +139,11 @@ def critic_train(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Check everything and show the plan; train nothing.")
     ] = False,
-    resume: Annotated[bool, typer.Option("--resume", help="Continue the run, in whichever stage it stood.")] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Continue the run from the stage and step that it reached.")
+    ] = False,
     offline: Offline = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Only warnings and the result.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print only warnings and the result.")] = False,
     as_json: Json = False,
 ) -> None:
     """Train a critic: all stages of a recipe, one after the other."""
@@ -156,27 +167,29 @@ def critic_eval(
     format_: Annotated[
         str | None,
         typer.Option(
-            "--format", help="How critiques are asked for and read. Default: the run's; boxed_index fits ProcessBench."
+            "--format", help="The critique format. Default: the run's, else boxed_index, which fits ProcessBench."
         ),
     ] = None,
     option: Annotated[
         list[str] | None, typer.Option("--option", "-o", metavar="key=value", help="Options of the format.")
     ] = None,
-    served_name: Annotated[str | None, typer.Option(help="A server's name for the model, if it has several.")] = None,
+    served_name: Annotated[
+        str | None, typer.Option(help="The model's name on the server, if the server has several.")
+    ] = None,
     n: Annotated[
-        int, typer.Option("--n", min=1, help="Critiques of each solution; more than one adds a majority vote.")
+        int, typer.Option("--n", min=1, help="Critiques per solution; more than one adds a majority vote.")
     ] = 1,
     temperature: Annotated[float, typer.Option(min=0.0)] = 0.0,
     max_new_tokens: Annotated[
-        int | None, typer.Option(min=1, help="Of a critique. Default: the run's, else 2048.")
+        int | None, typer.Option(min=1, help="Token limit of a critique. Default: the run's, else 2048.")
     ] = None,
-    limit: Annotated[int | None, typer.Option(min=1, help="Only the first solutions.")] = None,
-    output: Annotated[Path | None, typer.Option(help="Folder for results.json and samples.jsonl.")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Use only this many of the first solutions.")] = None,
+    output: Annotated[Path | None, typer.Option(help="Folder to write results.json and samples.jsonl into.")] = None,
     seed: Annotated[int, typer.Option()] = 0,
     offline: Offline = False,
     as_json: Json = False,
 ) -> None:
-    """Judge a critic on labelled solutions, subset by subset, with 95% intervals."""
+    """Measure a critic on labelled solutions, subset by subset, with 95% intervals."""
     from reasonrl.commands.critic import critic_eval_command
     from reasonrl.commands.output import key_values
 
@@ -199,7 +212,7 @@ def critic_eval(
 
 @recipes_app.command("ls")
 def recipes_ls(as_json: Json = False) -> None:
-    """List the recipes."""
+    """List the shipped recipes."""
     from reasonrl.commands.recipes import ls_command
 
     ls_command(as_json=as_json)
@@ -207,11 +220,11 @@ def recipes_ls(as_json: Json = False) -> None:
 
 @recipes_app.command("cp")
 def recipes_cp(
-    name: Annotated[str, typer.Argument(help="See: reasonrl recipes ls")],
-    target: Annotated[Path | None, typer.Argument(help="Folder to make; default: ./NAME")] = None,
+    name: Annotated[str, typer.Argument(help="The name of a shipped recipe (see: reasonrl recipes ls).")],
+    target: Annotated[Path | None, typer.Argument(help="The folder to create. Default: ./NAME.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Copy a recipe, to change it."""
+    """Copy a shipped recipe into a folder, to edit it."""
     from reasonrl.commands.recipes import cp_command
 
     cp_command(name, target, as_json=as_json)
@@ -219,12 +232,10 @@ def recipes_cp(
 
 @recipes_app.command("keys")
 def recipes_keys(
-    key: Annotated[
-        str, typer.Argument(help="A key or a section, e.g. train.kl; the top of a recipe if left out.")
-    ] = "",
+    key: Annotated[str, typer.Argument(help="A key or a section, e.g. train.kl. Default: the top level.")] = "",
     as_json: Json = False,
 ) -> None:
-    """What a recipe key means: what it takes, its default, its description."""
+    """Describe a recipe key: allowed values, default and meaning."""
     from reasonrl.commands.recipes import keys_command
 
     keys_command(key, as_json=as_json)
@@ -242,13 +253,16 @@ def data_show(
         list[str] | None, typer.Option("--option", "-o", metavar="key=value", help="Options of the source.")
     ] = None,
     columns: Annotated[
-        list[str] | None, typer.Option("--column", "-c", metavar="ours=theirs", help="e.g. -c prompt=question")
+        list[str] | None,
+        typer.Option(
+            "--column", "-c", metavar="ours=theirs", help="Read our field from that column, e.g. -c prompt=question."
+        ),
     ] = None,
     limit: Annotated[int, typer.Option(min=1)] = 5,
     offline: Offline = False,
     as_json: Json = False,
 ) -> None:
-    """Print the first problems of a source as reasonrl reads them."""
+    """Print the first problems of a source, as reasonrl reads them."""
     from reasonrl.commands.data import show_command
 
     show_command(source, option or [], columns or [], limit=limit, offline=offline, as_json=as_json)
@@ -257,9 +271,10 @@ def data_show(
 @data_app.command("convert")
 def data_convert(
     source: Annotated[str, typer.Argument(help="A file, or any source of a recipe.")],
-    target: Annotated[Path, typer.Argument(help="A .jsonl or .parquet file.")],
+    target: Annotated[Path, typer.Argument(help="The .jsonl or .parquet file to write.")],
     to: Annotated[
-        str | None, typer.Option(help="plain, verl or trl. Default: plain for .jsonl, trl for .parquet.")
+        str | None,
+        typer.Option(help="Form of the rows: plain, verl or trl. Default: plain for .jsonl, trl for .parquet."),
     ] = None,
     option: Annotated[
         list[str] | None, typer.Option("--option", "-o", metavar="key=value", help="Options of the source.")

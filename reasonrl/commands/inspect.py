@@ -1,4 +1,4 @@
-"""`reasonrl view`, `report` and `compare`: looking at what a run or an evaluation left behind."""
+"""`reasonrl view`, `report` and `compare`: show the results of a run or an evaluation."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def view_command(run: Path, *, port: int, as_json: bool) -> None:
     stage = last_stage(run)
 
     def ready(url: str) -> None:
-        emit(as_json, {"url": url, "run": str(stage)}, f"{stage} is at {url}  (Ctrl-C ends)")
+        emit(as_json, {"url": url, "run": str(stage)}, f"{stage} is at {url}  (Ctrl-C to stop)")
 
     serve(stage, port=port, on_ready=ready)
 

@@ -1,4 +1,4 @@
-"""What `verify` and `audit` share: the verifier that the user names, and rows judged by it, whichever it is."""
+"""Shared by `verify` and `audit`: loads the verifier that the user names, and judges rows with it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Item:
     """Whether `text` is an answer rather than a whole response."""
     gold: Any = None
     reference: dict[str, Any] | None = None
-    """As the verifier reads it; None: `gold` stands for it, if the verifier reads references at all."""
+    """The reference that the verifier reads; None: it is made from `gold`, if the verifier reads references at all."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class NamedVerifier:
 
     @property
     def label(self) -> str:
-        """The name with those options that are words: "math (lenient)"."""
+        """The name with the options that are words: "math (lenient)"."""
         words = [value for value in self.options.values() if isinstance(value, str)]
         return f"{self.name} ({', '.join(words)})" if words else self.name
 
@@ -63,10 +63,10 @@ def verifier_options(
 
 
 def named_verifier(name: str, options: dict[str, Any], *, workers: int | None = None) -> NamedVerifier:
-    """Load what the user names, with the options that commands use beneath those that the user gives.
+    """Load the named verifier. The user's options override those that the commands use.
 
     Args:
-        workers: for a verifier that has this option, where `options` do not hold it.
+        workers: for a verifier with this option, unless `options` holds it.
 
     Raises UsageError: it cannot be loaded, or its options do not fit.
     """

@@ -1,4 +1,4 @@
-"""How commands answer: text for a person, one JSON object for a program."""
+"""Prints the results of commands: text for a person, one JSON object for a program."""
 
 from __future__ import annotations
 
@@ -24,9 +24,11 @@ def key_values(pairs: list[str], flag: str) -> dict[str, Any]:
     for pair in pairs:
         key, equals, value = pair.partition("=")
         if not equals:
-            raise UsageError(f"{flag} {pair}: expected key=value")
+            raise UsageError(f"{flag} {pair}: write key=value")
         try:
             out[key] = yaml.safe_load(value)
         except yaml.YAMLError as error:
-            raise UsageError(f"{flag} {pair}: the value is not YAML; put a text in quotes: '{key}=\"...\"'") from error
+            raise UsageError(
+                f"{flag} {pair}: the value is not valid YAML; put strings in quotes: '{key}=\"...\"'"
+            ) from error
     return out

@@ -1,6 +1,6 @@
 """The reference of recipe keys: docs/recipe.md, and what `reasonrl recipes keys` prints.
 
-Both are made of `reasonrl.recipe.reference`. To write the page again: `python -m reasonrl.commands.recipe_page`.
+Both come from `reasonrl.recipe.reference`. To update the page: `python -m reasonrl.commands.recipe_page`.
 """
 
 from __future__ import annotations
@@ -19,40 +19,61 @@ from critics.formats import FORMATS, load_format
 from reasonrl.environments.loading import BUILT_IN as ENVIRONMENTS
 from reasonrl.recipe.backends import VerlSpec
 from reasonrl.recipe.critics import CriticSpec, FormatSpec
+from reasonrl.recipe.data import SourceSpec
 from reasonrl.recipe.monitoring import EvalSpec
 from reasonrl.recipe.reference import NAME, Key, Section, as_yaml, sections
-from reasonrl.recipe.rewards import VerifierSpec
+from reasonrl.recipe.rewards import RewardSpec, VerifierSpec
 from reasonrl.recipe.rollout import EnvironmentSpec, RolloutSpec, VllmSpec
 from reasonrl.recipe.training import TrainSpec
 from verifiers.loading import BUILT_IN as VERIFIERS
 
 WIDTH = 100
 LONGEST_DEFAULT = 40
-"""Longer texts among the options of a name, such as instructions, are not written out."""
+"""Longer strings among the options of a name, such as instructions, are not written out."""
 SEE_ALSO: dict[type[BaseModel], str] = {
-    VerifierSpec: "`policy` has the keys of [the math verifier](math_verifier.md#policies).",
+    SourceSpec: "What a row holds, the kinds of problems, and the options of each source are explained in [data](data.md).",
+    VerifierSpec: (
+        "`mode`, `answer_mode` and `pattern` are explained in"
+        " [where the answer is looked for](math_verifier.md#where-the-answer-is-looked-for), `policy` in"
+        " [policies](math_verifier.md#policies). A verifier of your own: [extending](extending.md#verifier)."
+    ),
+    RewardSpec: "A reward function has an example in [extending](extending.md#reward-function).",
     CriticSpec: "Formats and rewards are explained in [critics](critics.md).",
-    RolloutSpec: "An environment of your own is a class of about 15 lines: [extending](extending.md).",
+    RolloutSpec: "An environment of your own is a class of about 15 lines: [extending](extending.md#environment).",
     TrainSpec: "Every advantage and loss is listed with its formula in [advantages](methods/advantages.md).",
     VerlSpec: "What runs where is in [verl](verl.md).",
     VllmSpec: "See [vllm](vllm.md).",
     EvalSpec: "The numbers are explained in [metrics](metrics.md#eval).",
 }
+GROUPS: dict[type[BaseModel], dict[str, tuple[str, ...]]] = {
+    TrainSpec: {
+        "Size of a step": ("steps", "prompts_per_step", "updates_per_step", "epochs_per_step"),
+        "Which rollouts take part": ("drop_silent_groups", "refill", "mask_truncated", "on_timeout"),
+        "Shaped rewards": ("unlikeliness", "overlong"),
+        "Advantage": ("advantage", "credit", "clip_advantages", "d3s"),
+        "Loss": ("loss", "loss_aggregation", "clip_low", "clip_high", "dual_clip", "mirror_beta", "mismatch"),
+        "Reference and exploration": ("kl", "entropy_coefficient"),
+        "Memory and speed": ("positions_per_micro_batch", "packing", "skip_silent_groups"),
+    }
+}
+"""Long sections are shown in these groups. A key that no group names is an error."""
 _INTRODUCTION = """\
 # The recipe, key by key
 
-A recipe is a YAML file of nested sections. Only `name` is required, and `data.train`: every other key has a default.
+A recipe is a YAML file of nested sections. Only `name` and `data.train` are required.
 A key that does not exist is an error, and so are settings that do not fit together. All mistakes of a file are reported
 at once, each with its line and with what to write instead.
 
 - On the command line a key is written with dots: `reasonrl train RECIPE train.kl.coefficient=0.01`.
-- `run_dir=FOLDER` is written on the command line only. Without it a run goes into a new folder under `runs/`.
+- `run_dir=FOLDER` is written on the command line only. Without it a run goes into `runs/NAME`, or
+  `runs/NAME-2` and so on where that exists.
 - `stages:` is a list of stages that run one after the other. Each stage has the keys of this page; what the file says
   outside the list holds for all of them, and a stage's own keys come on top.
 - `section or its name` means that one word will do: `budget: knapsack` is `budget: {name: knapsack}`.
 - `null`, or an empty value, means that the key is not set. Its description says what happens then ("Empty: ...").
 - `NAME` in a path is a name that you choose. Counts and times carry their unit in the key: `prompts_per_step`,
   `timeout_s`.
+- Relative paths begin in the folder in which you call `reasonrl`, not in the recipe's ([data](data.md)).
 - `package.module:name` is code of your own, which is imported from the current folder or the environment
   ([extending](extending.md)).
 
@@ -71,8 +92,7 @@ def recipe_page() -> str:
         if earlier is not section:
             lines.append(_as_before(section, earlier))
             continue
-        lines += [section.description, "", "| key | takes | default | meaning |", "|---|---|---|---|"]
-        lines += [_table_row(key) for key in section.keys]
+        lines += [section.description, *_tables(section)]
         if options := name_options(section.spec):
             lines += ["", "| name | options and their defaults |", "|---|---|"]
             lines += [
@@ -81,6 +101,23 @@ def recipe_page() -> str:
         if section.spec in SEE_ALSO:
             lines += ["", SEE_ALSO[section.spec]]
     return "\n".join(lines) + "\n"
+
+
+def _tables(section: Section) -> list[str]:
+    """One table, or one for each group of keys. Raises KeyError where the groups do not fit the section."""
+    rows = {key.name: _table_row(key) for key in section.keys}
+    lines: list[str] = []
+    for title, names in GROUPS.get(section.spec, {"": tuple(rows)}).items():
+        lines += [
+            "",
+            *([f"**{title}**", ""] if title else []),
+            "| key | takes | default | meaning |",
+            "|---|---|---|---|",
+        ]
+        lines += [rows.pop(name) for name in names]
+    if rows:
+        raise KeyError(f"no group of {section.path} has {', '.join(rows)}")
+    return lines
 
 
 def _as_before(section: Section, earlier: Section) -> str:

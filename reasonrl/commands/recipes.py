@@ -28,15 +28,13 @@ def cp_command(name: str, target: Path | None, *, as_json: bool) -> None:
     source = find_recipe(name).parent
     target = target or Path(source.name)
     if target.exists():
-        raise UsageError(f"{target} exists already; name another folder: reasonrl recipes cp {name} FOLDER")
+        raise UsageError(f"{target} already exists; name another folder: reasonrl recipes cp {name} FOLDER")
     shutil.copytree(source, target)
     emit(as_json, {"path": str(target)}, f"copied to {target}. Train it with: reasonrl train {target}")
 
 
 def keys_command(path: str, *, as_json: bool) -> None:
-    """What a key or a section means; an empty path is the top of a recipe. Raises UsageError for a key that there is
-    not.
-    """
+    """Describe a key or a section; an empty path is the top level of a recipe. Raises UsageError for an unknown key."""
     from reasonrl.commands.recipe_page import key_text, name_options, section_text
 
     entry = find_key(path)
@@ -54,10 +52,10 @@ def keys_command(path: str, *, as_json: bool) -> None:
 
 
 def find_key(path: str) -> Key | Section:
-    """The section or the key at a dotted path. A name of the user's own stands for any: `data.heldout.test.limit`.
+    """The section or the key at a dotted path. Names that the user chooses match any name: `data.heldout.test.limit`.
 
     Raises:
-        UsageError: there is no such key; the message has the nearest one.
+        UsageError: the key does not exist; the message has the nearest one.
     """
     known = sections()
     by_path: dict[str, Key | Section] = {key.path: key for section in known for key in section.keys}

@@ -1,4 +1,4 @@
-"""`reasonrl replay`: a saved run under other settings, without a model."""
+"""`reasonrl replay`: recomputes rewards and advantages of a saved run with other settings, without a model."""
 
 from __future__ import annotations
 

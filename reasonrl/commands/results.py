@@ -19,7 +19,7 @@ def refuse_old_results(output: Path | None) -> None:
 
 
 def write_results(output: Path, results: Mapping[str, Any], samples: list[dict[str, Any]]) -> None:
-    """Replaces the samples of an attempt that did not get as far as its results."""
+    """Write both files. Replaces the samples of an attempt that stopped before its results."""
     output.mkdir(parents=True, exist_ok=True)
     (output / "samples.jsonl").unlink(missing_ok=True)
     append_rows(output / "samples.jsonl", samples)

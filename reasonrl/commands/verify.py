@@ -19,9 +19,9 @@ from verifiers.optional import close, explain, reads_reference, reference_of
 from verifiers.types import Layer, Status, Verdict, Verifier
 
 BATCH = 2000
-"""Rows that are judged together: enough to keep all workers busy."""
+"""Rows that are judged as one batch: enough to keep all workers busy."""
 WORKERS = 2
-"""Processes of a verifier that has any, where the user gives no number."""
+"""Worker processes by default, for verifiers that use them."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class OneAnswer:
         return self.gold is None and self.reference is None and self.answer is None and self.response is None
 
     def item(self, verifier: Verifier) -> Item:
-        """Raises UsageError for what is missing or given twice."""
+        """Raises UsageError for an option that is missing or given twice."""
         judged_against = (self.gold is not None) + (self.reference is not None)
         if judged_against > 1 or (judged_against == 0 and reads_reference(verifier)) or self._has_no_single_text:
             raise UsageError(
@@ -59,9 +59,11 @@ class OneAnswer:
         try:
             reference = json.loads(self.reference)
         except (ValueError, RecursionError) as error:
-            raise UsageError(f"--reference is not readable JSON: {error}") from error
+            raise UsageError(f"--reference is not valid JSON: {error}") from error
         if not isinstance(reference, dict):
-            raise UsageError(f"--reference is a {type(reference).__name__}; write a JSON object")
+            raise UsageError(
+                f'--reference is a {type(reference).__name__}; write a JSON object, e.g. {{"answer": "42"}}'
+            )
         return reference
 
 
@@ -80,7 +82,7 @@ def verify_command(
         name: of the verifier.
         source, output: a file of rows and the file for their verdicts; else `one`.
         options: for the constructor of the verifier.
-        explained: show how the verdict of `one` came about.
+        explained: show how the verdict of `one` was reached.
     """
     verifier = named_verifier(name, options, workers=WORKERS).verifier
     try:
@@ -121,11 +123,11 @@ def _layers(verifier: Verifier, item: Item, verdict: Verdict) -> list[Layer]:
 
 def _verify_file(verifier: Verifier, source: Path, output: Path, *, as_json: bool) -> None:
     if not source.is_file():
-        raise UsageError(f"--input {source}: there is no such file")
+        raise UsageError(f"--input {source}: the file does not exist")
     if not output.parent.is_dir():
         raise UsageError(f"--output {output}: the folder {output.parent} does not exist")
     if output.exists() and output.samefile(source):
-        raise UsageError(f"--output {output} is the input: it would be lost")
+        raise UsageError(f"--output {output} is also the input, which would be overwritten; name another file")
     started = time.perf_counter()
     counts: Counter[str] = Counter()
     with replacing(output) as file:
@@ -191,20 +193,20 @@ def _read_row(line: bytes, *, needs_reference: bool) -> tuple[dict[str, Any], st
     try:
         row = json.loads(line.decode())
     except (ValueError, RecursionError) as error:
-        return {}, f"not readable JSON: {error}"
+        return {}, f"not valid JSON: {error}"
     if not isinstance(row, dict):
-        return {}, 'a JSON object is expected: {"id": ..., "gold" or "reference": ..., "response" or "answer": ...}'
+        return {}, 'not a JSON object; write {"id": ..., "gold" or "reference": ..., "response" or "answer": ...}'
     if needs_reference and "gold" not in row and "reference" not in row:
-        return row, f'no "gold" and no "reference" (it has: {", ".join(map(repr, row)) or "nothing"})'
+        return row, f'needs "gold" or "reference" (it has {", ".join(map(repr, row)) or "nothing"})'
     if "gold" in row and "reference" in row:
-        return row, 'either "gold" (a bare answer) or "reference" (an object) is needed, not both'
+        return row, 'has both "gold" and "reference"; leave one out'
     if not isinstance(row.get("reference", {}), dict):
         return row, f'"reference" is a {type(row["reference"]).__name__}; write an object, or "gold" for a bare answer'
     if ("response" in row) == ("answer" in row):
-        return row, 'either "response" (a whole text) or "answer" (the bare answer) is needed'
+        return row, 'needs either "response" (a complete response) or "answer" (a bare answer), not both'
     text = row.get("response", row.get("answer"))
     if isinstance(text, int | float) and not isinstance(text, bool) and "answer" in row:
         row["answer"] = str(text)
     elif not isinstance(text, str):
-        return row, f'"{"response" if "response" in row else "answer"}" is a {type(text).__name__}; write a text'
+        return row, f'"{"response" if "response" in row else "answer"}" is a {type(text).__name__}; write a string'
     return row, ""

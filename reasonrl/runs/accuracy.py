@@ -1,4 +1,4 @@
-"""The share of right answers where some answers could not be judged.
+"""Accuracy when some answers could not be judged.
 
 One convention for `eval`, `compare`, the report and the curves. An answer that could not be judged (time-out, broken
 verifier) is neither right nor wrong:

@@ -115,7 +115,7 @@ class TrainConsole:
             self._print(f"  eval at step {row['step']} on {name}: " + ", ".join(parts), "cyan")
 
     def note(self, text: str) -> None:
-        """A line in words."""
+        """Print a note."""
         if not self.quiet:
             self._print(text)
 
@@ -124,7 +124,7 @@ class TrainConsole:
         self._print(f"warning: {text}", "yellow")
 
     def finish(self, text: str) -> None:
-        """Take the bar away and print the last words."""
+        """Remove the bar and print the last lines."""
         self._stop()
         if not self.quiet:
             self._print(text, "bold")
@@ -206,7 +206,7 @@ def _train_columns(total: int) -> list[_Column]:
 
 
 def _loss_columns(total: int, kind: str) -> list[_Column]:
-    """Of the phases that sample nothing: supervised, or offline on what was said before."""
+    """The columns of stages that sample nothing: sft and offline."""
     width = max(5, 2 * len(str(total)) + 1)
     losses = [_Column("loss", 7, lambda row: _number(row, "loss/sft", ".4f"), 1)]
     if kind == "offline":

@@ -1,4 +1,4 @@
-"""Looking metrics up: what a name means, which names a backend writes, and the page of the docs.
+"""Looks metrics up: the meaning of a name, the names that a backend writes, and the page of the docs.
 
 The metrics themselves are in `reasonrl.runs.metric_registry`.
 """
@@ -39,7 +39,7 @@ def names_written_by(backend: str) -> set[str]:
     """The registered names that a backend ("local", "verl", "vllm", "gpu") may write, placeholders included.
 
     Raises:
-        ValueError: there is no such backend.
+        ValueError: the backend is unknown.
     """
     if backend not in WRITERS:
         raise ValueError(f"backend {backend!r}: write one of {', '.join(WRITERS)}")
@@ -67,7 +67,7 @@ def check_names(row: Mapping[str, object] | Iterable[str], backend: str | None =
         if written is not None and metric.name not in written:
             misplaced.append(f"{name!r} (written by {', '.join(metric.written_by)})")
     problems = [f"metrics that are not registered: {', '.join(unknown)}"] if unknown else []
-    problems += [f"metrics that {backend} is not said to write: {', '.join(misplaced)}"] if misplaced else []
+    problems += [f"metrics that {backend} is not registered to write: {', '.join(misplaced)}"] if misplaced else []
     if problems:
         raise ValueError("; ".join(problems) + ". Register them in reasonrl/runs/metric_registry.py.")
 

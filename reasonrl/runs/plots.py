@@ -29,7 +29,7 @@ SMOOTH_FROM = 30
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """A drawn chart. `svg` stands for itself in HTML; `wide` asks for a whole row of the page."""
+    """A drawn chart. `svg` can be embedded in HTML as it is; a `wide` chart takes a full row of the page."""
 
     name: str
     title: str
@@ -79,11 +79,11 @@ def accuracy(rows: list[Row]) -> Chart | None:
             bounded |= _bound(axes, series(evals, f"{base}_if_unjudged_wrong"), points, colour)
         _percent(axes)
     caption = (
-        "Share of right answers among those that could be judged. Bands are 95% intervals over held-out problems."
+        "Share of correct answers among those that could be judged. Bands are 95% intervals over held-out problems."
         if lines
-        else "Share of right answers among the training answers that could be judged."
+        else "Share of correct answers among the training answers that could be judged."
     )
-    caption += " Dotted: if all answers that could not be judged were wrong." if bounded else ""
+    caption += " Dotted: the share if all unjudged answers were wrong." if bounded else ""
     return Chart("accuracy", "Accuracy", caption, finish(), wide=True)
 
 
@@ -147,7 +147,10 @@ def groups(rows: list[Row]) -> Chart | None:
         )
         axes.set_ylabel("prompts")
     return Chart(
-        "groups", "Groups of answers", "Only groups with both right and wrong answers (mixed) carry signal.", finish()
+        "groups",
+        "Groups of answers",
+        "Only groups with both correct and incorrect answers (mixed) carry signal.",
+        finish(),
     )
 
 
@@ -206,7 +209,7 @@ def kl(rows: list[Row]) -> Chart | None:
 
 
 def rollout_gap(rows: list[Row]) -> Chart | None:
-    caption = "Mean |log-prob in training - log-prob in sampling| per token: should stay near 0."
+    caption = "Mean |log-prob in training - log-prob in sampling| per token; it should stay near 0."
     return _single(rows, "gap", "policy/rollout_gap", "Rollout gap", caption, GREEN, "nats", zero=True)
 
 
@@ -247,7 +250,7 @@ def phases(rows: list[Row]) -> Chart | None:
     names = [("rollout", BLUE), ("verify", GREEN), ("update", ORANGE), ("eval", PURPLE)]
     steps = _rows_of_kind(rows, "train") or _rows_of_kind(rows, "sft")
     spent = [{name: float(row.get(f"time/{name}_s") or 0) for name, _ in names} for row in steps]
-    # An evaluation may stand in the train row or in a row of its own.
+    # An evaluation may be in the train row or in a separate row.
     evals: dict[int, float] = {}
     for step, seconds in series(_rows_of_kind(rows, "eval"), "time/eval_s"):  # one row a set
         evals[step] = evals.get(step, 0.0) + seconds

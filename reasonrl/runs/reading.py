@@ -1,6 +1,6 @@
-"""Reading a run folder, also while a trainer is still writing it.
+"""Reads a run folder, also while a trainer is still writing it.
 
-`Run.open(path)` checks that the folder is a run and says so plainly when it is not. Metrics are read whole (one short
+`Run.open(path)` checks that the folder is a run, with a clear message if it is not. Metrics are read whole (one short
 row a step); samples are read lazily through `SampleIndex`.
 """
 
@@ -173,7 +173,7 @@ def _is_number(value: object) -> bool:
 
 
 def _hint_of_nearby_run(folder: Path) -> str:
-    """A hint when the run lies one floor lower or higher."""
+    """A hint when the run is one folder further down or up."""
     below = sorted(inner.parent for inner in folder.glob("*/recipe.yaml"))
     if below:
         return f" Did you mean {' or '.join(str(inner) for inner in below[:3])}?"

@@ -1,4 +1,4 @@
-"""Saved responses judged again, where a replay names another verifier than the run had."""
+"""Judges saved responses again when a replay names another verifier than the run had."""
 
 from __future__ import annotations
 
@@ -30,15 +30,15 @@ def new_verifiers(recipe: Recipe, saved: Recipe, overrides: Sequence[str]) -> di
     correctness = any(text.startswith(("verifier", "train.on_timeout")) for text in overrides)
     if recipe.critic is not None and (correctness or recipe.critic != saved.critic):
         raise RecipeError(
-            "a run of a critic is replayed with the rewards that it had: leave out verifier, train.on_timeout and"
-            " critic. A critic's reward also depends on refinements, which the samples do not hold whole"
+            "a critic's run can only be replayed with its own rewards: leave out verifier, train.on_timeout and"
+            " critic. A critic's reward also depends on refinements, which the samples hold only in part"
         )
     changed = [name for name, spec in recipe.reward.items() if _differs(name, recipe, saved)]
     for name in changed:
         if recipe.reward[name].function is not None:
             raise RecipeError(
-                f"reward.{name}.function: a reward function cannot be replayed, since the samples do not hold the"
-                " problems that it was given; write the one that the run had, or a verifier"
+                f"reward.{name}.function: a new reward function cannot be replayed, because the samples lack the"
+                " problems that it needs; write the run's own function, or a verifier"
             )
     names = [*([CORRECTNESS] if correctness else []), *changed]
     if not names:
@@ -57,7 +57,8 @@ def judge_again(rows: Sequence[Row], verifiers: Mapping[str, Verifier], on_timeo
         verdicts = verifier.verify([row["response"] for row in rows], [row["reference"] for row in rows])
         if len(verdicts) != len(rows):
             raise RecipeError(
-                f"the verifier of reward.{name} returned {len(verdicts)} verdicts for {len(rows)} responses"
+                f"reward.{name}: the verifier returned {len(verdicts)} verdicts for {len(rows)} responses; it must"
+                " return one for each"
             )
         for row, raw_verdict in zip(rows, verdicts, strict=True):
             verdict = apply_timeout_policy(raw_verdict, on_timeout)

@@ -1,10 +1,10 @@
 """What would the rewards, advantages and budgets of a saved run have been under other settings? No model is needed.
 
 Each step of samples.jsonl is taken through steps 4 to 9 of an update again, with the recipe of the run and overrides
-laid over it. The rollouts stay what they were: this answers "what would this method have made of them", not "what would
-the run have become". Budgets are replayed from the history that the run itself saw, a whole step at once (the trainer
-gives out each round of a refill by itself). A value model needs the policy; a recipe with one is replayed from the
-history.
+laid over it. The rollouts stay what they were: this answers "what would this method compute from them", not "how would
+the run have continued". Budgets are replayed from the history that the run itself saw, a whole step at once (the
+trainer gives out each round of a refill by itself). A value model needs the policy; a recipe with one is replayed from
+the history.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ def replay(run_dir: Path, overrides: list[str]) -> Replay:
     saved = load_recipe(str(run_dir / "recipe.yaml")).stages[0]
     if recipe.kind != "rl":
         raise UsageError(
-            f"{run_dir} is a stage of kind {recipe.kind}: it has no rewards to replay; name a stage of kind rl"
+            f"{run_dir} is a stage of kind {recipe.kind}, which has no rewards to replay; name a stage of kind rl"
         )
     if recipe.train.kl.in_reward:
         raise RecipeError(
@@ -86,15 +86,13 @@ def replay(run_dir: Path, overrides: list[str]) -> Replay:
         )
     if "greedy_rewards" in ADVANTAGES[recipe.train.advantage].needs:
         raise RecipeError(
-            f"train.advantage: {recipe.train.advantage} needs the greedy responses, which are not among the samples"
+            f"train.advantage: {recipe.train.advantage} needs greedy responses, which the samples lack; write another"
         )
     if recipe.train.d3s is not None:
-        raise RecipeError(
-            "train.d3s: needs the entropy of each token, which the samples do not hold; write train.d3s=null"
-        )
+        raise RecipeError("train.d3s: needs the entropy of each token, which the samples lack; write train.d3s=null")
     out = Replay(str(run_dir), overrides)
     if recipe.rate_source != "history":
-        out.notes.append("success rates: no model is at hand, so they come from the history alone")
+        out.notes.append("success rates: a replay has no model, so they come from the history alone")
         recipe = recipe.model_copy(
             update={"success_rates": recipe.success_rates.model_copy(update={"source": "history"})}
         )
@@ -122,11 +120,11 @@ def _steps(run: Run) -> Iterator[tuple[int, list[Row]]]:
         members = list(group)
         if "group" not in members[0]:
             raise UsageError(
-                f"{run.path}: its samples were written by an older version, without the groups that a replay needs"
+                f"{run.path}: its samples were written by an older version and lack the groups that a replay needs"
             )
         yield step, members
     if not has_samples:
-        raise UsageError(f"{run.path}: no training samples to replay")
+        raise UsageError(f"{run.path} has no training samples to replay; name a run that has trained")
 
 
 def _problem(row: Row) -> Problem:
@@ -222,14 +220,14 @@ def _saved_rewards(rows: list[Row]) -> Tensor:
 
 
 def _batch(weights: Mapping[str, float], rows: list[Row]) -> RolloutBatch:
-    """The rows of a step as the algorithms see them, their rewards summed anew from the parts."""
+    """The rows of a step as the algorithms see them, with rewards summed again from the parts."""
     rewards: list[float | None] = []
     for row in rows:
         parts = {name: row["reward_parts"].get(name) for name in weights}
         missing = [name for name in weights if name not in row["reward_parts"]]
         if missing:
             raise RecipeError(
-                f"reward.{missing[0]}: the samples of this run have no such part; they have"
+                f"reward.{missing[0]}: the samples of this run lack this part; choose from"
                 f" {', '.join(row['reward_parts'])}"
             )
         undecided = any(value is None and weights[name] != 0 for name, value in parts.items())

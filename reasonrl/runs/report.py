@@ -1,4 +1,4 @@
-"""report.html: one self-contained page that says what a run did, for a person who was not there.
+"""report.html: one self-contained page about the result of a run.
 
 It needs no JavaScript and no network. What a series lacks leaves its chart out. Everything that a model wrote is
 escaped.
@@ -145,7 +145,7 @@ def _facts(rows: list[Row]) -> str:
 
 
 def duration(seconds: float) -> str:
-    """In words: "3 min 20 s"."""
+    """A duration in words: "3 min 20 s"."""
     minutes, left = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {left:02d} s" if minutes else f"{left} s"
@@ -183,8 +183,8 @@ def _examples(run: Run, changes: list[headline.Change]) -> str:
         if not blocks:
             return ""
         note = (
-            "The first problems of each kind: newly right, still wrong, always right, newly wrong. They show what"
-            " happened, not how often."
+            "The first problems of each kind: newly correct, still wrong, always correct, newly wrong. They are"
+            " examples, not frequencies."
         )
         return f"<section><h2>Before and after</h2><p class=note>{note}</p>{''.join(blocks)}</section>"
     steps = [key.step for key in run.samples.scan() if key.kind == "train"]

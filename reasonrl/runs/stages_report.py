@@ -1,8 +1,7 @@
 """report.html of a run in stages: what each stage did, in one table, with its figures before and after and a link to
 its own report.
 
-Stages that gather (`collect`, `game`) have no metrics by step; what they counted and the first of what they made is
-shown here.
+Stages that do not train (`collect`, `game`) have no metrics by step; their counts and their first rows are shown here.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ BESIDE = (
     ("process_f1", "first wrong step, F1"),
     ("refine", "right after refinement"),
 )
-"""Figures of a critic that stand beside its accuracy."""
+"""Figures of a critic that are shown beside its accuracy."""
 EXAMPLES = 6
 
 
@@ -40,7 +39,7 @@ def write_stages_report(run_path: str | Path) -> Path:
     folder = Path(run_path)
     stages = [Run.open(inner.parent) for inner in sorted(folder.glob("stages/*/recipe.yaml"))]
     if not stages:
-        raise UsageError(f"{folder} holds no stages")
+        raise UsageError(f"{folder} has no stages; name the folder of a run in stages")
     whole = json.loads((folder / "run.json").read_text(encoding="utf-8")) if (folder / "run.json").is_file() else {}
     started = str(((whole.get("sessions") or [{}])[0]).get("started", ""))[:16].replace("T", " ")
     style = resources.files("reasonrl.runs").joinpath("assets/report.css").read_text(encoding="utf-8")
@@ -130,7 +129,7 @@ def _counted(counts: dict[str, Any]) -> list[tuple[str, str]]:
 
 
 def _examples(stage: Run) -> str:
-    """The first of what a stage gathered."""
+    """The first rows that a stage wrote."""
     games = _first(stage.path / "games.jsonl")
     if games:
         cells = "".join(
@@ -139,7 +138,7 @@ def _examples(stage: Run) -> str:
             for game in games
         )
         head = (
-            "<tr><th>right step<th>spoilt<th>solved from the first<th>from the second<th>counts<th>found by the critic"
+            "<tr><th>correct step<th>corrupted step<th>solved from the first<th>from the second<th>harmful<th>detected"
         )
         return (
             f"<details><summary>{escape(stage.name)}: the first games</summary><table>{head}{cells}</table></details>"

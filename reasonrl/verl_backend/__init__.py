@@ -4,7 +4,7 @@ Before the launch
     plan.py            what verl would do with a recipe, its memory, and the keys that it cannot honour
     settings.py        the recipe in verl's settings
     launch.py          data and settings into the run folder, then `python -m verl.trainer.main_ppo`
-    stage.py           the stage as every process of verl finds it
+    stage.py           the stage, as every process of verl loads it
     watch.py           the run in the terminal of the launch, and Ctrl-C
 
 In verl's processes
@@ -14,7 +14,7 @@ In verl's processes
     replay_buffer.py   verl's, with an eye on the workers; batches.py puts our rows among verl's
     agent_loop.py      steps 3 and 4: an environment over verl's servers, judged where it was played
     advantage_fields.py    what steps 6 to 9 give to verl's actor and value head
-    actor_update.py    step 10: whole groups in each update; losses.py and engine.py are its part in verl's actor
+    actor_update.py    step 10: whole groups in each update; losses.py and engine.py run in verl's actor
     prompt_values.py   what the value head expects of a prompt
     evaluation.py      held-out sets, over client.py; exports.py has checkpoints and what was evaluated at them
     step_row.py        verl's numbers under our names; faults.py names an actor that died

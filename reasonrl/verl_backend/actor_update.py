@@ -1,4 +1,4 @@
-"""Step 10 on verl: its actor workers make the optimiser steps, on whole groups, as in local runs."""
+"""Step 10 on verl: its actor workers take the optimiser steps, on whole groups, as in local runs."""
 
 from __future__ import annotations
 

@@ -1,9 +1,8 @@
-"""Steps 3 and 4 on verl: an environment plays one episode over verl's servers, and is judged in the worker that played
-it.
+"""Steps 3 and 4 on verl: an environment plays one episode on verl's servers, and the worker that played it judges it.
 
-The environment, the format of critiques, the verifiers and their reward parts are those of the recipe, unchanged. What
-cannot be played (a server that died, a role that does not answer) or judged becomes a row without tokens to learn from,
-with its reason.
+The environment, the format of critiques, the verifiers and their reward parts are those of the recipe, unchanged. An
+episode that cannot be played (a server died, a role does not answer) or judged becomes a row without tokens to learn
+from, with its reason.
 """
 
 from __future__ import annotations
@@ -74,7 +73,9 @@ class ServerEngine:
         return await call
 
     def role(self, name: str) -> ServerEngine:
-        raise ValueError(f"there is no engine for the role '{name}' on verl: serve that model, or write model: same")
+        raise ValueError(
+            f"verl has no engine for the role '{name}': serve its model and write the address, or write model: same"
+        )
 
     async def _request(self, request_id: str, token_ids: Sequence[int], sampling: Sampling, seed: int) -> Generation:
         parameters: dict[str, Any] = {
@@ -107,7 +108,7 @@ class ServerEngine:
 
 
 def verl_actor(recipe: Recipe, tokenizer: Any) -> Speaker | None:
-    """Who refines, served elsewhere or played by the trained weights; None where nobody does."""
+    """The refiner, served elsewhere or played by the trained weights; None without refinements."""
     return roles_without_engines(evaluation_roles(recipe), tokenizer).speaker("actor")
 
 
@@ -204,8 +205,8 @@ def _judge_slots() -> asyncio.Semaphore:
 
 
 async def run_with_deadline(seconds: float, call: Callable[[], None], key: str) -> None:
-    """`call` in a thread of its own. Raises TimeoutError after `seconds`: the thread is left behind, and neither takes
-    the place of the next (in a pool it would) nor keeps the process from ending.
+    """Run `call` in a separate thread. Raises TimeoutError after `seconds`: the thread is abandoned; it neither blocks
+    the next call (in a pool it would) nor keeps the process from ending.
     """
     loop = asyncio.get_running_loop()
     done: asyncio.Future[None] = loop.create_future()

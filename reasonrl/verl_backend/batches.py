@@ -1,4 +1,4 @@
-"""Our rows among verl's: putting tensors into its batches, and cutting its batches for an update."""
+"""Converts between our rows and verl's batches: puts tensors in, and cuts batches for an update."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""verl's servers as a batch engine in the trainer's own process: what held-out sets are evaluated with."""
+"""verl's servers as a batch engine in the trainer's process, for the evaluation of held-out sets."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from reasonrl.verl_backend.agent_loop import ServerEngine, end_tokens
 
 
 class ClientEngine:
-    """`generate_batch` over verl's client, on an event loop of its own: the caller may stand inside another one."""
+    """`generate_batch` over verl's client, on a separate event loop: the caller may already run inside one."""
 
     def __init__(self, client: Any, tokenizer: Any, model_path: str) -> None:
         self._engine = ServerEngine(client, end_tokens(tokenizer, model_path), tokenizer)

@@ -64,7 +64,7 @@ def convert(actor: Path, target: Path, dtype: torch.dtype | None = None) -> int:
     beside = actor / "huggingface"
     if not (beside / "config.json").is_file():
         raise CheckpointError(
-            f"{beside}: no config.json, so the kind of model is not known; copy it there from the model that was"
+            f"{beside}: no config.json, so the model's architecture is unknown; copy it there from the model that was"
             " trained"
         )
     weights = {name: weight.to(dtype or weight.dtype) for name, weight in merged_shards(actor).items()}
@@ -77,7 +77,7 @@ def convert(actor: Path, target: Path, dtype: torch.dtype | None = None) -> int:
     if missing or wrong:
         name = (missing or wrong)[0]
         raise CheckpointError(
-            f"{actor}: these are not the weights of the {config.model_type} in {beside}: {name} is missing or misshapen"
+            f"{actor}: the weights do not fit the {config.model_type} in {beside}: {name} is missing or misshapen"
         )
 
     def fill(folder: Path) -> None:
@@ -107,9 +107,7 @@ def _whole(name: str, parts: list[Any]) -> Tensor:
     mesh, placements = parts[0].device_mesh.mesh, parts[0].placements
     cut = [(i, placement.dim) for i, placement in enumerate(placements) if isinstance(placement, Shard)]
     if len(cut) > 1 or not all(isinstance(placement, Shard | Replicate) for placement in placements):
-        raise CheckpointError(
-            f"{name} is spread as {placements}, which is more than FSDP does; use python -m verl.model_merger"
-        )
+        raise CheckpointError(f"{name} is sharded as {placements}, which is not FSDP; use python -m verl.model_merger")
     if not cut:
         return parts[0]._local_tensor.clone()
     ((across, dim),) = cut

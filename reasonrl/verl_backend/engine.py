@@ -104,7 +104,7 @@ class ReasonrlEngine(FSDPEngineWithLMHead):
                 offload_fsdp_model_to_cpu(self.module)
 
     def _merged_weights(self, dtype: torch.dtype) -> Iterator[tuple[str, Tensor]]:
-        """Each weight under its name without adapters. What is yielded is a copy: behind the last one the base weights
+        """Each weight under its name without adapters. What is yielded is a copy: after the last one the base weights
         are as before.
         """
         with merged_lora_context(self.module, backup_adapters=True):
@@ -114,5 +114,5 @@ class ReasonrlEngine(FSDPEngineWithLMHead):
                 yield name, (here.full_tensor() if isinstance(here, DTensor) else here).to(dtype, copy=True)
 
     def lr_scheduler_step(self) -> float:
-        # that of the update that was made; verl's own schedule stands still
+        # that of the update that was made; verl's own schedule does not advance
         return float(self.optimizer.param_groups[0]["lr"])

@@ -1,7 +1,7 @@
-"""Checkpoints of verl: which of them are whole, what of them is exported, and what was evaluated at them.
+"""Checkpoints of verl: which are complete, what is exported, and which evaluations were made at them.
 
-verl notes a checkpoint before we are done with it, and removes the one before while it writes the next. Here the last
-thing that is written is a mark of ours; a launch begins by setting verl's note to the newest checkpoint that has it.
+verl records a checkpoint before our part of it is written, and removes the previous one while it writes the next. Our
+mark is therefore written last, and a launch first sets verl's record to the newest checkpoint that has the mark.
 """
 
 from __future__ import annotations
@@ -40,7 +40,9 @@ def load_state(checkpoint: Path, pipeline: UpdatePipeline) -> None:
     """Read what `save_state` wrote. Raises TrainingError for a checkpoint without it."""
     folder = checkpoint / OUR_PART
     if not (folder / "state.json").is_file():
-        raise TrainingError(f"{folder} is missing: this checkpoint was not written by reasonrl. Start a new run_dir")
+        raise TrainingError(
+            f"{folder} is missing: this checkpoint was not written by reasonrl. Write run_dir=ANOTHER_FOLDER"
+        )
     pipeline.load_state_dict(json.loads((folder / "state.json").read_text(encoding="utf-8")))
     pipeline.load_tensors(torch.load(folder / "tensors.pt", weights_only=True))
 
@@ -81,7 +83,7 @@ def complete_checkpoints(folder: Path) -> list[Path]:
 
 
 def discard_incomplete(folder: Path) -> None:
-    """Before a launch: remove what a kill left half written, and set verl's note to the newest complete checkpoint."""
+    """Before a launch: remove incomplete checkpoints, and set verl's record to the newest complete one."""
     complete = complete_checkpoints(folder)
     for path in folder.glob("global_step_*"):
         if path not in complete:

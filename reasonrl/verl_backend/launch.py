@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from reasonrl.runs.console import TrainConsole
 
 INSTALL = (
-    "Install it with `pip install 'reasonrl[verl]'` in an environment of its own (CPU: make venv-verl), or write"
+    "Install it with `pip install 'reasonrl[verl]'` in a separate environment (CPU: make venv-verl), or write"
     " backend: local"
 )
 LAUNCHES = 3
@@ -59,8 +59,8 @@ def check_verl() -> None:
     version = importlib.metadata.version("verl")
     if version != TESTED:
         raise RecipeError(
-            f"backend: verl {version} is installed, but the hooks that are used here are private and tested with"
-            f" {TESTED} alone. `pip install verl=={TESTED}`"
+            f"backend: verl {version} is installed, but reasonrl uses private hooks that are tested only with"
+            f" {TESTED}. Run `pip install verl=={TESTED}`"
         )
 
 
@@ -71,7 +71,7 @@ def check_gpu_packages(recipe: Recipe) -> None:
     missing = gpu_packages_left(recipe)
     if missing:
         raise RecipeError(
-            f"backend: verl on GPUs needs {' and '.join(missing)}: `pip install 'verl[vllm]=={TESTED}' flash-attn`"
+            f"backend: verl on GPUs needs {' and '.join(missing)}. Run `pip install 'verl[vllm]=={TESTED}' flash-attn`"
         )
 
 
@@ -93,8 +93,8 @@ def prepare(recipe: Recipe, folder: Path, *, init_from: str, offline: bool) -> t
     prompts, available = recipe.train.prompts_per_step, len(data.train)
     if available < prompts:
         raise RecipeError(
-            f"train.prompts_per_step: {prompts}, but data.train has {available} problems, and verl counts in passes"
-            " over the data. Lower it, or add some"
+            f"train.prompts_per_step: {prompts} is more than the {available} problems of data.train, which verl needs"
+            f" for one step. Write at most {available}, or add problems"
         )
     model, parameters = model_for_workers(init_from, folder), count_parameters(config)
     return make_plan(recipe, folder, model, longest_prompt=longest, parameters=parameters), data
@@ -148,7 +148,7 @@ def run_verl_stage(
     run_to_end([sys.executable, "-m", "verl.trainer.main_ppo", *plan.settings], plan.environment, log, watch)
     made_checkpoint = newest_checkpoint(folder / "checkpoints")
     if made_checkpoint is None:
-        raise ModelError(f"verl has ended, but wrote no checkpoint under {folder / 'checkpoints'}; see {log}")
+        raise ModelError(f"verl ended without a checkpoint under {folder / 'checkpoints'}; see {log}")
     if made_checkpoint.step < steps:
         if stop_requested():
             raise KeyboardInterrupt
@@ -173,7 +173,7 @@ def run_to_end(command: list[str], environment: dict[str, str], log: Path, watch
         why = reason(log, log_start)
         if attempt == LAUNCHES or watch.started or not _PORT_TAKEN.search(why):
             raise TrainingError(
-                f"verl ended with {code}: {why}\nThe whole log is {log}. Continue from the newest checkpoint with"
+                f"verl ended with {code}: {why}\nThe full log is {log}. Continue from the newest checkpoint with"
                 " --resume"
             )
         watch.console.warn(f"another process took a port of verl while it started; launching it again ({why})")
@@ -240,5 +240,5 @@ def check_settings(plan: VerlPlan) -> str:
         with initialize_config_dir(path, version_base=None):
             compose("ppo_trainer", overrides=plan.settings)
     except HydraException as error:
-        raise RecipeError(f"verl.settings: verl {TESTED} does not take this: {error}") from error
+        raise RecipeError(f"verl.settings: verl {TESTED} does not accept this: {error}") from error
     return f"all {len(plan.settings)} settings are known to verl {TESTED}"

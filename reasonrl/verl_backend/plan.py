@@ -44,18 +44,18 @@ def unsupported(recipe: Recipe) -> list[str]:
             f"write {DEFAULT_ADVANTAGE}"
         )
     if recipe.critique_grpo is not None:
-        messages.append("critique_grpo: is not there on verl; write backend: local")
+        messages.append("critique_grpo: not supported on verl; write backend: local")
     if recipe.model.attention == "eager" and on_gpu:
-        messages.append("model.attention: verl packs rows on GPUs, which takes flash attention; leave it out")
+        messages.append("model.attention: verl packs rows on GPUs, which needs flash attention; leave it out")
     actor = recipe.critic.refine.actor if recipe.critic is not None and recipe.critic.refine.refinements else None
     if actor is not None and actor.model != "same" and not actor.served:
         messages.append(
-            f"critic.refine.actor.model: {actor.model} would have to live in every agent worker; serve it "
+            f"critic.refine.actor.model: every agent worker would need to load {actor.model}; serve it "
             "(python -m vllm.entrypoints.openai.api_server) and write its address, or write same"
         )
     if recipe.rollout.engine not in ("hf", "vllm"):
         messages.append(
-            f"rollout.engine: {recipe.rollout.engine} is an engine of local runs; leave it out, verl has servers"
+            f"rollout.engine: {recipe.rollout.engine} is for local runs; leave it out, since verl has rollout servers"
         )
     if recipe.model.dtype == "float32" and on_gpu:
         messages.append(
@@ -65,9 +65,9 @@ def unsupported(recipe: Recipe) -> list[str]:
     if gpus % verl.tensor_parallel:
         messages.append(f"verl.tensor_parallel: {verl.tensor_parallel} does not divide the {gpus} GPUs")
     if recipe.model.lora is not None and recipe.model.lora.dropout > 0:
-        messages.append("model.lora.dropout: verl's adapters have none; write 0.0")
+        messages.append("model.lora.dropout: verl's adapters have no dropout; write 0.0")
     if verl.platform == "cpu" and verl.nodes > 1:
-        messages.append("verl.nodes: platform cpu is one machine; write 1")
+        messages.append("verl.nodes: platform cpu runs on one machine; write 1")
     return messages
 
 
@@ -150,7 +150,7 @@ def plan_lines(recipe: Recipe, parameters: int, longest: int) -> Iterable[str]:
     yield f"  a step          {train.prompts_per_step} prompts x {n} = {train.prompts_per_step * n} rollouts"
     yield (
         f"  an update       {mini} prompts x {n} = {mini * n} rollouts, {-(-mini * n // gpus)} a GPU (verl:"
-        f" ppo_mini_batch_size={mini}); {train.updates_per_step} a step, fewer rows where some are not learnt from"
+        f" ppo_mini_batch_size={mini}); {train.updates_per_step} a step, fewer rows where some are left out"
     )
     if verl.platform == "gpu":
         trainer, server = memory_gb(recipe, parameters)
@@ -164,11 +164,11 @@ def plan_lines(recipe: Recipe, parameters: int, longest: int) -> Iterable[str]:
     saved, tested = (every or train.steps for every in (recipe.checkpoint.every_steps, recipe.evaluation.every_steps))
     if recipe.checkpoint.keep_best and recipe.data.heldout and tested % saved:
         yield (
-            f"  best weights    of the steps that are saved and evaluated; write checkpoint.every_steps: {tested} to"
-            " have all of them"
+            f"  best weights    among the steps that are saved and evaluated; write checkpoint.every_steps: {tested} to"
+            " consider all evaluations"
         )
     if needs_value_head(recipe):
         yield (
-            "  value head      verl's critic, trained on raw rewards; its value of a prompt is what the curriculum and"
-            " the budget go by"
+            "  value head      verl's critic, trained on raw rewards; predicts prompts for the curriculum and"
+            " the budget"
         )

@@ -1,4 +1,4 @@
-"""verl's replay buffer, with two hooks: who looks after the workers while it waits, and who asks for more prompts."""
+"""verl's replay buffer with two hooks: one checks the workers while it waits, one asks for more prompts."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class WatchedReplayBuffer(ReplayBuffer):  # type: ignore[misc]
     def __init__(self, buffer: ReplayBuffer, gather: Callable[..., Any], watch: Callable[[], None]) -> None:
         if type(buffer) is not ReplayBuffer:
             raise TrainingError(
-                f"verl.settings: a replay buffer of one's own ({type(buffer).__name__}) is not supported; leave"
+                f"verl.settings: a custom replay buffer ({type(buffer).__name__}) is not supported; leave"
                 " trainer.v1.sampler.custom_sampler out"
             )
         self.__dict__.update(buffer.__dict__)

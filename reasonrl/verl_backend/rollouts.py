@@ -93,5 +93,5 @@ class PendingRollouts:
         )
         text = f"step {step}: {self.failed} of {total} rollouts have failed ({reason})"
         if self.failed > max_share * total or not self.keys:
-            raise TrainingError(f"{text}. Nothing was learnt from this step")
+            raise TrainingError(f"{text}. The weights were not updated in this step")
         return f"{text}; they are left out"

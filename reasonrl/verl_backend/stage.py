@@ -1,6 +1,4 @@
-"""The stage that a verl run works on, as every one of its processes finds it: by the folder that REASONRL_VERL_STAGE
-names.
-"""
+"""The stage of a verl run, which each of its processes loads from the folder that REASONRL_VERL_STAGE names."""
 
 from __future__ import annotations
 

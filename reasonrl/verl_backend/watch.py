@@ -1,6 +1,4 @@
-"""A run on verl as the terminal that launched it sees it: rows and warnings as they are written, and Ctrl-C on the way
-back.
-"""
+"""Connects a run on verl with the terminal that launched it: shows rows and warnings, and forwards Ctrl-C."""
 
 from __future__ import annotations
 
@@ -22,7 +20,7 @@ def warn(text: str) -> None:
 
 
 class Watch:
-    """Call it every now and then. `console` gets what metrics.jsonl and verl's log have got since."""
+    """Call this regularly. `console` gets what was added to metrics.jsonl and verl's log since."""
 
     def __init__(self, folder: Path, log: Path, console: TrainConsole, stop_requested: Callable[[], bool]) -> None:
         self._rows, self._log = NewLines(folder / "metrics.jsonl"), NewLines(log)
@@ -48,7 +46,7 @@ class Watch:
 
 
 class NewLines:
-    """Iterating gives the whole lines that a file has got since the last time, or since this was made."""
+    """Iterating gives the complete lines that were added to a file since the last time, or since creation."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -57,7 +55,7 @@ class NewLines:
     def __iter__(self) -> Iterator[str]:
         if not self._path.exists():
             return
-        self._at = min(self._at, self._path.stat().st_size)  # a resumed run cuts off what lies behind its checkpoint
+        self._at = min(self._at, self._path.stat().st_size)  # a resumed run removes the rows after its checkpoint
         with self._path.open("rb") as file:
             file.seek(self._at)
             new = file.read()

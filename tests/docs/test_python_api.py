@@ -224,7 +224,7 @@ def test_problems_in_memory_are_evaluated_as_those_of_a_file(run: Run, tmp_path:
 def test_wrong_arguments_of_an_evaluation_are_named(run: Run) -> None:
     with pytest.raises(UsageError, match="empty list"):
         evaluate(run, [])
-    with pytest.raises(UsageError, match="nothing to evaluate on"):
+    with pytest.raises(UsageError, match="no problems to evaluate on"):
         evaluate("tiny-arithmetic")
     with pytest.raises(UsageError, match="not -1"):
         evaluate(run, n=-1)

@@ -66,5 +66,5 @@ def test_what_is_missing_and_what_is_misplaced_fails() -> None:
     assert "policy/entropy" in missing_names([{"kind": "train", "step": 1, "reward/mean": 0.5}], "local")
     with pytest.raises(AssertionError, match="no row holds them: accuracy/train, "):
         assert_written([{"kind": "train", "step": 1, "reward/mean": 0.5}], "local")
-    with pytest.raises(ValueError, match="local is not said to write: 'loss/value'"):
+    with pytest.raises(ValueError, match="local is not registered to write: 'loss/value'"):
         assert_written([{"kind": "train", "step": 1, "loss/value": 0.5}], "local")

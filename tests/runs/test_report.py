@@ -277,7 +277,7 @@ def test_answers_that_could_not_be_judged_are_left_out_and_named(tmp_path):
     assert "step 5: 2 of 4 answers not judged, 50.0% if all of these were wrong" in change.sentence()
     page = Page(write_report(run).read_text(encoding="utf-8"))
     text = " ".join(page.text)
-    assert "step 0: 1 of 4 answers not judged" in text and "Dotted: if all answers that could not be judged" in text
+    assert "step 0: 1 of 4 answers not judged" in text and "Dotted: the share if all unjudged answers" in text
     pairs = text.partition("Before and after")[2].partition("The recipe")[0]
     assert pairs.count("before (step 0)") == 2 and "timeout" not in pairs, "what was not judged is no wrong answer"
 

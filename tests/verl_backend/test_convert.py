@@ -98,9 +98,9 @@ def test_what_cannot_be_exported_says_why_and_leaves_nothing(
     (tmp_path / "full" / "notes.txt").write_text("mine")
     for words, said in (
         ((tmp_path / "nowhere", tmp_path / "out"), "nowhere is not a folder"),
-        ((tmp_path / "full", tmp_path / "out"), "full holds neither weights (*.safetensors) nor shards of verl"),
+        ((tmp_path / "full", tmp_path / "out"), "full has neither weights (*.safetensors) nor verl's shards"),
         ((broken, tmp_path / "out"), "1 of 4 shards are missing, e.g. model_world_size_4_rank_2.pt"),
-        ((other, tmp_path / "out"), "these are not the weights of the"),
+        ((other, tmp_path / "out"), "the weights do not fit the"),
         ((checkpoint, tmp_path / "full"), "full is there already"),
     ):
         monkeypatch.setattr("sys.argv", ["reasonrl", "export", *map(str, words)])

@@ -283,7 +283,7 @@ def test_verl_missing_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     assert "not checked against its schema" in launch.check_settings(plan)
     monkeypatch.setattr(launch.importlib.util, "find_spec", lambda name: True)
     monkeypatch.setattr(launch.importlib.metadata, "version", lambda name: "0.10.0")
-    with pytest.raises(RecipeError, match=r"verl 0.10.0 is installed, but .* tested with 0.9.1 alone"):
+    with pytest.raises(RecipeError, match=r"verl 0.10.0 is installed, but .* tested only with 0.9.1"):
         launch.check_verl()
 
 

@@ -1,4 +1,4 @@
-"""What verl 0.9.1 hard-codes for CUDA and a CPU has to have otherwise. Each patch says which place it stands in for."""
+"""Patches of what verl 0.9.1 hard-codes for CUDA. Each patch names the place that it replaces."""
 
 from __future__ import annotations
 
