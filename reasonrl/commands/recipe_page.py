@@ -31,7 +31,7 @@ WIDTH = 100
 LONGEST_DEFAULT = 40
 """Longer strings among the options of a name, such as instructions, are not written out."""
 SEE_ALSO: dict[type[BaseModel], str] = {
-    SourceSpec: "What a row holds, the kinds of problems, and the options of each source are explained in [data](data.md).",
+    SourceSpec: "Rows, the kinds of problems, and the options of each source are explained in [data](data.md).",
     VerifierSpec: (
         "`mode`, `answer_mode` and `pattern` are explained in"
         " [where the answer is looked for](math_verifier.md#where-the-answer-is-looked-for), `policy` in"
@@ -60,13 +60,13 @@ GROUPS: dict[type[BaseModel], dict[str, tuple[str, ...]]] = {
 _INTRODUCTION = """\
 # The recipe, key by key
 
-A recipe is a YAML file of nested sections. Only `name` and `data.train` are required.
-A key that does not exist is an error, and so are settings that do not fit together. All mistakes of a file are reported
-at once, each with its line and with what to write instead.
+A recipe is a YAML file of nested sections. Only `name` and `data.train` are required. A key that does
+not exist is an error, and so are settings that do not fit together. All mistakes of a file are reported at once, each
+with its line and with what to write instead.
 
 - On the command line a key is written with dots: `reasonrl train RECIPE train.kl.coefficient=0.01`.
-- `run_dir=FOLDER` is written on the command line only. Without it a run goes into `runs/NAME`, or
-  `runs/NAME-2` and so on where that exists.
+- `run_dir=FOLDER` is written on the command line only. Without it a run goes into `runs/NAME`; where that
+  exists, into `runs/NAME-2`, and so on.
 - `stages:` is a list of stages that run one after the other. Each stage has the keys of this page; what the file says
   outside the list holds for all of them, and a stage's own keys come on top.
 - `section or its name` means that one word will do: `budget: knapsack` is `budget: {name: knapsack}`.

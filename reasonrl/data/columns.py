@@ -1,16 +1,15 @@
-"""From a row of any known form to a Problem. The form is told from the columns that the row has.
+"""From a row of any known form to a Problem. A form is recognised by its columns (docs/data.md, for users).
 
 | form | columns |
 |---|---|
-| ours | id, prompt, reference or answer, kind, source, meta (reference and meta may be JSON text, as in our parquet
-files) |
+| ours | id, prompt, reference or answer, kind, source, meta; reference and meta may be JSON text (parquet files) |
 | question and answer | problem or question; answer, or solution that ends in a box or in "#### 42" |
 | verl | data_source, prompt (messages), ability, reward_model {style, ground_truth}, extra_info |
 | TRL | prompt (text or messages), and any columns, of which answer or solution is the gold answer |
 | reasoning-gym | question, answer, metadata with source_dataset |
 | critiques | ProcessBench, BIG-Bench-Mistake, PRM800K: see `reasonrl.data.critiques` |
 
-Columns that none of this names are kept in `meta`.
+All other columns of a row are kept in `meta`.
 """
 
 from __future__ import annotations

@@ -32,7 +32,7 @@ class VerlSpec(Spec):
     """This many processes run and judge episodes."""
     judge_timeout_s: Positive = 300.0
     """An episode whose verdicts take longer than this, in seconds, is masked and counted. The deadlines of verifiers
-    are shorter and come first.
+    are shorter, so they normally fire first.
     """
     value_lr: Positive = 1e-5
     """The value head learns at this rate, where `success_rates.source` needs one."""

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Discriminator, Tag
+from pydantic import Discriminator, Field, Tag
 
-from reasonrl.recipe.fields import Count, Spec
+from reasonrl.recipe.fields import REQUIRED_BY_A_RULE, Count, Spec
 
 
 class SourceSpec(Spec):
-    """Where problems come from. `reasonrl.data.load_problems` reads it."""
+    """Where problems come from."""
 
     source: str
     """Problems come from here: a file (`.jsonl`, `.json`, `.parquet`, `.csv`), `arithmetic`, `step_arithmetic`,
@@ -18,11 +18,15 @@ class SourceSpec(Spec):
     `package.module:function`.
     """
     split: str | None = None
-    """This split of the data set is read. Empty: `train`, or everything in a source without splits."""
+    """This split of the data set is read; of a file, the rows whose column `split` has this value. Empty: `train`, or
+    everything in a source without splits.
+    """
     name: str | None = None
     """This configuration of a Hugging Face data set is read."""
     kind: str = "math"
-    """Problems whose rows do not name a kind are of this kind."""
+    """Problems whose rows do not name a kind are of this kind: `math`, `reasoning_gym`, `critique`, or a word of yours
+    (docs/data.md).
+    """
     columns: dict[str, str] = {}
     """Each of our field names is read from the column given here: `{prompt: question, answer: target}`."""
     limit: Count | None = None
@@ -60,10 +64,10 @@ Sources = Annotated[
 class DataSpec(Spec):
     """The problems."""
 
-    train: Sources | None = None
+    train: Sources | None = Field(default=None, json_schema_extra=REQUIRED_BY_A_RULE)
     """The policy learns from these problems: one source, or a list of several."""
     replay: Sources | None = None
-    """Stages of kind `offline` learn these demonstrations again, beside their rows."""
+    """Stages of kind `offline` also train on these demonstrations."""
     heldout: dict[str, SourceSpec] = {}
     """These named sets are only evaluated on. None of their prompts may be in the training set."""
     prompt: PromptSpec | None = None

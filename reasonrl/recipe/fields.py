@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Annotated, Any, ClassVar
 
-from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler
+from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, JsonValue
 from pydantic_core import CoreSchema, core_schema
 
 from reasonrl.recipe.mistakes import Mistake, MistakesError
@@ -42,6 +42,9 @@ class NamedSpec(BaseModel):
     def options(self) -> dict[str, Any]:
         return dict(self.model_extra or {})
 
+
+REQUIRED_BY_A_RULE: dict[str, JsonValue] = {"required": True}
+"""Marks a field that has a default, but that a rule asks for in a complete recipe (`reasonrl.recipe.rules`)."""
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]

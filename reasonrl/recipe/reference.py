@@ -16,7 +16,7 @@ from pydantic import BaseModel, BeforeValidator
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from reasonrl.recipe.fields import OneOf
+from reasonrl.recipe.fields import REQUIRED_BY_A_RULE, OneOf
 from reasonrl.recipe.schema import Recipe
 
 NAME = "NAME"
@@ -81,7 +81,8 @@ def _walk(path: str, spec: type[BaseModel], value: BaseModel | None) -> Iterator
 
 def _key(path: str, field: FieldInfo, default: Any) -> Key:
     section = next(_specs(field.annotation), None)
-    required = default is PydanticUndefined
+    takes = type_in_words(field.annotation, tuple(field.metadata))
+    required = default is PydanticUndefined or field.json_schema_extra == REQUIRED_BY_A_RULE
     if required:
         text = ""
     elif isinstance(default, BaseModel):
@@ -90,7 +91,7 @@ def _key(path: str, field: FieldInfo, default: Any) -> Key:
         text = as_yaml(default)
     return Key(
         path=path,
-        takes=type_in_words(field.annotation, tuple(field.metadata)),
+        takes=takes.removesuffix(" or null") if required else takes,
         default=text,
         required=required,
         description=" ".join((field.description or "").split()),

@@ -30,10 +30,10 @@ class RewardSpec(Spec):
     weight: float = 1.0
     """The part is multiplied by this before the parts are added."""
     verifier: Annotated[VerifierSpec | None, BeforeValidator(named)] = None
-    """The score of this verifier is the part."""
+    """The score of this verifier, a number from 0 to 1, is the part."""
     function: str | None = None
     """This `package.module:function(responses, problems)` returns the part as a list of numbers, with None where a
-    response could not be judged.
+    response could not be judged. A function with an argument `episodes` gets the episodes as well.
     """
 
 

@@ -40,12 +40,6 @@ class StageSettings(Spec):
     """
     seed: int = 0
     """Everything that is random is seeded with this."""
-    backend: Literal["local", "verl"] = "local"
-    """Stages of kind `rl` run in this process (`local`) or on verl's workers (`verl`). All other kinds run in this
-    process.
-    """
-    verl: VerlSpec = VerlSpec()
-    """Describe the machines of `backend: verl` here."""
     device: str = "auto"
     """The model runs on this torch device. `auto` takes a GPU where there is one, else the CPU."""
     threads: Count | None = None
@@ -56,32 +50,12 @@ class StageSettings(Spec):
     """Choose the problems to train on and those to evaluate on."""
     verifier: Verifier = VerifierSpec(name="math")
     """Answers are judged by this verifier. A bare word is its name."""
-    critic: CriticSpec | None = None
-    """Train a critic: each problem is a solution to judge, and `verifier` judges the refinements that follow a
-    critique.
-    """
-    collect: CollectSpec = CollectSpec()
-    """Stages of kind `collect` read their settings here."""
-    game: GameSpec = GameSpec()
-    """Stages of kind `game` read their settings here."""
-    offline: OfflineSpec = OfflineSpec()
-    """Stages of kind `offline` read their settings here."""
-    critique_grpo: CritiqueGrpoSpec | None = None
-    """Train the policy on critique-guided refinements as well. Write `critique_grpo: {}` for the defaults."""
     reward: dict[str, Reward] = {"correctness": RewardSpec()}
     """A reward is the weighted sum of these named parts. A bare number is the weight of a part."""
-    curriculum: Curriculum = CurriculumSpec()
-    """The curriculum decides which problems come next. A bare word is its name."""
-    budget: Budget = BudgetSpec()
-    """The budget decides how many rollouts each prompt gets. A bare word is its name."""
-    success_rates: RatesSpec = RatesSpec()
-    """Curricula and budgets use estimates of each problem's success rate, which are configured here."""
     rollout: RolloutSpec = RolloutSpec()
     """Rollouts are sampled with these settings."""
     train: TrainSpec = TrainSpec()
     """Stages of kind `rl` read their settings here."""
-    sft: SftSpec = SftSpec()
-    """Stages of kind `sft` read their settings here."""
     optim: OptimSpec = OptimSpec()
     """Configure the optimiser here."""
     evaluation: EvalSpec = EvalSpec()
@@ -90,6 +64,32 @@ class StageSettings(Spec):
     """Choose what is saved, and how often."""
     health: HealthSpec = HealthSpec()
     """A run warns, and stops by itself, at these thresholds."""
+    curriculum: Curriculum = CurriculumSpec()
+    """The curriculum decides which problems come next. A bare word is its name."""
+    budget: Budget = BudgetSpec()
+    """The budget decides how many rollouts each prompt gets. A bare word is its name."""
+    success_rates: RatesSpec = RatesSpec()
+    """Curricula and budgets use estimates of each problem's success rate, which are configured here."""
+    sft: SftSpec = SftSpec()
+    """Stages of kind `sft` read their settings here."""
+    critic: CriticSpec | None = None
+    """Train a critic: each problem is a solution to judge, and `verifier` judges the refinements that follow a
+    critique.
+    """
+    critique_grpo: CritiqueGrpoSpec | None = None
+    """Train the policy on critique-guided refinements as well. Write `critique_grpo: {}` for the defaults."""
+    collect: CollectSpec = CollectSpec()
+    """Stages of kind `collect` read their settings here."""
+    game: GameSpec = GameSpec()
+    """Stages of kind `game` read their settings here."""
+    offline: OfflineSpec = OfflineSpec()
+    """Stages of kind `offline` read their settings here."""
+    backend: Literal["local", "verl"] = "local"
+    """Stages of kind `rl` run in this process (`local`) or on verl's workers (`verl`). All other kinds run in this
+    process.
+    """
+    verl: VerlSpec = VerlSpec()
+    """Describe the machines of `backend: verl` here."""
 
     @property
     def total_steps(self) -> int:

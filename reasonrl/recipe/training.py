@@ -88,7 +88,8 @@ class TrainSpec(Spec):
     loss_aggregation: Aggregation | None = None
     """The losses of tokens are combined into one number. `token_mean` is the mean over all tokens. `sequence_mean` is
     the mean of each response, then over responses. `sequence_sum` is the sum over all tokens, divided by rows times
-    `max_new_tokens`. Empty: the default of the loss or the advantage.
+    `max_new_tokens`. Empty: `sequence_mean` with the losses gspo, geometric_mean, disco, drpo and trpa, else
+    `sequence_sum` with the advantage dr_grpo, else `token_mean` (as in DAPO; the GRPO paper has `sequence_mean`).
     """
     clip_low: Positive | None = None
     """The probability ratio is clipped to at least 1 - clip_low. Empty: the loss's own bound (0.2 for PPO's)."""
@@ -107,8 +108,8 @@ class TrainSpec(Spec):
     kl: KlSpec = KlSpec()
     """The policy is penalised for leaving the reference, which is the model that the stage started from."""
     entropy_coefficient: NotNegative = 0.0
-    """An entropy bonus has this weight in the loss. It keeps a policy exploring that would settle on answers too early
-    (0.001 to 0.03).
+    """An entropy bonus has this weight in the loss. It keeps the policy from settling on answers too early (0.001 to
+    0.03).
     """
     refill: RefillSpec = RefillSpec()
     """New prompts are drawn until enough groups carry signal."""
@@ -119,8 +120,8 @@ class TrainSpec(Spec):
     skip_silent_groups: bool = True
     """Groups whose advantages are all zero cost no forward or backward pass. Set it to false only for measurements."""
     positions_per_micro_batch: Count = 512
-    """At most this many token positions are in memory at once during the update (tokens per micro-batch). The result
-    does not depend on it.
+    """At most this many token positions are in memory at once during the update (tokens per micro-batch); a prompt with
+    its response that has more is a micro-batch by itself. The result does not depend on it.
     """
     packing: Literal["tree", "rows"] = "tree"
     """`tree` computes tokens that rows share at their beginning once. `rows` computes each row by itself."""

@@ -12,7 +12,8 @@ import pytest
 import yaml
 from pydantic import BaseModel
 
-from reasonrl.commands.recipe_page import recipe_page
+from reasonrl.algorithms.catalogue import ADVANTAGES, LOSSES
+from reasonrl.commands.recipe_page import GROUPS, recipe_page
 from reasonrl.commands.recipes import find_key, keys_command
 from reasonrl.errors import UsageError
 from reasonrl.recipe.reference import as_yaml, sections, type_in_words
@@ -97,6 +98,30 @@ def _is(pattern: str, path: str) -> bool:
 def test_defaults_are_written_as_yaml(value: Any, text: str) -> None:
     assert as_yaml(value) == text
     assert yaml.safe_load(text) == value or isinstance(value, float)
+
+
+def test_a_key_that_a_rule_asks_for_is_required() -> None:
+    keys = {key.path: key for section in sections() for key in section.keys}
+    assert keys["data.train"].required and keys["data.train"].takes == "section or list of section"
+    assert not keys["data.replay"].required and keys["data.replay"].takes.endswith("or null")
+
+
+@pytest.mark.parametrize("spec", GROUPS)
+def test_every_key_of_a_long_section_is_in_one_group(spec: type[BaseModel]) -> None:
+    names = [name for group in GROUPS[spec].values() for name in group]
+    assert sorted(names) == sorted(spec.model_fields)
+
+
+def test_the_default_aggregations_are_those_of_the_catalogue() -> None:
+    """train.loss_aggregation says what is used where nothing is set."""
+    (text,) = [key.description for section in sections() for key in section.keys if key.name == "loss_aggregation"]
+    losses, advantages = re.split(r"else `sequence_sum`", text.partition("Empty: `sequence_mean`")[2])
+    named = {name for name, facts in LOSSES.items() if re.search(rf"\b{name}\b", losses)}
+    assert named == {name for name, facts in LOSSES.items() if facts.aggregation == "sequence_mean"}
+    assert {facts.aggregation for facts in LOSSES.values()} == {"sequence_mean", None}
+    named = {name for name in ADVANTAGES if re.search(rf"\b{name}\b", advantages.partition(", else")[0])}
+    assert named == {name for name, facts in ADVANTAGES.items() if facts.aggregation == "sequence_sum"}
+    assert {facts.aggregation for facts in ADVANTAGES.values()} == {"sequence_sum", "token_mean"}
 
 
 def test_types_of_several_forms() -> None:
