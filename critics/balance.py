@@ -22,7 +22,8 @@ def balanced(
     seed: int = 0,
     group: Callable[[Item], Hashable] | None = None,
 ) -> list[Item]:
-    """The items of which as many are labelled True as False, in their order; who has to go is drawn by `seed`.
+    """The items of which as many are labelled True as False, in their order; which items are dropped is drawn by
+    `seed`.
 
     With `group`, each group (the solutions of one problem) is balanced in itself, and a group with one label alone is
     left out.
@@ -45,8 +46,8 @@ def balanced(
     if items and not selected:
         right = sum(map(label, items))
         raise ValueError(
-            f"of {len(items)} solutions {right} are right, and no {'problem has' if group else 'set is made of'} both"
-            " kinds: nothing can be balanced. Sample more solutions, or take problems that the policy solves sometimes"
+            f"{right} of {len(items)} solutions are correct, and no {'problem' if group else 'set'} has both"
+            " kinds, so nothing can be balanced. Sample more, or use problems that the policy solves sometimes"
         )
     return [items[index] for index in sorted(selected)]
 
@@ -55,5 +56,5 @@ def correct_share(labels: Iterable[bool]) -> float:
     """P(correct): what `rewards.LabelWeight` wants. Raises ValueError for no labels."""
     values = list(labels)
     if not values:
-        raise ValueError("there are no labels")
+        raise ValueError("no labels: give at least one")
     return sum(values) / len(values)

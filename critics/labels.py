@@ -23,7 +23,8 @@ class MonteCarloRule:
     def __post_init__(self) -> None:
         if not 0 <= self.lost_up_to < self.sound_from <= 1:
             raise ValueError(
-                f"0 <= lost_up_to < sound_from <= 1 is needed, not {self.lost_up_to} and {self.sound_from}"
+                f"lost_up_to is {self.lost_up_to} and sound_from {self.sound_from}; they must satisfy"
+                " 0 <= lost_up_to < sound_from <= 1"
             )
 
 
@@ -42,7 +43,7 @@ def first_error(
     """
     rule = rule or MonteCarloRule()
     if not rates or any(not 0 <= rate <= 1 for rate in rates):
-        raise ValueError(f"success rates in [0, 1] are needed, one for each step, not {list(rates)}")
+        raise ValueError(f"rates must be success rates in [0, 1], one for each step, not {list(rates)}")
     lost = [rate <= rule.lost_up_to for rate in rates]
     if correct:
         # The solution arrived, so a prefix that looks lost is merely hard to continue from.

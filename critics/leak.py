@@ -1,6 +1,6 @@
 """Does a critique give the answer away?
 
-A critic that solves the problem and states the answer helps the one who refines without having found any mistake.
+A critic that solves the problem and states the answer helps the refiner without having found any mistake.
 Helpfulness is therefore reported for critiques that leak and for those that do not.
 """
 

@@ -91,7 +91,7 @@ def discrimination(episodes: Sequence[CriticEpisode], target: Target = "answer")
     """Counts over episodes with a label. Raises ValueError for one without."""
     unlabelled = next((e.problem.id for e in episodes if label_of(e, target) is None), None)
     if unlabelled is not None:
-        raise ValueError(f"the solution of problem {unlabelled} is not labelled: leave it out, or label it")
+        raise ValueError(f"the solution of problem {unlabelled} has no label: leave it out, or label it")
     rows = [(bool(label_of(e, target)), e.critique.judgement, is_right(e, target) is True) for e in episodes]
     return Discrimination(
         critiques=len(rows),
@@ -247,7 +247,7 @@ def delta_bench(predicted: Sequence[int] | None, gold: Sequence[int], *, variant
     false alarms.
     """
     if variant not in ("honest", "official"):
-        raise ValueError(f"variant is honest or official, not {variant!r}")
+        raise ValueError(f"variant must be honest or official, not {variant!r}")
     if not gold:
         raise ValueError("DeltaBench has at least one wrong section in each response")
     named = set(predicted or ())
@@ -258,8 +258,8 @@ def delta_bench(predicted: Sequence[int] | None, gold: Sequence[int], *, variant
 
 
 def judge_bench(verdicts: Sequence[tuple[bool | None, bool | None]]) -> float:
-    """Share of pairs that are judged rightly over both orders: +1 right, -1 wrong, 0 for a tie or unread; a pair counts
-    when its sum is above 0.
+    """Share of pairs that are judged correctly over both orders: +1 right, -1 wrong, 0 for a tie or unread; a pair
+    counts when its sum is above 0.
 
     Each verdict says whether the better response was chosen in that order; None is a tie or unread.
     """

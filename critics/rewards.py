@@ -1,4 +1,4 @@
-"""What a critique earns: terms, how they are put together, and how that changes over a run. All are pure functions of a
+"""The reward of a critique: terms, their combinations, and schedules over a run. All are pure functions of a
 CriticEpisode.
 
 A term gives a number, or None when it could not be judged (a refinement whose verifier timed out, a label that is
@@ -67,7 +67,7 @@ class LabelWeight:
     def __post_init__(self) -> None:
         if not 0 < self.correct_share < 1:
             raise ValueError(
-                f"correct_share lies between 0 and 1, not {self.correct_share}: with one class alone there is nothing"
+                f"correct_share must be between 0 and 1, not {self.correct_share}: with one class there is nothing"
                 " to balance"
             )
 
@@ -97,7 +97,7 @@ class Helpfulness:
             ("when", self.when, get_args(RefineWhen)),
         ):
             if value not in known:
-                raise ValueError(f"{name} of Helpfulness is one of {', '.join(known)}, not {value!r}")
+                raise ValueError(f"{name} of Helpfulness must be one of {', '.join(known)}, not {value!r}")
 
     def __call__(self, episode: CriticEpisode) -> float | None:
         before = episode.solution.correct
@@ -210,7 +210,7 @@ class FormatGate:
 
 @dataclass(frozen=True)
 class Minimum:
-    """The least of the terms: one failure is enough."""
+    """The minimum of the terms: one failure is enough."""
 
     terms: Sequence[Term]
 
@@ -230,7 +230,7 @@ class Piecewise:
     def __post_init__(self) -> None:
         starts = [start for start, _ in self.points]
         if not starts or starts[0] != 0 or starts != sorted(set(starts)):
-            raise ValueError(f"a schedule begins at step 0 and goes up, not {starts}")
+            raise ValueError(f"the steps of a schedule must begin at 0 and increase, not {starts}")
 
     def at(self, step: int) -> float:
         return [value for start, value in self.points if step > start or start == 0][-1]
@@ -248,9 +248,9 @@ def critique_rl(
     The code differs: a wrong or unread judgement is -1 in both phases, and in phase 2 that throws the helpfulness away.
     """
     if variant not in ("paper", "code"):
-        raise ValueError(f"variant is paper or code, not {variant!r}")
+        raise ValueError(f"variant must be paper or code, not {variant!r}")
     if phase not in (1, 2):
-        raise ValueError(f"phase is 1 or 2, not {phase!r}")
+        raise ValueError(f"phase must be 1 or 2, not {phase!r}")
     helpful = Helpfulness(mode, when)
     if variant == "paper":
         return Discriminability() if phase == 1 else WeightedSum([(1.0, helpful), (beta, Discriminability())])
@@ -320,7 +320,7 @@ class Validation:
         """`before` and `after` are success rates of the solver. Raises ValueError for rates outside [0, 1]."""
         for rate in (before, after):
             if not (math.isfinite(rate) and 0 <= rate <= 1):
-                raise ValueError(f"a success rate lies in [0, 1], not {rate}")
+                raise ValueError(f"a success rate must be in [0, 1], not {rate}")
         return before >= self.least_before and after <= self.most_after
 
 

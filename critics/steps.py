@@ -23,10 +23,10 @@ def split_steps(text: str, style: Style = "auto") -> tuple[str, ...]:
             gives more than one.
 
     Raises:
-        ValueError: the text is blank ("a solution without steps"), or there is no such style.
+        ValueError: the text is blank ("a solution without steps"), or the style is unknown.
     """
     if style not in get_args(Style):
-        raise ValueError(f"style is one of {', '.join(get_args(Style))}, not {style!r}")
+        raise ValueError(f"style must be one of {', '.join(get_args(Style))}, not {style!r}")
     if not text.strip():
         raise ValueError("the solution is empty: it has no steps")
     for way in ("paragraphs", "lines", "sentences") if style == "auto" else (style,):

@@ -27,19 +27,19 @@ class Judgement(StrEnum):
 def _check_judgement(owner: str, judgement: object) -> None:
     # A StrEnum equals its text, so a plain text would pass every comparison and fail on `is` much later.
     if judgement is not None and not isinstance(judgement, Judgement):
-        raise TypeError(f"the judgement of a {owner} is a Judgement or None, not {judgement!r}")
+        raise TypeError(f"the judgement of a {owner} must be a Judgement or None, not {judgement!r}")
 
 
 def _check_bool(owner: str, name: str, value: object) -> None:
     if value is not None and not isinstance(value, bool):
-        raise TypeError(f"{name} of a {owner} is True, False or None, not {value!r}")
+        raise TypeError(f"{name} of a {owner} must be True, False or None, not {value!r}")
 
 
 def _check_index(owner: str, name: str, value: object, low: int) -> None:
     if isinstance(value, bool) or not isinstance(value, int):
-        raise TypeError(f"{name} of a {owner} is a whole number, not {value!r}")
+        raise TypeError(f"{name} of a {owner} must be a whole number, not {value!r}")
     if value < low:
-        raise ValueError(f"{name} of a {owner} is at least {low}, not {value}")
+        raise ValueError(f"{name} of a {owner} must be at least {low}, not {value}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ class Solution:
     """What a critic reads: one attempt at a problem.
 
     `correct` is about the final answer, `first_error` about the steps. The two may disagree, as they do in
-    ProcessBench: a right answer can stand on a wrong step.
+    ProcessBench: a correct answer can follow from an incorrect step.
     """
 
     problem_id: str
@@ -63,7 +63,7 @@ class Solution:
         if not self.problem_id:
             raise ValueError("a Solution needs the id of its problem")
         if not isinstance(self.steps, tuple) or not all(isinstance(step, str) for step in self.steps):
-            raise TypeError("the steps of a Solution are a tuple of texts")
+            raise TypeError("the steps of a Solution must be a tuple of strings")
         _check_bool("Solution", "correct", self.correct)
         if self.first_error is not None:
             _check_index("Solution", "first_error", self.first_error, -1)
@@ -130,14 +130,14 @@ class Critique:
                 f"a Critique with parse_status {self.parse_status!r} cannot have the judgement {self.judgement!r}"
             )
         if not isinstance(self.steps, tuple) or not all(isinstance(step, StepJudgement) for step in self.steps):
-            raise TypeError("the steps of a Critique are a tuple of StepJudgement")
+            raise TypeError("the steps of a Critique must be a tuple of StepJudgement")
         indices = [step.index for step in self.steps]
         if any(later <= earlier for earlier, later in pairwise(indices)):
             raise ValueError(f"the steps of a Critique are in order and each is judged once, not {indices}")
         if self.first_error is not None:
             _check_index("Critique", "first_error", self.first_error, -1)
         if self.score is not None and not (math.isfinite(self.score) and 0.0 <= self.score <= 1.0):
-            raise ValueError(f"the score of a Critique lies in [0, 1], not {self.score}")
+            raise ValueError(f"the score of a Critique must be in [0, 1], not {self.score}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +165,7 @@ class CriticEpisode:
     critique: Critique
     refinements: list[Refinement] = field(default_factory=list)
     opponent: dict[str, Any] = field(default_factory=dict)
-    """The other side of a game: the step that was spoilt, who won."""
+    """The other side of a game: the step that was corrupted, and who won."""
     info: dict[str, Any] = field(default_factory=dict)
     """Numbers from elsewhere, such as the success rate of the solver on this problem."""
 

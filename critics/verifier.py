@@ -25,10 +25,10 @@ def solution_of(reference: dict[str, Any], problem_id: str = "-") -> Solution:
     """The solution in a reference. Raises ValueError that names the field."""
     steps = reference.get("steps") or ()
     if isinstance(steps, str) or not all(isinstance(step, str) for step in steps):
-        raise ValueError(f"steps of a critique's reference is a list of texts, not {steps!r:.60}")
+        raise ValueError(f"steps of a critique's reference must be a list of strings, not {steps!r:.60}")
     text = reference.get("solution") or "\n".join(steps)
     if not isinstance(text, str) or not text.strip():
-        raise ValueError("a critique's reference needs 'solution' (a text) or 'steps' (a list of texts)")
+        raise ValueError("a critique's reference needs 'solution' (a string) or 'steps' (a list of strings)")
     answer = reference.get("solution_answer")
     try:
         return Solution(problem_id, text, tuple(steps), answer, reference.get("correct"), reference.get("first_error"))

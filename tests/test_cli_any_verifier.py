@@ -77,7 +77,7 @@ def test_a_format_needs_no_gold(tmp_path: Path) -> None:
     assert '"response"' in out[4]["reason"]
     regex = verdicts(tmp_path, "format", "-o", 'pattern="[0-9]+"')
     assert [row["correct"] for row in regex] == [False, True, None, None, None]
-    assert "no response can be made up" in regex[2]["reason"]
+    assert "cannot write an example response" in regex[2]["reason"]
 
 
 def test_reasoning_gym_reads_whole_references(tmp_path: Path) -> None:
@@ -142,7 +142,7 @@ def test_a_verifier_that_cannot_be_loaded_is_one_clear_message(tmp_path: Path) -
         (("format", *one, "-o", "pattern=boxed", "--mode", "strict"), "it has no option 'mode'"),
         (("format", *one, "-o", "pattern"), "write key=value"),
         (("format", *one, "-o", "pattern=[0-9]+"), "put strings in quotes: 'pattern=\"...\"'"),
-        (("format", *one, "-o", "pattern=[0-9]"), "write a text, in YAML within quotes"),
+        (("format", *one, "-o", "pattern=[0-9]"), "write a string (in YAML, within quotes)"),
         (("my_verifier:Nobody", *one), "has no 'Nobody'"),
         (("broken:Mine", *one), "a_package_that_is_not_there"),
         (("math", "--reference", "[1]", "--answer", "1"), "write a JSON object"),

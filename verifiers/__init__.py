@@ -1,5 +1,5 @@
 """Is this answer right? Verifiers for math answers, reasoning-gym problems and response formats, and the process pool
-that they stand on.
+that they use.
 
 This package knows nothing of training and can be used alone:
 

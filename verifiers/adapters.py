@@ -1,4 +1,4 @@
-"""Our verifiers where other trainers want a reward function.
+"""Our verifiers as reward functions for other trainers.
 
 verl:  reward.custom_reward_function.path=pkg://verifiers.adapters reward.custom_reward_function.name=compute_score
 TRL:   GRPOTrainer(reward_funcs=[verifiers.adapters.trl_reward("math", column="answer")], ...)
@@ -89,7 +89,7 @@ def trl_reward(verifier: str = "math", *, column: str = "answer", **options: Any
     def reward(prompts: Sequence[Any], completions: Sequence[Any], **columns: Any) -> list[float | None]:
         if column not in columns:
             raise ValueError(
-                f"the data set has no column {column!r}; it has: {', '.join(columns)}. Name the right one with column="
+                f"the data set has no column {column!r}; it has {', '.join(columns)}. Name the right one with column="
             )
         texts = [
             completion if isinstance(completion, str) else str(completion[-1]["content"]) for completion in completions

@@ -82,7 +82,7 @@ class FormatVerifier:
 
     def __init__(self, pattern: str, *, timeout_s: float = 2.0, workers: int = 1, memory_limit_mb: int = 1024) -> None:
         if not isinstance(pattern, str):
-            raise ValueError(f"the pattern is {pattern!r}; write a text, in YAML within quotes")
+            raise ValueError(f"the pattern is {pattern!r}; write a string (in YAML, within quotes)")
         self.pattern = pattern
         self._options = {"timeout_s": timeout_s, "workers": workers, "memory_limit_mb": memory_limit_mb}
         if pattern not in NAMED:
@@ -90,7 +90,7 @@ class FormatVerifier:
                 re.compile(pattern, re.DOTALL)
             except (re.error, OverflowError, RecursionError) as error:
                 names = ", ".join(NAMED)
-                message = f"the pattern {pattern!r} is no regular expression ({error}); write one, or a name: {names}"
+                message = f"the pattern {pattern!r} is not a regular expression ({error}); write one or use {names}"
                 raise ValueError(message) from error
         self._pool = WorkerPool(
             "verifiers.format:matches", workers=workers, timeout_s=timeout_s, memory_limit_mb=memory_limit_mb
@@ -143,7 +143,7 @@ class FormatVerifier:
     def _template(self) -> str:
         if self.pattern not in NAMED:
             raise ValueError(
-                f"no response can be made up for the pattern {self.pattern!r}; only for {', '.join(NAMED)}"
+                f"cannot write an example response for the pattern {self.pattern!r}, only for {', '.join(NAMED)}"
             )
         return NAMED[self.pattern][1]
 

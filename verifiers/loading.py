@@ -1,6 +1,4 @@
-"""From the name of a verifier in a recipe to the verifier: a built-in name, or "package.module:Class" of the user's
-own.
-"""
+"""Loads a verifier by the name in a recipe: a built-in name, or "package.module:Class" of the user's own."""
 
 from __future__ import annotations
 
@@ -32,7 +30,7 @@ def load_verifier(spec: str, **options: Any) -> Verifier:
         options: for the constructor.
 
     Raises:
-        UnknownVerifier (a ValueError): no such name, module or class, or what is there is no verifier.
+        UnknownVerifier (a ValueError): the name, module or class does not exist, or is not a verifier.
         BadOption (a ValueError): an option that it does not have, or one missing that it needs.
         Whatever the constructor raises.
     """
@@ -49,7 +47,7 @@ def load_verifier(spec: str, **options: Any) -> Verifier:
     missing = [name for name in METHODS if not callable(getattr(verifier, name, None))]
     if missing:
         raise UnknownVerifier(
-            f"{spec!r} is no verifier: a {type(verifier).__name__} has no method {' and no '.join(missing)}"
+            f"{spec!r} is not a verifier: a {type(verifier).__name__} has no method {' and no '.join(missing)}"
         )
     return verifier
 
@@ -115,7 +113,7 @@ def _check_options(spec: str, factory: Any, options: dict[str, Any]) -> None:
         TypeError,
         ValueError,
     ):
-        # a class of an extension module tells nothing of its arguments; its own message has to do
+        # a class of an extension module does not declare its arguments; its own message must suffice
         return
     named = [p for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
     names = [p.name for p in named]

@@ -1,4 +1,4 @@
-"""What a verifier may have beside `verify` and `gold_response`; `verifiers.types.Verifier` describes each."""
+"""The optional methods of a verifier beside `verify` and `gold_response`; `verifiers.types.Verifier` describes them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def reference_of(verifier: Verifier, gold: Any) -> dict[str, Any]:
     method = getattr(verifier, "reference_of", None)
     if method is None:
         raise MissingMethod(
-            f'the verifier {type(verifier).__name__} cannot make a reference of a bare "gold": it has no method'
+            f'the verifier {type(verifier).__name__} cannot turn a bare "gold" into a reference: it has no method'
             ' reference_of. Write "reference": {...} in its place, or add the method reference_of(gold) -> dict'
         )
     reference = method(gold)
@@ -50,7 +50,7 @@ def verify_answers(verifier: Verifier, answers: Sequence[str], references: Seque
     if wrap is None:
         raise MissingMethod(
             f'the verifier {type(verifier).__name__} cannot judge a bare "answer": it has no method wrap_answer. Write'
-            ' "response": a whole text in its place, or add the method wrap_answer(answer) -> str'
+            ' "response": a complete response in its place, or add the method wrap_answer(answer) -> str'
         )
     wrapped: dict[int, str] = {}
     failures: dict[int, Verdict] = {}

@@ -61,7 +61,7 @@ class Verdict:
                 f"a verdict with status {self.status.value} cannot have correct={self.correct}, score={self.score}"
             )
         if self.score is not None and not 0.0 <= self.score <= 1.0:
-            raise ValueError(f"a score lies in [0, 1], not {self.score}")
+            raise ValueError(f"a score must be in [0, 1], not {self.score}")
 
     @property
     def summary(self) -> str:

@@ -1,5 +1,5 @@
-"""What every critique format does: show a solution to a critic, read what it wrote, and hand the critique on to the one
-who refines.
+"""The interface of critique formats: show a solution to a critic, read its critique, and pass the critique on to the
+refiner.
 
 Reading is strict. A judgement counts when exactly one was given: both at once is a conflict, none is missing, something
 else is malformed, and in all three cases the critique has no judgement. Only what follows the thinking counts.
@@ -27,7 +27,7 @@ _DECORATION = " \t*_`'\"[](){}.,;:!"
 
 def judgement_word(text: str) -> Judgement | None:
     """One word, whatever its case and decoration ("**Correct**."), as a judgement. None for anything else: "not
-    correct" is no word.
+    correct" is not one word.
     """
     word = text.strip(_DECORATION).lower()
     if word in CORRECT_WORDS:
@@ -143,12 +143,12 @@ def fill(template: str, **values: str) -> str:
 
 
 def after_thinking(text: str) -> str:
-    """What a critic says when it has thought: after the last </think>; nothing of a thought that is never closed."""
+    """The critique after the thinking, which ends with the last </think>; empty if the thinking is never closed."""
     return strip_thinking(text).strip()
 
 
 def truth(solution: Solution) -> Judgement:
-    """The label of a whole solution. Raises ValueError when there is none."""
+    """The label of a solution. Raises ValueError when it has none."""
     if solution.correct is None:
-        raise ValueError(f"the solution of problem {solution.problem_id} is not labelled: `correct` is not known")
+        raise ValueError(f"the solution of problem {solution.problem_id} has no label: set `correct`")
     return Judgement.CORRECT if solution.correct else Judgement.INCORRECT

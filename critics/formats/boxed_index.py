@@ -36,7 +36,7 @@ class BoxedIndex(CritiqueFormat):
 
     def __post_init__(self) -> None:
         if self.first_index not in (0, 1):
-            raise ValueError(f"first_index is 0 or 1, not {self.first_index}")
+            raise ValueError(f"first_index must be 0 or 1, not {self.first_index}")
 
     def step_text(self, index: int, step: str) -> str:
         return super().step_text(index + self.first_index, step)
@@ -63,9 +63,7 @@ class BoxedIndex(CritiqueFormat):
 
     def write(self, solution: Solution, comments: Sequence[str] = ()) -> str:
         if solution.first_error is None:
-            raise ValueError(
-                f"the solution of problem {solution.problem_id} is not labelled: `first_error` is not known"
-            )
+            raise ValueError(f"the solution of problem {solution.problem_id} has no label: set `first_error`")
         wrong = solution.first_error
         # what follows a wrong step is neither right nor wrong
         relevant_comments = comments if wrong == -1 else comments[: wrong + 1]

@@ -1,4 +1,4 @@
-"""A critique format of a user's: `package.module:Class`."""
+"""Loads a user's critique format, `package.module:Class`."""
 
 from __future__ import annotations
 

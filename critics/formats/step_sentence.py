@@ -68,7 +68,9 @@ class StepSentence(CritiqueFormat):
     def write(self, solution: Solution, comments: Sequence[str] = ()) -> str:
         lines = []
         if solution.steps and solution.first_error is None:
-            raise ValueError(f"the solution of problem {solution.problem_id} has steps, but `first_error` is not known")
+            raise ValueError(
+                f"the solution of problem {solution.problem_id} has steps but no step label: set `first_error`"
+            )
         for i, step in enumerate(solution.steps):
             wrong = i == solution.first_error
             comment = comments[i] if i < len(comments) else ""

@@ -49,7 +49,7 @@ class RolloutBatch:
             if len(values) != rows:
                 raise ValueError(f"RolloutBatch.{name} has {len(values)} rows, problem_id has {rows}")
         if bool((self.loss_mask & ~self.token_mask).any()):
-            raise ValueError("RolloutBatch.loss_mask is set where token_mask says there is no token")
+            raise ValueError("RolloutBatch.loss_mask is set where token_mask is not: only tokens can carry loss")
         if rows and int(self.group.min()) < 0:
             row = int((self.group < 0).nonzero()[0])
             raise ValueError(f"RolloutBatch.group is {int(self.group[row])} in row {row}; groups are numbered from 0")

@@ -188,7 +188,7 @@ def _argument_names(
     try:
         parameters = inspect.signature(function).parameters.values()
     except ValueError as error:
-        raise RecipeError(f"{path} does not say what arguments it has; wrap it into a function that does") from error
+        raise RecipeError(f"{path} does not declare its arguments; wrap it in a function that does") from error
     named = {p.name: p for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)}
     choices = f"{', '.join(always)} come always, and by name {', '.join(offered)}; another argument needs a default"
     for name, parameter in named.items():

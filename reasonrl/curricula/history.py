@@ -24,7 +24,7 @@ class SuccessHistory:
             raise ValueError(f"history: window is {window} and min_count is {min_count}; both must be 1 or more")
         self.window, self.min_count = window, min_count
         self._batches: dict[str, list[str]] = {}
-        """Newest last; a batch is a string of 0 and 1, as it stands in the checkpoint."""
+        """Newest last; a batch is a string of 0 and 1, as in the checkpoint."""
 
     def update(self, problem_id: str, successes: Sequence[bool]) -> None:
         """Adds one batch of rollouts."""
@@ -47,7 +47,7 @@ class SuccessHistory:
         )
 
     def newest_first(self, problem_id: str) -> str:
-        """The rollouts that the rate is made of."""
+        """The rollouts that the rate is the mean of."""
         batches = self._batches.get(problem_id, [])
         if not batches or len(batches[-1]) >= self.window:
             return batches[-1][::-1] if batches else ""

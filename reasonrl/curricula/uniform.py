@@ -1,4 +1,4 @@
-"""Every problem once in each pass over the data, in an order drawn anew for each pass."""
+"""Every problem once in each pass over the data, in a new random order for each pass."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Text generation behind one protocol: token ids in, token ids and their log-probs out."""
+"""Text generation through one protocol: token ids in, token ids and their log-probs out."""

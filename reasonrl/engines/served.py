@@ -1,4 +1,4 @@
-"""Models behind an OpenAI-compatible server (vLLM, SGLang, llama.cpp, a provider): texts in, texts out, for roles that
+"""Models on an OpenAI-compatible server (vLLM, SGLang, llama.cpp, a provider): texts in, texts out, for roles that
 are not trained.
 
 A server answers with text, so there are no token ids or log-probs to train on. What goes wrong with one request is
@@ -59,11 +59,13 @@ class ServedModel:
             ) from error
         if self.name is None:
             if len(names) != 1:
-                raise ModelError(f"{self.base_url} serves {', '.join(names) or 'no model'}: say which with served_name")
+                raise ModelError(
+                    f"{self.base_url} serves {', '.join(names) or 'no model'}; choose one with served_name"
+                )
             self.name = names[0]
         elif self.name not in names:
             raise ModelError(
-                f"{self.base_url} does not serve '{self.name}', but {', '.join(names) or 'no model'}: fix served_name"
+                f"{self.base_url} does not serve '{self.name}', but {', '.join(names) or 'no model'}; fix served_name"
             )
 
     async def say_many(

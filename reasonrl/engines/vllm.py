@@ -163,7 +163,7 @@ class VLLMEngine:
             shared.llm.collective_rpc("reload_weights", kwargs={"weights_iterator": weights(self._lm.model)})
         if not shared.llm.reset_prefix_cache():
             raise ModelError(
-                "vLLM did not empty its prefix cache after a change of weights: a request is still running"
+                "vLLM did not empty its prefix cache after new weights were loaded: a request is still running"
             )
         shared.holds = wanted
 

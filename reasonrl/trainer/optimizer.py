@@ -22,7 +22,7 @@ from reasonrl.update.schedule import learning_rate
 
 MOMENTS = ("exp_avg", "exp_avg_sq")
 SLICE = 2**20
-"""Weights that stand in memory as float32 masters at a time."""
+"""The number of weights whose float32 masters are in memory at a time."""
 
 
 @dataclass
@@ -48,7 +48,7 @@ class _Slot:
         return self.summed if self.touched else None
 
     def master(self) -> Tensor:
-        """The float32 weights: the parameter itself, or made anew."""
+        """The float32 weights: the parameter itself, or a new copy."""
         return self.param.detach() if self.lower is None else join(self.param.detach(), self.lower)
 
     def slices(self) -> Iterator[list[Tensor]]:
@@ -205,7 +205,9 @@ def join(upper: Tensor, lower: Tensor) -> Tensor:
 
 def _slot(name: str, param: Tensor) -> _Slot:
     if param.dtype not in (torch.float32, torch.bfloat16):
-        raise TrainingError(f"{name} is {param.dtype}; trainable weights are float32 or bfloat16")
+        raise TrainingError(
+            f"{name} is {param.dtype}; trainable weights must be float32 or bfloat16. Write model.dtype: bfloat16"
+        )
 
     def zeros(dtype: torch.dtype) -> Tensor:
         return torch.zeros(param.shape, dtype=dtype, device=param.device)

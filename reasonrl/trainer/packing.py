@@ -20,7 +20,7 @@ def choose_packing(recipe: Recipe, model: Any, warn: Callable[[str], None]) -> P
     if not logits_are_heads(model, tolerance=tolerance):
         raise ModelError(
             f"model.path: {type(model).__name__} caps or scales its logits after its head (final_logit_softcapping,"
-            " logits_scaling or the like); training such a model is not supported. Take one without"
+            " logits_scaling or the like); training such a model is not supported. Choose one without"
         )
     if recipe.train.packing == "rows":
         return "rows"

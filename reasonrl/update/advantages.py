@@ -67,7 +67,7 @@ class AdvantageSteps:
             )
         if self.spec.kl.in_reward:
             if ref_logprobs is None:
-                raise ValueError("a KL penalty in the reward needs the log-probs of the reference")
+                raise ValueError("train.kl: a penalty in the reward needs the log-probs of the reference")
             penalty = kl_estimate(batch.rollout_logprobs, ref_logprobs, self.spec.kl.estimator) * batch.loss_mask
             rewards = rewards - self.spec.kl.coefficient * penalty.sum(1)
         return rewards
@@ -158,7 +158,7 @@ class AdvantageSteps:
             advantages = clip_advantages(advantages, self.spec.clip_advantages)
         if (d3s := self.spec.d3s) is not None:
             if batch.entropy is None:
-                raise ValueError("train.d3s chooses tokens by their entropy, and the batch has none")
+                raise ValueError("train.d3s selects tokens by their entropy, which the batch lacks")
             count = round(scheduled(*d3s.row_share, progress) * int(trainable.sum()))
             selected = torch.zeros_like(trainable)
             selected[trainable] = most_spread_rows(rollout_advantages[trainable], count)

@@ -33,7 +33,7 @@ from verifiers.types import Problem
 
 @dataclass(frozen=True)
 class StepRecord:
-    """What a step leaves behind."""
+    """The results of a step."""
 
     metrics: dict[str, Any]
     """A row of metrics.jsonl, without what only one trainer knows."""
@@ -129,7 +129,7 @@ class UpdatePipeline:
         failures = [e.refinement_failure for e in rollouts.episodes if e.refinement_failure is not None]
         warnings = [alarm] if alarm else []
         if failures:
-            warnings.append(f"{len(failures)} wrong responses go without a refinement: {failures[0]}")
+            warnings.append(f"{len(failures)} incorrect responses were not refined: {failures[0]}")
         metrics = {
             "kind": "train",
             "step": step,

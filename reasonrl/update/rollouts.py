@@ -1,4 +1,4 @@
-"""The rollouts of one step, after steps 1 to 5, and the batch that is made of them.
+"""The rollouts of one step, after steps 1 to 5, and their batch.
 
 Each trainer fills it in its own way.
 """

@@ -122,7 +122,7 @@ def test_a_batch_refuses_what_does_not_fit() -> None:
     batch(rewards=torch.tensor([0.0, math.nan]), judged=torch.tensor([True, False]))
     for changes, message in (
         ({"rewards": torch.zeros(3)}, "rewards has 3 rows"),
-        ({"loss_mask": length_mask([3, 3])}, "no token"),
+        ({"loss_mask": length_mask([3, 3])}, "only tokens"),
         ({"rewards": torch.tensor([0.0, math.inf])}, r"row 1 \(b\) is not a finite"),
     ):
         with pytest.raises(ValueError, match=message):

@@ -239,7 +239,7 @@ def test_names_and_options() -> None:
 def test_unlabelled_solutions_cannot_be_demonstrated() -> None:
     bare = Solution("p", "x", ("x",))
     for name in FORMATS:
-        with pytest.raises(ValueError, match=r"not labelled|not known"):
+        with pytest.raises(ValueError, match=r"has no label|no step label"):
             load_format(name).write(bare)
 
 

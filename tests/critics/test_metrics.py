@@ -113,7 +113,7 @@ def test_delta_bench_official_and_honest() -> None:
     assert (honest.precision, honest.recall, honest.f1) == (0.5, 0.5, 0.5)
     assert delta_bench(None, [1]).f1 == 0.0
     for arguments in (([1], []), ([1], [1], "kind")):
-        with pytest.raises(ValueError, match=r"at least one|is honest or official"):
+        with pytest.raises(ValueError, match=r"at least one|must be honest or official"):
             delta_bench(arguments[0], arguments[1], **({"variant": arguments[2]} if len(arguments) > 2 else {}))  # type: ignore[arg-type]
 
 
@@ -147,7 +147,7 @@ def test_both_conventions_of_discrimination() -> None:
     )
     assert told.correct_recall == 0.8 and told.error_recall == 0.6 and told.false_alarm == 0.0
     assert discrimination([episode(True, INCORRECT), episode(True, CORRECT)]).false_alarm == 0.5
-    with pytest.raises(ValueError, match="not labelled"):
+    with pytest.raises(ValueError, match="has no label"):
         discrimination([episode(None, CORRECT)])
 
 

@@ -102,7 +102,7 @@ def test_monte_carlo_refuses() -> None:
 def test_controls_refuse() -> None:
     with pytest.raises(ValueError, match=f"one of {', '.join(CONTROLS)}"):
         control_feedback("none", [], [], seed=0)
-    with pytest.raises(ValueError, match="two critiques or more"):
+    with pytest.raises(ValueError, match="at least two critiques"):
         control_feedback("shuffled", ["a"], ["correct"], seed=0)
 
 

@@ -42,7 +42,7 @@ def test_critique_rl_phase_one() -> None:
     assert [rewards.critique_rl(1)(e) for e in four] == [1, 1, 0, 0]
     assert [rewards.critique_rl(1, variant="code")(e) for e in four] == [1, 1, -1, -1]
     for wrong in ({"phase": 3}, {"phase": 1, "variant": "mine"}):
-        with pytest.raises(ValueError, match=r"is 1 or 2|is paper or code"):
+        with pytest.raises(ValueError, match=r"must be 1 or 2|must be paper or code"):
             rewards.critique_rl(**wrong)  # type: ignore[arg-type]
 
 
@@ -98,7 +98,7 @@ def test_the_game() -> None:
     rule = Validation()
     assert rule.accepts(0.75, 0.0) and rule.accepts(1.0, 0.0)
     assert not rule.accepts(0.74, 0.0) and not rule.accepts(1.0, 0.01)
-    with pytest.raises(ValueError, match=r"lies in \[0, 1\]"):
+    with pytest.raises(ValueError, match=r"must be in \[0, 1\]"):
         rule.accepts(1.5, 0.0)
     assert [sneaky_reward(True, False), sneaky_reward(True, True), sneaky_reward(False, None)] == [1.0, -1.0, -1.0]
     assert sneaky_reward(False, False) == -1.0, "a step that does no harm earns nothing, whoever is fooled"
@@ -184,5 +184,5 @@ def test_schedules() -> None:
     schedule = Piecewise([(0, 0.0), (100, 1.0)])
     assert [schedule.at(step) for step in (1, 100, 101, 500)] == [0.0, 0.0, 1.0, 1.0]
     for points in ([], [(5, 1.0)], [(0, 1.0), (9, 2.0), (3, 1.0)]):
-        with pytest.raises(ValueError, match="begins at step 0"):
+        with pytest.raises(ValueError, match="must begin at 0"):
             Piecewise(points)

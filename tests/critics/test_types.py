@@ -39,8 +39,8 @@ def test_a_right_answer_may_stand_on_a_wrong_step_and_the_other_way_round() -> N
     ("fields", "error"),
     [
         ({"problem_id": ""}, "id of its problem"),
-        ({"steps": ["a"]}, "tuple of texts"),
-        ({"steps": (1,)}, "tuple of texts"),
+        ({"steps": ["a"]}, "tuple of strings"),
+        ({"steps": (1,)}, "tuple of strings"),
         ({"correct": 1}, "True, False or None"),
         ({"first_error": 2}, "2 steps"),
         ({"first_error": -2}, "at least -1"),
@@ -66,7 +66,7 @@ def test_a_judgement_exists_exactly_when_it_was_read(status: str) -> None:
 @pytest.mark.parametrize(
     ("fields", "error"),
     [
-        ({"judgement": "incorrect"}, "is a Judgement or None"),
+        ({"judgement": "incorrect"}, "must be a Judgement or None"),
         ({"parse_status": "fine"}, "ok, missing, conflict, malformed"),
         ({"steps": ("a",)}, "tuple of StepJudgement"),
         ({"steps": (StepJudgement(1, None), StepJudgement(1, None))}, "judged once"),

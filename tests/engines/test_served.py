@@ -72,5 +72,5 @@ def test_a_server_that_is_not_there_or_serves_others(server: FakeServer) -> None
     with pytest.raises(ModelError, match="does not serve 'other', but tiny"):
         model(server, name="other").check()
     server.models = ("a", "b")
-    with pytest.raises(ModelError, match="serves a, b: say which with served_name"):
+    with pytest.raises(ModelError, match="serves a, b; choose one with served_name"):
         model(server).check()

@@ -65,7 +65,7 @@ def test_a_regular_expression_must_match_the_whole_response() -> None:
     verifier = FormatVerifier(r"Reasoning:.*Answer: \d+", timeout_s=0.5)
     responses = [" Reasoning: a\nb\nAnswer: 12 \n", "Answer: 12", "Reasoning: Answer: 12 and more"]
     assert [verdict.correct for verdict in verifier.verify(responses, [{}] * 3)] == [True, False, False]
-    with pytest.raises(ValueError, match="made up"):
+    with pytest.raises(ValueError, match="example response"):
         verifier.gold_response({})
     assert pickle.loads(pickle.dumps(verifier)).pattern == verifier.pattern
     verifier.close()
@@ -80,7 +80,7 @@ def test_a_regular_expression_that_explodes_is_stopped() -> None:
 
 
 def test_mistakes() -> None:
-    with pytest.raises(ValueError, match=r"no regular expression.*boxed"):
+    with pytest.raises(ValueError, match=r"not a regular expression.*boxed"):
         FormatVerifier("(unclosed")
     with pytest.raises(ValueError, match="1 responses for 2"):
         FormatVerifier("boxed").verify(["a"], [{}, {}])

@@ -102,7 +102,7 @@ class Wrapping(Bare):
 def test_without_the_optional_parts() -> None:
     bare = Bare()
     assert isinstance(bare, Verifier) and not is_thread_safe(bare) and reads_reference(bare)
-    with pytest.raises(MissingMethod, match=r'Bare cannot make a reference.*Write "reference"'):
+    with pytest.raises(MissingMethod, match=r'Bare cannot turn a bare.*Write "reference"'):
         reference_of(bare, "7")
     with pytest.raises(MissingMethod, match=r'Bare cannot judge a bare "answer".*Write "response"'):
         verify_answers(bare, ["7"], [{"target": "7"}])

@@ -14,11 +14,11 @@ MAX_FACTORIAL = 2000
 
 
 class Undefined(ArithmeticError):
-    """There is no value: a division by zero, infinity, a function outside its domain."""
+    """The expression has no value: a division by zero, infinity, a function outside its domain."""
 
 
 class TooLarge(ArithmeticError):
-    """The value is beyond what the arithmetic at hand can hold."""
+    """The value is too large for this arithmetic."""
 
 
 class Unfit(ValueError):

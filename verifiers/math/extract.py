@@ -7,8 +7,8 @@ Modes:
     lenient: a marked answer if there is one; else the last LaTeX expression or number.
     whole: the stripped response as it stands (few-shot prompts that ask for the bare answer).
 
-A model that writes several different marked answers is credited with none of them, and an unfinished last mark is no
-answer: otherwise a policy learns to spray answers, or to be cut off at the right moment.
+A model that writes several different marked answers is credited with none of them, and an unfinished last mark is not
+an answer: otherwise a policy learns to give many answers, or to be cut off at the right moment.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def extract(response: str, mode: Mode = "strict") -> Extraction:
     """Reads the final answer out of a response.
 
     Raises:
-        ValueError: there is no such mode.
+        ValueError: the mode is unknown.
     """
     check_mode(mode)
     text = strip_thinking(response).strip()
@@ -77,7 +77,7 @@ def _marked(text: str) -> tuple[list[tuple[str, str]], str]:
     contents, is_open = boxes(text)
     if is_open:
         return [], "the last box is not closed"
-    # "We put the answer within \\boxed{}" is no answer, unless it is the last box.
+    # "We put the answer within \\boxed{}" is not an answer, unless it is the last box.
     marked = [
         (content, "boxed") for place, content in enumerate(contents, start=1) if content or place == len(contents)
     ]
@@ -133,7 +133,7 @@ def _final_phrase(text: str) -> str:
     answer = match["answer"].strip()
     while inner := _PHRASE.match(answer):  # "Final Answer: The final answer is 5"
         answer = inner["answer"].strip()
-    # A sentence that continues after the answer is no final phrase, unless the dot belongs to a number.
+    # A sentence that continues after the answer is not a final phrase, unless the dot belongs to a number.
     if re.search(r"[.!?]\s+[A-Z]", answer):
         return ""
     if answer.count("{") != answer.count("}"):  # words inside a box are no mark of their own
@@ -196,7 +196,7 @@ def _last_expression(text: str) -> Extraction | None:
     if not _TWO_LETTERS.search(text) and not re.search(r"[\n$=]", text) and re.search(r"\w", text):
         return Extraction(_trim(text), "the whole response")  # "3+2": an expression and nothing else
     formulas = list(_FORMULA.finditer(text))
-    # A lone letter ("given A and B") is no answer where there is another formula.
+    # A lone letter ("given A and B") is not an answer where there is another formula.
     while (
         len(formulas) > 1
         and _LONE_LETTER.fullmatch(_content(formulas[-1]))

@@ -2,7 +2,7 @@
 
 Two analytic expressions that agree to 45 digits at random points are the same one (Schwartz 1980 for polynomials;
 Gonnet 1984 uses it for functions); one clear difference proves that they are not. So nothing is simplified, and the
-time is that of a few evaluations: first in double precision, where most unequal pairs part, then with 60 digits.
+time is that of a few evaluations: first in double precision, where most unequal pairs differ, then with 60 digits.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""math-verify as it is, behind our types and in our pool: the second opinion of `reasonrl audit`."""
+"""math-verify unchanged, with our types and in our pool: the second opinion of `reasonrl audit`."""
 
 from __future__ import annotations
 

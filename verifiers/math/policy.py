@@ -14,7 +14,7 @@ class MathPolicy:
     """50% equals 0.5 ("fraction"), 50 ("number": the question asked for a percentage), or both."""
     rounding_digits: int | None = 3
     """A decimal equals a fraction or an irrational number that it is cut or rounded from, if it has a decimal point and
-    at least so many significant digits: 85.71 for 600/7. Also the other way round, when the reference is the decimal.
+    at least this many significant digits: 85.71 for 600/7. Also the other way round, when the reference is the decimal.
     None: never.
     """
     missing_units: bool = True
@@ -23,7 +23,7 @@ class MathPolicy:
     """5 equals x = 5, and 2x + 1 equals f(x) = 2x + 1."""
     rename_parameters: bool = True
     """k pi equals n pi: the letter of the free integer of a general solution (k, n, m, l, t, s beside pi or degrees),
-    and whether a constant is c or C, is no part of the answer.
+    and whether a constant is c or C, is not part of the answer.
     """
     quoted_words: bool = True
     """A name or a phrase of two content words equals a reference that is a whole sentence around it: Petya for "Petya
@@ -32,7 +32,7 @@ class MathPolicy:
     sentences: bool = True
     """34 is read out of "The largest n is 34", 3 out of "Jane started 3 hours ago", and C out of "(C) 12 dollars"."""
     worked_out: bool = True
-    """An equation equals what stands on its right: log_2 8 = 3 is 3."""
+    """An equation equals its right side: log_2 8 = 3 is 3."""
     missing_base: bool = True
     """The digits 4210 equal 4210 in base 7; but 4210 in base 7 does not equal the decimal number 4210."""
     order_of_lists: Literal["ignored", "kept"] = "ignored"

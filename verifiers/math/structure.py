@@ -1,4 +1,4 @@
-"""What an answer is made of: lists, tuples, sets, intervals, inequalities, matrices, units. Text to parts; nothing is
+"""Parses the structure of an answer: lists, tuples, sets, intervals, inequalities, matrices, units. Nothing is
 evaluated here.
 """
 
@@ -92,7 +92,7 @@ def split_list(text: str) -> list[str]:
 
 
 def unwrap_set(text: str) -> str | None:
-    """The inside of {...} or \\{...\\}; None if the text is no set."""
+    """The inside of {...} or \\{...\\}; None if the text is not a set."""
     body = text.strip()
     for opening, closing in (("\\{", "\\}"), ("{", "}")):
         if body.startswith(opening) and body.endswith(closing) and len(body) >= len(opening) + len(closing):
@@ -151,12 +151,12 @@ def plus_minus(text: str) -> list[str]:
 
 
 def sides(text: str) -> list[str]:
-    """What stands on the sides of the equals signs outside brackets."""
+    """The sides of the equals signs outside brackets."""
     return [side.strip() for side in split_outside(text, _EQUALS)]
 
 
 def approximate_sides(text: str) -> list[str]:
-    """What stands on the sides of the approximate-equals signs."""
+    """The sides of the approximate-equals signs."""
     return [side.strip() for side in split_outside(text, _APPROXIMATELY)]
 
 

@@ -18,7 +18,7 @@ _WORD = re.compile(r"[A-Za-z]+")
 
 
 class Unreadable(ValueError):
-    """The text is no expression that is read here. Says why."""
+    """The text is not an expression that can be read here. The message says why."""
 
 
 def is_digits(text: str) -> bool:

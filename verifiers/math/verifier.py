@@ -33,10 +33,10 @@ class MathVerifier:
         timeout_s: deadline of one comparison; past it the worker is killed and the verdict is TIMEOUT.
         workers: worker processes at most.
         memory_limit_mb: address space of one worker.
-        cache_size: so many comparisons are remembered.
+        cache_size: this many comparisons are remembered.
 
     Raises:
-        ValueError: an argument makes no sense.
+        ValueError: an argument is invalid.
     """
 
     thread_safe = True

@@ -8,8 +8,8 @@ interpreters: they work whatever the parent is (a thread, asyncio through an exe
 process that has torch loaded) and never run the parent's `__main__`. One daemon thread of the parent serves all
 workers, so the workers die with it.
 
-A worker is no sandbox: it runs as the same user with the same files and network. It bounds time, memory and damage to
-the parent.
+A worker is not a sandbox: it runs as the same user with the same files and network. It bounds time, memory and damage
+to the parent.
 """
 
 from __future__ import annotations
@@ -73,12 +73,13 @@ class WorkerPool:
         memory_limit_mb: address space of one worker, imports included (RLIMIT_AS). None for no limit.
         start_timeout_s: deadline of a worker's start-up (imports and initializer).
         initializer, initargs: "module:function" that is called once in each new worker, before the target is imported.
-        recycle_after_items: a worker is replaced after so many items; also when its heap has grown half the way to the
+        recycle_after_items: a worker is replaced after this many items; also when its heap has grown half the way to
+        the
             limit.
         max_answer_bytes: a longer answer makes the item an error.
 
     Raises:
-        ValueError: an argument makes no sense.
+        ValueError: an argument is invalid.
     """
 
     def __init__(

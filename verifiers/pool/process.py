@@ -40,7 +40,7 @@ class WorkerGone(Exception):
 
 
 class BadFrame(Exception):
-    """The worker sent something that is no answer to what it was asked."""
+    """The worker sent something that does not answer its request."""
 
 
 class WorkerProcess:

@@ -71,7 +71,7 @@ def limit_resources(memory_limit_mb: int | None) -> None:
     hard = resource.getrlimit(resource.RLIMIT_AS)[1]
     if hard != resource.RLIM_INFINITY:
         limit = min(limit, hard)
-    # macOS refuses address-space limits; there the deadline alone has to do.
+    # macOS refuses address-space limits; there the deadline must suffice.
     with contextlib.suppress(*(() if sys.platform == "linux" else (ValueError, OSError))):
         resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
 

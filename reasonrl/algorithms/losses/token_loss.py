@@ -43,6 +43,6 @@ def token_loss(
     if shape != list(logprobs.shape):
         raise TrainingError(
             f"train.loss: {name} must return the loss of each token, {list(logprobs.shape)}, not {shape};"
-            " train.loss_aggregation makes one number of them"
+            " train.loss_aggregation combines them into one number"
         )
     return losses, clipped

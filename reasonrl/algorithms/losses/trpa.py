@@ -34,5 +34,5 @@ def trpa_loss(log_ratios: Tensor, rewards: Tensor, group: Tensor, *, beta: float
 def trpa_row_loss(rows: ScoredRows) -> Tensor:
     """The scalar loss of `rows`, whose rewards are the levels. Raises ValueError without scores of a reference."""
     if rows.ref_scores is None:
-        raise ValueError("trpa: compares with a reference, and the rows have no scores under one")
+        raise ValueError("trpa: needs the reference log-probs of the rows, which are missing")
     return trpa_loss(rows.scores - rows.ref_scores, rows.rewards, rows.group, best=rows.best_reward)
