@@ -72,6 +72,31 @@ def check_names(row: Mapping[str, object] | Iterable[str], backend: str | None =
         raise ValueError("; ".join(problems) + ". Register them in reasonrl/runs/metric_registry.py.")
 
 
+_FIRST = [
+    (
+        "`eval/<set>/greedy` with its interval",
+        "rises above the interval of step 0",
+        "[nothing is learnt](troubleshooting.md#nothing-is-learnt-although-groups-are-mixed)",
+    ),
+    (
+        "`groups/mixed` of `groups/total`",
+        "at least a third",
+        "[a dead run](troubleshooting.md#a-dead-run-no-group-carries-signal)",
+    ),
+    (
+        "`reward/mean` with `reward/std`",
+        "the mean rises, the deviation stays above 0",
+        "[nothing is learnt](troubleshooting.md#nothing-is-learnt-although-groups-are-mixed)",
+    ),
+    (
+        "`rollouts/truncated` and `rollouts/unparsed` of `rollouts/total`",
+        "under a tenth, and falling",
+        "[cut-off responses](troubleshooting.md#cut-off-responses)",
+    ),
+    ("`policy/entropy`", "falls slowly, and not to 0", "[when GRPO stalls](methods/grpo.md)"),
+]
+"""(what to look at, what is healthy, where to read on if it is not)."""
+
 _INTRODUCTION = """\
 # Metrics
 
@@ -79,14 +104,27 @@ These are the numbers in `metrics.jsonl`, TensorBoard, the report and the viewer
 of the recipe, `<set>` is an evaluation set, and `<mode>` is `greedy` or `sampled`. Where `_low`, `_high` follow a name,
 the ends of its 95% interval are written with these endings. Healthy ranges are rules of thumb.
 
-Responses that could not be judged (the verifier timed out or broke) are left out of every accuracy: in evaluations,
-comparisons, reports and training. They are counted separately, and the accuracy if all of them were wrong is shown as a
-bound.
+## Start here
+
+Five numbers say most about a run. A count, such as `groups/mixed`, is compared with the total beside it.
+
+FIRST
+
+Where time is lost is in [it is slow](troubleshooting.md#it-is-slow).
+
+## All metrics
+
+Responses that were not judged (status timeout or error: [concepts](concepts.md#an-error-is-not-a-zero)) are left out of
+every accuracy: in evaluations, comparisons, reports and training. They are counted separately, and the accuracy if all
+of them were wrong is shown as a bound. Unparsed responses are judged: they count as wrong.
 
 The last column says who writes a metric (all: local, verl and vllm). Most metrics belong to a method and are written
 where it is switched on.
 
 WRITERS
+
+verl writes neither `policy/kl_ref` nor `policy/corrected`; there `loss/kl` shows the penalty of
+`train.kl.where: loss`.
 
 This page is generated from `reasonrl/runs/metric_registry.py`.
 """
@@ -94,9 +132,9 @@ This page is generated from `reasonrl/runs/metric_registry.py`.
 
 def metrics_page() -> str:
     """The text of docs/metrics.md: one table a group."""
-    lines = [
-        _INTRODUCTION.rstrip().replace("WRITERS", "\n".join(f"- {name}: {runs}" for name, runs in WRITERS.items()))
-    ]
+    first = ["| look at | healthy | if not |", "|---|---|---|", *(f"| {' | '.join(row)} |" for row in _FIRST)]
+    writers = [f"- {name}: {runs}" for name, runs in WRITERS.items()]
+    lines = [_INTRODUCTION.rstrip().replace("FIRST", "\n".join(first)).replace("WRITERS", "\n".join(writers))]
     for group, title in GROUPS.items():
         lines += ["", f"## {group}", "", f"{title}.", "", "| metric | meaning | unit | healthy | written by |"]
         lines += ["|---|---|---|---|---|", *(_table_row(entry) for entry in ENTRIES if entry.group == group)]
