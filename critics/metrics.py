@@ -38,7 +38,7 @@ class Discrimination:
     correct: int
     """Whose label is correct."""
     correct_right: int
-    """Of these, rightly called correct."""
+    """Of these, the number that is called correct."""
     incorrect: int
     incorrect_right: int
     incorrect_flagged_of_correct: int

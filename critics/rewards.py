@@ -309,8 +309,8 @@ def deepcritic() -> Term:
 
 @dataclass(frozen=True)
 class Validation:
-    """When a spoilt step counts as harmful: the solver gets through with the right step and never with the spoilt one
-    (SPC: 75% and 0%).
+    """When a corrupted step counts as harmful: the solver gets through with the right step and never with the spoilt
+    one (SPC: 75% and 0%).
     """
 
     least_before: float = 0.75

@@ -1,4 +1,4 @@
-"""Critiques as responses: whether the judgement is right, behind the interface that every verifier has.
+"""Critiques as responses: whether the judgement is right, with the interface that every verifier has.
 
 So a critic is trained, evaluated, inspected and compared by whatever takes a verifier. The reference is that of a
 problem of kind "critique": {"answer", "solution", "steps", "correct", "first_error"}.

@@ -59,7 +59,7 @@ def train(
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print only warnings and the result.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Train a model by a recipe."""
+    """Train a model with a recipe."""
     from reasonrl.commands.train import train_command
 
     train_command(

@@ -56,7 +56,7 @@ def boxes(text: str) -> tuple[list[str], bool]:
     One pass over the text whatever the nesting. A box that only holds a box is opened.
     """
     contents: list[str] = []
-    is_open = untouched = False  # untouched: nothing but boxes so far in the box at hand
+    is_open = untouched = False  # untouched: nothing but boxes so far in the current box
     start = end = 0
     closers = _closing_braces(text) if "\\boxed" in text or "\\fbox" in text else {}
     for match in _BOX.finditer(text):

@@ -37,7 +37,9 @@ def most_spread_rows(advantages: Tensor, count: int) -> Tensor:
     values, order = torch.sort(advantages.double(), stable=True)
     zero = values.new_zeros(1)
     sums, squares = torch.cat([zero, values.cumsum(0)]), torch.cat([zero, (values**2).cumsum(0)])
-    low = torch.arange(count + 1, device=advantages.device)  # so many from the low end, the rest from the high end
+    low = torch.arange(
+        count + 1, device=advantages.device
+    )  # the number taken from the low end; the others come from the high end
     high = size - (count - low)
     total = sums[low] + sums[-1] - sums[high]
     square = squares[low] + squares[-1] - squares[high]

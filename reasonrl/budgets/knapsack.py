@@ -30,7 +30,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 HEAP_ALONE = 2_000
-"""Up to so many rollouts the heap needs no help."""
+"""Up to this many rollouts the heap is used alone."""
 
 SMALLEST = 1e-9
 """Rates this near to 0 or 1 are as hard to tell from them as any."""

@@ -1,5 +1,5 @@
-"""What a small model is taught on sums in steps: to refine, to criticise, to spoil a step. And labels and critiques of
-real solutions.
+"""Demonstrations on sums in steps for a small model: to refine, to criticise, to corrupt a step. Labels and critiques
+of real solutions.
 """
 
 from __future__ import annotations

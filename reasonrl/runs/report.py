@@ -200,7 +200,7 @@ def _examples(run: Run, changes: list[headline.Change]) -> str:
 
 
 def _first_answers(run: Run, change: headline.Change, step: int) -> dict[str, Row]:
-    """Problem id -> its first answer in one evaluation; only so many rows are read as the index holds problems."""
+    """Problem id -> its first answer in one evaluation; only one row of each problem is read."""
     wanted = SampleFilter(kind="eval", step=step, set=change.set, mode=change.mode)
     first = {key.problem_id: key for key in reversed(run.samples.scan()) if wanted.takes(key)}
     keys = sorted(first.values(), key=lambda key: key.offset)

@@ -61,7 +61,8 @@ def complete_by_policy(policy: LanguageModel, engine: BatchEngine, sampling: Sam
 
 
 def complete_by_speaker(speaker: Speaker, engine: BatchEngine, engines: Mapping[str, BatchEngine]) -> Complete:
-    """Another model continues, here or behind a server. `engine` is the policy's, `engines` are those of the roles."""
+    """Another model continues, in this process or on a server. `engine` is the policy's, `engines` are those of the
+    roles."""
 
     async def complete_one(prefix: Prefix, seed: int, episode_engines: RoleEngines) -> str | ServedFailure:
         chat: list[Message] = [{"role": "user", "content": question_of(prefix.problem)}]

@@ -75,7 +75,7 @@ class Manager:
         self._dying: list[WorkerProcess] = []
         self._start_failures = 0
         self._warm = (
-            0  # so many workers are kept ready: one that is killed is replaced at once, not when the next item comes
+            0  # this many workers are kept ready: one that is killed is replaced at once, not when the next item comes
         )
         self._owner = os.getpid()
         self._wake_read, self._wake_write = os.pipe()
