@@ -18,7 +18,7 @@ from tests.tiny_runs import tiny
 def test_a_temperature_that_nothing_can_be_sampled_at_is_refused(temperature: float) -> None:
     """0 was read as "not set" before, and sampled at the recipe's temperature."""
     recipe = parse_recipe(yaml.safe_dump(tiny()), "test").stages[0]
-    with pytest.raises(UsageError, match="temperature: .* is not a positive number"):
+    with pytest.raises(UsageError, match=r"temperature: .* is not a positive number"):
         at_temperature(recipe, temperature)
     assert eval_sampling(at_temperature(recipe, 0.25)).temperature == 0.25
 
