@@ -40,6 +40,7 @@ REDEFINED: dict[str, str] = {
 ADDED: dict[str, str] = {
     r"eval/.+/(greedy|sampled)_(n|unjudged|if_unjudged_wrong)": "unjudged answers are counted beside the accuracy",
     r"eval/.+/any_of_n_(low|high)": "every share has its interval",
+    r"response/(turns|environment_tokens)": "episodes may have several turns",
     r"eval/.+/(greedy|sampled)_refine(_\w+)?_failed": "0 is written too: nobody has to guess whether it was counted",
 }
 """Pattern of a name -> why it is written now and was not before."""
