@@ -156,6 +156,8 @@ def test_a_run_has_its_model_metrics_samples_and_evaluations(run: Run) -> None:
 def test_a_finished_run_is_resumed_and_never_overwritten(run: Run) -> None:
     before = run.metrics()
     assert train(TINY, run.path, resume=True, quiet=True, offline=True).metrics() == before
+    again = train(str(run.path), resume=True, quiet=True, offline=True)
+    assert (again.path, again.metrics()) == (run.path, before), "a run is resumed by its folder"
     with pytest.raises(UsageError, match="already holds a run"):
         train(TINY, run.path, quiet=True)
 
