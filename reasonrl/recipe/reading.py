@@ -14,6 +14,7 @@ from reasonrl.recipe.checking import check_stage, line_numbers
 from reasonrl.recipe.overrides import OverrideError, apply_override
 from reasonrl.recipe.schema import Recipe
 from reasonrl.recipe.upgrade import upgraded
+from reasonrl.recipe.yaml_text import AmbiguousYaml, load_yaml
 from reasonrl.words import did_you_mean
 
 
@@ -95,6 +96,7 @@ def parse_recipe(text: str, source: str, overrides: Sequence[str] = (), *, saved
     lines = line_numbers(text)
     for override in overrides:
         try:
+            _check_value(override)
             place = apply_override(raw, override)
         except OverrideError as error:
             messages.append(str(error))
@@ -107,8 +109,7 @@ def parse_recipe(text: str, source: str, overrides: Sequence[str] = (), *, saved
         if recipe is not None:
             recipes.append(recipe)
     if messages:
-        count = "1 mistake" if len(messages) == 1 else f"{len(messages)} mistakes"
-        raise RecipeError(f"{source}: {count}\n" + "\n".join(f"  - {message}" for message in messages))
+        raise _mistakes(source, messages)
     return LoadedRecipe(str(raw["name"]), source, raw, recipes)
 
 
@@ -119,9 +120,27 @@ def _read(path: Path) -> str:
         raise RecipeError(f"{path} cannot be read as UTF-8 text: {error}") from error
 
 
+def _mistakes(source: str, messages: Sequence[str]) -> RecipeError:
+    count = "1 mistake" if len(messages) == 1 else f"{len(messages)} mistakes"
+    return RecipeError(f"{source}: {count}\n" + "\n".join(f"  - {message}" for message in messages))
+
+
+def _check_value(override: str) -> None:
+    """Raises OverrideError for a value that cannot be read, or that gives a key twice."""
+    _, _, text = override.partition("=")
+    try:
+        load_yaml(text)
+    except AmbiguousYaml as error:
+        raise OverrideError(override, str(error)) from error
+    except yaml.YAMLError as error:
+        raise OverrideError(override, "the value is not valid YAML; quote it") from error
+
+
 def _mapping(text: str, source: str) -> dict[str, Any]:
     try:
-        raw = yaml.safe_load(text)
+        raw = load_yaml(text)
+    except AmbiguousYaml as error:
+        raise _mistakes(source, str(error).split("\n")) from error
     except yaml.YAMLError as error:
         raise RecipeError(f"{source} is not valid YAML: {error}") from error
     if not isinstance(raw, dict):

@@ -1,0 +1,60 @@
+"""Reads YAML as a recipe needs it: nothing in the text is dropped without a word."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import yaml
+
+
+class AmbiguousYaml(yaml.YAMLError):
+    """Valid YAML that says two things at once. The message has a line for each mistake."""
+
+
+def load_yaml(text: str) -> Any:
+    """The value of a YAML text, as `yaml.safe_load` gives it.
+
+    Raises:
+        AmbiguousYaml: a mapping has a key twice, of which `safe_load` keeps the last only.
+        yaml.YAMLError: the text is not YAML, or has a value that YAML cannot hold (the 31st of June).
+    """
+    loader = yaml.SafeLoader(text)
+    try:
+        root = loader.get_single_node()
+        mistakes = list(_mistakes(loader, root, "", set(), set()))
+        if mistakes:
+            raise AmbiguousYaml("\n".join(mistakes))
+        return None if root is None else loader.construct_document(root)
+    except (ValueError, OverflowError) as error:
+        raise yaml.YAMLError(f"a value cannot be read: {error}") from error
+    except RecursionError as error:
+        raise yaml.YAMLError("it is nested too deeply") from error
+    finally:
+        loader.dispose()
+
+
+def _mistakes(loader: yaml.SafeLoader, node: Any, place: str, parents: set[int], seen: set[int]) -> Iterator[str]:
+    """A message for each key that is given again in the same mapping. Nodes that aliases repeat are read once."""
+    if id(node) in parents:
+        raise yaml.YAMLError(f"{place.rstrip('.')}: an alias stands inside of the value that it repeats")
+    if id(node) in seen or not isinstance(node, yaml.CollectionNode):
+        return
+    seen.add(id(node))
+    if isinstance(node, yaml.MappingNode):
+        lines: dict[Any, int] = {}
+        for key, value in node.value:
+            name, line = f"{place}{key.value}", key.start_mark.line + 1
+            # Two merge keys are both used: the second does not replace the first.
+            if isinstance(key, yaml.ScalarNode) and key.tag != "tag:yaml.org,2002:merge":
+                constructed = loader.construct_object(key)  # type: ignore[no-untyped-call]
+                if constructed in lines:
+                    yield (
+                        f"{name}: given twice, on lines {lines[constructed]} and {line}; only one would count. Delete"
+                        " one, or merge the two"
+                    )
+                lines[constructed] = line
+            yield from _mistakes(loader, value, f"{name}.", parents | {id(node)}, seen)
+    else:
+        for i, value in enumerate(node.value):
+            yield from _mistakes(loader, value, f"{place}{i}.", parents | {id(node)}, seen)
