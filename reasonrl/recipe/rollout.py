@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Annotated
 
 from pydantic import BeforeValidator, model_validator
@@ -68,14 +69,22 @@ class RolloutSpec(Spec):
         return self.max_response_tokens or self.max_new_tokens
 
     @model_validator(mode="after")
-    def _limits_make_sense(self) -> RolloutSpec:
+    def _settings_make_sense(self) -> RolloutSpec:
+        if mistakes := [*self._empty_stop_strings(), *self._wrong_limits()]:
+            raise MistakesError(mistakes)
+        return self
+
+    def _empty_stop_strings(self) -> Iterator[Mistake]:
+        text = "an empty string ends every response before its first token; delete it, or write the text to stop at"
+        return (Mistake(("stop", i), text) for i, words in enumerate(self.stop) if not words)
+
+    def _wrong_limits(self) -> Iterator[Mistake]:
         longest = self.max_response_tokens
         if longest is None:
-            return self
+            return
         if longest < self.max_new_tokens:
             text = f"{longest} is less than max_new_tokens ({self.max_new_tokens}), the limit of one turn; write more"
-            raise MistakesError([Mistake(("max_response_tokens",), text, (("max_new_tokens",),))])
-        if self.environment.name == SINGLE_TURN and longest != self.max_new_tokens:
+            yield Mistake(("max_response_tokens",), text, (("max_new_tokens",),))
+        elif self.environment.name == SINGLE_TURN and longest != self.max_new_tokens:
             text = "has no effect in an environment of one turn; write max_new_tokens, or choose another environment"
-            raise MistakesError([Mistake(("max_response_tokens",), text, (("environment",),))])
-        return self
+            yield Mistake(("max_response_tokens",), text, (("environment",),))
