@@ -1,4 +1,4 @@
-"""GRPO in one file: SmolLM2-135M learns sums and differences of numbers up to 30 on a laptop CPU.
+"""GRPO in one file: SmolLM2-135M learns sums and differences of numbers up to 30 on a CPU.
 
     python examples/grpo.py
 

@@ -17,7 +17,7 @@ from reasonrl.errors import ReasonRLError
 
 app = typer.Typer(
     name="reasonrl",
-    help="Train reasoning models with critics and verifiable rewards, from a laptop CPU to a cluster.",
+    help="Train reasoning models with critics and verifiable rewards, from one CPU to a cluster.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,

@@ -59,7 +59,9 @@ def examine() -> list[Finding]:
             findings.append(Finding("ok", f"extra {extra}: {purpose}"))
         else:
             findings.append(
-                Finding("note", f"extra {extra} is not installed: {purpose}", f"pip install 'reasonrl[{extra}]'")
+                Finding(
+                    "note", f"extra {extra} is not installed: {purpose}", f"pip install '.[{extra}]'  (in the checkout)"
+                )
             )
     findings += _clusters()
     findings.append(_disk())

@@ -135,7 +135,10 @@ def audit(
 @critic_app.command("train")
 def critic_train(
     recipe: Annotated[str, typer.Argument(help="A recipe that trains a critic (see: reasonrl recipes ls).")],
-    overrides: Annotated[list[str] | None, typer.Argument(metavar="[key=value ...]")] = None,
+    overrides: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[key=value ...]", help="Recipe keys to override, and run_dir=FOLDER."),
+    ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Check everything and show the plan; train nothing.")
     ] = False,
@@ -179,13 +182,13 @@ def critic_eval(
     n: Annotated[
         int, typer.Option("--n", min=1, help="Critiques per solution; more than one adds a majority vote.")
     ] = 1,
-    temperature: Annotated[float, typer.Option(min=0.0)] = 0.0,
+    temperature: Annotated[float, typer.Option(min=0.0, help="Sampling temperature; 0 is greedy.")] = 0.0,
     max_new_tokens: Annotated[
         int | None, typer.Option(min=1, help="Token limit of a critique. Default: the run's, else 2048.")
     ] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Use only this many of the first solutions.")] = None,
     output: Annotated[Path | None, typer.Option(help="Folder to write results.json and samples.jsonl into.")] = None,
-    seed: Annotated[int, typer.Option()] = 0,
+    seed: Annotated[int, typer.Option(help="Random seed of the samples.")] = 0,
     offline: Offline = False,
     as_json: Json = False,
 ) -> None:
@@ -258,7 +261,7 @@ def data_show(
             "--column", "-c", metavar="ours=theirs", help="Read our field from that column, e.g. -c prompt=question."
         ),
     ] = None,
-    limit: Annotated[int, typer.Option(min=1)] = 5,
+    limit: Annotated[int, typer.Option(min=1, help="Show only this many of the first problems.")] = 5,
     offline: Offline = False,
     as_json: Json = False,
 ) -> None:
@@ -279,8 +282,11 @@ def data_convert(
     option: Annotated[
         list[str] | None, typer.Option("--option", "-o", metavar="key=value", help="Options of the source.")
     ] = None,
-    columns: Annotated[list[str] | None, typer.Option("--column", "-c", metavar="ours=theirs")] = None,
-    limit: Annotated[int | None, typer.Option(min=1)] = None,
+    columns: Annotated[
+        list[str] | None,
+        typer.Option("--column", "-c", metavar="ours=theirs", help="Read our field from that column."),
+    ] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Use only this many of the first rows.")] = None,
     offline: Offline = False,
     as_json: Json = False,
 ) -> None:

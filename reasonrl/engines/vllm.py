@@ -34,7 +34,10 @@ from reasonrl.errors import ModelError
 from reasonrl.models.loading import LanguageModel
 from reasonrl.models.saving import merged_state_dict
 
-INSTALL = "Install it with `pip install 'reasonrl[vllm]'` (GPU) or `make venv-vllm` (CPU), or write rollout.engine: hf"
+INSTALL = (
+    "Install it in the checkout with `pip install '.[vllm]'` (GPU) or `make venv-vllm` (CPU), or write"
+    " rollout.engine: hf"
+)
 
 
 class VLLMEngine:

@@ -40,8 +40,8 @@ def check_engine(recipe: Recipe) -> None:
     name = recipe.rollout.engine
     if name == "vllm" and importlib.util.find_spec("vllm") is None:
         raise RecipeError(
-            "rollout.engine: vllm is not installed. Run `pip install 'reasonrl[vllm]'` (GPU) or `make venv-vllm`"
-            " (CPU), or write rollout.engine: hf"
+            "rollout.engine: vllm is not installed. Run `pip install '.[vllm]'` (GPU) or `make venv-vllm` (CPU) in the"
+            " checkout, or write rollout.engine: hf"
         )
     if name not in ("hf", "vllm"):
         if ":" not in name:

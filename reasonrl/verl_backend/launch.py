@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from reasonrl.runs.console import TrainConsole
 
 INSTALL = (
-    "Install it with `pip install 'reasonrl[verl]'` in a separate environment (CPU: make venv-verl), or write"
+    "Install it with `pip install '.[verl]'` in the checkout in a separate environment (CPU: make venv-verl), or write"
     " backend: local"
 )
 LAUNCHES = 3

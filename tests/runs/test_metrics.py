@@ -73,7 +73,8 @@ def test_check_names_lists_every_mistake_with_the_nearest_name():
 def test_check_names_knows_who_writes_what():
     metrics.check_names(["reward/mean", "rollouts/failed", "memory/gpu_peak_mb"], "verl")
     metrics.check_names(["reward/mean", "policy/kl_ref"], "vllm")
-    with pytest.raises(ValueError, match=r"verl is not registered to write: 'policy/kl_ref' \(written by local, vllm\)"):
+    message = r"verl is not registered to write: 'policy/kl_ref' \(written by local, vllm\)"
+    with pytest.raises(ValueError, match=message):
         metrics.check_names({"step": 1, "reward/mean": 0.5, "policy/kl_ref": 0.1}, "verl")
     with pytest.raises(ValueError, match="backend 'cuda': write one of local, verl"):
         metrics.check_names({}, "cuda")
