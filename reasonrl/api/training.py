@@ -8,7 +8,7 @@ from pathlib import Path
 
 from reasonrl.api.recipes import RecipeLike, load_recipe
 from reasonrl.api.runs import Run
-from reasonrl.runs.folder import default_run_dir
+from reasonrl.runs.folder import run_dir_for
 
 
 def train(
@@ -40,7 +40,7 @@ def train(
         RecipeError: the recipe is wrong.
         DataError: a data set cannot be read, or its gold answers do not score 1.
         ModelError: the model cannot be found or loaded.
-        UsageError: `run_dir` holds another run.
+        UsageError: `run_dir` holds another run, or another process or thread writes it.
         TrainingError: training cannot continue; what was saved can be resumed.
         KeyboardInterrupt: it was interrupted, and a checkpoint was saved.
 
@@ -49,15 +49,11 @@ def train(
         print(run.model_path)
     """
     loaded = load_recipe(recipe)
-    folder = (
-        Path(run_dir)
-        if run_dir is not None
-        else default_run_dir(Path("runs"), loaded.name, loaded.source, resume=resume)
-    )
     from reasonrl.commands.backends import BACKENDS
     from reasonrl.stages import run
 
-    with torch_settings_restored():
+    given = None if run_dir is None else Path(run_dir)
+    with run_dir_for(given, loaded.name, loaded.source, resume=resume) as folder, torch_settings_restored():
         run.train(loaded, folder, resume=resume, offline=offline, quiet=quiet, backends=BACKENDS)
     return Run.open(folder)
 

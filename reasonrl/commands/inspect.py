@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 
 from reasonrl.commands.output import emit
@@ -19,12 +20,16 @@ def view_command(run: Path, *, port: int, as_json: bool) -> None:
 
 
 def report_command(run: Path, *, as_json: bool) -> None:
+    """Raises UsageError where the run is being written: the report is then made at its end."""
+    from reasonrl.runs.lock import locked
     from reasonrl.runs.report import write_report
     from reasonrl.runs.stages_report import write_stages_report
 
-    for metrics in sorted(run.glob("stages/*/metrics.jsonl")):
-        write_report(metrics.parent)
-    path = write_stages_report(run) if any(run.glob("stages/*/recipe.yaml")) else write_report(run)
+    lock = locked(run, f"Wait for it, or watch it with: reasonrl view {run}") if run.is_dir() else nullcontext()
+    with lock:
+        for metrics in sorted(run.glob("stages/*/metrics.jsonl")):
+            write_report(metrics.parent)
+        path = write_stages_report(run) if any(run.glob("stages/*/recipe.yaml")) else write_report(run)
     emit(as_json, {"report": str(path)}, str(path))
 
 

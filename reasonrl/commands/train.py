@@ -8,7 +8,7 @@ from pathlib import Path
 from reasonrl.commands.output import emit
 from reasonrl.recipe.reading import load_recipe
 from reasonrl.recipe.schema import Recipe
-from reasonrl.runs.folder import default_run_dir
+from reasonrl.runs.folder import run_dir_for
 
 
 def train_command(
@@ -16,8 +16,6 @@ def train_command(
 ) -> None:
     run_dirs = [o.partition("=")[2] for o in overrides if o.startswith("run_dir=")]
     loaded = load_recipe(recipe, [o for o in overrides if not o.startswith("run_dir=")])
-    default = default_run_dir(Path("runs"), loaded.name, loaded.source, resume=resume)
-    run_dir = Path(run_dirs[-1]) if run_dirs else default
     if dry_run:
         from reasonrl.plan.preflight import preflight
         from reasonrl.plan.text import plan_text
@@ -28,14 +26,13 @@ def train_command(
     from reasonrl.commands.backends import BACKENDS
     from reasonrl.stages.run import train
 
-    try:
-        result = train(loaded, run_dir, resume=resume, offline=offline, quiet=quiet or as_json, backends=BACKENDS)
-    except KeyboardInterrupt:
-        print(
-            f"stopped. Continue with: reasonrl train {run_dir} --resume",
-            file=sys.stderr,
-        )
-        raise
+    given = Path(run_dirs[-1]) if run_dirs else None
+    with run_dir_for(given, loaded.name, loaded.source, resume=resume) as run_dir:
+        try:
+            result = train(loaded, run_dir, resume=resume, offline=offline, quiet=quiet or as_json, backends=BACKENDS)
+        except KeyboardInterrupt:
+            print(f"stopped. Continue with: reasonrl train {run_dir} --resume", file=sys.stderr)
+            raise
     if as_json:
         emit(True, {"run_dir": str(result.run_dir), "model": _text(result.model), "report": _text(result.report)}, "")
 

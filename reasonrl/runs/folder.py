@@ -11,13 +11,15 @@ import os
 import platform
 import sys
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from reasonrl.errors import UsageError
 from reasonrl.files import replace_text
 from reasonrl.recipe.reading import is_saved, same_recipe
+from reasonrl.runs.lock import entries, remove_empty
 
 
 class RunFolder:
@@ -102,7 +104,7 @@ def run_facts(command: list[str]) -> dict[str, Any]:
 
 
 def start_run(path: Path, recipe_yaml: str, *, resume: bool) -> None:
-    """Claim a run folder: write recipe.yaml and run.json, or check them when resuming.
+    """Write recipe.yaml and run.json into a run folder that the caller has locked, or check them when resuming.
 
     A run that failed before it had written anything, over a data set that was not found say, may be begun again with a
     corrected recipe.
@@ -121,7 +123,7 @@ def start_run(path: Path, recipe_yaml: str, *, resume: bool) -> None:
             )
         if (path / "run.json").exists():
             record = json.loads((path / "run.json").read_text(encoding="utf-8"))
-    elif path.exists() and not recipe_file.exists() and any(path.iterdir()):
+    elif path.exists() and not recipe_file.exists() and entries(path):
         raise UsageError(f"{path} exists, is not empty and is not a run. Write run_dir=ANOTHER_FOLDER")
     path.mkdir(parents=True, exist_ok=True)
     record["sessions"].append(run_facts(sys.argv))
@@ -140,16 +142,50 @@ def has_begun(path: Path) -> bool:
     return rows or any((folder / "checkpoints").is_dir() for folder in folders)
 
 
-def default_run_dir(root: Path, name: str, source: str, *, resume: bool) -> Path:
-    """`ROOT/NAME`, `ROOT/NAME-2`, ...: the first that is free. With `resume`: the run that the recipe file `source` was
-    saved in, or the newest of this name.
+@contextmanager
+def claimed_run_dir(root: Path, name: str) -> Iterator[Path]:
+    """Make `ROOT/NAME`, `ROOT/NAME-2`, ...: the first that is free, and that no other process gets as well. It is
+    removed at the end if nothing was written into it.
     """
-    recipe_file = Path(source)
-    if resume and recipe_file.is_file() and is_saved(recipe_file):
-        return recipe_file.parent
+    new_folders = [folder for folder in (root, *root.parents) if not folder.exists()]
+    root.mkdir(parents=True, exist_ok=True)
     number = 1
     path = root / name
+    while True:
+        try:
+            path.mkdir()
+            break
+        except FileExistsError:
+            number += 1
+            path = root / f"{name}-{number}"
+    try:
+        yield path
+    finally:
+        remove_empty([path, *new_folders])
+
+
+def latest_run_dir(root: Path, name: str, source: str) -> Path:
+    """The run to resume: the one that the recipe file `source` was saved in, or the newest of `ROOT/NAME`,
+    `ROOT/NAME-2`, ...; `ROOT/NAME` where there is none.
+    """
+    recipe_file = Path(source)
+    if recipe_file.is_file() and is_saved(recipe_file):
+        return recipe_file.parent
+    number = 1
+    latest = path = root / name
     while path.exists():
         number += 1
         latest, path = path, root / f"{name}-{number}"
-    return latest if resume and number > 1 else path
+    return latest
+
+
+@contextmanager
+def run_dir_for(run_dir: Path | None, name: str, source: str, *, resume: bool) -> Iterator[Path]:
+    """The folder of a run in the block: `run_dir` if given; else the run to resume, or a new folder in runs/."""
+    if run_dir is not None:
+        yield run_dir
+    elif resume:
+        yield latest_run_dir(Path("runs"), name, source)
+    else:
+        with claimed_run_dir(Path("runs"), name) as path:
+            yield path

@@ -14,6 +14,7 @@ from reasonrl.recipe.reading import LoadedRecipe
 from reasonrl.recipe.schema import Recipe
 from reasonrl.runs.console import TrainConsole
 from reasonrl.runs.folder import start_run
+from reasonrl.runs.lock import locked
 from reasonrl.runs.report import write_report
 from reasonrl.runs.stages_report import write_stages_report
 from reasonrl.setup.models import check_engine
@@ -48,12 +49,25 @@ def train(
         backends: run stages of kind rl that ask for them, by name.
 
     Raises:
-        ReasonRLError: something is wrong that the user can fix.
+        ReasonRLError: something is wrong that the user can fix; or another process writes this folder.
         KeyboardInterrupt: after Ctrl-C, once the current step has its checkpoint.
     """
     check_engines(loaded.stages)
     check_links(loaded.stages)
-    start_run(run_dir, yaml.safe_dump(loaded.raw, sort_keys=False, allow_unicode=True), resume=resume)
+    with locked(run_dir, "Wait for it, or write run_dir=ANOTHER_FOLDER"):
+        start_run(run_dir, yaml.safe_dump(loaded.raw, sort_keys=False, allow_unicode=True), resume=resume)
+        return _run_stages(loaded, run_dir, resume=resume, offline=offline, quiet=quiet, backends=backends or {})
+
+
+def _run_stages(
+    loaded: LoadedRecipe,
+    run_dir: Path,
+    *,
+    resume: bool,
+    offline: bool,
+    quiet: bool,
+    backends: Mapping[str, RunElsewhere],
+) -> TrainResult:
     model: Path | None = None
     report: Path | None = None
     for folder, recipe in zip(stage_folders(loaded, run_dir), loaded.stages, strict=True):
@@ -63,7 +77,7 @@ def train(
                 start_stage(folder, recipe, resume=resume)
                 console.note(f"stage {recipe.name} ({recipe.kind})")
             init_from = starting_model(recipe, run_dir, loaded, model)
-            session = Session(console, interrupt, init_from, resume, offline, backends or {})
+            session = Session(console, interrupt, init_from, resume, offline, backends)
             result = stage_kind(recipe.kind).run(with_paths(recipe, run_dir, newest_model), folder, session)
             if KINDS[recipe.kind].trains:
                 model, report = result, write_report(folder)

@@ -5,17 +5,31 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from reasonrl.runs.folder import default_run_dir
+from reasonrl.runs.folder import claimed_run_dir, latest_run_dir
 from tests.tiny_runs import run, tiny, write_recipe
 
 
 def test_a_new_run_gets_the_next_free_folder_and_resume_the_newest(tmp_path: Path) -> None:
-    assert default_run_dir(tmp_path, "sums", "sums.yaml", resume=False) == tmp_path / "sums"
-    assert default_run_dir(tmp_path, "sums", "sums.yaml", resume=True) == tmp_path / "sums"
-    (tmp_path / "sums").mkdir()
-    (tmp_path / "sums-2").mkdir()
-    assert default_run_dir(tmp_path, "sums", "sums.yaml", resume=False) == tmp_path / "sums-3"
-    assert default_run_dir(tmp_path, "sums", "sums.yaml", resume=True) == tmp_path / "sums-2"
+    assert latest_run_dir(tmp_path, "sums", "sums.yaml") == tmp_path / "sums"
+    for name in ("sums", "sums-2", "sums-3"):
+        with claimed_run_dir(tmp_path, "sums") as path:
+            assert path == tmp_path / name and path.is_dir()
+            (path / "recipe.yaml").write_text("name: sums\n")
+        assert latest_run_dir(tmp_path, "sums", "sums.yaml") == tmp_path / name
+
+
+def test_a_claimed_folder_is_nobody_elses_and_goes_when_nothing_was_written(tmp_path: Path) -> None:
+    root = tmp_path / "runs"
+    with claimed_run_dir(root, "sums") as first, claimed_run_dir(root, "sums") as second:
+        assert [first.name, second.name] == ["sums", "sums-2"]
+    assert not root.exists()
+
+
+def test_a_run_folder_that_is_a_file_is_one_message(tmp_path: Path) -> None:
+    path = write_recipe(tmp_path, tiny())
+    for run_dir in ("tiny.yaml", "tiny.yaml/inner"):
+        refused = run(tmp_path, "train", path, f"run_dir={run_dir}", "--offline")
+        assert refused.returncode == 2 and "it is a file, or is inside one" in refused.stderr, refused.stderr
 
 
 def test_a_run_is_resumed_by_its_folder_with_the_overrides_that_it_began_with(tmp_path: Path) -> None:
