@@ -7,7 +7,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from reasonrl.errors import RecipeError, UsageError
+from reasonrl.errors import ReasonRLError, RecipeError, UsageError
+from reasonrl.user_code import describe_error, user_place
 from reasonrl.words import did_you_mean
 
 
@@ -21,7 +22,7 @@ def import_dotted(path: str, subject: str, error_class: type[UsageError] = Recip
 
     Raises:
         UsageError: of `error_class`, when the path is malformed, the module or the name does not exist, or the module
-        cannot be imported. An error that the module's own code raises passes through.
+        cannot be imported: the message has the line of its code that fails, and the cause is chained.
     """
     module_name, colon, attribute = path.partition(":")
     if not colon or not module_name or not attribute:
@@ -30,19 +31,22 @@ def import_dotted(path: str, subject: str, error_class: type[UsageError] = Recip
         sys.path.insert(0, str(Path.cwd()))
     try:
         module = importlib.import_module(module_name)
+        exists = hasattr(module, attribute)  # a module may have a __getattr__
     except ModuleNotFoundError as error:
         if error.name and (module_name == error.name or module_name.startswith(error.name + ".")):
             raise error_class(
                 f"{subject}: there is no module '{error.name}' in the current folder or the environment"
             ) from error
+        place = user_place(error)
         raise error_class(
             f"{subject}: the module {module_name} needs '{error.name}', which is not installed"
+            + (f" ({place})" if place else "")
         ) from error
-    except (ImportError, SyntaxError) as error:
-        raise error_class(
-            f"{subject}: the module {module_name} cannot be imported: {type(error).__name__}: {error}"
-        ) from error
-    if not hasattr(module, attribute):
+    except ReasonRLError:
+        raise
+    except (Exception, SystemExit) as error:  # the module is foreign code, which may raise anything
+        raise error_class(f"{subject}: the module {module_name} cannot be imported: {describe_error(error)}") from error
+    if not exists:
         names = [name for name in dir(module) if not name.startswith("_")]
         hint = did_you_mean(attribute, names)
         raise error_class(f"{subject}: {module_name} has no '{attribute}'" + (f"; {hint}" if hint else ""))

@@ -48,9 +48,48 @@ def test_what_cannot_be_imported(
         import_dotted(path, "f", error_class)
 
 
-def test_an_error_of_the_modules_own_code_keeps_its_traceback(folder: Path) -> None:
-    with pytest.raises(ZeroDivisionError):
-        import_dotted("my_failing_module:x", "f")
+@pytest.mark.parametrize(
+    ("code", "message"),
+    [
+        ("1 / 0\n", r"ZeroDivisionError: division by zero \(my_raising_module\.py, line 1\)"),
+        ("import sys\n\nsys.exit(0)\n", r"sys\.exit\(0\) was called \(my_raising_module\.py, line 3\)"),
+        ("import json\njson.loads('{')\n", r"JSONDecodeError: .* \(my_raising_module\.py, line 2\)"),
+        (
+            "import my_broken_module\n",
+            r"SyntaxError: .*my_broken_module\.py, line 1\) \(my_raising_module\.py, line 1\)",
+        ),
+        ("from math import no_such\n", r"ImportError: .*no_such.* \(my_raising_module\.py, line 1\)"),
+        ("raise OSError('no disk\\nat all')\n", r"OSError: no disk at all \(my_raising_module\.py, line 1\)"),
+        ("def f(): assert False\n\nf()\n", r"AssertionError \(my_raising_module\.py, line 1\)"),
+        ("def __getattr__(name): return {}[name]\n", r"KeyError: 'x' \(my_raising_module\.py, line 1\)"),
+    ],
+)
+@pytest.mark.parametrize("error_class", [RecipeError, DataError])
+def test_what_a_module_raises_is_one_message_with_its_line(
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    code: str,
+    message: str,
+    error_class: type[RecipeError] | type[DataError],
+) -> None:
+    monkeypatch.delitem(sys.modules, "my_raising_module", raising=False)
+    (folder / "my_raising_module.py").write_text(code)
+    with pytest.raises(error_class, match=r"^f: the module my_raising_module cannot be imported: " + message) as caught:
+        import_dotted("my_raising_module:x", "f", error_class)
+    assert caught.value.exit_code == 2
+    assert caught.value.__cause__ is not None
+    assert "\n" not in str(caught.value)
+
+
+def test_a_missing_import_names_the_line_that_asks_for_it(folder: Path) -> None:
+    with pytest.raises(RecipeError, match=r"which is not installed \(my_needy_module\.py, line 1\)$"):
+        import_dotted("my_needy_module:x", "f")
+
+
+def test_an_interrupt_during_an_import_stays_an_interrupt(folder: Path) -> None:
+    (folder / "my_interrupted_module.py").write_text("raise KeyboardInterrupt\n")
+    with pytest.raises(KeyboardInterrupt):
+        import_dotted("my_interrupted_module:x", "f")
 
 
 def test_the_nearest_word() -> None:

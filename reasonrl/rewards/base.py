@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from reasonrl.environments.base import Episode
 from verifiers.types import Problem, Verifier
 
-RewardFunction = Callable[[Sequence[str], Sequence[Problem]], Sequence[float | None]]
-
+RewardFunction = Callable[
+    [Sequence[str], Sequence[Problem]], Sequence[float | None] | Awaitable[Sequence[float | None]]
+]
+"""(responses, problems) -> one reward for each; None masks an episode. It may be async."""
 
 EpisodeReward = Callable[[Sequence[Episode], int], Sequence[float | None]]
 """(episodes, step) -> rewards; None masks an episode. It may add verdicts, and refinements

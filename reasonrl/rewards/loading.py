@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from reasonrl.environments.base import Episode
 from reasonrl.errors import RecipeError
@@ -11,21 +13,43 @@ from reasonrl.plugins import import_dotted
 from reasonrl.recipe.schema import Recipe
 from reasonrl.rewards.base import RewardPart
 from reasonrl.rewards.critique import critic_parts
+from reasonrl.rewards.guarded import GuardedVerifier
+from reasonrl.user_code import call_user_code
+from verifiers.errors import BadOption, UnknownVerifier
 from verifiers.loading import load_verifier
 from verifiers.types import Verifier
 
 
 def make_verifier(recipe: Recipe) -> Verifier:
+    return _load(recipe.verifier.name, recipe.verifier.options, "verifier")
+
+
+def _load(name: str, options: dict[str, Any], key: str) -> Verifier:
+    """A verifier by its name. Raises RecipeError where it cannot be loaded; the message begins with `key`."""
+    if ":" not in name:
+        try:
+            return load_verifier(name, **options)
+        except ValueError as error:
+            raise RecipeError(f"{key}: {error}") from error
     try:
-        return load_verifier(recipe.verifier.name, **recipe.verifier.options)
-    except ValueError as error:
-        raise RecipeError(f"verifier: {error}") from error
+        verifier: Verifier = call_user_code(
+            f"{key}: {name} cannot be loaded",
+            load_verifier,
+            name,
+            error_class=RecipeError,
+            passes=(UnknownVerifier, BadOption),
+            **options,
+        )
+    except (UnknownVerifier, BadOption) as error:
+        raise RecipeError(f"{key}: {error}") from error
+    return GuardedVerifier(verifier, key)
 
 
 def make_reward_parts(recipe: Recipe, verifier: Verifier) -> list[RewardPart]:
     """The terms of the reward, correctness first: its verifier is the one that judges the data too."""
     if recipe.critic is not None:
-        custom_reward = import_dotted(recipe.critic.reward, "critic.reward") if ":" in recipe.critic.reward else None
+        key = "critic.reward"
+        custom_reward = _guarded(import_dotted(recipe.critic.reward, key), key) if ":" in recipe.critic.reward else None
         parts = critic_parts(recipe.critic, verifier, custom_reward)
     else:
         parts = [RewardPart("correctness", recipe.reward["correctness"].weight, verifier)]
@@ -33,13 +57,18 @@ def make_reward_parts(recipe: Recipe, verifier: Verifier) -> list[RewardPart]:
         if name == "correctness":
             continue
         if spec.verifier is not None:
-            try:
-                parts.append(RewardPart(name, spec.weight, load_verifier(spec.verifier.name, **spec.verifier.options)))
-            except ValueError as error:
-                raise RecipeError(f"reward.{name}.verifier: {error}") from error
+            own_verifier = _load(spec.verifier.name, spec.verifier.options, f"reward.{name}.verifier")
+            parts.append(RewardPart(name, spec.weight, own_verifier))
         elif spec.function is not None:
             parts.append(function_part(name, spec.weight, spec.function))
     return parts
+
+
+def _guarded(function: Any, key: str) -> Callable[..., Any]:
+    """Raises RecipeError for what is not a function. What it returns raises TrainingError where the function fails."""
+    if not callable(function):
+        raise RecipeError(f"{key}: is of type {type(function).__name__}; write the path of a function")
+    return functools.partial(call_user_code, key, function)
 
 
 def function_part(name: str, weight: float, path: str) -> RewardPart:
@@ -52,7 +81,10 @@ def function_part(name: str, weight: float, path: str) -> RewardPart:
     function = import_dotted(path, key)
     if not callable(function):
         raise RecipeError(f"{key}: {path} is of type {type(function).__name__}, not a function")
-    signature = inspect.signature(function)
+    try:
+        signature = inspect.signature(function)
+    except ValueError as error:  # some functions of extension modules do not declare their parameters
+        raise RecipeError(f"{key}: the parameters of {path} are not known; wrap it in a function of Python") from error
     takes_episodes = "episodes" in signature.parameters
     try:
         signature.bind([], [], **({"episodes": []} if takes_episodes else {}))
@@ -65,7 +97,7 @@ def function_part(name: str, weight: float, path: str) -> RewardPart:
 
     def of_episodes(episodes: Sequence[Episode], step: int) -> Sequence[float | None]:
         texts, problems = [episode.text for episode in episodes], [episode.problem for episode in episodes]
-        values: Sequence[float | None] = function(texts, problems, episodes=episodes)
+        values: Sequence[float | None] = call_user_code(key, function, texts, problems, episodes=episodes)
         return values
 
     return RewardPart(name, weight, episodes=of_episodes)

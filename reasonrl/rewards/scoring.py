@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import textwrap
 from collections.abc import Sequence
 from typing import Any
 
 from reasonrl.environments.base import Episode
 from reasonrl.errors import TrainingError
 from reasonrl.rewards.base import RewardPart
+from reasonrl.user_code import call_user_code
 from verifiers.types import Status, Verdict
+
+TEXTS = (str, bytes, bytearray, memoryview)
 
 
 def score_episodes(
@@ -33,15 +37,12 @@ def score_episodes(
                 episode.reward_parts[part.name] = episode.verdicts[part.name].score
         elif part.function is not None or part.episodes is not None:
             if part.function is not None:
-                values = part.function(texts, [episode.problem for episode in episodes])
+                problems = [episode.problem for episode in episodes]
+                returned = call_user_code(f"reward.{part.name}.function", part.function, texts, problems)
             else:
                 assert part.episodes is not None
-                values = part.episodes(episodes, step)
-            if len(values) != len(episodes):
-                raise TrainingError(
-                    f"reward.{part.name}: the function returned {len(values)} values for {len(episodes)} responses;"
-                    " return one for each"
-                )
+                returned = part.episodes(episodes, step)
+            values = _one_for_each(returned, part.name, len(episodes))
             for episode, value in zip(episodes, values, strict=True):
                 episode.reward_parts[part.name] = (
                     None if value is None else _finite(value, part.name, episode.problem.id)
@@ -68,16 +69,34 @@ def verify_episodes(part: RewardPart, episodes: Sequence[Episode]) -> None:
         episode.verdicts[part.name] = verdict
 
 
+def _one_for_each(returned: Any, part: str, count: int) -> list[Any]:
+    """What the user's function returned, as a list. A dict would give its keys, a string its letters."""
+    dimensions = getattr(returned, "ndim", None)  # of numpy, torch, pandas
+    if dimensions == 1 or (dimensions is None and isinstance(returned, Sequence) and not isinstance(returned, TEXTS)):
+        values = list(returned)
+        if len(values) == count:
+            return values
+        what = f"{len(values)} values"
+    elif dimensions is not None:
+        what = f"an array of shape {tuple(returned.shape)}"
+    else:
+        what = "None" if returned is None else f"a value of type {type(returned).__name__}"
+    raise TrainingError(
+        f"reward.{part}.function: returned {what} for {count} responses; return a list with one number or None for each"
+    )
+
+
 def _finite(value: Any, part: str, problem: str) -> float:
     """Checks a value of the user's function. NaN would silently spoil the baseline of its whole group."""
     try:
         number = float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError, RuntimeError):  # torch raises the last
         number = math.nan
     if not math.isfinite(number):
+        shown = textwrap.shorten(repr(value), 200, placeholder=" ...")
         raise TrainingError(
-            f"reward.{part}: the function returned {value!r} for problem {problem}; return a finite number, or None"
-            " (not judged)"
+            f"reward.{part}.function: returned {shown} for problem {problem}; return a finite number, or None (not"
+            " judged)"
         )
     return number
 
