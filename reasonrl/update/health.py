@@ -19,12 +19,17 @@ from verifiers.types import Status
 WATCHED = 10
 """Steps over which the share of unjudged rollouts is taken."""
 
+UNJUDGED, NONE = "unjudged:", "none:"
+"""Before the name of a reward part, for rollouts that have no reward of this part."""
+
 
 def count_outcomes(episodes: Sequence[Episode]) -> Counter[str]:
     """How the rollouts of a step ended: truncated, unparsed, timeout and error are counted apart, since their cures
     differ.
 
-    One verdict of several that could not be given, that of a refinement say, leaves the rollout unjudged.
+    One verdict of several that could not be given, that of a refinement say, leaves the rollout unjudged. Rewards that
+    are None are counted for each part: `unjudged:fmt` where a verifier gave no verdict, `none:mine` where a function
+    returned None.
     """
     counts: Counter[str] = Counter(total=len(episodes))
     for episode in episodes:
@@ -38,6 +43,9 @@ def count_outcomes(episodes: Sequence[Episode]) -> Counter[str]:
         counts["unjudged"] += missing
         for status in (Status.TIMEOUT, Status.ERROR):
             counts[status.value] += any(other.status is status for other in every)
+        for part, value in episode.reward_parts.items():
+            if value is None:
+                counts[(UNJUDGED if part in episode.verdicts else NONE) + part] += 1
     return counts
 
 
@@ -121,6 +129,10 @@ def explain_silence(outcomes: Counter[str], mix: GroupMix) -> str:
     def share(key: str) -> float:
         return outcomes[key] / total
 
+    missing = [key for key in outcomes if key.startswith((UNJUDGED, NONE)) and share(key) > 0.5]
+    if missing and mix.unjudged == mix.total:  # a part with the weight 0 may be None and masks nothing
+        worst = max(missing, key=share)
+        return explain_missing(worst, share(worst))
     if share("correct") > 0.9:
         return (
             "nearly every rollout is correct, so there is nothing left to learn here. Use harder problems in data.train"
@@ -143,3 +155,19 @@ def explain_silence(outcomes: Counter[str], mix: GroupMix) -> str:
             " with a supervised stage (kind: sft)"
         )
     return "in every group all rollouts get the same reward. Raise rollout.rollouts_per_prompt or rollout.temperature"
+
+
+def explain_missing(key: str, share: float) -> str:
+    """Why no group has a reward: `key` of the outcomes names the part that is None, for this share of the rollouts."""
+    which = "every rollout" if share == 1 else f"{share:.0%} of the rollouts"
+    if key.startswith(NONE):
+        return (
+            f"reward.{key.removeprefix(NONE)} returned None for {which}, and None masks a rollout. Return a number for"
+            " each response that can be judged"
+        )
+    part = key.removeprefix(UNJUDGED)
+    verifier = "verifier" if part == "correctness" else f"reward.{part}.verifier"
+    return (
+        f"reward.{part}: the verifier left {which} unjudged, which masks them. Read the verdicts in"
+        f" samples.jsonl, and look at {verifier} (timeout_s, if it has one)"
+    )

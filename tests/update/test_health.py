@@ -38,6 +38,52 @@ def test_each_kind_of_silence_has_its_own_explanation(counts: dict[str, int], mi
     assert words in explain_silence(outcomes(**counts), mix)
 
 
+MASKED = GroupMix(4, 0, 0, 0, 4)
+
+
+@pytest.mark.parametrize(
+    ("counts", "mix", "words"),
+    [
+        ({"none:mine": 10}, MASKED, "reward.mine returned None for every rollout, and None masks a rollout. Return a"),
+        ({"none:mine": 10, "correct": 10}, MASKED, "reward.mine returned None for every rollout"),
+        ({"none:mine": 10, "truncated": 9}, MASKED, "reward.mine returned None for every rollout"),
+        ({"none:mine": 7, "none:other": 6}, MASKED, "reward.mine returned None for 70% of the rollouts"),
+        ({"unjudged:fmt": 10, "error": 10}, MASKED, "reward.fmt: the verifier left every rollout unjudged"),
+        ({"unjudged:correctness": 10, "timeout": 10}, MASKED, "look at verifier (timeout_s"),
+        ({"unjudged:fmt": 10, "error": 10}, MASKED, "look at reward.fmt.verifier (timeout_s"),
+        ({"none:mine": 10, "correct": 10}, GroupMix(4, 0, 4, 0, 0), "nothing left to learn here"),  # its weight is 0
+        ({"none:mine": 10}, WRONG, "every rollout of every group is wrong"),
+        ({"none:mine": 2, "truncated": 8}, MASKED, "80% of the responses are cut off"),
+    ],
+)
+def test_a_reward_part_without_a_value_is_named(counts: dict[str, int], mix: GroupMix, words: str) -> None:
+    assert words in explain_silence(outcomes(**counts), mix)
+
+
+def test_the_warning_of_a_silent_run_names_the_part() -> None:
+    health, resumed = RunHealth(HealthSpec(warn_after_steps_without_signal=2)), RunHealth(HealthSpec())
+    counts = outcomes(**{"none:mine": 10})
+    assert health.observe(1, MASKED, counts) is None
+    assert "reward.mine returned None for every rollout" in (health.observe(2, MASKED, counts) or "")
+    resumed.load_state_dict(json.loads(json.dumps(health.state_dict())))
+    assert "reward.mine returned None for every rollout" in (resumed.observe(3, MASKED, counts) or "")
+
+
+def test_rewards_that_are_none_are_counted_for_each_part() -> None:
+    late = Verdict(None, None, Status.TIMEOUT, None, "test", "", 0.0)
+    right = Verdict(True, 1.0, Status.JUDGED, None, "test", "", 0.0)
+
+    def episode(correctness: Verdict, mine: float | None) -> Episode:
+        trajectory = Trajectory("policy", [1], [2], [True], [0.0], "x", "stop")
+        parts = {"correctness": correctness.score, "mine": mine}
+        return Episode(Problem("p", "q", "math", {}), 0, 0, [trajectory], {"correctness": correctness}, parts)
+
+    counts = count_outcomes([episode(right, 0.0), episode(right, None), episode(late, None)])
+    assert counts["none:mine"] == 2
+    assert counts["unjudged:correctness"] == 1
+    assert not counts["none:correctness"] and not counts["unjudged:mine"]
+
+
 def test_warnings_come_every_few_silent_steps_and_a_signal_resets_them() -> None:
     health = RunHealth(HealthSpec(warn_after_steps_without_signal=3))
     said = [health.observe(step, WRONG, outcomes()) for step in range(1, 7)]
