@@ -269,9 +269,27 @@ def test_a_partner_that_hangs_costs_its_own_episode_only(folder: Path, command: 
     for sample in samples:
         roles, verdict = [turn["role"] for turn in sample["turns"]], sample["verdicts"]["correctness"]
         if sample in failed:
-            assert roles == ["policy"] and sample["reward"] is None and verdict["reason"] == "no answer in time"
+            assert roles == ["policy"] and sample["reward"] is None and verdict["reason"] == "TimeoutError()"
         else:
             assert roles == ["policy", "user", "policy"] and verdict["status"] in ("judged", "unparsed")
+
+
+def test_a_partner_that_refuses_the_connection_costs_its_own_episode_only(
+    folder: Path, command: Callable[..., tuple[int, str]]
+) -> None:
+    code = ALL_EXAMPLES["my_partner"].code
+    hangs = "    await asyncio.sleep(60 if "
+    refusing = code.replace(hangs, "    if '9' in text: raise ConnectionRefusedError('refused')\n" + hangs)
+    assert refusing != code
+    (folder / "my_refusing.py").write_text(refusing, encoding="utf-8")
+    keys = {
+        "rollout": {**ALL_EXAMPLES["my_partner"].recipe["rollout"], "environment": {"name": "my_refusing:WithPartner"}}
+    }
+    _, samples = trained(folder, command, "my_partner", keys)
+    failed = [sample for sample in samples if "9" in sample["turns"][0]["text"]]
+    assert 0 < len(failed) < len(samples)
+    reasons = {sample["verdicts"]["correctness"]["reason"] for sample in failed}
+    assert reasons == {"ConnectionRefusedError('refused')"} and all(sample["reward"] is None for sample in failed)
 
 
 def test_prompts_without_an_answer(folder: Path, command: Callable[..., tuple[int, str]]) -> None:
