@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import inspect
-import os
-import traceback
 from collections.abc import Iterable
 from typing import Any
 
 from reasonrl.data.files import jsonable
 from reasonrl.errors import DataError
 from reasonrl.plugins import import_dotted
+from reasonrl.user_code import call_user_code
 from verifiers.types import Problem
 
 
@@ -37,15 +36,12 @@ def dotted_rows(spec: str, options: dict[str, Any], *, seed: int, split: str | N
         inspect.signature(function).bind(**arguments)
     except TypeError as error:
         raise DataError(f"{spec}: {error}. Its parameters: {', '.join(parameters) or 'none'}") from error
-    try:
+
+    def generate() -> list[Any]:
         rows = function(**arguments)
         if isinstance(rows, str | dict | Problem) or not isinstance(rows, Iterable):
             raise DataError(f"{spec} must return a list of problems (Problem or dict), not {type(rows).__name__}")
         return [row if isinstance(row, Problem) else jsonable(row) for row in rows]
-    except DataError:
-        raise
-    except Exception as error:  # the user's own code: the message names the line, the cause is chained
-        frame = traceback.extract_tb(error.__traceback__)[-1]
-        raise DataError(
-            f"{spec} failed: {type(error).__name__}: {error} ({os.path.basename(frame.filename)}, line {frame.lineno})"
-        ) from error
+
+    problems: list[Any] = call_user_code(spec, generate, error_class=DataError)
+    return problems

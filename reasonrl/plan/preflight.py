@@ -7,8 +7,9 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from reasonrl.environments.single_turn import render_prompt_text
-from reasonrl.errors import DataNotHere, ModelNotHere
+from reasonrl.errors import DataNotHere, ModelNotHere, RecipeError, TrainingError
 from reasonrl.models.loading import load_tokenizer_and_config
+from reasonrl.models.lora import check_targets_of_config
 from reasonrl.models.sizes import count_parameters, parameters_by_name
 from reasonrl.plan.checks import reward_warnings, without_links
 from reasonrl.plan.estimate import estimate_memory_gb, estimate_minutes, measure_speed
@@ -72,7 +73,10 @@ def plan_stage(recipe: Recipe, *, offline: bool, backends: Mapping[str, BackendP
     if tokenizer is not None:
         speed = measure_speed(recipe, parameters, data.train, tokenizer)
         minutes = estimate_minutes(recipe, workload, speed, data.evaluated)
-        warnings += reward_warnings(parts, data.train, tokenizer)
+        try:
+            warnings += reward_warnings(parts, data.train, tokenizer)
+        except TrainingError as error:  # a verifier of the user's own; nothing is trained yet
+            raise RecipeError(str(error)) from error
     shown = data.train[:SHOWN] if tokenizer is not None else []
     return StagePlan(
         name=recipe.name,
@@ -118,6 +122,8 @@ def load_tokenizer(recipe: Recipe, *, offline: bool) -> tuple[Any, Any, list[str
     tokenizer, config, not_checked = None, None, []
     try:
         tokenizer, config = load_tokenizer_and_config(weights_of(recipe.model.path), offline=offline)
+        if recipe.model.lora is not None:
+            check_targets_of_config(config, recipe.model.lora.target_modules)
     except ModelNotHere:
         if not offline:
             raise

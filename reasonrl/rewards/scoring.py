@@ -50,10 +50,14 @@ def score_episodes(
 
 
 def verify_episodes(part: RewardPart, episodes: Sequence[Episode]) -> None:
-    """Fill in the verdicts of `part` that are missing. Raises TrainingError for another number of verdicts than
-    responses.
+    """Fill in the verdicts of `part` that are missing. An episode whose partner failed has nothing to judge.
+
+    Raises TrainingError for another number of verdicts than responses.
     """
     assert part.verifier is not None
+    for episode in episodes:
+        if episode.failure is not None and episode.critique is None:
+            episode.verdicts.setdefault(part.name, _not_played(episode.failure))
     unjudged = [episode for episode in episodes if part.name not in episode.verdicts]
     if not unjudged:
         return
@@ -67,6 +71,10 @@ def verify_episodes(part: RewardPart, episodes: Sequence[Episode]) -> None:
         )
     for episode, verdict in zip(unjudged, verdicts, strict=True):
         episode.verdicts[part.name] = verdict
+
+
+def _not_played(failure: str) -> Verdict:
+    return Verdict(None, None, Status.ERROR, None, "environment", failure, 0.0)
 
 
 def _one_for_each(returned: Any, part: str, count: int) -> list[Any]:

@@ -93,7 +93,11 @@ _FIRST = [
         "under a tenth, and falling",
         "[cut-off responses](troubleshooting.md#cut-off-responses)",
     ),
-    ("`policy/entropy`", "falls slowly, and not to 0", "[when GRPO stalls](methods/grpo.md)"),
+    (
+        "`policy/entropy`",
+        "falls slowly, and not to 0",
+        "[nothing is learnt](troubleshooting.md#nothing-is-learnt-although-groups-are-mixed)",
+    ),
 ]
 """(what to look at, what is healthy, where to read on if it is not)."""
 

@@ -10,7 +10,7 @@ from reasonrl.data import load_problems, render_prompt
 from reasonrl.data.checks import DataReport, check_problems, shared_prompts
 from reasonrl.data.critiques import critique_problem
 from reasonrl.environments.single_turn import encode_prompt
-from reasonrl.errors import DataError, RecipeError
+from reasonrl.errors import DataError, RecipeError, TrainingError
 from reasonrl.recipe.data import SourceSpec
 from reasonrl.recipe.kinds import KINDS
 from reasonrl.recipe.schema import Recipe
@@ -125,7 +125,10 @@ class _Loader:
             raise type(error)(f"{field_name}: {error}") from error
 
     def _check(self, problems: list[Problem], field_name: str, name: str) -> None:
-        self.reports[name] = check_problems(problems, self.verifier)
+        try:
+            self.reports[name] = check_problems(problems, self.verifier)
+        except TrainingError as error:  # a verifier of the user's own; nothing is trained yet
+            raise RecipeError(str(error)) from error
         if not self.reports[name].ok:
             raise DataError(
                 f"{field_name}: the gold answer of each problem must score 1 and an empty one 0, or the run would learn"

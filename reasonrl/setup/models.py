@@ -13,6 +13,7 @@ from reasonrl.engines.base import BatchEngine
 from reasonrl.engines.hf import HFEngine
 from reasonrl.errors import RecipeError
 from reasonrl.models.loading import LanguageModel, load_model
+from reasonrl.models.lora import check_target_modules
 from reasonrl.plugins import import_dotted
 from reasonrl.recipe.model import LoraSpec
 from reasonrl.recipe.schema import Recipe
@@ -74,9 +75,13 @@ def make_engine(recipe: Recipe, language_model: LanguageModel, updates: Callable
 
 
 def add_lora(model: Any, spec: LoraSpec, seed: int) -> Any:
-    """Wrap a model with trainable adapters. Their random start depends on `seed` alone."""
+    """Wrap a model with trainable adapters. Their random start depends on `seed` alone.
+
+    Raises RecipeError for a target that the model lacks.
+    """
     from peft import LoraConfig, get_peft_model
 
+    check_target_modules(model, spec.target_modules)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         config = LoraConfig(

@@ -48,6 +48,15 @@ class Referee(ScriptedPartner):
         return played
 
 
+class Unreachable(ScriptedPartner):
+    """Every second episode ends because the partner is gone."""
+
+    async def episode(self, problem: Problem, rollout: int, seed: int, engine: RoleEngines) -> Episode:
+        played = await super().episode(problem, rollout, seed, engine)
+        played.failure = "the partner is gone" if rollout % 2 else None
+        return played
+
+
 def by_letters(responses: Sequence[str], problems: Sequence[Problem]) -> list[float]:
     """A reward that differs between responses of an untrained model."""
     return [sum(map(ord, response)) % 5 / 4 for response in responses]

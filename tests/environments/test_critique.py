@@ -143,7 +143,7 @@ def test_a_function_of_ones_own_sees_the_refinements() -> None:
 
 
 def test_problems_that_are_no_solutions_are_refused() -> None:
-    with pytest.raises(DataError, match="of kind 'math', but a critic judges solutions"):
+    with pytest.raises(DataError, match="has the kind 'math', but a critic judges solutions"):
         critique_problem(Problem("m", "1 + 1", "math", {"answer": "2"}), FORMAT)
     with pytest.raises(DataError, match="needs 'solution'"):
         critique_problem(Problem("m", "1 + 1", "critique", {"correct": True}), FORMAT)

@@ -141,6 +141,18 @@ def test_an_environment_may_bring_its_own_verdict(tmp_path: Path) -> None:
     assert {episode.reward_parts["correctness"] for episode in rollouts.episodes} == {0.75}
 
 
+def test_an_episode_whose_partner_failed_is_masked_and_counted(tmp_path: Path) -> None:
+    environment = {"name": "tests.environments.scripted_partner:Unreachable"}
+    stage = RLStage(context(tmp_path, {**partner(), "rollout": {**THREE_TURNS["rollout"], "environment": environment}}))
+    rollouts = stage.gather_rollouts(1, Timer())
+    prepared = stage.pipeline.prepare(rollouts, step=1, **stage.scores(rollouts))
+    for episode, trainable in zip(rollouts.episodes, prepared.trainable.tolist(), strict=True):
+        verdict = episode.verdicts["correctness"]
+        assert (verdict.correct is None) == (episode.failure is not None) == (not trainable)
+        assert verdict.reason == episode.failure or episode.failure is None
+    assert stage.pipeline.record(rollouts, prepared, step=1).metrics["rollouts/error"] == 8
+
+
 def test_turns_that_share_the_limit_of_one_are_warned_of() -> None:
     recipe = merged(THREE_TURNS, {"rollout": {"max_response_tokens": None}})
     warnings = parse_recipe(yaml.safe_dump(recipe), "test").stages[0].warnings()
