@@ -167,13 +167,17 @@ def _release(key: tuple[int, str], root: Path) -> None:
 
 
 def _flock(handle: int, kind: int, root: Path, advice: str) -> None:
-    try:
-        fcntl.flock(handle, kind | fcntl.LOCK_NB)
-    except BlockingIOError:
-        raise UsageError(f"{root} is being {_owner_text(handle)}. {advice}") from None
-    except OSError as error:
-        if error.errno not in _NO_FLOCK:
+    for _ in range(5):
+        try:
+            fcntl.flock(handle, kind | fcntl.LOCK_NB)
+            return
+        except BlockingIOError:  # a process that only looks, or that leaves, holds it for less than a millisecond
+            time.sleep(0.02)
+        except OSError as error:
+            if error.errno in _NO_FLOCK:
+                return
             raise
+    raise UsageError(f"{root} is being {_owner_text(handle)}. {advice}")
 
 
 def _is_file(handle: int, root: Path) -> bool:

@@ -126,6 +126,57 @@ def test_one_thread_may_lock_a_folder_again_and_other_folders_but_another_thread
     assert messages[1] == "locked"
 
 
+def test_of_many_that_lock_and_leave_at_once_never_two_are_inside(tmp_path: Path) -> None:
+    folder = tmp_path / "x"
+    inside: list[int] = []
+    crowds: list[list[int]] = []
+    visits = [0] * 6
+
+    def visitor(number: int) -> None:
+        deadline = time.monotonic() + 1.5
+        while time.monotonic() < deadline:
+            try:
+                with locked(folder, ""):
+                    inside.append(number)
+                    visits[number] += 1
+                    if len(inside) > 1:
+                        crowds.append(list(inside))
+                    inside.remove(number)
+            except UsageError:
+                pass
+
+    threads = [threading.Thread(target=visitor, args=(number,)) for number in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not crowds and sum(visits) > 100, visits
+    assert not (folder / LOCK_FILE).exists()
+
+
+def test_a_process_that_only_looks_refuses_nobody(tmp_path: Path) -> None:
+    (tmp_path / LOCK_FILE).touch()
+    ended = threading.Event()
+
+    def look() -> None:
+        while not ended.is_set():
+            refuse_locked(tmp_path, "")
+
+    thread = threading.Thread(target=look)
+    with (tmp_path / LOCK_FILE).open() as held:
+        fcntl.flock(held, fcntl.LOCK_SH)
+        thread.start()
+        timer = threading.Timer(0.03, lambda: fcntl.flock(held, fcntl.LOCK_UN))
+        timer.start()
+        try:
+            with locked(tmp_path, ""):
+                pass
+        finally:
+            ended.set()
+            timer.join()
+            thread.join()
+
+
 def test_readers_share_a_folder_and_keep_a_writer_out_until_the_last_has_left(tmp_path: Path) -> None:
     with holder(tmp_path, "shared"):
         with locked(tmp_path, "", shared=True):
