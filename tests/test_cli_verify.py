@@ -37,9 +37,7 @@ def test_one_row_out_for_each_row_in(tmp_path: Path) -> None:
     assert [row["correct"] for row in rows] == [True, False, None, None, None, None, None, None, True, False, True]
     assert [row["status"] for row in rows] == ["judged"] * 2 + ["error"] * 6 + ["judged", "unparsed", "judged"]
     assert all(set(row) == {"id", "correct", "status", "extracted", "method", "reason", "seconds"} for row in rows)
-    assert (
-        "not valid JSON" in rows[2]["reason"] and '"response"' in rows[3]["reason"] and '"gold"' in rows[4]["reason"]
-    )
+    assert "not valid JSON" in rows[2]["reason"] and '"response"' in rows[3]["reason"] and '"gold"' in rows[4]["reason"]
     assert json.loads(done.stdout)["error"] == 6
     assert sorted(path.name for path in tmp_path.iterdir()) == ["in.jsonl", "out.jsonl"]
 

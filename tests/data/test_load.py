@@ -146,9 +146,7 @@ def test_a_function_of_the_users_own(folder: Path) -> None:
     assert "unexpected keyword argument 'split'" in message("own_data_module:rows", options={"size": 1}, split="test")
     assert "row 2: all rows must be dicts" in message("own_data_module:bad")
     assert "row 1: the prompt is empty" in message("own_data_module:empty_prompt")
-    assert "own_data_module:breaks: KeyError: 'x' (own_data_module.py, line 11)" in message(
-        "own_data_module:breaks"
-    )
+    assert "own_data_module:breaks: KeyError: 'x' (own_data_module.py, line 11)" in message("own_data_module:breaks")
     assert "must return a list of problems (Problem or dict), not str" in message("own_data_module:text")
     assert "own_data_module has no 'row'; did you mean 'rows'?" in message("own_data_module:row")
     assert "there is no module 'no_such_module'" in message("no_such_module:f")
