@@ -177,7 +177,7 @@ def test_evaluation_of_a_run_and_of_a_moved_one(finished: Path) -> None:
         name = f"eval/sums/greedy_refine_{control}"
         assert compared[f"{name}_low"] <= compared[name] <= compared[f"{name}_high"]
     assert (
-        "--controls: only a critic"
+        "--controls needs refinements"
         in runs(finished, "eval", "whole/stages/01-actor", "--controls", "--data", "x.jsonl", code=2).stderr
     )
     moved = finished / "moved" / "elsewhere"
