@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from reasonrl.errors import ReasonRLError, RecipeError, UsageError
-from reasonrl.user_code import describe_error, user_place
+from reasonrl.user_code import describe_error, prints_to_stderr, user_place
 from reasonrl.words import did_you_mean
 
 
@@ -27,10 +27,14 @@ def import_dotted(path: str, subject: str, error_class: type[UsageError] = Recip
     module_name, colon, attribute = path.partition(":")
     if not colon or not module_name or not attribute:
         raise error_class(f"{subject}: '{path}' is not of the form package.module:name")
+    if module_name.endswith(".py") or "/" in module_name:
+        dotted = module_name.removesuffix(".py").strip("./").replace("/", ".")
+        raise error_class(f"{subject}: '{path}' names a file; write the module, {dotted}:{attribute}")
     if "" not in sys.path and str(Path.cwd()) not in sys.path:
         sys.path.insert(0, str(Path.cwd()))
     try:
-        module = importlib.import_module(module_name)
+        with prints_to_stderr():
+            module = importlib.import_module(module_name)
         exists = hasattr(module, attribute)  # a module may have a __getattr__
     except ModuleNotFoundError as error:
         if error.name and (module_name == error.name or module_name.startswith(error.name + ".")):
@@ -42,9 +46,9 @@ def import_dotted(path: str, subject: str, error_class: type[UsageError] = Recip
             f"{subject}: the module {module_name} needs '{error.name}', which is not installed"
             + (f" ({place})" if place else "")
         ) from error
-    except ReasonRLError:
+    except (ReasonRLError, KeyboardInterrupt):
         raise
-    except (Exception, SystemExit) as error:  # the module is foreign code, which may raise anything
+    except BaseException as error:  # the module is foreign code, which may raise anything
         raise error_class(f"{subject}: the module {module_name} cannot be imported: {describe_error(error)}") from error
     if not exists:
         names = [name for name in dir(module) if not name.startswith("_")]

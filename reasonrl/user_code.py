@@ -1,23 +1,35 @@
-"""Calls the user's own code: what it raises becomes one message with the recipe's key, the user's file and its line."""
+"""Calls the user's own code: what it raises becomes one message with the recipe's key, the user's file and its line.
+
+What it prints goes to standard error, since standard output belongs to the results of a command. What it changes are
+copies.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import copy
+import dataclasses
 import errno
 import inspect
 import os
+import sys
 import sysconfig
+import textwrap
+import threading
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from reasonrl.errors import ReasonRLError, TrainingError
+from verifiers.types import Problem
 
 _PACKAGES = Path(__file__).resolve().parents[1]
 _OUR_CODE = tuple(str(_PACKAGES / name) + os.sep for name in ("reasonrl", "verifiers", "critics"))
+_SHOWN = 600
+"""Characters of a message that are shown."""
 _LIBRARIES = tuple(sysconfig.get_path(name) + os.sep for name in ("stdlib", "platstdlib", "purelib", "platlib"))
 
 
@@ -40,13 +52,14 @@ def call_user_code(
         ReasonRLError: of `error_class`, where the function raises or calls sys.exit; what it raised is the cause.
         KeyboardInterrupt, an error of this project and a full disk pass through.
     """
-    passing: tuple[type[Exception], ...] = (ReasonRLError, *passes)
+    passing: tuple[type[BaseException], ...] = (KeyboardInterrupt, ReasonRLError, *passes)
     try:
-        result = function(*arguments, **options)
-        return _awaited(result) if inspect.isawaitable(result) else result
+        with prints_to_stderr():
+            result = function(*arguments, **options)
+            return _awaited(result) if inspect.isawaitable(result) else result
     except passing:
         raise
-    except (Exception, SystemExit) as error:  # foreign code may raise anything
+    except BaseException as error:  # foreign code may raise anything
         if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise
         raise error_class(f"{subject}: {describe_error(error)}") from error
@@ -59,12 +72,27 @@ def describe_error(error: BaseException) -> str:
         text = " ".join(str(error).split())
     except Exception:  # the __str__ of a foreign class
         text = ""
+    text = textwrap.shorten(text, _SHOWN, placeholder=" ...")
     if isinstance(error, SystemExit):
         words = f"sys.exit({error.code!r}) was called"
     else:
         words = f"{name}: {text}" if text else name
     place = user_place(error)
     return f"{words} ({place})" if place else words
+
+
+def kind_of(value: Any) -> str:
+    """What a value is, for a message: `None`, or `a value of type dict`."""
+    return "None" if value is None else f"a value of type {type(value).__name__}"
+
+
+def shown(value: Any, width: int = 200) -> str:
+    """The repr of a foreign value, on one line and not longer than a message can bear."""
+    try:
+        text = repr(value)
+    except Exception:  # the __repr__ of a foreign class
+        return kind_of(value)
+    return textwrap.shorten(text, width, placeholder=" ...")
 
 
 def user_place(error: BaseException) -> str:
@@ -82,6 +110,65 @@ def user_place(error: BaseException) -> str:
             continue
         places[installed] = f"{_short(file)}, line {line}"
     return places.get(False) or places.get(True) or ""
+
+
+class _Redirection:
+    """Standard output points to standard error while any thread runs the user's code."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._depth = 0
+        self._stdout: TextIO | None = None
+
+    def begin(self) -> None:
+        with self._lock:
+            if self._depth == 0:
+                self._stdout, sys.stdout = sys.stdout, sys.stderr
+            self._depth += 1
+
+    def end(self) -> None:
+        with self._lock:
+            self._depth -= 1
+            if self._depth == 0 and self._stdout is not None:
+                sys.stdout, self._stdout = self._stdout, None
+
+
+_redirection = _Redirection()
+
+
+@contextlib.contextmanager
+def prints_to_stderr() -> Iterator[None]:
+    """What is printed in this block goes to standard error. Threads may be in such blocks at the same time."""
+    _redirection.begin()
+    try:
+        yield
+    finally:
+        _redirection.end()
+
+
+def detached(value: Any) -> Any:
+    """A copy of a value as JSON has it, all of its dicts and lists new; what is neither is copied where it can be."""
+    kind = type(value)
+    if kind is str or kind is int or kind is float or kind is bool or value is None:
+        return value
+    if kind is dict:
+        return {key: detached(item) for key, item in value.items()}
+    if kind is list:
+        return [detached(item) for item in value]
+    try:
+        return copy.deepcopy(value)
+    except Exception:  # a lock, a module, a foreign __deepcopy__: the object stays shared
+        return value
+
+
+def detached_problem(problem: Problem) -> Problem:
+    """A copy whose prompt, reference and meta the user's code may change."""
+    return dataclasses.replace(
+        problem,
+        prompt=detached(problem.prompt),
+        reference=detached(problem.reference),
+        meta=detached(problem.meta),
+    )
 
 
 def _short(file: str) -> str:

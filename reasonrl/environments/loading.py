@@ -8,8 +8,10 @@ from typing import Any
 
 from reasonrl.engines.base import Sampling
 from reasonrl.environments.base import Environment
+from reasonrl.environments.guarded import KEY, GuardedEnvironment
 from reasonrl.errors import RecipeError
 from reasonrl.plugins import import_dotted
+from reasonrl.user_code import call_user_code, detached
 from reasonrl.words import did_you_mean
 
 BUILT_IN = {
@@ -17,8 +19,6 @@ BUILT_IN = {
     "critique_and_refine": "reasonrl.environments.critique:CritiqueAndRefine",
 }
 """Name -> class, called with (tokenizer, sampling, **options)."""
-
-KEY = "rollout.environment"
 
 
 def environment_factory(name: str, tokenizer: Any, options: Mapping[str, Any]) -> Callable[[Sampling], Environment]:
@@ -34,18 +34,42 @@ def environment_factory(name: str, tokenizer: Any, options: Mapping[str, Any]) -
             " package.module:Class"
         )
     environment_class = import_dotted(BUILT_IN.get(name, name), KEY)
-    if not inspect.iscoroutinefunction(getattr(environment_class, "episode", None)):
+    if not callable(environment_class) or not _is_async(getattr(environment_class, "episode", None)):
         raise RecipeError(
             f"{KEY}: {name} is not an environment: write a class with a method"
             " `async def episode(self, problem, rollout, seed, engine)`"
         )
     check_options(environment_class, name, options)
-    return lambda sampling: environment_class(tokenizer, sampling, **options)
+    if name in BUILT_IN:
+        return lambda sampling: environment_class(tokenizer, sampling, **options)
+    return lambda sampling: _construct(environment_class, name, tokenizer, sampling, options)
+
+
+def _construct(
+    environment_class: Any, name: str, tokenizer: Any, sampling: Sampling, options: Mapping[str, Any]
+) -> Environment:
+    """Raises RecipeError where the constructor raises."""
+    environment: Environment = call_user_code(
+        f"{KEY}: {name} cannot be constructed",
+        environment_class,
+        tokenizer,
+        sampling,
+        error_class=RecipeError,
+        **detached(dict(options)),
+    )
+    return GuardedEnvironment(environment, name)
+
+
+def _is_async(method: Any) -> bool:
+    return inspect.iscoroutinefunction(inspect.unwrap(method)) if callable(method) else False
 
 
 def check_options(environment_class: type, name: str, options: Mapping[str, Any]) -> None:
     """Raises RecipeError where a call with (tokenizer, sampling, **options) does not fit the signature."""
-    signature = inspect.signature(environment_class)
+    try:
+        signature = inspect.signature(environment_class)
+    except (TypeError, ValueError):  # a class of an extension module does not say; its constructor will
+        return
     parameters = list(signature.parameters.values())
     takes_any = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters)
     known = [parameter.name for parameter in parameters[2:] if parameter.kind is not parameter.VAR_KEYWORD]

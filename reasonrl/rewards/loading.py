@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-import functools
 import inspect
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from critics.types import CriticEpisode
 from reasonrl.environments.base import Episode
 from reasonrl.errors import RecipeError
 from reasonrl.plugins import import_dotted
 from reasonrl.recipe.schema import Recipe
 from reasonrl.rewards.base import RewardPart
+from reasonrl.rewards.copies import detached_critique, detached_episode
 from reasonrl.rewards.critique import critic_parts
 from reasonrl.rewards.guarded import GuardedVerifier
-from reasonrl.user_code import call_user_code
+from reasonrl.rewards.scoring import finite_reward
+from reasonrl.user_code import call_user_code, detached_problem
 from verifiers.errors import BadOption, UnknownVerifier
 from verifiers.loading import load_verifier
 from verifiers.types import Verifier
@@ -64,11 +66,37 @@ def make_reward_parts(recipe: Recipe, verifier: Verifier) -> list[RewardPart]:
     return parts
 
 
-def _guarded(function: Any, key: str) -> Callable[..., Any]:
-    """Raises RecipeError for what is not a function. What it returns raises TrainingError where the function fails."""
+def _guarded(function: Any, key: str) -> Callable[[CriticEpisode], float | None]:
+    """Raises RecipeError for what is not a function of one argument. What it returns raises TrainingError where the
+    function fails, or does not return a finite number or None.
+    """
     if not callable(function):
         raise RecipeError(f"{key}: is of type {type(function).__name__}; write the path of a function")
-    return functools.partial(call_user_code, key, function)
+    _check_call(function, key, "it", "(episode)", ([None], {}))
+
+    def term(episode: CriticEpisode) -> float | None:
+        value = call_user_code(key, function, detached_critique(episode))
+        return None if value is None else finite_reward(value, key, episode.problem.id)
+
+    return term
+
+
+def _check_call(
+    function: Any, key: str, path: str, called_with: str, example: tuple[list[Any], dict[str, Any]]
+) -> inspect.Signature:
+    """The signature of a function. Raises RecipeError where the `example` of a call does not fit it."""
+    try:
+        signature = inspect.signature(function)
+    except (TypeError, ValueError) as error:  # some functions of extension modules do not declare their parameters
+        raise RecipeError(f"{key}: the parameters of {path} are not known; wrap it in a function of Python") from error
+    positional, named = example
+    if "episodes" not in signature.parameters:
+        named = {}
+    try:
+        signature.bind(*positional, **named)
+    except TypeError as error:
+        raise RecipeError(f"{key}: {path} cannot be called with {called_with}: {error}") from error
+    return signature
 
 
 def function_part(name: str, weight: float, path: str) -> RewardPart:
@@ -81,23 +109,16 @@ def function_part(name: str, weight: float, path: str) -> RewardPart:
     function = import_dotted(path, key)
     if not callable(function):
         raise RecipeError(f"{key}: {path} is of type {type(function).__name__}, not a function")
-    try:
-        signature = inspect.signature(function)
-    except ValueError as error:  # some functions of extension modules do not declare their parameters
-        raise RecipeError(f"{key}: the parameters of {path} are not known; wrap it in a function of Python") from error
+    accepted = "(responses, problems) or (responses, problems, episodes)"
+    signature = _check_call(function, key, path, accepted, ([[], []], {"episodes": []}))
     takes_episodes = "episodes" in signature.parameters
-    try:
-        signature.bind([], [], **({"episodes": []} if takes_episodes else {}))
-    except TypeError as error:
-        raise RecipeError(
-            f"{key}: {path} cannot be called with (responses, problems) or (responses, problems, episodes): {error}"
-        ) from error
     if not takes_episodes:
         return RewardPart(name, weight, function=function)
 
     def of_episodes(episodes: Sequence[Episode], step: int) -> Sequence[float | None]:
-        texts, problems = [episode.text for episode in episodes], [episode.problem for episode in episodes]
-        values: Sequence[float | None] = call_user_code(key, function, texts, problems, episodes=episodes)
+        texts, problems = [episode.text for episode in episodes], [detached_problem(e.problem) for e in episodes]
+        shown = [detached_episode(episode) for episode in episodes]
+        values: Sequence[float | None] = call_user_code(key, function, texts, problems, episodes=shown)
         return values
 
     return RewardPart(name, weight, episodes=of_episodes)

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import textwrap
 from collections.abc import Sequence
 from typing import Any
 
 from reasonrl.environments.base import Episode
 from reasonrl.errors import TrainingError
 from reasonrl.rewards.base import RewardPart
-from reasonrl.user_code import call_user_code
+from reasonrl.user_code import call_user_code, detached_problem, shown
 from verifiers.types import Status, Verdict
 
 TEXTS = (str, bytes, bytearray, memoryview)
+LARGEST = 3.4e38
+"""Advantages are computed in float32."""
 
 
 def score_episodes(
@@ -37,15 +38,15 @@ def score_episodes(
                 episode.reward_parts[part.name] = episode.verdicts[part.name].score
         elif part.function is not None or part.episodes is not None:
             if part.function is not None:
-                problems = [episode.problem for episode in episodes]
-                returned = call_user_code(f"reward.{part.name}.function", part.function, texts, problems)
+                problems = [detached_problem(episode.problem) for episode in episodes]
+                returned = call_user_code(f"reward.{part.name}.function", part.function, list(texts), problems)
             else:
                 assert part.episodes is not None
                 returned = part.episodes(episodes, step)
             values = _one_for_each(returned, part.name, len(episodes))
             for episode, value in zip(episodes, values, strict=True):
                 episode.reward_parts[part.name] = (
-                    None if value is None else _finite(value, part.name, episode.problem.id)
+                    None if value is None else finite_reward(value, f"reward.{part.name}.function", episode.problem.id)
                 )
 
 
@@ -94,17 +95,18 @@ def _one_for_each(returned: Any, part: str, count: int) -> list[Any]:
     )
 
 
-def _finite(value: Any, part: str, problem: str) -> float:
-    """Checks a value of the user's function. NaN would silently spoil the baseline of its whole group."""
+def finite_reward(value: Any, key: str, problem: str) -> float:
+    """Checks a value of the user's function. NaN would silently spoil the baseline of its whole group.
+
+    Raises TrainingError, which begins with `key`, for a text, and for what is not finite in float32.
+    """
     try:
-        number = float(value)
-    except (TypeError, ValueError, OverflowError, RuntimeError):  # torch raises the last
+        number = math.nan if isinstance(value, TEXTS) else float(value)
+    except Exception:  # __float__ of a foreign type may raise anything; torch raises RuntimeError
         number = math.nan
-    if not math.isfinite(number):
-        shown = textwrap.shorten(repr(value), 200, placeholder=" ...")
+    if not math.isfinite(number) or abs(number) > LARGEST:
         raise TrainingError(
-            f"reward.{part}.function: returned {shown} for problem {problem}; return a finite number, or None (not"
-            " judged)"
+            f"{key}: returned {shown(value)} for problem {problem}; return a finite number, or None (not judged)"
         )
     return number
 
