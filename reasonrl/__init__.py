@@ -11,6 +11,7 @@ The names below are imported when they are first used, so `import reasonrl` load
 from __future__ import annotations
 
 import importlib
+import os
 from typing import TYPE_CHECKING, Any
 
 from reasonrl._installation import check_verifiers
@@ -56,6 +57,13 @@ _MODULES = {
     "load_recipe": "reasonrl.api.recipes",
     "train": "reasonrl.api.training",
 }
+
+# Threads of torch's OpenMP spin while they wait, so two processes on the same cores take each other's time. Measured on
+# 2 cores, steps of the recipe quickstart: alone 22.4 s, and 21.6 s with this setting; two side by side 243 s, and
+# 22.5 s. Recipe smoke: alone 10.7 s and 12.1 s; two 53 s and 11 s. OpenMP reads it when torch is imported; what a user
+# has set counts.
+if "GOMP_SPINCOUNT" not in os.environ:
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 check_verifiers()
 

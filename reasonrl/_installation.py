@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import importlib.util
+import platform
 import sys
 from types import TracebackType
 
@@ -28,6 +30,17 @@ def check_verifiers() -> None:
         _refuse("the module `verifiers` of reasonrl is missing: the installation is broken. Reinstall reasonrl")
     elif not _is_ours():
         _refuse(CLASH.format(path=spec.origin or ", ".join(spec.submodule_search_locations or [])))
+
+
+def installation_facts() -> str:
+    """Versions, for a report of a fault: `reasonrl 0.1.0, Python 3.11.9, torch 2.13.0`."""
+    versions = []
+    for name in ("reasonrl", "torch", "transformers"):
+        try:
+            versions.append(f"{name} {importlib.metadata.version(name)}")
+        except importlib.metadata.PackageNotFoundError:
+            versions.append(f"{name} missing")
+    return ", ".join([versions[0], f"Python {platform.python_version()}", *versions[1:]])
 
 
 def _is_ours() -> bool:

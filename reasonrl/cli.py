@@ -4,16 +4,20 @@ quick.
 
 from __future__ import annotations
 
-import errno
-import json
+import shlex
 import sys
+import traceback
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
 
+from reasonrl._installation import installation_facts
 from reasonrl.commands.groups import Json, Offline, audit, critic_app, data_app, recipes_app, verify
 from reasonrl.errors import ReasonRLError
+from reasonrl.homes import ensure_home
+from reasonrl.outputs import is_users_mistake, memory_error_text, os_error_text, user_path, user_text
+from reasonrl.terminal import lasting_streams, lost_output, print_json
 
 app = typer.Typer(
     name="reasonrl",
@@ -63,7 +67,13 @@ def train(
     from reasonrl.commands.train import train_command
 
     train_command(
-        recipe, overrides or [], dry_run=dry_run, resume=resume, offline=offline, quiet=quiet, as_json=as_json
+        user_text(recipe),
+        [user_text(pair) for pair in overrides or []],
+        dry_run=dry_run,
+        resume=resume,
+        offline=offline,
+        quiet=quiet,
+        as_json=as_json,
     )
 
 
@@ -102,14 +112,14 @@ def evaluate(
     from reasonrl.commands.evaluate import eval_command
 
     eval_command(
-        model,
-        data=data,
-        recipe=recipe,
+        user_text(model),
+        data=data and user_text(data),
+        recipe=recipe and user_text(recipe),
         n=n,
         temperature=temperature,
         limit=limit,
-        output=output,
-        overrides=set_ or [],
+        output=output and user_path(output),
+        overrides=[user_text(pair) for pair in set_ or []],
         seed=seed,
         offline=offline,
         as_json=as_json,
@@ -126,19 +136,19 @@ def compare(
     """Is B better than A? Shows the paired difference on the same problems, with its 95% interval."""
     from reasonrl.commands.inspect import compare_command
 
-    compare_command(a, b, as_json=as_json)
+    compare_command(user_path(a), user_path(b), as_json=as_json)
 
 
 @app.command()
 def view(
     run: Annotated[Path, typer.Argument(help="A run folder.")],
-    port: Annotated[int, typer.Option(help="The port to listen on; 0 picks a free one.")] = 7860,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="The port to listen on; 0 picks a free one.")] = 7860,
     as_json: Json = False,
 ) -> None:
     """Show samples and curves of a run in the browser, on 127.0.0.1."""
     from reasonrl.commands.inspect import view_command
 
-    view_command(run, port=port, as_json=as_json)
+    view_command(user_path(run), port=port, as_json=as_json)
 
 
 @app.command()
@@ -146,7 +156,7 @@ def report(run: Annotated[Path, typer.Argument(help="A run folder.")], as_json: 
     """Write the report of a run, finished or not, as report.html in its folder."""
     from reasonrl.commands.inspect import report_command
 
-    report_command(run, as_json=as_json)
+    report_command(user_path(run), as_json=as_json)
 
 
 @app.command()
@@ -163,7 +173,12 @@ def replay(
     """Recompute rewards, advantages and budgets of a saved run with other settings. Needs no model."""
     from reasonrl.commands.replay import replay_command
 
-    replay_command(run, overrides or [], output=output, as_json=as_json)
+    replay_command(
+        user_path(run),
+        [user_text(pair) for pair in overrides or []],
+        output=output and user_path(output),
+        as_json=as_json,
+    )
 
 
 @app.command()
@@ -180,7 +195,7 @@ def export(
     """Export weights as a Hugging Face folder; shards and adapters are merged."""
     from reasonrl.commands.export import export_command
 
-    export_command(source, target, dtype=dtype, as_json=as_json)
+    export_command(user_path(source), user_path(target), dtype=dtype, as_json=as_json)
 
 
 @app.command()
@@ -192,47 +207,65 @@ def doctor(as_json: Json = False) -> None:
 
 
 def main() -> None:
-    """Exit codes: 0 done, 1 failed, 2 bad usage or bad recipe, 130 interrupted. A user's mistake never shows a
-    traceback.
+    """Exit codes: 0 done, 1 failed, 2 bad usage or bad recipe, 130 interrupted. A user's mistake and a machine's fault
+    never show a traceback.
     """
+    wants_json = "--json" in sys.argv
+    with lasting_streams(results_only=wants_json):
+        code = _exit_code(wants_json)
+        lost = lost_output()
+        if lost is not None:
+            print(f"error: the result could not be printed: {lost.strerror}", file=sys.stderr)
+            code = code or 1
+    sys.exit(code)
+
+
+def _exit_code(wants_json: bool) -> int:
     # Typer may bring its own copy of click or use the one that is installed: its public exceptions lead to the right
     # classes.
     usage_error: type[Any] = typer.BadParameter.__mro__[1]
-    wants_json = "--json" in sys.argv
     try:
+        ensure_home()
         code = app(standalone_mode=False)
-        sys.exit(code if isinstance(code, int) else 0)
+        return code if isinstance(code, int) else 0
     except typer.Exit as stop:
-        sys.exit(stop.exit_code)
+        return stop.exit_code
     except usage_error as error:
         if wants_json:
             _fail(error.format_message(), wants_json)
         else:
             error.show()
-        sys.exit(2)
+        return 2
     except ReasonRLError as error:
         _fail(str(error), wants_json)
-        sys.exit(error.exit_code)
+        return error.exit_code
     except (KeyboardInterrupt, typer.Abort):
         _fail("interrupted", wants_json)
-        sys.exit(130)
-    except BrokenPipeError:
-        sys.stderr.close()  # the reader closed the pipe (| head)
-        sys.exit(0)
-    except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-            raise
-        where = f" at {error.filename}" if error.filename else ""
-        _fail(
-            f"the disk is full{where}. Complete files are intact; free some space, then continue with --resume",
-            wants_json,
-        )
-        sys.exit(1)
+        return 130
+    except Exception as error:
+        return _unexpected(error, wants_json)
+
+
+def _unexpected(error: Exception, wants_json: bool) -> int:
+    """One message for what the machine is to blame for; the traceback and how to report it for a fault of ours."""
+    text = os_error_text(error) if isinstance(error, OSError) else memory_error_text(error)
+    if text is not None:
+        _fail(text, wants_json)
+        return 2 if isinstance(error, OSError) and is_users_mistake(error) else 1
+    traceback.print_exception(error, file=sys.stderr)
+    words = " ".join(str(error).split())
+    _fail(
+        f"{type(error).__name__}: {words}{'' if words.endswith(('.', '!', '?')) else '.'} reasonrl did not expect this,"
+        " which is a fault of reasonrl. Please report it with the traceback on standard error and these facts:"
+        f" {installation_facts()}; command: {shlex.join(['reasonrl', *sys.argv[1:]])}",
+        wants_json,
+    )
+    return 1
 
 
 def _fail(message: str, wants_json: bool) -> None:
     if wants_json:
-        print(json.dumps({"error": message}))
+        print_json({"error": message})
     else:
         print(f"error: {message}", file=sys.stderr)
 

@@ -6,16 +6,25 @@ import os
 import secrets
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
 
 @contextmanager
 def replacing(path: Path) -> Iterator[IO[Any]]:
-    """A binary file in the same folder that replaces `path` when the block succeeds, and is removed when it fails."""
+    """A binary file in the same folder that replaces `path` when the block succeeds, and is removed when it fails.
+
+    A link stays a link: the file that it leads to is replaced. A device or a pipe (/dev/stdout) is written to.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    path = Path(os.path.realpath(path)) if path.is_symlink() and path.exists() else path
+    if path.exists() and not path.is_file() and not path.is_dir():
+        with path.open("wb") as device:
+            yield device
+        return
+    # A short name: that of the file may be as long as the file system allows.
+    temporary = path.with_name(f".{path.name[:40]}.{secrets.token_hex(4)}.tmp")
     try:
         with temporary.open("xb") as file:
             yield file
@@ -35,7 +44,7 @@ def replace_text(path: Path, text: str) -> None:
 
 def replace_folder(folder: Path, fill: Callable[[Path], None]) -> None:
     """Create or replace `folder` with everything that `fill` writes into an empty one, or change nothing. Leftovers of
-    an earlier write of `folder` that was killed are removed.
+    an earlier write of `folder` that was killed are removed. File modes follow the umask.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
     remove_leftovers(folder.parent, folder.name)
@@ -43,6 +52,7 @@ def replace_folder(folder: Path, fill: Callable[[Path], None]) -> None:
     temporary.mkdir()
     try:
         fill(temporary)
+        follow_umask(temporary)
         for file in temporary.rglob("*"):
             if file.is_file():
                 _fsync(file)
@@ -52,6 +62,23 @@ def replace_folder(folder: Path, fill: Callable[[Path], None]) -> None:
         _fsync(folder.parent)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def follow_umask(folder: Path) -> None:
+    """Give the files in a folder the mode that open() gives new ones; some libraries (safetensors) write private files.
+    The folder was made by mkdir, so its own mode shows the umask.
+    """
+    mode = folder.stat().st_mode & 0o666
+    for file in folder.rglob("*"):
+        if file.is_file() and not file.is_symlink():
+            file.chmod(mode)
+
+
+def remove_empty(folders: list[Path]) -> None:
+    """Remove folders, the innermost first, up to the first that holds something."""
+    with suppress(OSError):
+        for folder in folders:
+            folder.rmdir()
 
 
 def remove_folder(folder: Path) -> None:

@@ -12,11 +12,12 @@ from typing import Any
 from reasonrl.api.problems import load_problems
 from reasonrl.api.runs import Run
 from reasonrl.commands.evaluate import result_table
-from reasonrl.commands.evaluated_recipe import evaluation_recipe
-from reasonrl.commands.results import refuse_old_results, write_results
+from reasonrl.commands.evaluated_recipe import evaluation_recipe, refuse_empty_evaluation
+from reasonrl.commands.results import refuse_old_results, results_folder, write_results
 from reasonrl.errors import UsageError
 from reasonrl.evaluation import compare as comparing
 from reasonrl.evaluation.evaluate import Evaluation
+from reasonrl.outputs import user_path, user_text
 from reasonrl.runs.folder import run_facts
 from reasonrl.setup.standalone import prepare_evaluation
 from reasonrl.stages.gathering import close_verifier
@@ -117,41 +118,45 @@ def evaluate(
         result = evaluate("runs/first", "problems.jsonl", n=8)
         print(f"{result.accuracy.estimate:.1%} [{result.accuracy.low:.1%}, {result.accuracy.high:.1%}]")
     """
-    name = str(model.path if isinstance(model, Run) else model)
-    folder = None if output is None else Path(output)
+    name = user_text(str(model.path if isinstance(model, Run) else model))
+    folder = None if output is None else user_path(output, "output")
     refuse_old_results(folder)
     if n < 0:
         raise UsageError(f"evaluate: n is the number of samples per problem, 0 or more, not {n}")
+    if limit is not None and limit < 1:
+        raise UsageError(f"evaluate: limit is the number of problems of each set, 1 or more, not {limit}")
     started = time.perf_counter()
     problems = None if data is None or isinstance(data, str | Path) else _named_problems(data, limit, offline)
     source = next(iter(problems)) if problems else None if data is None else str(data)
     stage, weights = evaluation_recipe(
         name,
         data=source,
-        recipe=None if recipe is None else str(recipe),
+        recipe=None if recipe is None else user_text(str(recipe)),
         limit=limit,
         overrides=list(overrides),
         offline=offline,
     )
-    prepared = prepare_evaluation(
-        stage,
-        weights,
-        samples_per_problem=n,
-        temperature=temperature,
-        seed=seed,
-        offline=offline,
-        problems=problems,
-    )
-    try:
-        evaluations = prepared.run()
-    finally:
-        close_verifier(prepared.answer_verifier)
-    result = EvaluationResult(weights, {evaluation.set_name: evaluation for evaluation in evaluations}, folder)
-    if folder is not None:
-        facts = {"model": name, "weights": weights, "seed": seed, "metrics": result.metrics}
-        facts |= prepared.sampling_facts() | {"seconds": time.perf_counter() - started} | run_facts(sys.argv)
-        write_results(folder, facts, result.samples)
-    return result
+    refuse_empty_evaluation(stage, n)
+    with results_folder(folder):
+        prepared = prepare_evaluation(
+            stage,
+            weights,
+            samples_per_problem=n,
+            temperature=temperature,
+            seed=seed,
+            offline=offline,
+            problems=problems,
+        )
+        try:
+            evaluations = prepared.run()
+        finally:
+            close_verifier(prepared.answer_verifier)
+        result = EvaluationResult(weights, {evaluation.set_name: evaluation for evaluation in evaluations}, folder)
+        if folder is not None:
+            facts = {"model": name, "weights": weights, "seed": seed, "metrics": result.metrics}
+            facts |= prepared.sampling_facts() | {"seconds": time.perf_counter() - started} | run_facts(sys.argv)
+            write_results(folder, facts, result.samples)
+        return result
 
 
 def _named_problems(
@@ -196,4 +201,4 @@ def _folder(side: Run | EvaluationResult | str | Path) -> Path:
         if side.output is None:
             raise UsageError("compare: this evaluation was not written; call evaluate(..., output='FOLDER')")
         return side.output
-    return Path(side)
+    return user_path(side)

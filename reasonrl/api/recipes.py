@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 
 from reasonrl.errors import RecipeError
+from reasonrl.outputs import user_text
 from reasonrl.recipe import reading
 from reasonrl.recipe.reading import LoadedRecipe
 
@@ -39,7 +40,7 @@ def load_recipe(recipe: RecipeLike, *overrides: str) -> LoadedRecipe:
         return _from_mapping(recipe.raw, recipe.source, overrides) if overrides else recipe
     if isinstance(recipe, Mapping):
         return _from_mapping(recipe, "recipe", overrides)
-    return reading.load_recipe(str(recipe), overrides)
+    return reading.load_recipe(user_text(str(recipe)), overrides)
 
 
 def _from_mapping(recipe: Mapping[str, Any], source: str, overrides: tuple[str, ...]) -> LoadedRecipe:

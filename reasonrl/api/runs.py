@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from reasonrl.errors import UsageError
+from reasonrl.outputs import user_path
 from reasonrl.runs import reading
 from reasonrl.runs.samples import SampleFilter
 from reasonrl.words import did_you_mean
@@ -34,7 +35,7 @@ class Run:
         Raises:
             UsageError: there is no such folder, or it is not a run.
         """
-        folder = Path(path)
+        folder = user_path(path)
         inner = sorted(file.parent for file in folder.glob("stages/*/recipe.yaml"))
         stages = [reading.Run.open(stage) for stage in (inner or [folder])]
         return cls(folder, {stage.name: stage for stage in stages})

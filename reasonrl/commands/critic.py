@@ -8,8 +8,7 @@ from typing import Any
 
 from critics.formats import CritiqueFormat, load_format
 from reasonrl.commands.evaluated_recipe import critic_recipe
-from reasonrl.commands.output import emit
-from reasonrl.commands.results import refuse_old_results, write_results
+from reasonrl.commands.results import refuse_old_results, results_folder, write_and_emit
 from reasonrl.commands.train import train_command
 from reasonrl.errors import UsageError
 from reasonrl.recipe.critics import RoleSpec
@@ -57,27 +56,26 @@ def critic_eval_command(
     from reasonrl.evaluation.critic_benchmark import criticise, figures_by_subset, sample_rows
     from reasonrl.setup.roles import load_critic
 
-    critic, engine = load_critic(recipe, role, problems, offline=offline)
-    started = time.perf_counter()
-    criticised = criticise(problems, form, critic, engine, n=n, seed=seed)
-    failures = [solution.failure for solution in criticised if solution.failure]
-    results = {
-        "model": model,
-        "weights": weights,
-        "data": data,
-        "format": form.name,
-        "n": n,
-        "temperature": temperature,
-        "max_new_tokens": role.max_new_tokens,
-        "seed": seed,
-        "subsets": figures_by_subset(criticised, seed=seed),
-        "failures": failures[:10],
-        "seconds": time.perf_counter() - started,
-        **run_facts(["reasonrl", "critic", "eval", model]),
-    }
-    if output is not None:
-        write_results(output, results, sample_rows(criticised))
-    emit(as_json, results, results_text(results) + (f"\nwritten to {output}" if output else ""))
+    with results_folder(output):
+        critic, engine = load_critic(recipe, role, problems, offline=offline)
+        started = time.perf_counter()
+        criticised = criticise(problems, form, critic, engine, n=n, seed=seed)
+        failures = [solution.failure for solution in criticised if solution.failure]
+        results = {
+            "model": model,
+            "weights": weights,
+            "data": data,
+            "format": form.name,
+            "n": n,
+            "temperature": temperature,
+            "max_new_tokens": role.max_new_tokens,
+            "seed": seed,
+            "subsets": figures_by_subset(criticised, seed=seed),
+            "failures": failures[:10],
+            "seconds": time.perf_counter() - started,
+            **run_facts(["reasonrl", "critic", "eval", model]),
+        }
+        write_and_emit(output, results, sample_rows(criticised), results_text(results), as_json=as_json)
 
 
 def _critique_format(recipe: Recipe, name: str | None, options: dict[str, Any]) -> CritiqueFormat:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 from reasonrl.commands.output import emit, key_values
 from reasonrl.data import load_problems
+from reasonrl.outputs import check_file
+from reasonrl.terminal import json_text
 
 
 def show_command(
@@ -22,7 +23,7 @@ def show_command(
     rows = [
         {"id": p.id, "kind": p.kind, "prompt": p.prompt, "reference": p.reference, "meta": p.meta} for p in problems
     ]
-    emit(as_json, {"problems": rows}, "\n".join(json.dumps(row, ensure_ascii=False, indent=1) for row in rows))
+    emit(as_json, {"problems": rows}, "\n".join(json_text(row, indent=1) for row in rows))
 
 
 def convert_command(
@@ -38,6 +39,7 @@ def convert_command(
 ) -> None:
     from reasonrl.data import write_problems
 
+    check_file(target, "TARGET")
     problems = load_problems(
         source,
         options=key_values(options, "--option"),

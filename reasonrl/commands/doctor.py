@@ -7,12 +7,16 @@ import importlib.util
 import os
 import platform
 import shutil
+import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
+
+import typer
 
 from reasonrl._installation import check_verifiers
 from reasonrl.commands.output import emit
 from reasonrl.errors import ReasonRLError, UsageError
+from reasonrl.homes import home_folder, is_writable
 
 TESTED = {"torch": "2.13.0", "transformers": "5.5 to 5.24", "math-verify": "0.9.0"}
 TESTED_VERL = "0.9.1"
@@ -40,6 +44,8 @@ def doctor_command(*, as_json: bool) -> None:
     lines = [f"{marks[f.level]}  {f.what}" + (f"\n           {f.remedy}" if f.remedy else "") for f in findings]
     problems = [f for f in findings if f.level == "problem"]
     emit(as_json, {"findings": [asdict(f) for f in findings], "problems": len(problems)}, "\n".join(lines))
+    if problems and as_json:
+        raise typer.Exit(1)
     if problems:
         raise ReasonRLError(f"{len(problems)} {'problem' if len(problems) == 1 else 'problems'} found")
 
@@ -54,6 +60,7 @@ def examine() -> list[Finding]:
             findings.append(Finding("ok", f"{name} {version} (tested: {TESTED[name]})"))
     findings.append(_model())
     findings.append(_hardware())
+    findings.append(_threads())
     for extra, (module, purpose) in EXTRAS.items():
         if importlib.util.find_spec(module) is not None:
             findings.append(Finding("ok", f"extra {extra}: {purpose}"))
@@ -65,6 +72,7 @@ def examine() -> list[Finding]:
             )
     findings += _clusters()
     findings.append(_disk())
+    findings += _folders()
     return findings
 
 
@@ -115,10 +123,15 @@ def _verifiers() -> Finding:
 def _model() -> Finding:
     from reasonrl.models import embedded
 
-    if (embedded.cache_root() / "models" / f"{embedded.NAME}-{embedded.VERSION}" / "config.json").exists():
-        return Finding("ok", f"embedded model {embedded.NAME} (in the cache)")
+    cached = embedded.cached_folder()
+    if cached is not None:
+        return Finding("ok", f"embedded model {embedded.NAME} (in the cache {cached.parent})")
+    try:
+        cache = embedded.writable_cache()
+    except UsageError as error:
+        return Finding("problem", f"embedded model {embedded.NAME}: no cache can be written", str(error))
     if _version(embedded.DISTRIBUTION) is not None:
-        return Finding("ok", f"embedded model {embedded.NAME} (converted on first use)")
+        return Finding("ok", f"embedded model {embedded.NAME} (converted on first use, into {cache})")
     return Finding(
         "note",
         f"embedded model {embedded.NAME} is fetched from PyPI on first use",
@@ -130,7 +143,11 @@ def _hardware() -> Finding:
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     if importlib.util.find_spec("torch") is None:
         return Finding("note", f"{cores} CPU cores")
-    import torch
+    try:
+        import torch
+    except (ImportError, OSError) as error:  # a library of it is missing, or of another machine
+        words = (str(error).splitlines() or [""])[0]
+        return Finding("problem", f"torch does not start: {words}", "pip install --force-reinstall torch")
 
     if torch.cuda.is_available():
         properties = torch.cuda.get_device_properties(0)
@@ -138,8 +155,42 @@ def _hardware() -> Finding:
     return Finding("ok", f"no GPU; {cores} CPU cores")
 
 
+def _threads() -> Finding:
+    """Whether threads that wait leave the cores to other processes (see `reasonrl/__init__.py`)."""
+    spin, policy = os.environ.get("GOMP_SPINCOUNT"), os.environ.get("OMP_WAIT_POLICY", "")
+    setting = f"OMP_WAIT_POLICY={policy}" if spin is None else f"GOMP_SPINCOUNT={spin}"
+    if policy.lower() == "passive" and spin is None:
+        return Finding("ok", f"{setting}: threads that wait leave the cores to other processes")
+    what = f"{setting}: threads that wait may keep their cores busy, and other runs on this machine slow"
+    return Finding("note", what, "unset it, or write OMP_WAIT_POLICY=passive, where several runs share cores")
+
+
+def _folders() -> list[Finding]:
+    """Folders that libraries write into: whether they can."""
+    findings = []
+    home = home_folder()
+    if home is None:
+        findings.append(Finding("note", "there is no home folder; caches are temporary", "set HOME to a folder"))
+    elif not is_writable(home):
+        findings.append(Finding("note", f"the home folder {home} cannot be written", "set HOME to a folder that can"))
+    hub = os.environ.get("HF_HOME")
+    if hub and not is_writable(Path(hub)):
+        findings.append(Finding("problem", f"HF_HOME={hub} cannot be written", "set it to a folder that can"))
+    temporary = Path(tempfile.gettempdir())
+    if not is_writable(temporary):
+        findings.append(Finding("problem", f"{temporary} cannot be written", "set TMPDIR to a folder that can"))
+    return findings
+
+
 def _disk() -> Finding:
-    free = shutil.disk_usage(Path.cwd()).free / 2**30
+    try:
+        folder = Path.cwd()
+    except FileNotFoundError:
+        return Finding("problem", "the current folder does not exist any more", "cd to another one")
+    if not is_writable(folder):
+        what = f"the current folder {folder} cannot be written: runs go into runs/ in it"
+        return Finding("note", what, "cd to another one, or name a folder: run_dir=FOLDER")
+    free = shutil.disk_usage(folder).free / 2**30
     if free < 5:
         return Finding(
             "problem",

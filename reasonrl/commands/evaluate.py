@@ -6,9 +6,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from reasonrl.commands.evaluated_recipe import evaluation_recipe
-from reasonrl.commands.output import emit
-from reasonrl.commands.results import refuse_old_results, write_results
+from reasonrl.commands.evaluated_recipe import evaluation_recipe, refuse_empty_evaluation
+from reasonrl.commands.results import refuse_old_results, results_folder, write_and_emit
 from reasonrl.errors import UsageError
 from reasonrl.evaluation.evaluate import Evaluation
 from reasonrl.recipe.schema import Recipe
@@ -32,38 +31,38 @@ def eval_command(
     as_json: bool,
     controls: bool = False,
 ) -> None:
+    refuse_old_results(output)
     stage, weights = evaluation_recipe(
         model, data=data, recipe=recipe, limit=limit, overrides=overrides, offline=offline
     )
-    _check(stage, output, controls=controls)
-    started = time.perf_counter()
-    setting = prepare_evaluation(
-        stage, weights, samples_per_problem=n, temperature=temperature, seed=seed, offline=offline
-    )
-    evaluations = setting.run()
-    metrics: dict[str, Any] = {}
-    for evaluation in evaluations:
-        metrics |= evaluation.metrics
-    if controls:
-        metrics |= _control_metrics(stage, setting, evaluations, seed=seed)
-    results = {
-        "model": model,
-        "weights": weights,
-        "seed": seed,
-        "metrics": metrics,
-        **setting.sampling_facts(),
-        "seconds": time.perf_counter() - started,
-        **run_facts(["reasonrl", "eval", model]),
-    }
-    if output is not None:
-        write_results(output, results, [row for evaluation in evaluations for row in evaluation.samples])
-    text = result_table(metrics, list(setting.heldout))
-    emit(as_json, results, text + (f"\nwritten to {output}" if output else ""))
+    refuse_empty_evaluation(stage, n)
+    _check(stage, controls=controls)
+    with results_folder(output):
+        started = time.perf_counter()
+        setting = prepare_evaluation(
+            stage, weights, samples_per_problem=n, temperature=temperature, seed=seed, offline=offline
+        )
+        evaluations = setting.run()
+        metrics: dict[str, Any] = {}
+        for evaluation in evaluations:
+            metrics |= evaluation.metrics
+        if controls:
+            metrics |= _control_metrics(stage, setting, evaluations, seed=seed)
+        results = {
+            "model": model,
+            "weights": weights,
+            "seed": seed,
+            "metrics": metrics,
+            **setting.sampling_facts(),
+            "seconds": time.perf_counter() - started,
+            **run_facts(["reasonrl", "eval", model]),
+        }
+        samples = [row for evaluation in evaluations for row in evaluation.samples]
+        write_and_emit(output, results, samples, result_table(metrics, list(setting.heldout)), as_json=as_json)
 
 
-def _check(stage: Recipe, output: Path | None, *, controls: bool) -> None:
+def _check(stage: Recipe, *, controls: bool) -> None:
     """Before anything is loaded. Raises UsageError."""
-    refuse_old_results(output)
     if controls and (stage.critic is None or not stage.critic.refine.refinements or not stage.evaluation.greedy):
         raise UsageError(
             "--controls needs refinements to compare with: a critic whose recipe has an actor"

@@ -56,6 +56,15 @@ def evaluation_recipe(
     )
 
 
+def refuse_empty_evaluation(recipe: Recipe, samples_per_problem: int) -> None:
+    """Raises UsageError where a recipe leaves out the greedy answers and nobody asks for samples."""
+    if not (recipe.evaluation.greedy or samples_per_problem):
+        raise UsageError(
+            "nothing to evaluate: n is 0, which leaves out the samples, and evaluation.greedy is false. Write --n 4 for"
+            " samples, or --set evaluation.greedy=true"
+        )
+
+
 def critic_recipe(model: str, *, offline: bool) -> tuple[Recipe, str]:
     """The recipe that a critic was trained by, and its weights. A model that is not a run has the defaults, and no
     `critic` section.

@@ -9,6 +9,8 @@ from typing import Annotated
 
 import typer
 
+from reasonrl.outputs import user_path, user_text
+
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
 Offline = Annotated[bool, typer.Option("--offline", help="Do not use the network.")]
 
@@ -77,8 +79,8 @@ def verify(
 
     verify_command(
         name,
-        source=source,
-        output=output,
+        source=source and user_path(source),
+        output=output and user_path(output),
         one=OneAnswer(gold, reference, answer, response),
         options=verifier_options(option, mode=mode, policy=policy, workers=workers, timeout_s=timeout),
         explained=explain,
@@ -122,7 +124,7 @@ def audit(
     from reasonrl.commands.output import key_values
 
     audit_command(
-        file,
+        user_path(file),
         verifier=verifier,
         options=verifier_options(option, mode=mode, policy=policy),
         against=against,
@@ -153,7 +155,13 @@ def critic_train(
     from reasonrl.commands.critic import critic_train_command
 
     critic_train_command(
-        recipe, overrides or [], dry_run=dry_run, resume=resume, offline=offline, quiet=quiet, as_json=as_json
+        user_text(recipe),
+        [user_text(pair) for pair in overrides or []],
+        dry_run=dry_run,
+        resume=resume,
+        offline=offline,
+        quiet=quiet,
+        as_json=as_json,
     )
 
 
@@ -197,8 +205,8 @@ def critic_eval(
     from reasonrl.commands.output import key_values
 
     critic_eval_command(
-        model,
-        data=data,
+        user_text(model),
+        data=user_text(data),
         format_name=format_,
         format_options=key_values(option or [], "--option"),
         served_name=served_name,
@@ -206,7 +214,7 @@ def critic_eval(
         temperature=temperature,
         max_new_tokens=max_new_tokens,
         limit=limit,
-        output=output,
+        output=output and user_path(output),
         seed=seed,
         offline=offline,
         as_json=as_json,
@@ -230,7 +238,7 @@ def recipes_cp(
     """Copy a shipped recipe into a folder, to edit it."""
     from reasonrl.commands.recipes import cp_command
 
-    cp_command(name, target, as_json=as_json)
+    cp_command(user_text(name), target and user_path(target), as_json=as_json)
 
 
 @recipes_app.command("keys")
@@ -268,7 +276,7 @@ def data_show(
     """Print the first problems of a source, as reasonrl reads them."""
     from reasonrl.commands.data import show_command
 
-    show_command(source, option or [], columns or [], limit=limit, offline=offline, as_json=as_json)
+    show_command(user_text(source), option or [], columns or [], limit=limit, offline=offline, as_json=as_json)
 
 
 @data_app.command("convert")
@@ -293,4 +301,13 @@ def data_convert(
     """Convert problems without loss, to and from verl's parquet rows and TRL's columns."""
     from reasonrl.commands.data import convert_command
 
-    convert_command(source, target, to, option or [], columns or [], limit=limit, offline=offline, as_json=as_json)
+    convert_command(
+        user_text(source),
+        user_path(target),
+        to,
+        option or [],
+        columns or [],
+        limit=limit,
+        offline=offline,
+        as_json=as_json,
+    )

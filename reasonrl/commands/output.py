@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
 import yaml
 
 from reasonrl.errors import UsageError
+from reasonrl.terminal import print_json
 
 
 def emit(as_json: bool, value: Mapping[str, Any], text: str) -> None:
     """Print `value` as one JSON object, or `text`."""
-    print(json.dumps(value, ensure_ascii=False) if as_json else text)
+    if as_json:
+        print_json(value)
+    else:
+        print(text, flush=True)
 
 
 def key_values(pairs: list[str], flag: str) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,8 @@ import yaml
 
 from reasonrl.commands.output import emit
 from reasonrl.errors import UsageError
+from reasonrl.files import replace_folder
+from reasonrl.outputs import check_folder
 from reasonrl.recipe.reading import find_recipe, shipped_recipes
 from reasonrl.recipe.reference import NAME, Key, Section, sections
 from reasonrl.words import did_you_mean
@@ -27,10 +30,15 @@ def ls_command(*, as_json: bool) -> None:
 def cp_command(name: str, target: Path | None, *, as_json: bool) -> None:
     source = find_recipe(name).parent
     target = target or Path(source.name)
-    if target.exists():
+    if os.path.lexists(target):
         raise UsageError(f"{target} already exists; name another folder: reasonrl recipes cp {name} FOLDER")
-    shutil.copytree(source, target)
+    check_folder(target, "FOLDER")
+    replace_folder(target, lambda folder: _copy(source, folder))
     emit(as_json, {"path": str(target)}, f"copied to {target}. Train it with: reasonrl train {target}")
+
+
+def _copy(source: Path, folder: Path) -> None:
+    shutil.copytree(source, folder, dirs_exist_ok=True, copy_function=shutil.copyfile)
 
 
 def keys_command(path: str, *, as_json: bool) -> None:

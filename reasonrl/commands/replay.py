@@ -3,25 +3,27 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from pathlib import Path
 from statistics import fmean
 
 from reasonrl.commands.inspect import last_stage
 from reasonrl.commands.output import emit
+from reasonrl.files import replacing
+from reasonrl.outputs import check_file
 from reasonrl.runs.replay import Replay, replay
+from reasonrl.terminal import json_text
 
 SHOWN_STEPS = 12
 
 
 def replay_command(run: Path, overrides: list[str], *, output: Path | None, as_json: bool) -> None:
+    if output is not None:
+        check_file(output, "--output")
     result = replay(last_stage(run), overrides)
     if output is not None:
-        from reasonrl.files import replacing
-
         with replacing(output) as file:
             for row in result.rows:
-                file.write((json.dumps(row, ensure_ascii=False) + "\n").encode())
+                file.write((json_text(row) + "\n").encode())
     value = {
         "run": result.run,
         "overrides": result.overrides,

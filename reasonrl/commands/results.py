@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
-from reasonrl.errors import UsageError
+import typer
+
+from reasonrl.commands.output import emit
+from reasonrl.errors import ReasonRLError, UsageError
 from reasonrl.files import replace_text
+from reasonrl.outputs import cannot_write, check_folder, os_error_text
 from reasonrl.runs.folder import append_rows, claimed_run_dir
 from reasonrl.runs.lock import locked, refuse_locked
+from reasonrl.terminal import json_text
 
 ADVICE = "Wait for it, or name another folder with --output"
 
@@ -20,16 +26,40 @@ def refuse_old_results(output: Path | None) -> None:
     if output is None:
         return
     refuse_locked(output, ADVICE)
-    if holds := _content(output):
+    try:
+        holds = _content(output)
+    except OSError as error:
+        raise cannot_write(output, error, "--output") from error
+    if holds:
         raise UsageError(f"{output} already holds {holds}; name another folder with --output")
 
 
-def write_results(output: Path, results: Mapping[str, Any], samples: list[dict[str, Any]]) -> None:
-    """Write both files. Replaces the samples of an attempt that stopped before its results.
+@contextmanager
+def results_folder(output: Path | None) -> Iterator[None]:
+    """Claim the folder for results until the end of the block. Enter it before anything is loaded.
 
     Raises:
-        UsageError: another process has written `output`, or writes it, since the evaluation began. The results are then
-            in a new folder beside it, which the message names.
+        UsageError: the folder cannot be written, holds results or a run already, or another process writes it.
+    """
+    refuse_old_results(output)
+    if output is None:
+        yield
+        return
+    with locked(output, ADVICE):
+        refuse_old_results(output)
+        check_folder(output, "--output")
+        yield
+
+
+def write_results(output: Path, results: Mapping[str, Any], samples: list[dict[str, Any]]) -> None:
+    """Write both files, in the block of `results_folder`. Replaces the samples of an attempt that stopped before its
+    results.
+
+    Raises:
+        UsageError: another process has written `output` since the evaluation began, on a file system without locks, or
+            writes it. The results are then in a new folder beside it, which the message names.
+        ReasonRLError: the folder cannot be written any more. The results are then in a temporary folder, which the
+            message names, unless that is full as well.
     """
     try:
         with locked(output, ADVICE):
@@ -40,9 +70,43 @@ def write_results(output: Path, results: Mapping[str, Any], samples: list[dict[s
         reason = f"{output} holds {holds} that another process wrote in the meantime"
     except UsageError as error:
         reason = str(error).removesuffix(f" {ADVICE}").removesuffix(".")
+    except OSError as error:
+        _write_elsewhere(output, error, results, samples)
     with claimed_run_dir(output.parent, output.name) as beside:
         _write(beside, results, samples)
     raise UsageError(f"{reason}. The results of this evaluation are in {beside}")
+
+
+def write_and_emit(
+    output: Path | None, results: Mapping[str, Any], samples: list[dict[str, Any]], text: str, *, as_json: bool
+) -> None:
+    """Write the results where a folder is asked for, and print them whether that succeeds or not. As JSON, they are one
+    object with the error in it.
+
+    Raises ReasonRLError as `write_results`; typer.Exit where that is in the JSON.
+    """
+    try:
+        if output is not None:
+            write_results(output, results, samples)
+            text = f"{text}\nwritten to {output}"
+    except ReasonRLError as error:
+        emit(as_json, {**results, "error": str(error)}, text)
+        if as_json:
+            raise typer.Exit(error.exit_code) from error
+        raise
+    emit(as_json, results, text)
+
+
+def _write_elsewhere(
+    output: Path, error: OSError, results: Mapping[str, Any], samples: list[dict[str, Any]]
+) -> NoReturn:
+    reason = f"{output} could not be written: {os_error_text(error) or error}"
+    try:
+        beside = Path(tempfile.mkdtemp(prefix="reasonrl-results-"))
+        _write(beside, results, samples)
+    except OSError:
+        raise ReasonRLError(reason) from error
+    raise ReasonRLError(f"{reason}. The results of this evaluation are in {beside}") from error
 
 
 def _content(output: Path) -> str | None:
@@ -54,4 +118,4 @@ def _content(output: Path) -> str | None:
 def _write(output: Path, results: Mapping[str, Any], samples: list[dict[str, Any]]) -> None:
     (output / "samples.jsonl").unlink(missing_ok=True)
     append_rows(output / "samples.jsonl", samples)
-    replace_text(output / "results.json", json.dumps(results, indent=1) + "\n")
+    replace_text(output / "results.json", json_text(results, indent=1) + "\n")

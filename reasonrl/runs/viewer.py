@@ -12,8 +12,6 @@ from __future__ import annotations
 import base64
 import errno
 import hashlib
-import json
-import math
 import os
 import re
 import sys
@@ -28,6 +26,7 @@ from urllib.parse import parse_qsl, urlsplit
 from reasonrl.errors import UsageError
 from reasonrl.runs.reading import Run
 from reasonrl.runs.viewer_api import metrics_data, run_data, samples_data, tokens_data
+from reasonrl.terminal import json_text
 
 LOCAL_HOSTS = frozenset({"127.0.0.1", "localhost", "[::1]"})
 
@@ -139,7 +138,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _send_json(self, value: Any, status: HTTPStatus = HTTPStatus.OK) -> None:
         self._send(
-            json.dumps(_finite(value), ensure_ascii=True, allow_nan=False).encode(),
+            json_text(value).encode(),
             "application/json; charset=utf-8",
             status,
         )
@@ -167,12 +166,3 @@ def _policy(page: bytes) -> str:
         " frame-ancestors 'none'"
     )
     return f"default-src 'none'; script-src {digests}; {others}"
-
-
-def _finite(value: Any) -> Any:
-    """JSON has no NaN: it becomes null, which the page shows as a dash."""
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, dict):
-        return {str(key): _finite(inner) for key, inner in value.items()}
-    return [_finite(inner) for inner in value] if isinstance(value, list | tuple) else value

@@ -14,8 +14,8 @@ from reasonrl.engines.hf import HFEngine
 from reasonrl.environments.single_turn import encode_prompt
 from reasonrl.errors import ModelError
 from reasonrl.models import embedded, tiny
+from reasonrl.models.devices import choose_device
 from reasonrl.models.loading import (
-    choose_device,
     end_token_ids,
     load_generation_config,
     load_model,
@@ -78,7 +78,7 @@ def has_embedded() -> bool:
     try:
         importlib.metadata.version(embedded.DISTRIBUTION)
     except importlib.metadata.PackageNotFoundError:
-        return (embedded.cache_root() / "models" / f"{embedded.NAME}-{embedded.VERSION}" / "config.json").exists()
+        return embedded.cached_folder() is not None
     return True
 
 

@@ -216,7 +216,8 @@ def test_a_folder_that_cannot_be_written_is_read_without_a_lock(
         raise PermissionError(errno.EACCES, "no")
 
     monkeypatch.setattr(os, "open", fails)
-    with locked(tmp_path, "", shared=True), pytest.raises(PermissionError), locked(tmp_path, ""):
+    refused = pytest.raises(UsageError, match="permission is denied. Check the owner")
+    with locked(tmp_path, "", shared=True), refused, locked(tmp_path, ""):
         pass
 
 

@@ -1,0 +1,6 @@
+"""`python -m reasonrl`."""
+
+from reasonrl.cli import main
+
+if __name__ == "__main__":
+    main()

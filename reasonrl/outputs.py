@@ -1,0 +1,175 @@
+"""Paths that a user names: `~` in them, what the operating system refuses, and a check before hours of work."""
+
+from __future__ import annotations
+
+import errno
+import os
+import tempfile
+from pathlib import Path
+
+from reasonrl.errors import UsageError
+from reasonrl.files import remove_empty
+
+FULL = (errno.ENOSPC, errno.EDQUOT)
+_SHOWN_CHARACTERS = 120
+_REASONS = {
+    errno.EACCES: "permission is denied. Check the owner and the mode (ls -ld), or name another path",
+    errno.EPERM: "the system does not permit it. Name another path",
+    errno.EROFS: "the file system is read-only. Name a path on another one",
+    errno.ENAMETOOLONG: "the name is too long. Write a shorter one",
+    errno.EEXIST: "something else is there already. Remove it, or name another path",
+    errno.ENOTEMPTY: "a folder that is not empty is there already. Remove it, or name another path",
+    errno.ENOTDIR: "a part of the path is a file, not a folder. Name another path",
+    errno.EISDIR: "it is a folder. Name a file",
+    errno.ENOENT: "there is no such file or folder. Check the path",
+    errno.ELOOP: "its symbolic links lead in a circle. Name another path",
+    errno.EXDEV: "the path leads to another file system. Name a path on this one",
+    errno.ENODEV: "the device does not exist. Name another path",
+    errno.ENXIO: "the device does not exist. Name another path",
+    errno.EBUSY: "it is in use. Close what uses it, or name another path",
+    errno.ETXTBSY: "it is in use. Close what uses it, or name another path",
+}
+"""Errors that lie in the path that was written."""
+_FAILURES = {
+    errno.EFBIG: "the file would be larger than the limit. Raise it (ulimit -f), or name a path on another file system",
+    errno.EMFILE: "too many files are open. Raise the limit: ulimit -n 4096",
+    errno.ENFILE: "too many files are open on this machine. Close some programs",
+    errno.ENOMEM: "the memory is full. Close some programs, or use smaller batches",
+    errno.EAGAIN: "the system has no more processes or memory for this user. Raise the limit: ulimit -u",
+    errno.EIO: "the device reports an error. Check the disk, or name a path on another one",
+    errno.ESTALE: "the network drive has lost the file. Mount it again",
+    errno.ENOTCONN: "the network drive is not connected. Mount it again",
+    errno.ECONNREFUSED: "the connection was refused. Check the address, and that the server runs",
+    errno.ECONNRESET: "the connection was closed by the other side. Try again",
+    errno.EHOSTUNREACH: "the host cannot be reached. Check the network",
+    errno.ENETUNREACH: "the network cannot be reached. Check it, or write --offline",
+    errno.ETIMEDOUT: "there was no answer in time. Try again",
+    errno.EADDRINUSE: "the port is in use. Name another",
+}
+"""Errors of the machine."""
+
+
+def user_path(text: str | Path, name: str = "") -> Path:
+    """A path with `~` as the home folder. `./~` is a folder of that name.
+
+    Raises:
+        UsageError: there is no such home; `name` is the argument or the key that the message begins with.
+    """
+    try:
+        return Path(text).expanduser()
+    except RuntimeError:
+        raise UsageError(
+            f"{name}{' ' if name else ''}{text}: the home folder is not known. Write the whole path"
+        ) from None
+
+
+def user_text(text: str) -> str:
+    """The same for a text that may be a path, and for the value of `key=~/path`."""
+    key, equals, value = text.partition("=")
+    if equals and value.startswith("~/") and not key.startswith("~"):
+        return f"{key}={user_path(value)}"
+    return str(user_path(text)) if text.startswith("~") else text
+
+
+def os_error_text(error: OSError) -> str | None:
+    """One sentence for an error of the operating system, with the file and what to do; None for one that neither a path
+    nor the machine explains.
+    """
+    if error.errno is None:  # libraries raise OSError with a sentence of their own
+        return str(error) or None
+    paths = [os.fsdecode(path) for path in (error.filename, error.filename2) if isinstance(path, str | bytes)]
+    where = " -> ".join(_shortened(path) for path in paths)
+    if error.errno in FULL:
+        at = f" at {where}" if where else ""
+        return f"the disk is full{at}. Complete files are intact; free some space, then continue with --resume"
+    if error.errno == errno.ENOENT and not where and not _has_current_folder():
+        return "the current folder does not exist any more. Change to another one (cd)"
+    reason = _REASONS.get(error.errno) or _FAILURES.get(error.errno)
+    if reason is None:
+        return None
+    return f"{where}: {reason}" if where else f"{(error.strerror or str(error)).lower()}: {reason}"
+
+
+def is_users_mistake(error: OSError) -> bool:
+    """Whether another path would help, in contrast to a machine that fails."""
+    return error.errno in _REASONS
+
+
+def memory_error_text(error: Exception) -> str | None:
+    """One sentence where the memory of the machine or of its GPU is full; None for any other error."""
+    full = isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
+    if not full and "can't allocate memory" not in str(error):
+        return None
+    detail = (str(error).splitlines() or [""])[0][:200]
+    return (
+        f"the memory is full{f' ({detail})' if detail else ''}. Use fewer rollouts or tokens at a time, a smaller"
+        " model, or a machine with more memory; reasonrl train RECIPE --dry-run estimates what a run needs"
+    )
+
+
+def reason_text(error: OSError) -> str:
+    """Why a path cannot be used and what to do, as the end of a message that names the path."""
+    number = error.errno or 0
+    return _REASONS.get(number) or _FAILURES.get(number) or f"{error.strerror or error}. Name another path"
+
+
+def check_folder(folder: Path, name: str) -> None:
+    """Check that a folder can be made or is there, and that files can be written into it. Leaves nothing behind.
+
+    Args:
+        name: the argument or key of the folder, with which the message begins: "--output".
+
+    Raises:
+        UsageError: it cannot. OSError where the disk is full.
+    """
+    new_folders: list[Path] = []
+    try:
+        new_folders = [path for path in (folder, *folder.parents) if not path.exists()]
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder) as file:
+            file.write(b"1")
+    except OSError as error:
+        raise cannot_write(folder, error, name) from error
+    finally:
+        remove_empty(new_folders)
+
+
+def check_file(file: Path, name: str) -> None:
+    """Check that a file can be written or replaced; as `check_folder`.
+
+    Raises:
+        UsageError: it cannot. OSError where the disk is full.
+    """
+    try:
+        is_folder = file.is_dir()
+        is_device = file.exists() and not file.is_file()
+    except OSError as error:
+        raise cannot_write(file, error, name) from error
+    if is_folder:
+        raise UsageError(f"{name} {file}: it is a folder. Name a file")
+    if not is_device:
+        check_folder(file.parent, name)
+
+
+def cannot_write(path: Path, error: OSError, name: str = "") -> UsageError | OSError:
+    """The error to raise where `path`, which the user named, cannot be written: the error itself for a full disk."""
+    if error.errno in FULL:
+        return error
+    reason = reason_text(error)
+    if error.errno == errno.ENOENT:  # its folders were to be made: /proc has no new ones
+        reason = "nothing can be made there. Name another path"
+    if error.errno == errno.EEXIST:
+        reason = "it is a file, not a folder. Name another path"
+    return UsageError(f"{name}{' ' if name else ''}{_shortened(str(path))}: {reason}")
+
+
+def _shortened(path: str) -> str:
+    return path if len(path) <= _SHOWN_CHARACTERS else f"{path[:_SHOWN_CHARACTERS]}... ({len(path)} characters)"
+
+
+def _has_current_folder() -> bool:
+    try:
+        os.getcwd()
+    except FileNotFoundError:
+        return False
+    return True
