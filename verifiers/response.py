@@ -12,6 +12,17 @@ from typing import Literal, get_args
 
 Mode = Literal["strict", "lenient", "whole"]
 
+THINKING_TAGS = (
+    ("<think>", "</think>"),
+    ("<thinking>", "</thinking>"),
+    ("<thought>", "</thought>"),
+    ("<seed:think>", "</seed:think>"),
+    ("[THINK]", "[/THINK]"),
+    ("<|begin_of_thought|>", "<|end_of_thought|>"),
+    ("<|channel|>analysis", "<|channel|>final"),
+)
+"""What stands before and after a thought: DeepSeek and Qwen, then others; the last pair is that of gpt-oss."""
+
 _END_OF_TURN = re.compile(r"<\|(?:im_start|im_end|eot_id|end_of_text|endoftext|start_header_id)\|>")
 _BOX = re.compile(r"\\(?:boxed|fbox)\b[ ]*")
 _BARE_TOKEN = re.compile(r"[^\s{}$\\.,;]+")
@@ -31,13 +42,17 @@ def check_mode(mode: str) -> None:
 
 
 def strip_thinking(text: str) -> str:
-    """What follows the last </think>; what stands before a <think> that is never closed. A prompt may have opened the
-    first one.
+    """What follows the last </think>; what stands before a <think> that is never closed; the same of the other
+    THINKING_TAGS. A prompt may have opened the first one.
 
     Nothing after a token that ends the turn belongs to the response.
     """
-    text = _END_OF_TURN.split(text, maxsplit=1)[0].rpartition("</think>")[2]
-    return text.partition("<think>")[0]
+    text = _END_OF_TURN.split(text, maxsplit=1)[0]
+    for _, closing in THINKING_TAGS:
+        text = text.rpartition(closing)[2]
+    for opening, _ in THINKING_TAGS:
+        text = text.partition(opening)[0]
+    return text
 
 
 def wrap_answer(answer: str, mode: Mode) -> str:

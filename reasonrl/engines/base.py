@@ -7,6 +7,8 @@ from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, Protocol, TypeVar, runtime_checkable
 
+from reasonrl.models.special_tokens import opened_thought, response_until_stop
+
 Result = TypeVar("Result")
 
 
@@ -109,8 +111,11 @@ def derive_seed(*parts: object) -> int:
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big")
 
 
-def response_text(tokenizer: Any, generation: Generation, sampling: Sampling) -> str:
-    """The response as a verifier reads it: special tokens gone, cut before the first stop string."""
-    text = tokenizer.decode(generation.token_ids, skip_special_tokens=True)
-    cuts = [text.find(stop) for stop in sampling.stop if stop in text]
-    return text[: min(cuts)] if cuts else text
+def response_text(tokenizer: Any, generation: Generation, sampling: Sampling, prompt_ids: Sequence[int] = ()) -> str:
+    """The response as a verifier reads it: cut before the first stop string, without the special tokens that only frame
+    it, and after a prompt that ends within a thought, with the beginning of this thought. The rule is in
+    `reasonrl.models.special_tokens`.
+    """
+    ended = generation.finish_reason == "stop"
+    text = response_until_stop(tokenizer, generation.token_ids, sampling.stop, ended=ended)
+    return opened_thought(tokenizer, prompt_ids) + text

@@ -14,6 +14,7 @@ from reasonrl.engines.base import RoleEngines, Sampling, response_text
 from reasonrl.engines.served import ServedFailure, ServedModel
 from reasonrl.environments.base import Trajectory
 from reasonrl.environments.single_turn import encode_messages
+from reasonrl.models.special_tokens import without_opened_thought
 from verifiers.types import Message
 
 __all__ = ["LocalSpeaker", "ServedFailure", "ServedSpeaker", "Speaker"]
@@ -49,7 +50,7 @@ class LocalSpeaker:
                 response_ids=generation.token_ids,
                 loss_mask=[False] * len(generation.token_ids),
                 logprobs=generation.logprobs,
-                text=response_text(self.tokenizer, generation, self.sampling),
+                text=response_text(self.tokenizer, generation, self.sampling, ids),
                 finish_reason=generation.finish_reason,
             )
             for ids, generation in zip(prompts, generations, strict=True)
@@ -58,6 +59,7 @@ class LocalSpeaker:
     def _encode(self, chat: list[Message]) -> list[int]:
         beginning = chat[-1]["content"] if chat[-1]["role"] == "assistant" else ""
         ids = encode_messages(self.tokenizer, chat[:-1] if beginning else chat, f"the {self.role}'s prompt")
+        beginning = without_opened_thought(self.tokenizer, ids, beginning)
         return ids + list(self.tokenizer(beginning, add_special_tokens=False)["input_ids"]) if beginning else ids
 
 

@@ -16,6 +16,7 @@ from reasonrl.engines.batching import run_episodes
 from reasonrl.environments.roles import ServedFailure, Speaker
 from reasonrl.environments.single_turn import encode_prompt
 from reasonrl.models.loading import LanguageModel
+from reasonrl.models.special_tokens import without_opened_thought
 from verifiers.types import Message, Problem, Verifier
 
 
@@ -52,10 +53,14 @@ def complete_by_policy(policy: LanguageModel, engine: BatchEngine, sampling: Sam
         requests = []
         for (problem, text), seed in rows:
             prompt = encode_prompt(policy.tokenizer, problem)
+            text = without_opened_thought(policy.tokenizer, prompt, text)
             prefix = policy.tokenizer(text, add_special_tokens=False)["input_ids"]
             requests.append(Request((*prompt, *prefix), sampling, seed))
         generations = engine.generate_batch(requests)
-        return [response_text(policy.tokenizer, generation, sampling) for generation in generations]
+        return [
+            response_text(policy.tokenizer, generation, sampling, request.token_ids)
+            for generation, request in zip(generations, requests, strict=True)
+        ]
 
     return complete
 

@@ -19,6 +19,7 @@ from reasonrl.environments.single_turn import encode_prompt
 from reasonrl.errors import DataError, TrainingError
 from reasonrl.models.logprobs import TokenRow, response_logprobs
 from reasonrl.models.prefix_tree import split_rows
+from reasonrl.models.special_tokens import without_opened_thought
 from reasonrl.recipe.schema import Recipe
 from reasonrl.setup.data import RunData
 from reasonrl.stages.base import Session, Workload, training_lines
@@ -138,6 +139,7 @@ def token_row(tokenizer: Any, problem: Problem, text: str, stops: Sequence[str])
     end-of-sequence token.
     """
     prompt = encode_prompt(tokenizer, problem)
+    text = without_opened_thought(tokenizer, prompt, text)
     response = list(tokenizer(text, add_special_tokens=False)["input_ids"])
     if isinstance(problem.prompt, str):
         # Tokenised together with its prompt, so that tokens at the seam are those that the model will meet.
