@@ -30,10 +30,8 @@ from reasonrl.engines.base import Engine, Sampling, response_text
 from reasonrl.environments.base import Trajectory, Turn
 from reasonrl.environments.single_turn import encode_prompt
 from reasonrl.errors import ModelError
+from reasonrl.models.chat_template import ASSISTANT_TEXT, apply_template, name_of
 from verifiers.types import Message, Problem
-
-_ASSISTANT_TEXT = "reasonrl-assistant-text"
-"""Stands for what the policy wrote where a template is rendered."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +39,7 @@ class PolicyTurn:
     """What the policy wrote in one turn."""
 
     text: str
-    """Without special tokens, and cut before a stop string."""
+    """As a verifier reads it (`reasonrl.engines.base.response_text`)."""
     token_ids: list[int]
     finish_reason: str
     """stop or length. A turn of length was cut off: a request in it may be half written, and must not be executed."""
@@ -97,7 +95,7 @@ class Conversation:
             )
         sampling = self._sampling.for_turn(limit)
         generation = await engine.generate(self.token_ids, sampling, seed)
-        text = response_text(self._tokenizer, generation, sampling)
+        text = response_text(self._tokenizer, generation, sampling, self.token_ids)
         self._append(generation.token_ids, text, self._role, generation.logprobs)
         self._finish_reason = generation.finish_reason
         return PolicyTurn(text, list(generation.token_ids), generation.finish_reason)
@@ -120,6 +118,7 @@ class Conversation:
         Raises:
             ValueError: before the first turn of the policy, or for no messages.
             ModelError: when the chat template does not keep the text of earlier turns, or drops a message.
+            DataError: when the chat template refuses the messages.
         """
         if not self.response_ids or not messages:
             raise ValueError("a message is added after a turn of the policy: put what comes before it into the prompt")
@@ -166,17 +165,20 @@ class Conversation:
 def delta_text(tokenizer: Any, messages: list[Message]) -> str:
     """What the chat template writes between an assistant's text and the assistant's next turn.
 
-    Raises ModelError where the template renders the earlier turns otherwise as soon as something follows, or leaves out
-    the text of a message.
+    Raises:
+        ModelError: the template renders the earlier turns otherwise as soon as something follows, or leaves out the
+            text of a message.
+        DataError: the template refuses the messages.
     """
     exchange: list[Message] = [
         {"role": "user", "content": "reasonrl-user-text"},
-        {"role": "assistant", "content": _ASSISTANT_TEXT},
+        {"role": "assistant", "content": ASSISTANT_TEXT},
     ]
-    before = str(tokenizer.apply_chat_template(exchange, tokenize=False))
-    after = str(tokenizer.apply_chat_template([*exchange, *messages], tokenize=False, add_generation_prompt=True))
-    name = getattr(tokenizer, "name_or_path", "") or "this tokenizer"
-    if not after.startswith(before) or _ASSISTANT_TEXT not in before:
+    owner = "a conversation of several turns"
+    before = apply_template(tokenizer, exchange, owner)
+    after = apply_template(tokenizer, [*exchange, *messages], owner, add_generation_prompt=True)
+    name = name_of(tokenizer)
+    if not after.startswith(before) or ASSISTANT_TEXT not in before:
         raise ModelError(
             f"the chat template of {name} changes earlier turns when a message follows, so a conversation of several"
             " turns would not be the one that was sampled. Give the model a chat template that keeps them"
@@ -188,7 +190,7 @@ def delta_text(tokenizer: Any, messages: list[Message]) -> str:
                 f"the chat template of {name} leaves out a message of the role '{message['role']}'. Send it as another"
                 " role, or give the model a chat template that knows this one"
             )
-    return before.rpartition(_ASSISTANT_TEXT)[2] + added
+    return before.rpartition(ASSISTANT_TEXT)[2] + added
 
 
 def _encode_delta(tokenizer: Any, text: str, messages: list[Message]) -> list[int]:

@@ -6,6 +6,8 @@ from typing import Any
 
 from reasonrl.engines.base import Engine, Sampling, response_text
 from reasonrl.environments.base import Episode, Trajectory
+from reasonrl.errors import DataError
+from reasonrl.models.chat_template import render_chat
 from verifiers.types import Message, Problem
 
 
@@ -27,29 +29,68 @@ class SingleTurn:
             response_ids=generation.token_ids,
             loss_mask=[True] * len(generation.token_ids),
             logprobs=generation.logprobs,
-            text=response_text(self._tokenizer, generation, self._sampling),
+            text=response_text(self._tokenizer, generation, self._sampling, prompt_ids),
             finish_reason=generation.finish_reason,
         )
         return Episode(problem, rollout, seed, [trajectory])
 
 
 def encode_prompt(tokenizer: Any, problem: Problem) -> list[int]:
-    """Token ids of a prompt, ready to be continued. Raises ValueError when messages meet a model without a chat
-    template.
+    """Token ids of a prompt, ready to be continued: one beginning-of-text token at most, no end token behind it.
+
+    Raises:
+        ModelError: messages meet a model without a chat template, or with a broken one.
+        DataError: the chat template refuses the messages, or the prompt ends with an end token.
     """
     return encode_messages(tokenizer, problem.prompt, f"problem {problem.id}")
 
 
 def encode_messages(tokenizer: Any, prompt: str | list[Message], owner: str) -> list[int]:
-    """The same of any prompt; `owner` names it in the message."""
+    """The same of any prompt; `owner` names it in an error. A last message of the assistant is continued."""
     if isinstance(prompt, str):
-        return list(tokenizer(prompt)["input_ids"])
-    if tokenizer.chat_template is None:
-        raise ValueError(
-            f"{owner} has messages, but the model's tokenizer has no chat template. Write data.prompt.style: text, or"
-            " take a chat model"
+        ids = _encode_text(tokenizer, prompt)
+    else:
+        ids = list(tokenizer(render_chat(tokenizer, prompt, owner), add_special_tokens=False)["input_ids"])
+        if prompt and ids.count(tokenizer.bos_token_id) > 1 and _begins(prompt[0]["content"], tokenizer.bos_token):
+            raise DataError(
+                f"{owner}: its first message begins with {tokenizer.bos_token!r}, which the chat template writes"
+                " itself. Remove it from the message"
+            )
+    bos, eos = tokenizer.bos_token_id, tokenizer.eos_token_id
+    while bos is not None and ids[:2] == [bos, bos]:
+        del ids[0]
+    if eos is not None and ids and ids[-1] == eos and ids != [bos]:
+        raise DataError(
+            f"{owner}: its prompt ends with the end token {tokenizer.eos_token!r}, after which a model has nothing to"
+            f" say. {'Remove it from the prompt' if isinstance(prompt, str) else _NO_BEGINNING}"
         )
-    return list(tokenizer.apply_chat_template(prompt, add_generation_prompt=True, return_dict=False))
+    return ids
+
+
+_NO_BEGINNING = (
+    "The chat template writes no beginning of an answer after the last message: give it one"
+    " (add_generation_prompt), or write data.prompt.style: text"
+)
+
+
+def _encode_text(tokenizer: Any, text: str) -> list[int]:
+    """A text with what the tokenizer writes before it, without what it writes after it. A text that begins with the
+    beginning-of-text token needs nothing before it.
+    """
+    if _begins(text, tokenizer.bos_token):
+        return list(tokenizer(text.lstrip(), add_special_tokens=False)["input_ids"])
+    ids = list(tokenizer(text)["input_ids"])
+    bare = list(tokenizer(text, add_special_tokens=False)["input_ids"])
+    if ids == bare:
+        return ids
+    for start in range(len(ids) - len(bare) + 1):
+        if ids[start : start + len(bare)] == bare:
+            return ids[: start + len(bare)]
+    return ids
+
+
+def _begins(text: str, token: str | None) -> bool:
+    return bool(token) and text.lstrip().startswith(str(token))
 
 
 def render_prompt_text(tokenizer: Any, problem: Problem) -> str:
