@@ -9,11 +9,22 @@ from typing import Any
 
 import torch
 
-from reasonrl.errors import ModelError, ModelNotHere
+from reasonrl.errors import ModelError
 from reasonrl.models import embedded, tiny
-from reasonrl.models.progress import bars_on_terminals_only
+from reasonrl.models.devices import choose_device
+from reasonrl.models.hub import download_snapshot, split_revision
+from reasonrl.models.pretrained import (
+    check_weight_names,
+    hub_errors,
+    load_config,
+    load_tokenizer,
+    load_weights,
+)
+from reasonrl.models.vocabulary import check_end_tokens, embedding_rows, guard_embedding
+from reasonrl.models.weights import check_weight_values, require_finite_weights
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+MERGE = "Merge it (peft: merge_and_unload), save the result, and name that folder"
 
 
 @dataclass
@@ -53,19 +64,6 @@ def load_generation_config(source: str) -> Any:
         return GenerationConfig.from_model_config(AutoConfig.from_pretrained(source))
 
 
-def choose_device(name: str) -> torch.device:
-    """`auto` is the GPU if there is one. Raises ModelError for a device that is not there."""
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    device = torch.device(name)
-    if device.type == "cuda" and not torch.cuda.is_available():
-        raise ModelError(
-            f"device: {name} was asked for, but torch {torch.__version__} sees no GPU. Write device: auto or"
-            " device: cpu"
-        )
-    return device
-
-
 def load_model(
     name: str,
     *,
@@ -88,61 +86,78 @@ def load_model(
         return LanguageModel(
             tiny.build_model(seed, DTYPES[dtype], name).to(where).eval(), tiny.build_tokenizer(name), name
         )
-    from safetensors import SafetensorError
-    from transformers import AutoModelForCausalLM, AutoTokenizer
-
     source = model_source(name, offline=offline)
     local_only = offline or Path(source).is_dir()
-    try:
-        with bars_on_terminals_only():
-            tokenizer = AutoTokenizer.from_pretrained(source, local_files_only=local_only)
-            model: Any = AutoModelForCausalLM.from_pretrained(
-                source, dtype=DTYPES[dtype], attn_implementation=attention, local_files_only=local_only
-            )
-    except (OSError, ValueError, SafetensorError) as error:
-        raise _unloadable(name, error, local_only) from error
+    if local_only:
+        load_config(name, source, local_only=True)  # for its own message; the tokenizer and the weights need it too
+    tokenizer = load_tokenizer(name, source, local_only=local_only)
+    model = load_weights(name, source, dtype=DTYPES[dtype], attention=attention, local_only=local_only)
+    require_finite_weights(name, model)
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
-    return LanguageModel(model.to(where).eval(), tokenizer, name)
+    guard_embedding(name, model, tokenizer)
+    language_model = LanguageModel(model.to(where).eval(), tokenizer, name)
+    check_end_tokens(name, tokenizer, language_model.eos_ids, model.get_input_embeddings().weight.shape[0])
+    return language_model
 
 
 def model_source(name: str, *, offline: bool) -> str:
-    """The folder of an embedded or a local model, or the id to ask the hub for. Raises ModelError for what is
-    neither.
+    """The folder of an embedded or a local model, or of a model of the hub at a revision (org/name@revision), which is
+    downloaded; or the id to ask the hub for. Raises ModelError for what is none of them.
     """
     if name == embedded.NAME:
         return str(embedded.smollm2_folder(offline=offline))
     path = Path(name).expanduser()
     if path.is_dir():
         if not (path / "config.json").exists():
-            raise ModelError(f"model.path: {path} is a folder without config.json, so it holds no Hugging Face model")
+            raise ModelError(_not_a_model(path))
+        if (path / "adapter_config.json").exists():
+            raise ModelError(f"model.path: {path} holds an adapter beside a model. {MERGE}")
         return str(path)
     if name.count("/") != 1 or name.startswith((".", "/", "~")):
         raise ModelError(
             f"model.path: '{name}' is neither a folder nor a Hugging Face id (org/name). Without a network use"
             f" '{embedded.NAME}'"
         )
-    return name
+    repository, revision = split_revision(name)
+    if revision is None:
+        return name
+    with hub_errors(name, local_only=offline):
+        return download_snapshot(repository, revision, local_only=offline)
+
+
+def _not_a_model(folder: Path) -> str:
+    if (folder / "adapter_config.json").exists():
+        return f"model.path: {folder} holds an adapter without its base model. {MERGE}"
+    return f"model.path: {folder} is a folder without config.json, so it holds no Hugging Face model"
 
 
 def load_tokenizer_and_config(name: str, *, offline: bool = False) -> tuple[Any, Any]:
     """Tokenizer and config without the weights, for checks before a run. Raises ModelError."""
     if name in tiny.MODELS:
         return tiny.build_tokenizer(name), tiny.build_model(0, torch.float32, name).config
-    from transformers import AutoConfig, AutoTokenizer
-
     source = model_source(name, offline=offline)
     local_only = offline or Path(source).is_dir()
-    try:
-        return AutoTokenizer.from_pretrained(source, local_files_only=local_only), AutoConfig.from_pretrained(
-            source, local_files_only=local_only
-        )
-    except (OSError, ValueError) as error:
-        raise _unloadable(name, error, local_only) from error
+    config = load_config(name, source, local_only=local_only)
+    return load_tokenizer(name, source, local_only=local_only), config
 
 
-def _unloadable(name: str, error: Exception, local_only: bool) -> ModelError:
-    first = str(error).strip().splitlines()[0]
-    where_from = "" if local_only else " (is the network reachable, and is the name spelt as on the hub?)"
-    kind = ModelNotHere if local_only and not Path(name).is_dir() and name.count("/") == 1 else ModelError
-    return kind(f"model.path: '{name}' cannot be loaded{where_from}: {first}")
+def check_model_files(
+    name: str, tokenizer: Any, config: Any, *, dtype: str, attention: str, offline: bool = False
+) -> None:
+    """What can be known of a model's weights before a run, where they are on this machine: whether they are those of
+    its config, whether they are finite numbers, and whether the model can end a response.
+
+    Raises ModelError.
+    """
+    if name in tiny.MODELS:
+        return
+    source = Path(model_source(name, offline=offline))
+    if not source.is_dir():
+        return
+    check_weight_names(name, str(source), dtype=DTYPES[dtype], attention=attention)
+    if name != embedded.NAME:
+        check_weight_values(name, source)
+    rows = embedding_rows(config)
+    if rows is not None:
+        check_end_tokens(name, tokenizer, end_token_ids(tokenizer, load_generation_config(str(source))), rows)

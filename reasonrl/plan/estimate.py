@@ -10,7 +10,8 @@ from typing import Any
 import torch
 
 from reasonrl.environments.single_turn import encode_prompt
-from reasonrl.models.loading import DTYPES, choose_device
+from reasonrl.models.devices import choose_device
+from reasonrl.models.loading import DTYPES
 from reasonrl.models.sizes import states_gb, weights_gb
 from reasonrl.recipe.kinds import KINDS
 from reasonrl.recipe.schema import Recipe

@@ -1,0 +1,54 @@
+"""From the name of a device in a recipe to a device that torch can compute on."""
+
+from __future__ import annotations
+
+import torch
+
+from reasonrl.errors import ModelError
+
+KNOWN = "Write device: auto, cpu, cuda, or cuda:N for the GPU with this number"
+
+
+def choose_device(name: str) -> torch.device:
+    """`auto` is the GPU if there is one.
+
+    Raises:
+        ModelError: torch does not know the name, or the device is not there.
+    """
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise ModelError(f"device: torch {torch.__version__} knows no device '{name}'. {KNOWN}") from error
+    if device.type == "cuda":
+        _check_gpu(name, device)
+    elif device.type == "meta":
+        raise ModelError(f"device: '{name}' computes nothing. {KNOWN}")
+    elif device.type != "cpu":
+        _try(name, device)
+    elif device.index:
+        raise ModelError(f"device: there is no '{name}'; a machine has one device cpu. {KNOWN}")
+    return device
+
+
+def _check_gpu(name: str, device: torch.device) -> None:
+    if not torch.cuda.is_available():
+        raise ModelError(
+            f"device: {name} was asked for, but torch {torch.__version__} sees no GPU. Write device: auto or"
+            " device: cpu"
+        )
+    count = torch.cuda.device_count()
+    if device.index is not None and device.index >= count:
+        raise ModelError(
+            f"device: there is no {name}; torch sees {count} GPU{'s' if count > 1 else ''}, numbered from 0. Write"
+            f" {' or '.join(f'cuda:{i}' for i in range(min(count, 8)))}"
+        )
+
+
+def _try(name: str, device: torch.device) -> None:
+    """Torch's only common test of a device is to compute on it."""
+    try:
+        torch.ones(1, device=device).add_(1).item()
+    except (RuntimeError, AssertionError, ImportError, AttributeError) as error:
+        raise ModelError(f"device: '{name}' is not there for torch {torch.__version__}. {KNOWN}") from error

@@ -1,0 +1,92 @@
+"""Models of the Hugging Face hub: names with a revision, and what its errors mean for a user."""
+
+from __future__ import annotations
+
+from typing import Any
+
+LOG_IN = "Accept its terms on its page, and log in with `hf auth login` (or set HF_TOKEN)"
+
+
+def split_revision(name: str) -> tuple[str, str | None]:
+    """`org/name@revision` -> (`org/name`, `revision`); None without one."""
+    repository, at, revision = name.partition("@")
+    return (repository, revision) if at else (name, None)
+
+
+def download_snapshot(repository: str, revision: str, *, local_only: bool) -> str:
+    """The folder with the files of a model at a revision: a branch, a tag or a commit. Raises what huggingface_hub
+    raises.
+    """
+    from huggingface_hub import snapshot_download
+
+    return str(
+        snapshot_download(
+            repository,
+            revision=revision,
+            local_files_only=local_only,
+            allow_patterns=["*.json", "*.safetensors", "*.model", "*.txt", "*.jinja", "*.tiktoken"],
+        )
+    )
+
+
+def explain_hub_error(error: BaseException) -> str | None:
+    """What went wrong with the hub, and what to do. None where the hub had no part in it.
+
+    transformers hides the errors of huggingface_hub behind its own; the chain of causes has them.
+    """
+    from huggingface_hub import errors
+
+    chain = _causes(error)
+
+    def has(*kinds: Any) -> bool:
+        return any(isinstance(link, kinds) for link in chain)
+
+    status = next((code for link in chain if (code := _status(link)) is not None), None)
+    if has(errors.GatedRepoError):
+        return f"the hub does not let you read it: it is gated. {LOG_IN}"
+    if has(errors.RevisionNotFoundError):
+        return (
+            "the hub has no such revision of it. Write org/name@REVISION with a branch, a tag or a commit that exists"
+        )
+    if has(errors.RepositoryNotFoundError):
+        return (
+            "the hub has no such repository, or it is private. Check the name (org/name), or log in with"
+            " `hf auth login` (or set HF_TOKEN)"
+        )
+    if has(errors.OfflineModeIsEnabled):
+        return "it is not in the local cache, and the hub is switched off (HF_HUB_OFFLINE). Download it first"
+    if status in (401, 403):
+        return f"the hub does not let you read it (HTTP {status}). {LOG_IN}"
+    if status == 429:
+        return "the hub answers that there were too many requests (HTTP 429). Wait, or log in with `hf auth login`"
+    if status is not None and status >= 500:
+        return f"the hub answers with an error of its own (HTTP {status}). Try again later"
+    if has(ConnectionError, TimeoutError, *_transport_errors()):
+        return (
+            "the connection to the hub failed. Check the network and HF_ENDPOINT, and start again: finished files are"
+            " not downloaded twice"
+        )
+    return None
+
+
+def _causes(error: BaseException) -> list[BaseException]:
+    chain: list[BaseException] = []
+    link: BaseException | None = error
+    while link is not None and link not in chain:
+        chain.append(link)
+        link = link.__cause__ or link.__context__
+    return chain
+
+
+def _status(error: BaseException) -> int | None:
+    code = getattr(getattr(error, "response", None), "status_code", None)
+    return code if isinstance(code, int) else None
+
+
+def _transport_errors() -> tuple[type[Exception], ...]:
+    """Of the client that huggingface_hub is built on."""
+    try:
+        import httpx
+    except ImportError:
+        return ()
+    return (httpx.TransportError,)

@@ -1,0 +1,60 @@
+"""Whether weights are numbers. One NaN makes every logit NaN, and an evaluation of such a model would give 0%."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from reasonrl.errors import ModelError
+
+READ_BYTES = 2 * 10**9
+"""Files of weights up to this size, together, are read by a dry run."""
+
+
+def is_finite(tensor: Tensor) -> bool:
+    """Whether no value is NaN or infinite; both go through a minimum and a maximum, which need no copy."""
+    if not tensor.is_floating_point() or not tensor.numel() or tensor.is_meta:
+        return True
+    if tensor.element_size() == 1:  # torch has no minimum of 8-bit floats
+        return bool(tensor.float().isfinite().all())
+    return bool(torch.stack(torch.aminmax(tensor.detach())).isfinite().all())
+
+
+def not_finite(tensors: Iterable[tuple[str, Tensor]]) -> list[str]:
+    """Names of the tensors that hold a NaN or an infinite value."""
+    return [name for name, tensor in tensors if not is_finite(tensor)]
+
+
+def require_finite_weights(name: str, model: Any) -> None:
+    """Raises ModelError for a model with a weight that is not a finite number; `name` is the model's."""
+    _refuse(name, not_finite(model.named_parameters()))
+
+
+def check_weight_values(name: str, folder: Path) -> None:
+    """`require_finite_weights` on the files of a folder, one tensor at a time, where they are not too large for a check
+    before a run.
+    """
+    from safetensors import safe_open
+
+    files = sorted(folder.glob("*.safetensors"))
+    if sum(file.stat().st_size for file in files) > READ_BYTES:
+        return
+    broken = []
+    for file in files:
+        with safe_open(file, framework="pt") as tensors:
+            broken += [key for key in tensors.keys() if not is_finite(tensors.get_tensor(key))]  # noqa: SIM118
+    _refuse(name, broken)
+
+
+def _refuse(name: str, broken: list[str]) -> None:
+    if broken:
+        more = f" and {len(broken) - 1} more tensors" if len(broken) > 1 else ""
+        raise ModelError(
+            f"model.path: '{name}': {broken[0]}{more} of its weights hold values that are not finite numbers (NaN or"
+            " infinite), so every answer would be noise. Its training diverged, or the file is damaged. Name another"
+            " model or an earlier checkpoint"
+        )
