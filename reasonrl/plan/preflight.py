@@ -13,6 +13,8 @@ from reasonrl.models.lora import check_targets_of_config
 from reasonrl.models.sizes import count_parameters, parameters_by_name
 from reasonrl.plan.checks import reward_warnings, without_links
 from reasonrl.plan.estimate import estimate_memory_gb, estimate_minutes, measure_speed
+from reasonrl.plan.probe import probe_collecting, probe_environment, probe_rewards
+from reasonrl.plan.prompt_view import view_prompt
 from reasonrl.plan.stage_plan import Plan, StagePlan
 from reasonrl.recipe.links import check_links
 from reasonrl.recipe.reading import LoadedRecipe
@@ -20,6 +22,7 @@ from reasonrl.recipe.schema import Recipe
 from reasonrl.rewards.loading import make_reward_parts, make_verifier
 from reasonrl.setup.data import RunData, check_lengths, load_data, recipe_for_data
 from reasonrl.setup.environments import environment_maker
+from reasonrl.setup.prompt_checks import known_end_ids, template_warnings
 from reasonrl.setup.run_models import runs_elsewhere, weights_of
 from reasonrl.stages import stage_kind
 from reasonrl.stages.base import Workload
@@ -58,7 +61,8 @@ def plan_stage(recipe: Recipe, *, offline: bool, backends: Mapping[str, BackendP
     parts = make_reward_parts(data_recipe, make_verifier(recipe))
     verifier = parts[0].verifier
     assert verifier is not None
-    environment_maker(recipe, tokenizer)  # its name and its options
+    probe_environment(recipe, tokenizer, environment_maker(recipe, tokenizer))
+    probe_collecting(recipe)
     present, later = without_links(data_recipe)
     data, missing_data = load_present_data(present, verifier, offline=offline)
     longest = check_lengths(recipe, tokenizer, config, data.problems) if data.problems and config is not None else 0
@@ -69,14 +73,17 @@ def plan_stage(recipe: Recipe, *, offline: bool, backends: Mapping[str, BackendP
         plan_backend = backends[recipe.backend]
         backend = plan_backend(recipe, weights_of(recipe.model.path), longest or ASSUMED_PROMPT, parameters)
     minutes = 0.0
-    warnings = recipe.warnings()
+    warnings = [*recipe.warnings(), *data.warnings]
     if tokenizer is not None:
+        end_ids = known_end_ids(weights_of(recipe.model.path), tokenizer, config)
+        warnings += template_warnings(recipe, tokenizer, end_ids, data.problems)
         speed = measure_speed(recipe, parameters, data.train, tokenizer)
         minutes = estimate_minutes(recipe, workload, speed, data.evaluated)
         try:
             warnings += reward_warnings(parts, data.train, tokenizer)
         except TrainingError as error:  # a verifier of the user's own; nothing is trained yet
             raise RecipeError(str(error)) from error
+    probe_warnings, untried = probe_rewards(recipe, parts, verifier, data.train, tokenizer)
     shown = data.train[:SHOWN] if tokenizer is not None else []
     return StagePlan(
         name=recipe.name,
@@ -85,6 +92,7 @@ def plan_stage(recipe: Recipe, *, offline: bool, backends: Mapping[str, BackendP
         heldout_problems={name: len(problems) for name, problems in data.heldout.items()},
         longest_prompt_tokens=longest,
         first_prompts=[render_prompt_text(tokenizer, problem) for problem in shown],
+        first_prompt_tokens=[view_prompt(tokenizer, problem) for problem in shown],
         gold_responses=[kind.target(recipe, verifier, problem) for problem in shown],
         gold_label=kind.target_label,
         data_checks={name: str(report) for name, report in data.reports.items()} | later,
@@ -98,8 +106,8 @@ def plan_stage(recipe: Recipe, *, offline: bool, backends: Mapping[str, BackendP
         memory_gb=estimate_memory_gb(recipe, kind, parameters),
         minutes=minutes,
         backend=backend,
-        not_checked=[*missing, *missing_data],
-        warnings=warnings,
+        not_checked=[*missing, *missing_data, *untried],
+        warnings=[*warnings, *probe_warnings],
     )
 
 

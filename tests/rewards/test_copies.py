@@ -43,14 +43,15 @@ def unspoilt(played: Sequence[Episode]) -> bool:
 
 
 def test_a_function_that_changes_problems_and_responses_gets_copies_for_each_rollout() -> None:
-    def mine(responses: list[str], problems: Sequence[Problem]) -> list[float]:
+    def mine(responses: Sequence[str], problems: Sequence[Problem]) -> list[float]:
         rewards = [float(spoil(problem)) for problem in problems]  # the second rollout still has its answer
+        assert isinstance(responses, list)
         responses.clear()
         return rewards
 
     seen: list[Any] = []
 
-    def later(responses: list[str], problems: Sequence[Problem]) -> list[float]:
+    def later(responses: Sequence[str], problems: Sequence[Problem]) -> list[float]:
         seen.extend(responses)
         return [float(problem.reference["answer"]) for problem in problems]
 
