@@ -2,7 +2,7 @@
 
 | form | columns |
 |---|---|
-| ours | id, prompt, reference or answer, kind, source, meta; reference and meta may be JSON text (parquet files) |
+| ours | id, prompt, reference or answer, kind, source, meta; prompt, reference and meta may be JSON text |
 | question and answer | problem or question; answer, or solution that ends in a box or in "#### 42" |
 | verl | data_source, prompt (messages), ability, reward_model {style, ground_truth}, extra_info |
 | TRL | prompt (text or messages), and any columns, of which answer or solution is the gold answer |
@@ -14,16 +14,17 @@ All other columns of a row are kept in `meta`.
 
 from __future__ import annotations
 
-import json
-import math
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from reasonrl.data.answers import boxed_answer, marked_answer, number_text
+from reasonrl.data.answers import boxed_answer, marked_answer
 from reasonrl.data.critiques import published
-from reasonrl.data.files import SourceRow
+from reasonrl.data.json_text import LongNumber
+from reasonrl.data.messages_text import read_prompt
 from reasonrl.data.mistakes import Mistakes, suggestion
 from reasonrl.data.problem import KINDS, checked_list
+from reasonrl.data.rows import SourceRow
+from reasonrl.data.values import Unreadable, as_object, is_blank, number_as_text, parsed
 from reasonrl.errors import DataError
 from verifiers.types import Problem
 
@@ -37,10 +38,6 @@ HOUSE_KEY = "reasonrl"
 Complain = Callable[[str], None]
 
 
-class _Unreadable(Exception):
-    """The row cannot become a problem: the message is its mistake."""
-
-
 def problems_from_rows(
     rows: Iterable[SourceRow],
     mistakes: Mistakes,
@@ -49,6 +46,7 @@ def problems_from_rows(
     source: str = "",
     kind: str = "math",
     columns: dict[str, str] | None = None,
+    prompt_form: str | None = None,
 ) -> list[Problem]:
     """Reads rows of any known form.
 
@@ -59,6 +57,7 @@ def problems_from_rows(
         source: for rows that name none.
         kind: for rows that name none.
         columns: our field -> the column that holds it, for the names in FIELDS.
+        prompt_form: of rows that do not say theirs. "text": a prompt is text, even where it looks like messages.
 
     Raises:
         DataError: every mistake of every row, or no rows.
@@ -70,21 +69,27 @@ def problems_from_rows(
         )
         raise DataError(f"{mistakes.source}: {text} Our fields: {', '.join(FIELDS)}")
 
+    if prompt_form not in (None, "text", "chat"):
+        raise DataError(f"{mistakes.source}: the option prompt_form must be text or chat, not {prompt_form!r}")
+
     def problems() -> Iterable[tuple[str, Problem | None]]:
         for row in rows:
             try:
-                yield row.where, _problem(row.fields, f"{stem}/{row.number}", source, kind, columns or {})
-            except _Unreadable as mistake:
+                default_id = f"{stem}/{row.number}"
+                yield row.where, _problem(row.fields, default_id, source, kind, columns or {}, prompt_form)
+            except Unreadable as mistake:
                 mistakes.add(row.where, str(mistake))
 
     return checked_list(problems(), mistakes)
 
 
-def _problem(row: dict[str, Any], default_id: str, source: str, kind: str, columns: dict[str, str]) -> Problem:
+def _problem(
+    row: dict[str, Any], default_id: str, source: str, kind: str, columns: dict[str, str], prompt_form: str | None
+) -> Problem:
     mapped = {}
     for field, column in columns.items():
         if column not in row:
-            raise _Unreadable(
+            raise Unreadable(
                 f"columns maps {field} to {column!r}, which is not a column here.{suggestion(column, row)}"
                 f" {_present(row)}"
             )
@@ -102,26 +107,29 @@ def _problem(row: dict[str, Any], default_id: str, source: str, kind: str, colum
     fields |= mapped
     if "prompt" not in fields:
         near = next(filter(None, (suggestion(name, row) for name in PROMPT_NAMES)), "")
-        raise _Unreadable(
+        raise Unreadable(
             f"no column 'prompt', 'problem' or 'question'.{near} {_present(row)} Name the right one with columns:"
             " {prompt: ...}"
         )
     kind = kind if fields.get("kind") is None else fields["kind"]
     return Problem(
         id=_id(fields.get("id"), default_id),
-        prompt=_prompt(fields["prompt"], fields.get("prompt_form")),
+        prompt=_prompt(fields["prompt"], fields.get("prompt_form"), prompt_form),
         kind=kind,
         reference=_reference(fields, kind, row),
         source=source if fields.get("source") is None else fields["source"],
-        meta=_object(fields.get("meta") or {}, "meta"),
+        meta=as_object(fields.get("meta") or {}, "meta"),
     )
 
 
 def _critique(row: dict[str, Any]) -> dict[str, Any] | None:
     try:
-        return published(row)
-    except (ValueError, KeyError, TypeError) as error:
-        raise _Unreadable(str(error)) from error
+        fields = published(row)
+        return fields and {"prompt_form": "text" if isinstance(fields["prompt"], str) else None, **fields}
+    except ValueError as error:
+        raise Unreadable(str(error)) from error
+    except (LookupError, TypeError, AttributeError) as error:
+        raise Unreadable(f"the labels cannot be read: {type(error).__name__}: {error}") from error
 
 
 def _plain(row: dict[str, Any], mapped: dict[str, Any]) -> dict[str, Any]:
@@ -133,7 +141,7 @@ def _plain(row: dict[str, Any], mapped: dict[str, Any]) -> dict[str, Any]:
         fields["prompt"] = row[name]
         used.add(name)
     if not any(gold in mapped for gold in GOLD_NAMES):
-        golds = [gold for gold in GOLD_NAMES if not _blank(row.get(gold))]
+        golds = [gold for gold in GOLD_NAMES if not is_blank(row.get(gold))]
         if golds:
             fields[golds[0]] = row[golds[0]]
             used.add(golds[0])
@@ -144,7 +152,7 @@ def _plain(row: dict[str, Any], mapped: dict[str, Any]) -> dict[str, Any]:
     for field, fits in (
         ("id", True),
         ("source", isinstance(row.get("source"), str)),
-        ("meta", isinstance(_parsed(row.get("meta")), dict)),
+        ("meta", isinstance(parsed(row.get("meta")), dict)),
     ):
         if field in row and field not in mapped and (fits or row[field] is None):
             fields[field] = row[field]
@@ -161,39 +169,40 @@ def _plain(row: dict[str, Any], mapped: dict[str, Any]) -> dict[str, Any]:
 
 
 def _verl(row: dict[str, Any]) -> dict[str, Any]:
-    judge = _object(row["reward_model"], "reward_model")
-    extra = _object(row.get("extra_info") or {}, "extra_info")
+    judge = as_object(row["reward_model"], "reward_model")
+    extra = as_object(row.get("extra_info") or {}, "extra_info")
     fields: dict[str, Any] = {"prompt": row["prompt"]} if "prompt" in row else {}
-    fields |= {"id": extra.get("id"), "source": row.get("data_source")}
+    fields |= {"id": extra.get("id"), "source": row.get("data_source"), "prompt_form": row.get("prompt_form")}
     gold = judge.get("ground_truth")
-    reference = _parsed(gold)
+    reference = parsed(gold)
     if isinstance(reference, dict):
         fields["reference"] = reference
     else:
         fields["answer"] = gold
-    house = _parsed(extra.get(HOUSE_KEY))
+    house = parsed(extra.get(HOUSE_KEY))
     if isinstance(house, dict):
         return fields | {"kind": row.get("ability"), "prompt_form": house.get("prompt_form"), "meta": house.get("meta")}
     ability = str(row.get("ability") or "").lower()
     fields["kind"] = ability if ability in KINDS else None
     fields["meta"] = {name: value for name, value in extra.items() if name != "id" and value is not None}
-    _keep(fields, row, {"prompt", "data_source", "ability", "reward_model", "extra_info"})
+    _keep(fields, row, {"prompt", "prompt_form", "data_source", "ability", "reward_model", "extra_info"})
     return fields
 
 
 def _is_gym(row: dict[str, Any]) -> bool:
     if not {"question", "answer", "metadata"} <= set(row):
         return False
-    metadata = _parsed(row["metadata"])
+    metadata = parsed(row["metadata"])
     return isinstance(metadata, dict) and isinstance(metadata.get("source_dataset"), str)
 
 
 def _gym(row: dict[str, Any]) -> dict[str, Any]:
-    metadata = _parsed(row["metadata"])
+    metadata = parsed(row["metadata"])
     entry = {"question": row["question"], "answer": row["answer"], "metadata": metadata}
     name = metadata["source_dataset"]
     fields = {
         "prompt": row["question"],
+        "prompt_form": None if isinstance(row["question"], list) else "text",
         "kind": "reasoning_gym",
         "source": row.get("source") or f"reasoning_gym/{name}",
     }
@@ -206,43 +215,51 @@ def _keep(fields: dict[str, Any], row: dict[str, Any], used: set[str]) -> None:
     """Columns that nothing else reads go to meta; what meta already says stands."""
     other_columns = {name: value for name, value in row.items() if name not in used}
     if other_columns:
-        fields["meta"] = other_columns | _object(fields.get("meta") or {}, "meta")
+        fields["meta"] = other_columns | as_object(fields.get("meta") or {}, "meta")
 
 
 def _reference(fields: dict[str, Any], kind: str, row: dict[str, Any]) -> dict[str, Any]:
-    if not _blank(fields.get("reference")):
-        reference = _object(fields["reference"], "reference")
+    if not is_blank(fields.get("reference")):
+        reference = as_object(fields["reference"], "reference")
+        if isinstance(reference.get("answer"), LongNumber):
+            reference = reference | {"answer": number_as_text(reference["answer"])}
         answer = fields.get("answer")
-        if answer is not None and "answer" in reference and _text(answer) != _text(reference["answer"]):
-            raise _Unreadable(
+        if (
+            answer is not None
+            and "answer" in reference
+            and number_as_text(answer) != number_as_text(reference["answer"])
+        ):
+            raise Unreadable(
                 f"answer says {answer!r:.60}, but the reference says {reference['answer']!r:.60}. Leave one out"
             )
         return reference
-    if not _blank(fields.get("answer")):
-        answer = _text(fields["answer"])
+    if not is_blank(fields.get("answer")):
+        answer = number_as_text(fields["answer"])
         marked = marked_answer(answer) if kind == "math" and isinstance(answer, str) else None
         return {"answer": answer if marked is None else marked}
-    if not _blank(fields.get("solution")):
-        answer = _text(fields["solution"])
+    if not is_blank(fields.get("solution")):
+        answer = number_as_text(fields["solution"])
         gold = None if not isinstance(answer, str) else boxed_answer(answer) or marked_answer(answer)
         if not gold:
-            raise _Unreadable(
+            raise Unreadable(
                 "the solution has neither a \\boxed{...} nor a line '#### answer'. If it is the bare answer, say so"
                 " with columns: {answer: solution}; else name a column that holds the answer"
             )
         return {"answer": gold}
     if "reward_model" in row:
-        raise _Unreadable("the answer is missing: reward_model has no ground_truth")
+        raise Unreadable("the answer is missing: reward_model has no ground_truth")
     if any(name in fields or name in row for name in GOLD_NAMES):
-        raise _Unreadable("the answer is missing or empty")
+        raise Unreadable("the answer is missing or empty")
     near = next(filter(None, (suggestion(name, row) for name in GOLD_NAMES)), "")
-    raise _Unreadable(
+    raise Unreadable(
         f"no column 'answer', 'reference' or 'solution'.{near} {_present(row)} Name the right one with columns:"
         " {answer: ...}"
     )
 
 
-def _prompt(value: Any, form: Any) -> Any:
+def _prompt(value: Any, form: Any, source_form: str | None) -> Any:
+    if isinstance(value, str) and (form or source_form) != "text":
+        value = read_prompt(value)
     if isinstance(value, str):
         return value
     if not isinstance(value, list):
@@ -255,40 +272,13 @@ def _prompt(value: Any, form: Any) -> Any:
         messages.append(message)
     if form == "text":
         if len(messages) != 1 or not isinstance(messages[0], dict) or not isinstance(messages[0].get("content"), str):
-            raise _Unreadable("prompt_form is 'text', which needs exactly one message in the prompt")
+            raise Unreadable("prompt_form is 'text', which needs exactly one message in the prompt")
         return messages[0]["content"]
     return messages
 
 
 def _id(value: Any, default: str) -> Any:
-    return default if _blank(value) else _text(value)
-
-
-def _text(value: Any) -> Any:
-    """A finite number as text; anything else as it is, to be judged with the problem."""
-    is_number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-    return number_text(value) if is_number else value
-
-
-def _object(value: Any, name: str) -> dict[str, Any]:
-    parsed = _parsed(value)
-    if not isinstance(parsed, dict):
-        raise _Unreadable(f"{name} must be an object {{...}} or the JSON text of one, not {value!r:.60}")
-    return parsed
-
-
-def _parsed(value: Any) -> Any:
-    """The value, or what its JSON text says if it is the text of an object."""
-    if isinstance(value, str) and value.lstrip().startswith("{"):
-        try:
-            return json.loads(value)
-        except (ValueError, RecursionError):
-            return value
-    return value
-
-
-def _blank(value: Any) -> bool:
-    return value is None or (isinstance(value, str) and not value.strip())
+    return default if is_blank(value) else number_as_text(value)
 
 
 def _present(row: Iterable[str]) -> str:

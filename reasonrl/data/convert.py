@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from reasonrl.data.columns import HOUSE_KEY, problems_from_rows
-from reasonrl.data.files import SourceRow, jsonable
+from reasonrl.data.messages_text import looks_like_messages
 from reasonrl.data.mistakes import Mistakes
 from reasonrl.data.problem import checked_list
+from reasonrl.data.rows import SourceRow, jsonable
 from reasonrl.errors import DataError
 from reasonrl.files import replacing
 from verifiers.types import Message, Problem
@@ -107,6 +108,7 @@ def to_plain(problems: Iterable[Problem]) -> list[dict[str, Any]]:
         {
             "id": problem.id,
             "prompt": problem.prompt,
+            **_text_mark(problem.prompt),
             "kind": problem.kind,
             "reference": json.loads(_json(problem, "reference")),
             "source": problem.source,
@@ -161,6 +163,11 @@ def _from_rows(rows: Iterable[dict[str, Any]], form: str, kind: str) -> list[Pro
 
 def _messages(prompt: str | list[Message]) -> list[Message]:
     return [{"role": "user", "content": prompt}] if isinstance(prompt, str) else prompt
+
+
+def _text_mark(prompt: str | list[Message]) -> dict[str, str]:
+    """The field that keeps a text a text where it looks like messages."""
+    return {"prompt_form": "text"} if isinstance(prompt, str) and looks_like_messages(prompt) else {}
 
 
 def _form(prompt: str | list[Message]) -> str:

@@ -8,52 +8,119 @@ from __future__ import annotations
 
 import csv
 import json
+import os
+import re
+import stat
 from collections.abc import Callable, Iterator
-from datetime import date, datetime, time
-from decimal import Decimal
 from pathlib import Path
-from typing import Any, NamedTuple
-from uuid import UUID
 
+from reasonrl.data.json_text import ChangedByReading, Repeats, holds, json_mistake, parse_json, repeated_key
 from reasonrl.data.mistakes import Mistakes
+from reasonrl.data.rows import SourceRow, jsonable
 from reasonrl.errors import DataError
 from reasonrl.words import nearest
 
+__all__ = ["READERS", "SourceRow", "existing_file", "jsonable", "read_rows"]
 
-class SourceRow(NamedTuple):
-    """One row as it was in the source."""
+_HALF_PAIR = re.compile(rb"\\u[dD][89a-fA-F]")
+"""Where JSON may spell half a surrogate pair; without it no field needs a look."""
+_BEGINNINGS = {
+    b"\x1f\x8b": "is compressed with gzip. Unpack it first (gunzip)",
+    b"\x28\xb5\x2f\xfd": "is compressed with zstd. Unpack it first (zstd -d)",
+    b"PK\x03\x04": "is a zip archive. Unpack it first",
+    b"\xfd7zXZ": "is compressed with xz. Unpack it first (unxz)",
+    b"BZh": "is compressed with bzip2. Unpack it first (bunzip2)",
+    b"\xff\xfe": "is UTF-16. Save the file as UTF-8",
+    b"\xfe\xff": "is UTF-16. Save the file as UTF-8",
+}
+"""First bytes that no readable file has."""
+_PARQUET = b"PAR1"
 
-    number: int
-    """1-based: the line of a .jsonl or .csv file, the row of any other source."""
-    where: str
-    """The number in words: "line 3" or "row 3"."""
-    fields: dict[str, Any]
+
+def existing_file(source: str) -> bool:
+    """Whether a file has this name, "~" being the home. False for what cannot be a file's name."""
+    try:
+        return Path(source).expanduser().is_file()
+    except (OSError, RuntimeError, ValueError):
+        return False
 
 
 def read_rows(path: Path, mistakes: Mistakes) -> Iterator[SourceRow]:
     """The rows of a file, by its suffix.
 
     Raises:
-        DataError: at once when the file is missing or is a folder, or as a whole cannot be read as what its suffix
-            says.
+        DataError: at once when the file is missing or is not a regular file, or its first bytes are not those of what
+            its suffix says; later when as a whole it cannot be read.
     """
-    if path.is_dir():
-        raise DataError(f"{path} is a folder. Name a file in it ({', '.join(READERS)})")
-    if not path.exists():
-        neighbours = [file.name for file in path.parent.iterdir()] if path.parent.is_dir() else []
-        near = nearest(path.name, neighbours)
-        hint = f" Did you mean {str(path.parent / near)!r}?" if near else ""
-        raise DataError(f"{path} does not exist.{hint} A relative path starts in the current folder")
-    if path.suffix.lower() not in READERS:
-        raise DataError(f"{path}: cannot read files with the suffix {path.suffix!r}. Use {', '.join(READERS)}")
-    return _readable(READERS[path.suffix.lower()](path, mistakes), path)
+    suffix = path.suffix.lower()
+    kind = _file_mode(path)
+    if stat.S_ISDIR(kind):
+        raise DataError(f"{path} is a folder. Name a file in it ({_known()})")
+    if not stat.S_ISREG(kind):
+        raise DataError(
+            f"{path} is a pipe or a device, but data is read more than once. Write its content to a file and name that"
+        )
+    if suffix not in READERS:
+        raise DataError(f"{path}: cannot read files with the suffix {path.suffix!r}.{_unpack(path)} Use {_known()}")
+    _check_beginning(path, suffix)
+    return _readable(READERS[suffix](path, mistakes), path)
+
+
+def _file_mode(path: Path) -> int:
+    try:
+        return path.stat().st_mode
+    except FileNotFoundError as error:
+        raise DataError(f"{path} does not exist.{_near(path)} A relative path starts in the current folder") from error
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror or error}") from error
+    except ValueError as error:  # a NUL in the name
+        raise DataError(f"{str(path)!r} is not the name of a file: {error}") from error
+
+
+def _known() -> str:
+    return ", ".join(READERS)
+
+
+def _unpack(path: Path) -> str:
+    """Advice for a suffix of a compressed file."""
+    packed = path.suffix.lower() in (".gz", ".zst", ".bz2", ".xz", ".zip")
+    return " Unpack the file first." if packed else ""
+
+
+def _near(path: Path) -> str:
+    try:
+        near = nearest(path.name, [file.name for file in path.parent.iterdir()])
+    except OSError:
+        return ""
+    return f" Did you mean {str(path.parent / near)!r}?" if near else ""
+
+
+def _check_beginning(path: Path, suffix: str) -> None:
+    try:
+        with path.open("rb") as file:
+            head = file.read(8)
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror or error}") from error
+    reason = next((text for beginning, text in _BEGINNINGS.items() if head.startswith(beginning)), None)
+    if reason is None and head.startswith(_PARQUET) and suffix != ".parquet":
+        reason = "is a parquet file. Rename it to .parquet"
+    if reason is not None:
+        raise DataError(f"{path} {reason}")
 
 
 def _readable(rows: Iterator[SourceRow], path: Path) -> Iterator[SourceRow]:
     try:
+        before = _state(path)
         yield from rows
+        if _state(path) != before:
+            raise DataError(f"{path} changed while it was read. Try again when nothing writes to it")
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror or error}") from error
+
+
+def _state(path: Path) -> tuple[int, int, int]:
+    state = os.stat(path)
+    return state.st_ino, state.st_size, state.st_mtime_ns
 
 
 def _jsonl(path: Path, mistakes: Mistakes) -> Iterator[SourceRow]:
@@ -67,27 +134,43 @@ def _jsonl(path: Path, mistakes: Mistakes) -> Iterator[SourceRow]:
                 continue
             where = f"line {number}"
             try:
-                value = json.loads(line.decode())
+                value = parse_json(line.decode())
             except UnicodeDecodeError:
                 mistakes.add(where, "not valid UTF-8. Save the file as UTF-8")
             except json.JSONDecodeError as error:
                 mistakes.add(where, f"not valid JSON: {error.msg} (character {error.pos + 1})")
+            except ChangedByReading as error:
+                mistakes.add(where, str(error))
             except (
                 ValueError,
                 RecursionError,
             ) as error:  # a number with thousands of digits, or too deeply nested brackets
                 mistakes.add(where, f"not readable JSON: {error}")
             else:
-                if isinstance(value, dict):
+                halved = _half_pair(value) if isinstance(value, dict) and _HALF_PAIR.search(line) else ""
+                if halved:
+                    mistakes.add(where, halved)
+                elif isinstance(value, dict):
                     yield SourceRow(number, where, value)
                 else:
                     mistakes.add(where, f"a JSON object {{...}} is expected, not {line.decode().strip()!r:.60}")
 
 
+def _half_pair(fields: dict[str, object]) -> str:
+    """The first field with half a surrogate pair, in words; empty where there is none."""
+    for name, value in fields.items():
+        for part in (name, value):
+            mistake = json_mistake(part)
+            if mistake:
+                return f"the field {name!r} {mistake}"
+    return ""
+
+
 def _json(path: Path, mistakes: Mistakes) -> Iterator[SourceRow]:
     text = path.read_bytes().removeprefix(b"\xef\xbb\xbf")
+    repeats: Repeats = []
     try:
-        rows = json.loads(text)
+        rows = parse_json(text, repeats)
     except json.JSONDecodeError as error:
         # JSON lines under another suffix, as often seen
         if error.msg == "Extra data" and text.lstrip().startswith(b"{"):
@@ -101,31 +184,30 @@ def _json(path: Path, mistakes: Mistakes) -> Iterator[SourceRow]:
     if not isinstance(rows, list):
         keys = f" with the keys {', '.join(rows)}"[:200] if isinstance(rows, dict) else ""
         raise DataError(f"{path}: a list of objects [{{...}}, ...] is expected, not one {type(rows).__name__}{keys}")
+    may_be_halved = bool(_HALF_PAIR.search(text))
     for number, value in enumerate(rows, 1):
-        if isinstance(value, dict):
-            yield SourceRow(number, f"row {number}", value)
+        where = f"row {number}"
+        twice = next((key for holder, key in repeats if holds(value, holder)), None) if repeats else None
+        halved = _half_pair(value) if may_be_halved and isinstance(value, dict) else ""
+        if twice is not None:
+            mistakes.add(where, repeated_key(twice))
+        elif halved:
+            mistakes.add(where, halved)
+        elif isinstance(value, dict):
+            yield SourceRow(number, where, value)
         else:
-            mistakes.add(f"row {number}", f"an object {{...}} is expected, not {value!r:.60}")
+            mistakes.add(where, f"an object {{...}} is expected, not {value!r:.60}")
 
 
 def _parquet(path: Path, mistakes: Mistakes) -> Iterator[SourceRow]:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
+    from reasonrl.data.arrow import parquet_rows
 
-    number = 0
-    try:
-        with pq.ParquetFile(path) as file:
-            for batch in file.iter_batches(batch_size=1000):
-                for fields in batch.to_pylist():
-                    number += 1
-                    yield SourceRow(number, f"row {number}", jsonable(fields))
-    except pa.ArrowException as error:
-        raise DataError(f"{path}: not readable as parquet: {error}") from error
+    return parquet_rows(path, mistakes)
 
 
 def _csv(path: Path, mistakes: Mistakes) -> Iterator[SourceRow]:
     with path.open(newline="", encoding="utf-8-sig") as file:
-        reader = csv.reader(file)
+        reader = csv.reader(file, strict=True)  # else an open quote takes in all further rows
         try:
             header = next(reader, [])
             twice = sorted({name for name in header if header.count(name) > 1})
@@ -155,20 +237,3 @@ READERS: dict[str, Callable[[Path, Mistakes], Iterator[SourceRow]]] = {
     ".parquet": _parquet,
     ".csv": _csv,
 }
-
-
-def jsonable(value: Any) -> Any:
-    """The value in JSON's types: arrays become lists, dates and decimals text; fields that hold bytes (images) are left
-    out.
-    """
-    if isinstance(value, dict):
-        return {str(key): jsonable(item) for key, item in value.items() if not isinstance(item, bytes | bytearray)}
-    if isinstance(value, list | tuple):
-        return [jsonable(item) for item in value]
-    if isinstance(value, datetime | date | time):
-        return value.isoformat()
-    if isinstance(value, Decimal | UUID):
-        return str(value)
-    if hasattr(value, "tolist"):  # numpy scalars and arrays, as pandas gives them
-        return jsonable(value.tolist())
-    return value

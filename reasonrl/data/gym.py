@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from reasonrl.data.mistakes import suggestion
+from reasonrl.data.rows import jsonable
 from reasonrl.errors import DataError
 from verifiers.types import Problem
 
@@ -98,7 +99,7 @@ TEST_SHARE = 0.2
 def _entries(dataset: Any, rows: int, split: str | None, size: int) -> Iterator[dict[str, Any]]:
     count = 0
     for index in range(rows):
-        entry = json.loads(json.dumps(dataset[index]))
+        entry = json.loads(json.dumps(dataset[index], default=jsonable))
         digest = hashlib.blake2b(entry["question"].encode(), digest_size=8).digest()
         side = "test" if int.from_bytes(digest) < TEST_SHARE * 2**64 else "train"
         if split is None or side == split:

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from reasonrl.data.files import SourceRow, jsonable
 from reasonrl.data.mistakes import refuse_unknown
+from reasonrl.data.rows import SourceRow, jsonable
 from reasonrl.errors import DataError, DataNotHere
 
 OPTIONS = ("revision", "data_dir", "data_files")
@@ -36,7 +36,7 @@ def hub_rows(
     Raises:
         DataError: it cannot be reached, does not exist, or has no such configuration or split.
     """
-    refuse_unknown(options or {}, OPTIONS, f"{hub_id}: a hub data set")
+    refuse_unknown(options or {}, OPTIONS, f"{hub_id}: a hub data set", shown=("prompt_form",))
     try:
         import datasets
         from huggingface_hub.errors import HTTPError  # the base class of whichever HTTP client this version uses
@@ -57,7 +57,21 @@ def hub_rows(
     except (ValueError, RuntimeError, datasets.exceptions.DatasetsError) as error:
         part = f"split {split!r}" + (f", name {name!r}" if name else "")
         raise DataError(f"the data set {hub_id!r} has no {part}, or cannot be read: {_first_line(error)}") from error
-    return (SourceRow(number, f"row {number}", jsonable(fields)) for number, fields in enumerate(rows, 1))
+    return _exact_rows(rows, hub_id)
+
+
+def _exact_rows(rows: Any, hub_id: str) -> Iterator[SourceRow]:
+    """The rows of a `datasets.Dataset`, narrow floats as they were written."""
+    from reasonrl.data.arrow import exact_floats
+
+    converts = {field.name: exact_floats(field.type) for field in rows.features.arrow_schema}
+    number = 0
+    try:
+        for number, fields in enumerate(rows, 1):
+            exact = {name: value if (to := converts.get(name)) is None else to(value) for name, value in fields.items()}
+            yield SourceRow(number, f"row {number}", jsonable(exact))
+    except (ValueError, OverflowError, OSError, ImportError) as error:
+        raise DataError(f"{hub_id}: the row after row {number} cannot be read: {_first_line(error)}") from error
 
 
 @contextmanager

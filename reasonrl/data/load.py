@@ -11,10 +11,12 @@ from typing import Any, NamedTuple
 
 from reasonrl.data.columns import problems_from_rows
 from reasonrl.data.dotted import dotted_rows
-from reasonrl.data.files import READERS, SourceRow, read_rows
+from reasonrl.data.files import READERS, existing_file, read_rows
 from reasonrl.data.hub import INSTEAD, hub_rows
-from reasonrl.data.mistakes import Mistakes, refuse_unknown, suggestion
+from reasonrl.data.json_text import json_mistake
+from reasonrl.data.mistakes import Mistakes, printable, refuse_unknown, suggestion
 from reasonrl.data.problem import checked_list
+from reasonrl.data.rows import SourceRow
 from reasonrl.errors import DataError
 from verifiers.types import Problem
 
@@ -75,7 +77,10 @@ def load_problems(
     if limit is not None and (isinstance(limit, bool) or not isinstance(limit, int) or limit < 1):
         raise DataError(f"limit must be a whole number from 1, not {limit!r}")
     source = str(source)
+    if json_mistake(source):
+        raise DataError(f"the data source {printable(source)!r} is not valid Unicode. Rename the file")
     options = dict(options or {})
+    prompt_form = None if _makes_problems(source) else options.pop("prompt_form", None)
     suffix = Path(source).suffix.lower()
     reads_from_hub = (source in NAMED and "path" not in options) or bool(
         _HUB_ID.fullmatch(source) and suffix not in READERS
@@ -87,22 +92,58 @@ def load_problems(
             raise DataError(f"{source}: this source generates its problems and has no columns. Leave columns out")
         return _generated(source, options, split, seed, limit)
     if source in NAMED:
-        return _named(source, split, name, columns, limit, options, offline)
-    if suffix in READERS or Path(source).expanduser().is_file():
-        refuse_unknown(options, (), f"{source}: a file")
-        return _file(Path(source).expanduser(), source, split, kind, columns, limit)
+        return _named(source, split, name, columns, limit, options, offline, prompt_form)
+    if _is_file(source):
+        refuse_unknown(options, (), f"{source}: a file", shown=("prompt_form",))
+        return _file(source, source, split, kind, columns, limit, prompt_form)
     if _DOTTED.fullmatch(source):
         return _dotted(source, options, split, seed, kind, columns, limit)
     if reads_from_hub:
         mistakes = Mistakes(source)
         rows = hub_rows(source, name=name, split=split or "train", offline=offline, options=options)
-        stem = "-".join(filter(None, (source.rpartition("/")[2], name, split or "train")))
-        return problems_from_rows(islice(rows, limit), mistakes, stem=stem, source=source, kind=kind, columns=columns)
-    hint = suggestion(source, (*NAMED, *GENERATORS))
+        return problems_from_rows(
+            islice(rows, limit),
+            mistakes,
+            stem=id_stem(source, split=split, name=name),
+            source=source,
+            kind=kind,
+            columns=columns,
+            prompt_form=prompt_form,
+        )
+    hint = " It is a folder; name a file in it." if _is_folder(source) else suggestion(source, (*NAMED, *GENERATORS))
     raise DataError(
         f"data source {source!r} is not known.{hint} Write a file ({', '.join(READERS)}), a name"
         f" ({', '.join((*NAMED, *GENERATORS))}), a hub id 'org/name', or 'package.module:function'"
     )
+
+
+def id_stem(
+    source: str, *, split: str | None = None, name: str | None = None, options: dict[str, Any] | None = None
+) -> str:
+    """What the ids of rows without an id begin with, before "/" and the number of the row."""
+    if source in GENERATORS or _is_file(source):
+        return Path(source).stem
+    if source in NAMED:
+        return Path(str(options["path"])).stem if options and "path" in options else f"{source}-{split or 'train'}"
+    if _DOTTED.fullmatch(source):
+        return source.rpartition(":")[2]
+    return "-".join(filter(None, (source.rpartition("/")[2], name, split or "train")))
+
+
+def _is_file(source: str) -> bool:
+    return Path(source).suffix.lower() in READERS or existing_file(source)
+
+
+def _is_folder(source: str) -> bool:
+    try:
+        return Path(source).expanduser().is_dir()
+    except (OSError, RuntimeError, ValueError):
+        return False
+
+
+def _makes_problems(source: str) -> bool:
+    """Whether the options of a source go to a generator, or to a function of the user's own."""
+    return source in GENERATORS or (bool(_DOTTED.fullmatch(source)) and not _is_file(source))
 
 
 def _generated(source: str, options: dict[str, Any], split: str | None, seed: int, limit: int | None) -> list[Problem]:
@@ -122,10 +163,13 @@ def _named(
     limit: int | None,
     options: dict[str, Any],
     offline: bool,
+    prompt_form: str | None,
 ) -> list[Problem]:
-    refuse_unknown(options, ("path", "revision"), source)
+    refuse_unknown(options, ("path", "revision"), source, shown=("prompt_form",))
     if "path" in options:
-        return _file(Path(str(options["path"])).expanduser(), source, split, "math", columns, limit)
+        if json_mistake(str(options["path"])):
+            raise DataError(f"{source}: options.path {str(options['path'])!r} is not valid Unicode. Rename the file")
+        return _file(str(options["path"]), source, split, "math", columns, limit, prompt_form)
     known = NAMED[source]
     instead = f"Or name a local copy with options: {{path: FILE}} ({', '.join(READERS)})"
     rows = hub_rows(
@@ -138,31 +182,55 @@ def _named(
     )
     mistakes = Mistakes(f"{source} ({known.hub_id})")
     return problems_from_rows(
-        islice(rows, limit), mistakes, stem=f"{source}-{split or 'train'}", source=source, columns=columns
+        islice(rows, limit),
+        mistakes,
+        stem=id_stem(source, split=split),
+        source=source,
+        columns=columns,
+        prompt_form=prompt_form,
     )
 
 
 def _file(
-    path: Path, source: str, split: str | None, kind: str, columns: dict[str, str] | None, limit: int | None
+    name: str,
+    source: str,
+    split: str | None,
+    kind: str,
+    columns: dict[str, str] | None,
+    limit: int | None,
+    prompt_form: str | None,
 ) -> list[Problem]:
+    try:
+        path = Path(name).expanduser()
+    except RuntimeError as error:  # ~nobody
+        raise DataError(f"{name}: {error} Write the whole path") from error
     mistakes = Mistakes(str(path))
     rows: Iterable[SourceRow] = read_rows(path, mistakes)
     if split is not None:
         rows = _rows_in_split(rows, split, path)
     label = source if source in NAMED else path.stem
-    return problems_from_rows(islice(rows, limit), mistakes, stem=path.stem, source=label, kind=kind, columns=columns)
+    return problems_from_rows(
+        islice(rows, limit),
+        mistakes,
+        stem=path.stem,
+        source=label,
+        kind=kind,
+        columns=columns,
+        prompt_form=prompt_form,
+    )
 
 
 def _rows_in_split(rows: Iterable[SourceRow], split: str, path: Path) -> Iterator[SourceRow]:
-    seen = set()
+    seen: set[str] = set()
     for row in rows:
         extra = row.fields.get("extra_info")
         value = row.fields.get("split", extra.get("split") if isinstance(extra, dict) else None)
-        seen.add(value)
+        if value is not None:
+            seen.add(str(value))
         if value == split:
             yield row
     if split not in seen:
-        splits = sorted(str(value) for value in seen if value is not None)
+        splits = sorted(seen)
         what = (
             f"its splits are {', '.join(splits)}"
             if splits
@@ -189,5 +257,4 @@ def _dotted(
         mistakes.add(f"row {number}", "all rows must be dicts or all must be Problems")
     mistakes.raise_if_any()
     places = (SourceRow(number, f"row {number}", row) for number, row in enumerate(rows, 1))
-    stem = spec.rpartition(":")[2]
-    return problems_from_rows(places, mistakes, stem=stem, source=spec, kind=kind, columns=columns)
+    return problems_from_rows(places, mistakes, stem=id_stem(spec), source=spec, kind=kind, columns=columns)

@@ -37,8 +37,14 @@ class Mistakes:
             lines.append(f"  ... and {remaining:,} more")
         count = len(self)
         raise DataError(
-            f"{self.source}: {count:,} mistake{'s' if count > 1 else ''}, nothing was loaded:\n" + "\n".join(lines)
+            f"{self.source}: {count:,} mistake{'s' if count > 1 else ''}, nothing was loaded:\n"
+            + printable("\n".join(lines))
         )
+
+
+def printable(text: str) -> str:
+    """The text with halves of surrogate pairs spelt out, so that every terminal can show it."""
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def suggestion(word: str, known: Iterable[str]) -> str:
@@ -47,9 +53,12 @@ def suggestion(word: str, known: Iterable[str]) -> str:
     return "" if name is None else f" Did you mean {name!r}?"
 
 
-def refuse_unknown(names: Iterable[str], known: Iterable[str], what: str) -> None:
-    """Raises DataError for every name in `given` that is not in `known`. `what` opens the message."""
+def refuse_unknown(names: Iterable[str], known: Iterable[str], what: str, *, shown: Iterable[str] = ()) -> None:
+    """Raises DataError for every name that is not in `known`. `what` opens the message; `shown` are options that were
+    taken out before and are named too.
+    """
     known = list(known)
-    wrong = [f"unknown option {name!r}.{suggestion(name, known)}" for name in names if name not in known]
+    options = [*known, *shown]
+    wrong = [f"unknown option {name!r}.{suggestion(name, options)}" for name in names if name not in known]
     if wrong:
-        raise DataError(f"{what}: {' '.join(wrong)} Options: {', '.join(known) or 'none'}.")
+        raise DataError(f"{what}: {' '.join(wrong)} Options: {', '.join(options) or 'none'}.")

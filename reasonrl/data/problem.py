@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from critics.verifier import solution_of
+from reasonrl.data.json_text import json_mistake
 from reasonrl.data.mistakes import Mistakes
 from reasonrl.errors import DataError
 from verifiers.types import Message, Problem
@@ -55,15 +56,21 @@ def problem_mistakes(problem: Problem) -> list[str]:
         mistakes.append(f"meta must be an object, not {_type(problem.meta)}")
     mistakes += prompt_mistakes(problem.prompt)
     mistakes += reference_mistakes(problem.kind, problem.reference)
+    for name in ("id", "kind", "source", "reference", "meta"):
+        value = getattr(problem, name)
+        reason = json_mistake(value)
+        # What a reader can name better has been named: an answer, or a field of the wrong type.
+        if reason and not any(mistake.startswith(f"the {name} must be") for mistake in mistakes):
+            mistakes.append(f"the {name} {value!r:.60} {reason}" if isinstance(value, str) else f"the {name} {reason}")
     return mistakes
 
 
 def prompt_mistakes(prompt: str | list[Message]) -> list[str]:
-    """What is wrong with a prompt: empty, not text or messages, or text that cannot be written as UTF-8."""
+    """What is wrong with a prompt: empty, not text or messages, or text that is not Unicode."""
     if isinstance(prompt, str):
         if not prompt.strip():
             return ["the prompt is empty"]
-        return [] if _is_unicode(prompt) else ["the prompt holds half a surrogate pair, which is not valid Unicode"]
+        return [f"the prompt {reason}"] if (reason := json_mistake(prompt)) else []
     if not isinstance(prompt, list):
         return [f"the prompt must be a string or a list of messages, not {_type(prompt)}"]
     mistakes = []
@@ -75,7 +82,7 @@ def prompt_mistakes(prompt: str | list[Message]) -> list[str]:
             )
         elif not all(isinstance(value, str) for value in message.values()) or not message["role"].strip():
             mistakes.append(f"message {number} of the prompt: its role and its content must be strings")
-        elif not _is_unicode(message["content"]):
+        elif json_mistake(message):
             mistakes.append(f"message {number} of the prompt holds half a surrogate pair, which is not valid Unicode")
     if not mistakes and not any(message["content"].strip() for message in prompt):
         return ["the prompt is empty"]
@@ -123,18 +130,14 @@ def _answer_mistakes(reference: dict[str, Any]) -> list[str]:
     if answer is None or (isinstance(answer, str) and not answer.strip()):
         return ["the answer is missing or empty"]
     if isinstance(answer, str):
-        return [] if _is_unicode(answer) else ["the answer holds half a surrogate pair, which is not valid Unicode"]
+        return []
     if isinstance(answer, bool) or not isinstance(answer, int | float):
         return [f"the answer must be a string or a number, not {_type(answer)} ({answer!r:.60})"]
-    return [] if math.isfinite(answer) else [f"the answer must be a finite number, not {answer}"]
-
-
-def _is_unicode(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
+    return (
+        []
+        if isinstance(answer, int) or math.isfinite(answer)
+        else [f"the answer must be a finite number, not {answer}"]
+    )
 
 
 def _type(value: object) -> str:

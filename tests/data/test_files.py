@@ -78,7 +78,7 @@ def test_every_mistake_is_listed_with_its_line_and_nothing_is_loaded(tmp_path: P
         "line 7: the answer must be a string or a number, not a list ([1])",
         "line 8: the answer must be",
         "line 9: the answer must be a string or a number, not a boolean (True)",
-        "line 10: the prompt holds half a surrogate pair",
+        "line 10: the field 'problem' holds half a surrogate pair",
     ):
         assert part in said
 
