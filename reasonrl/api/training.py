@@ -18,6 +18,7 @@ def train(
     resume: bool = False,
     offline: bool = False,
     quiet: bool = False,
+    allow_changes: bool = False,
 ) -> Run:
     """Train a recipe, all of its stages.
 
@@ -32,6 +33,8 @@ def train(
             `recipe` is, or the newest run of the recipe.
         offline: use nothing that is not on this machine.
         quiet: print nothing but warnings.
+        allow_changes: resume also where the data, the weights or your own code are not those that the run began with.
+            The run records what was different.
 
     Returns:
         The finished run.
@@ -40,7 +43,8 @@ def train(
         RecipeError: the recipe is wrong.
         DataError: a data set cannot be read, or its gold answers do not score 1.
         ModelError: the model cannot be found or loaded.
-        UsageError: `run_dir` holds another run, or another process or thread writes it.
+        UsageError: `run_dir` holds another run; there is nothing to resume; what the run was trained with has changed;
+            or another process or thread writes it.
         TrainingError: training cannot continue; what was saved can be resumed.
         KeyboardInterrupt: it was interrupted, and a checkpoint was saved.
 
@@ -54,7 +58,15 @@ def train(
 
     given = None if run_dir is None else Path(run_dir)
     with run_dir_for(given, loaded.name, loaded.source, resume=resume) as folder, torch_settings_restored():
-        run.train(loaded, folder, resume=resume, offline=offline, quiet=quiet, backends=BACKENDS)
+        run.train(
+            loaded,
+            folder,
+            resume=resume,
+            offline=offline,
+            quiet=quiet,
+            backends=BACKENDS,
+            allow_changes=allow_changes,
+        )
     return Run.open(folder)
 
 

@@ -12,7 +12,15 @@ from reasonrl.runs.folder import run_dir_for
 
 
 def train_command(
-    recipe: str, overrides: list[str], *, dry_run: bool, resume: bool, offline: bool, quiet: bool, as_json: bool
+    recipe: str,
+    overrides: list[str],
+    *,
+    dry_run: bool,
+    resume: bool,
+    offline: bool,
+    quiet: bool,
+    as_json: bool,
+    allow_changes: bool = False,
 ) -> None:
     run_dirs = [o.partition("=")[2] for o in overrides if o.startswith("run_dir=")]
     loaded = load_recipe(recipe, [o for o in overrides if not o.startswith("run_dir=")])
@@ -29,7 +37,15 @@ def train_command(
     given = Path(run_dirs[-1]) if run_dirs else None
     with run_dir_for(given, loaded.name, loaded.source, resume=resume) as run_dir:
         try:
-            result = train(loaded, run_dir, resume=resume, offline=offline, quiet=quiet or as_json, backends=BACKENDS)
+            result = train(
+                loaded,
+                run_dir,
+                resume=resume,
+                offline=offline,
+                quiet=quiet or as_json,
+                backends=BACKENDS,
+                allow_changes=allow_changes,
+            )
         except KeyboardInterrupt:
             print(f"stopped. Continue with: reasonrl train {run_dir} --resume", file=sys.stderr)
             raise

@@ -11,6 +11,7 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from os import strerror
 from pathlib import Path
 from typing import Any
 
@@ -104,36 +105,85 @@ def write_folder(target: Path, fill: Callable[[Path], None], facts: Mapping[str,
 
 
 def list_checkpoints(root: Path) -> list[Checkpoint]:
-    """Complete checkpoints, oldest first: the manifest is there and every file has its size."""
-    checkpoints = []
-    for folder in sorted(root.glob("step-*")):
-        if is_complete(folder):
-            checkpoints.append(Checkpoint(folder, int(folder.name.removeprefix("step-"))))
-    return checkpoints
+    """Complete checkpoints, oldest first: the manifest is there and every file has its size.
+
+    Raises CheckpointError for a folder that may not be read.
+    """
+    return [checkpoint for checkpoint in _step_folders(root) if incomplete_reason(checkpoint.path) is None]
+
+
+def incomplete_checkpoints(root: Path) -> list[tuple[Checkpoint, str]]:
+    """Checkpoints that are newer than the newest complete one, and what each lacks, oldest first."""
+    reasons = [(checkpoint, incomplete_reason(checkpoint.path)) for checkpoint in _step_folders(root)]
+    newest = max((index for index, (_, reason) in enumerate(reasons) if reason is None), default=-1)
+    return [(checkpoint, reason) for checkpoint, reason in reasons[newest + 1 :] if reason is not None]
 
 
 def is_complete(folder: Path) -> bool:
+    return incomplete_reason(folder) is None
+
+
+def incomplete_reason(folder: Path) -> str | None:
+    """What a folder lacks to be a complete checkpoint, in words; None for a complete one.
+
+    Raises CheckpointError where it may not be read.
+    """
     try:
-        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-        return all((folder / name).stat().st_size == facts["bytes"] for name, facts in manifest["files"].items())
-    except (FileNotFoundError, json.JSONDecodeError):
-        return False
+        sizes = {name: int(facts["bytes"]) for name, facts in _manifest_files(folder).items()}
+        for name, size in sizes.items():
+            if not (folder / name).is_file():
+                return f"{name} is missing"
+            if (found := (folder / name).stat().st_size) != size:
+                return f"{name} is {found:,} of {size:,} bytes"
+    except FileNotFoundError:
+        return f"{MANIFEST} is missing"
+    except PermissionError as error:
+        raise _not_readable(folder, error) from error
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return f"{MANIFEST} is damaged"
+    return None
 
 
 def newest_checkpoint(root: Path) -> Checkpoint | None:
     """The newest complete checkpoint, its digests checked. Raises CheckpointError if a complete-looking one is
-    damaged.
+    damaged, or may not be read.
     """
     complete = list_checkpoints(root)
     if not complete:
         return None
     newest = complete[-1]
-    manifest = json.loads((newest.path / MANIFEST).read_text(encoding="utf-8"))
-    for name, facts in manifest["files"].items():
-        with (newest.path / name).open("rb") as stream:
-            if hashlib.file_digest(stream, "sha256").hexdigest() != facts["sha256"]:
-                raise CheckpointError(
-                    f"{newest.path / name} is damaged (its digest differs). Remove {newest.path} to resume from an"
-                    " earlier one"
-                )
+    for name, facts in _manifest_files(newest.path).items():
+        try:
+            with (newest.path / name).open("rb") as stream:
+                digest = hashlib.file_digest(stream, "sha256").hexdigest()
+        except PermissionError as error:
+            raise _not_readable(newest.path, error) from error
+        if digest != facts.get("sha256"):
+            raise CheckpointError(
+                f"{newest.path / name} is damaged (its digest differs). Remove {newest.path} to resume from an"
+                " earlier one"
+            )
     return newest
+
+
+def _step_folders(root: Path) -> list[Checkpoint]:
+    """The folders step-N, oldest first, complete or not."""
+    try:
+        names = [path.name for path in root.iterdir() if path.is_dir()] if root.is_dir() else []
+    except PermissionError as error:
+        raise _not_readable(root, error) from error
+    numbers = [name.removeprefix("step-") for name in names if name.startswith("step-")]
+    steps = sorted((int(number), number) for number in numbers if number.isascii() and number.isdigit())
+    return [Checkpoint(root / f"step-{number}", step) for step, number in steps]
+
+
+def _manifest_files(folder: Path) -> dict[str, dict[str, Any]]:
+    manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+    return dict(manifest["files"])
+
+
+def _not_readable(path: Path, error: PermissionError) -> CheckpointError:
+    return CheckpointError(
+        f"{error.filename or path} cannot be read ({strerror(error.errno or 0)}). Make it readable:"
+        f" chmod -R u+rwX {path}"
+    )

@@ -1,7 +1,8 @@
 """The writing side of a run folder. Reading is in `reading.py`.
 
 Rows are appended and flushed as they are made. A resumed run drops the rows after its checkpoint and writes them
-again, so the files end up as if the run had never stopped.
+again, so the files end up as if the run had never stopped. Where there is no checkpoint, the rows of the earlier
+session are set aside.
 """
 
 from __future__ import annotations
@@ -19,7 +20,10 @@ from typing import Any
 from reasonrl.errors import UsageError
 from reasonrl.files import replace_text
 from reasonrl.recipe.reading import is_saved, same_recipe
+from reasonrl.runs.console import TrainConsole
 from reasonrl.runs.lock import entries, remove_empty
+
+ROW_FILES = ("metrics.jsonl", "samples.jsonl")
 
 
 class RunFolder:
@@ -31,10 +35,16 @@ class RunFolder:
         self._tensorboard: Any = None
 
     def open(self, *, after_step: int | None) -> None:
-        """Start writing. `after_step`: the step of the checkpoint that is resumed; None starts from nothing."""
+        """Start writing. `after_step`: the step of the checkpoint that is resumed; None starts from nothing.
+
+        Raises UsageError for a damaged row.
+        """
         self.path.mkdir(parents=True, exist_ok=True)
-        for name in ("metrics.jsonl", "samples.jsonl"):
-            keep_rows_until(self.path / name, after_step)
+        if after_step is None:
+            set_rows_aside(self.path)
+        else:
+            for name in ROW_FILES:
+                keep_rows_until(self.path / name, after_step)
         from torch.utils.tensorboard import SummaryWriter
 
         purge = 0 if after_step is None else after_step + 1
@@ -70,17 +80,67 @@ def append_rows(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
             raise
 
 
-def keep_rows_until(path: Path, step: int | None) -> None:
-    """Drop rows of later steps, and a last line that a crash has torn. `step` None drops all."""
+def keep_rows_until(path: Path, step: int) -> None:
+    """Drop rows of later steps, and a last line that a crash has torn. Raises UsageError for a damaged row."""
+    if path.exists():
+        replace_text(path, "".join(rows_until(path, step)))
+
+
+def rows_until(path: Path, step: int) -> Iterator[str]:
+    """The lines of a file of rows up to `step`. A damaged line after the first row of a later step is dropped with it.
+
+    Raises:
+        UsageError: a row is not a JSON object with a step.
+    """
     if not path.exists():
         return
-    lines = []
-    if step is not None:
+    is_later = False
+    with path.open("rb") as file:
         # By the newline alone: a model may write other characters that str.splitlines takes for line ends.
-        for line in path.read_bytes().split(b"\n")[:-1]:
-            if json.loads(line)["step"] <= step:
-                lines.append(line.decode("utf-8") + "\n")
-    replace_text(path, "".join(lines))
+        for number, line in enumerate(file, 1):
+            if not line.endswith(b"\n"):
+                return
+            try:
+                row_step, text = int(json.loads(line)["step"]), line.decode("utf-8")
+            except (ValueError, KeyError, TypeError) as error:
+                if is_later:
+                    continue
+                raise UsageError(
+                    f"{path}, row {number}: not a row of this file ({error}). The file is damaged: restore it, or"
+                    " remove that line, then resume"
+                ) from error
+            if row_step <= step:
+                yield text
+            else:
+                is_later = True
+
+
+def set_rows_aside(path: Path) -> list[Path]:
+    """Rename the files of rows to NAME.earlier-N.jsonl. Returns the new names; empty files are removed."""
+    files = [path / name for name in ROW_FILES if (path / name).exists()]
+    number = 1
+    while any(_earlier(file, number).exists() for file in files):
+        number += 1
+    renamed = []
+    for file in files:
+        if file.stat().st_size:
+            renamed.append(file.rename(_earlier(file, number)))
+        else:
+            file.unlink()
+    return renamed
+
+
+def warn_of_start_over(path: Path, console: TrainConsole) -> None:
+    """For a stage that is resumed without a complete checkpoint: nothing is said where it had not written a row."""
+    if any((path / name).is_file() and (path / name).stat().st_size for name in ROW_FILES):
+        console.warn(
+            f"{path} has no complete checkpoint, so it starts over from its first step. The rows of the earlier session"
+            " are kept in metrics.earlier-N.jsonl and samples.earlier-N.jsonl. checkpoint.every_steps saves earlier"
+        )
+
+
+def _earlier(file: Path, number: int) -> Path:
+    return file.with_name(f"{file.stem}.earlier-{number}.jsonl")
 
 
 def run_facts(command: list[str]) -> dict[str, Any]:
@@ -88,7 +148,7 @@ def run_facts(command: list[str]) -> dict[str, Any]:
     import importlib.metadata
 
     versions: dict[str, str | None] = {}
-    for name in ("reasonrl", "torch", "transformers", "tokenizers", "numpy", "math-verify", "peft"):
+    for name in ("reasonrl", "torch", "transformers", "tokenizers", "numpy", "math-verify", "peft", "verl", "vllm"):
         try:
             versions[name] = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:
@@ -103,8 +163,9 @@ def run_facts(command: list[str]) -> dict[str, Any]:
     }
 
 
-def start_run(path: Path, recipe_yaml: str, *, resume: bool) -> None:
+def start_run(path: Path, recipe_yaml: str, *, resume: bool) -> list[str]:
     """Write recipe.yaml and run.json into a run folder that the caller has locked, or check them when resuming.
+    Returns the packages whose version differs from the last session's: "torch 2.8.0 -> 2.9.0".
 
     A run that failed before it had written anything, over a data set that was not found say, may be begun again with a
     corrected recipe.
@@ -122,23 +183,56 @@ def start_run(path: Path, recipe_yaml: str, *, resume: bool) -> None:
                 f"Resume it with its own: reasonrl train {path} --resume"
             )
         if (path / "run.json").exists():
-            record = json.loads((path / "run.json").read_text(encoding="utf-8"))
+            record = _sessions(path / "run.json")
     elif path.exists() and not recipe_file.exists() and entries(path):
         raise UsageError(f"{path} exists, is not empty and is not a run. Write run_dir=ANOTHER_FOLDER")
     path.mkdir(parents=True, exist_ok=True)
-    record["sessions"].append(run_facts(sys.argv))
+    facts = run_facts(sys.argv)
+    changed = _changed_versions(record["sessions"][-1], facts) if record["sessions"] else []
+    record["sessions"].append(facts)
     replace_text(path / "run.json", json.dumps(record, indent=1) + "\n")
     replace_text(recipe_file, recipe_yaml)
+    return changed
+
+
+def _sessions(path: Path) -> dict[str, Any]:
+    """run.json. Raises UsageError where it is damaged."""
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+        sessions = record.setdefault("sessions", [])
+        if not all(isinstance(session, dict) for session in sessions):
+            raise ValueError("sessions: expected a list of objects")
+    except (ValueError, TypeError, AttributeError) as error:
+        raise UsageError(
+            f"{path} is damaged ({error}). It records when and with which versions the run was trained, and nothing"
+            " else. Restore it, or write {} into it to resume without this history"
+        ) from error
+    return dict(record)
+
+
+def _changed_versions(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """Packages of both sessions whose version differs, and Python."""
+    old, new = ({"python": session.get("python"), **(session.get("versions") or {})} for session in (before, now))
+    return [f"{name} {old[name]} -> {new[name]}" for name in old if name in new and old[name] != new[name]]
+
+
+def require_run(path: Path) -> None:
+    """Call this before a run is resumed. Raises UsageError where `path` holds no run."""
+    if (path / "recipe.yaml").is_file():
+        return
+    what = "is not a run" if path.exists() else "does not exist"
+    near = sorted(str(found.parent) for found in path.parent.glob("*/recipe.yaml"))[-3:] if path.parent.is_dir() else []
+    hint = f". Runs beside it: {', '.join(near)}" if near else ""
+    raise UsageError(
+        f"{path} {what}, so there is nothing to resume{hint}. Write run_dir=FOLDER of the run, or leave --resume out to"
+        " start a new run"
+    )
 
 
 def has_begun(path: Path) -> bool:
     """Whether a run folder, or one of its stages, holds anything that was measured or saved."""
     folders = [path, *path.glob("stages/*")]
-    rows = any(
-        (folder / name).is_file() and (folder / name).stat().st_size
-        for folder in folders
-        for name in ("metrics.jsonl", "samples.jsonl")
-    )
+    rows = any((folder / name).is_file() and (folder / name).stat().st_size for folder in folders for name in ROW_FILES)
     return rows or any((folder / "checkpoints").is_dir() for folder in folders)
 
 

@@ -50,8 +50,12 @@ class RunElsewhere(Protocol):
         resume: bool,
         offline: bool,
         stop_requested: Callable[[], bool],
+        check_data: Callable[[RunData, int | None], object],
     ) -> Path:
         """Run or resume a stage. Returns the folder of its newest model.
+
+        Call `check_data(data, step)` when the data is loaded, with the step that is resumed, before anything is
+        written: it raises UsageError for what has changed since the stage began.
 
         As soon as `stop_requested` returns True it finishes the current step, saves a checkpoint and raises
         KeyboardInterrupt.
@@ -71,6 +75,8 @@ class Session:
     offline: bool
     backends: Mapping[str, RunElsewhere]
     """By name; for kinds with `runs_on_backends`."""
+    allow_changes: bool = False
+    """Resume over data, weights or code that have changed since the stage began."""
 
 
 class StageKind(Protocol):

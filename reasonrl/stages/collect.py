@@ -21,7 +21,7 @@ from reasonrl.setup.roles import load_roles
 from reasonrl.stages.base import Session, Workload
 from reasonrl.stages.collector import Collector, in_words
 from reasonrl.stages.critiques import CritiqueCollector
-from reasonrl.stages.gathering import GatheringKind, open_verifier, write_sets, write_summary
+from reasonrl.stages.gathering import GatheringKind, open_verifier, start_journal, write_sets, write_summary
 from reasonrl.stages.responses import ResponseCollector
 from verifiers.types import Problem
 
@@ -45,18 +45,24 @@ class Collect(GatheringKind):
         return {"collects": f"{workload.rollouts_per_step:,} solutions of {workload.prompts_per_step:,} problems"}
 
     def run(self, recipe: Recipe, folder: Path, session: Session) -> Path:
-        """Collect into `folder`, unless that has been done. Nothing is written when this raises."""
+        """Collect into `folder`, unless that has been done. No set is written when this raises; what was generated is
+        recorded for a resumed stage.
+        """
         console = session.console
         if (folder / SUMMARY).exists():
             console.note(f"{folder} is already complete")
             return folder
         with open_verifier(recipe) as verifier:
             data = load_data(recipe_for_data(recipe), verifier, offline=session.offline)
+            journal = start_journal(recipe, folder, session, data, collector_roles(recipe))
             console.note(f"loading the model {session.init_from}")
             policy = load_language_model(recipe, session.init_from, offline=session.offline)
             check_lengths(recipe, policy.tokenizer, policy.model.config, data.problems)
-            engine = make_engine(recipe, policy)
-            roles = load_roles(recipe, collector_roles(recipe), policy, offline=session.offline)
+            rows_per_batch = recipe.rollout.rows_per_batch
+            engine = journal.engine(make_engine(recipe, policy), rows_per_batch)
+            roles = journal.roles(
+                load_roles(recipe, collector_roles(recipe), policy, offline=session.offline), rows_per_batch
+            )
             collector = COLLECTORS[recipe.collect.make](recipe, policy, engine, verifier, roles)
             sets: dict[str, list[Problem]] = {}
             summary: dict[str, Any] = {}
@@ -66,6 +72,7 @@ class Collect(GatheringKind):
                 console.note(f"{name}: {in_words(collected.counts)}")
         write_sets(folder, sets)
         write_summary(folder / SUMMARY, summary)
+        journal.remove()
         return folder
 
 

@@ -25,7 +25,7 @@ from reasonrl.setup.data import RunData, load_data, recipe_for_data
 from reasonrl.setup.models import load_language_model, make_engine
 from reasonrl.setup.roles import Roles, load_roles
 from reasonrl.stages.base import Session, Workload
-from reasonrl.stages.gathering import GatheringKind, open_verifier, write_sets, write_summary
+from reasonrl.stages.gathering import GatheringKind, open_verifier, start_journal, write_sets, write_summary
 from reasonrl.stats import wilson
 from verifiers.types import Problem, Verifier
 
@@ -58,7 +58,9 @@ class Game(GatheringKind):
         return {"plays": f"on {solutions}, {2 * recipe.game.completions} completions of the solver in each game"}
 
     def run(self, recipe: Recipe, folder: Path, session: Session) -> Path:
-        """Play into `folder`, unless that has been done. Nothing is written when this raises."""
+        """Play into `folder`, unless that has been done. No row is written when this raises; what was generated is
+        recorded for a resumed stage.
+        """
         console = session.console
         if (folder / SUMMARY).exists():
             console.note(f"{folder} is already complete")
@@ -75,11 +77,16 @@ class Game(GatheringKind):
                 raise TrainingError(
                     "data.train: no solution is labelled correct (first_error: -1), so there is no step to corrupt"
                 )
+            journal = start_journal(recipe, folder, session, data, player_roles(recipe))
             policy = load_language_model(recipe, session.init_from, offline=session.offline)
-            roles = load_roles(recipe, player_roles(recipe), policy, offline=session.offline)
+            rows_per_batch = recipe.rollout.rows_per_batch
+            engine = journal.engine(make_engine(recipe, policy), rows_per_batch)
+            roles = journal.roles(
+                load_roles(recipe, player_roles(recipe), policy, offline=session.offline), rows_per_batch
+            )
             attempts = recipe.game.attempts_per_solution
             console.note(f"{len(problems):,} correct solutions, {attempts} attempts on each")
-            games = Players(recipe, make_engine(recipe, policy), answer_verifier, roles).play(problems)
+            games = Players(recipe, engine, answer_verifier, roles).play(problems)
         counts = summary(games)
         console.note(sentence(counts))
         if not any(game.critic_turns for game in games):
@@ -93,6 +100,7 @@ class Game(GatheringKind):
         (folder / "games.jsonl").unlink(missing_ok=True)
         append_rows(folder / "games.jsonl", [game_row(game) for game in games])
         write_summary(folder / SUMMARY, counts)
+        journal.remove()
         return folder
 
 

@@ -10,8 +10,13 @@ from typing import Any, ClassVar
 
 from reasonrl.data.convert import write_problems
 from reasonrl.files import replace_text
+from reasonrl.recipe.critics import RoleSpec
 from reasonrl.recipe.schema import Recipe
 from reasonrl.rewards.loading import make_verifier
+from reasonrl.setup.data import RunData
+from reasonrl.stages.base import Session
+from reasonrl.stages.inputs import check_inputs, identity_of
+from reasonrl.stages.journal import Journal
 from verifiers.types import Problem, Verifier
 
 
@@ -42,6 +47,24 @@ def close_verifier(verifier: Verifier) -> None:
     close = getattr(verifier, "close", None)
     if close is not None:
         close()
+
+
+def start_journal(
+    recipe: Recipe, folder: Path, session: Session, data: RunData, roles: Mapping[str, RoleSpec]
+) -> Journal:
+    """Check the inputs of a stage, and open what an earlier session of it has generated. Call this before weights are
+    loaded. Raises UsageError for inputs that have changed.
+    """
+    inputs = check_inputs(recipe, folder, session, data, roles, step=None)
+    journal = Journal(
+        folder,
+        identity_of(recipe, inputs),
+        resume=session.resume,
+        stop_requested=lambda: session.interrupt.requested,
+    )
+    if len(journal):
+        session.console.note(f"continuing: {len(journal):,} responses were generated before")
+    return journal
 
 
 def write_sets(folder: Path, sets: Mapping[str, Sequence[Problem]]) -> None:

@@ -31,9 +31,11 @@ from reasonrl.recipe.schema import Recipe
 from reasonrl.rewards.scoring import score_episodes
 from reasonrl.rewards.verdict_thread import VerdictThread
 from reasonrl.setup.data import RunData
+from reasonrl.setup.roles import training_roles
 from reasonrl.setup.run_models import runs_elsewhere
 from reasonrl.stages.base import Session, Workload, training_lines
 from reasonrl.stages.context import StageContext
+from reasonrl.stages.inputs import check_inputs
 from reasonrl.stages.methods_text import methods_in_words
 from reasonrl.stages.refined_rows import refined_rows
 from reasonrl.stages.run_stage import run_stage
@@ -293,4 +295,7 @@ class RL:
             resume=session.resume,
             offline=session.offline,
             stop_requested=lambda: session.interrupt.requested,
+            check_data=lambda data, step: check_inputs(
+                recipe, folder, session, data, training_roles(recipe), step=step
+            ),
         )

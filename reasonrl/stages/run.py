@@ -8,12 +8,13 @@ from pathlib import Path
 
 import yaml
 
+from reasonrl.errors import UsageError
 from reasonrl.recipe.kinds import KINDS
 from reasonrl.recipe.links import check_links, stage_folder, with_paths
 from reasonrl.recipe.reading import LoadedRecipe
 from reasonrl.recipe.schema import Recipe
 from reasonrl.runs.console import TrainConsole
-from reasonrl.runs.folder import start_run
+from reasonrl.runs.folder import require_run, start_run
 from reasonrl.runs.lock import locked
 from reasonrl.runs.report import write_report
 from reasonrl.runs.stages_report import write_stages_report
@@ -40,6 +41,7 @@ def train(
     offline: bool = False,
     quiet: bool = False,
     backends: Mapping[str, RunElsewhere] | None = None,
+    allow_changes: bool = False,
 ) -> TrainResult:
     """Run all stages of a recipe in `run_dir`.
 
@@ -47,16 +49,36 @@ def train(
         resume: continue an interrupted run; its finished stages are skipped.
         offline: use nothing that is not on this machine.
         backends: run stages of kind rl that ask for them, by name.
+        allow_changes: resume also where data, weights or the user's code have changed since a stage began.
 
     Raises:
-        ReasonRLError: something is wrong that the user can fix; or another process writes this folder.
+        ReasonRLError: something is wrong that the user can fix; there is nothing to resume; or another process writes
+            this folder.
         KeyboardInterrupt: after Ctrl-C, once the current step has its checkpoint.
     """
     check_engines(loaded.stages)
     check_links(loaded.stages)
+    if allow_changes and not resume:
+        raise UsageError("--allow-changes is for a run that is resumed: add --resume, or leave it out")
+    if resume:
+        require_run(run_dir)
     with locked(run_dir, "Wait for it, or write run_dir=ANOTHER_FOLDER"):
-        start_run(run_dir, yaml.safe_dump(loaded.raw, sort_keys=False, allow_unicode=True), resume=resume)
-        return _run_stages(loaded, run_dir, resume=resume, offline=offline, quiet=quiet, backends=backends or {})
+        text = yaml.safe_dump(loaded.raw, sort_keys=False, allow_unicode=True)
+        versions = start_run(run_dir, text, resume=resume)
+        if versions:
+            TrainConsole(0, quiet=quiet).warn(
+                f"other versions than in the last session: {', '.join(versions)}. Results may differ from those of a"
+                " run that was never stopped; run.json records both"
+            )
+        return _run_stages(
+            loaded,
+            run_dir,
+            resume=resume,
+            offline=offline,
+            quiet=quiet,
+            backends=backends or {},
+            allow_changes=allow_changes,
+        )
 
 
 def _run_stages(
@@ -67,6 +89,7 @@ def _run_stages(
     offline: bool,
     quiet: bool,
     backends: Mapping[str, RunElsewhere],
+    allow_changes: bool,
 ) -> TrainResult:
     model: Path | None = None
     report: Path | None = None
@@ -77,7 +100,7 @@ def _run_stages(
                 start_stage(folder, recipe, resume=resume)
                 console.note(f"stage {recipe.name} ({recipe.kind})")
             init_from = starting_model(recipe, run_dir, loaded, model)
-            session = Session(console, interrupt, init_from, resume, offline, backends)
+            session = Session(console, interrupt, init_from, resume, offline, backends, allow_changes)
             result = stage_kind(recipe.kind).run(with_paths(recipe, run_dir, newest_model), folder, session)
             if KINDS[recipe.kind].trains:
                 model, report = result, write_report(folder)

@@ -11,21 +11,26 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from reasonrl.errors import NotFiniteError
 from reasonrl.evaluation.evaluate import selection_accuracy
 from reasonrl.recipe.schema import Recipe
 from reasonrl.rewards.loading import make_reward_parts, make_verifier
-from reasonrl.runs.checkpoint import Checkpoint, newest_checkpoint, save_checkpoint, save_model, write_folder
+from reasonrl.runs.checkpoint import Checkpoint, save_checkpoint, save_model, write_folder
 from reasonrl.runs.console import TrainConsole
 from reasonrl.runs.folder import RunFolder
-from reasonrl.setup.data import check_lengths, load_data
+from reasonrl.setup.data import RunData, check_lengths, load_data
 from reasonrl.setup.environments import environment_maker, rollout_sampling
 from reasonrl.setup.evaluation import evaluator_for
 from reasonrl.setup.models import add_lora, frozen_copy, load_language_model, make_engine
+from reasonrl.setup.prompt_checks import template_warnings
 from reasonrl.setup.roles import load_roles, make_refiner, training_roles
 from reasonrl.stages import stage_kind
 from reasonrl.stages.base import Session, StepTaker
 from reasonrl.stages.context import StageContext
 from reasonrl.stages.gathering import close_verifier
+from reasonrl.stages.inputs import check_inputs
+from reasonrl.stages.resuming import checkpoint_to_resume
+from reasonrl.trainer.diverged import explain_divergence
 from reasonrl.trainer.optimizer import MasterAdamW
 from reasonrl.trainer.packing import choose_packing
 
@@ -41,12 +46,19 @@ def run_stage(
     Raises ReasonRLError; KeyboardInterrupt after an interrupt, once the current step has its checkpoint.
     """
     folder, console = RunFolder(path), session.console
-    checkpoint = newest_checkpoint(folder.checkpoints) if session.resume else None
+    checkpoint = checkpoint_to_resume(path, console) if session.resume else None
     if checkpoint is not None and checkpoint.step >= recipe.total_steps and checkpoint.state().get("finished"):
         console.note(f"{path} is already complete ({checkpoint.step} steps)")
         return checkpoint.path
+    step = None if checkpoint is None else checkpoint.step
     context = prepare(
-        recipe, folder, console, init_from=session.init_from, checkpoint=checkpoint, offline=session.offline
+        recipe,
+        folder,
+        console,
+        init_from=session.init_from,
+        checkpoint=checkpoint,
+        offline=session.offline,
+        check_data=lambda data: check_inputs(recipe, path, session, data, training_roles(recipe), step=step),
     )
     stage = make_step_taker(context)
     best_accuracy, steps_done = -1.0, 0
@@ -75,6 +87,8 @@ def run_stage(
                 checkpoint = save(context, step, state, stage.tensors())
             if interrupted:
                 raise KeyboardInterrupt
+    except NotFiniteError as error:
+        raise explain_divergence(error, recipe, step or 0, None if checkpoint is None else checkpoint.path) from error
     finally:
         folder.close()
         close_verifier(context.answer_verifier)
@@ -90,8 +104,12 @@ def prepare(
     init_from: str,
     checkpoint: Checkpoint | None,
     offline: bool,
+    check_data: Callable[[RunData], object] = lambda data: None,
 ) -> StageContext:
-    """Load and check everything. Nothing has been trained or written when this raises ReasonRLError."""
+    """Load and check everything. Nothing has been trained when this raises ReasonRLError.
+
+    `check_data` is called when the data is loaded, before any weights are.
+    """
     if recipe.threads is not None:
         torch.set_num_threads(recipe.threads)
     from transformers.utils import logging as transformers_logging
@@ -103,6 +121,7 @@ def prepare(
     assert response_verifier is not None
     console.note("loading and checking the data")
     data = load_data(recipe, response_verifier, offline=offline)
+    check_data(data)
     lora = recipe.model.lora
     # With full training the checkpoint is the model; adapters are applied to the model that the stage started from.
     source = str(checkpoint.path) if checkpoint is not None and lora is None else init_from
@@ -111,6 +130,9 @@ def prepare(
     if language_model.device.type == "cpu":
         torch.use_deterministic_algorithms(True)
     check_lengths(recipe, language_model.tokenizer, language_model.model.config, data.problems)
+    tokenizer, end_ids = language_model.tokenizer, language_model.eos_ids
+    for warning in [*data.warnings, *template_warnings(recipe, tokenizer, end_ids, data.problems)]:
+        console.warn(warning)
     packing = choose_packing(recipe, language_model.model, console.warn)
     reference = None
     if lora is None and stage_kind(recipe.kind).needs_reference(recipe):

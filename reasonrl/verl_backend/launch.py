@@ -31,8 +31,9 @@ from reasonrl.models.sizes import count_parameters
 from reasonrl.recipe.schema import Recipe
 from reasonrl.rewards.loading import make_reward_parts, make_verifier
 from reasonrl.runs.checkpoint import newest_checkpoint
+from reasonrl.runs.folder import warn_of_start_over
 from reasonrl.setup.data import RunData, check_lengths, load_data
-from reasonrl.verl_backend.exports import discard_incomplete, evaluations_left
+from reasonrl.verl_backend.exports import complete_checkpoints, discard_incomplete, evaluations_left
 from reasonrl.verl_backend.plan import TESTED, VerlPlan, make_plan
 from reasonrl.verl_backend.stage import VerlStage
 from reasonrl.verl_backend.watch import Watch
@@ -117,6 +118,7 @@ def run_verl_stage(
     resume: bool,
     offline: bool,
     stop_requested: Callable[[], bool] = lambda: False,
+    check_data: Callable[[RunData, int | None], object] = lambda data, step: None,
 ) -> Path:
     """Run or resume one stage. Returns the newest checkpoint as a Hugging Face folder.
 
@@ -131,6 +133,7 @@ def run_verl_stage(
     check_gpu_packages(recipe)
     console.note("loading and checking the data")
     plan, data = prepare(recipe, folder, init_from=init_from, offline=offline)
+    check_data(data, resumed_step(folder, console) if resume else None)
     stage = VerlStage(folder, recipe)
     stage.write({"train": data.train, **{f"heldout.{name}": rows for name, rows in data.heldout.items()}})
     if init_from in tiny.MODELS and not (folder / "verl" / "model" / "config.json").exists():
@@ -156,6 +159,23 @@ def run_verl_stage(
             f"verl ended after step {made_checkpoint.step} of {steps}; see {log}. Continue with --resume"
         )
     return made_checkpoint.path
+
+
+def resumed_step(folder: Path, console: TrainConsole) -> int | None:
+    """The step that a resumed stage continues from; None where it starts over. Says which newer checkpoints are
+    incomplete, and that a stage with rows starts over.
+    """
+    checkpoints = folder / "verl" / "checkpoints"
+    complete = complete_checkpoints(checkpoints)
+    step = int(complete[-1].name.rpartition("_")[2]) if complete else None
+    then = "starting over" if step is None else f"resuming from step {step}"
+    for path in sorted(checkpoints.glob("global_step_*")):
+        number = path.name.rpartition("_")[2]
+        if path not in complete and number.isdigit() and int(number) > (step or 0):
+            console.warn(f"{path} is incomplete (it was not written to its end); {then}")
+    if step is None:
+        warn_of_start_over(folder, console)
+    return step
 
 
 def run_to_end(command: list[str], environment: dict[str, str], log: Path, watch: Watch) -> None:

@@ -1,0 +1,31 @@
+"""Where a resumed stage continues, and what is said about it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from reasonrl.runs.checkpoint import Checkpoint, incomplete_checkpoints, newest_checkpoint
+from reasonrl.runs.console import TrainConsole
+from reasonrl.runs.folder import ROW_FILES, rows_until, warn_of_start_over
+
+
+def checkpoint_to_resume(folder: Path, console: TrainConsole) -> Checkpoint | None:
+    """The newest complete checkpoint of a stage; None where it starts from nothing. Incomplete ones are named, and so
+    is a start from nothing where rows were written before.
+
+    Raises:
+        CheckpointError: a checkpoint is damaged or cannot be read.
+        UsageError: metrics.jsonl or samples.jsonl is damaged.
+    """
+    checkpoint = newest_checkpoint(folder / "checkpoints")
+    torn = incomplete_checkpoints(folder / "checkpoints")
+    then = "starting over" if checkpoint is None else f"resuming from step {checkpoint.step}"
+    for incomplete, reason in torn:
+        console.warn(f"{incomplete.path} is incomplete ({reason}); {then}")
+    if checkpoint is not None:
+        for name in ROW_FILES:
+            for _ in rows_until(folder / name, checkpoint.step):
+                pass
+    else:
+        warn_of_start_over(folder, console)
+    return checkpoint
