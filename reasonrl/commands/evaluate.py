@@ -6,6 +6,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+import typer
+
 from reasonrl.commands.evaluated_recipe import evaluation_recipe, refuse_empty_evaluation
 from reasonrl.commands.results import refuse_old_results, results_folder, write_and_emit
 from reasonrl.errors import UsageError
@@ -42,6 +44,8 @@ def eval_command(
         setting = prepare_evaluation(
             stage, weights, samples_per_problem=n, temperature=temperature, seed=seed, offline=offline
         )
+        for warning in setting.warnings:
+            typer.echo(f"warning: {warning}", err=True)
         evaluations = setting.run()
         metrics: dict[str, Any] = {}
         for evaluation in evaluations:

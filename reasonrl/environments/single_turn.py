@@ -54,7 +54,7 @@ def encode_messages(tokenizer: Any, prompt: str | list[Message], owner: str) -> 
         if prompt and ids.count(tokenizer.bos_token_id) > 1 and _begins(prompt[0]["content"], tokenizer.bos_token):
             raise DataError(
                 f"{owner}: its first message begins with {tokenizer.bos_token!r}, which the chat template writes"
-                " itself. Remove it from the message"
+                " itself. Remove it from the message, or write data.prompt.style: text for prompts that are complete"
             )
     bos, eos = tokenizer.bos_token_id, tokenizer.eos_token_id
     while bos is not None and ids[:2] == [bos, bos]:

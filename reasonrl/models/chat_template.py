@@ -147,7 +147,10 @@ def _advice(error: Exception, messages: Sequence[Message]) -> str:
     if "system" in text and any(message["role"] == "system" for message in messages):
         return "Leave out data.prompt.system or the system message: put its text into the user message"
     if "alternat" in text:
-        return "Let the roles alternate (user, assistant, user): join neighbouring messages of one role"
+        return (
+            "Let the roles alternate (user, assistant, user): join neighbouring messages of one role, and put a system"
+            " text into the user message"
+        )
     if "continue_final_message" in text:
         return "The prompt ends in an assistant's turn, and this template cannot continue one: remove that turn"
     return "Change these messages, or correct the template, or write data.prompt.style: text for plain questions"

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from reasonrl.plan.prompt_view import PromptView
+
 
 @dataclass(frozen=True)
 class StagePlan:
@@ -17,6 +19,7 @@ class StagePlan:
     longest_prompt_tokens: int
     """0 where no prompt could be read."""
     first_prompts: list[str]
+    """As text, special tokens included."""
     gold_responses: list[str]
     """What a model should answer to them."""
     gold_label: str
@@ -39,6 +42,8 @@ class StagePlan:
     not_checked: list[str] = field(default_factory=list)
     """Offline: what is missing on this machine and was therefore left unchecked."""
     warnings: list[str] = field(default_factory=list)
+    first_prompt_tokens: list[PromptView] = field(default_factory=list)
+    """Of the first prompts: how many tokens, and those at both ends."""
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,9 @@ def plan_text(plan: Plan) -> str:
 def stage_text(plan: StagePlan) -> str:
     lines = [f"stage {plan.name} ({plan.kind})", _line("problems", _problems(plan))]
     lines += [_line(f"check {name:<9}", text) for name, text in plan.data_checks.items()]
-    for prompt, gold in zip(plan.first_prompts, plan.gold_responses, strict=True):
-        lines += [_line("prompt", prompt), _line(plan.gold_label, repr(gold))]
+    shown = zip(plan.first_prompts, plan.first_prompt_tokens, plan.gold_responses, strict=True)
+    for prompt, tokens, gold in shown:
+        lines += [_line("prompt", prompt), _line("prompt ids", str(tokens)), _line(plan.gold_label, repr(gold))]
     lines += [_line(label, text) for label, text in plan.work.items()]
     lines.append(_line("model", f"{plan.trainable_parameters / 1e6:,.1f} M parameters"))
     lines += plan.backend or _cost(plan)

@@ -14,6 +14,7 @@ from reasonrl.errors import DataError, RecipeError, TrainingError
 from reasonrl.recipe.data import SourceSpec
 from reasonrl.recipe.kinds import KINDS
 from reasonrl.recipe.schema import Recipe
+from reasonrl.setup.prompt_checks import check_last_turns, gold_warnings
 from verifiers.types import Problem, Verifier
 
 
@@ -27,6 +28,8 @@ class RunData:
     """By set: whether gold answers score 1 and empty answers 0."""
     replay: list[Problem] = field(default_factory=list)
     """offline: demonstrations."""
+    warnings: list[str] = field(default_factory=list)
+    """What a person should know of the prompts."""
 
     @property
     def evaluated(self) -> int:
@@ -51,7 +54,8 @@ def load_data(recipe: Recipe, verifier: Verifier, *, offline: bool = False) -> R
 
     Raises:
         DataError: a source cannot be read, a gold answer does not score 1, an empty answer does not score 0, ids
-            repeat, or a held-out problem is also in data.train.
+            repeat, a held-out problem is also in data.train, or a prompt ends in a turn of the assistant that gives
+            the answer or is not to be continued.
     """
     loader = _Loader(recipe, verifier, offline)
     train = loader.train()
@@ -64,13 +68,14 @@ def load_data(recipe: Recipe, verifier: Verifier, *, offline: bool = False) -> R
                 f"data.heldout.{name}: {len(shared)} of {len(problems)} problems are also in data.train (first:"
                 f" {shared[0]}). Held-out accuracy would measure memorisation. Use another split"
             )
-    return RunData(train, heldout, loader.reports, replay)
+    return RunData(train, heldout, loader.reports, replay, loader.warnings)
 
 
 class _Loader:
     def __init__(self, recipe: Recipe, verifier: Verifier, offline: bool) -> None:
         self.recipe, self.verifier, self.offline = recipe, verifier, offline
         self.reports: dict[str, DataReport] = {}
+        self.warnings: list[str] = []
 
     def train(self) -> list[Problem]:
         """All sources of data.train, one after the other. Offline rows have their rewards, so nothing is verified."""
@@ -79,6 +84,7 @@ class _Loader:
         for field_name, name, source in _numbered("train", self.recipe.data.train_sources):
             if KINDS[self.recipe.kind].reads_offline_rows:
                 problems = load_offline_rows(source, field_name, offline=self.offline)
+                self._check_prompts(problems, field_name, None)
             else:
                 problems = self._load(source, field_name)
                 self._check(problems, field_name, name)
@@ -114,6 +120,7 @@ class _Loader:
                         f"{field_name}: problem {problem.id} is not a solution to judge, so its reference needs a"
                         " 'demonstration' (a string)"
                     )
+            self._check_prompts(shown, field_name, None)
             replay += problems
         return replay
 
@@ -134,6 +141,15 @@ class _Loader:
                 f"{field_name}: the gold answer of each problem must score 1 and an empty one 0, or the run would learn"
                 f" noise.\n{self.reports[name]}"
             )
+        self._check_prompts(problems, field_name, self.verifier)
+        prompt = self.recipe.data.prompt
+        self.warnings += gold_warnings(field_name, problems, examples=prompt is not None and bool(prompt.few_shot))
+
+    def _check_prompts(self, problems: list[Problem], field_name: str, verifier: Verifier | None) -> None:
+        try:
+            check_last_turns(problems, verifier, continues=continues_assistant(self.recipe))
+        except DataError as error:
+            raise DataError(f"{field_name}: {error}") from error
 
 
 def _numbered(name: str, sources: list[SourceSpec]) -> list[tuple[str, str, SourceSpec]]:
@@ -141,6 +157,11 @@ def _numbered(name: str, sources: list[SourceSpec]) -> list[tuple[str, str, Sour
     if len(sources) == 1:
         return [(f"data.{name}", name, sources[0])]
     return [(f"data.{name}.{i}", f"{name}.{i}", source) for i, source in enumerate(sources)]
+
+
+def continues_assistant(recipe: Recipe) -> bool:
+    """Whether a prompt may end in a turn of the assistant."""
+    return recipe.data.prompt is not None and recipe.data.prompt.last_assistant == "continue"
 
 
 def load_offline_rows(source: SourceSpec, field_name: str, *, offline: bool) -> list[Problem]:

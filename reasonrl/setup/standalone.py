@@ -14,9 +14,11 @@ from reasonrl.errors import DataError, UsageError
 from reasonrl.evaluation.evaluate import Evaluation, Evaluator
 from reasonrl.recipe.schema import Recipe
 from reasonrl.rewards.loading import make_reward_parts, make_verifier
-from reasonrl.setup.data import check_lengths, load_data, render
+from reasonrl.setup.data import check_lengths, continues_assistant, load_data, render
 from reasonrl.setup.evaluation import evaluator_for
 from reasonrl.setup.models import load_language_model, make_engine
+from reasonrl.setup.prompt_checks import check_last_turns, template_warnings
+from reasonrl.setup.prompt_tokens import check_prompt_tokens
 from reasonrl.setup.roles import Roles, evaluation_roles, load_roles
 from verifiers.types import Problem, Verifier
 
@@ -35,6 +37,8 @@ class StandaloneEvaluation:
     """Refines solutions on the critiques of a critic."""
     roles: Roles
     answer_verifier: Verifier
+    warnings: Sequence[str] = ()
+    """What a person should know of the prompts and of the model's chat template."""
 
     def run(self) -> list[Evaluation]:
         """Answer and judge every set. Raises TrainingError where a verifier or a reward breaks its contract."""
@@ -51,6 +55,7 @@ class StandaloneEvaluation:
                 "samples_per_problem": self.evaluator.samples_per_problem,
             },
             "verifier": {"name": verifier.name, **verifier.options},
+            "warnings": list(self.warnings),
         }
 
 
@@ -84,14 +89,18 @@ def prepare_evaluation(
     parts = make_reward_parts(recipe, answer_verifier)
     assert parts[0].verifier is not None
     heldout: Sets
+    warnings: list[str] = []
     if problems is None:
-        heldout = load_data(recipe, parts[0].verifier, offline=offline).heldout
+        data = load_data(recipe, parts[0].verifier, offline=offline)
+        heldout, warnings = data.heldout, data.warnings
     else:
         heldout = {name: _checked(name, rows, recipe, parts[0].verifier) for name, rows in problems.items()}
     language_model = load_language_model(recipe, weights, offline=offline)
     tokenizer = language_model.tokenizer
     asked_problems = [problem for rows in heldout.values() for problem in rows]
     check_lengths(recipe, tokenizer, language_model.model.config, asked_problems)
+    check_prompt_tokens(weights, tokenizer, language_model.model.config, asked_problems)
+    warnings = [*warnings, *template_warnings(recipe, tokenizer, language_model.eos_ids, asked_problems)]
     roles = load_roles(recipe, evaluation_roles(recipe), language_model, offline=offline)
     actor = roles.speaker("actor")
     engine = make_engine(recipe, language_model)
@@ -100,7 +109,7 @@ def prepare_evaluation(
         samples_per_problem=samples_per_problem,
         seed=(seed, "eval"),
     )
-    return StandaloneEvaluation(recipe, evaluator, heldout, actor, roles, answer_verifier)
+    return StandaloneEvaluation(recipe, evaluator, heldout, actor, roles, answer_verifier, warnings)
 
 
 def at_temperature(recipe: Recipe, temperature: float) -> Recipe:
@@ -119,4 +128,8 @@ def _checked(name: str, problems: Sequence[Problem], recipe: Recipe, verifier: V
     report = check_problems(rendered, verifier)
     if not report.ok:
         raise DataError(f"{name}: the gold answer of each problem must score 1 and an empty one 0.\n{report}")
+    try:
+        check_last_turns(rendered, verifier, continues=continues_assistant(recipe))
+    except DataError as error:
+        raise DataError(f"{name}: {error}") from error
     return rendered

@@ -10,6 +10,7 @@ import yaml
 from reasonrl.models.sizes import states_gb, weights_gb
 from reasonrl.plan.checks import constant_warning, without_links
 from reasonrl.plan.estimate import Speed, estimate_memory_gb, estimate_minutes
+from reasonrl.plan.prompt_view import PromptToken, PromptView
 from reasonrl.plan.stage_plan import Plan, StagePlan
 from reasonrl.plan.text import plan_text
 from reasonrl.recipe.reading import parse_recipe
@@ -89,6 +90,7 @@ def test_lines_have_one_column_of_labels() -> None:
         heldout_problems={"test": 3},
         longest_prompt_tokens=9,
         first_prompts=["a\nb"],
+        first_prompt_tokens=[PromptView(2, [PromptToken(4, "a", False), PromptToken(1, "<eos>", True)], [])],
         gold_responses=["c\n"],
         gold_label="is taught",
         data_checks={"train": "fine"},
@@ -109,6 +111,7 @@ def test_lines_have_one_column_of_labels() -> None:
         "  check train     fine",
         "  prompt          a",
         "                  b",
+        "  prompt ids      2 tokens, id:text  4:'a' 1:<eos>",
         "  is taught       'c\\n'",
         "  each step       1 response",
         "  model           1.5 M parameters",

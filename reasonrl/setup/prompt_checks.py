@@ -1,0 +1,159 @@
+"""What a prompt must not say: the answer. And what a chat template makes of prompts, where a person should know."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from reasonrl.environments.single_turn import encode_prompt
+from reasonrl.errors import DataError
+from reasonrl.models.chat_template import name_of, turn_end_warning
+from reasonrl.models.loading import end_token_ids, load_generation_config
+from reasonrl.recipe.schema import Recipe
+from verifiers.types import Message, Problem, Verifier
+
+_OFTEN = 0.8
+"""The share of a set's prompts that end in their gold answer, from which on that is no coincidence."""
+_STATED = 0.1
+"""The same of prompts that state it as the answer. A few do by chance: worked examples, or two choices."""
+
+
+def check_last_turns(problems: Sequence[Problem], verifier: Verifier | None, *, continues: bool) -> None:
+    """Look at prompts that end in a turn of the assistant.
+
+    Args:
+        verifier: None where there is nothing to judge by: then the texts alone are compared.
+        continues: the recipe says that such a turn is to be continued.
+
+    Raises:
+        DataError: the turn gives the gold answer, or the recipe does not say that it is continued. An empty turn is the
+            same as none.
+    """
+    for row, problem in enumerate(problems, 1):
+        last = _last_turn(problem)
+        if last is None:
+            continue
+        place = f"row {row} ({problem.id}): its prompt ends in a turn of the assistant"
+        if _gives_answer(last, problem, verifier):
+            raise DataError(
+                f"{place} that gives the gold answer: {last!r:.80}. The model would be shown what it is asked for."
+                " Remove that turn from the prompt"
+            )
+        if not continues:
+            raise DataError(
+                f"{place}: {last!r:.80}. Write data.prompt.last_assistant: continue, and the model continues that text;"
+                " or remove the turn from the prompt"
+            )
+
+
+def gold_warnings(name: str, problems: Sequence[Problem], *, examples: bool = False) -> list[str]:
+    """A warning for a set whose prompts tell their gold answers; `name` is its field in the recipe.
+
+    A gold answer that merely occurs is no sign: 3 is the answer to "What is 3 * 1?". It is one where it stands as the
+    answer ("#### 3", "\\boxed{3}", "answer: 3", an earlier turn of the assistant), or where prompts often end with it.
+    With worked `examples` in the prompts, only the second is looked at: their answers are those of other problems.
+    """
+    stated, at_end = [], []
+    for problem in problems:
+        gold = _gold(problem)
+        if problem.kind == "critique" or not gold:
+            continue
+        if not examples and _is_stated(gold, problem):
+            stated.append(problem)
+        elif re.search(rf"(?<![\w.]){re.escape(gold)}[\s.)}}\]]*\Z", _asked(problem)):
+            at_end.append(problem)
+    warnings = []
+    if stated and len(stated) >= _STATED * len(problems):
+        warnings.append(_leak(name, "states its gold answer as the answer", stated, problems))
+    if len(at_end) > 1 and len(at_end) >= _OFTEN * len(problems):
+        warnings.append(_leak(name, "ends with its gold answer", at_end, problems))
+    return warnings
+
+
+def template_warnings(recipe: Recipe, tokenizer: Any, end_ids: Sequence[int], problems: Sequence[Problem]) -> list[str]:
+    """What the chat template does that a recipe may have to answer. Nothing for prompts that are texts.
+
+    Args:
+        end_ids: tokens that end a response.
+    """
+    first = next((problem for problem in problems if not isinstance(problem.prompt, str)), None)
+    if first is None or tokenizer.chat_template is None or recipe.kind == "sft":
+        return []
+    warnings = [turn_end_warning(tokenizer, end_ids, recipe.rollout.stop)]
+    bos = tokenizer.bos_token_id
+    begins_texts = bos is not None and list(tokenizer("1")["input_ids"])[:1] == [bos]
+    if begins_texts and bos not in encode_prompt(tokenizer, first):
+        warnings.append(
+            f"the tokenizer of {name_of(tokenizer)} begins a text with {tokenizer.bos_token!r}, but its chat template"
+            " does not: prompts of messages begin without it, as in transformers and vLLM"
+        )
+    return [warning for warning in warnings if warning is not None]
+
+
+def known_end_ids(source: str, tokenizer: Any, config: Any) -> list[int]:
+    """Tokens that end a response, as far as they are known without the weights: generation_config.json is read where
+    the model is a folder.
+    """
+    if (Path(source).expanduser() / "generation_config.json").is_file():
+        return end_token_ids(tokenizer, load_generation_config(str(Path(source).expanduser())))
+    return end_token_ids(tokenizer, config)
+
+
+def _last_turn(problem: Problem) -> str | None:
+    """The text of a turn of the assistant that ends the prompt."""
+    if isinstance(problem.prompt, str) or not problem.prompt:
+        return None
+    message: Message = problem.prompt[-1]
+    return message["content"] if message["role"] == "assistant" and message["content"].strip() else None
+
+
+def _gives_answer(text: str, problem: Problem, verifier: Verifier | None) -> bool:
+    known = [_gold(problem), problem.reference.get("response"), problem.reference.get("demonstration")]
+    golds = [gold.strip() for gold in known if isinstance(gold, str) and gold.strip()]
+    if any(_ends_with(text, gold) for gold in golds):
+        return True
+    if verifier is None:
+        return False
+    try:
+        if verifier.gold_response(problem.reference).strip() == text.strip():
+            return True
+    except ValueError:  # a verifier that writes no answers
+        pass
+    return verifier.verify([text], [problem.reference])[0].score == 1.0
+
+
+def _ends_with(text: str, gold: str) -> bool:
+    return re.search(rf"(?<![\w.]){re.escape(gold)}[\s.)}}\]$*]*\Z", text) is not None or gold == text.strip()
+
+
+def _gold(problem: Problem) -> str:
+    """The answer as a text; empty where the reference has none."""
+    answer = problem.reference.get("answer")
+    return str(answer).strip() if isinstance(answer, str | int | float) and not isinstance(answer, bool) else ""
+
+
+def _asked(problem: Problem) -> str:
+    """The text of the last message, or of a prompt that is a text."""
+    return problem.prompt if isinstance(problem.prompt, str) else problem.prompt[-1]["content"]
+
+
+def _is_stated(gold: str, problem: Problem) -> bool:
+    if not isinstance(problem.prompt, str) and any(
+        message["role"] == "assistant" and message["content"].strip() == gold for message in problem.prompt[:-1]
+    ):
+        return True
+    word = re.escape(gold)
+    stated = (
+        rf"\\boxed\{{\s*{word}\s*\}}|####\s*{word}(?![\w.]\w)|<answer>\s*{word}\s*</answer>"
+        rf"|\b(?:answer|solution|result)(?:\s+is\b)?(?:\s*[:=]\s*|\s+){word}(?!\w|\.\d)"
+    )
+    return re.search(stated, _asked(problem), re.IGNORECASE) is not None
+
+
+def _leak(name: str, what: str, found: Sequence[Problem], problems: Sequence[Problem]) -> str:
+    return (
+        f"{name}: the prompt of {len(found):,} of {len(problems):,} problems {what} (first: {found[0].id}). If that is"
+        " not meant, the model only has to copy it: remove it from the prompts"
+    )
