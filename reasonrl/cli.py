@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from reasonrl._installation import installation_facts
-from reasonrl.commands.groups import Json, Offline, audit, critic_app, data_app, recipes_app, verify
+from reasonrl.commands.groups import MOST, Json, Offline, audit, critic_app, data_app, recipes_app, verify
 from reasonrl.errors import ReasonRLError
 from reasonrl.homes import ensure_home
 from reasonrl.outputs import is_users_mistake, memory_error_text, os_error_text, user_path, user_text
@@ -64,11 +64,15 @@ def train(
     as_json: Json = False,
 ) -> None:
     """Train a model with a recipe."""
+    from reasonrl.commands.run_dir import check_run_dir
     from reasonrl.commands.train import train_command
 
+    pairs = [user_text(pair) for pair in overrides or []]
+    if dry_run:
+        check_run_dir(pairs, resume=resume)
     train_command(
         user_text(recipe),
-        [user_text(pair) for pair in overrides or []],
+        pairs,
         dry_run=dry_run,
         resume=resume,
         offline=offline,
@@ -92,9 +96,11 @@ def evaluate(
     recipe: Annotated[
         str | None, typer.Option(help="The recipe for prompt, verifier and sampling. Default: the run's own.")
     ] = None,
-    n: Annotated[int, typer.Option("--n", min=0, help="Samples per problem; 0: greedy only.")] = 4,
+    n: Annotated[int, typer.Option("--n", min=0, max=MOST, help="Samples per problem; 0: greedy only.")] = 4,
     temperature: Annotated[float | None, typer.Option(help="Sampling temperature. Default: the recipe's.")] = None,
-    limit: Annotated[int | None, typer.Option(min=1, help="Use only this many of the first problems.")] = None,
+    limit: Annotated[
+        int | None, typer.Option(min=1, max=MOST, help="Use only this many of the first problems.")
+    ] = None,
     output: Annotated[Path | None, typer.Option(help="Folder to write results.json and samples.jsonl into.")] = None,
     set_: Annotated[list[str] | None, typer.Option("--set", metavar="key=value", help="Override recipe keys.")] = None,
     controls: Annotated[

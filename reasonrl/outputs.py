@@ -53,20 +53,24 @@ def user_path(text: str | Path, name: str = "") -> Path:
     """A path with `~` as the home folder. `./~` is a folder of that name.
 
     Raises:
-        UsageError: there is no such home; `name` is the argument or the key that the message begins with.
+        UsageError: there is no such home, or the path is not UTF-8, which libraries need. `name` is the argument or the
+            key that the message begins with.
     """
+    place = f"{name}{' ' if name else ''}{text}"
+    if "\0" in str(text):
+        raise UsageError(f"{place!r}: a path holds no NUL character. Write another")
+    _check_utf8(str(text), place)
     try:
         return Path(text).expanduser()
     except RuntimeError:
-        raise UsageError(
-            f"{name}{' ' if name else ''}{text}: the home folder is not known. Write the whole path"
-        ) from None
+        raise UsageError(f"{place}: the home folder is not known. Write the whole path") from None
 
 
 def user_text(text: str) -> str:
-    """The same for a text that may be a path, and for the value of `key=~/path`."""
+    """The same for a text that may be a path, and for `run_dir=~/path`. What reads other keys knows which are paths."""
+    _check_utf8(text, text)
     key, equals, value = text.partition("=")
-    if equals and value.startswith("~/") and not key.startswith("~"):
+    if equals and key == "run_dir" and value.startswith("~"):
         return f"{key}={user_path(value)}"
     return str(user_path(text)) if text.startswith("~") else text
 
@@ -113,11 +117,12 @@ def reason_text(error: OSError) -> str:
     return _REASONS.get(number) or _FAILURES.get(number) or f"{error.strerror or error}. Name another path"
 
 
-def check_folder(folder: Path, name: str) -> None:
+def check_folder(folder: Path, name: str, *, shown: Path | None = None) -> None:
     """Check that a folder can be made or is there, and that files can be written into it. Leaves nothing behind.
 
     Args:
         name: the argument or key of the folder, with which the message begins: "--output".
+        shown: what the user wrote, if that is not the folder itself.
 
     Raises:
         UsageError: it cannot. OSError where the disk is full.
@@ -129,7 +134,7 @@ def check_folder(folder: Path, name: str) -> None:
         with tempfile.TemporaryFile(dir=folder) as file:
             file.write(b"1")
     except OSError as error:
-        raise cannot_write(folder, error, name) from error
+        raise cannot_write(shown or folder, error, name) from error
     finally:
         remove_empty(new_folders)
 
@@ -148,7 +153,7 @@ def check_file(file: Path, name: str) -> None:
     if is_folder:
         raise UsageError(f"{name} {file}: it is a folder. Name a file")
     if not is_device:
-        check_folder(file.parent, name)
+        check_folder(file.parent, name, shown=file)
 
 
 def cannot_write(path: Path, error: OSError, name: str = "") -> UsageError | OSError:
@@ -159,8 +164,15 @@ def cannot_write(path: Path, error: OSError, name: str = "") -> UsageError | OSE
     if error.errno == errno.ENOENT:  # its folders were to be made: /proc has no new ones
         reason = "nothing can be made there. Name another path"
     if error.errno == errno.EEXIST:
-        reason = "it is a file, not a folder. Name another path"
+        reason = "a file is in its place, or in that of its folder. Name another path"
     return UsageError(f"{name}{' ' if name else ''}{_shortened(str(path))}: {reason}")
+
+
+def _check_utf8(text: str, place: str) -> None:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise UsageError(f"{place!r} is not valid UTF-8. Rename the file or the folder") from None
 
 
 def _shortened(path: str) -> str:

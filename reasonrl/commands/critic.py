@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from pathlib import Path
 from typing import Any
@@ -46,6 +47,8 @@ def critic_eval_command(
     offline: bool,
     as_json: bool,
 ) -> None:
+    if not (math.isfinite(temperature) and temperature >= 0):
+        raise UsageError(f"--temperature: {temperature:g} is not a number from 0; 0 is greedy")
     refuse_old_results(output)
     recipe, weights = critic_recipe(model, offline=offline)
     form = _critique_format(recipe, format_name, format_options)

@@ -14,6 +14,9 @@ from reasonrl.outputs import user_path, user_text
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
 Offline = Annotated[bool, typer.Option("--offline", help="Do not use the network.")]
 
+MOST = 1_000_000_000
+"""No option counts higher: a larger number is a slip."""
+
 recipes_app = typer.Typer(help="The recipes that come with reasonrl.", no_args_is_help=True)
 data_app = typer.Typer(help="Show and convert problems.", no_args_is_help=True)
 critic_app = typer.Typer(help="Train critics and measure them.", no_args_is_help=True)
@@ -62,7 +65,9 @@ def verify(
     ] = None,
     workers: Annotated[
         int | None,
-        typer.Option(min=1, help="Worker processes, for verifiers that use them (math: for sympy). Default: 2."),
+        typer.Option(
+            min=1, max=256, help="Worker processes, for verifiers that use them (math: for sympy). Default: 2."
+        ),
     ] = None,
     timeout: Annotated[
         float | None,
@@ -115,7 +120,7 @@ def audit(
     against_option: Annotated[
         list[str] | None, typer.Option("--against-option", metavar="key=value", help="Options of the second verifier.")
     ] = None,
-    limit: Annotated[int | None, typer.Option(min=1, help="Use only this many of the first rows.")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, max=MOST, help="Use only this many of the first rows.")] = None,
     as_json: Json = False,
 ) -> None:
     """Measure a verifier on labelled pairs: accuracy with intervals, both kinds of error, slowest cases."""
@@ -153,15 +158,13 @@ def critic_train(
 ) -> None:
     """Train a critic: all stages of a recipe, one after the other."""
     from reasonrl.commands.critic import critic_train_command
+    from reasonrl.commands.run_dir import check_run_dir
 
+    pairs = [user_text(pair) for pair in overrides or []]
+    if dry_run:
+        check_run_dir(pairs, resume=resume)
     critic_train_command(
-        user_text(recipe),
-        [user_text(pair) for pair in overrides or []],
-        dry_run=dry_run,
-        resume=resume,
-        offline=offline,
-        quiet=quiet,
-        as_json=as_json,
+        user_text(recipe), pairs, dry_run=dry_run, resume=resume, offline=offline, quiet=quiet, as_json=as_json
     )
 
 
@@ -188,13 +191,15 @@ def critic_eval(
         str | None, typer.Option(help="The model's name on the server, if the server has several.")
     ] = None,
     n: Annotated[
-        int, typer.Option("--n", min=1, help="Critiques per solution; more than one adds a majority vote.")
+        int, typer.Option("--n", min=1, max=MOST, help="Critiques per solution; more than one adds a majority vote.")
     ] = 1,
     temperature: Annotated[float, typer.Option(min=0.0, help="Sampling temperature; 0 is greedy.")] = 0.0,
     max_new_tokens: Annotated[
-        int | None, typer.Option(min=1, help="Token limit of a critique. Default: the run's, else 2048.")
+        int | None, typer.Option(min=1, max=MOST, help="Token limit of a critique. Default: the run's, else 2048.")
     ] = None,
-    limit: Annotated[int | None, typer.Option(min=1, help="Use only this many of the first solutions.")] = None,
+    limit: Annotated[
+        int | None, typer.Option(min=1, max=MOST, help="Use only this many of the first solutions.")
+    ] = None,
     output: Annotated[Path | None, typer.Option(help="Folder to write results.json and samples.jsonl into.")] = None,
     seed: Annotated[int, typer.Option(help="Random seed of the samples.")] = 0,
     offline: Offline = False,
@@ -269,7 +274,7 @@ def data_show(
             "--column", "-c", metavar="ours=theirs", help="Read our field from that column, e.g. -c prompt=question."
         ),
     ] = None,
-    limit: Annotated[int, typer.Option(min=1, help="Show only this many of the first problems.")] = 5,
+    limit: Annotated[int, typer.Option(min=1, max=MOST, help="Show only this many of the first problems.")] = 5,
     offline: Offline = False,
     as_json: Json = False,
 ) -> None:
@@ -294,7 +299,7 @@ def data_convert(
         list[str] | None,
         typer.Option("--column", "-c", metavar="ours=theirs", help="Read our field from that column."),
     ] = None,
-    limit: Annotated[int | None, typer.Option(min=1, help="Use only this many of the first rows.")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, max=MOST, help="Use only this many of the first rows.")] = None,
     offline: Offline = False,
     as_json: Json = False,
 ) -> None:
