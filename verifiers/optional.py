@@ -24,12 +24,14 @@ def reference_of(verifier: Verifier, gold: Any) -> dict[str, Any]:
     method = getattr(verifier, "reference_of", None)
     if method is None:
         raise MissingMethod(
-            f'the verifier {type(verifier).__name__} cannot turn a bare "gold" into a reference: it has no method'
+            f'the verifier {verifier.__class__.__name__} cannot turn a bare "gold" into a reference: it has no method'
             ' reference_of. Write "reference": {...} in its place, or add the method reference_of(gold) -> dict'
         )
     reference = method(gold)
     if not isinstance(reference, dict):
-        raise BadReference(f"{type(verifier).__name__}.reference_of returned a {type(reference).__name__}, not a dict")
+        raise BadReference(
+            f"{verifier.__class__.__name__}.reference_of returned a {type(reference).__name__}, not a dict"
+        )
     return reference
 
 
@@ -48,8 +50,9 @@ def verify_answers(verifier: Verifier, answers: Sequence[str], references: Seque
         return verdicts
     wrap = getattr(verifier, "wrap_answer", None)
     if wrap is None:
+        name = verifier.__class__.__name__  # of a guarded verifier, the user's
         raise MissingMethod(
-            f'the verifier {type(verifier).__name__} cannot judge a bare "answer": it has no method wrap_answer. Write'
+            f'the verifier {name} cannot judge a bare "answer": it has no method wrap_answer. Write'
             ' "response": a complete response in its place, or add the method wrap_answer(answer) -> str'
         )
     wrapped: dict[int, str] = {}
@@ -61,7 +64,7 @@ def verify_answers(verifier: Verifier, answers: Sequence[str], references: Seque
             failures[row] = Verdict(None, None, Status.ERROR, None, "wrap_answer", str(error), 0.0)
     verdicts = verifier.verify(list(wrapped.values()), [references[row] for row in wrapped])
     if len(verdicts) != len(wrapped):
-        name = type(verifier).__name__
+        name = verifier.__class__.__name__
         raise VerifierError(f"the verifier {name} returned {len(verdicts)} verdicts for {len(wrapped)} responses")
     judged = dict(zip(wrapped, verdicts, strict=True))
     return [failures[row] if row in failures else judged[row] for row in range(len(answers))]
@@ -71,7 +74,7 @@ def explain(verifier: Verifier, answer: str, reference: dict[str, Any], verdict:
     """How the verdict of an answer came about. Raises MissingMethod."""
     method = getattr(verifier, "explain", None)
     if method is None:
-        raise MissingMethod(f"the verifier {type(verifier).__name__} has no method explain: leave out --explain")
+        raise MissingMethod(f"the verifier {verifier.__class__.__name__} has no method explain: leave out --explain")
     layers: list[Layer] = method(answer, reference, verdict)
     return layers
 

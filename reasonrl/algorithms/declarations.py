@@ -7,6 +7,7 @@ Nothing here imports torch; a user's module may.
 
 from __future__ import annotations
 
+import functools
 import importlib
 import inspect
 from collections.abc import Callable, Iterable
@@ -15,6 +16,7 @@ from typing import Any, Literal, TypeVar
 
 from reasonrl.errors import RecipeError
 from reasonrl.plugins import import_dotted
+from reasonrl.user_code import call_user_code
 from reasonrl.words import did_you_mean
 
 Aggregation = Literal["token_mean", "sequence_mean", "sequence_sum"]
@@ -63,7 +65,7 @@ class Advantage:
     """How token losses become one number unless the recipe says otherwise."""
 
     def load(self) -> Callable[..., Any]:
-        return _load("advantages", self.function)
+        return _load("advantages", self.function, "train.advantage")
 
 
 @dataclass(frozen=True)
@@ -95,12 +97,14 @@ class Loss:
         return "clip_low" in self.takes
 
     def load(self) -> Callable[..., Any]:
-        return _load("losses", self.function)
+        return _load("losses", self.function, "train.loss")
 
 
-def _load(package: str, function: str | Callable[..., Any]) -> Callable[..., Any]:
+def _load(package: str, function: str | Callable[..., Any], key: str) -> Callable[..., Any]:
+    """A built-in function itself; a user's as a call that raises TrainingError for what the function raises."""
     if not isinstance(function, str):
-        return function
+        name = getattr(function, "__name__", type(function).__name__)
+        return functools.partial(call_user_code, f"{key}: {name}", function)
     module, _, name = function.partition(":")
     loaded: Callable[..., Any] = getattr(importlib.import_module(f"reasonrl.algorithms.{package}.{module}"), name)
     return loaded

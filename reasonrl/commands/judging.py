@@ -8,7 +8,9 @@ from typing import Any
 
 from reasonrl.commands.output import key_values
 from reasonrl.errors import UsageError
-from verifiers.errors import BadOption, MissingMethod, VerifierError
+from reasonrl.rewards.guarded import GuardedVerifier
+from reasonrl.user_code import call_user_code
+from verifiers.errors import BadOption, MissingMethod, UnknownVerifier, VerifierError
 from verifiers.loading import command_options, load_verifier, option_names
 from verifiers.optional import reads_reference, reference_of, verify_answers
 from verifiers.types import Status, Verdict, Verifier
@@ -71,16 +73,42 @@ def named_verifier(name: str, options: dict[str, Any], *, workers: int | None = 
     Raises UsageError: it cannot be loaded, or its options do not fit.
     """
     try:
-        chosen = {**command_options(name), **options}
+        chosen = {**_command_options(name), **options}
         if workers is not None and "workers" in option_names(name):
             chosen.setdefault("workers", workers)
-        return NamedVerifier(load_verifier(name, **chosen), name, chosen)
+        if ":" not in name:
+            return NamedVerifier(load_verifier(name, **chosen), name, chosen)
+        verifier = call_user_code(
+            f"the verifier {name!r} cannot be loaded",
+            load_verifier,
+            name,
+            error_class=UsageError,
+            passes=(BadOption, UnknownVerifier),
+            **chosen,
+        )
+        return NamedVerifier(GuardedVerifier(verifier, f"the verifier {name!r}", UsageError), name, chosen)
+    except UsageError:
+        raise
     except BadOption as error:
         raise UsageError(f"{error} (write --option NAME=VALUE)") from error
     except (TypeError, ValueError, VerifierError) as error:
         raise UsageError(str(error)) from error
     except (ImportError, SyntaxError) as error:
         raise UsageError(f"the verifier {name!r} cannot be imported: {error}") from error
+
+
+def _command_options(name: str) -> dict[str, Any]:
+    """The verifier's own, from the first import of its module."""
+    if ":" not in name:
+        return command_options(name)
+    options: dict[str, Any] = call_user_code(
+        f"the verifier {name!r} cannot be imported",
+        command_options,
+        name,
+        error_class=UsageError,
+        passes=(UnknownVerifier,),
+    )
+    return options
 
 
 def judge(verifier: Verifier, items: Sequence[Item]) -> list[Verdict]:
@@ -109,8 +137,9 @@ def judge(verifier: Verifier, items: Sequence[Item]) -> list[Verdict]:
         except VerifierError as error:
             raise UsageError(str(error)) from error
         if len(part) != len(rows) or not all(isinstance(verdict, Verdict) for verdict in part):
+            name = verifier.__class__.__name__
             raise UsageError(
-                f"the verifier {type(verifier).__name__} must return one Verdict for each of {len(rows)} responses; it"
+                f"the verifier {name} must return one Verdict for each of {len(rows)} responses; it"
                 f" returned {len(part)} objects{_wrong_type(part)}"
             )
         verdicts |= dict(zip(rows, part, strict=True))

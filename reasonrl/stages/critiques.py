@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -26,10 +26,8 @@ from reasonrl.stages.labels import (
     complete_by_policy,
     complete_by_speaker,
 )
+from reasonrl.stages.user_labels import StepLabeller, user_demonstration, user_label
 from verifiers.types import Problem, Verifier
-
-StepLabeller = Callable[[Problem, Solution], int | None]
-"""A labeller of users: the index of the first wrong step, -1 without one, None where it does not know."""
 
 
 class CritiqueCollector(Collector):
@@ -109,7 +107,7 @@ class CritiqueCollector(Collector):
             )
             return monte_carlo.label(attempts, seed=(self.recipe.seed, "monte carlo", set_name))
         label: StepLabeller = import_dotted(labeller, "collect.labeller")
-        return StepLabels([label(problem, solution) for problem, solution in attempts])
+        return StepLabels([user_label(label, problem, solution) for problem, solution in attempts])
 
     def cut(self, attempts: list[Attempt]) -> list[Attempt]:
         """With `cut: last_step`, each solution up to the step that is to be judged: the first wrong one, or of a
@@ -168,7 +166,7 @@ class CritiqueCollector(Collector):
                 "first_error": solution.first_error,
             }
             if self._demonstrate is not None:
-                reference["demonstration"] = self._demonstrate(problem, solution, style)
+                reference["demonstration"] = user_demonstration(self._demonstrate, problem, solution, style)
             identity = f"{problem.id}/{numbers[problem.id]}"
             question = question_of(problem)
             meta = {**problem.meta, "question": question}

@@ -6,6 +6,7 @@ estimator had before gets a line in `AdvantageSteps.advantages`, and its name in
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
 from typing import Any
 
@@ -107,8 +108,12 @@ class AdvantageSteps:
             "problem_id": batch.problem_id,
             "moments": self._moments,
         }
-        needs = {name: inputs[name] for name in self.estimator.needs}
-        estimate = self.estimator.load()(rewards=rewards, group=batch.group, judged=trainable, **needs)
+        arguments = {name: inputs[name] for name in self.estimator.needs}
+        arguments |= {"rewards": rewards, "group": batch.group, "judged": trainable}
+        if not isinstance(self.estimator.function, str):  # a user's, which may write into what it is given
+            moments = arguments.pop("moments", None)
+            arguments = copy.deepcopy(arguments) | ({} if moments is None else {"moments": moments})
+        estimate = self.estimator.load()(**arguments)
         rollout_advantages = self._checked(estimate, rewards, trainable)
         token_advantages = rollout_advantages[:, None] * batch.loss_mask
         if self.spec.credit == "tempo":

@@ -16,6 +16,9 @@ from typing import Any
 from verl.experimental.reward_loop.reward_manager import register
 from verl.experimental.reward_loop.reward_manager.base import RewardManagerBase
 
+from reasonrl.errors import RecipeError
+from reasonrl.rewards.guarded import GuardedVerifier
+from reasonrl.user_code import call_user_code
 from verifiers.loading import load_verifier
 
 
@@ -24,7 +27,12 @@ class ReasonrlRewardManager(RewardManagerBase):
     def __init__(self, config: Any, tokenizer: Any, compute_score: Any = None, **_: Any) -> None:
         super().__init__(config, tokenizer, compute_score)
         options = dict(config.reward.get("reward_kwargs", {}) or {})
-        self._verifier = load_verifier(options.pop("verifier", "math"), **options)
+        name = options.pop("verifier", "math")
+        subject = f"reward.reward_kwargs.verifier: {name}"
+        verifier = call_user_code(
+            subject, load_verifier, name, error_class=RecipeError, passes=(ValueError,), **options
+        )
+        self._verifier = GuardedVerifier(verifier, subject) if ":" in name else verifier
 
     async def run_single(self, data: Any) -> dict[str, Any]:
         item = data[-1:][0]

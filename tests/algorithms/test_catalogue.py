@@ -139,7 +139,7 @@ def test_a_users_function_says_by_its_signature_what_it_needs(user: User) -> Non
 
 def test_a_declaration_of_a_users_is_taken_as_it_is(user: User) -> None:
     declared = Advantage(advantage, "batch", needs=("lengths",), tree_term=True)
-    assert ADVANTAGES[user(declared)] is declared and declared.load() is advantage
+    assert ADVANTAGES[user(declared)] is declared
     by_group = Loss(lambda rows: rows.scores.sum(), "group")
     assert LOSSES[user(by_group)] is by_group
 

@@ -137,8 +137,6 @@ def test_a_constant_function_is_a_warning_of_the_plan(probe: Probe, body: str, m
 def test_a_function_sees_verdicts_and_tokens_of_the_responses_that_are_tried(probe: Probe) -> None:
     verdict = "float(e.verdicts['correctness'].correct)"
     body = f"return [{verdict} + len(e.trained_trajectory.response_ids) for e in episodes]"
-        "return [float(e.verdicts['correctness'].correct) + len(e.trained_trajectory.response_ids) for e in episodes]"
-    )
     assert probe(f"def f(responses, problems, episodes):\n    {body}\n") == ([], [])
 
 

@@ -63,3 +63,34 @@ def test_only_a_group_baseline_needs_a_second_rollout(module: Any) -> None:
     assert pipeline(advantage=PATH).prepare(rollouts(*alone), step=1).trainable.tolist() == [False, True, True]
     module.advantage = Advantage(advantage, "batch")
     assert pipeline(advantage=PATH).prepare(rollouts(*alone), step=1).trainable.tolist() == [True, True, True]
+
+
+@pytest.mark.parametrize("raised", [ZeroDivisionError("by zero"), SystemExit(0)])
+def test_what_it_raises_names_its_line(module: Any, raised: BaseException) -> None:
+    def advantage(rewards: Any, group: Any, judged: Any) -> Any:
+        raise raised
+
+    module.advantage = advantage
+    line = advantage.__code__.co_firstlineno + 1
+    message = rf"^train\.advantage: advantage: .*\(.*test_user_advantage\.py, line {line}\)$"
+    with pytest.raises(TrainingError, match=message):
+        pipeline(advantage=PATH).prepare(rollouts([1.0, 0.0], [1.0, 0.0]), step=1)
+
+
+def test_what_it_changes_are_copies(module: Any) -> None:
+    def advantage(rewards: Any, group: Any, judged: Any, reward_parts: Any, problem_id: Any) -> Any:
+        rewards -= rewards.mean()
+        group.zero_()
+        judged.zero_()
+        reward_parts.clear()
+        problem_id.clear()
+        return rewards
+
+    module.advantage = advantage
+    prepared = pipeline(advantage=PATH).prepare(rollouts([1.0, 0.0], [1.0, 0.0]), step=1)
+    assert prepared.rollout_advantages.tolist() == [0.5, -0.5, 0.5, -0.5]
+    assert prepared.batch.rewards.tolist() == [1.0, 0.0, 1.0, 0.0]
+    assert prepared.shaped_rewards.tolist() == [1.0, 0.0, 1.0, 0.0]
+    assert prepared.batch.group.tolist() == [0, 0, 1, 1]
+    assert prepared.trainable.tolist() == [True] * 4
+    assert prepared.batch.problem_id == ["0", "0", "1", "1"]

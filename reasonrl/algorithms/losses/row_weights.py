@@ -13,6 +13,7 @@ from torch import Tensor
 from reasonrl.algorithms.batch import RolloutBatch
 from reasonrl.algorithms.catalogue import LOSSES
 from reasonrl.algorithms.losses.scored_rows import ScoredRows
+from reasonrl.errors import TrainingError
 
 
 def row_weights(
@@ -59,6 +60,13 @@ def row_weights(
         max_length=max_length,
         best_reward=best_reward,
     )
-    (gradient,) = torch.autograd.grad(LOSSES[loss].load()(scored), scores)
+    total = LOSSES[loss].load()(scored)
+    if not isinstance(total, torch.Tensor) or total.ndim or not total.requires_grad:
+        shape = list(total.shape) if isinstance(total, torch.Tensor) else type(total).__name__
+        raise TrainingError(
+            f"train.loss: {loss} must return one number, a tensor of shape [] computed from `scores`, not"
+            f" {shape}{'' if shape else ' without a gradient'}"
+        )
+    (gradient,) = torch.autograd.grad(total, scores)
     weights[rows] = (-gradient * len(rows)).float()
     return weights

@@ -37,6 +37,9 @@ def token_loss(
         "mirror_beta": mirror_beta,
     }
     arguments = {key: settings[key] for key in loss.takes if settings[key] is not None}
+    if not isinstance(loss.function, str):  # a user's, which may write into what it is given
+        advantages = advantages.clone()
+        arguments = {key: value.clone() if isinstance(value, Tensor) else value for key, value in arguments.items()}
     result = loss.load()(logprobs, advantages=advantages, **arguments)
     losses, clipped = result if isinstance(result, tuple) else (result, None)
     shape = list(losses.shape) if isinstance(losses, Tensor) else type(losses).__name__
