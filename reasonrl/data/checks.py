@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from reasonrl.errors import DataError
 from verifiers.types import Problem, Verdict, Verifier
@@ -31,6 +32,8 @@ class DataReport:
     empty_rejected: int
     """Problems whose empty response scored 0."""
     offending: list[RowReport]
+    contradicting: list[str] = field(default_factory=list)
+    """Ids of problems whose prompt an earlier problem has too, with another answer."""
 
     @property
     def ok(self) -> bool:
@@ -41,6 +44,9 @@ class DataReport:
             f"gold answers that score 1: {self.gold_accepted:,} of {self.problems:,}; "
             f"empty answers that score 0: {self.empty_rejected:,} of {self.problems:,}"
         ]
+        if self.contradicting:
+            count, first = len(self.contradicting), self.contradicting[0]
+            lines[0] += f"; WARNING: {count:,} repeat an earlier prompt with another answer (first: {first})"
         lines += [f"  row {row.row} ({row.id}): {row.reason}" for row in self.offending[:SHOWN]]
         if len(self.offending) > SHOWN:
             lines.append(f"  ... and {len(self.offending) - SHOWN:,} more")
@@ -97,25 +103,43 @@ def check_problems(problems: Sequence[Problem], verifier: Verifier) -> DataRepor
             )
         else:
             offending.append(RowReport(row, problem.id, f"an empty answer scores {verdict.score:g}: {verdict.reason}"))
-    return DataReport(len(problems), accepted, rejected, sorted(offending, key=lambda row: row.row))
+    return DataReport(
+        len(problems), accepted, rejected, sorted(offending, key=lambda row: row.row), contradicting(problems)
+    )
+
+
+def contradicting(problems: Iterable[Problem]) -> list[str]:
+    """Ids of problems whose prompt an earlier one has too, with another answer. One of the two teaches noise, unless
+    both spell the same answer.
+    """
+    first: dict[tuple[str, str], Problem] = {}
+    return [
+        problem.id
+        for problem in problems
+        if _answer(first.setdefault((problem.kind, _words(problem)), problem)) != _answer(problem)
+    ]
+
+
+def _answer(problem: Problem) -> object:
+    return problem.reference.get("answer") if problem.kind == "math" else problem.reference
 
 
 def shared_prompts(train: Iterable[Problem], test: Iterable[Problem]) -> list[str]:
     """Ids of the test problems whose prompt is also in train, word for word after white space is normalised.
 
-    A prompt as text and the same text as one message count as equal; roles are not looked at.
+    A prompt as text and the same text as one message count as equal. System messages and roles are not looked at.
     """
     known = {_words(problem) for problem in train}
     return [problem.id for problem in test if _words(problem) in known]
 
 
 def _words(problem: Problem) -> str:
-    text = (
-        problem.prompt
-        if isinstance(problem.prompt, str)
-        else " ".join(message["content"] for message in problem.prompt)
-    )
-    return " ".join(text.split())
+    if isinstance(problem.prompt, str):
+        text = problem.prompt
+    else:
+        contents = [message["content"] for message in problem.prompt if message["role"] != "system"]
+        text = " ".join(contents or [message["content"] for message in problem.prompt])
+    return " ".join(unicodedata.normalize("NFC", text).split())
 
 
 def _verify(verifier: Verifier, responses: list[str], golds: list[tuple[int, Problem, str]]) -> list[Verdict]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from itertools import count
 from typing import Any
 
 from reasonrl.data.load import GENERATORS, id_stem
@@ -24,8 +23,8 @@ def with_new_ids(
     """The problems of a further source of a set, with ids that the set does not have yet.
 
     Ids that nobody wrote, such as "train/1" of one/train.jsonl and of two/train.jsonl, or "arithmetic/1+2" of two
-    generators, become "train@2/1" and "arithmetic@2/1" for the whole later source. Seeds of rollouts derive from ids, so
-    a source whose ids are all new keeps them.
+    generators, become "train@2/1" and "arithmetic@2/1+2" in the whole later source. Seeds of rollouts derive from ids,
+    so a source whose ids are all new keeps them.
 
     Args:
         problems: what `load_problems` gave for this source.
@@ -45,18 +44,17 @@ def with_new_ids(
             f"the id {written!r} is already used by an earlier source. Ids must be unique: change them in one of the"
             " sources, or leave the ids out of both"
         )
-    for number in count(2):
-        renamed = [_renamed(problem, source, stem, number) for problem in problems]
-        if not any(problem.id in taken for problem in renamed):
-            return renamed
-    raise AssertionError("unreachable: only so many ids are taken")
+    number = 2
+    while any(_renamed(problem.id, source, stem, number) in taken for problem in problems):
+        number += 1
+    return [replace(problem, id=_renamed(problem.id, source, stem, number)) for problem in problems]
 
 
-def _renamed(problem: Problem, source: str, stem: str, number: int) -> Problem:
-    if not _is_automatic(problem.id, source, stem):
-        return problem
-    head, _, tail = problem.id.partition("/") if source in GENERATORS else problem.id.rpartition("/")
-    return replace(problem, id=f"{head}@{number}/{tail}")
+def _renamed(id_: str, source: str, stem: str, number: int) -> str:
+    if not _is_automatic(id_, source, stem):
+        return id_
+    head, _, tail = id_.partition("/") if source in GENERATORS else id_.rpartition("/")
+    return f"{head}@{number}/{tail}"
 
 
 def _is_automatic(id_: str, source: str, stem: str) -> bool:

@@ -36,7 +36,7 @@ class Exact:
 
 
 def problems(*answers: str) -> list[Problem]:
-    return [Problem(f"p{n}", "q", "math", {"answer": answer}) for n, answer in enumerate(answers)]
+    return [Problem(f"p{n}", f"q{n}", "math", {"answer": answer}) for n, answer in enumerate(answers)]
 
 
 def test_a_sound_set() -> None:
@@ -81,3 +81,15 @@ def test_shared_prompts() -> None:
     ]
     assert shared_prompts(train, test) == ["x", "y"]
     assert shared_prompts(arithmetic(size=2000), arithmetic(size=500, seed=1, split="test")) == []
+
+
+def test_system_messages_and_other_spellings_of_a_letter_do_not_hide_a_shared_prompt() -> None:
+    train = [Problem("a", [{"role": "system", "content": "s"}, {"role": "user", "content": "Caf\u00e9?"}], "math", {})]
+    assert shared_prompts(train, [Problem("x", "Cafe\u0301?", "math", {"answer": "2"})]) == ["x"]
+
+
+def test_a_prompt_with_two_answers_is_named() -> None:
+    twice = [Problem(f"p{n}", f"q {n // 2}", "math", {"answer": answer}) for n, answer in enumerate("1123")]
+    report = check_problems(twice, Exact())
+    assert report.ok and report.contradicting == ["p3"]
+    assert str(report).endswith("WARNING: 1 repeat an earlier prompt with another answer (first: p3)")
