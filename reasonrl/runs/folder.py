@@ -277,7 +277,7 @@ def latest_run_dir(root: Path, name: str, source: str) -> Path:
 def run_dir_for(run_dir: Path | None, name: str, source: str, *, resume: bool) -> Iterator[Path]:
     """The folder of a run in the block: `run_dir` if given; else the run to resume, or a new folder in runs/."""
     if run_dir is not None:
-        yield run_dir
+        yield run_dir.expanduser()
     elif resume:
         yield latest_run_dir(Path("runs"), name, source)
     else:

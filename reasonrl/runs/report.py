@@ -14,6 +14,7 @@ from typing import Any
 from reasonrl.files import replace_text
 from reasonrl.runs import headline, method_plots, plots
 from reasonrl.runs.accuracy import MODES
+from reasonrl.runs.inputs import changes_allowed
 from reasonrl.runs.metrics import ROW_KEYS, describe
 from reasonrl.runs.reading import Row, Run, series
 from reasonrl.runs.samples import SampleFilter, is_correct, main_verdict, outcome
@@ -49,6 +50,7 @@ def report_html(run: Run) -> str:
         _header(run, rows),
         _result(changes, rows),
         _facts(rows),
+        _changed_inputs(run),
         _charts(rows),
         _examples(run, changes),
         _recipe(run),
@@ -142,6 +144,17 @@ def _facts(rows: list[Row]) -> str:
     facts.append((f"{100 * unjudged / total:.1f}%", "of answers not judged") if total and unjudged else None)
     cells = "".join(f"<div><b>{number}</b><span>{label}</span></div>" for number, label in filter(None, facts))
     return f"<section class=facts>{cells}</section>" if cells else ""
+
+
+def _changed_inputs(run: Run) -> str:
+    """What was allowed to change when the run was resumed."""
+    changes = changes_allowed(run.path)
+    items = [f"after step {change['step']}: {difference}" for change in changes for difference in change["differences"]]
+    if not items:
+        return ""
+    listed = "".join(f"<li>{escape(item)}</li>" for item in items)
+    title = "Changed while the run was stopped (--allow-changes)"
+    return f"<section class=result><p class=lead>{title}</p><ul class=words>{listed}</ul></section>"
 
 
 def duration(seconds: float) -> str:
