@@ -83,6 +83,8 @@ def _encode_text(tokenizer: Any, text: str) -> list[int]:
     bare = list(tokenizer(text, add_special_tokens=False)["input_ids"])
     if ids == bare:
         return ids
+    if not bare:
+        return [i for i in ids if i == tokenizer.bos_token_id]
     for start in range(len(ids) - len(bare) + 1):
         if ids[start : start + len(bare)] == bare:
             return ids[: start + len(bare)]

@@ -1,0 +1,56 @@
+"""Runs the command line in this process, as a user sees it: exit code, stdout, stderr."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+from reasonrl.cli import main
+from tests.tiny_runs import tiny, write_recipe
+
+
+@dataclass(frozen=True)
+class Result:
+    code: int
+    out: str
+    err: str
+
+    def refusal(self) -> str:
+        """The message of a request that was refused. Raises AssertionError for anything else."""
+        assert self.code == 2, (self.code, self.out, self.err)
+        assert self.err.count("error: ") == 1 and "Traceback" not in self.err, self.err
+        return self.err.partition("error: ")[2].strip()
+
+
+def reasonrl(*arguments: str | Path) -> Result:
+    out, err = io.StringIO(), io.StringIO()
+    code: Any = 0
+    with (
+        mock.patch.object(sys, "argv", ["reasonrl", *map(str, arguments)]),
+        contextlib.redirect_stdout(out),
+        contextlib.redirect_stderr(err),
+    ):
+        try:
+            main()
+        except SystemExit as stop:
+            code = stop.code or 0
+    return Result(int(code), out.getvalue(), err.getvalue())
+
+
+def recipe_for(folder: Path, model: Path, train: Path, heldout: Path | None = None, **changes: Any) -> Path:
+    """A recipe of one step with two prompts, as a file."""
+    recipe = tiny(model={"path": str(model)}, evaluation={"samples_per_problem": 0})
+    recipe["data"] = {"train": {"source": str(train)}, "heldout": {}}
+    if heldout is not None:
+        recipe["data"]["heldout"] = {"test": {"source": str(heldout)}}
+    recipe["data"] |= changes.pop("data", {})
+    recipe["rollout"] = {"rollouts_per_prompt": 2, "max_new_tokens": 4}
+    recipe["train"] = {"steps": 1, "prompts_per_step": 2}
+    for section, value in changes.items():
+        recipe[section] = {**recipe.get(section, {}), **value}
+    return write_recipe(folder, recipe)
