@@ -43,5 +43,11 @@ class TrainingError(ReasonRLError, RuntimeError):
     """Training cannot continue: a NaN loss, too many answers without a verdict. What was saved can be resumed."""
 
 
+class NotFiniteError(TrainingError, ValueError):
+    """A number of the run is NaN or infinite: a logit, a loss, a gradient, a weight. The training diverged, or the
+    computation overflows.
+    """
+
+
 class CheckpointError(ReasonRLError, RuntimeError):
     """A checkpoint is incomplete, damaged, or belongs to another recipe."""

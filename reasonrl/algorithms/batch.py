@@ -9,6 +9,8 @@ from typing import cast
 import torch
 from torch import Tensor
 
+from reasonrl.errors import NotFiniteError
+
 
 @dataclass(frozen=True)
 class RolloutBatch:
@@ -56,7 +58,7 @@ class RolloutBatch:
         unusable = ~torch.isfinite(self.rollout_logprobs) & self.loss_mask
         if bool(unusable.any()):
             row = int(unusable.any(1).nonzero()[0])
-            raise ValueError(
+            raise NotFiniteError(
                 f"RolloutBatch.rollout_logprobs of row {row} ({self.problem_id[row]}) holds a value that is not a"
                 " finite number"
             )

@@ -102,19 +102,25 @@ def export_model(model: Path, target: Path, dtype: str | None) -> None:
 
     Raises:
         CheckpointError: the target already exists.
+        ModelError: the weights are not those of config.json, or hold values that are not finite numbers.
     """
     import torch
 
-    from reasonrl.models.saving import copy_plain_files, write_new_model_folder
+    from reasonrl.models.pretrained import check_weight_names, load_weights
+    from reasonrl.models.saving import copy_plain_files, save_weights, write_new_model_folder
+    from reasonrl.models.tied import correct_flag
+    from reasonrl.models.weights import check_weight_values
+
+    check_weight_names(str(model), str(model))
+    check_weight_values(str(model), model)
 
     def fill(folder: Path) -> None:
         if dtype is None:
             for path in model.glob("*.safetensors*"):
                 shutil.copy2(path, folder / path.name)
         else:
-            from transformers import AutoModelForCausalLM
-
-            AutoModelForCausalLM.from_pretrained(model, dtype=getattr(torch, dtype)).save_pretrained(folder)
+            save_weights(load_weights(str(model), str(model), dtype=getattr(torch, dtype), local_only=True), folder)
         copy_plain_files(model, folder)
+        correct_flag(folder)
 
     write_new_model_folder(target, fill)

@@ -24,6 +24,7 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from reasonrl.engines.base import BatchEngine, Generation, Request, RoleEngines, Sampling
+from reasonrl.engines.finite import require_finite_logprobs
 
 Result = TypeVar("Result")
 
@@ -115,7 +116,9 @@ class Batching:
             for role in sorted({entry.role for entry in batch}):
                 members = [i for i, entry in enumerate(batch) if entry.role == role]
                 requests = [request for i in members for request in batch[i].requests]
-                results = iter(self.engines[role].generate_batch(requests))
+                generations = self.engines[role].generate_batch(requests)
+                require_finite_logprobs(role, requests, generations)
+                results = iter(generations)
                 answers.update({i: [next(results) for _ in batch[i].requests] for i in members})
         except BaseException as error:  # raised again in the episodes that wait
             return error

@@ -21,7 +21,7 @@ from reasonrl.models.pretrained import (
     load_weights,
 )
 from reasonrl.models.vocabulary import check_end_tokens, embedding_rows, guard_embedding
-from reasonrl.models.weights import check_weight_values, require_finite_weights
+from reasonrl.models.weights import READ_BYTES, check_weight_values, require_finite_weights
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 MERGE = "Merge it (peft: merge_and_unload), save the result, and name that folder"
@@ -143,7 +143,12 @@ def load_tokenizer_and_config(name: str, *, offline: bool = False) -> tuple[Any,
 
 
 def check_model_files(
-    name: str, tokenizer: Any, config: Any, *, dtype: str, attention: str, offline: bool = False
+    name: str,
+    tokenizer: Any,
+    config: Any,
+    *,
+    attention: str = "sdpa",
+    offline: bool = False,
 ) -> None:
     """What can be known of a model's weights before a run, where they are on this machine: whether they are those of
     its config, whether they are finite numbers, and whether the model can end a response.
@@ -155,9 +160,9 @@ def check_model_files(
     source = Path(model_source(name, offline=offline))
     if not source.is_dir():
         return
-    check_weight_names(name, str(source), dtype=DTYPES[dtype], attention=attention)
+    check_weight_names(name, str(source), attention=attention)
     if name != embedded.NAME:
-        check_weight_values(name, source)
+        check_weight_values(name, source, up_to_bytes=READ_BYTES)
     rows = embedding_rows(config)
     if rows is not None:
         check_end_tokens(name, tokenizer, end_token_ids(tokenizer, load_generation_config(str(source))), rows)

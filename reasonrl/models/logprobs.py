@@ -8,7 +8,6 @@ out for architectures whose attention cannot take a mask of our own (sliding win
 from __future__ import annotations
 
 import itertools
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -75,7 +74,7 @@ def last_hidden_states(model: Any, prompts: Sequence[Sequence[int]], *, rows_per
     """[n, H] in float32: the state at the last token of each prompt, without gradients. Prompts of one length go
     through together, so a state does not depend on what else is asked for.
     """
-    base, head = _base(model)
+    base, head = base_and_head(model)
     out = torch.zeros(len(prompts), head.weight.shape[1])
     order = sorted(range(len(prompts)), key=lambda i: len(prompts[i]))
     with torch.no_grad():
@@ -88,7 +87,7 @@ def last_hidden_states(model: Any, prompts: Sequence[Sequence[int]], *, rows_per
     return out
 
 
-def _base(model: Any) -> tuple[Any, Any]:
+def base_and_head(model: Any) -> tuple[Any, Any]:
     """The transformer below the head, and the head, of any causal LM; a LoRA model is called through its wrapped
     base.
     """
@@ -98,7 +97,7 @@ def _base(model: Any) -> tuple[Any, Any]:
 
 def _tree_states(model: Any, rows: Sequence[TokenRow]) -> tuple[Tensor, list[list[int]], int]:
     tree = build_tree([[*row.prompt, *row.response] for row in rows])
-    base, head = _base(model)
+    base, head = base_and_head(model)
     device, dtype = head.weight.device, head.weight.dtype
     padded = tree.padded(ROUND_TO)
     hidden = base(
@@ -113,7 +112,7 @@ def _tree_states(model: Any, rows: Sequence[TokenRow]) -> tuple[Tensor, list[lis
 
 
 def _padded_states(model: Any, rows: Sequence[TokenRow]) -> tuple[Tensor, list[list[int]], int]:
-    base, head = _base(model)
+    base, head = base_and_head(model)
     device = head.weight.device
     longest = max(len(row.prompt) + len(row.response) for row in rows)
     ids = torch.zeros((len(rows), longest), dtype=torch.long)
@@ -137,7 +136,7 @@ def _head(
     entropy_gradient: bool,
 ) -> tuple[Tensor, Tensor]:
     """Logits at the states that predict a response token, each state once, a block at a time."""
-    head = _base(model)[1]
+    head = base_and_head(model)[1]
     width = max(len(row) for row in targets)
     places = sorted({place for row in state_indices for place in row})
     ordinal = {place: i for i, place in enumerate(places)}
@@ -242,57 +241,3 @@ def _slices(state: Tensor, count: int) -> Iterator[tuple[int, slice]]:
     bounds = torch.searchsorted(state.cpu(), torch.tensor([*starts, count]))
     for k, start in enumerate(starts):
         yield start, slice(int(bounds[k]), int(bounds[k + 1]))
-
-
-def tree_is_exact(model: Any, *, tolerance: float) -> bool:
-    """Whether this architecture gives the same log-probs from a tree as from plain rows; compared on a few short rows.
-
-    A window of attention can be longer than any row that is worth trying, so windows are looked for in the config.
-    """
-    config = model.config.get_text_config()
-    if _has_window(config):
-        return False
-    vocabulary = config.vocab_size
-    generator = torch.Generator().manual_seed(0)
-    draw = torch.randint(0, vocabulary, (5, 8), generator=generator).tolist()
-    rows = [
-        TokenRow(draw[0], draw[1]),
-        TokenRow(draw[0], draw[1][:3] + draw[2][:2]),
-        TokenRow(draw[0][:3] + draw[3], draw[4][:4]),
-    ]
-    with torch.no_grad():
-        try:
-            tree = response_logprobs(model, rows, packing="tree").logprobs
-        except (TypeError, ValueError, RuntimeError, AttributeError):
-            return False  # an architecture that refuses a mask of our own
-        plain = response_logprobs(model, rows, packing="rows").logprobs
-    return bool((tree - plain).abs().max() <= tolerance)
-
-
-def logits_are_heads(model: Any, *, tolerance: float) -> bool:
-    """Whether the model's logits are what its head makes of its last states. Some architectures cap or scale them
-    after the head.
-    """
-    vocabulary = model.config.get_text_config().vocab_size
-    ids = torch.randint(0, vocabulary, (1, 8), generator=torch.Generator().manual_seed(0))
-    base, head = _base(model)
-    with torch.no_grad():
-        logits = model(input_ids=ids.to(head.weight.device), use_cache=False).logits
-        head_logits = head(base(input_ids=ids.to(head.weight.device), use_cache=False).last_hidden_state)
-    gap = torch.log_softmax(logits.float(), -1) - torch.log_softmax(head_logits.float(), -1)
-    return bool(gap.abs().max() <= tolerance)
-
-
-def _has_window(config: Any) -> bool:
-    """Whether some layer sees less than everything before it. A config that names its layers' types is believed over
-    the bare number.
-    """
-    kinds = getattr(config, "layer_types", None)
-    if kinds:
-        return any(kind != "full_attention" for kind in kinds)
-    window = getattr(config, "sliding_window", None)
-    return (
-        window is not None
-        and window < getattr(config, "max_position_embeddings", math.inf)
-        and getattr(config, "use_sliding_window", True)
-    )

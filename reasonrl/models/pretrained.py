@@ -49,7 +49,7 @@ def load_tokenizer(name: str, source: str, *, local_only: bool) -> Any:
 
 
 def load_weights(
-    name: str, source: str, *, dtype: torch.dtype, attention: str, local_only: bool, on_meta: bool = False
+    name: str, source: str, *, dtype: torch.dtype, local_only: bool, attention: str = "sdpa", on_meta: bool = False
 ) -> Any:
     """The model `name` with its weights. `on_meta` reads the names and shapes of the weights alone.
 
@@ -76,7 +76,7 @@ def load_weights(
     return model
 
 
-def check_weight_names(name: str, source: str, *, dtype: torch.dtype, attention: str) -> None:
+def check_weight_names(name: str, source: str, *, attention: str = "sdpa") -> None:
     """Whether the weights in a folder are those that its config.json describes; their values are not read.
 
     Raises ModelError where they are not.
@@ -84,7 +84,7 @@ def check_weight_names(name: str, source: str, *, dtype: torch.dtype, attention:
     if importlib.util.find_spec("accelerate") is None:  # transformers wants it for a model without values
         return
     try:
-        load_weights(name, source, dtype=dtype, attention=attention, local_only=True, on_meta=True)
+        load_weights(name, source, dtype=torch.float32, attention=attention, local_only=True, on_meta=True)
     except ModelError as error:
         if not isinstance(error.__cause__, NotImplementedError):  # transformers < 5.19 compares values of tied weights
             raise

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from reasonrl.errors import CheckpointError
 from reasonrl.files import replace_folder
+from reasonrl.models.tied import are_untied, embedding_and_head, says_tied, write_untied
 
 
 @contextmanager
@@ -46,6 +47,32 @@ def merged_state_dict(peft_model: Any) -> dict[str, Tensor]:
         else:
             out[name] = tensor
     return out
+
+
+def save_weights(model: Any, folder: Path) -> None:
+    """Write the weights and config.json of a model, with adapters merged into a copy. config.json says that the head is
+    tied to the embedding only where it is.
+    """
+    base = model.get_base_model() if hasattr(model, "peft_config") else model
+    weights = merged_state_dict(model) if base is not model else dict(model.state_dict())
+    untied = says_tied(base.config.to_dict()) and are_untied(weights, _plain_names(base))
+    if untied:  # transformers leaves out what its config calls tied
+        base.save_pretrained(folder, state_dict=weights)
+        write_untied(folder)
+    elif base is model:
+        model.save_pretrained(folder)
+    else:
+        base.save_pretrained(folder, state_dict=weights)
+
+
+def _plain_names(base: Any) -> tuple[str, str] | None:
+    """Names of embedding and head without the layer that an adapter puts around them."""
+    names = embedding_and_head(base)
+    return None if names is None else (_plain(names[0]), _plain(names[1]))
+
+
+def _plain(name: str) -> str:
+    return name.replace(".base_layer.", ".")
 
 
 def write_new_model_folder(folder: Path, fill: Callable[[Path], None]) -> None:

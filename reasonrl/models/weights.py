@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -15,13 +16,17 @@ READ_BYTES = 2 * 10**9
 """Files of weights up to this size, together, are read by a dry run."""
 
 
-def is_finite(tensor: Tensor) -> bool:
-    """Whether no value is NaN or infinite; both go through a minimum and a maximum, which need no copy."""
+def is_finite(tensor: Tensor, *, square: bool = False) -> bool:
+    """Whether no value is NaN or infinite; with `square`, whether no value's square is, in float32.
+
+    Both go through a minimum and a maximum, which need no copy.
+    """
     if not tensor.is_floating_point() or not tensor.numel() or tensor.is_meta:
         return True
     if tensor.element_size() == 1:  # torch has no minimum of 8-bit floats
         return bool(tensor.float().isfinite().all())
-    return bool(torch.stack(torch.aminmax(tensor.detach())).isfinite().all())
+    extremes = torch.stack(torch.aminmax(tensor.detach())).float()
+    return bool((extremes.square() if square else extremes).isfinite().all())
 
 
 def not_finite(tensors: Iterable[tuple[str, Tensor]]) -> list[str]:
@@ -34,14 +39,14 @@ def require_finite_weights(name: str, model: Any) -> None:
     _refuse(name, not_finite(model.named_parameters()))
 
 
-def check_weight_values(name: str, folder: Path) -> None:
-    """`require_finite_weights` on the files of a folder, one tensor at a time, where they are not too large for a check
-    before a run.
+def check_weight_values(name: str, folder: Path, *, up_to_bytes: float = math.inf) -> None:
+    """`require_finite_weights` on the files of a folder, one tensor at a time, unless all are larger than
+    `up_to_bytes`.
     """
     from safetensors import safe_open
 
     files = sorted(folder.glob("*.safetensors"))
-    if sum(file.stat().st_size for file in files) > READ_BYTES:
+    if sum(file.stat().st_size for file in files) > up_to_bytes:
         return
     broken = []
     for file in files:

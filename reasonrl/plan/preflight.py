@@ -8,7 +8,8 @@ from typing import Any
 
 from reasonrl.environments.single_turn import render_prompt_text
 from reasonrl.errors import DataNotHere, ModelNotHere, RecipeError, TrainingError
-from reasonrl.models.loading import load_tokenizer_and_config
+from reasonrl.models.devices import choose_device
+from reasonrl.models.loading import check_model_files, load_tokenizer_and_config
 from reasonrl.models.lora import check_targets_of_config
 from reasonrl.models.sizes import count_parameters, parameters_by_name
 from reasonrl.plan.checks import reward_warnings, without_links
@@ -23,6 +24,7 @@ from reasonrl.rewards.loading import make_reward_parts, make_verifier
 from reasonrl.setup.data import RunData, check_lengths, load_data, recipe_for_data
 from reasonrl.setup.environments import environment_maker
 from reasonrl.setup.prompt_checks import known_end_ids, template_warnings
+from reasonrl.setup.prompt_tokens import check_prompt_tokens
 from reasonrl.setup.run_models import runs_elsewhere, weights_of
 from reasonrl.stages import stage_kind
 from reasonrl.stages.base import Workload
@@ -66,6 +68,9 @@ def plan_stage(recipe: Recipe, *, offline: bool, backends: Mapping[str, BackendP
     present, later = without_links(data_recipe)
     data, missing_data = load_present_data(present, verifier, offline=offline)
     longest = check_lengths(recipe, tokenizer, config, data.problems) if data.problems and config is not None else 0
+    unused: list[str] = []
+    if data.problems and config is not None:
+        unused = check_prompt_tokens(weights_of(recipe.model.path), tokenizer, config, data.problems)
     parameters = count_parameters(config) if config is not None else parameters_by_name(recipe.model.path)
     workload = kind.workload(recipe, data)
     backend: list[str] = []
@@ -73,7 +78,7 @@ def plan_stage(recipe: Recipe, *, offline: bool, backends: Mapping[str, BackendP
         plan_backend = backends[recipe.backend]
         backend = plan_backend(recipe, weights_of(recipe.model.path), longest or ASSUMED_PROMPT, parameters)
     minutes = 0.0
-    warnings = [*recipe.warnings(), *data.warnings]
+    warnings = [*recipe.warnings(), *data.warnings, *unused]
     if tokenizer is not None:
         end_ids = known_end_ids(weights_of(recipe.model.path), tokenizer, config)
         warnings += template_warnings(recipe, tokenizer, end_ids, data.problems)
@@ -129,7 +134,11 @@ def load_tokenizer(recipe: Recipe, *, offline: bool) -> tuple[Any, Any, list[str
     """
     tokenizer, config, not_checked = None, None, []
     try:
-        tokenizer, config = load_tokenizer_and_config(weights_of(recipe.model.path), offline=offline)
+        weights = weights_of(recipe.model.path)
+        tokenizer, config = load_tokenizer_and_config(weights, offline=offline)
+        if not runs_elsewhere(recipe):
+            choose_device(recipe.device)
+        check_model_files(weights, tokenizer, config, attention=recipe.model.attention, offline=offline)
         if recipe.model.lora is not None:
             check_targets_of_config(config, recipe.model.lora.target_modules)
     except ModelNotHere:

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from reasonrl.errors import CheckpointError
 from reasonrl.files import remove_folder, remove_leftovers, replace_folder
-from reasonrl.models.saving import disk_errors, merged_state_dict
+from reasonrl.models.saving import disk_errors, save_weights
 
 MANIFEST = "manifest.json"
 
@@ -44,11 +44,7 @@ def save_model(model: Any, tokenizer: Any, folder: Path) -> None:
     """Write a folder that `from_pretrained` loads. LoRA adapters are merged into a copy; the model itself is not
     touched.
     """
-    if hasattr(model, "peft_config"):
-        merged_copy = merged_state_dict(model)
-        model.get_base_model().save_pretrained(folder, state_dict=merged_copy)
-    else:
-        model.save_pretrained(folder)
+    save_weights(model, folder)
     tokenizer.save_pretrained(folder)
 
 

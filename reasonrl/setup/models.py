@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import importlib.util
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -77,7 +78,7 @@ def make_engine(recipe: Recipe, language_model: LanguageModel, updates: Callable
 def add_lora(model: Any, spec: LoraSpec, seed: int) -> Any:
     """Wrap a model with trainable adapters. Their random start depends on `seed` alone.
 
-    Raises RecipeError for a target that the model lacks.
+    Raises RecipeError for a target that the model lacks, and for what peft refuses.
     """
     from peft import LoraConfig, get_peft_model
 
@@ -91,7 +92,15 @@ def add_lora(model: Any, spec: LoraSpec, seed: int) -> Any:
             target_modules=spec.target_modules,
             task_type="CAUSAL_LM",
         )
-        wrapped = get_peft_model(model, config)
+        try:
+            with warnings.catch_warnings():  # heads that are tied to the embedding: models/tied.py
+                warnings.filterwarnings("ignore", message="Model has `tie_word_embeddings=True`")
+                wrapped = get_peft_model(model, config)
+        except (ValueError, TypeError, KeyError, RuntimeError, NotImplementedError, AttributeError) as error:
+            raise RecipeError(
+                f"model.lora: peft cannot add adapters of rank {spec.rank} to {spec.target_modules}:"
+                f" {type(error).__name__}: {' '.join(str(error).split())[:300]}"
+            ) from error
     for parameter in wrapped.parameters():
         if parameter.requires_grad:
             parameter.data = parameter.data.float()

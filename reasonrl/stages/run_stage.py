@@ -23,6 +23,7 @@ from reasonrl.setup.environments import environment_maker, rollout_sampling
 from reasonrl.setup.evaluation import evaluator_for
 from reasonrl.setup.models import add_lora, frozen_copy, load_language_model, make_engine
 from reasonrl.setup.prompt_checks import template_warnings
+from reasonrl.setup.prompt_tokens import check_prompt_tokens
 from reasonrl.setup.roles import load_roles, make_refiner, training_roles
 from reasonrl.stages import stage_kind
 from reasonrl.stages.base import Session, StepTaker
@@ -130,6 +131,7 @@ def prepare(
     if language_model.device.type == "cpu":
         torch.use_deterministic_algorithms(True)
     check_lengths(recipe, language_model.tokenizer, language_model.model.config, data.problems)
+    check_prompt_tokens(source, language_model.tokenizer, language_model.model.config, data.problems)
     tokenizer, end_ids = language_model.tokenizer, language_model.eos_ids
     for warning in [*data.warnings, *template_warnings(recipe, tokenizer, end_ids, data.problems)]:
         console.warn(warning)

@@ -16,7 +16,7 @@ from reasonrl.algorithms.batch import pad_rows
 from reasonrl.curricula.uniform import UniformCurriculum
 from reasonrl.engines.base import derive_seed
 from reasonrl.environments.single_turn import encode_prompt
-from reasonrl.errors import DataError, TrainingError
+from reasonrl.errors import DataError
 from reasonrl.models.logprobs import TokenRow, response_logprobs
 from reasonrl.models.prefix_tree import split_rows
 from reasonrl.models.special_tokens import without_opened_thought
@@ -25,6 +25,7 @@ from reasonrl.setup.data import RunData
 from reasonrl.stages.base import Session, Workload, training_lines
 from reasonrl.stages.context import StageContext
 from reasonrl.stages.run_stage import run_stage
+from reasonrl.trainer.policy_update import require_finite
 from verifiers.types import Problem, Verifier
 
 
@@ -61,11 +62,7 @@ class SFTStage:
             scores = response_logprobs(context.model, micro, packing=context.packing)
             mask = pad_rows([[1.0] * len(row.response) for row in micro], torch.float32).to(scores.logprobs.device)
             loss = -(scores.logprobs * mask).sum() / tokens
-            if not bool(torch.isfinite(loss)):
-                raise TrainingError(
-                    f"step {step}: the loss is {float(loss.detach())}. The weights were not touched. Start a new run"
-                    " from the last checkpoint with a lower optim.lr: model.path=RUN run_dir=ANOTHER_FOLDER"
-                )
+            require_finite(loss, len(micro))
             loss.backward()
             loss_total += float(loss.detach())
             positions += scores.positions

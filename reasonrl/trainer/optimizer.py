@@ -16,7 +16,8 @@ import torch
 from torch import Tensor
 from torch.optim.adamw import adamw
 
-from reasonrl.errors import TrainingError
+from reasonrl.errors import NotFiniteError, TrainingError
+from reasonrl.models.weights import is_finite
 from reasonrl.recipe.training import OptimSpec
 from reasonrl.update.schedule import learning_rate
 
@@ -105,18 +106,18 @@ class MasterAdamW:
 
     @torch.no_grad()
     def step(self, step: int) -> float:
-        """Clip, update, clear the gradients. Returns the gradient norm before clipping. Raises TrainingError if it is
-        not finite.
+        """Clip, update, clear the gradients. Returns the gradient norm before clipping.
+
+        Raises NotFiniteError if it is not finite, or if the weights are not, or too large to compute with, afterwards.
         """
         spec = self._spec
         pairs = [(slot, slot.gradient) for slot in self._slots]
         norm = torch.nn.utils.get_total_norm([gradient for _, gradient in pairs if gradient is not None])
         if not bool(torch.isfinite(norm)):
             broken = [slot.name for slot, gradient in pairs if gradient is not None and not gradient.isfinite().all()]
-            raise TrainingError(
+            raise NotFiniteError(
                 f"step {step}: the gradient is not finite (first in {broken[0] if broken else 'its norm'}). The weights"
-                " were not touched. Start a new run from the last checkpoint (model.path=RUN run_dir=ANOTHER_FOLDER)"
-                " with a lower optim.lr, a lower rollout.temperature, or model.dtype: float32"
+                " were not touched"
             )
         # As torch.nn.utils.clip_grad_norm_ has it.
         shrink = None if spec.max_grad_norm is None else (spec.max_grad_norm / (norm + 1e-6)).clamp(max=1.0)
@@ -146,6 +147,12 @@ class MasterAdamW:
             slot.step.add_(1)
             slot.clear()
         self.updates += 1
+        broken = [slot.name for slot in self._slots if not is_finite(slot.param, square=True)]
+        if broken:
+            raise NotFiniteError(
+                f"step {step}: this update at the learning rate {lr:g} made weights infinite, NaN or larger than"
+                f" float32 can square (first in {broken[0]})"
+            )
         return float(norm)
 
     def zero_grad(self) -> None:

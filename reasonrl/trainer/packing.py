@@ -6,17 +6,25 @@ from collections.abc import Callable
 from typing import Any
 
 from reasonrl.errors import ModelError
-from reasonrl.models.logprobs import Packing, logits_are_heads, tree_is_exact
+from reasonrl.models.architecture import logits_are_heads, logits_are_numbers, tree_is_exact
+from reasonrl.models.logprobs import Packing
 from reasonrl.recipe.schema import Recipe
 
 
 def choose_packing(recipe: Recipe, model: Any, warn: Callable[[str], None]) -> Packing:
     """`tree` if this architecture gives the same numbers that way; it is checked, not believed.
 
-    Raises ModelError for an architecture whose log-probs would be wrong in either packing.
+    Raises ModelError for an architecture whose log-probs would be wrong in either packing, and for logits that are not
+    numbers.
     """
     # One step of bfloat16 near a log-prob of -10 is 0.06, and three layers of rounding differ between the two layouts.
     tolerance = 1e-3 if recipe.model.dtype == "float32" else 0.6
+    if not logits_are_numbers(model):
+        raise ModelError(
+            f"model.path: the logits of this {type(model).__name__} are not finite numbers (NaN or infinite), though"
+            " its weights are: its computation overflows. Name another model or an earlier checkpoint, or write"
+            " model.dtype: float32"
+        )
     if not logits_are_heads(model, tolerance=tolerance):
         raise ModelError(
             f"model.path: {type(model).__name__} caps or scales its logits after its head (final_logit_softcapping,"

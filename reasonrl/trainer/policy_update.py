@@ -16,7 +16,7 @@ from torch import Tensor
 from reasonrl.algorithms.kl import kl_estimate
 from reasonrl.algorithms.losses.objective import LossTerms, Objective, UpdateTensors
 from reasonrl.algorithms.mismatch import logprob_gap
-from reasonrl.errors import TrainingError
+from reasonrl.errors import NotFiniteError
 from reasonrl.models.logprobs import Packing, TokenLogprobs, TokenRow, response_logprobs
 from reasonrl.models.prefix_tree import split_rows
 from reasonrl.recipe.schema import Recipe
@@ -122,7 +122,7 @@ def accumulate_gradients(
     Returns False when no row can move anything: then there is no step to make. Rows that cannot move anything cost no
     pass through the model, unless `skip_silent_rows` is off.
 
-    Raises TrainingError for a loss that is not a number, naming how many rows it was computed on.
+    Raises NotFiniteError for a loss that is not a number, naming how many rows it was computed on.
     """
     active = objective.active_tokens(batch.tensors)
     computed = active.any(1) if skip_silent_rows else torch.tensor([len(row.response) > 0 for row in batch.rows])
@@ -146,12 +146,9 @@ def accumulate_gradients(
 
 
 def require_finite(loss: Tensor, rows: int) -> None:
-    """Raises TrainingError for a loss over `rows` rows that is not a finite number."""
+    """Raises NotFiniteError for a loss over `rows` rows that is not a finite number."""
     if not bool(torch.isfinite(loss)):
-        raise TrainingError(
-            f"the loss is {float(loss.detach())} on {rows} rows. The weights were not touched. "
-            "Lower optim.lr, or look at the newest samples: an empty or broken response shows there"
-        )
+        raise NotFiniteError(f"the loss is {float(loss.detach())} on {rows} rows. The weights were not touched")
 
 
 def score_rows(model: Any, rows: Sequence[TokenRow], forward: ForwardPass) -> Tensor:

@@ -16,6 +16,8 @@ from torch import Tensor
 
 from reasonrl.errors import CheckpointError
 from reasonrl.models.saving import copy_plain_files, write_new_model_folder
+from reasonrl.models.tied import are_untied, embedding_and_head, write_untied
+from reasonrl.models.weights import not_finite
 
 CONFIG = "fsdp_config.json"
 NOTE = "latest_checkpointed_iteration.txt"
@@ -68,9 +70,16 @@ def convert(actor: Path, target: Path, dtype: torch.dtype | None = None) -> int:
             " trained"
         )
     weights = {name: weight.to(dtype or weight.dtype) for name, weight in merged_shards(actor).items()}
+    if broken := not_finite(weights.items()):
+        raise CheckpointError(
+            f"{actor}: {broken[0]} holds values that are not finite numbers (NaN or infinite): the run has diverged."
+            " Name an earlier checkpoint"
+        )
     config = AutoConfig.from_pretrained(beside)
     with torch.device("meta"):
         model = AutoModelForCausalLM.from_config(config, dtype=next(iter(weights.values())).dtype)
+    names = embedding_and_head(model)
+    untied = are_untied(weights, names)
     known = dict(model.named_parameters(remove_duplicate=False))
     missing = [name for name in dict(model.named_parameters()) if name not in weights]
     wrong = [name for name, weight in weights.items() if name in known and weight.shape != known[name].shape]
@@ -82,10 +91,12 @@ def convert(actor: Path, target: Path, dtype: torch.dtype | None = None) -> int:
 
     def fill(folder: Path) -> None:
         with disk_errors(folder):
-            tied = {name for name in known if name not in dict(model.named_parameters())}
+            tied = set() if untied else known.keys() - dict(model.named_parameters()).keys()
             model.save_pretrained(
                 folder, state_dict={name: weight for name, weight in weights.items() if name not in tied}
             )
+            if untied:
+                write_untied(folder)
             copy_plain_files(beside, folder)
 
     write_new_model_folder(target, fill)

@@ -19,7 +19,8 @@ from transformers import (
 
 from reasonrl.models import logprobs as module
 from reasonrl.models import tiny
-from reasonrl.models.logprobs import TokenRow, logits_are_heads, response_logprobs, tree_is_exact
+from reasonrl.models.architecture import logits_are_heads, tree_is_exact
+from reasonrl.models.logprobs import TokenRow, response_logprobs
 
 SMALL = {"vocab_size": 30, "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 4}
 

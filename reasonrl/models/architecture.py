@@ -1,0 +1,73 @@
+"""Whether an architecture can be trained as `reasonrl.models.logprobs` computes: tried on a few random tokens."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+
+from reasonrl.models.logprobs import TokenRow, base_and_head, response_logprobs
+
+
+def tree_is_exact(model: Any, *, tolerance: float) -> bool:
+    """Whether this architecture gives the same log-probs from a tree as from plain rows; compared on a few short rows.
+
+    A window of attention can be longer than any row that is worth trying, so windows are looked for in the config.
+    """
+    config = model.config.get_text_config()
+    if _has_window(config):
+        return False
+    vocabulary = config.vocab_size
+    generator = torch.Generator().manual_seed(0)
+    draw = torch.randint(0, vocabulary, (5, 8), generator=generator).tolist()
+    rows = [
+        TokenRow(draw[0], draw[1]),
+        TokenRow(draw[0], draw[1][:3] + draw[2][:2]),
+        TokenRow(draw[0][:3] + draw[3], draw[4][:4]),
+    ]
+    with torch.no_grad():
+        try:
+            tree = response_logprobs(model, rows, packing="tree").logprobs
+        except (TypeError, ValueError, RuntimeError, AttributeError):
+            return False  # an architecture that refuses a mask of our own
+        plain = response_logprobs(model, rows, packing="rows").logprobs
+    return bool((tree - plain).abs().max() <= tolerance)
+
+
+def logits_are_numbers(model: Any) -> bool:
+    """Whether the logits of a few tokens are free of NaN and of +inf; a model may mask a token with -inf."""
+    vocabulary = model.config.get_text_config().vocab_size
+    ids = torch.randint(0, vocabulary, (1, 8), generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        logits = model(input_ids=ids.to(base_and_head(model)[1].weight.device), use_cache=False).logits
+    return bool((logits < math.inf).all())
+
+
+def logits_are_heads(model: Any, *, tolerance: float) -> bool:
+    """Whether the model's logits are what its head makes of its last states. Some architectures cap or scale them
+    after the head.
+    """
+    vocabulary = model.config.get_text_config().vocab_size
+    ids = torch.randint(0, vocabulary, (1, 8), generator=torch.Generator().manual_seed(0))
+    base, head = base_and_head(model)
+    with torch.no_grad():
+        logits = model(input_ids=ids.to(head.weight.device), use_cache=False).logits
+        head_logits = head(base(input_ids=ids.to(head.weight.device), use_cache=False).last_hidden_state)
+    gap = torch.log_softmax(logits.float(), -1) - torch.log_softmax(head_logits.float(), -1)
+    return bool(gap.abs().max() <= tolerance)
+
+
+def _has_window(config: Any) -> bool:
+    """Whether some layer sees less than everything before it. A config that names its layers' types is believed over
+    the bare number.
+    """
+    kinds = getattr(config, "layer_types", None)
+    if kinds:
+        return any(kind != "full_attention" for kind in kinds)
+    window = getattr(config, "sliding_window", None)
+    return (
+        window is not None
+        and window < getattr(config, "max_position_embeddings", math.inf)
+        and getattr(config, "use_sliding_window", True)
+    )
