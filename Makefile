@@ -5,13 +5,14 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: help install quickstart test test-slow test-floor test-ceiling test-verl venv-verl test-vllm venv-vllm bench-engines lint format wheel browser bench bench-math bench-algorithms ablation clean
+.PHONY: help install quickstart test test-slow soak test-floor test-ceiling test-verl venv-verl test-vllm venv-vllm bench-engines lint format wheel browser bench bench-math bench-algorithms ablation clean
 
 help:
 	@echo "make quickstart   install, then train a pretrained model on this machine's CPU (about 10 minutes)"
 	@echo "make test         install, then style, types, layers and the fast tests"
 	@echo "make install      build $(VENV) alone"
 	@echo "make test-slow    tests that train the pretrained model or build a wheel"
+	@echo "make soak         what repeats for long: generated inputs, starts side by side (tests/soak; more than an hour)"
 	@echo "make lint         style, types and layers;  make format formats the code"
 	@echo "make test-floor   core tests with the oldest transformers that is supported (an environment of its own)"
 	@echo "make test-ceiling the same tests with the newest one (an environment of its own)"
@@ -40,10 +41,14 @@ quickstart: install
 	$(BIN)/reasonrl train quickstart
 
 test: install lint
-	$(BIN)/python -m pytest -m 'not slow and not gpu and not verl and not vllm' -n 2 --dist loadfile
+	$(BIN)/python -m pytest -m 'not slow and not soak and not gpu and not verl and not vllm' -n 2 --dist loadfile
 
 test-slow: install
-	$(BIN)/python -m pytest -m 'slow and not gpu and not verl and not vllm'
+	$(BIN)/python -m pytest -m 'slow and not soak and not gpu and not verl and not vllm'
+
+# Alone on the machine: one of its tests measures time.
+soak: install
+	$(BIN)/python -m pytest -m soak tests/soak
 
 lint: install
 	$(BIN)/ruff check .
@@ -56,7 +61,7 @@ format: install
 	$(BIN)/ruff check --fix .
 
 # What depends on transformers, with the oldest and the newest version of the range in pyproject.toml.
-CORE_TESTS := -m 'not slow and not gpu and not browser and not verl and not vllm' tests/models tests/engines tests/trainer tests/update tests/stages
+CORE_TESTS := -m 'not slow and not soak and not gpu and not browser and not verl and not vllm' tests/models tests/engines tests/trainer tests/update tests/stages
 
 test-floor: .venv-floor/.installed
 	.venv-floor/bin/python -m pytest $(CORE_TESTS)

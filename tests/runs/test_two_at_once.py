@@ -43,8 +43,12 @@ def alone(folder: Path) -> Path:
 
 
 def start(folder: Path, *words: str) -> subprocess.Popen[str]:
+    return start_command(folder, "train", *words, "--offline", "--quiet")
+
+
+def start_command(folder: Path, *words: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        command("train", *words, "--offline", "--quiet"),
+        command(*words),
         cwd=folder,
         env=environment(),
         stdout=subprocess.DEVNULL,
@@ -86,9 +90,12 @@ def without_clock(value: Any) -> Any:
 def same_result(run: Path, expected: Path) -> None:
     for name in ("metrics.jsonl", "samples.jsonl"):
         assert without_clock(rows(run / name)) == without_clock(rows(expected / name))
-    ours, theirs = (list_checkpoints(path / "checkpoints") for path in (run, expected))
-    assert [c.step for c in ours] == [c.step for c in theirs]
-    assert (ours[-1].path / "model.safetensors").read_bytes() == (theirs[-1].path / "model.safetensors").read_bytes()
+    pairs = list(zip(*(list_checkpoints(path / "checkpoints") for path in (run, expected)), strict=True))
+    for checkpoint, undisturbed in pairs:
+        assert checkpoint.step == undisturbed.step
+        for name in ("model.safetensors", "trainer/tensors.safetensors"):
+            assert (checkpoint.path / name).read_bytes() == (undisturbed.path / name).read_bytes()
+    assert pairs
     assert not (run / LOCK_FILE).exists() and (run / "report.html").exists()
 
 
