@@ -210,6 +210,8 @@ def _csv(path: Path, mistakes: Mistakes) -> Iterator[SourceRow]:
         reader = csv.reader(file, strict=True)  # else an open quote takes in all further rows
         try:
             header = next(reader, [])
+            if any("\0" in name for name in header):
+                raise DataError(f"{path}, line 1: NUL characters. The file is torn, or UTF-16. Save it as UTF-8")
             twice = sorted({name for name in header if header.count(name) > 1})
             if twice:
                 raise DataError(f"{path}, line 1: two columns have the same name: {', '.join(map(repr, twice))}")
@@ -218,7 +220,9 @@ def _csv(path: Path, mistakes: Mistakes) -> Iterator[SourceRow]:
                 where, number, start = f"line {start}", start, reader.line_num + 1
                 if not any(values):
                     continue
-                if len(values) == len(header):
+                if any("\0" in value for value in values):
+                    mistakes.add(where, "NUL characters: the file is torn, or UTF-16. Save it as UTF-8")
+                elif len(values) == len(header):
                     yield SourceRow(number, where, dict(zip(header, values, strict=True)))
                 else:
                     mistakes.add(

@@ -10,10 +10,15 @@ from critics.verifier import solution_of
 from reasonrl.data.json_text import json_mistake
 from reasonrl.data.mistakes import Mistakes
 from reasonrl.errors import DataError
+from reasonrl.words import nearest
 from verifiers.types import Message, Problem
 
 KINDS = ("math", "code", "lean", "reasoning_gym", "critique")
 """The built-in kinds. Others are allowed: a user's own verifier may read any reference."""
+
+
+ROLES = ("system", "user", "assistant", "tool", "developer")
+"""Roles that chat templates know. Others are allowed, unless they look like a misspelling of one of these."""
 
 
 def checked_list(rows: Iterable[tuple[str, Problem | None]], mistakes: Mistakes) -> list[Problem]:
@@ -82,6 +87,8 @@ def prompt_mistakes(prompt: str | list[Message]) -> list[str]:
             )
         elif not all(isinstance(value, str) for value in message.values()) or not message["role"].strip():
             mistakes.append(f"message {number} of the prompt: its role and its content must be strings")
+        elif message["role"] not in ROLES and (near := nearest(message["role"], ROLES)):
+            mistakes.append(f"message {number} of the prompt has the role {message['role']!r}; write {near!r}")
         elif json_mistake(message):
             mistakes.append(f"message {number} of the prompt holds half a surrogate pair, which is not valid Unicode")
     if not mistakes and not any(message["content"].strip() for message in prompt):
