@@ -8,7 +8,7 @@ from pathlib import Path
 from reasonrl.commands.output import emit
 from reasonrl.recipe.reading import load_recipe
 from reasonrl.recipe.schema import Recipe
-from reasonrl.runs.folder import run_dir_for
+from reasonrl.runs.folder import require_run, run_dir_for
 
 
 def train_command(
@@ -24,6 +24,10 @@ def train_command(
 ) -> None:
     run_dirs = [o.partition("=")[2] for o in overrides if o.startswith("run_dir=")]
     loaded = load_recipe(recipe, [o for o in overrides if not o.startswith("run_dir=")])
+    given = Path(run_dirs[-1]) if run_dirs else None
+    if dry_run and resume:
+        with run_dir_for(given, loaded.name, loaded.source, resume=True) as run_dir:
+            require_run(run_dir)
     if dry_run:
         from reasonrl.plan.preflight import preflight
         from reasonrl.plan.text import plan_text
@@ -34,7 +38,6 @@ def train_command(
     from reasonrl.commands.backends import BACKENDS
     from reasonrl.stages.run import train
 
-    given = Path(run_dirs[-1]) if run_dirs else None
     with run_dir_for(given, loaded.name, loaded.source, resume=resume) as run_dir:
         try:
             result = train(

@@ -17,9 +17,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from reasonrl.errors import UsageError
 from reasonrl.files import replace_text
 from reasonrl.recipe.reading import is_saved, same_recipe
+from reasonrl.recipe.yaml_text import AmbiguousYaml, load_yaml
 from reasonrl.runs.console import TrainConsole
 from reasonrl.runs.lock import entries, remove_empty
 
@@ -177,7 +180,7 @@ def start_run(path: Path, recipe_yaml: str, *, resume: bool) -> list[str]:
     if recipe_file.exists() and has_begun(path):
         if not resume:
             raise UsageError(f"{path} already holds a run. Continue it with --resume, or write run_dir=ANOTHER_FOLDER")
-        if not same_recipe(recipe_file.read_text(encoding="utf-8"), recipe_yaml):
+        if not same_recipe(_saved_recipe(recipe_file), recipe_yaml):
             raise UsageError(
                 f"{path} was started with another recipe, so it cannot be resumed with this one. "
                 f"Resume it with its own: reasonrl train {path} --resume"
@@ -193,6 +196,21 @@ def start_run(path: Path, recipe_yaml: str, *, resume: bool) -> list[str]:
     replace_text(path / "run.json", json.dumps(record, indent=1) + "\n")
     replace_text(recipe_file, recipe_yaml)
     return changed
+
+
+def _saved_recipe(path: Path) -> str:
+    """The text of recipe.yaml. Raises UsageError where it is damaged."""
+    try:
+        text = path.read_text(encoding="utf-8")
+        if isinstance(load_yaml(text), dict):
+            return text
+        reason = "it holds no mapping of keys to values"
+    except (UnicodeDecodeError, yaml.YAMLError, AmbiguousYaml) as error:
+        reason = str(error).splitlines()[0]
+    raise UsageError(
+        f"{path} is damaged ({reason}), so whether the run was started with this recipe cannot be seen. Restore the"
+        " file from a backup, or write run_dir=ANOTHER_FOLDER for a new run"
+    )
 
 
 def _sessions(path: Path) -> dict[str, Any]:

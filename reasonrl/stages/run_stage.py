@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from reasonrl.errors import NotFiniteError
+from reasonrl.errors import CheckpointError, NotFiniteError
 from reasonrl.evaluation.evaluate import selection_accuracy
 from reasonrl.recipe.schema import Recipe
 from reasonrl.rewards.loading import make_reward_parts, make_verifier
@@ -212,14 +212,24 @@ def save(context: StageContext, step: int, state: dict[str, Any], method_tensors
 
 
 def restore(context: StageContext, stage: StepTaker, checkpoint: Checkpoint) -> float:
-    """Load optimiser and stage from a checkpoint. Returns the best accuracy so far, -1 without an evaluation."""
+    """Load optimiser and stage from a checkpoint. Returns the best accuracy so far, -1 without an evaluation.
+
+    Raises CheckpointError for a checkpoint that lacks a part of today's state.
+    """
     state, tensors = checkpoint.state(), checkpoint.tensors()
-    stage.load_state_dict(state["stage"])
-    context.optimizer.load_tensors(tensors, parameters=context.recipe.model.lora is not None)
-    stage.load_tensors(
-        {name.removeprefix(METHODS): value for name, value in tensors.items() if name.startswith(METHODS)}
-    )
-    return float(state["best"])
+    try:
+        stage.load_state_dict(state["stage"])
+        context.optimizer.load_tensors(tensors, parameters=context.recipe.model.lora is not None)
+        stage.load_tensors(
+            {name.removeprefix(METHODS): value for name, value in tensors.items() if name.startswith(METHODS)}
+        )
+        return float(state["best"])
+    except (KeyError, TypeError) as error:
+        raise CheckpointError(
+            f"{checkpoint.path} cannot be resumed: its state lacks {error}. It was written by another version, or for"
+            " another recipe. Continue with that version; or start a new run from its weights:"
+            f" model.path={checkpoint.path} run_dir=ANOTHER_FOLDER"
+        ) from error
 
 
 def save_best(context: StageContext, step: int, accuracy: float) -> None:
