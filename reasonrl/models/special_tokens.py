@@ -22,9 +22,12 @@ from dataclasses import dataclass
 from typing import Any
 from weakref import WeakKeyDictionary
 
+from reasonrl.errors import DataError, ModelError
+from reasonrl.models.chat_template import ASSISTANT_TEXT, apply_template
 from verifiers.response import THINKING_TAGS
+from verifiers.types import Message
 
-_USER, _ASSISTANT, _NEXT = "reasonrl-user-text", "reasonrl-assistant-text", "reasonrl-next-text"
+_USER, _NEXT = "reasonrl-user-text", "reasonrl-next-text"
 _NAMED = ("bos", "eos", "pad", "unk", "cls", "sep", "mask")
 _NO_FRAME_TAIL = 16
 """Tokens at the end of a prompt in which an opened thought is looked for, where no token marks the assistant's turn."""
@@ -105,6 +108,11 @@ def opened_thought(tokenizer: Any, prompt_ids: Sequence[int]) -> str:
     return ""
 
 
+def closing_tag(opened: str) -> str:
+    """The tag that closes what `opened_thought` returned."""
+    return next(closing for opening, closing in THINKING_TAGS if opened.startswith(opening))
+
+
 def without_opened_thought(tokenizer: Any, prompt_ids: Sequence[int], text: str) -> str:
     """A text to be taught after a prompt: what the prompt has opened itself is not written a second time."""
     opened = opened_thought(tokenizer, prompt_ids)
@@ -157,20 +165,22 @@ def _frame(tokenizer: Any) -> tuple[str, str]:
     """
     if getattr(tokenizer, "chat_template", None) is None:
         return "", ""
-    user, assistant = {"role": "user", "content": _USER}, {"role": "assistant", "content": _ASSISTANT}
-    exchange = _render(tokenizer, [user, assistant, {"role": "user", "content": _NEXT}])
+    user: Message = {"role": "user", "content": _USER}
+    exchange = _render(
+        tokenizer, [user, {"role": "assistant", "content": ASSISTANT_TEXT}, {"role": "user", "content": _NEXT}]
+    )
     asked = _render(tokenizer, [user], add_generation_prompt=True)
-    around = exchange.rpartition(_ASSISTANT)[2].replace(_NEXT, " ") if _ASSISTANT in exchange else ""
+    around = exchange.rpartition(ASSISTANT_TEXT)[2].replace(_NEXT, " ") if ASSISTANT_TEXT in exchange else ""
     return around, asked.rpartition(_USER)[2] if _USER in asked else ""
 
 
-def _render(tokenizer: Any, messages: list[dict[str, str]], **options: Any) -> str:
-    """ "" where the template does not take these messages: what it says to real ones is for who renders those."""
-    from jinja2 import TemplateError
-
+def _render(tokenizer: Any, messages: list[Message], **options: Any) -> str:
+    """Empty where the template does not take these messages: what is wrong with real ones is said where they are
+    rendered.
+    """
     try:
-        return str(tokenizer.apply_chat_template(messages, tokenize=False, **options))
-    except (TemplateError, TypeError, ValueError, LookupError, AttributeError, ArithmeticError):
+        return apply_template(tokenizer, messages, "a test", **options)
+    except (DataError, ModelError):
         return ""
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from reasonrl.environments.single_turn import encode_prompt
+from reasonrl.models.special_tokens import closing_tag, opened_thought, special_tokens
 from reasonrl.recipe.data import SourceSpec
 from reasonrl.recipe.links import PREFIX
 from reasonrl.recipe.schema import Recipe
@@ -14,8 +15,8 @@ from verifiers.types import Problem, Verifier
 
 PROBES = ("", " ", "x", "12", "\\boxed{1}")
 """Responses of different shapes: a format reward that cannot tell them apart is a constant."""
-MARKERS = ("<think>", "<answer>", "\\boxed{")
-"""What a chat template may open for the model."""
+MARKERS = ("<answer>", "\\boxed{")
+"""What a prompt may open for the model. A thought that it opens is part of the response's text."""
 
 
 def without_links(recipe: Recipe) -> tuple[Recipe, dict[str, str]]:
@@ -69,9 +70,7 @@ def constant_warning(name: str, verifier: Verifier, problem: Problem, tokenizer:
 
 
 def prefill_warning(name: str, verifier: Verifier, problem: Problem, gold: str, tokenizer: Any) -> str | None:
-    """A chat template that opens <think> itself leaves nothing for the model to open: the format reward would
-    stay 0.
-    """
+    """A prompt that opens <answer> itself leaves nothing for the model to open: the format reward would stay 0."""
     prompt_end = tokenizer.decode(encode_prompt(tokenizer, problem))[-40:].rstrip()
     for marker in MARKERS:
         if not prompt_end.endswith(marker) or not gold.lstrip().startswith(marker):
@@ -82,6 +81,28 @@ def prefill_warning(name: str, verifier: Verifier, problem: Problem, gold: str, 
                 " scores 0 and the part is constant. Leave the marker out of the pattern"
             )
     return None
+
+
+def response_view(tokenizer: Any, problems: Sequence[Problem]) -> str:
+    """Which special tokens stand in the text of a response, and what the first prompt puts before it."""
+    line = special_tokens(tokenizer).line()
+    opened = opened_thought(tokenizer, encode_prompt(tokenizer, problems[0])) if problems else ""
+    if opened:
+        closing = closing_tag(opened)
+        line += f"; begins with {opened!r}, which the prompt opens: without {closing} nothing is read as the answer"
+    return line
+
+
+def taught_thought_warning(tokenizer: Any, problem: Problem, target: str) -> str | None:
+    """A prompt that opens a thought, and a taught response that does not close it: its answer would not be read."""
+    opened = opened_thought(tokenizer, encode_prompt(tokenizer, problem))
+    if not opened or closing_tag(opened) in target:
+        return None
+    return (
+        f"the prompt opens a thought ({opened!r}), and the response that is taught never closes it, so its answer is"
+        f" part of the thought. Write {closing_tag(opened)} into sft.response before the answer, or a prompt that"
+        " opens no thought"
+    )
 
 
 def _gold(verifier: Verifier, problem: Problem) -> str | None:

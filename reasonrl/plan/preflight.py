@@ -12,7 +12,7 @@ from reasonrl.models.devices import choose_device
 from reasonrl.models.loading import check_model_files, load_tokenizer_and_config
 from reasonrl.models.lora import check_targets_of_config
 from reasonrl.models.sizes import count_parameters, parameters_by_name
-from reasonrl.plan.checks import reward_warnings, without_links
+from reasonrl.plan.checks import response_view, reward_warnings, taught_thought_warning, without_links
 from reasonrl.plan.estimate import estimate_memory_gb, estimate_minutes, measure_speed
 from reasonrl.plan.probe import probe_collecting, probe_environment, probe_rewards
 from reasonrl.plan.prompt_view import view_prompt
@@ -88,6 +88,9 @@ def plan_stage(recipe: Recipe, *, offline: bool, backends: Mapping[str, BackendP
             warnings += reward_warnings(parts, data.train, tokenizer)
         except TrainingError as error:  # a verifier of the user's own; nothing is trained yet
             raise RecipeError(str(error)) from error
+        if recipe.kind == "sft" and data.train:
+            target = kind.target(recipe, verifier, data.train[0])
+            warnings += filter(None, [taught_thought_warning(tokenizer, data.train[0], target)])
     probe_warnings, untried = probe_rewards(recipe, parts, verifier, data.train, tokenizer)
     shown = data.train[:SHOWN] if tokenizer is not None else []
     return StagePlan(
@@ -100,6 +103,7 @@ def plan_stage(recipe: Recipe, *, offline: bool, backends: Mapping[str, BackendP
         first_prompt_tokens=[view_prompt(tokenizer, problem) for problem in shown],
         gold_responses=[kind.target(recipe, verifier, problem) for problem in shown],
         gold_label=kind.target_label,
+        response_text=response_view(tokenizer, data.train) if tokenizer is not None else "",
         data_checks={name: str(report) for name, report in data.reports.items()} | later,
         steps=workload.steps,
         prompts_per_step=workload.prompts_per_step,

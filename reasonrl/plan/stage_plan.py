@@ -44,6 +44,8 @@ class StagePlan:
     warnings: list[str] = field(default_factory=list)
     first_prompt_tokens: list[PromptView] = field(default_factory=list)
     """Of the first prompts: how many tokens, and those at both ends."""
+    response_text: str = ""
+    """Which special tokens a verifier, a format reward and a person see in a response; empty without the tokenizer."""
 
 
 @dataclass(frozen=True)

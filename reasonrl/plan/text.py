@@ -18,6 +18,8 @@ def stage_text(plan: StagePlan) -> str:
     shown = zip(plan.first_prompts, plan.first_prompt_tokens, plan.gold_responses, strict=True)
     for prompt, tokens, gold in shown:
         lines += [_line("prompt", prompt), _line("prompt ids", str(tokens)), _line(plan.gold_label, repr(gold))]
+    if plan.response_text:
+        lines.append(_line("special tokens", plan.response_text))
     lines += [_line(label, text) for label, text in plan.work.items()]
     lines.append(_line("model", f"{plan.trainable_parameters / 1e6:,.1f} M parameters"))
     lines += plan.backend or _cost(plan)

@@ -87,7 +87,8 @@ class ServerEngine:
             "seed": seed % 2**63,
         }
         if sampling.stop:
-            parameters["stop"] = list(sampling.stop)
+            # vLLM and SGLang look for stop strings in the text without special tokens unless they are told otherwise.
+            parameters |= {"stop": list(sampling.stop), "skip_special_tokens": False}
         answer = await self._client.generate(
             request_id=request_id, prompt_ids=list(token_ids), sampling_params=parameters
         )
