@@ -40,6 +40,8 @@ class SourceSpec(Spec):
 class PromptSpec(Spec):
     """How a bare question becomes a prompt. Leave the section out for data whose prompts are complete."""
 
+    may_be_blank = frozenset({"system"})
+
     style: Literal["chat", "text"] = "chat"
     """`chat` sends messages through the model's chat template. `text` is plain text, for base models."""
     template: str = "{question}"

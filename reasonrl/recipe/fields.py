@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Annotated, Any, ClassVar
 
-from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, JsonValue
+from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, JsonValue, ValidationInfo, field_validator
 from pydantic_core import CoreSchema, core_schema
 
 from reasonrl.recipe.mistakes import Mistake, MistakesError
+from reasonrl.recipe.plain_values import check_value
 from reasonrl.words import did_you_mean
 
 
@@ -28,6 +29,15 @@ class Spec(BaseModel):
 
     renamed: ClassVar[dict[str, str]] = {}
     """Keys of earlier versions and what they are called now, for the message."""
+    may_be_blank: ClassVar[frozenset[str]] = frozenset()
+    """Fields whose text may be empty."""
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _is_a_plain_value(cls, value: Any, info: ValidationInfo) -> Any:
+        field = str(info.field_name)
+        check_value(field, cls.model_fields[field].annotation, value, may_be_blank=field in cls.may_be_blank)
+        return value
 
 
 class NamedSpec(BaseModel):
@@ -38,6 +48,12 @@ class NamedSpec(BaseModel):
     name: str
     """What to build. All other keys of this section are passed to it as options."""
 
+    @field_validator("name")
+    @classmethod
+    def _name_is_not_blank(cls, name: str) -> str:
+        check_value("name", str, name, may_be_blank=False)
+        return name
+
     @property
     def options(self) -> dict[str, Any]:
         return dict(self.model_extra or {})
@@ -47,6 +63,7 @@ REQUIRED_BY_A_RULE: dict[str, JsonValue] = {"required": True}
 """Marks a field that has a default, but that a rule asks for in a complete recipe (`reasonrl.recipe.rules`)."""
 
 Share = Annotated[float, Field(ge=0, le=1)]
+Decay = Annotated[float, Field(ge=0, lt=1)]
 Positive = Annotated[float, Field(gt=0)]
 NotNegative = Annotated[float, Field(ge=0)]
 Count = Annotated[int, Field(ge=1)]

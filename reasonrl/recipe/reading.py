@@ -11,6 +11,7 @@ import yaml
 
 from reasonrl.errors import RecipeError
 from reasonrl.recipe.checking import check_stage, line_numbers
+from reasonrl.recipe.kinds import KINDS
 from reasonrl.recipe.overrides import OverrideError, apply_override
 from reasonrl.recipe.schema import Recipe
 from reasonrl.recipe.upgrade import upgraded
@@ -108,9 +109,21 @@ def parse_recipe(text: str, source: str, overrides: Sequence[str] = (), *, saved
         messages += [message for message in stage_messages if message not in messages]
         if recipe is not None:
             recipes.append(recipe)
+            messages += [] if saved else unread_sections(recipe, raw if index is None else raw["stages"][index], index)
     if messages:
         raise _mistakes(source, messages)
     return LoadedRecipe(str(raw["name"]), source, raw, recipes)
+
+
+def unread_sections(recipe: Recipe, written: Mapping[str, Any], index: int | None) -> list[str]:
+    """Sections that a stage writes itself and its kind does not read. The common part of a recipe is for all stages."""
+    where = "" if index is None else f"stages.{index}."
+    default = {facts.settings: type(getattr(recipe, facts.settings))() for facts in KINDS.values()}
+    return [
+        f"{where}{section}: kind: {recipe.kind} does not read this section; leave it out, or write kind: {kind}"
+        for kind, section in ((kind, facts.settings) for kind, facts in KINDS.items() if kind != "rl")
+        if section in written and kind != recipe.kind and getattr(recipe, section) != default[section]
+    ]
 
 
 def _read(path: Path) -> str:
@@ -161,6 +174,7 @@ def _stages(raw: dict[str, Any], messages: list[str]) -> list[tuple[int | None, 
     for i, name in enumerate(names):
         if not isinstance(name, str) or not name.replace("-", "").replace("_", "").isalnum():
             messages.append(f"stages.{i}.name: expected a word of letters, digits, - and _, got {name!r}")
+            stages = [*stages[:i], {**stages[i], "name": "unnamed"}, *stages[i + 1 :]]  # one message is enough
         elif name in names[:i]:
             messages.append(f"stages.{i}.name: '{name}' is taken by an earlier stage")
     return [(i, _merged(base, stage)) for i, stage in enumerate(stages)]

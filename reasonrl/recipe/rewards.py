@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator
 
 from reasonrl.recipe.fields import NamedSpec, Spec, named
+from reasonrl.recipe.mistakes import Mistake, MistakesError
 
 
 class VerifierSpec(NamedSpec):
@@ -38,6 +39,8 @@ class RewardSpec(Spec):
 
 
 def _weight(value: Any) -> Any:
+    if isinstance(value, bool):
+        raise MistakesError([Mistake((), f"expected a weight or a section, got {str(value).lower()}; write a number")])
     return {"weight": value} if isinstance(value, int | float) and not isinstance(value, bool) else value
 
 

@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 
 from reasonrl.algorithms.catalogue import ADVANTAGES, LOSSES
-from reasonrl.recipe.mistakes import Mistake, Place, place
+from reasonrl.recipe.mistakes import Mistake, MistakesError, Place, place
+from reasonrl.recipe.plain_values import check_name
 from reasonrl.recipe.rollout import SINGLE_TURN, VllmSpec
 from reasonrl.recipe.settings import StageSettings
 from reasonrl.recipe.training import TrainSpec
@@ -37,6 +38,16 @@ def reward_parts_name_what_judges_them(recipe: StageSettings) -> Iterator[Mistak
         if name != "correctness" and len(judges) != 1:
             text = f"needs either a verifier or a function, has {' and '.join(judges) or 'neither'}"
             yield Mistake(section, text, ((*section, "verifier"), (*section, "function")))
+
+
+def parts_and_sets_have_plain_names(recipe: StageSettings) -> Iterator[Mistake]:
+    names = [("reward", name, "a part of the reward") for name in recipe.reward]
+    names += [("data.heldout", name, "a held-out set") for name in recipe.data.heldout]
+    for section, name, what in names:
+        try:
+            check_name(name, what)
+        except MistakesError as error:
+            yield from (mistake.inside((*place(section), name)) for mistake in error.mistakes)
 
 
 def correctness_is_a_part(recipe: StageSettings) -> Iterator[Mistake]:
@@ -213,6 +224,7 @@ def alternatives(names: Iterable[str]) -> str:
 
 RULES: tuple[Rule, ...] = (
     problems_have_a_source,
+    parts_and_sets_have_plain_names,
     reward_parts_name_what_judges_them,
     correctness_is_a_part,
     rollouts_can_be_compared,

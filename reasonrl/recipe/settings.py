@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator
 
 from reasonrl.algorithms.catalogue import ADVANTAGES, LOSSES, Aggregation
 from reasonrl.recipe.backends import VerlSpec
@@ -14,9 +16,15 @@ from reasonrl.recipe.kinds import KINDS
 from reasonrl.recipe.methods import Budget, BudgetSpec, Curriculum, CurriculumSpec, RatesSpec
 from reasonrl.recipe.model import ModelSpec
 from reasonrl.recipe.monitoring import CheckpointSpec, EvalSpec, HealthSpec
+from reasonrl.recipe.plain_values import check_name
 from reasonrl.recipe.rewards import Reward, RewardSpec, Verifier, VerifierSpec
 from reasonrl.recipe.rollout import RolloutSpec
 from reasonrl.recipe.training import OfflineSpec, OptimSpec, SftSpec, TrainSpec
+
+
+def run_name(name: str) -> str:
+    check_name(name, "a run")
+    return name
 
 
 class StageSettings(Spec):
@@ -26,7 +34,9 @@ class StageSettings(Spec):
     step.
     """
 
-    name: str
+    may_be_blank = frozenset({"description"})
+
+    name: Annotated[str, AfterValidator(run_name)]
     """This is the name of the run, or of the stage."""
     description: str = ""
     """Say here what the recipe is for; `reasonrl recipes ls` shows it for shipped recipes."""

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, model_validator
 
 from reasonrl.algorithms.catalogue import ADVANTAGES, DEFAULT_ADVANTAGE, DEFAULT_LOSS, LOSSES, Aggregation
-from reasonrl.recipe.fields import Count, CountOrZero, NotNegative, OneOf, Positive, Share, Spec
+from reasonrl.recipe.fields import Count, CountOrZero, Decay, NotNegative, OneOf, Positive, Spec
 from reasonrl.recipe.methods import D3SSpec, Mismatch, MismatchSpec, OverlongSpec, UnlikelinessSpec
 from reasonrl.recipe.mistakes import Mistake, MistakesError
 
@@ -170,7 +170,7 @@ class OptimSpec(Spec):
     """The learning rate follows this curve after the warm-up. `linear` and `cosine` end at 0 with the last step."""
     weight_decay: NotNegative = 0.0
     """This much decoupled weight decay is applied."""
-    betas: tuple[Share, Share] = (0.9, 0.999)
+    betas: tuple[Decay, Decay] = (0.9, 0.999)
     """These are the decay rates of the first and the second moment."""
     eps: Positive = 1e-8
     """This constant is added to the root of the second moment."""

@@ -104,7 +104,7 @@ rollout:
             " estimator: k2 or k3"
         ),
         "train.loss_agregation (line 8): unknown key; did you mean 'loss_aggregation'?",
-        "optim.betas.1 (line 11): expected less than or equal to 1, got 2",
+        "optim.betas.1 (line 11): expected less than 1, got 2",
     ]
 
 
