@@ -17,6 +17,7 @@ from verl.experimental.reward_loop.reward_manager import register
 from verl.experimental.reward_loop.reward_manager.base import RewardManagerBase
 
 from reasonrl.errors import RecipeError
+from reasonrl.models.special_tokens import opened_thought, visible_text
 from reasonrl.rewards.guarded import GuardedVerifier
 from reasonrl.user_code import call_user_code
 from verifiers.loading import load_verifier
@@ -36,8 +37,12 @@ class ReasonrlRewardManager(RewardManagerBase):
 
     async def run_single(self, data: Any) -> dict[str, Any]:
         item = data[-1:][0]
-        length = int(item.batch["attention_mask"][-item.batch["responses"].shape[-1] :].sum())
-        text = self.tokenizer.decode(item.batch["responses"][:length], skip_special_tokens=True)
+        responses, mask = item.batch["responses"], item.batch["attention_mask"]
+        response_ids = responses[: int(mask[-responses.shape[-1] :].sum())].tolist()
+        prompts = item.batch.get("prompts", responses[:0])
+        prompt_ids = prompts[mask[: prompts.shape[-1]].bool()].tolist()
+        ended = bool(response_ids) and len(response_ids) < responses.shape[-1]
+        text = opened_thought(self.tokenizer, prompt_ids) + visible_text(self.tokenizer, response_ids, ended=ended)
         reference = read_reference(item.non_tensor_batch["reward_model"]["ground_truth"])
         (verdict,) = await asyncio.to_thread(self._verifier.verify, [text], [reference])
         extra_info = {
