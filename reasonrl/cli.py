@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from reasonrl._installation import installation_facts
-from reasonrl.commands.groups import MOST, Json, Offline, audit, critic_app, data_app, recipes_app, verify
+from reasonrl.commands.groups import MOST, AllowChanges, Json, Offline, audit, critic_app, data_app, recipes_app, verify
 from reasonrl.errors import ReasonRLError
 from reasonrl.homes import ensure_home
 from reasonrl.outputs import is_users_mistake, memory_error_text, os_error_text, user_path, user_text
@@ -59,6 +59,7 @@ def train(
     resume: Annotated[
         bool, typer.Option("--resume", help="Continue the run from its newest complete checkpoint.")
     ] = False,
+    allow_changes: AllowChanges = False,
     offline: Offline = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print only warnings and the result.")] = False,
     as_json: Json = False,
@@ -75,6 +76,7 @@ def train(
         pairs,
         dry_run=dry_run,
         resume=resume,
+        allow_changes=allow_changes,
         offline=offline,
         quiet=quiet,
         as_json=as_json,

@@ -13,7 +13,10 @@ def ensure_home() -> None:
     """Give a process without a home folder (a container that runs under an unknown number) a private temporary one:
     libraries would make a folder named `~` in the current one.
     """
-    if os.path.expanduser("~") != "~":
+    home = os.path.expanduser("~")
+    if home != "~":
+        if not os.access(home, os.W_OK) and "MPLCONFIGDIR" not in os.environ and (plots := temporary_folder("plots")):
+            os.environ["MPLCONFIGDIR"] = str(plots)  # matplotlib would warn at each start
         return
     folder = temporary_folder("home")
     if folder is not None:

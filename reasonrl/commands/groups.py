@@ -17,6 +17,14 @@ Offline = Annotated[bool, typer.Option("--offline", help="Do not use the network
 MOST = 1_000_000_000
 """No option counts higher: a larger number is a slip."""
 
+AllowChanges = Annotated[
+    bool,
+    typer.Option(
+        "--allow-changes",
+        help="With --resume: continue although data, weights or code have changed. The run records it.",
+    ),
+]
+
 recipes_app = typer.Typer(help="The recipes that come with reasonrl.", no_args_is_help=True)
 data_app = typer.Typer(help="Show and convert problems.", no_args_is_help=True)
 critic_app = typer.Typer(help="Train critics and measure them.", no_args_is_help=True)
@@ -152,6 +160,7 @@ def critic_train(
     resume: Annotated[
         bool, typer.Option("--resume", help="Continue the run from the stage and step that it reached.")
     ] = False,
+    allow_changes: AllowChanges = False,
     offline: Offline = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print only warnings and the result.")] = False,
     as_json: Json = False,
@@ -164,7 +173,14 @@ def critic_train(
     if dry_run:
         check_run_dir(pairs, resume=resume)
     critic_train_command(
-        user_text(recipe), pairs, dry_run=dry_run, resume=resume, offline=offline, quiet=quiet, as_json=as_json
+        user_text(recipe),
+        pairs,
+        dry_run=dry_run,
+        resume=resume,
+        allow_changes=allow_changes,
+        offline=offline,
+        quiet=quiet,
+        as_json=as_json,
     )
 
 
