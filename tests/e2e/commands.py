@@ -42,10 +42,10 @@ def reasonrl(*arguments: str | Path) -> Result:
     return Result(int(code), out.getvalue(), err.getvalue())
 
 
-def recipe_for(folder: Path, model: Path, train: Path, heldout: Path | None = None, **changes: Any) -> Path:
-    """A recipe of one step with two prompts, as a file."""
+def recipe_for(folder: Path, model: Path, rows: Path, heldout: Path | None = None, /, **changes: Any) -> Path:
+    """A recipe of one step with two prompts of `rows`, as a file; sections of `changes` are laid over it."""
     recipe = tiny(model={"path": str(model)}, evaluation={"samples_per_problem": 0})
-    recipe["data"] = {"train": {"source": str(train)}, "heldout": {}}
+    recipe["data"] = {"train": {"source": str(rows)}, "heldout": {}}
     if heldout is not None:
         recipe["data"]["heldout"] = {"test": {"source": str(heldout)}}
     recipe["data"] |= changes.pop("data", {})
