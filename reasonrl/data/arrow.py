@@ -40,7 +40,7 @@ def parquet_rows(path: Path, mistakes: Mistakes) -> Iterator[SourceRow]:
                     number += 1
                     if fields is not None:
                         yield SourceRow(number, f"row {number}", jsonable(fields))
-    except pa.ArrowException as error:
+    except (pa.ArrowException, UnicodeDecodeError) as error:
         raise DataError(f"{path}: not readable as parquet: {error}") from error
 
 

@@ -20,7 +20,7 @@ from reasonrl.data.rows import SourceRow, jsonable
 from reasonrl.errors import DataError
 from reasonrl.words import nearest
 
-__all__ = ["READERS", "SourceRow", "existing_file", "jsonable", "read_rows"]
+__all__ = ["READERS", "SourceRow", "existing_file", "half_pair_mistake", "jsonable", "read_rows"]
 
 _HALF_PAIR = re.compile(rb"\\u[dD][89a-fA-F]")
 """Where JSON may spell half a surrogate pair; without it no field needs a look."""
@@ -147,7 +147,7 @@ def _jsonl(path: Path, mistakes: Mistakes) -> Iterator[SourceRow]:
             ) as error:  # a number with thousands of digits, or too deeply nested brackets
                 mistakes.add(where, f"not readable JSON: {error}")
             else:
-                halved = _half_pair(value) if isinstance(value, dict) and _HALF_PAIR.search(line) else ""
+                halved = half_pair_mistake(value) if isinstance(value, dict) and _HALF_PAIR.search(line) else ""
                 if halved:
                     mistakes.add(where, halved)
                 elif isinstance(value, dict):
@@ -156,7 +156,7 @@ def _jsonl(path: Path, mistakes: Mistakes) -> Iterator[SourceRow]:
                     mistakes.add(where, f"a JSON object {{...}} is expected, not {line.decode().strip()!r:.60}")
 
 
-def _half_pair(fields: dict[str, object]) -> str:
+def half_pair_mistake(fields: dict[str, object]) -> str:
     """The first field with half a surrogate pair, in words; empty where there is none."""
     for name, value in fields.items():
         for part in (name, value):
@@ -188,7 +188,7 @@ def _json(path: Path, mistakes: Mistakes) -> Iterator[SourceRow]:
     for number, value in enumerate(rows, 1):
         where = f"row {number}"
         twice = next((key for holder, key in repeats if holds(value, holder)), None) if repeats else None
-        halved = _half_pair(value) if may_be_halved and isinstance(value, dict) else ""
+        halved = half_pair_mistake(value) if may_be_halved and isinstance(value, dict) else ""
         if twice is not None:
             mistakes.add(where, repeated_key(twice))
         elif halved:

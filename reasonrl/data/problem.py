@@ -60,7 +60,8 @@ def problem_mistakes(problem: Problem) -> list[str]:
     if not isinstance(problem.meta, dict):
         mistakes.append(f"meta must be an object, not {_type(problem.meta)}")
     mistakes += prompt_mistakes(problem.prompt)
-    mistakes += reference_mistakes(problem.kind, problem.reference)
+    if isinstance(problem.kind, str):
+        mistakes += reference_mistakes(problem.kind, problem.reference)
     for name in ("id", "kind", "source", "reference", "meta"):
         value = getattr(problem, name)
         reason = json_mistake(value)

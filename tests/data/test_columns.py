@@ -164,6 +164,8 @@ def test_wrong_column_names_say_what_is_there_and_what_is_near() -> None:
         ({"kind": "lean"}, "a lean reference needs 'statement'"),
         ({"kind": "reasoning_gym"}, "a reasoning_gym reference needs 'dataset'"),
         ({"kind": ""}, "the kind must be a string"),
+        ({"kind": ["math"]}, "the kind must be a string"),
+        ({"prompt": [{"role": "usr", "content": "q"}]}, "message 1 of the prompt has the role 'usr'; write 'user'"),
         ({"id": [1]}, "the id must be a string that is not blank, not [1]"),
         ({"prompt": [{"role": "user", "content": "a"}] * 2, "prompt_form": "text"}, "needs exactly one message"),
     ],

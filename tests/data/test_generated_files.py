@@ -18,7 +18,7 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from hypothesis import HealthCheck, event, given, settings
+from hypothesis import HealthCheck, event, example, given, settings
 from hypothesis import strategies as st
 
 from reasonrl.data import load_problems
@@ -236,6 +236,7 @@ damages = st.one_of(
 
 @many
 @given(st.lists(texts, min_size=1, max_size=3), st.sampled_from(["jsonl", "json", "csv", "parquet"]), damages)
+@example([("0", "0", "")], "parquet", ("replace", 248, b"\x80"))  # a column's path in the footer is not UTF-8
 def test_damaged_files(table: list[tuple[str, str, str]], suffix: str, damage: tuple[str, int, bytes]) -> None:
     """What is still readable is text and JSON; all else is a DataError."""
     dicts = [dict(zip(("prompt", "answer", "topic"), row, strict=True)) for row in table]
