@@ -81,6 +81,16 @@ def render_chat(tokenizer: Any, messages: Sequence[Message], owner: str) -> str:
     return text
 
 
+def check_dialogue(tokenizer: Any, owner: str) -> None:
+    """Raises DataError or ModelError where the template refuses a question, an answer, and a reply to it."""
+    chat: list[Message] = [
+        {"role": "user", "content": _USER_TEXT},
+        {"role": "assistant", "content": ASSISTANT_TEXT},
+        {"role": "user", "content": _USER_TEXT},
+    ]
+    apply_template(tokenizer, chat, owner, add_generation_prompt=True)
+
+
 def turn_end(tokenizer: Any) -> str:
     """What the chat template writes directly after an assistant's text, without white space around it.
 

@@ -17,6 +17,7 @@ from reasonrl.plan.estimate import estimate_memory_gb, estimate_minutes, measure
 from reasonrl.plan.probe import probe_collecting, probe_environment, probe_rewards
 from reasonrl.plan.prompt_view import view_prompt
 from reasonrl.plan.stage_plan import Plan, StagePlan
+from reasonrl.plan.starts import check_start
 from reasonrl.recipe.links import check_links
 from reasonrl.recipe.reading import LoadedRecipe
 from reasonrl.recipe.schema import Recipe
@@ -25,6 +26,7 @@ from reasonrl.setup.data import RunData, check_lengths, load_data, recipe_for_da
 from reasonrl.setup.environments import environment_maker
 from reasonrl.setup.prompt_checks import known_end_ids, template_warnings
 from reasonrl.setup.prompt_tokens import check_prompt_tokens
+from reasonrl.setup.roles import check_refining
 from reasonrl.setup.run_models import runs_elsewhere, weights_of
 from reasonrl.stages import stage_kind
 from reasonrl.stages.base import Workload
@@ -53,7 +55,12 @@ def preflight(
     if not offline:
         check_engines(loaded.stages)
     check_links(loaded.stages)
-    return Plan(loaded.name, [plan_stage(recipe, offline=offline, backends=backends or {}) for recipe in loaded.stages])
+    plans = []
+    for recipe in loaded.stages:
+        unchecked = check_start(recipe, loaded.stages, offline=offline)
+        plans.append(plan_stage(recipe, offline=offline, backends=backends or {}))
+        plans[-1].not_checked.extend(unchecked)
+    return Plan(loaded.name, plans)
 
 
 def plan_stage(recipe: Recipe, *, offline: bool, backends: Mapping[str, BackendPlan]) -> StagePlan:
@@ -81,6 +88,7 @@ def plan_stage(recipe: Recipe, *, offline: bool, backends: Mapping[str, BackendP
     warnings = [*recipe.warnings(), *data.warnings, *unused]
     if tokenizer is not None:
         end_ids = known_end_ids(weights_of(recipe.model.path), tokenizer, config)
+        check_refining(recipe, tokenizer)
         warnings += template_warnings(recipe, tokenizer, end_ids, data.problems)
         speed = measure_speed(recipe, parameters, data.train, tokenizer)
         minutes = estimate_minutes(recipe, workload, speed, data.evaluated)

@@ -11,6 +11,7 @@ from reasonrl.engines.served import ServedModel
 from reasonrl.environments.refined import Refiner
 from reasonrl.environments.roles import LocalSpeaker, ServedSpeaker, Speaker
 from reasonrl.errors import RecipeError
+from reasonrl.models.chat_template import check_dialogue
 from reasonrl.models.loading import LanguageModel
 from reasonrl.recipe.critics import RoleSpec
 from reasonrl.recipe.schema import Recipe
@@ -55,6 +56,7 @@ def load_roles(recipe: Recipe, specs: Mapping[str, RoleSpec], policy: LanguageMo
     Raises:
         ModelError: a model cannot be loaded, or its server does not answer.
         RecipeError: a model was trained to judge, and its role solves or writes.
+        DataError: an actor's chat template refuses a conversation.
     """
     speakers: dict[str, Speaker] = {}
     engines: dict[str, BatchEngine] = {}
@@ -64,9 +66,11 @@ def load_roles(recipe: Recipe, specs: Mapping[str, RoleSpec], policy: LanguageMo
             model.check()
             speakers[role] = ServedSpeaker(role, model, role_sampling(spec))
         elif spec.model == "same":
+            _check_actor(role, policy.tokenizer)
             speakers[role] = LocalSpeaker(role, policy.tokenizer, role_sampling(spec))
         else:
             language_model = load_role_model(recipe, role, spec, offline=offline)
+            _check_actor(role, language_model.tokenizer)
             speakers[role] = LocalSpeaker(role, language_model.tokenizer, role_sampling(spec), engine=role)
             engines[role] = make_engine(recipe_of_role(recipe), language_model)
     return Roles(speakers, engines)
@@ -117,6 +121,7 @@ def make_refiner(recipe: Recipe, policy: LanguageModel, roles: Roles) -> Refiner
 
     Raises:
         RecipeError: the policy's tokenizer has no chat template.
+        DataError: its chat template refuses a conversation.
     """
     spec = recipe.critique_grpo
     if spec is None:
@@ -126,8 +131,27 @@ def make_refiner(recipe: Recipe, policy: LanguageModel, roles: Roles) -> Refiner
             "critique_grpo: refining is a conversation, but the model's tokenizer has no chat template; use a chat"
             " model"
         )
+    check_dialogue(policy.tokenizer, "critique_grpo")
     speaker = LocalSpeaker("policy", policy.tokenizer, rollout_sampling(recipe))
     return Refiner(speaker, spec.format.load(), roles.speaker("critic"), spec.with_answer)
+
+
+def check_refining(recipe: Recipe, tokenizer: Any) -> None:
+    """What a dry run can know: whether the policy's chat template takes the conversations in which it refines.
+
+    Raises DataError or ModelError.
+    """
+    if recipe.critique_grpo is not None:
+        check_dialogue(tokenizer, "critique_grpo")
+    for role, spec in evaluation_roles(recipe).items():
+        if spec.model == "same":
+            _check_actor(role, tokenizer)
+
+
+def _check_actor(role: str, tokenizer: Any) -> None:
+    """An actor refines in a conversation; the other roles are asked one question."""
+    if role == "actor":
+        check_dialogue(tokenizer, "critic.refine.actor")
 
 
 def load_critic(
