@@ -336,6 +336,13 @@ JUDGED = (
 )
 
 
+def second_row_is_an_error(folder: Path, outcome: Outcome) -> str | None:
+    """`verify` writes a verdict for each row: one that cannot be read is neither right nor wrong."""
+    lines = (folder / "out.jsonl").read_text(encoding="utf-8").split("\n")
+    verdict = json.loads(lines[1])
+    return None if verdict["correct"] is None and verdict["reason"] else f"row 2 is judged: {lines[1]}"
+
+
 @st.composite
 def judged_rows(draw: st.DrawFn) -> Case:
     """Inputs of `verify` and `audit`, with one wrong line, or one wrong value of a field."""
@@ -346,6 +353,10 @@ def judged_rows(draw: st.DrawFn) -> Case:
     value = draw(st.sampled_from([None, [], {}, [1], {"a": 1}, "\ud835"]))
     line = draw(st.sampled_from(WRONG_LINES)) if whole else json.dumps({**row, name: value}).encode()
     content = JUDGED[not verify] + line + b"\n"
-    arguments = ("verify", "math", "--input", "rows.jsonl") if verify else ("audit", "rows.jsonl")
+    arguments = (
+        ("verify", "math", "--input", "rows.jsonl", "--output", "out.jsonl") if verify else ("audit", "rows.jsonl")
+    )
     about = f"{arguments[0]}: {line[:70]!r}"
-    return Case(about, draw(as_json(arguments)), {"rows.jsonl": content}, "refused", ("line 2", "row 2", "rows.jsonl"))
+    expected, right = ("either", second_row_is_an_error) if verify else ("refused", None)
+    words = ("line 2", "row 2", "rows.jsonl")
+    return Case(about, draw(as_json(arguments)), {"rows.jsonl": content}, expected, words, right)  # type: ignore[arg-type]

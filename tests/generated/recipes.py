@@ -73,12 +73,16 @@ class Leaf:
         return ".".join(self.path)
 
 
-def _resolved(schema: dict[str, Any], definitions: dict[str, Any]) -> dict[str, Any]:
-    return definitions[schema["$ref"].rpartition("/")[2]] if "$ref" in schema else schema
+def _choices(schema: dict[str, Any], definitions: dict[str, Any]) -> list[dict[str, Any]]:
+    """The alternatives of a schema, with references resolved."""
+    if "$ref" in schema:
+        return [definitions[schema["$ref"].rpartition("/")[2]]]
+    inner = [*schema.get("anyOf", []), *schema.get("oneOf", [])]
+    return [choice for part in inner for choice in _choices(part, definitions)] if inner else [schema]
 
 
 def _leaves(schema: dict[str, Any], definitions: dict[str, Any], path: tuple[str, ...]) -> Iterator[Leaf]:
-    choices = [_resolved(choice, definitions) for choice in schema.get("anyOf", [schema])]
+    choices = _choices(schema, definitions)
     optional = any(choice.get("type") == "null" for choice in choices) and schema.get("default", 0) is None
     sections = [choice for choice in choices if "properties" in choice]
     for section in sections[:1]:

@@ -1,0 +1,40 @@
+"""A dry run looks for the model that `init_from` names."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+from reasonrl.errors import ModelError
+from reasonrl.plan.preflight import preflight
+from reasonrl.recipe.reading import parse_recipe
+from tests.tiny_runs import tiny
+
+
+def plan_of(init_from: str) -> list[str]:
+    recipe = yaml.safe_dump(tiny(init_from=init_from))
+    return preflight(parse_recipe(recipe, "test"), offline=True).stages[0].not_checked
+
+
+@pytest.mark.parametrize("name", ["nobody", "no/such/folder", "./tiny.yaml/x"])
+def test_a_model_that_is_not_there_is_refused_under_its_key(name: str) -> None:
+    with pytest.raises(ModelError, match=re.escape(f"init_from: '{name}' is neither a folder nor")):
+        plan_of(name)
+
+
+def test_a_folder_without_a_model_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match=r"init_from: .* is a folder without config\.json"):
+        plan_of(str(tmp_path))
+
+
+def test_a_model_of_the_hub_is_listed_as_unchecked_offline() -> None:
+    assert plan_of("nobody-of-this-name/model") == [
+        "init_from: the model nobody-of-this-name/model is not in the local cache"
+    ]
+
+
+def test_an_embedded_model_is_there() -> None:
+    assert plan_of("tiny-critic") == []
