@@ -55,6 +55,13 @@ def strip_thinking(text: str) -> str:
     return text
 
 
+def is_unfinished_thought(text: str) -> bool:
+    """Whether a response ends within a thought: a tag that opens one stands after the last that closes one."""
+    for _, closing in THINKING_TAGS:
+        text = text.rpartition(closing)[2]
+    return any(opening in text for opening, _ in THINKING_TAGS)
+
+
 def wrap_answer(answer: str, mode: Mode) -> str:
     """An answer as a response in the format of the mode."""
     return answer if mode == "whole" else f"\\boxed{{{answer}}}"

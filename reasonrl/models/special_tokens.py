@@ -38,7 +38,7 @@ class SpecialTokens:
     """The special tokens of one tokenizer, by what becomes of them in a text."""
 
     dropped: dict[int, str]
-    kept: dict[int, str]
+    meaningful: dict[int, str]
     added: frozenset[int]
     """Every token that was added to the vocabulary, special or not."""
     turn: frozenset[int]
@@ -46,7 +46,7 @@ class SpecialTokens:
 
     def line(self) -> str:
         """One line for people."""
-        return f"keeps {_listed(self.kept.values())}; drops {_listed(self.dropped.values())}"
+        return f"keeps {_listed(self.meaningful.values())}; drops {_listed(self.dropped.values())}"
 
 
 def special_tokens(tokenizer: Any) -> SpecialTokens:
@@ -121,8 +121,8 @@ def without_opened_thought(tokenizer: Any, prompt_ids: Sequence[int], text: str)
     if text.startswith(opened):
         return text[len(opened) :]
     tag = opened.rstrip()
-    begun = text.lstrip()
-    return begun[len(tag) :].lstrip("\n") if begun.startswith(tag) else text
+    stripped = text.lstrip()
+    return stripped[len(tag) :].lstrip("\n") if stripped.startswith(tag) else text
 
 
 def _visible_ids(tokenizer: Any, token_ids: Sequence[int], ended: bool) -> list[int]:
@@ -169,9 +169,9 @@ def _frame(tokenizer: Any) -> tuple[str, str]:
     exchange = _render(
         tokenizer, [user, {"role": "assistant", "content": ASSISTANT_TEXT}, {"role": "user", "content": _NEXT}]
     )
-    asked = _render(tokenizer, [user], add_generation_prompt=True)
+    question = _render(tokenizer, [user], add_generation_prompt=True)
     around = exchange.rpartition(ASSISTANT_TEXT)[2].replace(_NEXT, " ") if ASSISTANT_TEXT in exchange else ""
-    return around, asked.rpartition(_USER)[2] if _USER in asked else ""
+    return around, question.rpartition(_USER)[2] if _USER in question else ""
 
 
 def _render(tokenizer: Any, messages: list[Message], **options: Any) -> str:

@@ -14,6 +14,7 @@ from reasonrl.algorithms.groups import GroupMix
 from reasonrl.environments.base import Episode
 from reasonrl.errors import TrainingError
 from reasonrl.recipe.monitoring import HealthSpec
+from verifiers.response import is_unfinished_thought
 from verifiers.types import Status
 
 WATCHED = 10
@@ -24,8 +25,8 @@ UNJUDGED, NONE = "unjudged:", "none:"
 
 
 def count_outcomes(episodes: Sequence[Episode]) -> Counter[str]:
-    """How the rollouts of a step ended: truncated, unparsed, timeout and error are counted apart, since their cures
-    differ.
+    """How the rollouts of a step ended: truncated, unparsed, unfinished (within a thought), timeout and error are
+    counted apart, since their cures differ.
 
     One verdict of several that could not be given, that of a refinement say, leaves the rollout unjudged. Rewards that
     are None are counted for each part: `unjudged:fmt` where a verifier gave no verdict, `none:mine` where a function
@@ -36,6 +37,7 @@ def count_outcomes(episodes: Sequence[Episode]) -> Counter[str]:
         verdict = episode.verdicts["correctness"]
         counts["truncated"] += episode.trained_trajectory.finish_reason == "length"
         counts["unparsed"] += verdict.status is Status.UNPARSED
+        counts["unfinished"] += verdict.correct is not True and is_unfinished_thought(episode.text)
         every = episode.verdicts.values()
         missing = any(other.correct is None for other in every)
         counts["judged"] += not missing
@@ -139,6 +141,8 @@ def explain_silence(outcomes: Counter[str], mix: GroupMix) -> str:
         )
     if share("unjudged") > 0.5:
         return "most rollouts could not be judged. Read the verdicts in samples.jsonl, and raise verifier.timeout_s"
+    if share("unfinished") > 0.5:
+        return explain_unfinished(share("unfinished"), cut_off=share("truncated") > 0.5)
     if share("truncated") > 0.5:
         return (
             f"{share('truncated'):.0%} of the responses are cut off before they end. Raise rollout.max_new_tokens, or"
@@ -155,6 +159,20 @@ def explain_silence(outcomes: Counter[str], mix: GroupMix) -> str:
             " with a supervised stage (kind: sft)"
         )
     return "in every group all rollouts get the same reward. Raise rollout.rollouts_per_prompt or rollout.temperature"
+
+
+def explain_unfinished(share: float, *, cut_off: bool) -> str:
+    """Why nothing was read in responses that end within a thought."""
+    if cut_off:
+        return (
+            f"{share:.0%} of the responses end within a thought, so no answer is read in them: they are cut off there."
+            " Raise rollout.max_new_tokens"
+        )
+    return (
+        f"{share:.0%} of the responses end within a thought, so no answer is read in them: the model ends its response"
+        " without the tag that closes the thought. Start with a supervised stage that teaches it (kind: sft), or take a"
+        " prompt that opens no thought"
+    )
 
 
 def explain_missing(key: str, share: float) -> str:

@@ -73,7 +73,7 @@ def test_special_tokens_of_a_meaning_stay_and_those_of_the_frame_go():
         template="chatml", thinking="special", special=["<tool_call>", "</tool_call>", "<answer>"]
     )
     tokens = special_tokens(tokenizer)
-    assert set(tokens.kept.values()) == {"<s>", "<think>", "</think>", "<tool_call>", "</tool_call>", "<answer>"}
+    assert set(tokens.meaningful.values()) == {"<s>", "<think>", "</think>", "<tool_call>", "</tool_call>", "<answer>"}
     assert set(tokens.dropped.values()) == {"<pad>", "<eos>", "<unk>", "<|im_start|>", "<|im_end|>"}
     text = "<|im_start|>a<tool_call>f(1)</tool_call><answer>3<|im_end|><eos><pad>"
     assert read(tokenizer, text) == "a<tool_call>f(1)</tool_call><answer>3"
@@ -98,14 +98,14 @@ def test_the_frame_is_read_off_the_template(template, frame, meaning):
     special = [token for token in [*frame, *meaning] if token != "<|im_start|>" or template is None]
     tokens = special_tokens(make_tokenizer(template=template, special=special, bos=True))
     assert set(frame) <= set(tokens.dropped.values()) and not set(meaning) & set(tokens.dropped.values())
-    assert set(meaning) <= set(tokens.kept.values()) and not set(frame) & set(tokens.kept.values())
+    assert set(meaning) <= set(tokens.meaningful.values()) and not set(frame) & set(tokens.meaningful.values())
 
 
 @pytest.mark.parametrize("template", ["broken", "undefined", "wrong_type", "parts", "no_system", "alternate"])
 def test_a_template_that_does_not_render_leaves_the_named_tokens(template):
     tokens = special_tokens(make_tokenizer(template=template, thinking="special"))
     assert set(tokens.dropped.values()) == {"<pad>", "<eos>", "<unk>"}
-    assert set(tokens.kept.values()) == {"<s>", "<think>", "</think>"}
+    assert set(tokens.meaningful.values()) == {"<s>", "<think>", "</think>"}
 
 
 def test_the_token_that_ended_a_response_is_not_part_of_it_whatever_it_is_called():
@@ -160,7 +160,7 @@ def test_a_conversation_reads_a_later_turn_with_the_thought_that_the_template_op
 
 def test_a_template_that_is_set_later_is_read_again():
     tokenizer = make_tokenizer(template="none", special=["<|im_start|>", "<|im_end|>"])
-    assert "<|im_end|>" in special_tokens(tokenizer).kept.values()
+    assert "<|im_end|>" in special_tokens(tokenizer).meaningful.values()
     tokenizer.chat_template = CHATML
     assert "<|im_end|>" in special_tokens(tokenizer).dropped.values()
 

@@ -29,6 +29,10 @@ def outcomes(**counts: int) -> Counter[str]:
         ({"correct": 10}, GroupMix(4, 0, 4, 0, 0), "nothing left to learn here. Use harder problems"),
         ({"timeout": 4, "error": 2}, GroupMix(4, 0, 0, 0, 4), "could not be judged. Read the verdicts"),
         ({"truncated": 8}, WRONG, "80% of the responses are cut off before they end. Raise rollout.max_new_tokens"),
+        ({"truncated": 8, "unfinished": 7, "unparsed": 7}, WRONG, "70% of the responses end within a thought"),
+        ({"truncated": 8, "unfinished": 7}, WRONG, "they are cut off there. Raise rollout.max_new_tokens"),
+        ({"unfinished": 7, "unparsed": 9}, WRONG, "without the tag that closes the thought. Start with a supervised"),
+        ({"unfinished": 4, "unparsed": 9}, WRONG, "no answer can be read in 90% of the responses"),
         ({"unparsed": 6, "truncated": 2}, WRONG, "no answer can be read in 60% of the responses"),
         ({}, WRONG, "every rollout of every group is wrong. Use easier problems"),
         ({"correct": 3}, OTHER, "in every group all rollouts get the same reward"),
@@ -135,6 +139,16 @@ def test_outcomes_are_counted_apart() -> None:
         ]
     )
     assert counts == Counter(total=5, truncated=2, correct=1, judged=3, unparsed=1, timeout=1, error=1, unjudged=2)
+
+
+def test_a_response_that_ends_within_a_thought_is_counted() -> None:
+    def episode(text: str, correct: bool) -> Episode:
+        verdict = Verdict(correct, float(correct), Status.JUDGED, None, "test", "", 0.0)
+        trajectory = Trajectory("policy", [1], [2], [True], [0.0], text, "stop")
+        return Episode(Problem("p", "q", "math", {}), 0, 0, [trajectory], {"correctness": verdict})
+
+    texts = [("<think>3", False), ("<think>hm</think>3", False), ("[THINK]3", False), ("3 <think>", True)]
+    assert count_outcomes([episode(*item) for item in texts])["unfinished"] == 2
 
 
 def test_a_share_of_time_outs_is_an_alarm_and_is_not_said_at_every_step() -> None:
