@@ -238,6 +238,10 @@ def _exit_code(wants_json: bool) -> int:
         return code if isinstance(code, int) else 0
     except typer.Exit as stop:
         return stop.exit_code
+    except SystemExit as stop:
+        if isinstance(stop.__context__, BrokenPipeError):  # typer takes any for one of standard output
+            return _unexpected(stop.__context__, wants_json)
+        raise
     except usage_error as error:
         if wants_json:
             _fail(error.format_message(), wants_json)

@@ -75,9 +75,9 @@ def follow_umask(folder: Path) -> None:
 
 
 def remove_empty(folders: list[Path]) -> None:
-    """Remove folders, the innermost first, up to the first that holds something."""
-    with suppress(OSError):
-        for folder in folders:
+    """Remove folders that hold nothing, the innermost first."""
+    for folder in folders:
+        with suppress(OSError):
             folder.rmdir()
 
 

@@ -40,6 +40,7 @@ _FAILURES = {
     errno.ESTALE: "the network drive has lost the file. Mount it again",
     errno.ENOTCONN: "the network drive is not connected. Mount it again",
     errno.ECONNREFUSED: "the connection was refused. Check the address, and that the server runs",
+    errno.EPIPE: "the connection was closed by the other side. Try again",
     errno.ECONNRESET: "the connection was closed by the other side. Try again",
     errno.EHOSTUNREACH: "the host cannot be reached. Check the network",
     errno.ENETUNREACH: "the network cannot be reached. Check it, or write --offline",
@@ -84,8 +85,7 @@ def os_error_text(error: OSError) -> str | None:
     paths = [os.fsdecode(path) for path in (error.filename, error.filename2) if isinstance(path, str | bytes)]
     where = " -> ".join(_shortened(path) for path in paths)
     if error.errno in FULL:
-        at = f" at {where}" if where else ""
-        return f"the disk is full{at}. Complete files are intact; free some space, then continue with --resume"
+        return f"the disk is full{f' at {where}' if where else ''}. Complete files are intact; free some space, then continue with --resume"
     if error.errno == errno.ENOENT and not where and not _has_current_folder():
         return "the current folder does not exist any more. Change to another one (cd)"
     reason = _REASONS.get(error.errno) or _FAILURES.get(error.errno)
