@@ -85,7 +85,8 @@ def os_error_text(error: OSError) -> str | None:
     paths = [os.fsdecode(path) for path in (error.filename, error.filename2) if isinstance(path, str | bytes)]
     where = " -> ".join(_shortened(path) for path in paths)
     if error.errno in FULL:
-        return f"the disk is full{f' at {where}' if where else ''}. Complete files are intact; free some space, then continue with --resume"
+        place = f" at {where}" if where else ""
+        return f"the disk is full{place}. Complete files are intact; free some space, then continue with --resume"
     if error.errno == errno.ENOENT and not where and not _has_current_folder():
         return "the current folder does not exist any more. Change to another one (cd)"
     reason = _REASONS.get(error.errno) or _FAILURES.get(error.errno)
