@@ -51,8 +51,8 @@ class PromptSpec(Spec):
     system: str | None = None
     """The conversation begins with this system message. Empty: it has none."""
     last_assistant: Literal["refuse", "continue"] = "refuse"
-    """This decides about messages that end in a turn of the assistant: `refuse` stops before the run, since such a turn is often the
-    answer; `continue` leaves it open, and the model continues its text.
+    """This decides about messages that end in a turn of the assistant: `refuse` stops before the run, since such a turn
+    is often the answer; `continue` leaves it open, and the model continues its text.
     """
 
 

@@ -59,6 +59,13 @@ def correctness_is_a_part(recipe: StageSettings) -> Iterator[Mistake]:
         yield Mistake(CORRECTNESS, text, (place("critic"),))
 
 
+def some_part_counts(recipe: StageSettings) -> Iterator[Mistake]:
+    counts = "correctness" not in recipe.reward or any(part.weight for part in recipe.reward.values())
+    if recipe.kind == "rl" and recipe.critic is None and not counts:
+        text = "every part has the weight 0, so every reward is 0 and nothing is learned; give one part a weight"
+        yield Mistake(place("reward"), text, (place("kind"), place("critic"), CORRECTNESS))
+
+
 def rollouts_can_be_compared(recipe: StageSettings) -> Iterator[Mistake]:
     compares_in_group = (
         ADVANTAGES[recipe.train.advantage].baseline == "group"
@@ -227,6 +234,7 @@ RULES: tuple[Rule, ...] = (
     parts_and_sets_have_plain_names,
     reward_parts_name_what_judges_them,
     correctness_is_a_part,
+    some_part_counts,
     rollouts_can_be_compared,
     updates_hold_whole_groups,
     token_credit_reaches_the_loss,

@@ -7,7 +7,7 @@ nothing. After a few such steps in a row the run says which of these it is and w
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from reasonrl.algorithms.groups import GroupMix
@@ -22,6 +22,8 @@ WATCHED = 10
 
 UNJUDGED, NONE = "unjudged:", "none:"
 """Before the name of a reward part, for rollouts that have no reward of this part."""
+SAME = "same:"
+"""Before `part=value`, for the rollouts of a step that all have this value of a part."""
 
 
 def count_outcomes(episodes: Sequence[Episode]) -> Counter[str]:
@@ -30,7 +32,7 @@ def count_outcomes(episodes: Sequence[Episode]) -> Counter[str]:
 
     One verdict of several that could not be given, that of a refinement say, leaves the rollout unjudged. Rewards that
     are None are counted for each part: `unjudged:fmt` where a verifier gave no verdict, `none:mine` where a function
-    returned None.
+    returned None. `same:mine=1` counts the rollouts of a step in which this part is 1 everywhere.
     """
     counts: Counter[str] = Counter(total=len(episodes))
     for episode in episodes:
@@ -48,16 +50,20 @@ def count_outcomes(episodes: Sequence[Episode]) -> Counter[str]:
         for part, value in episode.reward_parts.items():
             if value is None:
                 counts[(UNJUDGED if part in episode.verdicts else NONE) + part] += 1
+    for part in episodes[0].reward_parts if episodes else ():
+        values = {episode.reward_parts.get(part) for episode in episodes}
+        if len(values) == 1 and (value := values.pop()) is not None:
+            counts[f"{SAME}{part}={value:g}"] = len(episodes)
     return counts
 
 
 class RunHealth:
     """Watches steps; `observe` returns a warning when one is due, and raises TrainingError where the recipe says to
-    stop.
+    stop. `weights` are those of the parts of the reward.
     """
 
-    def __init__(self, spec: HealthSpec) -> None:
-        self._spec = spec
+    def __init__(self, spec: HealthSpec, weights: Mapping[str, float] | None = None) -> None:
+        self._spec, self._weights = spec, weights or {}
         self._silent_steps = 0
         self._outcomes: Counter[str] = Counter()
         self._unjudged: list[tuple[int, int]] = []
@@ -84,7 +90,7 @@ class RunHealth:
             return alarm
         self._silent_steps += 1
         self._outcomes += outcomes
-        message = f"no signal for {self._silent_steps} steps: {explain_silence(self._outcomes, mix)}"
+        message = f"no signal for {self._silent_steps} steps: {explain_silence(self._outcomes, mix, self._weights)}"
         stop = self._spec.stop_after_steps_without_signal
         if stop is not None and self._silent_steps >= stop:
             raise TrainingError(f"step {step}: stopped. {message}")
@@ -124,8 +130,10 @@ class RunHealth:
         self._quiet_steps = state["quiet_steps"]
 
 
-def explain_silence(outcomes: Counter[str], mix: GroupMix) -> str:
-    """Why every group has equal rewards, and the one change that helps most."""
+def explain_silence(outcomes: Counter[str], mix: GroupMix, weights: Mapping[str, float] | None = None) -> str:
+    """Why every group has equal rewards, and the one change that helps most. `weights` are those of the parts of the
+    reward; a part with the weight 0 is not the reason.
+    """
     total = max(1, outcomes["total"])
 
     def share(key: str) -> float:
@@ -135,6 +143,11 @@ def explain_silence(outcomes: Counter[str], mix: GroupMix) -> str:
     if missing and mix.unjudged == mix.total:  # a part with the weight 0 may be None and masks nothing
         worst = max(missing, key=share)
         return explain_missing(worst, share(worst))
+    if constant := _constant_parts(outcomes, weights or {}):
+        return (
+            f"{constant} for every rollout, whether its answer is right or wrong. Return a value that depends on the"
+            " response"
+        )
     if share("correct") > 0.9:
         return (
             "nearly every rollout is correct, so there is nothing left to learn here. Use harder problems in data.train"
@@ -173,6 +186,23 @@ def explain_unfinished(share: float, *, cut_off: bool) -> str:
         " without the tag that closes the thought. Start with a supervised stage that teaches it (kind: sft), or take a"
         " prompt that opens no thought"
     )
+
+
+def _constant_parts(outcomes: Counter[str], weights: Mapping[str, float]) -> str:
+    """The parts that make up the reward where none of them tells one rollout from another; empty where one does, and
+    where correctness counts, whose reasons are others.
+    """
+    weighted = [part for part, weight in weights.items() if weight]
+    if not weighted or "correctness" in weighted:
+        return ""
+    values = dict(
+        key.removeprefix(SAME).rsplit("=", 1)
+        for key, count in outcomes.items()
+        if key.startswith(SAME) and count == outcomes["total"]
+    )
+    if not all(part in values for part in weighted):
+        return ""
+    return " and ".join(f"reward.{part} is {values[part]}" for part in weighted)
 
 
 def explain_missing(key: str, share: float) -> str:

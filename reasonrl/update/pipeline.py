@@ -64,7 +64,7 @@ class UpdatePipeline:
         self.recipe, self.parts, self.tokenizer = recipe, list(parts), tokenizer
         self.prompts = PromptSource(recipe, problems, derive_seed(recipe.seed, "curriculum"), features)
         self.steps = AdvantageSteps(recipe)
-        self.health = RunHealth(recipe.health)
+        self.health = RunHealth(recipe.health, {part.name: part.weight for part in self.parts})
 
     def prompts_wanted(self, rollouts: StepRollouts) -> int:
         """How many more prompts `train.refill` (DAPO's dynamic sampling) asks for: as many as groups lack signal."""
@@ -125,7 +125,10 @@ class UpdatePipeline:
         """
         outcomes = count_outcomes([episode for episode in rollouts.episodes if not episode.off_policy])
         learns = bool((prepared.rollout_advantages != 0).any())
-        alarm = self.health.observe(step, prepared.groups, outcomes, rollouts.unjudged_reason(), learns=learns)
+        watched = outcomes
+        if rollouts.greedy_episodes:  # one of them that could not be judged masks its whole group
+            watched = count_outcomes([*(e for e in rollouts.episodes if not e.off_policy), *rollouts.greedy_episodes])
+        alarm = self.health.observe(step, prepared.groups, watched, rollouts.unjudged_reason(), learns=learns)
         failures = [e.refinement_failure for e in rollouts.episodes if e.refinement_failure is not None]
         warnings = [alarm] if alarm else []
         if failures:

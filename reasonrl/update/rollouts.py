@@ -34,6 +34,8 @@ class StepRollouts:
     """[P] rollouts of each problem, refinements not counted."""
     greedy: list[float] = field(default_factory=list)
     """[P] reward of the greedy response, NaN where it could not be judged; empty where no method needs it."""
+    greedy_episodes: list[Episode] = field(default_factory=list)
+    """[P] the greedy responses themselves, in which a failure masks a whole group."""
     predicted: list[float | None] = field(default_factory=list)
     """[P] success rate that the value model predicted before the rollouts."""
     rounds: int = 0
@@ -63,6 +65,7 @@ class StepRollouts:
         new_episodes = [*episodes, *(episode for _, episode in refined)]
         self.episodes += new_episodes
         self.rewards += [total_reward(episode, parts) for episode in new_episodes]
+        self.greedy_episodes += greedy
         greedy_rewards = [total_reward(episode, parts) for episode in greedy]
         self.greedy += [math.nan if reward is None else reward for reward in greedy_rewards]
         self.rounds += 1
@@ -98,7 +101,8 @@ class StepRollouts:
 
     def unjudged_reason(self) -> str:
         """Why the first verdict that is not a judgement could not be given; empty where all are."""
-        verdicts = (verdict for episode in self.episodes for verdict in episode.verdicts.values())
+        judged = [*self.episodes, *self.greedy_episodes]
+        verdicts = (verdict for episode in judged for verdict in episode.verdicts.values())
         return next((verdict.reason for verdict in verdicts if verdict.correct is None), "")
 
     def greedy_rewards(self, batch: RolloutBatch) -> Tensor | None:

@@ -48,6 +48,7 @@ def lines(changes: dict[str, Any]) -> list[str]:
             "give this part another name",
         ),
         ({"reward": {}}, "reward.correctness", "missing"),
+        ({"reward": {"correctness": 0}}, "reward", "every part has the weight 0"),
         (CRITIC, "reward.correctness", "the section critic sets"),
         ({"rollout": {"rollouts_per_prompt": 1}}, "rollout.rollouts_per_prompt", "write 2 or more"),
         (

@@ -164,3 +164,45 @@ def test_a_share_of_time_outs_is_an_alarm_and_is_not_said_at_every_step() -> Non
     resumed.load_state_dict(json.loads(json.dumps(health.state_dict())))
     assert resumed.observe(60, MIXED, outcomes(timeout=4)) is None  # 4 of 100 over ten steps
     assert resumed.observe(61, MIXED, outcomes(timeout=4)) is not None
+
+
+@pytest.mark.parametrize(
+    ("counts", "weights", "words"),
+    [
+        ({"same:mine=1": 10, "correct": 3}, {"correctness": 0.0, "mine": 1.0}, "reward.mine is 1 for every rollout"),
+        ({"same:mine=1": 10}, {"correctness": 0.0, "mine": 1.0}, "reward.mine is 1 for every rollout, whether its"),
+        (
+            {"same:mine=1": 10, "same:fmt=0": 10},
+            {"correctness": 0.0, "mine": 1.0, "fmt": 0.5},
+            "reward.mine is 1 and reward.fmt is 0 for every rollout",
+        ),
+        ({"same:mine=1": 10}, {"correctness": 1.0, "mine": 1.0}, "every rollout of every group is wrong"),
+        ({"same:mine=1": 10}, {"correctness": 0.0, "mine": 1.0, "fmt": 1.0}, "every rollout of every group is wrong"),
+        ({"same:mine=1": 5, "same:mine=2": 5}, {"correctness": 0.0, "mine": 1.0}, "every rollout of every group"),
+    ],
+)
+def test_a_reward_that_is_the_same_everywhere_is_named(
+    counts: dict[str, int], weights: dict[str, float], words: str
+) -> None:
+    assert words in explain_silence(outcomes(**counts), WRONG, weights)
+
+
+def test_parts_with_one_value_are_counted_step_by_step() -> None:
+    right = Verdict(True, 1.0, Status.JUDGED, None, "test", "", 0.0)
+
+    def episodes(*values: float | None) -> list[Episode]:
+        trajectory = Trajectory("policy", [1], [2], [True], [0.0], "x", "stop")
+        return [
+            Episode(Problem("p", "q", "math", {}), 0, 0, [trajectory], {"correctness": right}, {"mine": value})
+            for value in values
+        ]
+
+    assert count_outcomes(episodes(0.5, 0.5))["same:mine=0.5"] == 2
+    assert not any(key.startswith("same:") for key in count_outcomes(episodes(0.5, 1.0)))
+    assert not any(key.startswith("same:") for key in count_outcomes(episodes(None, None)))
+    assert not any(key.startswith("same:") for key in count_outcomes(episodes(None, 1.0)))
+    health = RunHealth(HealthSpec(warn_after_steps_without_signal=2), {"correctness": 0.0, "mine": 1.0})
+    assert health.observe(1, WRONG, count_outcomes(episodes(0.5, 0.5))) is None
+    assert "reward.mine is 0.5 for every rollout" in (
+        health.observe(2, WRONG, count_outcomes(episodes(0.5, 0.5))) or ""
+    )

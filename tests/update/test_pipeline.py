@@ -149,3 +149,39 @@ def test_updates_are_cut_in_whole_groups() -> None:
         [False, False, True, False, False, True],
     ]
     assert bool(group_rows(group, 1)[0].all())
+
+
+def test_greedy_responses_that_could_not_be_judged_are_in_the_health_of_a_run() -> None:
+    """Each of them masks the whole group of its prompt (ReMax)."""
+
+    def step(greedy_scores: list[float | None]) -> StepRollouts:
+        groups: list[list[float | None]] = [[1.0, 0.0], [1.0, 0.0]]
+        played = StepRollouts()
+        episodes = [
+            episode(p, i, score) for p, scores in zip(PROBLEMS, groups, strict=False) for i, score in enumerate(scores)
+        ]
+        greedy = [episode(problem, 0, score) for problem, score in zip(PROBLEMS, greedy_scores, strict=False)]
+        played.add(PROBLEMS[:2], [2, 2], episodes, PARTS, predicted=[None, None], greedy=greedy)
+        return played
+
+    subject = pipeline(advantage="remax")
+    sound = step([1.0, 0.0])
+    assert subject.record(sound, subject.prepare(sound, step=1), step=1).warnings == []
+    broken = step([None, 0.0])
+    record = subject.record(broken, subject.prepare(broken, step=2), step=2)
+    assert record.metrics["rollouts/total"] == 4
+    assert record.metrics["rollouts/error"] == 0
+    (warning,) = record.warnings
+    assert "8.3% of the rollouts of the last 2 steps could not be judged" in warning
+    assert "1 broke in this one: the judge broke" in warning
+    strict = UpdatePipeline(
+        parse_recipe(
+            yaml.safe_dump(tiny(train={"advantage": "remax"}, health={"max_unjudged_share": 0.2})), "t"
+        ).stages[0],
+        PROBLEMS,
+        PARTS,
+        TOKENIZER,
+    )
+    lost = step([None, None])
+    with pytest.raises(TrainingError, match="2 of 6 rollouts could not be judged"):
+        strict.record(lost, strict.prepare(lost, step=1), step=1)
