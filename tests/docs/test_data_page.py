@@ -122,7 +122,7 @@ def test_the_table_of_sources() -> None:
     names = [word for cell in sources for word in re.findall(r"`([^`]+)`", cell)]
     assert {*NAMED, *GENERATORS} < set(names) and set(READERS) == {f".{name.rpartition('.')[2]}" for name in names[:4]}
     assert all(NAMED[name].hub_id in sources[f"`{name}`"][0] for name in NAMED)
-    assert re.findall(r"`(\w+)`", sources["`ORG/NAME`"][1]) == list(HUB_OPTIONS)
+    assert re.findall(r"`(\w+)`", sources["`ORG/NAME`"][1]) == [*HUB_OPTIONS, "prompt_form"]
 
 
 def options_of(source: str) -> dict[str, Any]:
