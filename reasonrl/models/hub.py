@@ -29,7 +29,7 @@ def download_snapshot(repository: str, revision: str, *, local_only: bool) -> st
     )
 
 
-def explain_hub_error(error: BaseException) -> str | None:
+def explain_hub_error(error: BaseException, *, local_only: bool) -> str | None:
     """What went wrong with the hub, and what to do. None where the hub had no part in it.
 
     transformers hides the errors of huggingface_hub behind its own; the chain of causes has them.
@@ -61,7 +61,9 @@ def explain_hub_error(error: BaseException) -> str | None:
         return "the hub answers that there were too many requests (HTTP 429). Wait, or log in with `hf auth login`"
     if status is not None and status >= 500:
         return f"the hub answers with an error of its own (HTTP {status}). Try again later"
-    if has(ConnectionError, TimeoutError, *_transport_errors()):
+    if local_only and has(errors.LocalEntryNotFoundError):
+        return "it is not in the local cache. Download it once with a network"
+    if has(errors.LocalEntryNotFoundError) or any(_is_broken_connection(link) for link in chain):
         return (
             "the connection to the hub failed. Check the network and HF_ENDPOINT, and start again: finished files are"
             " not downloaded twice"
@@ -83,10 +85,7 @@ def _status(error: BaseException) -> int | None:
     return code if isinstance(code, int) else None
 
 
-def _transport_errors() -> tuple[type[Exception], ...]:
-    """Of the client that huggingface_hub is built on."""
-    try:
-        import httpx
-    except ImportError:
-        return ()
-    return (httpx.TransportError,)
+def _is_broken_connection(error: BaseException) -> bool:
+    """By the names of its classes: huggingface_hub has been built on requests, httpx and httpx2."""
+    names = {kind.__name__ for kind in type(error).__mro__}
+    return bool(names & {"TransportError", "ConnectionError", "TimeoutError"})

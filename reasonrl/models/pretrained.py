@@ -188,7 +188,7 @@ def _guarded(name: str, part: str, advice: str, local_only: bool) -> Iterator[No
         if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise
         is_folder = Path(name).expanduser().is_dir()
-        if not is_folder and (reason := explain_hub_error(error)) is not None:
+        if not is_folder and (reason := explain_hub_error(error, local_only=local_only)) is not None:
             raise (ModelNotHere if local_only else ModelError)(
                 f"model.path: '{name}' cannot be loaded: {reason}"
             ) from error
