@@ -13,7 +13,7 @@ from reasonrl.recipe.schema import Recipe
 from reasonrl.rewards.base import RewardPart
 from verifiers.types import Problem, Verifier
 
-PROBES = ("", " ", "x", "12", "\\boxed{1}")
+PROBES = ("", " ", "x", "12", "\\boxed{1}", "<think>x</think>12", "<think>\nx\n</think>\n<answer>1</answer>")
 """Responses of different shapes: a format reward that cannot tell them apart is a constant."""
 MARKERS = ("<answer>", "\\boxed{")
 """What a prompt may open for the model. A thought that it opens is part of the response's text."""

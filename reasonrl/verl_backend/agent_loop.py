@@ -8,6 +8,8 @@ from, with its reason.
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import ctypes
 import functools
 import json
 import os
@@ -153,7 +155,9 @@ class ReasonrlLoop(AgentLoopBase):
         environment = training_environment(recipe, self.tokenizer)
         seed = derive_seed(recipe.seed, "rollout", step, kwargs["round"], problem.id, rollout)
         try:
-            episode: Episode = await environment.episode(problem, rollout, seed, engine)
+            episode = await play_with_deadline(
+                recipe.verl.episode_timeout_s, environment.episode(problem, rollout, seed, engine)
+            )
             judging = functools.partial(
                 score_episodes, [episode], stage.parts, on_timeout=recipe.train.on_timeout, step=step
             )
@@ -205,9 +209,26 @@ def _judge_slots() -> asyncio.Semaphore:
     return asyncio.Semaphore(4 + (os.cpu_count() or 1))
 
 
+async def play_with_deadline(seconds: float, episode: Awaitable[Episode]) -> Episode:
+    """Await an episode. Raises TimeoutError with its key after `seconds`; a TimeoutError of the episode passes.
+
+    It ends what awaits. A call that blocks the event loop blocks this deadline too: `engine.elsewhere` with a thread is
+    the way to make it.
+    """
+    playing = asyncio.ensure_future(episode)
+    try:
+        done, _ = await asyncio.wait({playing}, timeout=seconds)
+    finally:
+        playing.cancel()
+    if not done:
+        raise TimeoutError(f"the episode was not over after {seconds:g} s (verl.episode_timeout_s)")
+    return playing.result()
+
+
 async def run_with_deadline(seconds: float, call: Callable[[], None], key: str) -> None:
-    """Run `call` in a separate thread. Raises TimeoutError after `seconds`: the thread is abandoned; it neither blocks
-    the next call (in a pool it would) nor keeps the process from ending.
+    """Run `call` in a separate thread. Raises TimeoutError after `seconds`. The thread neither blocks the next call (in
+    a pool it would) nor keeps the process from ending, and it is told to stop: a loop in Python ends there, a call that
+    blocks outside of Python when it returns.
     """
     loop = asyncio.get_running_loop()
     done: asyncio.Future[None] = loop.create_future()
@@ -222,12 +243,24 @@ async def run_with_deadline(seconds: float, call: Callable[[], None], key: str) 
             call()
         except BaseException as raised:  # raised again where it is awaited
             error = raised
-        loop.call_soon_threadsafe(tell, error)
+        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits for this verdict any more
+            loop.call_soon_threadsafe(tell, error)
 
-    threading.Thread(target=run, name="judge", daemon=True).start()
+    thread = threading.Thread(target=run, name="judge", daemon=True)
+    thread.start()
     try:
         await asyncio.wait_for(done, seconds)
     except TimeoutError:
         if done.cancelled():
+            _stop_thread(thread)
             raise TimeoutError(f"no verdict after {seconds:g} s ({key})") from None
         raise
+
+
+class _GivenUp(BaseException):
+    """Raised within a thread whose result nobody waits for any more; no `except Exception` catches it."""
+
+
+def _stop_thread(thread: threading.Thread) -> None:
+    if thread.ident is not None and thread.is_alive():
+        ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread.ident), ctypes.py_object(_GivenUp))

@@ -39,5 +39,5 @@ def heldout_evaluator(trainer: Any) -> Evaluator:
     """The evaluator of a recipe over the servers of `trainer`."""
     recipe, tokenizer = trainer.recipe, trainer.tokenizer
     model_path = trainer.config.actor_rollout_ref.model.path
-    engine = ClientEngine(trainer.get_llm_client(), tokenizer, model_path)
+    engine = ClientEngine(trainer.get_llm_client(), tokenizer, model_path, timeout_s=recipe.verl.episode_timeout_s)
     return evaluator_for(recipe, engine, tokenizer, trainer.stage.parts, actor=verl_actor(recipe, tokenizer))
