@@ -152,8 +152,8 @@ def _is_stated(gold: str, problem: Problem) -> bool:
     return re.search(stated, _asked(problem), re.IGNORECASE) is not None
 
 
-def _leak(name: str, what: str, found: Sequence[Problem], problems: Sequence[Problem]) -> str:
+def _leak(name: str, what: str, leaking: Sequence[Problem], problems: Sequence[Problem]) -> str:
     return (
-        f"{name}: the prompt of {len(found):,} of {len(problems):,} problems {what} (first: {found[0].id}). If that is"
+        f"{name}: the prompt of {len(leaking):,} of {len(problems):,} problems {what} (first: {leaking[0].id}). If that is"
         " not meant, the model only has to copy it: remove it from the prompts"
     )
