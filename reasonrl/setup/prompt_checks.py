@@ -35,16 +35,16 @@ def check_last_turns(problems: Sequence[Problem], verifier: Verifier | None, *, 
         last = _last_turn(problem)
         if last is None:
             continue
-        place = f"row {row} ({problem.id}): its prompt ends in a turn of the assistant"
         if _gives_answer(last, problem, verifier):
             raise DataError(
-                f"{place} that gives the gold answer: {last!r:.80}. The model would be shown what it is asked for."
-                " Remove that turn from the prompt"
+                f"row {row} ({problem.id}): its prompt ends in a turn of the assistant that gives the gold answer:"
+                f" {last!r:.80}. The model would be shown what it is asked for. Remove that turn from the prompt"
             )
         if not continues:
             raise DataError(
-                f"{place}: {last!r:.80}. Write data.prompt.last_assistant: continue, and the model continues that text;"
-                " or remove the turn from the prompt"
+                f"row {row} ({problem.id}): its prompt ends in a turn of the assistant: {last!r:.80}. Write"
+                " data.prompt.last_assistant: continue, and the model continues that text; or remove the turn from the"
+                " prompt"
             )
 
 
