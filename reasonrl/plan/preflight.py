@@ -26,7 +26,7 @@ from reasonrl.setup.data import RunData, check_lengths, load_data, recipe_for_da
 from reasonrl.setup.environments import environment_maker
 from reasonrl.setup.prompt_checks import known_end_ids, template_warnings
 from reasonrl.setup.prompt_tokens import check_prompt_tokens
-from reasonrl.setup.roles import check_refining
+from reasonrl.setup.roles import check_refining, check_role_models
 from reasonrl.setup.run_models import runs_elsewhere, weights_of
 from reasonrl.stages import stage_kind
 from reasonrl.stages.base import Workload
@@ -66,6 +66,7 @@ def preflight(
 def plan_stage(recipe: Recipe, *, offline: bool, backends: Mapping[str, BackendPlan]) -> StagePlan:
     kind = stage_kind(recipe.kind)
     tokenizer, config, missing = load_tokenizer(recipe, offline=offline)
+    missing_roles = check_role_models(recipe, offline=offline)
     data_recipe = recipe_for_data(recipe)
     parts = make_reward_parts(data_recipe, make_verifier(recipe))
     verifier = parts[0].verifier
@@ -123,7 +124,7 @@ def plan_stage(recipe: Recipe, *, offline: bool, backends: Mapping[str, BackendP
         memory_gb=estimate_memory_gb(recipe, kind, parameters),
         minutes=minutes,
         backend=backend,
-        not_checked=[*missing, *missing_data, *untried],
+        not_checked=[*missing, *missing_roles, *missing_data, *untried],
         warnings=[*warnings, *probe_warnings],
     )
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,10 +11,11 @@ from reasonrl.engines.base import BatchEngine
 from reasonrl.engines.served import ServedModel
 from reasonrl.environments.refined import Refiner
 from reasonrl.environments.roles import LocalSpeaker, ServedSpeaker, Speaker
-from reasonrl.errors import RecipeError
+from reasonrl.errors import ModelError, ModelNotHere, RecipeError
 from reasonrl.models.chat_template import check_dialogue
-from reasonrl.models.loading import LanguageModel
+from reasonrl.models.loading import LanguageModel, check_model_files, load_tokenizer_and_config
 from reasonrl.recipe.critics import RoleSpec
+from reasonrl.recipe.links import PREFIX
 from reasonrl.recipe.schema import Recipe
 from reasonrl.setup.data import check_lengths
 from reasonrl.setup.environments import role_sampling, rollout_sampling
@@ -102,11 +104,42 @@ def served_model(spec: RoleSpec) -> ServedModel:
 
 
 def load_role_model(recipe: Recipe, role: str, spec: RoleSpec, *, offline: bool) -> LanguageModel:
-    """The frozen model of a role."""
-    language_model = load_language_model(recipe, model_for_role(role, spec.model), offline=offline)
+    """The frozen model of a role. Raises ModelError, which begins with the role."""
+    with errors_of_role(role):
+        language_model = load_language_model(recipe, model_for_role(role, spec.model), offline=offline)
     for parameter in language_model.model.parameters():
         parameter.requires_grad_(False)
     return language_model
+
+
+@contextmanager
+def errors_of_role(role: str) -> Iterator[None]:
+    """A ModelError of a role's model begins with the role, not with the key of the model that is trained."""
+    try:
+        yield
+    except ModelError as error:
+        raise type(error)(f"the model of the role {role}: {str(error).removeprefix('model.path: ')}") from error
+
+
+def check_role_models(recipe: Recipe, *, offline: bool) -> list[str]:
+    """Look at the files of the models that roles of a stage have for themselves; nothing is loaded.
+
+    Returns the roles whose model is not in the local cache, offline. Raises ModelError, which begins with the role.
+    """
+    missing = []
+    for role, spec in training_roles(recipe).items():
+        if spec.served or spec.model == "same" or spec.model.startswith(PREFIX):
+            continue
+        name = model_for_role(role, spec.model)
+        try:
+            with errors_of_role(role):
+                tokenizer, config = load_tokenizer_and_config(name, offline=offline)
+                check_model_files(name, tokenizer, config, attention=recipe.model.attention, offline=offline)
+        except ModelNotHere:
+            if not offline:
+                raise
+            missing.append(f"the model {name} of the role {role} is not in the local cache")
+    return missing
 
 
 def recipe_of_role(recipe: Recipe) -> Recipe:

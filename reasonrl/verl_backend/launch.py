@@ -26,13 +26,14 @@ from typing import TYPE_CHECKING
 
 from reasonrl.errors import ModelError, RecipeError, TrainingError
 from reasonrl.models import tiny
-from reasonrl.models.loading import load_model, load_tokenizer_and_config, model_source
+from reasonrl.models.loading import check_model_files, load_model, load_tokenizer_and_config, model_source
 from reasonrl.models.sizes import count_parameters
 from reasonrl.recipe.schema import Recipe
 from reasonrl.rewards.loading import make_reward_parts, make_verifier
 from reasonrl.runs.checkpoint import newest_checkpoint
 from reasonrl.runs.folder import warn_of_start_over
 from reasonrl.setup.data import RunData, check_lengths, load_data
+from reasonrl.setup.prompt_tokens import check_prompt_tokens
 from reasonrl.verl_backend.exports import complete_checkpoints, discard_incomplete, evaluations_left
 from reasonrl.verl_backend.plan import TESTED, VerlPlan, make_plan
 from reasonrl.verl_backend.stage import VerlStage
@@ -90,7 +91,9 @@ def prepare(recipe: Recipe, folder: Path, *, init_from: str, offline: bool) -> t
     assert verifier is not None
     data = load_data(recipe, verifier, offline=offline)
     tokenizer, config = load_tokenizer_and_config(init_from, offline=offline)
+    check_model_files(init_from, tokenizer, config, attention=recipe.model.attention, offline=offline)
     longest = check_lengths(recipe, tokenizer, config, data.problems)
+    check_prompt_tokens(init_from, tokenizer, config, data.problems)
     prompts, available = recipe.train.prompts_per_step, len(data.train)
     if available < prompts:
         raise RecipeError(
