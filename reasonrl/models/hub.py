@@ -9,8 +9,8 @@ LOG_IN = "Accept its terms on its page, and log in with `hf auth login` (or set 
 
 def split_revision(name: str) -> tuple[str, str | None]:
     """`org/name@revision` -> (`org/name`, `revision`); None without one."""
-    repository, at, revision = name.partition("@")
-    return (repository, revision) if at else (name, None)
+    repository, separator, revision = name.partition("@")
+    return (repository, revision) if separator else (name, None)
 
 
 def download_snapshot(repository: str, revision: str, *, local_only: bool) -> str:

@@ -17,8 +17,8 @@ from transformers import (
     Qwen2ForCausalLM,
 )
 
+from reasonrl.models import architecture, tiny
 from reasonrl.models import logprobs as module
-from reasonrl.models import tiny
 from reasonrl.models.architecture import logits_are_heads, tree_is_exact
 from reasonrl.models.logprobs import TokenRow, response_logprobs
 
@@ -183,7 +183,7 @@ def test_a_window_that_covers_all_positions_is_none() -> None:
 
 def test_the_comparison_itself_finds_a_window(monkeypatch: pytest.MonkeyPatch) -> None:
     """Should a config not tell: a short window shows in the numbers."""
-    monkeypatch.setattr(module, "_has_window", lambda config: False)
+    monkeypatch.setattr(architecture, "_has_window", lambda config: False)
     assert not tree_is_exact(mistral(4), tolerance=1e-3)
 
 

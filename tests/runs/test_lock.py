@@ -7,6 +7,7 @@ import fcntl
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -18,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -25,6 +27,7 @@ from reasonrl.commands.export import export_command
 from reasonrl.commands.inspect import report_command
 from reasonrl.commands.results import refuse_old_results, write_results
 from reasonrl.errors import CheckpointError, UsageError
+from reasonrl.models.tiny import build_model
 from reasonrl.runs.lock import LOCK_FILE, locked, refuse_locked, run_of
 
 HOLDER = r"""
@@ -272,9 +275,8 @@ def test_an_evaluation_does_not_write_into_a_run(tmp_path: Path) -> None:
 
 def weights(folder: Path) -> Path:
     """What export takes for a checkpoint."""
-    folder.mkdir(parents=True)
-    (folder / "model.safetensors").write_bytes(b"weights")
-    (folder / "config.json").write_text("{}")
+    build_model(0, torch.float32).save_pretrained(folder)
+    (folder / "generation_config.json").unlink()
     return folder
 
 
@@ -289,7 +291,7 @@ def test_an_export_is_refused_where_another_process_writes_and_goes_on_after_a_k
     assert (target / LOCK_FILE).exists()
     export_command(source, target, dtype=None, as_json=True)
     assert sorted(os.listdir(target)) == ["config.json", "model.safetensors"]
-    assert (target / "model.safetensors").read_bytes() == b"weights"
+    assert (target / "model.safetensors").read_bytes() == (source / "model.safetensors").read_bytes()
     assert sorted(os.listdir(tmp_path)) == ["model", "out"]
     with pytest.raises(CheckpointError, match="out is there already"):
         export_command(source, target, dtype=None, as_json=True)
@@ -316,6 +318,7 @@ def test_a_training_cannot_take_the_target_of_an_export(tmp_path: Path, monkeypa
         thread = threading.Thread(target=lambda: seen.append(_refusal(target)))
         thread.start()
         thread.join()
+        shutil.copy2(model / "config.json", folder)
 
     monkeypatch.setattr("reasonrl.models.saving.copy_plain_files", copy)
     export_command(source, target, dtype=None, as_json=True)
