@@ -154,6 +154,6 @@ def _is_stated(gold: str, problem: Problem) -> bool:
 
 def _leak(name: str, what: str, leaking: Sequence[Problem], problems: Sequence[Problem]) -> str:
     return (
-        f"{name}: the prompt of {len(leaking):,} of {len(problems):,} problems {what} (first: {leaking[0].id}). If that is"
-        " not meant, the model only has to copy it: remove it from the prompts"
+        f"{name}: the prompt of {len(leaking):,} of {len(problems):,} problems {what} (first: {leaking[0].id}). If"
+        " that is not meant, the model only has to copy it: remove it from the prompts"
     )
