@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reasonrl import cli
-from reasonrl.commands.results import write_and_emit
+from reasonrl.commands.results import results_folder, write_and_emit
 from reasonrl.errors import ReasonRLError, UsageError
 from reasonrl.outputs import check_file, check_folder, os_error_text, user_path, user_text
 from tests.test_cli import in_process
@@ -141,6 +142,29 @@ def test_results_are_printed_and_saved_elsewhere_when_their_folder_fails_at_the_
     (saved,) = tmp_path.glob("reasonrl-results-*")
     assert json.loads((saved / "results.json").read_text()) == {"accuracy": 0.5}
     assert json.loads((saved / "samples.jsonl").read_text()) == {"id": "a"}
+
+
+def test_an_evaluation_claims_its_folder_before_it_loads_a_model(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    seen: list[str] = []
+
+    def second() -> None:
+        with pytest.raises(UsageError) as refused, results_folder(folder / "scores"):
+            pass
+        seen.append(str(refused.value))
+
+    def load(*_: Any, **__: Any) -> Any:
+        thread = threading.Thread(target=second)
+        thread.start()
+        thread.join()
+        raise UsageError("stop here")
+
+    monkeypatch.setattr("reasonrl.commands.evaluate.prepare_evaluation", load)
+    code, _, err = in_process([*COMMANDS["eval"], "scores"], monkeypatch, capsys)
+    assert (code, err) == (2, "error: stop here\n")
+    assert len(seen) == 1 and "is being written by process" in seen[0] and "name another folder" in seen[0]
+    assert not (folder / "scores").exists()
 
 
 @pytest.mark.parametrize(
