@@ -21,19 +21,23 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from reasonrl.errors import ModelError, RecipeError, TrainingError
 from reasonrl.models import tiny
 from reasonrl.models.loading import check_model_files, load_model, load_tokenizer_and_config, model_source
+from reasonrl.models.lora import refuse_tied_targets
 from reasonrl.models.sizes import count_parameters
 from reasonrl.recipe.schema import Recipe
 from reasonrl.rewards.loading import make_reward_parts, make_verifier
 from reasonrl.runs.checkpoint import newest_checkpoint
 from reasonrl.runs.folder import warn_of_start_over
 from reasonrl.setup.data import RunData, check_lengths, load_data
+from reasonrl.setup.prompt_checks import known_end_ids, template_warnings
 from reasonrl.setup.prompt_tokens import check_prompt_tokens
+from reasonrl.setup.roles import check_refining
 from reasonrl.verl_backend.exports import complete_checkpoints, discard_incomplete, evaluations_left
 from reasonrl.verl_backend.plan import TESTED, VerlPlan, make_plan
 from reasonrl.verl_backend.stage import VerlStage
@@ -91,9 +95,14 @@ def prepare(recipe: Recipe, folder: Path, *, init_from: str, offline: bool) -> t
     assert verifier is not None
     data = load_data(recipe, verifier, offline=offline)
     tokenizer, config = load_tokenizer_and_config(init_from, offline=offline)
+    if recipe.model.lora is not None:
+        refuse_tied_targets(config, recipe.model.lora.target_modules)
     check_model_files(init_from, tokenizer, config, attention=recipe.model.attention, offline=offline)
     longest = check_lengths(recipe, tokenizer, config, data.problems)
     check_prompt_tokens(init_from, tokenizer, config, data.problems)
+    check_refining(recipe, tokenizer)
+    end_ids = known_end_ids(init_from, tokenizer, config)
+    data = replace(data, warnings=[*data.warnings, *template_warnings(recipe, tokenizer, end_ids, data.problems)])
     prompts, available = recipe.train.prompts_per_step, len(data.train)
     if available < prompts:
         raise RecipeError(
@@ -136,6 +145,8 @@ def run_verl_stage(
     check_gpu_packages(recipe)
     console.note("loading and checking the data")
     plan, data = prepare(recipe, folder, init_from=init_from, offline=offline)
+    for warning in data.warnings:
+        console.warn(warning)
     check_data(data, resumed_step(folder, console) if resume else None)
     stage = VerlStage(folder, recipe)
     stage.write({"train": data.train, **{f"heldout.{name}": rows for name, rows in data.heldout.items()}})
