@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from reasonrl.errors import RecipeError
+from reasonrl.models.tied import embedding_and_head, says_tied
 from reasonrl.words import did_you_mean
 
 KEY = "model.lora.target_modules"
@@ -55,6 +56,26 @@ def check_targets_of_config(config: Any, targets: Sequence[str] | str) -> None:
     with torch.device("meta"):
         model = AutoModelForCausalLM.from_config(config)
     check_target_modules(model, targets)
+
+
+def refuse_tied_targets(config: Any, targets: Sequence[str] | str) -> None:
+    """For a backend that merges adapters in place: where the head is the embedding, merging one changes both.
+
+    Raises RecipeError for such a target.
+    """
+    if isinstance(targets, str) or not says_tied(config.to_dict()):
+        return
+    from transformers import AutoModelForCausalLM
+
+    with torch.device("meta"):
+        names = embedding_and_head(AutoModelForCausalLM.from_config(config)) or ()
+    tied = {name.split(".")[-2] for name in names}
+    for i, target in enumerate(targets):
+        if target.rpartition(".")[2] in tied:
+            raise RecipeError(
+                f"{KEY}.{i}: the head of this model is its embedding, and verl merges adapters in place, which would"
+                f" change both. Leave out '{target}', or write backend: local"
+            )
 
 
 def _takes_adapter(module: Any) -> bool:

@@ -10,7 +10,7 @@ from reasonrl.environments.single_turn import render_prompt_text
 from reasonrl.errors import DataNotHere, ModelNotHere, RecipeError, TrainingError
 from reasonrl.models.devices import choose_device
 from reasonrl.models.loading import check_model_files, load_tokenizer_and_config
-from reasonrl.models.lora import check_targets_of_config
+from reasonrl.models.lora import check_targets_of_config, refuse_tied_targets
 from reasonrl.models.sizes import count_parameters, parameters_by_name
 from reasonrl.plan.checks import response_view, reward_warnings, taught_thought_warning, without_links
 from reasonrl.plan.estimate import estimate_memory_gb, estimate_minutes, measure_speed
@@ -154,6 +154,8 @@ def load_tokenizer(recipe: Recipe, *, offline: bool) -> tuple[Any, Any, list[str
         check_model_files(weights, tokenizer, config, attention=recipe.model.attention, offline=offline)
         if recipe.model.lora is not None:
             check_targets_of_config(config, recipe.model.lora.target_modules)
+            if runs_elsewhere(recipe):
+                refuse_tied_targets(config, recipe.model.lora.target_modules)
     except ModelNotHere:
         if not offline:
             raise

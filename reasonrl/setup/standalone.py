@@ -10,7 +10,7 @@ from typing import Any
 
 from reasonrl.data.checks import check_problems
 from reasonrl.environments.roles import Speaker
-from reasonrl.errors import DataError, UsageError
+from reasonrl.errors import DataError, NotFiniteError, UsageError
 from reasonrl.evaluation.evaluate import Evaluation, Evaluator
 from reasonrl.recipe.schema import Recipe
 from reasonrl.rewards.loading import make_reward_parts, make_verifier
@@ -41,8 +41,18 @@ class StandaloneEvaluation:
     """What a person should know of the prompts and of the model's chat template."""
 
     def run(self) -> list[Evaluation]:
-        """Answer and judge every set. Raises TrainingError where a verifier or a reward breaks its contract."""
-        return [self.evaluator.evaluate(name, problems) for name, problems in self.heldout.items()]
+        """Answer and judge every set.
+
+        Raises TrainingError where a verifier or a reward breaks its contract, and where the model's logits are not
+        numbers.
+        """
+        try:
+            return [self.evaluator.evaluate(name, problems) for name, problems in self.heldout.items()]
+        except NotFiniteError as error:
+            raise NotFiniteError(
+                f"{error}. Nothing was evaluated. Name another model or an earlier checkpoint, or write --set"
+                " model.dtype=float32"
+            ) from error
 
     def sampling_facts(self) -> dict[str, Any]:
         """How the answers are sampled and judged, for results.json."""

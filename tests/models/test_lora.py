@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import pytest
 import torch
 
 from reasonrl.errors import RecipeError
-from reasonrl.models.lora import check_target_modules, check_targets_of_config
+from reasonrl.models.lora import check_target_modules, check_targets_of_config, refuse_tied_targets
 from reasonrl.models.tiny import build_model
+from reasonrl.recipe.model import LoraSpec
+from reasonrl.setup.models import add_lora
 
 
 @pytest.fixture(scope="module")
@@ -61,3 +64,25 @@ def test_every_other_name_is_named(model: Any, targets: list[str], messages: lis
         with pytest.raises(RecipeError) as caught:
             check(subject, targets)
         assert all(message in str(caught.value) for message in messages)
+
+
+def test_tied_targets_are_refused_where_adapters_are_merged_in_place(model: Any) -> None:
+    tied = copy.deepcopy(model.config)
+    tied.tie_word_embeddings = True
+    for targets, name in ((["q_proj", "lm_head"], "lm_head"), (["q_proj", "model.embed_tokens"], "model.embed_tokens")):
+        refuse_tied_targets(model.config, targets)
+        with pytest.raises(RecipeError, match=rf"target_modules\.1: .* Leave out '{name}', or write backend: local"):
+            refuse_tied_targets(tied, targets)
+    refuse_tied_targets(tied, ["q_proj"])
+    refuse_tied_targets(tied, "all-linear")
+
+
+def test_what_peft_refuses_is_one_message(model: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuses(*_: Any) -> None:
+        raise ValueError("no such\nthing")
+
+    monkeypatch.setattr("peft.get_peft_model", refuses)
+    with pytest.raises(
+        RecipeError, match=r"^model\.lora: peft cannot add adapters of rank 3 .*ValueError: no such thing$"
+    ):
+        add_lora(model, LoraSpec(rank=3, target_modules=["q_proj"]), seed=0)
