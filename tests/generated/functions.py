@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from tests.generated.case import Case, Outcome, run_command
 from tests.generated.recipes import NAME, as_json
+from tests.runs.test_two_at_once import without_clock
 from tests.tiny_runs import rows, tiny
 
 RIGHT_REWARD = "[float(len(text)) for text in responses]"
@@ -152,8 +153,6 @@ WRONG_VERDICTS = (
     f"[{VERDICT.replace('float(ok)', '5.0')} for ok, text in pairs]",
     f"[{VERDICT.replace('float(ok)', 'None')} for ok, text in pairs]",
     f"[{VERDICT.replace('(ok,', '(None,')} for ok, text in pairs]",
-    f"[{VERDICT.replace('(ok,', '(True,')} for ok, text in pairs]",
-    f"[{VERDICT.replace('(ok,', '(False,')} for ok, text in pairs]",
     f"[{VERDICT.replace('Status.JUDGED', repr('fine'))} for ok, text in pairs]",
     "1 / 0",
     "exit(0)",
@@ -202,11 +201,7 @@ def module_of(code: str) -> str:
 def trained(changes: dict[str, Any], code: str) -> tuple[str, dict[str, bytes]]:
     """The name of the module, and the files of a run of one step that uses it."""
     name = module_of(code)
-    recipe = tiny(
-        train={"steps": 1, "prompts_per_step": 2},
-        evaluation={"before": False, "after": False, "samples_per_problem": 0},
-    )
-    recipe["evaluation"].pop("after")
+    recipe = tiny(train={"steps": 1, "prompts_per_step": 2}, evaluation={"before": False, "samples_per_problem": 0})
     text = yaml.safe_dump({**recipe, **changes}, sort_keys=False).replace("MODULE", name)
     return name, {NAME: text.encode(), f"{name}.py": code.encode()}
 
@@ -259,9 +254,7 @@ def plain_samples() -> str:
 
 
 def samples_of(run: Path) -> str:
-    return json.dumps(
-        [{key: value for key, value in row.items() if key != "seconds"} for row in rows(run / "samples.jsonl")]
-    )
+    return json.dumps(without_clock(rows(run / "samples.jsonl")))
 
 
 def same_samples(folder: Path, outcome: Outcome) -> str | None:

@@ -15,16 +15,18 @@ from reasonrl.runs.lock import LOCK_FILE
 from tests.runs.test_two_at_once import RECIPE, end, files, same_result, start_command, without_clock
 from tests.tiny_runs import rows, write_recipe
 
+STEPS = RECIPE["train"]["steps"]
 SCENARIOS = ("two trainings", "two resumes", "a training and an export")
 
 
 def run_alone(folder: Path) -> Path:
-    """The run that nobody disturbs, with the thread count of the others; beside it the same run stopped after its first
+    """The run that nobody disturbs, with the thread count of the others; beside it the same run without its last
     checkpoint, and the recipe.
     """
     train(write_recipe(folder, RECIPE), folder / "alone", offline=True, quiet=True)
-    shutil.copytree(folder / "alone", folder / "first", ignore=shutil.ignore_patterns("step-000002", "step-000003"))
-    (folder / "first" / "report.html").unlink()
+    shutil.copytree(
+        folder / "alone", folder / "stopped", ignore=shutil.ignore_patterns(f"step-{STEPS:06}", "report.html")
+    )
     return folder / "alone"
 
 
@@ -42,7 +44,7 @@ def race(scenario: str, folder: Path, alone: Path) -> None:
     for path in (run, folder / "exported"):
         shutil.rmtree(path, ignore_errors=True)
     if scenario != "two trainings":
-        shutil.copytree(folder / "first", run)
+        shutil.copytree(folder / "stopped", run)
     commands = commands_of(scenario)
     processes = [start_command(folder, *words) for words in commands]
     try:
@@ -76,7 +78,7 @@ def check_sessions(run: Path, scenario: str) -> None:
     sessions = json.loads((run / "run.json").read_text())["sessions"]
     assert len(sessions) == (2 if scenario == "two resumes" else 1)
     steps = [row["step"] for row in rows(run / "metrics.jsonl") if row["kind"] == "train"]
-    assert steps == [1, 2, 3]
+    assert steps == [*range(1, STEPS + 1)]
 
 
 def check_export(run: Path, folder: Path, codes: list[int]) -> None:
@@ -89,8 +91,8 @@ def check_export(run: Path, folder: Path, codes: list[int]) -> None:
         assert not (folder / "exported").exists()
         assert end(start_command(folder, "export", "both", "exported"))[0] == 0
     weights = (folder / "exported/model.safetensors").read_bytes()
-    known = [(folder / "first", 1), *((run, checkpoint.step) for checkpoint in list_checkpoints(run / "checkpoints"))]
-    assert weights in [(path / f"checkpoints/step-{step:06}/model.safetensors").read_bytes() for path, step in known]
+    checkpoints = [*list_checkpoints(folder / "stopped/checkpoints"), *list_checkpoints(run / "checkpoints")]
+    assert weights in [(checkpoint.path / "model.safetensors").read_bytes() for checkpoint in checkpoints]
 
 
 def nothing_left_over(run: Path) -> None:

@@ -17,6 +17,7 @@ def alone(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("scenario", SCENARIOS)
 def test_one_runs_and_the_other_is_refused(scenario: str, alone: Path) -> None:
     for _ in range(IN_THE_SUITE):
