@@ -35,6 +35,8 @@ _BEGINNINGS = {
 }
 """First bytes that no readable file has."""
 _PARQUET = b"PAR1"
+_SPACED_QUOTES = re.compile(r'\s+"[^"]*"\s*')
+"""A CSV field as some programs write it: the space and both quotes would be read as part of the text."""
 
 
 def existing_file(source: str) -> bool:
@@ -222,6 +224,8 @@ def _csv(path: Path, mistakes: Mistakes) -> Iterator[SourceRow]:
                     continue
                 if any("\0" in value for value in values):
                     mistakes.add(where, "NUL characters: the file is torn, or UTF-16. Save it as UTF-8")
+                elif any(_SPACED_QUOTES.fullmatch(value) for value in values):
+                    mistakes.add(where, "a quote after a space does not quote. Remove the space after the comma")
                 elif len(values) == len(header):
                     yield SourceRow(number, where, dict(zip(header, values, strict=True)))
                 else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -19,6 +20,10 @@ KINDS = ("math", "code", "lean", "reasoning_gym", "critique")
 
 ROLES = ("system", "user", "assistant", "tool", "developer")
 """Roles that chat templates know. Others are allowed, unless they look like a misspelling of one of these."""
+
+
+_INVISIBLE = re.compile(r"[\s\u200b-\u200d\u2060\ufeff]*")
+"""White space and zero-width characters."""
 
 
 def checked_list(rows: Iterable[tuple[str, Problem | None]], mistakes: Mistakes) -> list[Problem]:
@@ -74,7 +79,7 @@ def problem_mistakes(problem: Problem) -> list[str]:
 def prompt_mistakes(prompt: str | list[Message]) -> list[str]:
     """What is wrong with a prompt: empty, not text or messages, or text that is not Unicode."""
     if isinstance(prompt, str):
-        if not prompt.strip():
+        if _is_invisible(prompt):
             return ["the prompt is empty"]
         return [f"the prompt {reason}"] if (reason := json_mistake(prompt)) else []
     if not isinstance(prompt, list):
@@ -92,7 +97,7 @@ def prompt_mistakes(prompt: str | list[Message]) -> list[str]:
             mistakes.append(f"message {number} of the prompt has the role {message['role']!r}; write {near!r}")
         elif json_mistake(message):
             mistakes.append(f"message {number} of the prompt holds half a surrogate pair, which is not valid Unicode")
-    if not mistakes and not any(message["content"].strip() for message in prompt):
+    if not mistakes and all(_is_invisible(message["content"]) for message in prompt):
         return ["the prompt is empty"]
     return mistakes
 
@@ -146,6 +151,10 @@ def _answer_mistakes(reference: dict[str, Any]) -> list[str]:
         if isinstance(answer, int) or math.isfinite(answer)
         else [f"the answer must be a finite number, not {answer}"]
     )
+
+
+def _is_invisible(text: str) -> bool:
+    return _INVISIBLE.fullmatch(text) is not None
 
 
 def _type(value: object) -> str:

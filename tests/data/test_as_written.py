@@ -212,6 +212,9 @@ def test_values_that_python_does_not_have_name_their_row(tmp_path: Path) -> None
         ("rows.jsonl", b"PAR1", "is a parquet file"),
         ("rows.csv", 'prompt,answer\nq1,"1\nq2,2\n', "unexpected end of data"),
         ("rows.csv", 'prompt,answer\n"q"1,1\n', "expected after"),
+        ("rows.csv", 'prompt,answer\nq, "1"\n', "line 2: a quote after a space does not quote"),
+        ("rows.csv", "prompt,answer\nq\0,1\n", "line 2: NUL characters"),
+        ("rows.csv", "p\0rompt,answer\nq,1\n", "line 1: NUL characters"),
         ("rows.jsonl", '{"prompt": "a", "answer": "1", "split": ["x"]}', "its splits are ['x']"),
     ],
 )

@@ -146,6 +146,7 @@ def test_wrong_column_names_say_what_is_there_and_what_is_near() -> None:
         ({"prompt": 3}, "the prompt must be a string or a list of messages, not a number"),
         ({"prompt": []}, "the prompt is empty"),
         ({"prompt": None}, "the prompt is empty"),
+        ({"prompt": "\u200b \ufeff\n"}, "the prompt is empty"),
         ({"prompt": [{"role": "user", "content": " "}]}, "the prompt is empty"),
         ({"prompt": [{"role": "user"}]}, "message 1 of the prompt must have exactly the fields 'role' and 'content'"),
         (

@@ -17,7 +17,7 @@ from verifiers.types import Problem
 texts = st.text(max_size=12) | st.sampled_from(
     ["\u2028 line", "é😀", 'quo"te\n', "\x00", "{}", '{"a": 1}', "#### 5", "\\boxed{1}"]
 )
-words = texts.filter(str.strip)
+words = texts.filter(lambda text: text.strip() and not set(text) & set("\u200b\u200c\u200d\u2060\ufeff"))
 values = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**70), 2**70) | st.floats(allow_nan=False, allow_infinity=False) | texts,
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=3),
@@ -27,7 +27,7 @@ messages = st.lists(
     st.fixed_dictionaries({"role": st.sampled_from(["system", "user", "assistant"]), "content": texts}),
     min_size=1,
     max_size=3,
-).filter(lambda prompt: any(message["content"].strip() for message in prompt))
+).filter(lambda prompt: any(message["content"].strip().strip("\u200b\u200c\u200d\u2060\ufeff") for message in prompt))
 answers = words | st.integers(-(10**20), 10**20) | st.floats(allow_nan=False, allow_infinity=False)
 references = st.one_of(
     st.tuples(st.just("math"), st.fixed_dictionaries({"answer": answers}, optional={"unit": values})),

@@ -48,7 +48,7 @@ def bad(text: str) -> Cell:
     return Cell(text, bad=True)
 
 
-words = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=12).filter(
+words = st.text(st.characters(exclude_categories=["Cs", "Cc", "Cf"]), min_size=1, max_size=12).filter(
     lambda text: text.strip() and text.strip()[0] not in "[{\"'"
 )
 roles = st.sampled_from(["system", "user", "assistant", "tool"])
