@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import importlib
 import json
 import os
 from pathlib import Path
@@ -140,6 +141,7 @@ def test_a_full_disk_ends_the_run_in_one_sentence_and_keeps_what_was(
 ) -> None:
     """The third checkpoint does not fit. The second stays, the metrics stay, and a resumed run goes on from there."""
     monkeypatch.chdir(tmp_path)
+    importlib.import_module("transformers.modeling_utils")  # imported later, it would keep the function below
     spec = {"every_steps": 1, "keep_last": 2}
     path = write_recipe(tmp_path, tiny(train={"steps": 3}, checkpoint=spec, evaluation={"samples_per_problem": 0}))
     real, written = safetensors.torch.save_file, []
