@@ -22,6 +22,7 @@ from reasonrl.models.hub import explain_hub_error
 from reasonrl.models.progress import bars_on_terminals_only
 
 COPY_TOKENIZER = "Copy the tokenizer's files from the model that this one was trained from"
+NO_TOKENIZER = "there is no tokenizer.json or other file of a tokenizer that can be read"
 COPY_WEIGHTS = "Copy the folder again, or name another model or an earlier checkpoint"
 UNUSED_BUFFERS = (".inv_freq", ".attn.bias", ".attn.masked_bias")
 """Ends of the names of constants that older versions of transformers saved with the weights."""
@@ -45,7 +46,10 @@ def load_tokenizer(name: str, source: str, *, local_only: bool) -> Any:
     from transformers import AutoTokenizer
 
     with _guarded(name, "its tokenizer", COPY_TOKENIZER, local_only):
-        return AutoTokenizer.from_pretrained(source, local_files_only=local_only, trust_remote_code=False)
+        tokenizer = AutoTokenizer.from_pretrained(source, local_files_only=local_only, trust_remote_code=False)
+        if len(tokenizer) <= len(tokenizer.all_special_tokens):  # transformers < 5.19, where there are no files
+            raise ValueError(NO_TOKENIZER)
+        return tokenizer
 
 
 def load_weights(
@@ -228,7 +232,7 @@ def _words(error: Exception) -> str:
     if len(lines) > 1 and text.endswith(":"):
         text = f"{text} {lines[1]}"
     if "backend tokenizer" in text:
-        return "there is no tokenizer.json or other file of a tokenizer that can be read"
+        return NO_TOKENIZER
     if isinstance(error, pickle.UnpicklingError):
         return "pytorch_model.bin is damaged, or is not a file of weights"
     text = text.rstrip(".")[:400]
