@@ -1,4 +1,4 @@
-"""A stage on another backend compares its inputs as a local one does; checkpoints of verl that are passed over are named."""
+"""A stage on another backend compares its inputs too; checkpoints of verl that are passed over are named."""
 
 from __future__ import annotations
 
