@@ -36,6 +36,7 @@ _LIBRARIES = tuple(sysconfig.get_path(name) + os.sep for name in ("stdlib", "pla
 def call_user_code(
     subject: str,
     function: Callable[..., Any],
+    /,
     *arguments: Any,
     error_class: type[ReasonRLError] = TrainingError,
     passes: tuple[type[Exception], ...] = (),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -80,11 +81,9 @@ def named_verifier(name: str, options: dict[str, Any], *, workers: int | None = 
             return NamedVerifier(load_verifier(name, **chosen), name, chosen)
         verifier = call_user_code(
             f"the verifier {name!r} cannot be loaded",
-            load_verifier,
-            name,
+            functools.partial(load_verifier, name, **chosen),
             error_class=UsageError,
             passes=(BadOption, UnknownVerifier),
-            **chosen,
         )
         return NamedVerifier(GuardedVerifier(verifier, f"the verifier {name!r}", UsageError), name, chosen)
     except UsageError:

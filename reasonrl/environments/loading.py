@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -49,13 +50,9 @@ def _construct(
     environment_class: Any, name: str, tokenizer: Any, sampling: Sampling, options: Mapping[str, Any]
 ) -> Environment:
     """Raises RecipeError where the constructor raises."""
+    construct = functools.partial(environment_class, tokenizer, sampling, **detached(dict(options)))
     environment: Environment = call_user_code(
-        f"{KEY}: {name} cannot be constructed",
-        environment_class,
-        tokenizer,
-        sampling,
-        error_class=RecipeError,
-        **detached(dict(options)),
+        f"{KEY}: {name} cannot be constructed", construct, error_class=RecipeError
     )
     return GuardedEnvironment(environment, name)
 

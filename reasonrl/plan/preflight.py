@@ -58,7 +58,10 @@ def preflight(
     plans = []
     for recipe in loaded.stages:
         unchecked = check_start(recipe, loaded.stages, offline=offline)
-        plans.append(plan_stage(recipe, offline=offline, backends=backends or {}))
+        try:
+            plans.append(plan_stage(recipe, offline=offline, backends=backends or {}))
+        except TrainingError as error:  # user code that was called on the way; nothing is trained yet
+            raise RecipeError(str(error)) from error
         plans[-1].not_checked.extend(unchecked)
     return Plan(loaded.name, plans)
 

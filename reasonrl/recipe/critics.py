@@ -4,14 +4,18 @@ roles are.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar, Literal
+import functools
+from typing import Annotated, Any, ClassVar, Literal, cast
 
 from pydantic import BeforeValidator, model_validator
 
 from critics.formats import load_format
 from critics.formats.base import CritiqueFormat
+from reasonrl.errors import RecipeError
 from reasonrl.recipe.fields import Count, CountOrZero, NamedSpec, NotNegative, OneOf, Positive, Spec, named
+from reasonrl.recipe.guarded_format import GuardedFormat
 from reasonrl.recipe.mistakes import Mistake, MistakesError
+from reasonrl.user_code import call_user_code
 
 REWARDS = ("critique_rl", "refcritic", "ctrl", "criticlean", "crl", "deepcritic", "spc")
 
@@ -30,8 +34,13 @@ class FormatSpec(NamedSpec):
         return self
 
     def load(self) -> CritiqueFormat:
-        """The format. Raises ValueError for an unknown name or option."""
-        return load_format(self.name, **self.options)
+        """The format. Raises ValueError for an unknown name or option, and for what the user's module raises."""
+        if ":" not in self.name:
+            return load_format(self.name, **self.options)
+        make = functools.partial(load_format, self.name, **self.options)
+        subject = f"the critique format {self.name} cannot be loaded"
+        format: CritiqueFormat = call_user_code(subject, make, error_class=RecipeError, passes=(ValueError,))
+        return cast(CritiqueFormat, GuardedFormat(format, "format"))
 
 
 Format = Annotated[FormatSpec, BeforeValidator(named)]

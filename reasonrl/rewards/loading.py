@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -36,11 +37,9 @@ def _load(name: str, options: dict[str, Any], key: str) -> Verifier:
     try:
         verifier: Verifier = call_user_code(
             f"{key}: {name} cannot be loaded",
-            load_verifier,
-            name,
+            functools.partial(load_verifier, name, **options),
             error_class=RecipeError,
             passes=(UnknownVerifier, BadOption),
-            **options,
         )
     except (UnknownVerifier, BadOption) as error:
         raise RecipeError(f"{key}: {error}") from error

@@ -10,6 +10,7 @@ it; our own trainer masks it instead.
 from __future__ import annotations
 
 import asyncio
+import functools
 import json
 from typing import Any
 
@@ -30,9 +31,8 @@ class ReasonrlRewardManager(RewardManagerBase):
         options = dict(config.reward.get("reward_kwargs", {}) or {})
         name = options.pop("verifier", "math")
         subject = f"reward.reward_kwargs.verifier: {name}"
-        verifier = call_user_code(
-            subject, load_verifier, name, error_class=RecipeError, passes=(ValueError,), **options
-        )
+        make = functools.partial(load_verifier, name, **options)
+        verifier = call_user_code(subject, make, error_class=RecipeError, passes=(ValueError,))
         self._verifier = GuardedVerifier(verifier, subject) if ":" in name else verifier
 
     async def run_single(self, data: Any) -> dict[str, Any]:
