@@ -150,6 +150,8 @@ class _Loader:
             check_last_turns(problems, verifier, continues=continues_assistant(self.recipe))
         except DataError as error:
             raise DataError(f"{field_name}: {error}") from error
+        except TrainingError as error:  # a verifier of the user's own; nothing is trained yet
+            raise RecipeError(str(error)) from error
 
 
 def _numbered(name: str, sources: list[SourceSpec]) -> list[tuple[str, str, SourceSpec]]:

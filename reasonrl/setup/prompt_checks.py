@@ -149,7 +149,10 @@ def _is_stated(gold: str, problem: Problem) -> bool:
         rf"\\boxed\{{\s*{word}\s*\}}|####\s*{word}(?![\w.]\w)|<answer>\s*{word}\s*</answer>"
         rf"|\b(?:answer|solution|result)(?:\s+is\b)?(?:\s*[:=]\s*|\s+){word}(?!\w|\.\d)"
     )
-    return re.search(stated, _asked(problem), re.IGNORECASE) is not None
+    others = (
+        [] if isinstance(problem.prompt, str) else [m["content"] for m in problem.prompt if m["role"] != "assistant"]
+    )
+    return any(re.search(stated, text, re.IGNORECASE) for text in others or [_asked(problem)])
 
 
 def _leak(name: str, what: str, leaking: Sequence[Problem], problems: Sequence[Problem]) -> str:
