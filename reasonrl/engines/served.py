@@ -130,7 +130,7 @@ class ServedModel:
             if answer.status_code != 200:
                 raise ValueError(f"status {answer.status_code}: {answer.text[:200]}")
             choice = answer.json()["choices"][0]
-            text = choice["message"]["content"]
+            text = _text_of(choice["message"])
             if not isinstance(text, str):
                 raise TypeError("its message has no text")
         except (ValueError, KeyError, IndexError, TypeError) as error:
@@ -143,3 +143,10 @@ class ServedModel:
     def _headers(self) -> dict[str, str]:
         key = os.environ.get(self.api_key_env)
         return {"Authorization": f"Bearer {key}"} if key else {}
+
+
+def _text_of(message: Any) -> Any:
+    """The content; of a message that a server cut off within its thought, the thought as one that is not closed."""
+    text = message["content"]
+    thought = message.get("reasoning_content") or message.get("reasoning")
+    return f"<think>{thought}" if text is None and isinstance(thought, str) else text

@@ -45,9 +45,10 @@ class Handler(BaseHTTPRequestHandler):
         if mode == "refused":
             return self.answer(400, {"error": {"message": "context too long"}})
         text = None if mode == "null" else body["messages"][-1]["content"].upper()
-        self.answer(
-            200, {"choices": [{"message": {"content": text}, "finish_reason": "length" if mode == "long" else "stop"}]}
-        )
+        message = {"content": text}
+        if mode == "thinking":  # as servers with a reasoning parser answer where the thought was cut off
+            message = {"content": None, "reasoning_content": "or \\boxed{3}"}
+        self.answer(200, {"choices": [{"message": message, "finish_reason": "length" if mode == "long" else "stop"}]})
 
     def answer(self, status: int, body: Any) -> None:
         data = body.encode() if isinstance(body, str) else json.dumps(body).encode()

@@ -12,6 +12,7 @@ from reasonrl.engines.base import Sampling
 from reasonrl.engines.served import ServedFailure, ServedModel
 from reasonrl.errors import ModelError
 from tests.engines.fake_server import FakeServer, running
+from verifiers.response import strip_thinking
 
 CHAT: Any = [{"role": "user", "content": "hello"}]
 
@@ -64,6 +65,12 @@ def test_what_is_no_answer_is_a_failure_with_its_reason(server: FakeServer, mode
     with pytest.raises(ServedFailure, match=message):
         say(served)
     assert served.failures == 1
+
+
+def test_a_thought_that_a_server_cut_off_is_text_without_an_answer(server: FakeServer) -> None:
+    server.mode = "thinking"
+    ((text, _),) = say(model(server))
+    assert text == "<think>or \\boxed{3}" and strip_thinking(text) == ""
 
 
 def test_a_server_that_is_not_there_or_serves_others(server: FakeServer) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,6 +13,7 @@ from reasonrl.engines.base import Generation, Request, RoleEngines, Sampling
 from reasonrl.environments.base import Episode, Trajectory
 from reasonrl.environments.rollouts import roll_out
 from reasonrl.errors import TrainingError
+from reasonrl.rewards import verdict_thread
 from reasonrl.rewards.base import RewardPart
 from reasonrl.rewards.scoring import score_episodes
 from reasonrl.rewards.verdict_thread import VerdictThread
@@ -122,3 +124,20 @@ def test_an_error_of_an_episode_is_not_hidden_by_the_verdicts() -> None:
     parts = [RewardPart("correctness", 1.0, verifier)]
     with pytest.raises(LookupError, match="in the environment"), VerdictThread(parts) as verdicts:
         roll_out(Broken(), WaitingEngine(verifier), problems(2), [1, 1], seed=(0,), on_end=verdicts.add)
+
+
+def test_a_verifier_that_takes_long_is_named(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(verdict_thread, "NOTICE_S", 0.05)
+
+    class Slow(Recording):
+        def verify(self, responses: Sequence[str], references: Sequence[dict[str, Any]]) -> list[Verdict]:
+            time.sleep(0.3)
+            return super().verify(responses, references)
+
+    episode = Episode(problems(1)[0], 0, 0, [Trajectory("policy", [1], [2], [True], [0.0], "2", "stop")])
+    with VerdictThread([RewardPart("mine", 1.0, Slow())]) as verdicts:
+        verdicts.add(episode)
+    assert "reward.mine: no verdict for 0.05 s; its verifier is slow or hangs" in capsys.readouterr().err
+    assert episode.verdicts["mine"].correct is True
