@@ -15,10 +15,16 @@ import yaml
 
 from reasonrl.errors import UsageError
 from reasonrl.models.loading import load_model
+from reasonrl.recipe.critics import RoleSpec
 from reasonrl.recipe.reading import parse_recipe
-from reasonrl.runs.inputs import INPUTS, changes_allowed, read_inputs
+from reasonrl.runs.console import TrainConsole
+from reasonrl.runs.inputs import INPUTS, changes_allowed, differences, read_inputs
 from reasonrl.runs.report import write_report
+from reasonrl.setup.data import RunData
+from reasonrl.stages.base import Session
+from reasonrl.stages.inputs import stage_inputs
 from reasonrl.stages.run import train
+from reasonrl.trainer.interrupt import Interrupt
 from tests.tiny_runs import rows, tiny
 
 REWARD = "def score(responses, problems):\n    return [0.5 if r.strip() else 0.0 for r in responses]\n"
@@ -224,3 +230,24 @@ def test_other_versions_are_named(stopped: Path, capsys: pytest.CaptureFixture[s
     run(resume=True)
     said = " ".join(capsys.readouterr().out.split())
     assert f"warning: other versions than in the last session: torch 1.13.0 -> {torch.__version__}" in said
+
+
+def test_models_of_roles_are_compared_and_served_ones_are_not(stopped: Path) -> None:
+    recipe = parse_recipe(yaml.safe_dump(RECIPE), "test").stages[0]
+    roles = {
+        "critic": RoleSpec(model="base"),
+        "actor": RoleSpec(model="same"),
+        "completer": RoleSpec(model="http://localhost:1/v1", served_name="x"),
+    }
+    with TrainConsole(1, quiet=True) as console:
+        session = Session(console, Interrupt(console.warn), "tiny-arithmetic", True, True, {})
+        data = RunData([], {}, {})
+        before = stage_inputs(recipe, session, data, roles, {})
+        assert set(before["models"]) == {"model", "critic"}
+        assert before["models"]["model"] == {"name": "tiny-arithmetic", "built_in": "tiny-arithmetic"}
+        assert differences(before, stage_inputs(recipe, session, data, roles, before["models"])) == []
+        other_weights(stopped)
+        (difference,) = differences(before, stage_inputs(recipe, session, data, roles, before["models"]))
+        assert difference.startswith("critic (base): model.safetensors was ")
+        shutil.rmtree(stopped / "base")
+        assert set(stage_inputs(recipe, session, data, roles, {})["models"]) == {"model"}
