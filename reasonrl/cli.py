@@ -16,7 +16,7 @@ from reasonrl._installation import installation_facts
 from reasonrl.commands.groups import MOST, AllowChanges, Json, Offline, audit, critic_app, data_app, recipes_app, verify
 from reasonrl.errors import ReasonRLError
 from reasonrl.homes import ensure_home
-from reasonrl.outputs import is_users_mistake, memory_error_text, os_error_text, user_path, user_text
+from reasonrl.outputs import as_os_error, is_users_mistake, memory_error_text, os_error_text, user_path, user_text
 from reasonrl.terminal import lasting_streams, lost_output, print_json
 
 app = typer.Typer(
@@ -260,10 +260,11 @@ def _exit_code(wants_json: bool) -> int:
 
 def _unexpected(error: Exception, wants_json: bool) -> int:
     """One message for what the machine is to blame for; the traceback and how to report it for a fault of ours."""
-    text = os_error_text(error) if isinstance(error, OSError) else memory_error_text(error)
+    os_error = as_os_error(error)
+    text = memory_error_text(error) if os_error is None else os_error_text(os_error)
     if text is not None:
         _fail(text, wants_json)
-        return 2 if isinstance(error, OSError) and is_users_mistake(error) else 1
+        return 2 if os_error is not None and is_users_mistake(os_error) else 1
     traceback.print_exception(error, file=sys.stderr)
     words = " ".join(str(error).split())
     _fail(

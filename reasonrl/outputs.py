@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import tempfile
 from pathlib import Path
 
@@ -93,6 +94,16 @@ def os_error_text(error: OSError) -> str | None:
     if reason is None:
         return None
     return f"{where}: {reason}" if where else f"{(error.strerror or str(error)).lower()}: {reason}"
+
+
+def as_os_error(error: Exception) -> OSError | None:
+    """The error of the operating system that an exception is or, in libraries that are written in Rust (safetensors,
+    tokenizers), speaks of: "File too large (os error 27)".
+    """
+    if isinstance(error, OSError):
+        return error
+    number = re.search(r"\(os error (\d+)\)", str(error))
+    return None if number is None else OSError(int(number[1]), os.strerror(int(number[1])))
 
 
 def is_users_mistake(error: OSError) -> bool:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import typer
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -144,6 +145,24 @@ def test_results_are_printed_and_saved_elsewhere_when_their_folder_fails_at_the_
     assert json.loads((saved / "samples.jsonl").read_text()) == {"id": "a"}
 
 
+def test_results_that_nothing_can_hold_leave_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def full(path: Path, rows: Any) -> None:
+        path.touch()
+        raise OSError(errno.EFBIG, "File too large")
+
+    monkeypatch.setattr("reasonrl.commands.results.append_rows", full)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    failure = pytest.raises(typer.Exit)
+    with failure as stopped, results_folder(tmp_path / "scores"):
+        write_and_emit(tmp_path / "scores", {"accuracy": 0.5}, [{"id": "a"}], "accuracy 50%", as_json=True)
+    assert stopped.value.exit_code == 1
+    printed = json.loads(capsys.readouterr().out)
+    assert printed["accuracy"] == 0.5 and "scores could not be written: file too large" in printed["error"]
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_an_evaluation_claims_its_folder_before_it_loads_a_model(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -180,6 +199,7 @@ def test_an_evaluation_claims_its_folder_before_it_loads_a_model(
         (ConnectionRefusedError(errno.ECONNREFUSED, "Connection refused"), 1, "connection refused: "),
         (BrokenPipeError(errno.EPIPE, "Broken pipe"), 1, "broken pipe: the connection was closed"),
         (OSError("x does not have a file named config.json"), 1, "x does not have a file named config.json"),
+        (RuntimeError("I/O error: File too large (os error 27)"), 1, "file too large: the file would be larger"),
         (MemoryError(), 1, "the memory is full. Use fewer rollouts"),
         (RuntimeError("DefaultCPUAllocator: can't allocate memory: 9 bytes"), 1, "can't allocate memory: 9 bytes)"),
         (KeyError("oops"), 1, "KeyError: 'oops'. reasonrl did not expect this, which is a fault of reasonrl."),

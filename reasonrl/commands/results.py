@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -12,7 +12,7 @@ import typer
 
 from reasonrl.commands.output import emit
 from reasonrl.errors import ReasonRLError, UsageError
-from reasonrl.files import replace_text
+from reasonrl.files import remove_empty, replace_text
 from reasonrl.outputs import cannot_write, check_folder, os_error_text
 from reasonrl.runs.folder import append_rows, claimed_run_dir
 from reasonrl.runs.lock import locked, refuse_locked
@@ -101,12 +101,22 @@ def _write_elsewhere(
     output: Path, error: OSError, results: Mapping[str, Any], samples: list[dict[str, Any]]
 ) -> NoReturn:
     reason = f"{output} could not be written: {os_error_text(error) or error}"
+    _remove_samples(output)
+    beside: Path | None = None
     try:
         beside = Path(tempfile.mkdtemp(prefix="reasonrl-results-"))
         _write(beside, results, samples)
     except OSError:
+        if beside is not None:
+            _remove_samples(beside)
+            remove_empty([beside])
         raise ReasonRLError(reason) from error
     raise ReasonRLError(f"{reason}. The results of this evaluation are in {beside}") from error
+
+
+def _remove_samples(folder: Path) -> None:
+    with suppress(OSError):
+        (folder / "samples.jsonl").unlink(missing_ok=True)
 
 
 def _content(output: Path) -> str | None:
