@@ -63,6 +63,7 @@ def gathered(
     """`arm` is what the critic says; without one there is no critic."""
     settings = {
         "name": "gathered",
+        "kind": "collect",
         "data": {"train": {"source": "step_arithmetic"}},
         "critic": {"format": FORMAT},
         "rollout": {"max_new_tokens": 90},
