@@ -27,6 +27,7 @@ def run_alone(folder: Path) -> Path:
     shutil.copytree(
         folder / "alone", folder / "stopped", ignore=shutil.ignore_patterns(f"step-{STEPS:06}", "report.html")
     )
+    assert [checkpoint.step for checkpoint in list_checkpoints(folder / "stopped/checkpoints")] == [1, STEPS - 1]
     return folder / "alone"
 
 

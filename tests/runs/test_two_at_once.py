@@ -25,7 +25,11 @@ from reasonrl.runs.checkpoint import list_checkpoints
 from reasonrl.runs.lock import LOCK_FILE, locked
 from tests.tiny_runs import command, environment, rows, tiny, write_recipe
 
-RECIPE = tiny(train={"steps": 3}, checkpoint={"every_steps": 1}, evaluation={"before": False, "samples_per_problem": 0})
+RECIPE = tiny(
+    train={"steps": 3},
+    checkpoint={"every_steps": 1, "keep_last": 3},
+    evaluation={"before": False, "samples_per_problem": 0},
+)
 
 
 @pytest.fixture(scope="module")
@@ -148,6 +152,7 @@ def test_two_resumes_of_a_stopped_run(folder: Path, alone: Path) -> None:
     run = folder / "stopped"
     shutil.copytree(alone, run)
     shutil.rmtree(run / "checkpoints/step-000003")
+    assert [checkpoint.step for checkpoint in list_checkpoints(run / "checkpoints")] == [1, 2]
     (run / "report.html").unlink()
     words = ["stopped", "--resume"]
     first = one_runs_and_the_other_is_refused(folder, "stopped", words, words)
