@@ -129,8 +129,8 @@ def incomplete_reason(folder: Path) -> str | None:
         for name, size in sizes.items():
             if not (folder / name).is_file():
                 return f"{name} is missing"
-            if (found := (folder / name).stat().st_size) != size:
-                return f"{name} is {found:,} of {size:,} bytes"
+            if (actual := (folder / name).stat().st_size) != size:
+                return f"{name} is {actual:,} of {size:,} bytes"
     except FileNotFoundError:
         return f"{MANIFEST} is missing"
     except PermissionError as error:

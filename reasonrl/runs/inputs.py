@@ -118,17 +118,17 @@ def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     """One sentence for each data set, model and file of code that is not what it was."""
     old_data, old_models, old_code = _sections(before)
     new_data, new_models, new_code = _sections(now)
-    found = []
+    sentences = []
     for name in dict.fromkeys([*old_data, *new_data]):
-        found += _set_difference(name, old_data.get(name), new_data.get(name))
+        sentences += _set_difference(name, old_data.get(name), new_data.get(name))
     for role in dict.fromkeys([*old_models, *new_models]):
         if role in old_models and role in new_models:
-            found += _model_difference(role, old_models[role], new_models[role])
+            sentences += _model_difference(role, old_models[role], new_models[role])
     for name in dict.fromkeys([*old_code, *new_code]):
         old, new = (code.get(name, {}).get("sha256") for code in (old_code, new_code))
         if old != new:
-            found.append(f"{name}: the code {'was changed' if old and new else 'is gone' if old else 'is new'}")
-    return found
+            sentences.append(f"{name}: the code {'was changed' if old and new else 'is gone' if old else 'is new'}")
+    return sentences
 
 
 def _set_difference(name: str, old: list[RowDigest] | None, new: list[RowDigest] | None) -> list[str]:

@@ -52,16 +52,16 @@ def check_inputs(
         for role in [role for role in before["models"] if role not in now["models"] and role in ("model", *roles)]:
             session.console.warn(f"{role} ({before['models'][role]['name']}) is gone, so it was not compared")
             now["models"][role] = before["models"][role]
-        found = differences(before, now)
-        if found and not session.allow_changes:
-            lines = "\n".join(f"  - {difference}" for difference in found)
+        changed = differences(before, now)
+        if changed and not session.allow_changes:
+            lines = "\n".join(f"  - {difference}" for difference in changed)
             raise UsageError(
                 f"{folder} cannot be resumed: what it was trained with has changed.\n{lines}\nRestore it; or resume"
                 " with --allow-changes, which is recorded in the run; or write run_dir=ANOTHER_FOLDER for a new run"
             )
-        if found:
-            changes.append({"time": clock(), "step": step or 0, "differences": found})
-            for difference in found:
+        if changed:
+            changes.append({"time": clock(), "step": step or 0, "differences": changed})
+            for difference in changed:
                 session.console.warn(f"changed since the run began: {difference}")
     record = {"recorded": clock() if before is None else before.get("recorded"), "changes": changes, **now}
     folder.mkdir(parents=True, exist_ok=True)
