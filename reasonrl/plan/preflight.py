@@ -52,8 +52,8 @@ def preflight(
     Raises:
         ReasonRLError: something would stop the run. Offline, missing models and data are only listed.
     """
-    if not offline:
-        check_engines(loaded.stages)
+    # offline, a vLLM that is not installed is listed with what else is not here
+    check_engines([recipe for recipe in loaded.stages if not (offline and recipe.rollout.engine == "vllm")])
     check_links(loaded.stages)
     plans = []
     for recipe in loaded.stages:

@@ -48,7 +48,6 @@ WRONG_FIELDS: tuple[tuple[str, Any], ...] = (
     ("id", "r4"),
     ("id", []),
     ("id", {"a": 1}),
-    ("kind", "nobody"),
     ("kind", "critique"),
     ("kind", 5),
     ("kind", ["math"]),

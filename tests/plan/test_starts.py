@@ -1,4 +1,4 @@
-"""A dry run looks for the model that `init_from` names."""
+"""A dry run looks for the model that `init_from` names, and for the engine, offline too."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from reasonrl.errors import ModelError
+from reasonrl.errors import ModelError, RecipeError
 from reasonrl.plan.preflight import preflight
 from reasonrl.recipe.reading import parse_recipe
 from tests.tiny_runs import tiny
@@ -38,3 +38,10 @@ def test_a_model_of_the_hub_is_listed_as_unchecked_offline() -> None:
 
 def test_an_embedded_model_is_there() -> None:
     assert plan_of("tiny-critic") == []
+
+
+@pytest.mark.parametrize("engine", ["nobody", "nobody_has_this:Engine"])
+def test_an_engine_that_is_not_known_is_refused_offline(engine: str) -> None:
+    recipe = parse_recipe(yaml.safe_dump(tiny(rollout={"engine": engine})), "test")
+    with pytest.raises(RecipeError, match=r"rollout\.engine: "):
+        preflight(recipe, offline=True)
