@@ -129,7 +129,8 @@ def test_a_verifier_without_the_optional_methods_says_what_to_write(tmp_path: Pa
     folder_with(tmp_path, [good, {"answer": "seven", "reference": {"target": "seven"}}])
     message = fails(folder, "verify", "my_verifier:Bare", "--input", "in.jsonl", "--output", "new.jsonl")
     assert "in.jsonl, line 2" in message and '"response"' in message
-    assert "returned 0 verdicts for 1 responses" in fails(folder, "verify", "my_verifier:Short", *one[2:], "--response", "7")
+    message = fails(folder, "verify", "my_verifier:Short", *one[2:], "--response", "7")
+    assert "returned 0 verdicts for 1 responses" in message
 
 
 def test_a_verifier_that_cannot_be_loaded_is_one_clear_message(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from reasonrl.api.recipes import RecipeLike, load_recipe
 from reasonrl.api.runs import Run
+from reasonrl.outputs import user_path
 from reasonrl.runs.folder import run_dir_for
 
 
@@ -56,7 +57,7 @@ def train(
     from reasonrl.commands.backends import BACKENDS
     from reasonrl.stages import run
 
-    given = None if run_dir is None else Path(run_dir)
+    given = None if run_dir is None else user_path(run_dir, "run_dir")
     with run_dir_for(given, loaded.name, loaded.source, resume=resume) as folder, torch_settings_restored():
         run.train(
             loaded,

@@ -139,6 +139,10 @@ def _case(row: SourceRow) -> tuple[Case | None, str]:
         reference = fields["reference"]
         if not isinstance(reference, dict):
             return None, f"reference is a {type(reference).__name__}; write an object, or gold for a bare answer"
+    for name in ("gold", "pred"):
+        value = fields.get(name, "")
+        if isinstance(value, bool) or not isinstance(value, str | int | float):
+            return None, f"{name} is {value!r:.60}; write a text or a number"
     gold = json.dumps(reference, ensure_ascii=False) if reference is not None else str(fields["gold"])
     return Case(row.where, gold, str(fields["pred"]), fields["equivalent"], form, reference), ""
 

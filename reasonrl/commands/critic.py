@@ -7,12 +7,12 @@ import time
 from pathlib import Path
 from typing import Any
 
-from critics.formats import CritiqueFormat, load_format
+from critics.formats import CritiqueFormat
 from reasonrl.commands.evaluated_recipe import critic_recipe
 from reasonrl.commands.results import refuse_old_results, results_folder, write_and_emit
 from reasonrl.commands.train import train_command
 from reasonrl.errors import UsageError
-from reasonrl.recipe.critics import RoleSpec
+from reasonrl.recipe.critics import FormatSpec, RoleSpec
 from reasonrl.recipe.kinds import KINDS
 from reasonrl.recipe.reading import load_recipe
 from reasonrl.recipe.schema import Recipe
@@ -86,7 +86,7 @@ def _critique_format(recipe: Recipe, name: str | None, options: dict[str, Any]) 
     try:
         if name is None and recipe.critic is not None:
             return recipe.critic.format.load()
-        return load_format(name or "boxed_index", **options)
+        return FormatSpec.model_construct(name=name or "boxed_index", **options).load()
     except ValueError as error:
         raise UsageError(f"--format: {error}") from error
 

@@ -9,14 +9,14 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 from reasonrl.commands.output import emit
-from reasonrl.errors import CheckpointError
+from reasonrl.errors import CheckpointError, UsageError
 from reasonrl.runs.lock import LOCK_FILE, entries, locked, refuse_locked
 
 
 def export_command(source: Path, target: Path, *, dtype: str | None, as_json: bool) -> None:
     """Raises:
-    CheckpointError: the source has no weights, or the target already exists.
-    UsageError: another process writes the run or the target.
+    CheckpointError: the source has no weights.
+    UsageError: the target already exists, or another process writes it or the run.
     """
     if not source.is_dir():
         raise CheckpointError(
@@ -69,8 +69,7 @@ def new_target(target: Path) -> Iterator[Callable[[Callable[[Path], object]], No
     """Lock `target` and give a function that makes it from what is written into a folder beside it.
 
     Raises:
-        CheckpointError: something is in `target` already.
-        UsageError: another process writes it.
+        UsageError: something is in `target` already, or another process writes it.
     """
     advice = "Wait for it, or name another folder"
     refuse_locked(target, advice)
@@ -94,14 +93,14 @@ def new_target(target: Path) -> Iterator[Callable[[Callable[[Path], object]], No
 
 def _refuse_occupied(target: Path) -> None:
     if target.exists() and (not target.is_dir() or entries(target)):
-        raise CheckpointError(f"{target} is there already; name another folder, or remove it")
+        raise UsageError(f"{target} is there already; name another folder, or remove it")
 
 
 def export_model(model: Path, target: Path, dtype: str | None) -> None:
     """Copy a Hugging Face model folder, with the weights in another `dtype` where one is given.
 
     Raises:
-        CheckpointError: the target already exists.
+        UsageError: the target already exists.
         ModelError: the weights are not those of config.json, or hold values that are not finite numbers.
     """
     import torch

@@ -12,6 +12,8 @@ from typing import Any
 
 from reasonrl.commands.judging import Item, judge, named_verifier
 from reasonrl.commands.output import emit
+from reasonrl.data.files import half_pair_mistake
+from reasonrl.data.json_text import parse_json
 from reasonrl.errors import UsageError
 from reasonrl.files import replacing
 from reasonrl.outputs import check_file
@@ -194,11 +196,13 @@ def _item(row: dict[str, Any], where: str) -> Item:
 def _read_row(line: bytes, *, needs_reference: bool) -> tuple[dict[str, Any], str]:
     """The row, and what is wrong with it; empty if nothing is."""
     try:
-        row = json.loads(line.decode())
+        row = parse_json(line.decode())
     except (ValueError, RecursionError) as error:
         return {}, f"not valid JSON: {error}"
     if not isinstance(row, dict):
         return {}, 'not a JSON object; write {"id": ..., "gold" or "reference": ..., "response" or "answer": ...}'
+    if mistake := half_pair_mistake(row):
+        return {}, mistake
     if needs_reference and "gold" not in row and "reference" not in row:
         return row, f'needs "gold" or "reference" (it has {", ".join(map(repr, row)) or "nothing"})'
     if "gold" in row and "reference" in row:

@@ -11,7 +11,7 @@ from typing import Any
 
 from torch import Tensor
 
-from reasonrl.errors import CheckpointError
+from reasonrl.errors import UsageError
 from reasonrl.files import replace_folder
 from reasonrl.models.tied import are_untied, embedding_and_head, says_tied, write_untied
 
@@ -78,10 +78,10 @@ def _plain(name: str) -> str:
 def write_new_model_folder(folder: Path, fill: Callable[[Path], None]) -> None:
     """`folder` appears when `fill` is done with it, or not at all.
 
-    Raises CheckpointError where something is there already, OSError for a full disk.
+    Raises UsageError where something is there already, OSError for a full disk.
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise CheckpointError(f"{folder} is there already; name another folder, or remove it")
+        raise UsageError(f"{folder} is there already; name another folder, or remove it")
 
     def fill_it(temporary: Path) -> None:
         with disk_errors(temporary):

@@ -24,9 +24,9 @@ class ModelSpec(Spec):
     """The model that is trained."""
 
     path: str = "smollm2-135m"
-    """The model is loaded from here: a Hugging Face id, a local folder, a run or a stage of a run (its newest
-    checkpoint), or an embedded model: `smollm2-135m` (pretrained), `tiny-arithmetic` and `tiny-critic` (random, for
-    tests and small recipes).
+    """The model is loaded from here: a Hugging Face id (`org/name`, or `org/name@REVISION`), a local folder, a run or a
+    stage of a run (its newest checkpoint), or an embedded model: `smollm2-135m` (pretrained), `tiny-arithmetic` and
+    `tiny-critic` (random, for tests and small recipes).
     """
     dtype: Literal["float32", "bfloat16"] = "float32"
     """The model computes in this precision. The weights that the optimiser updates are float32 either way."""

@@ -9,6 +9,7 @@ from typing import Any
 from reasonrl.data import load_problems, render_prompt
 from reasonrl.data.checks import DataReport, check_problems, shared_prompts
 from reasonrl.data.critiques import critique_problem
+from reasonrl.data.sources import with_new_ids
 from reasonrl.environments.single_turn import encode_prompt
 from reasonrl.errors import DataError, RecipeError, TrainingError
 from reasonrl.recipe.data import SourceSpec
@@ -88,11 +89,12 @@ class _Loader:
             else:
                 problems = self._load(source, field_name)
                 self._check(problems, field_name, name)
-            repeated = next((problem.id for problem in problems if problem.id in ids), None)
-            if repeated is not None:
-                raise DataError(
-                    f"{field_name}: the id {repeated!r} is already used by an earlier source. Ids must be unique"
+            try:
+                problems = with_new_ids(
+                    problems, ids, source.source, split=source.split, name=source.name, options=source.options
                 )
+            except DataError as error:
+                raise DataError(f"{field_name}: {error}") from error
             ids |= {problem.id for problem in problems}
             train += problems
         return train

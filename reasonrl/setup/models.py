@@ -18,6 +18,7 @@ from reasonrl.models.lora import check_target_modules
 from reasonrl.plugins import import_dotted
 from reasonrl.recipe.model import LoraSpec
 from reasonrl.recipe.schema import Recipe
+from reasonrl.user_code import call_user_code
 
 
 def load_language_model(recipe: Recipe, source: str, *, offline: bool) -> LanguageModel:
@@ -69,8 +70,12 @@ def make_engine(recipe: Recipe, language_model: LanguageModel, updates: Callable
             **recipe.rollout.vllm.model_dump(),
         )
     check_engine(recipe)
-    engine: BatchEngine = import_dotted(name, "rollout.engine")(
-        language_model, rows_per_batch=recipe.rollout.rows_per_batch
+    engine: BatchEngine = call_user_code(
+        "rollout.engine",
+        import_dotted(name, "rollout.engine"),
+        language_model,
+        rows_per_batch=recipe.rollout.rows_per_batch,
+        error_class=RecipeError,
     )
     return engine
 

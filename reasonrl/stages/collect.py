@@ -17,6 +17,7 @@ from reasonrl.recipe.critics import RoleSpec
 from reasonrl.recipe.schema import Recipe
 from reasonrl.setup.data import RunData, check_lengths, load_data, recipe_for_data
 from reasonrl.setup.models import load_language_model, make_engine
+from reasonrl.setup.prompt_checks import template_warnings
 from reasonrl.setup.roles import load_roles
 from reasonrl.stages.base import Session, Workload
 from reasonrl.stages.collector import Collector, in_words
@@ -58,6 +59,9 @@ class Collect(GatheringKind):
             console.note(f"loading the model {session.init_from}")
             policy = load_language_model(recipe, session.init_from, offline=session.offline)
             check_lengths(recipe, policy.tokenizer, policy.model.config, data.problems)
+            of_template = template_warnings(recipe, policy.tokenizer, policy.eos_ids, data.problems)
+            for warning in [*data.warnings, *of_template]:
+                console.warn(warning)
             rows_per_batch = recipe.rollout.rows_per_batch
             engine = journal.engine(make_engine(recipe, policy), rows_per_batch)
             roles = journal.roles(

@@ -81,6 +81,7 @@ def make_plan(recipe: Recipe, folder: Path, model: str, *, longest_prompt: int, 
         "VERL_USE_EXTERNAL_MODULES": ",".join(filter(None, [PLUGIN, os.environ.get("VERL_USE_EXTERNAL_MODULES", "")])),
         "VERL_ENGINE_VENDOR": VENDOR,
         "TOKENIZERS_PARALLELISM": "false",
+        "OMP_WAIT_POLICY": os.environ.get("OMP_WAIT_POLICY", "passive"),
     }
     if recipe.verl.platform == "cpu":
         environment |= {

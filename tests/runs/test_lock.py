@@ -26,7 +26,7 @@ from hypothesis import strategies as st
 from reasonrl.commands.export import export_command
 from reasonrl.commands.inspect import report_command
 from reasonrl.commands.results import refuse_old_results, write_results
-from reasonrl.errors import CheckpointError, UsageError
+from reasonrl.errors import UsageError
 from reasonrl.models.tiny import build_model
 from reasonrl.runs.lock import LOCK_FILE, locked, refuse_locked, run_of
 
@@ -219,7 +219,7 @@ def test_a_folder_that_cannot_be_written_is_read_without_a_lock(
         raise PermissionError(errno.EACCES, "no")
 
     monkeypatch.setattr(os, "open", fails)
-    refused = pytest.raises(UsageError, match="permission is denied. Check the owner")
+    refused = pytest.raises(UsageError, match=r"permission is denied\. Check the owner")
     with locked(tmp_path, "", shared=True), refused, locked(tmp_path, ""):
         pass
 
@@ -293,7 +293,7 @@ def test_an_export_is_refused_where_another_process_writes_and_goes_on_after_a_k
     assert sorted(os.listdir(target)) == ["config.json", "model.safetensors"]
     assert (target / "model.safetensors").read_bytes() == (source / "model.safetensors").read_bytes()
     assert sorted(os.listdir(tmp_path)) == ["model", "out"]
-    with pytest.raises(CheckpointError, match="out is there already"):
+    with pytest.raises(UsageError, match="out is there already"):
         export_command(source, target, dtype=None, as_json=True)
 
 
