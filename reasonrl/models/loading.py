@@ -22,6 +22,7 @@ from reasonrl.models.pretrained import (
 )
 from reasonrl.models.vocabulary import check_end_tokens, embedding_rows, guard_embedding
 from reasonrl.models.weights import READ_BYTES, check_weight_values, require_finite_weights
+from reasonrl.outputs import user_path
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 MERGE = "Merge it (peft: merge_and_unload), save the result, and name that folder"
@@ -107,7 +108,7 @@ def model_source(name: str, *, offline: bool) -> str:
     """
     if name == embedded.NAME:
         return str(embedded.smollm2_folder(offline=offline))
-    path = Path(name).expanduser()
+    path = user_path(name, "model.path:")
     if path.is_dir():
         if not (path / "config.json").exists():
             raise ModelError(_not_a_model(path))

@@ -20,6 +20,7 @@ import torch
 from reasonrl.errors import ModelError, ModelNotHere, ReasonRLError
 from reasonrl.models.hub import explain_hub_error
 from reasonrl.models.progress import bars_on_terminals_only
+from reasonrl.outputs import user_path
 
 COPY_TOKENIZER = "Copy the tokenizer's files from the model that this one was trained from"
 NO_TOKENIZER = "there is no tokenizer.json or other file of a tokenizer that can be read"
@@ -191,7 +192,7 @@ def _guarded(name: str, part: str, advice: str, local_only: bool) -> Iterator[No
     except Exception as error:  # foreign code, reading foreign files
         if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise
-        is_folder = Path(name).expanduser().is_dir()
+        is_folder = user_path(name, "model.path:").is_dir()
         if not is_folder and (reason := explain_hub_error(error, local_only=local_only)) is not None:
             raise (ModelNotHere if local_only else ModelError)(
                 f"model.path: '{name}' cannot be loaded: {reason}"

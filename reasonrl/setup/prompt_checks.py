@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from reasonrl.environments.single_turn import encode_prompt
 from reasonrl.errors import DataError
 from reasonrl.models.chat_template import name_of, turn_end_warning
 from reasonrl.models.loading import end_token_ids, load_generation_config
+from reasonrl.outputs import user_path
 from reasonrl.recipe.schema import Recipe
 from verifiers.types import Message, Problem, Verifier
 
@@ -96,8 +96,8 @@ def known_end_ids(source: str, tokenizer: Any, config: Any) -> list[int]:
     """Tokens that end a response, as far as they are known without the weights: generation_config.json is read where
     the model is a folder.
     """
-    if (Path(source).expanduser() / "generation_config.json").is_file():
-        return end_token_ids(tokenizer, load_generation_config(str(Path(source).expanduser())))
+    if (user_path(source, "model.path:") / "generation_config.json").is_file():
+        return end_token_ids(tokenizer, load_generation_config(str(user_path(source, "model.path:"))))
     return end_token_ids(tokenizer, config)
 
 

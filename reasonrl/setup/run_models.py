@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from reasonrl.errors import RecipeError
+from reasonrl.outputs import user_path
 from reasonrl.recipe.kinds import KINDS
 from reasonrl.recipe.reading import load_recipe
 from reasonrl.recipe.schema import Recipe
@@ -33,7 +34,7 @@ def weights_of(name: str) -> str:
     Raises:
         RecipeError: the run has no checkpoint.
     """
-    path = Path(name).expanduser()
+    path = user_path(name, "model.path:")
     return str(newest_model(path)) if (path / "recipe.yaml").is_file() else name
 
 
@@ -43,7 +44,7 @@ def model_for_role(role: str, name: str) -> str:
     Raises:
         RecipeError: the run has no checkpoint, or its model was trained to judge and the role solves or writes.
     """
-    path = Path(weights_of(name)).expanduser()
+    path = user_path(weights_of(name), "model.path:")
     recipe_file = path.parent.parent / "recipe.yaml"
     if role in SOLVERS and path.parent.name == "checkpoints" and recipe_file.is_file():
         stage = load_recipe(str(recipe_file)).stages[-1]
