@@ -8,6 +8,7 @@ from typing import Any
 import yaml
 
 from reasonrl.errors import UsageError
+from reasonrl.recipe.yaml_text import load_yaml
 from reasonrl.terminal import print_json
 
 
@@ -29,7 +30,7 @@ def key_values(pairs: list[str], flag: str) -> dict[str, Any]:
         if not equals:
             raise UsageError(f"{flag} {pair}: write key=value")
         try:
-            out[key] = yaml.safe_load(value)
+            out[key] = load_yaml(value)
         except yaml.YAMLError as error:
             raise UsageError(
                 f"{flag} {pair}: the value is not valid YAML; put strings in quotes: '{key}=\"...\"'"

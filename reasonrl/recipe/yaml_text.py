@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import yaml
@@ -25,13 +25,24 @@ def load_yaml(text: str) -> Any:
         mistakes = list(_mistakes(loader, root, "", set(), set()))
         if mistakes:
             raise AmbiguousYaml("\n".join(mistakes))
-        return None if root is None else loader.construct_document(root)
+        return None if root is None else _constructed(loader.construct_document, root)
     except (ValueError, OverflowError) as error:
         raise yaml.YAMLError(f"a value cannot be read: {error}") from error
     except RecursionError as error:
         raise yaml.YAMLError("it is nested too deeply") from error
     finally:
         loader.dispose()
+
+
+def _constructed(construct: Callable[[Any], Any], node: Any) -> Any:
+    """What PyYAML makes of a node. For a text that does not fit its tag (`!!timestamp x`, `!!bool x`, `!!int ""`) it
+    raises errors of its own code.
+    """
+    try:
+        return construct(node)
+    except (AttributeError, LookupError, TypeError) as error:
+        line = node.start_mark.line + 1
+        raise yaml.YAMLError(f"a value from line {line} on does not fit its tag, such as !!int: {error}") from error
 
 
 def _mistakes(loader: yaml.SafeLoader, node: Any, place: str, parents: set[int], seen: set[int]) -> Iterator[str]:
@@ -47,7 +58,7 @@ def _mistakes(loader: yaml.SafeLoader, node: Any, place: str, parents: set[int],
             name, line = f"{place}{key.value}", key.start_mark.line + 1
             # Two merge keys are both used: the second does not replace the first.
             if isinstance(key, yaml.ScalarNode) and key.tag != "tag:yaml.org,2002:merge":
-                constructed = loader.construct_object(key)  # type: ignore[no-untyped-call]
+                constructed = _constructed(loader.construct_object, key)
                 if constructed in lines:
                     yield (
                         f"{name}: given twice, on lines {lines[constructed]} and {line}; only one would count. Delete"

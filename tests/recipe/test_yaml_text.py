@@ -93,3 +93,9 @@ def test_the_value_of_an_override_is_read_in_the_same_way(override: str, message
 def test_a_value_that_cannot_be_read_names_the_file() -> None:
     with pytest.raises(RecipeError, match=r"r\.yaml is not valid YAML: a value cannot be read: .*day|month"):
         parse_recipe(RECIPE + "seed: 2001-99-99\n", "r.yaml")
+
+
+@pytest.mark.parametrize("value", ["!!timestamp x", "!!bool x", '!!int ""', "!!float _", "!!int x", "!!set [1]"])
+def test_a_value_that_does_not_fit_its_tag_names_the_file(value: str) -> None:
+    with pytest.raises(RecipeError, match=r"r\.yaml is not valid YAML: "):
+        parse_recipe(RECIPE + f"seed: {value}\n", "r.yaml")
