@@ -192,12 +192,6 @@ def the_loss_takes_its_settings(recipe: StageSettings) -> Iterator[Mistake]:
             )
 
 
-def game_has_a_critic(recipe: StageSettings) -> Iterator[Mistake]:
-    if recipe.kind == "game" and recipe.critic is None:
-        text = "missing; a game needs this section, which sets the format of critiques. Write critic: {}"
-        yield Mistake(place("critic"), text, (place("kind"),))
-
-
 def critique_grpo_trains_the_policy(recipe: StageSettings) -> Iterator[Mistake]:
     if recipe.critique_grpo is not None and recipe.critic is not None:
         text = "trains the policy, but the section critic trains a critic; leave one of them out"
@@ -254,7 +248,6 @@ RULES: tuple[Rule, ...] = (
     the_loss_takes_its_settings,
     vllm_is_the_engine,
     single_responses_come_from_single_turns,
-    game_has_a_critic,
     critique_grpo_trains_the_policy,
     refinements_join_a_group,
     refinements_were_not_drawn,

@@ -17,7 +17,7 @@ from reasonrl.engines.base import BatchEngine, derive_seed
 from reasonrl.engines.batching import run_episodes
 from reasonrl.environments.sneaky import Game as PlayedGame
 from reasonrl.environments.sneaky import SneakyGame
-from reasonrl.errors import TrainingError
+from reasonrl.errors import RecipeError, TrainingError
 from reasonrl.recipe.critics import RoleSpec
 from reasonrl.recipe.schema import Recipe
 from reasonrl.runs.folder import append_rows
@@ -65,7 +65,10 @@ class Game(GatheringKind):
         if (folder / SUMMARY).exists():
             console.note(f"{folder} is already complete")
             return folder
-        assert recipe.critic is not None  # a rule of recipes
+        if recipe.critic is None:
+            raise RecipeError(
+                "critic: missing; a game needs this section, which sets the format of critiques. Write critic: {}"
+            )
         with open_verifier(recipe) as answer_verifier:
             # Checked as problems with an answer, which the solver must reach.
             data = load_data(recipe_for_data(recipe), answer_verifier, offline=session.offline)
