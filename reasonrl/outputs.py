@@ -141,7 +141,9 @@ def check_folder(folder: Path, name: str, *, shown: Path | None = None) -> None:
     """
     new_folders: list[Path] = []
     try:
-        new_folders = [path for path in (folder, *folder.parents) if not path.exists()]
+        missing = [path for path in (folder, *folder.parents) if not path.exists()]
+        # In new/../there only `new` is missing: the rest is found once it is made.
+        new_folders = [path for path in missing if not Path(os.path.normpath(path)).exists()]
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder) as file:
             file.write(b"1")
