@@ -35,7 +35,12 @@ class Message(TypedDict):
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What a verifier says of one response."""
+    """What a verifier says of one response. Accuracy counts `correct`, the reward is `score`; the two must agree.
+
+    A score of 1 is a correct response and a score of 0 a wrong one. Between them, the verifier decides.
+
+    Raises ValueError where they contradict each other or the status, and for a score that is not in [0, 1].
+    """
 
     correct: bool | None
     """None when the status is TIMEOUT or ERROR, and only then. A recipe that says `on_timeout: wrong` makes a time-out
@@ -62,6 +67,16 @@ class Verdict:
             )
         if self.score is not None and not 0.0 <= self.score <= 1.0:
             raise ValueError(f"a score must be in [0, 1], not {self.score}")
+        # A foreign type, such as numpy's, is made plain where the verdict is read (`sound_verdict`), and checked again.
+        if self.score is None or not isinstance(self.correct, bool):
+            return
+        if self.score == (0.0 if self.correct else 1.0):
+            raise ValueError(
+                f"a verdict with correct={self.correct} cannot have score={self.score}: accuracy counts `correct` and"
+                " the reward is `score`, so 1 must mean correct and 0 wrong"
+            )
+        if self.correct and self.status is Status.UNPARSED:
+            raise ValueError("a verdict with status unparsed cannot have correct=True: nothing was read")
 
     @property
     def summary(self) -> str:

@@ -23,10 +23,15 @@ from verifiers.types import Problem, Status, Verdict, is_thread_safe
 
 RECIPE = "name: mine\ndata:\n  train: {source: arithmetic}\n"
 VERDICT = "Verdict(True, 1.0, Status.JUDGED, None, 'mine', '', 0.0)"
-HEAD = "from verifiers.types import Status, Verdict\n\n\nclass Mine:\n"
+HEAD = "import numpy as N\nfrom verifiers.types import Status, Verdict\n\nclass Mine:\n"
 GOOD = f"    def verify(self, r, g): return [{VERDICT} for _ in r]\n    def gold_response(self, g): return 'a'\n"
 
 Write = Callable[[str], str]
+
+
+def verdict(correct: object, score: object, status: str = "JUDGED") -> str:
+    """The code of a verdict."""
+    return f"Verdict({correct}, {score}, Status.{status}, None, 'mine', '', 0.0)"
 
 
 @pytest.fixture
@@ -129,6 +134,19 @@ def test_a_verifier_that_cannot_be_loaded_is_a_mistake_in_the_recipe(
         ("return {i: 1 for i, _ in enumerate(r)}", "returned a value of type dict; return a list"),
         ("return [1.0 for _ in r]", "returned a value of type float for a response; return a Verdict"),
         (f"return [{VERDICT}]", "returned 1 verdicts for 2 responses; return one for each"),
+        (f"return [{verdict(False, 1.0)}] * 2", r"ValueError: a verdict with correct=False cannot have score=1\.0: "),
+        (f"return [{verdict(True, 0)}] * 2", r"ValueError: a verdict with correct=True cannot have score=0: "),
+        (
+            f"return [{verdict(True, 0.5, 'UNPARSED')}] * 2",
+            "ValueError: a verdict with status unparsed cannot have cor",
+        ),
+        (
+            f"return [{verdict('N.bool_(False)', 'N.float32(1)')}] * 2",
+            "returned a Verdict that cannot be used: ValueErr",
+        ),
+        (f"return [{verdict(1, 0.0)}] * 2", "returned a Verdict that cannot be used: ValueError: a verdict with"),
+        (f"return [{verdict(False, 'N.nan')}] * 2", r"ValueError: a score must be in \[0, 1\], not nan"),
+        (f"return [{verdict(True, 1.01)}] * 2", r"ValueError: a score must be in \[0, 1\], not 1\.01"),
     ],
 )
 @pytest.mark.parametrize("prefix", ["", "async "])
