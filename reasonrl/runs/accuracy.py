@@ -98,12 +98,15 @@ def accuracy_in_row(row: Mapping[str, Any], set_name: str, mode: str) -> Accurac
     samples = int(row.get(f"eval/{set_name}/samples_per_problem") or 1) if mode == "sampled" else 1
     unjudged = int(row.get(f"{key}_unjudged") or 0)
     interval = _interval_in_row(row, key, problems) if measured else None
-    bound = row.get(f"{key}_if_unjudged_wrong", 0.0 if interval is None else interval.estimate)
+    bound = row.get(f"{key}_if_unjudged_wrong")
+    if bound is None:
+        bound = 0.0 if interval is None else interval.estimate
     return Accuracy(interval, max(problems * samples, unjudged), unjudged, float(bound))
 
 
 def _interval_in_row(row: Mapping[str, Any], key: str, problems: int) -> stats.Interval:
-    n = int(row.get(f"{key}_n", problems))
+    counted = row.get(f"{key}_n")
+    n = problems if counted is None else int(counted)
     estimate, low, high = float(row[key]), row.get(f"{key}_low"), row.get(f"{key}_high")
     if low is not None and high is not None:
         return stats.Interval(estimate, float(low), float(high), n)

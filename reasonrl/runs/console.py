@@ -114,7 +114,7 @@ class TrainConsole:
                 samples = row.get(f"{base}/samples_per_problem")
                 parts.append(f"n = {row[f'{base}/problems']:.0f}" + (f" x {samples:.0f}" if samples else ""))
             if row.get(f"{base}/greedy_refine") is not None:
-                before = f"before {row[f'{base}/greedy_refine_before']:.1%}"
+                before = f"before {_share(row.get(f'{base}/greedy_refine_before'))}"
                 parts.append(f"after refinement {_with_interval(row, f'{base}/greedy_refine')}, {before}")
             self._print(f"  eval at step {row['step']} on {name}: " + ", ".join(parts), "cyan")
 
@@ -261,6 +261,8 @@ def _accuracy_text(row: MetricRow, set_name: str, mode: str) -> str:
 
 def _with_interval(row: MetricRow, name: str) -> str:
     low, high = row.get(f"{name}_low"), row.get(f"{name}_high")
+    if row.get(name) is None:
+        return "-"
     text = f"{100 * row[name]:.1f}%"
     return text if low is None or high is None else f"{text} (95% CI {100 * low:.1f} to {100 * high:.1f})"
 

@@ -25,6 +25,7 @@ from reasonrl.recipe.reading import is_saved, same_recipe
 from reasonrl.recipe.yaml_text import AmbiguousYaml, load_yaml
 from reasonrl.runs.console import TrainConsole
 from reasonrl.runs.lock import entries, remove_empty
+from reasonrl.runs.row_text import row_text
 
 ROW_FILES = ("metrics.jsonl", "samples.jsonl")
 
@@ -71,8 +72,10 @@ class RunFolder:
 
 
 def append_rows(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
-    """Append JSON rows whole or not at all: if the disk is full, the file is cut back to what it held before."""
-    text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+    """Append JSON rows whole or not at all: if the disk is full, the file is cut back to what it held before. They are
+    valid JSON whatever the values are (`row_text`).
+    """
+    text = "".join(row_text(row) + "\n" for row in rows)
     with path.open("ab") as stream:
         size = stream.tell()
         try:
@@ -105,7 +108,7 @@ def rows_until(path: Path, step: int) -> Iterator[str]:
                 return
             try:
                 row_step, text = int(json.loads(line)["step"]), line.decode("utf-8")
-            except (ValueError, KeyError, TypeError) as error:
+            except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
                 if is_later:
                     continue
                 raise UsageError(

@@ -89,8 +89,9 @@ def accuracy(rows: list[Row]) -> Chart | None:
 
 def train_bound(train: list[Row]) -> list[tuple[int, float]]:
     """(step, accuracy of the training rollouts if all unjudged ones were wrong)."""
-    unjudged = dict(series(train, "rollouts/unjudged_share"))
-    return [(step, value * (1 - unjudged.get(step, 0.0))) for step, value in series(train, "accuracy/train")]
+    known = [row for row in train if row.get("rollouts/unjudged_share", 0.0) is not None]
+    unjudged = dict(series(known, "rollouts/unjudged_share"))
+    return [(step, value * (1 - unjudged.get(step, 0.0))) for step, value in series(known, "accuracy/train")]
 
 
 def _bound(axes: Axes, bound: list[tuple[int, float]], accuracy: list[tuple[int, float]], colour: str) -> bool:
@@ -132,6 +133,7 @@ def groups(rows: list[Row]) -> Chart | None:
         ("groups/all_wrong", "all wrong", RED),
     ]
     train = [row for row in _rows_of_kind(rows, "train") if all(row.get(name) is not None for name, _, _ in needed)]
+    train = [row for row in train if row.get("groups/unjudged", 0) is not None]
     layers = (
         [*needed, ("groups/unjudged", "not judged", GREY)]
         if any(row.get("groups/unjudged") for row in train)
@@ -249,6 +251,7 @@ def unjudged(rows: list[Row]) -> Chart | None:
 def phases(rows: list[Row]) -> Chart | None:
     names = [("rollout", BLUE), ("verify", GREEN), ("update", ORANGE), ("eval", PURPLE)]
     steps = _rows_of_kind(rows, "train") or _rows_of_kind(rows, "sft")
+    steps = [row for row in steps if None not in [row.get(f"time/{name}_s", 0) for name in ("step", *dict(names))]]
     spent = [{name: float(row.get(f"time/{name}_s") or 0) for name, _ in names} for row in steps]
     # An evaluation may be in the train row or in a separate row.
     evals: dict[int, float] = {}

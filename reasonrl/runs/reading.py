@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import math
 import shlex
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +19,8 @@ from reasonrl.errors import UsageError
 from reasonrl.runs.samples import SampleFilter, SampleIndex
 
 Row = dict[str, Any]
+_LARGEST = sys.float_info.max
+_DAMAGED = "The file is damaged: remove that line to read the rest."
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +60,7 @@ class Run:
             )
         if not (folder / "recipe.yaml").is_file():
             raise UsageError(f"{folder} is not a run: it holds no recipe.yaml.{_hint_of_nearby_run(folder)}")
-        info = _json_object(folder / "run.json") if (folder / "run.json").is_file() else {}
+        info = json_object(folder / "run.json") if (folder / "run.json").is_file() else {}
         return cls(folder, _yaml_object(folder / "recipe.yaml"), info, SampleIndex(folder / "samples.jsonl"))
 
     @property
@@ -76,8 +79,7 @@ class Run:
         """What run.json says of the session that started the run: started, command, versions, machine. Empty when
         unknown.
         """
-        sessions = self.info.get("sessions")
-        return sessions[0] if isinstance(sessions, list) and sessions and isinstance(sessions[0], dict) else {}
+        return first_session(self.info)
 
     @property
     def command(self) -> str | None:
@@ -95,9 +97,9 @@ class Run:
         """The rows of metrics.jsonl, of one kind ("train", "eval", "sft") or all. Empty before the first is written.
 
         Raises:
-            UsageError: a line other than a torn last one is not a JSON object with a kind and a step.
+            UsageError: a line other than a torn last one is not a row of metrics.
         """
-        rows = list(read_rows(self.path / "metrics.jsonl", ("kind", "step")))
+        rows = metric_rows(self.path / "metrics.jsonl")
         return [row for row in rows if kind is None or row["kind"] == kind]
 
     def series(self, name: str, kind: str | None = None) -> list[tuple[int, float]]:
@@ -113,7 +115,7 @@ class Run:
         checkpoints = []
         for folder in sorted((self.path / "checkpoints").glob("step-*")):
             number = folder.name.removeprefix("step-")
-            if folder.is_dir() and number.isdigit():
+            if folder.is_dir() and number.isascii() and number.isdigit():
                 checkpoints.append(CheckpointInfo(int(number), folder, (folder / "manifest.json").is_file()))
         return sorted(checkpoints, key=lambda checkpoint: checkpoint.step)
 
@@ -125,6 +127,12 @@ class Run:
             if wanted.takes(key):
                 outcomes.setdefault(key.problem_id, []).append(key.correct)
         return outcomes
+
+
+def first_session(info: dict[str, Any]) -> dict[str, Any]:
+    """Of run.json, the session that started the run; empty where it is unknown."""
+    sessions = info.get("sessions")
+    return sessions[0] if isinstance(sessions, list) and sessions and isinstance(sessions[0], dict) else {}
 
 
 def series(rows: list[Row], name: str) -> list[tuple[int, float]]:
@@ -141,6 +149,38 @@ def eval_sets(rows: list[Row]) -> list[str]:
     )
 
 
+def metric_rows(path: Path) -> list[Row]:
+    """The rows of a metrics.jsonl. A number that is not finite, which older versions wrote, is None as in newer files.
+
+    Raises:
+        UsageError: a line other than a torn last one is not a row of metrics.
+    """
+    if not path.exists():
+        return []
+    with path.open("rb") as file:
+        rows = [metric_row(line, f"{path}, row {number}") for number, line in enumerate(file, 1)]
+    return [row for row in rows if row is not None]
+
+
+def metric_row(line: bytes, place: str) -> Row | None:
+    """One line of metrics.jsonl; None for an empty line, and for a torn one, which has no line end.
+
+    Raises:
+        UsageError: it is not an object with a kind, a step, and numbers or null. The message begins with `place`.
+    """
+    row = _row(line, place)
+    if row is None:
+        return None
+    if not isinstance(row.get("kind"), str) or not _is_count(row.get("step")):
+        raise UsageError(f"{place}: expected an object with kind, step. {_DAMAGED}")
+    for name, value in row.items():
+        if isinstance(value, int | float) and not abs(value) <= _LARGEST:
+            row[name] = None  # 1e999
+        elif "/" in name and not isinstance(value, int | float | None):
+            raise UsageError(f"{place}: {name} is not a number. {_DAMAGED}")
+    return row
+
+
 def read_rows(path: Path, required: tuple[str, ...] = ()) -> Iterator[Row]:
     """The objects of a JSONL file, one a line. A torn last line, which a running writer may leave, is skipped; no file
     means no rows.
@@ -152,20 +192,31 @@ def read_rows(path: Path, required: tuple[str, ...] = ()) -> Iterator[Row]:
         return
     with path.open("rb") as file:
         for number, line in enumerate(file, 1):
-            if not line.strip():
+            row = _row(line, f"{path}, row {number}")
+            if row is None:
                 continue
-            try:
-                row = json.loads(line)
-            except ValueError as error:
-                if not line.endswith(b"\n"):
-                    return
-                raise UsageError(
-                    f"{path}, row {number}: not JSON ({error}). The file is damaged: remove that line to read the rest."
-                ) from error
-            lacking = [key for key in required if not isinstance(row, dict) or key not in row]
-            if not isinstance(row, dict) or lacking:
-                raise UsageError(f"{path}, row {number}: expected an object with {', '.join(required) or 'fields'}.")
+            lacking = [key for key in required if key not in row]
+            if lacking:
+                raise UsageError(f"{path}, row {number}: expected an object with {', '.join(required)}. {_DAMAGED}")
             yield row
+
+
+def _row(line: bytes, place: str) -> Row | None:
+    if not line.strip():
+        return None
+    try:
+        row = json.loads(line, parse_constant=lambda _: None)
+    except (ValueError, RecursionError) as error:
+        if not line.endswith(b"\n"):
+            return None
+        raise UsageError(f"{place}: not JSON ({error}). {_DAMAGED}") from error
+    if not isinstance(row, dict):
+        raise UsageError(f"{place}: expected an object with fields. {_DAMAGED}")
+    return row
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**63
 
 
 def _is_number(value: object) -> bool:
@@ -181,13 +232,14 @@ def _hint_of_nearby_run(folder: Path) -> str:
     return f" Did you mean {above}?" if above else " Give the run_dir of a training run."
 
 
-def _json_object(path: Path) -> dict[str, Any]:
+def json_object(path: Path) -> dict[str, Any]:
+    """The object in a JSON file. Raises UsageError where there is none."""
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise UsageError(f"{path}: not JSON ({error}).") from error
+        value = json.loads(path.read_text(encoding="utf-8"), parse_constant=lambda _: None)
+    except (ValueError, RecursionError) as error:
+        raise UsageError(f"{path}: not JSON ({error}). The file is damaged: restore it, or remove it.") from error
     if not isinstance(value, dict):
-        raise UsageError(f"{path}: expected a JSON object.")
+        raise UsageError(f"{path}: expected a JSON object. The file is damaged: restore it, or remove it.")
     return value
 
 
@@ -196,7 +248,7 @@ def _yaml_object(path: Path) -> dict[str, Any]:
 
     try:
         value = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise UsageError(f"{path}: not YAML ({' '.join(str(error).split())}).") from error
     if not isinstance(value, dict):
         raise UsageError(f"{path}: expected a mapping of recipe fields.")

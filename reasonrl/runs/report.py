@@ -68,7 +68,8 @@ def report_html(run: Run) -> str:
 def _header(run: Run, rows: list[Row]) -> str:
     last = max((int(row["step"]) for row in rows), default=0)
     session = run.session
-    version = (session.get("versions") or {}).get("reasonrl")
+    versions = session.get("versions")
+    version = versions.get("reasonrl") if isinstance(versions, dict) else None
     facts = [f"model <b>{escape(run.model)}</b>" if run.model else "", f"{last} steps"]
     facts += [f"started {escape(str(session['started'])[:16].replace('T', ' '))}" if session.get("started") else ""]
     facts += [f"reasonrl {escape(str(version))}" if version else ""]
@@ -140,7 +141,7 @@ def _facts(rows: list[Row]) -> str:
     for kind, label in (("truncated", "of answers cut off"), ("unparsed", "of answers unparsed")):
         count = sum(value for _, value in series(train, f"rollouts/{kind}"))
         facts.append((f"{100 * count / total:.1f}%", label) if total and series(train, f"rollouts/{kind}") else None)
-    unjudged = sum(row.get("rollouts/unjudged_share", 0.0) * row.get("rollouts/total", 0) for row in train)
+    unjudged = sum((row.get("rollouts/unjudged_share") or 0.0) * (row.get("rollouts/total") or 0) for row in train)
     facts.append((f"{100 * unjudged / total:.1f}%", "of answers not judged") if total and unjudged else None)
     cells = "".join(f"<div><b>{number}</b><span>{label}</span></div>" for number, label in filter(None, facts))
     return f"<section class=facts>{cells}</section>" if cells else ""
@@ -298,7 +299,7 @@ def _glossary(rows: list[Row]) -> str:
             meaning, unit, healthy = metric.meaning, metric.unit, metric.healthy
         except KeyError:
             meaning, unit, healthy = "not registered", "", ""
-        shown = f"{value:.4g}" if isinstance(value, int | float) else str(value)
+        shown = f"{value:.4g}" if isinstance(value, int | float) else "not a number" if value is None else str(value)
         lines.append(
             f"<tr><td><code>{escape(name)}</code><td>{escape(meaning)}<td>{escape(unit)}<td>{escape(healthy)}<td"
             f" class=num>{escape(shown)}"

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from reasonrl.errors import UsageError
+from reasonrl.runs.sample_fields import sample_mistake
 
 OUTCOMES = ("correct", "wrong", "unparsed", "timeout", "error", "none")
 """How an answer came out. `wrong` was read and is not right, `unparsed` could not be read (and counts as wrong),
@@ -113,7 +114,7 @@ class SampleIndex:
         """All rows now in the file, in its order; reads only what is new. A torn last line waits until it is whole.
 
         Raises:
-            UsageError: a line is not a JSON object with the fields of a sample.
+            UsageError: a line is not a JSON object with the fields of a sample (`sample_mistake`).
         """
         with self._lock:
             if not self.path.exists():
@@ -142,7 +143,10 @@ class SampleIndex:
         with self.path.open("rb") as file:
             for key in keys:
                 file.seek(key.offset)
-                row = json.loads(file.readline())
+                try:
+                    row = json.loads(file.readline(), parse_constant=_no_number)
+                except ValueError as error:
+                    raise UsageError(f"{self.path} was changed while it was read. Read it again") from error
                 if needle is None or needle in _searchable(row):
                     yield row
 
@@ -162,25 +166,25 @@ class SampleIndex:
         if not line.strip():
             return
         try:
-            row = json.loads(line)
-            key = SampleKey(
-                offset,
-                str(row["kind"]),
-                int(row["step"]),
-                row.get("set"),
-                str(row.get("mode") or row["kind"]),
-                str(row["problem_id"]),
-                outcome(row),
-                is_correct(row),
-            )
-        except (ValueError, TypeError, AttributeError, KeyError) as error:
-            why = (
-                f"it lacks {error}" if isinstance(error, KeyError) else f"it is not a JSON object of a sample ({error})"
-            )
+            row = json.loads(line, parse_constant=_no_number)
+            mistake = sample_mistake(row)
+        except (ValueError, RecursionError) as error:
+            row, mistake = None, f"it is not a JSON object of a sample ({error})"
+        if mistake:
             raise UsageError(
-                f"{self.path}, row {self._row_number(offset)}: {why}. The file is damaged: remove that line to read the"
-                " rest."
-            ) from error
+                f"{self.path}, row {self._row_number(offset)}: {mistake}. The file is damaged: remove that line to read"
+                " the rest."
+            )
+        key = SampleKey(
+            offset,
+            row["kind"],
+            row["step"],
+            row.get("set"),
+            row.get("mode") or row["kind"],
+            row["problem_id"],
+            outcome(row),
+            is_correct(row),
+        )
         self._keys.append(key)
         self._last = (offset, hashlib.blake2b(line).digest())
 
@@ -194,11 +198,15 @@ class SampleIndex:
         return not digest or hashlib.blake2b(file.readline()).digest() == digest
 
 
+def _no_number(name: str) -> None:
+    """NaN and infinity, which older versions wrote, are what newer ones write as null."""
+
+
 def _is_object(line: bytes) -> bool:
     """A last line without a newline is whole if it reads as JSON: no true prefix of an object does."""
     try:
         return isinstance(json.loads(line), dict)
-    except ValueError:
+    except (ValueError, RecursionError):
         return False
 
 

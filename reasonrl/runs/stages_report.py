@@ -6,7 +6,7 @@ Stages that do not train (`collect`, `game`) have no metrics by step; their coun
 
 from __future__ import annotations
 
-import json
+import itertools
 from html import escape
 from importlib import resources
 from pathlib import Path
@@ -17,7 +17,7 @@ from reasonrl.files import replace_text
 from reasonrl.recipe.kinds import KINDS
 from reasonrl.runs import headline
 from reasonrl.runs.accuracy import MODES
-from reasonrl.runs.reading import Row, Run, read_rows, series
+from reasonrl.runs.reading import Row, Run, first_session, json_object, read_rows, series
 from reasonrl.runs.report import duration
 
 BESIDE = (
@@ -28,6 +28,7 @@ BESIDE = (
 )
 """Figures of a critic that are shown beside its accuracy."""
 EXAMPLES = 6
+GAME_FIELDS = ("original", "spoilt", "before", "after", "validated", "detected")
 
 
 def write_stages_report(run_path: str | Path) -> Path:
@@ -40,8 +41,8 @@ def write_stages_report(run_path: str | Path) -> Path:
     stages = [Run.open(inner.parent) for inner in sorted(folder.glob("stages/*/recipe.yaml"))]
     if not stages:
         raise UsageError(f"{folder} has no stages; name the folder of a run in stages")
-    whole = json.loads((folder / "run.json").read_text(encoding="utf-8")) if (folder / "run.json").is_file() else {}
-    started = str(((whole.get("sessions") or [{}])[0]).get("started", ""))[:16].replace("T", " ")
+    info = json_object(folder / "run.json") if (folder / "run.json").is_file() else {}
+    started = str(first_session(info).get("started", ""))[:16].replace("T", " ")
     style = resources.files("reasonrl.runs").joinpath("assets/report.css").read_text(encoding="utf-8")
     seconds = sum(_seconds(stage.metrics()) for stage in stages)
     meta = " · ".join(
@@ -67,6 +68,8 @@ def write_stages_report(run_path: str | Path) -> Path:
 
 def _row(stage: Run) -> str:
     kind = str(stage.recipe.get("kind", "rl"))
+    if kind not in KINDS:
+        raise UsageError(f"{stage.path / 'recipe.yaml'}: kind: there is no kind {kind!r} of stage")
     name = escape(stage.name)
     rows = stage.metrics()
     if (stage.path / "report.html").exists():
@@ -110,7 +113,7 @@ def _loss(rows: list[Row]) -> str:
 def _counts(stage: Run) -> dict[str, Any]:
     for name in ("collect.json", "game.json"):
         if (stage.path / name).is_file():
-            return dict(json.loads((stage.path / name).read_text(encoding="utf-8")))
+            return json_object(stage.path / name)
     return {}
 
 
@@ -119,18 +122,28 @@ def _counted(counts: dict[str, Any]) -> list[tuple[str, str]]:
     lines = []
     for name, value in counts.items():
         if not isinstance(value, dict):
-            lines.append((name, f"{value:,}"))
+            lines.append((name, _count(value)))
         elif "estimate" in value:
-            low, high = 100 * value["low"], 100 * value["high"]
-            lines.append((name, f"<b>{100 * value['estimate']:.1f}%</b> [{low:.1f}, {high:.1f}], n = {value['n']:,}"))
+            low, high, n = (value.get(key) for key in ("low", "high", "n"))
+            lines.append(
+                (name, f"<b>{_percent(value['estimate'])}%</b> [{_percent(low)}, {_percent(high)}], n = {_count(n)}")
+            )
         else:
-            lines.append((name, ", ".join(f"{count:,} {escape(what)}" for what, count in value.items())))
+            lines.append((name, ", ".join(f"{_count(count)} {escape(what)}" for what, count in value.items())))
     return lines
+
+
+def _count(value: object) -> str:
+    return f"{value:,}" if isinstance(value, int | float) else escape(str(value))
+
+
+def _percent(value: object) -> str:
+    return f"{100 * value:.1f}" if isinstance(value, int | float) else "-"
 
 
 def _examples(stage: Run) -> str:
     """The first rows that a stage wrote."""
-    games = _first(stage.path / "games.jsonl")
+    games = _first(stage.path / "games.jsonl", GAME_FIELDS)
     if games:
         cells = "".join(
             f"<tr><td>{escape(str(game['original']))}<td>{escape(str(game['spoilt']))}<td>{_share(game['before'])}<td>{_share(game['after'])}"
@@ -154,31 +167,29 @@ def _examples(stage: Run) -> str:
 
 def _prompt(row: Row) -> str:
     prompt = row.get("prompt", "")
-    return escape(prompt if isinstance(prompt, str) else str(prompt[-1].get("content", "")))[-400:]
+    last = prompt[-1] if isinstance(prompt, list) and prompt else prompt
+    return escape(str(last.get("content", "") if isinstance(last, dict) else last))[-400:]
 
 
 def _output(row: Row) -> str:
-    reference = row.get("reference", {})
+    reference = row.get("reference")
+    if not isinstance(reference, dict):
+        return ""
     if "solution" not in reference:
         return escape(str(reference.get("demonstration", "")))
-    wrong = reference.get("first_error")
-    steps = reference.get("steps") or [reference["solution"]]
+    wrong, steps = reference.get("first_error"), reference.get("steps")
+    lines = steps if isinstance(steps, list) and steps else [reference["solution"]]
     return escape(
-        "\n".join(f"{step}    <- the first wrong step" if i == wrong else step for i, step in enumerate(steps))
+        "\n".join(f"{step}    <- the first wrong step" if i == wrong else str(step) for i, step in enumerate(lines))
     )
 
 
-def _first(path: Path) -> list[Row]:
-    first = []
-    for row in read_rows(path):
-        first.append(row)
-        if len(first) == EXAMPLES:
-            break
-    return first
+def _first(path: Path, fields: tuple[str, ...] = ()) -> list[Row]:
+    return list(itertools.islice(read_rows(path, fields), EXAMPLES))
 
 
-def _share(value: float | None) -> str:
-    return "" if value is None else f"{100 * value:.0f}%"
+def _share(value: object) -> str:
+    return f"{100 * value:.0f}%" if isinstance(value, int | float) else ""
 
 
 def _yes_no(value: bool | None) -> str:

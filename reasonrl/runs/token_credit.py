@@ -11,6 +11,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from reasonrl.errors import UsageError
 from reasonrl.runs.reading import Row, Run
 from reasonrl.runs.transcript import TranscriptTurn, transcript
 
@@ -64,7 +65,10 @@ def token_credit(row: Row, decode: Decode | None) -> list[tuple[TranscriptTurn |
 
 
 def checkpoint_decoder(run: Run) -> Decode | None:
-    """Decodes with the tokenizer of the newest complete checkpoint; None before there is one."""
+    """Decodes with the tokenizer of the newest complete checkpoint; None before there is one.
+
+    Raises UsageError where its file is damaged.
+    """
     files = [checkpoint.path / "tokenizer.json" for checkpoint in run.checkpoints() if checkpoint.complete]
     path = next((file for file in reversed(files) if file.is_file()), None)
     return None if path is None else _decoder(path)
@@ -74,7 +78,10 @@ def checkpoint_decoder(run: Run) -> Decode | None:
 def _decoder(path: Path) -> Decode:
     from tokenizers import Tokenizer
 
-    tokenizer: Any = Tokenizer.from_file(str(path))
+    try:
+        tokenizer: Any = Tokenizer.from_file(str(path))
+    except Exception as error:  # the library raises no narrower class
+        raise UsageError(f"{path} cannot be read ({str(error).splitlines()[0]}). Restore the checkpoint") from error
     return lambda ids: texts_of_tokens(ids, lambda some: tokenizer.decode(some, skip_special_tokens=False))
 
 

@@ -82,9 +82,11 @@ def serve(
     """Serve a run until Ctrl-C. `on_ready` is called with the page's address once the server listens.
 
     Raises:
-        UsageError: as `make_server`.
+        UsageError: as `make_server`, and for a run whose metrics or samples are damaged.
     """
     with make_server(run_path, host, port) as server:
+        server.run.metrics()
+        server.run.samples.scan()
         if on_ready:
             on_ready(server.url)
         try:

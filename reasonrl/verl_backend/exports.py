@@ -10,6 +10,7 @@ import functools
 import json
 import shutil
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import torch
@@ -19,7 +20,7 @@ from reasonrl.files import replace_text
 from reasonrl.recipe.schema import Recipe
 from reasonrl.runs.checkpoint import MANIFEST, list_checkpoints, write_folder
 from reasonrl.runs.folder import RunFolder
-from reasonrl.runs.reading import eval_sets
+from reasonrl.runs.reading import eval_sets, metric_rows
 from reasonrl.update.pipeline import UpdatePipeline
 from reasonrl.verl_backend.convert import NOTE
 
@@ -37,14 +38,20 @@ def save_state(checkpoint: Path, pipeline: UpdatePipeline) -> None:
 
 
 def load_state(checkpoint: Path, pipeline: UpdatePipeline) -> None:
-    """Read what `save_state` wrote. Raises TrainingError for a checkpoint without it."""
+    """Read what `save_state` wrote. Raises TrainingError for a checkpoint without it, or where it is damaged."""
     folder = checkpoint / OUR_PART
     if not (folder / "state.json").is_file():
         raise TrainingError(
             f"{folder} is missing: this checkpoint was not written by reasonrl. Write run_dir=ANOTHER_FOLDER"
         )
-    pipeline.load_state_dict(json.loads((folder / "state.json").read_text(encoding="utf-8")))
-    pipeline.load_tensors(torch.load(folder / "tensors.pt", weights_only=True))
+    try:
+        pipeline.load_state_dict(json.loads((folder / "state.json").read_text(encoding="utf-8")))
+        pipeline.load_tensors(torch.load(folder / "tensors.pt", weights_only=True))
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, EOFError, RuntimeError, UnpicklingError) as error:
+        raise TrainingError(
+            f"{folder} is damaged ({str(error).splitlines()[0] if str(error) else type(error).__name__}). Remove"
+            f" {checkpoint} to resume from an earlier checkpoint"
+        ) from error
 
 
 def publish_checkpoint(run: RunFolder, checkpoint: Path, step: int, keep_last: int) -> None:
@@ -66,9 +73,17 @@ def keep_best(run: RunFolder, step: int, accuracy: float) -> None:
     here.
     """
     saved, best = run.checkpoints / f"step-{step:06d}", run.path / "best"
-    before = json.loads((best / MANIFEST).read_text(encoding="utf-8"))["accuracy"] if best.is_dir() else -1.0
+    before = _accuracy_of(best) if best.is_dir() else -1.0
     if saved.is_dir() and accuracy > before:
         write_folder(best, functools.partial(_copy, saved), {"step": step, "accuracy": accuracy})
+
+
+def _accuracy_of(best: Path) -> float:
+    """The accuracy in its manifest. -1 where that is damaged: the folder is then written anew."""
+    try:
+        return float(json.loads((best / MANIFEST).read_text(encoding="utf-8"))["accuracy"])
+    except (OSError, ValueError, TypeError, KeyError, RecursionError):
+        return -1.0
 
 
 def mark_complete(checkpoint: Path) -> None:
@@ -96,9 +111,8 @@ def discard_incomplete(folder: Path) -> None:
 
 
 def evaluations_at(folder: Path, step: int) -> dict[str, dict[str, Any]]:
-    """By held-out set, the row of metrics.jsonl of its evaluation at `step`."""
-    path = folder / "metrics.jsonl"
-    rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()] if path.is_file() else []
+    """By held-out set, the row of metrics.jsonl of its evaluation at `step`. Raises UsageError for a damaged row."""
+    rows = metric_rows(folder / "metrics.jsonl")
     return {name: row for row in rows if row["kind"] == "eval" and row["step"] == step for name in eval_sets([row])}
 
 
