@@ -54,21 +54,21 @@ def load_data(recipe: Recipe, verifier: Verifier, *, offline: bool = False) -> R
     """Load, render and check all sets of a recipe.
 
     Raises:
-        DataError: a source cannot be read, a gold answer does not score 1, an empty answer does not score 0, ids
-            repeat, a held-out problem is also in data.train, or a prompt ends in a turn of the assistant that gives
-            the answer or is not to be continued.
+        DataError: a source cannot be read, a gold answer does not score 1, an empty answer does not score 0, ids of
+            one set repeat, a held-out problem is also in data.train or data.replay, or a prompt ends in a turn of the
+            assistant that gives the answer or is not to be continued.
     """
     loader = _Loader(recipe, verifier, offline)
     train = loader.train()
     heldout = loader.heldout()
     replay = loader.replay()
     for name, problems in heldout.items():
-        shared = shared_prompts(train, problems)
-        if shared:
-            raise DataError(
-                f"data.heldout.{name}: {len(shared)} of {len(problems)} problems are also in data.train (first:"
-                f" {shared[0]}). Held-out accuracy would measure memorisation. Use another split"
-            )
+        for field_name, learned in (("data.train", train), ("data.replay", replay)):
+            if shared := shared_prompts(learned, problems):
+                raise DataError(
+                    f"data.heldout.{name}: {len(shared)} of {len(problems)} problems are also in {field_name} (first:"
+                    f" {shared[0]}). Held-out accuracy would measure memorisation. Use another split"
+                )
     return RunData(train, heldout, loader.reports, replay, loader.warnings)
 
 
@@ -89,14 +89,7 @@ class _Loader:
             else:
                 problems = self._load(source, field_name)
                 self._check(problems, field_name, name)
-            try:
-                problems = with_new_ids(
-                    problems, ids, source.source, split=source.split, name=source.name, options=source.options
-                )
-            except DataError as error:
-                raise DataError(f"{field_name}: {error}") from error
-            ids |= {problem.id for problem in problems}
-            train += problems
+            train += _with_new_ids(problems, ids, source, field_name)
         return train
 
     def heldout(self) -> dict[str, list[Problem]]:
@@ -110,6 +103,7 @@ class _Loader:
         """All sources of data.replay: solutions to judge, or problems of any kind with a demonstration."""
         trains_critic = self.recipe.critic is not None
         replay: list[Problem] = []
+        ids: set[str] = set()
         for field_name, name, source in _numbered("replay", self.recipe.data.replay_sources):
             problems = self._load(source, field_name, demonstrations=True)
             shown = [problem for problem in problems if trains_critic and problem.kind != "critique"]
@@ -123,7 +117,7 @@ class _Loader:
                         " 'demonstration' (a string)"
                     )
             self._check_prompts(shown, field_name, None)
-            replay += problems
+            replay += _with_new_ids(problems, ids, source, field_name)
         return replay
 
     def _load(self, source: SourceSpec, field_name: str, *, demonstrations: bool = False) -> list[Problem]:
@@ -154,6 +148,18 @@ class _Loader:
             raise DataError(f"{field_name}: {error}") from error
         except TrainingError as error:  # a verifier of the user's own; nothing is trained yet
             raise RecipeError(str(error)) from error
+
+
+def _with_new_ids(problems: list[Problem], taken: set[str], source: SourceSpec, field_name: str) -> list[Problem]:
+    """The problems with ids that the sources before this one do not have; they are added to `taken`."""
+    try:
+        new = with_new_ids(
+            problems, taken, source.source, split=source.split, name=source.name, options=source.options
+        )
+    except DataError as error:
+        raise DataError(f"{field_name}: {error}") from error
+    taken |= {problem.id for problem in new}
+    return new
 
 
 def _numbered(name: str, sources: list[SourceSpec]) -> list[tuple[str, str, SourceSpec]]:
