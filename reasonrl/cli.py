@@ -18,6 +18,7 @@ from reasonrl.errors import ReasonRLError
 from reasonrl.homes import ensure_home
 from reasonrl.outputs import as_os_error, is_users_mistake, memory_error_text, os_error_text, user_path, user_text
 from reasonrl.terminal import lasting_streams, lost_output, print_json
+from verifiers.errors import PoolError
 
 app = typer.Typer(
     name="reasonrl",
@@ -251,6 +252,9 @@ def _exit_code(wants_json: bool) -> int:
     except ReasonRLError as error:
         _fail(str(error), wants_json)
         return error.exit_code
+    except PoolError as error:
+        _fail(f"the verifier: {error}", wants_json)
+        return 1
     except (KeyboardInterrupt, typer.Abort):
         _fail("interrupted", wants_json)
         return 130

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from reasonrl.commands.output import key_values
-from reasonrl.errors import UsageError
+from reasonrl.errors import ReasonRLError, UsageError
 from reasonrl.rewards.guarded import GuardedVerifier
 from reasonrl.user_code import call_user_code
-from verifiers.errors import BadOption, MissingMethod, UnknownVerifier, VerifierError
+from verifiers.errors import BadOption, MissingMethod, PoolError, UnknownVerifier, VerifierError
 from verifiers.loading import command_options, load_verifier, option_names
 from verifiers.optional import reads_reference, reference_of, verify_answers
 from verifiers.types import Status, Verdict, Verifier
@@ -113,7 +113,9 @@ def _command_options(name: str) -> dict[str, Any]:
 def judge(verifier: Verifier, items: Sequence[Item]) -> list[Verdict]:
     """One verdict for each item, in order. A gold answer that the verifier cannot use gives its row an ERROR.
 
-    Raises UsageError: the verifier has no method for bare answers or golds, breaks its contract, or cannot work at all.
+    Raises:
+        UsageError: the verifier has no method for bare answers or golds, or breaks its contract.
+        ReasonRLError: its worker processes cannot be started.
     """
     verdicts: dict[int, Verdict] = {}
     references: dict[int, dict[str, Any]] = {}
@@ -133,6 +135,8 @@ def judge(verifier: Verifier, items: Sequence[Item]) -> list[Verdict]:
             part = verify_answers(verifier, texts, row_references) if bare else verifier.verify(texts, row_references)
         except MissingMethod as error:
             raise UsageError(f"{items[rows[0]].where}: {error}") from error
+        except PoolError as error:
+            raise ReasonRLError(f"the verifier {verifier.__class__.__name__}: {error}") from error
         except VerifierError as error:
             raise UsageError(str(error)) from error
         if len(part) != len(rows) or not all(isinstance(verdict, Verdict) for verdict in part):

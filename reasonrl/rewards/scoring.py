@@ -11,6 +11,7 @@ from reasonrl.environments.base import Episode
 from reasonrl.errors import TrainingError
 from reasonrl.rewards.base import RewardPart
 from reasonrl.user_code import call_user_code, detached_problem, shown
+from verifiers.errors import PoolError
 from verifiers.types import Status, Verdict
 
 TEXTS = (str, bytes, bytearray, memoryview)
@@ -53,7 +54,7 @@ def score_episodes(
 def verify_episodes(part: RewardPart, episodes: Sequence[Episode]) -> None:
     """Fill in the verdicts of `part` that are missing. An episode whose partner failed has nothing to judge.
 
-    Raises TrainingError for another number of verdicts than responses.
+    Raises TrainingError for another number of verdicts than responses, and where worker processes cannot be started.
     """
     assert part.verifier is not None
     for episode in episodes:
@@ -62,9 +63,12 @@ def verify_episodes(part: RewardPart, episodes: Sequence[Episode]) -> None:
     unjudged = [episode for episode in episodes if part.name not in episode.verdicts]
     if not unjudged:
         return
-    verdicts = part.verifier.verify(
-        [episode.text for episode in unjudged], [episode.problem.reference for episode in unjudged]
-    )
+    try:
+        verdicts = part.verifier.verify(
+            [episode.text for episode in unjudged], [episode.problem.reference for episode in unjudged]
+        )
+    except PoolError as error:
+        raise TrainingError(f"reward.{part.name}: {error}") from error
     if len(verdicts) != len(unjudged):
         raise TrainingError(
             f"reward.{part.name}: the verifier returned {len(verdicts)} verdicts for {len(unjudged)} responses;"

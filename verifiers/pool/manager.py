@@ -15,6 +15,7 @@ import time
 from dataclasses import dataclass, field
 from typing import Any
 
+from verifiers.pool.limits import start_failure
 from verifiers.pool.process import BadFrame, WorkerGone, WorkerProcess, read_answer
 
 MAX_START_FAILURES = 3
@@ -91,7 +92,12 @@ class Manager:
         return self._thread.is_alive() and not self._stopping
 
     def start(self) -> None:
-        self._thread.start()
+        """Raises RuntimeError where the system has no thread left."""
+        try:
+            self._thread.start()
+        except RuntimeError:
+            self.abandon()
+            raise
 
     def pids(self) -> list[int]:
         return [worker.pid for worker in list(self._workers)]
@@ -142,10 +148,8 @@ class Manager:
                 self._serve(self._patience())
                 self._expire()
                 self._dying = [worker for worker in self._dying if not worker.reaped()]
-        except (
-            BaseException
-        ) as error:  # a bug or a full file table: whoever waits must hear of it instead of waiting for ever
-            reason = f"the pool's thread failed: {type(error).__name__}: {error}"
+        except BaseException as error:  # a bug: whoever waits must hear of it instead of waiting for ever
+            reason = start_failure(error) or f"the pool's thread failed: {type(error).__name__}: {error}"
         finally:
             self._shut_down(reason)
 
@@ -193,7 +197,12 @@ class Manager:
             if starting >= len(self._queue) and len(self._workers) >= self._warm:
                 return
             starting += 1
-            worker = WorkerProcess(self._config)
+            try:
+                worker = WorkerProcess(self._config)
+            except OSError as error:  # the machine has no room for one more
+                if not self._workers:
+                    self._fail_all(start_failure(error) or f"a worker process cannot be started: {error}")
+                return
             worker.deadline = time.monotonic() + self._start_timeout_s
             self._workers.append(worker)
             self._selector.register(worker.sock, selectors.EVENT_READ, worker)

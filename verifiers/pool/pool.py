@@ -25,6 +25,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from verifiers.errors import PoolError
+from verifiers.pool.limits import start_failure
 from verifiers.pool.manager import Job, Manager
 from verifiers.types import Status, Verdict
 
@@ -185,11 +186,14 @@ class WorkerPool:
                     self._stop()
                 # The path as it is now: what the caller can import, the worker can.
                 path = [os.path.abspath(entry) for entry in sys.path]
-                manager = Manager({**self._config, "path": path}, self._workers, self._start_timeout_s)
+                try:
+                    manager = Manager({**self._config, "path": path}, self._workers, self._start_timeout_s)
+                    manager.start()
+                except (OSError, RuntimeError) as error:  # no file or no thread is left
+                    raise PoolError(start_failure(error) or f"the worker pool cannot start: {error}") from error
                 # The thread does not hold the pool, so a pool that is dropped is collected, and its workers end. Runs
                 # at exit too.
                 self._stop = weakref.finalize(self, manager.stop)
-                manager.start()
                 self._manager = manager
             return self._manager
 

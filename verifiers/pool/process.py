@@ -58,7 +58,12 @@ class WorkerProcess:
         self._stderr_tail = b""
         self._owner = os.getpid()
         self.sock, self._child_sock = socket.socketpair()
-        self.stderr, stderr_write = os.pipe()
+        try:
+            self.stderr, stderr_write = os.pipe()
+        except OSError:
+            self.sock.close()
+            self._child_sock.close()
+            raise
         try:
             # -P: the script's own folder holds a package called math, which must not hide the one of the standard
             # library. No preexec_fn, so that subprocess uses vfork: the parent's memory is not copied, and other
@@ -179,7 +184,9 @@ class WorkerProcess:
         if code is None:
             how = "it does not die"
         elif code < 0:
-            how = f"killed by {signal.Signals(-code).name}"
+            how = f"killed by {_signal_name(-code)}"
+            if -code == signal.SIGKILL:
+                how += ", which the system sends where its memory runs out"
         else:
             how = f"exit code {code}"
         with contextlib.suppress(OSError):
@@ -199,6 +206,13 @@ class WorkerProcess:
         self._process.returncode = 0  # so that subprocess neither warns nor waits for a process that is not ours
         self._child_sock.close()
         self.close()
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:  # a real-time signal
+        return f"signal {number}"
 
 
 def read_answer(body: bytes) -> tuple[Any, str, float]:

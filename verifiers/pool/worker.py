@@ -98,6 +98,21 @@ def describe(error: BaseException) -> str:
     return f"{type(error).__name__}: {error}"[:MAX_ERROR_CHARS]
 
 
+def describe_start(error: BaseException) -> str:
+    """What kept a worker from starting, on one line, with the innermost place outside of the standard library."""
+    words = " ".join(describe(error).split())
+    library = os.path.dirname(os.path.abspath(contextlib.__file__)) + os.sep
+    place = ""
+    trace = error.__traceback__
+    while trace is not None:
+        file = os.path.abspath(trace.tb_frame.f_code.co_filename)
+        installed = "site-packages" in file or "dist-packages" in file
+        if os.path.exists(file) and file != os.path.abspath(__file__) and (installed or not file.startswith(library)):
+            place = f" ({file}, line {trace.tb_lineno})"
+        trace = trace.tb_next
+    return words + place
+
+
 def answer(function: Callable[[Any], Any], request: bytes, max_answer_bytes: int) -> tuple[bytes, bool]:
     """Runs one item. Returns the body to send and whether memory ran out on the way."""
     started = time.perf_counter()
@@ -135,10 +150,8 @@ def main(fd: int) -> None:
     die_with_parent(config["parent"])
     try:
         function = start(config)
-    except BaseException:  # whatever it was, the parent has to hear of it: nothing can run
-        import traceback
-
-        write_frame(fd, 0, json.dumps({"failed": traceback.format_exc(limit=-3)[-MAX_ERROR_CHARS:]}).encode())
+    except BaseException as error:  # whatever it was, the parent has to hear of it: nothing can run
+        write_frame(fd, 0, json.dumps({"failed": describe_start(error)}).encode())
         return
     write_frame(fd, 0, b'{"failed": ""}')
 
