@@ -17,7 +17,6 @@ from reasonrl.plan.estimate import estimate_memory_gb, estimate_minutes, measure
 from reasonrl.plan.probe import probe_collecting, probe_environment, probe_rewards
 from reasonrl.plan.prompt_view import view_prompt
 from reasonrl.plan.stage_plan import Plan, StagePlan
-from reasonrl.plan.starts import check_start
 from reasonrl.recipe.links import check_links
 from reasonrl.recipe.reading import LoadedRecipe
 from reasonrl.recipe.schema import Recipe
@@ -28,6 +27,7 @@ from reasonrl.setup.prompt_checks import known_end_ids, template_warnings
 from reasonrl.setup.prompt_tokens import check_prompt_tokens
 from reasonrl.setup.roles import check_refining, check_role_models
 from reasonrl.setup.run_models import runs_elsewhere, weights_of
+from reasonrl.setup.starts import check_start
 from reasonrl.stages import stage_kind
 from reasonrl.stages.base import Workload
 from reasonrl.stages.run import check_engines
@@ -69,7 +69,7 @@ def preflight(
 def plan_stage(recipe: Recipe, *, offline: bool, backends: Mapping[str, BackendPlan]) -> StagePlan:
     kind = stage_kind(recipe.kind)
     tokenizer, config, missing = load_tokenizer(recipe, offline=offline)
-    missing_roles = check_role_models(recipe, offline=offline)
+    missing_roles = check_role_models(recipe, kind.roles(recipe), offline=offline)
     data_recipe = recipe_for_data(recipe)
     parts = make_reward_parts(data_recipe, make_verifier(recipe))
     verifier = parts[0].verifier
@@ -78,6 +78,8 @@ def plan_stage(recipe: Recipe, *, offline: bool, backends: Mapping[str, BackendP
     probe_collecting(recipe)
     present, later = without_links(data_recipe)
     data, missing_data = load_present_data(present, verifier, offline=offline)
+    if data.train:
+        kind.check(recipe, data)
     longest = check_lengths(recipe, tokenizer, config, data.problems) if data.problems and config is not None else 0
     unused: list[str] = []
     if data.problems and config is not None:

@@ -12,9 +12,10 @@ from reasonrl.engines.served import ServedModel
 from reasonrl.environments.refined import Refiner
 from reasonrl.environments.roles import LocalSpeaker, ServedSpeaker, Speaker
 from reasonrl.errors import ModelError, ModelNotHere, RecipeError
-from reasonrl.models.chat_template import check_dialogue
+from reasonrl.models.chat_template import apply_template, check_dialogue
 from reasonrl.models.loading import LanguageModel, check_model_files, load_tokenizer_and_config
 from reasonrl.recipe.critics import RoleSpec
+from reasonrl.recipe.kinds import KINDS
 from reasonrl.recipe.links import PREFIX
 from reasonrl.recipe.schema import Recipe
 from reasonrl.setup.data import check_lengths
@@ -121,13 +122,13 @@ def errors_of_role(role: str) -> Iterator[None]:
         raise type(error)(f"the model of the role {role}: {str(error).removeprefix('model.path: ')}") from error
 
 
-def check_role_models(recipe: Recipe, *, offline: bool) -> list[str]:
-    """Look at the files of the models that roles of a stage have for themselves; nothing is loaded.
+def check_role_models(recipe: Recipe, specs: Mapping[str, RoleSpec], *, offline: bool) -> list[str]:
+    """Look at the files of the models that the roles `specs` of a stage have for themselves; nothing is loaded.
 
     Returns the roles whose model is not in the local cache, offline. Raises ModelError, which begins with the role.
     """
     missing = []
-    for role, spec in training_roles(recipe).items():
+    for role, spec in specs.items():
         if spec.served or spec.model == "same" or spec.model.startswith(PREFIX):
             continue
         name = model_for_role(role, spec.model)
@@ -170,13 +171,22 @@ def make_refiner(recipe: Recipe, policy: LanguageModel, roles: Roles) -> Refiner
 
 
 def check_refining(recipe: Recipe, tokenizer: Any) -> None:
-    """What a dry run can know: whether the policy's chat template takes the conversations in which it refines.
+    """What a dry run can know: whether the policy's chat template takes the conversations in which it refines, and the
+    questions of a game.
 
     Raises DataError or ModelError.
     """
     if recipe.critique_grpo is not None:
         check_dialogue(tokenizer, "critique_grpo")
-    for role, spec in evaluation_roles(recipe).items():
+    if recipe.kind == "collect" and recipe.collect.make == "responses" and recipe.collect.critic is not None:
+        check_dialogue(tokenizer, "collect.critic")
+    if recipe.kind == "game" and "same" in (
+        recipe.game.sneaky.model,
+        recipe.game.solver.model,
+        recipe.game.critic.model,
+    ):
+        apply_template(tokenizer, [{"role": "user", "content": "?"}], "game", add_generation_prompt=True)
+    for role, spec in evaluation_roles(recipe).items() if KINDS[recipe.kind].trains else ():
         if spec.model == "same":
             _check_actor(role, tokenizer)
 

@@ -28,13 +28,13 @@ def newest_model(folder: Path) -> Path:
     raise RecipeError(f"{folder} has no complete checkpoint yet. Train it first, or resume it")
 
 
-def weights_of(name: str) -> str:
-    """What a recipe names as a model: a run folder, or a stage's, stands for its newest checkpoint.
+def weights_of(name: str, key: str = "model.path") -> str:
+    """What a recipe names as a model, under this key: a run folder, or a stage's, stands for its newest checkpoint.
 
     Raises:
         RecipeError: the run has no checkpoint.
     """
-    path = user_path(name, "model.path:")
+    path = user_path(name, f"{key}:")
     return str(newest_model(path)) if (path / "recipe.yaml").is_file() else name
 
 
@@ -44,7 +44,8 @@ def model_for_role(role: str, name: str) -> str:
     Raises:
         RecipeError: the run has no checkpoint, or its model was trained to judge and the role solves or writes.
     """
-    path = user_path(weights_of(name), "model.path:")
+    key = f"the model of the role {role}"
+    path = user_path(weights_of(name, key), f"{key}:")
     recipe_file = path.parent.parent / "recipe.yaml"
     if role in SOLVERS and path.parent.name == "checkpoints" and recipe_file.is_file():
         stage = load_recipe(str(recipe_file)).stages[-1]

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
+from reasonrl.recipe.critics import RoleSpec
 from reasonrl.recipe.schema import Recipe
 from reasonrl.runs.console import TrainConsole
 from reasonrl.setup.data import RunData
@@ -94,6 +95,14 @@ class StageKind(Protocol):
 
     def target(self, recipe: Recipe, verifier: Verifier, problem: Problem) -> str:
         """The target answer to a problem, which the plan shows. Raises DataError if the problem has none."""
+        ...
+
+    def roles(self, recipe: Recipe) -> dict[str, RoleSpec]:
+        """The models of the stage besides the one that it starts from. Raises RecipeError for a setting they lack."""
+        ...
+
+    def check(self, recipe: Recipe, data: RunData) -> None:
+        """Refuse training data that the stage cannot use, before weights are loaded. Raises DataError."""
         ...
 
     def needs_reference(self, recipe: Recipe) -> bool:

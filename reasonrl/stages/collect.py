@@ -18,7 +18,7 @@ from reasonrl.recipe.schema import Recipe
 from reasonrl.setup.data import RunData, check_lengths, load_data, recipe_for_data
 from reasonrl.setup.models import load_language_model, make_engine
 from reasonrl.setup.prompt_checks import template_warnings
-from reasonrl.setup.roles import load_roles
+from reasonrl.setup.roles import check_refining, load_roles
 from reasonrl.stages.base import Session, Workload
 from reasonrl.stages.collector import Collector, in_words
 from reasonrl.stages.critiques import CritiqueCollector
@@ -45,6 +45,9 @@ class Collect(GatheringKind):
     def describe(self, recipe: Recipe, workload: Workload) -> dict[str, str]:
         return {"collects": f"{workload.rollouts_per_step:,} solutions of {workload.prompts_per_step:,} problems"}
 
+    def roles(self, recipe: Recipe) -> dict[str, RoleSpec]:
+        return collector_roles(recipe)
+
     def run(self, recipe: Recipe, folder: Path, session: Session) -> Path:
         """Collect into `folder`, unless that has been done. No set is written when this raises; what was generated is
         recorded for a resumed stage.
@@ -58,6 +61,7 @@ class Collect(GatheringKind):
             journal = start_journal(recipe, folder, session, data, collector_roles(recipe))
             console.note(f"loading the model {session.init_from}")
             policy = load_language_model(recipe, session.init_from, offline=session.offline)
+            check_refining(recipe, policy.tokenizer)
             check_lengths(recipe, policy.tokenizer, policy.model.config, data.problems)
             of_template = template_warnings(recipe, policy.tokenizer, policy.eos_ids, data.problems)
             for warning in [*data.warnings, *of_template]:

@@ -17,13 +17,13 @@ from reasonrl.engines.base import BatchEngine, derive_seed
 from reasonrl.engines.batching import run_episodes
 from reasonrl.environments.sneaky import Game as PlayedGame
 from reasonrl.environments.sneaky import SneakyGame
-from reasonrl.errors import RecipeError, TrainingError
+from reasonrl.errors import DataError, RecipeError, TrainingError
 from reasonrl.recipe.critics import RoleSpec
 from reasonrl.recipe.schema import Recipe
 from reasonrl.runs.folder import append_rows
 from reasonrl.setup.data import RunData, load_data, recipe_for_data
 from reasonrl.setup.models import load_language_model, make_engine
-from reasonrl.setup.roles import Roles, load_roles
+from reasonrl.setup.roles import Roles, check_refining, load_roles
 from reasonrl.stages.base import Session, Workload
 from reasonrl.stages.gathering import GatheringKind, open_verifier, start_journal, write_sets, write_summary
 from reasonrl.stats import wilson
@@ -57,6 +57,16 @@ class Game(GatheringKind):
         solutions = f"{count:,} correct solutions" if count else "all correct solutions"
         return {"plays": f"on {solutions}, {2 * recipe.game.completions} completions of the solver in each game"}
 
+    def roles(self, recipe: Recipe) -> dict[str, RoleSpec]:
+        return player_roles(recipe)
+
+    def check(self, recipe: Recipe, data: RunData) -> None:
+        """Raises DataError where no solution is labelled correct."""
+        if not right_solutions(data.train):
+            raise DataError(
+                "data.train: no solution is labelled correct (first_error: -1), so there is no step to corrupt"
+            )
+
     def run(self, recipe: Recipe, folder: Path, session: Session) -> Path:
         """Play into `folder`, unless that has been done. No row is written when this raises; what was generated is
         recorded for a resumed stage.
@@ -65,25 +75,18 @@ class Game(GatheringKind):
         if (folder / SUMMARY).exists():
             console.note(f"{folder} is already complete")
             return folder
-        if recipe.critic is None:
-            raise RecipeError(
-                "critic: missing; a game needs this section, which sets the format of critiques. Write critic: {}"
-            )
+        players = self.roles(recipe)
         with open_verifier(recipe) as answer_verifier:
             # Checked as problems with an answer, which the solver must reach.
             data = load_data(recipe_for_data(recipe), answer_verifier, offline=session.offline)
+            self.check(recipe, data)
             problems = right_solutions(data.train)[: recipe.game.solutions]
-            if not problems:
-                raise TrainingError(
-                    "data.train: no solution is labelled correct (first_error: -1), so there is no step to corrupt"
-                )
-            journal = start_journal(recipe, folder, session, data, player_roles(recipe))
+            journal = start_journal(recipe, folder, session, data, players)
             policy = load_language_model(recipe, session.init_from, offline=session.offline)
+            check_refining(recipe, policy.tokenizer)
             rows_per_batch = recipe.rollout.rows_per_batch
             engine = journal.engine(make_engine(recipe, policy), rows_per_batch)
-            roles = journal.roles(
-                load_roles(recipe, player_roles(recipe), policy, offline=session.offline), rows_per_batch
-            )
+            roles = journal.roles(load_roles(recipe, players, policy, offline=session.offline), rows_per_batch)
             attempts = recipe.game.attempts_per_solution
             console.note(f"{len(problems):,} correct solutions, {attempts} attempts on each")
             games = Players(recipe, engine, answer_verifier, roles).play(problems)
@@ -105,6 +108,11 @@ class Game(GatheringKind):
 
 
 def player_roles(recipe: Recipe) -> dict[str, RoleSpec]:
+    """Raises RecipeError where there is no section `critic` with the format of the critiques."""
+    if recipe.critic is None:
+        raise RecipeError(
+            "critic: missing; a game needs this section, which sets the format of critiques. Write critic: {}"
+        )
     return {role: getattr(recipe.game, role) for role in ROLES}
 
 

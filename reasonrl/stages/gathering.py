@@ -28,6 +28,9 @@ class GatheringKind:
     def target(self, recipe: Recipe, verifier: Verifier, problem: Problem) -> str:
         return verifier.gold_response(problem.reference)
 
+    def check(self, recipe: Recipe, data: RunData) -> None:
+        pass
+
     def needs_reference(self, recipe: Recipe) -> bool:
         return False
 

@@ -26,8 +26,10 @@ from reasonrl.algorithms.losses.objective import Objective, UpdateTensors
 from reasonrl.curricula.uniform import UniformCurriculum
 from reasonrl.engines.base import derive_seed
 from reasonrl.models.logprobs import TokenRow
+from reasonrl.recipe.critics import RoleSpec
 from reasonrl.recipe.schema import Recipe
 from reasonrl.setup.data import RunData
+from reasonrl.setup.roles import training_roles
 from reasonrl.stages.base import Session, Workload, training_lines
 from reasonrl.stages.context import StageContext
 from reasonrl.stages.run_stage import run_stage
@@ -159,6 +161,12 @@ class Offline:
 
     def target(self, recipe: Recipe, verifier: Verifier, problem: Problem) -> str:
         return str(problem.reference["response"])
+
+    def roles(self, recipe: Recipe) -> dict[str, RoleSpec]:
+        return training_roles(recipe)
+
+    def check(self, recipe: Recipe, data: RunData) -> None:
+        pass
 
     def needs_reference(self, recipe: Recipe) -> bool:
         return True

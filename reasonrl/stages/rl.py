@@ -27,6 +27,7 @@ from reasonrl.environments.base import Episode
 from reasonrl.environments.rollouts import roll_out
 from reasonrl.errors import CheckpointError
 from reasonrl.models.logprobs import TokenRow
+from reasonrl.recipe.critics import RoleSpec
 from reasonrl.recipe.schema import Recipe
 from reasonrl.rewards.scoring import score_episodes
 from reasonrl.rewards.verdict_thread import VerdictThread
@@ -279,6 +280,12 @@ class RL:
 
     def target(self, recipe: Recipe, verifier: Verifier, problem: Problem) -> str:
         return verifier.gold_response(problem.reference)
+
+    def roles(self, recipe: Recipe) -> dict[str, RoleSpec]:
+        return training_roles(recipe)
+
+    def check(self, recipe: Recipe, data: RunData) -> None:
+        pass
 
     def needs_reference(self, recipe: Recipe) -> bool:
         return recipe.train.kl.coefficient > 0 or LOSSES[recipe.train.loss].needs_reference

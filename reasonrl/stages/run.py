@@ -20,6 +20,7 @@ from reasonrl.runs.report import write_report
 from reasonrl.runs.stages_report import write_stages_report
 from reasonrl.setup.models import check_engine
 from reasonrl.setup.run_models import newest_model, runs_elsewhere, weights_of
+from reasonrl.setup.starts import check_start, errors_of_start, start_of
 from reasonrl.stages import stage_kind
 from reasonrl.stages.base import RunElsewhere, Session
 from reasonrl.trainer.interrupt import Interrupt
@@ -62,6 +63,9 @@ def train(
         raise UsageError("--allow-changes is for a run that is resumed: add --resume, or leave it out")
     if resume:
         require_run(run_dir)
+    else:  # a resumed stage may not need the model that it started from any more
+        for recipe in loaded.stages:
+            check_start(recipe, loaded.stages, offline=offline)
     with locked(run_dir, "Wait for it, or write run_dir=ANOTHER_FOLDER"):
         text = yaml.safe_dump(loaded.raw, sort_keys=False, allow_unicode=True)
         versions = start_run(run_dir, text, resume=resume)
@@ -101,7 +105,8 @@ def _run_stages(
                 console.note(f"stage {recipe.name} ({recipe.kind})")
             init_from = starting_model(recipe, run_dir, loaded, model)
             session = Session(console, interrupt, init_from, resume, offline, backends, allow_changes)
-            result = stage_kind(recipe.kind).run(with_paths(recipe, run_dir, newest_model), folder, session)
+            with errors_of_start(recipe):
+                result = stage_kind(recipe.kind).run(with_paths(recipe, run_dir, newest_model), folder, session)
             if KINDS[recipe.kind].trains:
                 model, report = result, write_report(folder)
                 console.finish(f"report: {report}\nmodel:  {model}")
@@ -129,7 +134,7 @@ def starting_model(recipe: Recipe, run_dir: Path, loaded: LoadedRecipe, previous
         return str(previous) if previous is not None else weights_of(recipe.model.path)
     if any(stage.name == recipe.init_from for stage in loaded.stages):
         return str(newest_model(stage_folder(run_dir, recipe.init_from)))
-    return weights_of(recipe.init_from)
+    return start_of(recipe.init_from)
 
 
 def stage_folders(loaded: LoadedRecipe, run_dir: Path) -> list[Path]:

@@ -122,6 +122,7 @@ def prepare(
     assert response_verifier is not None
     console.note("loading and checking the data")
     data = load_data(recipe, response_verifier, offline=offline)
+    stage_kind(recipe.kind).check(recipe, data)
     check_data(data)
     lora = recipe.model.lora
     # With full training the checkpoint is the model; adapters are applied to the model that the stage started from.

@@ -20,13 +20,17 @@ from reasonrl.errors import DataError
 from reasonrl.models.logprobs import TokenRow, response_logprobs
 from reasonrl.models.prefix_tree import split_rows
 from reasonrl.models.special_tokens import without_opened_thought
+from reasonrl.recipe.critics import RoleSpec
 from reasonrl.recipe.schema import Recipe
 from reasonrl.setup.data import RunData
+from reasonrl.setup.roles import training_roles
 from reasonrl.stages.base import Session, Workload, training_lines
 from reasonrl.stages.context import StageContext
 from reasonrl.stages.run_stage import run_stage
 from reasonrl.trainer.policy_update import require_finite
 from verifiers.types import Problem, Verifier
+
+_DEMONSTRATION = "{demonstration}"
 
 
 class SFTStage:
@@ -111,6 +115,14 @@ class SFT:
     def target(self, recipe: Recipe, verifier: Verifier, problem: Problem) -> str:
         return target_response(recipe.sft.response, verifier, problem)
 
+    def roles(self, recipe: Recipe) -> dict[str, RoleSpec]:
+        return training_roles(recipe)
+
+    def check(self, recipe: Recipe, data: RunData) -> None:
+        if _DEMONSTRATION in recipe.sft.response:
+            for problem in data.train:
+                demonstration_of(problem)
+
     def needs_reference(self, recipe: Recipe) -> bool:
         return False
 
@@ -120,15 +132,20 @@ class SFT:
 
 def target_response(template: str, verifier: Verifier, problem: Problem) -> str:
     """The response to learn, by `sft.response`. Raises DataError if it needs a demonstration that the problem lacks."""
-    if "{demonstration}" not in template:
+    if _DEMONSTRATION not in template:
         return template.replace("{gold}", verifier.gold_response(problem.reference))
+    return template.replace(_DEMONSTRATION, demonstration_of(problem))
+
+
+def demonstration_of(problem: Problem) -> str:
+    """Raises DataError if there is none."""
     text = problem.reference.get("demonstration")
     if not isinstance(text, str) or not text:
         raise DataError(
             f"data.train: problem {problem.id} has no 'demonstration' (a string) in its reference, which sft.response"
             " asks for"
         )
-    return template.replace("{demonstration}", text)
+    return text
 
 
 def token_row(tokenizer: Any, problem: Problem, text: str, stops: Sequence[str]) -> TokenRow:
