@@ -178,6 +178,15 @@ def start_run(path: Path, recipe_yaml: str, *, resume: bool) -> list[str]:
 
     Raises UsageError when the folder holds a run and `resume` is False, or holds another recipe.
     """
+    record, changed = check_run(path, recipe_yaml, resume=resume)
+    path.mkdir(parents=True, exist_ok=True)
+    replace_text(path / "run.json", json.dumps(record, indent=1) + "\n")
+    replace_text(path / "recipe.yaml", recipe_yaml)
+    return changed
+
+
+def check_run(path: Path, recipe_yaml: str, *, resume: bool) -> tuple[dict[str, Any], list[str]]:
+    """What `start_run` writes into run.json, and what it returns. Changes nothing, and raises the same."""
     recipe_file = path / "recipe.yaml"
     record: dict[str, Any] = {"sessions": []}
     if recipe_file.exists() and has_begun(path):
@@ -192,13 +201,10 @@ def start_run(path: Path, recipe_yaml: str, *, resume: bool) -> list[str]:
             record = _sessions(path / "run.json")
     elif path.exists() and not recipe_file.exists() and entries(path):
         raise UsageError(f"{path} exists, is not empty and is not a run. Write run_dir=ANOTHER_FOLDER")
-    path.mkdir(parents=True, exist_ok=True)
     facts = run_facts(sys.argv)
     changed = _changed_versions(record["sessions"][-1], facts) if record["sessions"] else []
     record["sessions"].append(facts)
-    replace_text(path / "run.json", json.dumps(record, indent=1) + "\n")
-    replace_text(recipe_file, recipe_yaml)
-    return changed
+    return record, changed
 
 
 def _saved_recipe(path: Path) -> str:
