@@ -19,6 +19,8 @@ THINKING_TAGS = (
     ("<seed:think>", "</seed:think>"),
     ("[THINK]", "[/THINK]"),
     ("<|begin_of_thought|>", "<|end_of_thought|>"),
+    ("<|START_THINKING|>", "<|END_THINKING|>"),
+    ("◁think▷", "◁/think▷"),
     ("<|channel|>analysis", "<|channel|>final"),
 )
 """What stands before and after a thought: DeepSeek and Qwen, then others; the last pair is that of gpt-oss."""

@@ -8,6 +8,7 @@ from reasonrl.engines.base import Engine, Sampling, response_text
 from reasonrl.environments.base import Episode, Trajectory
 from reasonrl.errors import DataError
 from reasonrl.models.chat_template import render_chat
+from reasonrl.models.special_tokens import special_tokens
 from verifiers.types import Message, Problem
 
 
@@ -48,18 +49,21 @@ def encode_prompt(tokenizer: Any, problem: Problem) -> list[int]:
 def encode_messages(tokenizer: Any, prompt: str | list[Message], owner: str) -> list[int]:
     """The same of any prompt; `owner` names it in an error. A last message of the assistant is continued."""
     if isinstance(prompt, str):
+        text = prompt
         ids = _encode_text(tokenizer, prompt)
     else:
-        ids = list(tokenizer(render_chat(tokenizer, prompt, owner), add_special_tokens=False)["input_ids"])
-        if prompt and ids.count(tokenizer.bos_token_id) > 1 and _begins(prompt[0]["content"], tokenizer.bos_token):
+        text = render_chat(tokenizer, prompt, owner)
+        ids = list(tokenizer(text, add_special_tokens=False)["input_ids"])
+        if (token := _ready_made(tokenizer, prompt, text)) is not None:
             raise DataError(
-                f"{owner}: its first message begins with {tokenizer.bos_token!r}, which the chat template writes"
-                " itself. Remove it from the message, or write data.prompt.style: text for prompts that are complete"
+                f"{owner}: its first message begins with {token!r}, which the chat template writes itself. Remove it"
+                " from the message, or write data.prompt.style: text for prompts that are complete"
             )
     bos, eos = tokenizer.bos_token_id, tokenizer.eos_token_id
     while bos is not None and ids[:2] == [bos, bos]:
         del ids[0]
-    if eos is not None and ids and ids[-1] == eos and ids != [bos]:
+    ends = eos is not None and (ids[-1:] == [eos] or text.rstrip().endswith(tokenizer.eos_token))
+    if ends and ids != [bos]:
         raise DataError(
             f"{owner}: its prompt ends with the end token {tokenizer.eos_token!r}, after which a model has nothing to"
             f" say. {'Remove it from the prompt' if isinstance(prompt, str) else _NO_BEGINNING}"
@@ -89,6 +93,19 @@ def _encode_text(tokenizer: Any, text: str) -> list[int]:
         if ids[start : start + len(bare)] == bare:
             return ids[: start + len(bare)]
     return ids
+
+
+def _ready_made(tokenizer: Any, prompt: list[Message], text: str) -> str | None:
+    """The token of the chat template's frame with which the first message begins: it has been rendered before.
+
+    Args:
+        text: the prompt as the template writes it.
+    """
+    first = prompt[0]["content"].lstrip() if prompt else ""
+    for token in special_tokens(tokenizer).dropped.values():
+        if first.startswith(token) and text.count(token) > sum(m["content"].count(token) for m in prompt):
+            return token
+    return None
 
 
 def _begins(text: str, token: str | None) -> bool:

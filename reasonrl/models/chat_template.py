@@ -11,11 +11,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from reasonrl.errors import DataError, ModelError
+from verifiers.response import strip_thinking
 from verifiers.types import Message
 
 ASSISTANT_TEXT = "reasonrl-assistant-text"
 """Stands for what the policy wrote where a template is rendered."""
 _USER_TEXT = "reasonrl-user-text"
+_A_DATE = "reasonrl-date"
 _LONGEST_STOP = 40
 """Characters of a turn's end that may be offered as a stop string."""
 
@@ -70,15 +72,52 @@ def render_chat(tokenizer: Any, messages: Sequence[Message], owner: str) -> str:
         text = _continued(tokenizer, chat, owner)
     else:
         text = apply_template(tokenizer, chat, owner, add_generation_prompt=True)
-    words = " ".join(text.split())
-    for message in chat:
-        if message["role"] in ("user", "system") and " ".join(message["content"].split()) not in words:
-            raise DataError(
-                f"{owner}: the chat template of {name_of(tokenizer)} leaves out the text of the"
-                f" {message['role']} message {message['content']!r:.60}, so the model would not see it. Send it as"
-                " another role, or correct the template"
-            )
+    left_out = _left_out(text, chat)
+    if left_out is not None:
+        left_out = _dropped_by_role(tokenizer, chat) or left_out
+        raise DataError(
+            f"{owner}: the chat template of {name_of(tokenizer)} leaves out the text of the"
+            f" {left_out['role']} message {left_out['content']!r:.60}, so the model would not see it. Send it as"
+            " another role, or correct the template"
+        )
     return text
+
+
+def _left_out(text: str, chat: Sequence[Message]) -> Message | None:
+    """The first message whose words are not in `text` after those of the message before it.
+
+    A system message may stand anywhere, and of an assistant's what follows its thought is enough: templates leave out
+    earlier thoughts.
+    """
+    words = " ".join(text.split())
+    place = 0
+    for message in chat:
+        content = message["content"]
+        if message["role"] == "assistant":
+            content = strip_thinking(content)
+        wanted = " ".join(content.split())
+        if message["role"] == "system":
+            start = words.find(wanted)
+        elif message["role"] in ("user", "assistant"):
+            start = words.find(wanted, place)
+            place = start + len(wanted)
+        else:
+            continue
+        if start < 0:
+            return message
+    return None
+
+
+def _dropped_by_role(tokenizer: Any, chat: Sequence[Message]) -> Message | None:
+    """The first message whose place in the chat is left out, whatever its text. A short text may stand in another
+    message as well, and `_left_out` then names the message after it.
+    """
+    marked: list[Message] = [{**message, "content": f"reasonrl-text-{i}."} for i, message in enumerate(chat)]
+    try:
+        shown = apply_template(tokenizer, marked, "a test", add_generation_prompt=True)
+    except (DataError, ModelError):
+        return None
+    return next((chat[i] for i, message in enumerate(marked) if message["content"] not in shown), None)
 
 
 def check_dialogue(tokenizer: Any, owner: str) -> None:
@@ -132,6 +171,44 @@ def turn_end_warning(tokenizer: Any, end_ids: Sequence[int], stop: Sequence[str]
         f"the chat template ends a turn of the assistant with {end!r}, but neither the tokenizer's eos_token nor"
         " generation_config.json names it, so a model that learnt this template writes on after its answer. Write"
         f" rollout.stop: {_yaml_list(end)}"
+    )
+
+
+def date_warning(tokenizer: Any, owner: str) -> str | None:
+    """A warning where the template writes the time or the date into a prompt: the same row gives other prompts on other
+    days.
+    """
+    if "strftime_now" not in str(tokenizer.chat_template):
+        return None
+    question: list[Message] = [{"role": "user", "content": _USER_TEXT}]
+    if _A_DATE not in apply_template(tokenizer, question, owner, strftime_now=lambda _format: _A_DATE):
+        return None
+    return (
+        f"the chat template of {name_of(tokenizer)} writes the date into every prompt, so a run that is resumed, or an"
+        " evaluation on another day, has other prompts. Where that matters, write a fixed date in place of"
+        " strftime_now in the template"
+    )
+
+
+def unopened_turn_warning(tokenizer: Any) -> str | None:
+    """A warning where the template ignores add_generation_prompt, and an assistant's text has a beginning (its role,
+    say) that the prompt lacks: the model would have to write it.
+    """
+    user: Message = {"role": "user", "content": _USER_TEXT}
+    try:
+        prompt = apply_template(tokenizer, [user], "a test", add_generation_prompt=True)
+        if prompt != apply_template(tokenizer, [user], "a test", add_generation_prompt=False):
+            return None
+        exchange = apply_template(tokenizer, [user, {"role": "assistant", "content": ASSISTANT_TEXT}], "a test")
+    except (DataError, ModelError):  # a prompt of this kind is refused where there is one
+        return None
+    beginning = exchange.removeprefix(prompt).partition(ASSISTANT_TEXT)[0].strip()
+    if not exchange.startswith(prompt) or not beginning:
+        return None
+    return (
+        f"the chat template of {name_of(tokenizer)} writes {beginning!r} before a text of the assistant, but not at the"
+        " end of a prompt: it ignores add_generation_prompt, so the model has to write that itself. Add it to the"
+        " template"
     )
 
 

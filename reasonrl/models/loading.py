@@ -11,6 +11,7 @@ import torch
 
 from reasonrl.errors import ModelError
 from reasonrl.models import embedded, tiny
+from reasonrl.models.chat_template import name_of
 from reasonrl.models.devices import choose_device
 from reasonrl.models.hub import download_snapshot, split_revision
 from reasonrl.models.pretrained import (
@@ -49,10 +50,21 @@ class LanguageModel:
 def end_token_ids(tokenizer: Any, generation_config: Any) -> list[int]:
     """Every token that ends a response: the tokenizer's, and those that the generation config adds (Llama 3 and Qwen
     have several).
+
+    Raises ModelError for an eos_token_id that is not an id or a list of ids: transformers reads a text or a fraction
+    without a word.
     """
     configured = getattr(generation_config, "eos_token_id", None)
-    ids = [tokenizer.eos_token_id, *(configured if isinstance(configured, list) else [configured])]
-    return sorted({i for i in ids if i is not None})
+    configured = configured if isinstance(configured, list) else [configured]
+    wrong = next((i for i in configured if i is not None and (isinstance(i, bool) or not isinstance(i, int))), None)
+    if wrong is not None:
+        known = tokenizer.get_vocab().get(wrong) if isinstance(wrong, str) else None
+        raise ModelError(
+            f"model.path: {name_of(tokenizer)}: eos_token_id of generation_config.json (or config.json) holds"
+            f" {wrong!r}, which is not the id of a token. Write {f'the id {known}' if known is not None else 'ids'}"
+            " there, or remove it"
+        )
+    return sorted({i for i in [tokenizer.eos_token_id, *configured] if i is not None})
 
 
 def load_generation_config(source: str) -> Any:

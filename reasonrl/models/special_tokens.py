@@ -71,18 +71,16 @@ def visible_text(tokenizer: Any, token_ids: Sequence[int], *, ended: bool = Fals
 
 def response_until_stop(tokenizer: Any, token_ids: Sequence[int], stop: Sequence[str], *, ended: bool = False) -> str:
     """`visible_text` cut before the first of the stop strings, which may hold tokens that are dropped."""
-    text = visible_text(tokenizer, token_ids, ended=ended)
+    text = visible_text(tokenizer, token_ids)  # a stop string may end with an added token
     cuts = [text.find(string) for string in stop if string in text]
     if cuts:
         return text[: min(cuts)]
     dropped = special_tokens(tokenizer).dropped.values()
     framed = [string for string in stop if any(token in string for token in dropped)]
-    if not framed:
-        return text
-    whole = str(tokenizer.decode(list(token_ids), skip_special_tokens=False))
+    whole = str(tokenizer.decode(list(token_ids), skip_special_tokens=False)) if framed else ""
     cuts = [whole.find(string) for string in framed if string in whole]
     if not cuts:
-        return text
+        return visible_text(tokenizer, token_ids, ended=ended)
     before = whole[: min(cuts)]
     for token in dropped:
         before = before.replace(token, "")

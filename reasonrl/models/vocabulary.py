@@ -30,8 +30,8 @@ def embedding_rows(config: Any) -> int | None:
 def check_end_tokens(name: str, tokenizer: Any, end_ids: Iterable[int], rows: int) -> None:
     """Raises ModelError for a model that has no row for any token that ends a response: it could not end one."""
     ids = sorted(end_ids)
-    if ids and min(ids) >= rows:
-        token = tokenizer.convert_ids_to_tokens(ids[0])
+    if ids and not any(0 <= i < rows for i in ids):
+        token = tokenizer.convert_ids_to_tokens(ids[0]) if 0 <= ids[0] < len(tokenizer) else "an unknown one"
         raise ModelError(
             f"model.path: '{name}' has {rows} rows in its embedding, but the token that ends a response, {token!r}, has"
             f" the id {ids[0]}. {RESIZE}"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import pickle
+import zipfile
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -46,13 +48,27 @@ def check_weight_values(name: str, folder: Path, *, up_to_bytes: float = math.in
     from safetensors import safe_open
 
     files = sorted(folder.glob("*.safetensors"))
-    if sum(file.stat().st_size for file in files) > up_to_bytes:
+    pickled = [] if files else sorted(folder.glob("pytorch_model*.bin"))
+    if sum(file.stat().st_size for file in [*files, *pickled]) > up_to_bytes:
         return
     broken = []
     for file in files:
         with safe_open(file, framework="pt") as tensors:
             broken += [key for key in tensors.keys() if not is_finite(tensors.get_tensor(key))]  # noqa: SIM118
+    for file in pickled:
+        broken += not_finite(_pickled_tensors(file))
     _refuse(name, broken)
+
+
+def _pickled_tensors(file: Path) -> list[tuple[str, Tensor]]:
+    """The tensors of a pytorch_model.bin; none of a file that cannot be read, which loading it reports."""
+    try:
+        state = torch.load(file, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(file))
+    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError):
+        return []
+    return (
+        [(key, value) for key, value in state.items() if isinstance(value, Tensor)] if isinstance(state, dict) else []
+    )
 
 
 def _refuse(name: str, broken: list[str]) -> None:

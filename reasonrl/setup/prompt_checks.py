@@ -8,8 +8,9 @@ from typing import Any
 
 from reasonrl.environments.single_turn import encode_prompt
 from reasonrl.errors import DataError
-from reasonrl.models.chat_template import name_of, turn_end_warning
+from reasonrl.models.chat_template import date_warning, name_of, turn_end_warning, unopened_turn_warning
 from reasonrl.models.loading import end_token_ids, load_generation_config
+from reasonrl.models.special_tokens import special_tokens
 from reasonrl.outputs import user_path
 from reasonrl.recipe.schema import Recipe
 from verifiers.types import Message, Problem, Verifier
@@ -73,15 +74,26 @@ def gold_warnings(name: str, problems: Sequence[Problem], *, examples: bool = Fa
 
 
 def template_warnings(recipe: Recipe, tokenizer: Any, end_ids: Sequence[int], problems: Sequence[Problem]) -> list[str]:
-    """What the chat template does that a recipe may have to answer. Nothing for prompts that are texts.
+    """What the tokens that end a response, and the chat template, do that a recipe may have to answer.
 
     Args:
         end_ids: tokens that end a response.
+
+    Raises:
+        DataError: a prompt that is a text ends with one of these.
     """
+    ends = _end_tokens(tokenizer, end_ids)
+    _check_text_ends(problems, [token for token in ends.values() if token])
+    warnings = [_end_warning(ends, recipe.rollout.stop)]
     first = next((problem for problem in problems if not isinstance(problem.prompt, str)), None)
     if first is None or tokenizer.chat_template is None or recipe.kind == "sft":
-        return []
-    warnings = [turn_end_warning(tokenizer, end_ids, recipe.rollout.stop)]
+        return [warning for warning in warnings if warning is not None]
+    warnings += [
+        turn_end_warning(tokenizer, end_ids, recipe.rollout.stop),
+        unopened_turn_warning(tokenizer),
+        date_warning(tokenizer, f"problem {first.id}"),
+        _frame_warning(tokenizer, problems),
+    ]
     bos = tokenizer.bos_token_id
     begins_texts = bos is not None and list(tokenizer("1")["input_ids"])[:1] == [bos]
     if begins_texts and bos not in encode_prompt(tokenizer, first):
@@ -99,6 +111,61 @@ def known_end_ids(source: str, tokenizer: Any, config: Any) -> list[int]:
     if (user_path(source, "model.path:") / "generation_config.json").is_file():
         return end_token_ids(tokenizer, load_generation_config(str(user_path(source, "model.path:"))))
     return end_token_ids(tokenizer, config)
+
+
+def _end_tokens(tokenizer: Any, end_ids: Sequence[int]) -> dict[int, str]:
+    """The token of each id; empty for an id that is none of the tokenizer's."""
+    known = max(len(tokenizer), tokenizer.vocab_size)
+    return {i: str(tokenizer.convert_ids_to_tokens(i) or "") if 0 <= i < known else "" for i in end_ids}
+
+
+def _end_warning(ends: dict[int, str], stop: Sequence[str]) -> str | None:
+    if not ends and not stop:
+        return (
+            "no token ends a response: neither the tokenizer nor generation_config.json names one, so every response"
+            " has rollout.max_new_tokens tokens. Write rollout.stop, or add eos_token to tokenizer_config.json"
+        )
+    unknown = next((i for i, token in ends.items() if not token), None)
+    if unknown is None:
+        return None
+    return (
+        f"eos_token_id of generation_config.json names the id {unknown}, which is no token of the tokenizer, so it ends"
+        " no response. Correct it there"
+    )
+
+
+def _check_text_ends(problems: Sequence[Problem], ends: Sequence[str]) -> None:
+    for problem in problems:
+        if not isinstance(problem.prompt, str):
+            continue
+        end = next((token for token in ends if problem.prompt.rstrip().endswith(token)), None)
+        if end is not None and problem.prompt.strip() != end:
+            raise DataError(
+                f"problem {problem.id}: its prompt ends with {end!r}, which ends a response, so a model has nothing to"
+                " say after it. Remove it from the prompt, or add the beginning of an answer"
+            )
+
+
+def _frame_warning(tokenizer: Any, problems: Sequence[Problem]) -> str | None:
+    """A warning of messages that hold tokens with which the chat template frames turns."""
+    tokens = special_tokens(tokenizer)
+    frame = [re.escape(tokens.dropped[i]) for i in tokens.dropped if i != tokenizer.unk_token_id]
+    if not frame:
+        return None
+    pattern = re.compile("|".join(frame))
+    held = [
+        (problem.id, match.group())
+        for problem in problems
+        if not isinstance(problem.prompt, str)
+        and (match := next(filter(None, (pattern.search(m["content"]) for m in problem.prompt)), None))
+    ]
+    if not held:
+        return None
+    return (
+        f"messages of {len(held):,} of {len(problems):,} problems hold special tokens such as {held[0][1]!r} (first:"
+        f" {held[0][0]}), which the model reads as the end of a turn or a text, not as characters. If that is not"
+        " meant, remove them from the data"
+    )
 
 
 def _last_turn(problem: Problem) -> str | None:

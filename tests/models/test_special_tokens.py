@@ -121,6 +121,7 @@ def test_a_stop_string_is_cut_off_though_it_holds_tokens_that_are_dropped():
     assert read(tokenizer, "ab|<|im_end|>\n", stop=("|<|im_end|>\n",)) == "ab"
     assert read(tokenizer, "<think>ab<|im_end|>\ncd", stop=("<|im_end|>\nc",)) == "<think>ab"
     assert read(tokenizer, "a</think>b", stop=("</think>",)) == "a"
+    assert read(tokenizer, "a;</think>", stop=(";</think>",)) == "a"
 
 
 @pytest.mark.parametrize("thinking", ["special", "added", "plain"])
@@ -173,6 +174,8 @@ def test_a_template_that_is_set_later_is_read_again():
         ("<seed:think>hm</seed:think>3", "3"),
         ("<|channel|>analysismaybe \\boxed{3}", ""),
         ("<|channel|>analysishm.assistant<|channel|>final3", "3"),
+        ("<|START_THINKING|>hm<|END_THINKING|>3", "3"),
+        ("◁think▷maybe \\boxed{3}", ""),
         ("<think>a</think>b<think>c", "b"),
         ("<think>a<thinking>b</thinking></think>c", "c"),
     ],
