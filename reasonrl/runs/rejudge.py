@@ -9,15 +9,16 @@ from reasonrl.recipe.schema import Recipe
 from reasonrl.rewards.loading import make_reward_parts, make_verifier
 from reasonrl.rewards.scoring import apply_timeout_policy
 from reasonrl.runs.reading import Row
-from verifiers.types import Verifier
+from verifiers.types import Status, Verifier
 
 CORRECTNESS = "correctness"
 
 
 def part_weights(recipe: Recipe) -> dict[str, float]:
     """By part of the reward, its weight: those of the recipe, or those of a critic's own parts."""
-    if recipe.critic is None:
-        return {name: spec.weight for name, spec in recipe.reward.items()}
+    if recipe.critic is None:  # correctness first, as in `make_reward_parts`: sums depend on the order
+        first = {CORRECTNESS: recipe.reward[CORRECTNESS].weight}
+        return first | {name: spec.weight for name, spec in recipe.reward.items()}
     return {part.name: part.weight for part in make_reward_parts(recipe, make_verifier(recipe))}
 
 
@@ -48,25 +49,37 @@ def new_verifiers(recipe: Recipe, saved: Recipe, overrides: Sequence[str]) -> di
 
 
 def judge_again(rows: Sequence[Row], verifiers: Mapping[str, Verifier], on_timeout: str) -> int:
-    """Writes new verdicts and scores into the rows. Returns how many verdicts of correctness changed.
+    """Writes new verdicts and scores into the rows. Returns how many verdicts of correctness changed. An episode whose
+    partner failed has nothing to judge, as in `rewards.scoring.verify_episodes`.
 
     Raises RecipeError: a verifier returns another number of verdicts than there are rows.
     """
     changed = 0
+    played = [row for row in rows if not _is_unplayed(row)]
+    for row in rows:
+        for name in verifiers if _is_unplayed(row) else ():
+            row["verdicts"][name] = dict(row["verdicts"][CORRECTNESS])
+            row["reward_parts"][name] = None
     for name, verifier in verifiers.items():
-        verdicts = verifier.verify([row["response"] for row in rows], [row["reference"] for row in rows])
-        if len(verdicts) != len(rows):
+        verdicts = verifier.verify([row["response"] for row in played], [row["reference"] for row in played])
+        if len(verdicts) != len(played):
             raise RecipeError(
-                f"reward.{name}: the verifier returned {len(verdicts)} verdicts for {len(rows)} responses; it must"
+                f"reward.{name}: the verifier returned {len(verdicts)} verdicts for {len(played)} responses; it must"
                 " return one for each"
             )
-        for row, raw_verdict in zip(rows, verdicts, strict=True):
+        for row, raw_verdict in zip(played, verdicts, strict=True):
             verdict = apply_timeout_policy(raw_verdict, on_timeout)
             if name == CORRECTNESS:
                 changed += row["verdicts"][name]["correct"] is not verdict.correct
             row["verdicts"][name] = verdict.to_dict()
             row["reward_parts"][name] = verdict.score
     return changed
+
+
+def _is_unplayed(row: Row) -> bool:
+    """Whether the environment failed in this episode, by the verdict that stands for it."""
+    verdict = row["verdicts"][CORRECTNESS]
+    return verdict.get("method") == "environment" and verdict.get("status") == Status.ERROR.value
 
 
 def _differs(name: str, recipe: Recipe, saved: Recipe) -> bool:

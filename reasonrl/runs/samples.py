@@ -172,7 +172,7 @@ class SampleIndex:
             row, mistake = None, f"it is not a JSON object of a sample ({error})"
         if mistake:
             raise UsageError(
-                f"{self.path}, row {self._row_number(offset)}: {mistake}. The file is damaged: remove that line to read"
+                f"{self.path}, row {self.row_number(offset)}: {mistake}. The file is damaged: remove that line to read"
                 " the rest."
             )
         key = SampleKey(
@@ -188,7 +188,8 @@ class SampleIndex:
         self._keys.append(key)
         self._last = (offset, hashlib.blake2b(line).digest())
 
-    def _row_number(self, offset: int) -> int:
+    def row_number(self, offset: int) -> int:
+        """The number of the row at this offset, from 1."""
         with self.path.open("rb") as file:
             return file.read(offset).count(b"\n") + 1
 
