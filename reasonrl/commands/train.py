@@ -25,14 +25,17 @@ def train_command(
     run_dirs = [o.partition("=")[2] for o in overrides if o.startswith("run_dir=")]
     loaded = load_recipe(recipe, [o for o in overrides if not o.startswith("run_dir=")])
     given = Path(run_dirs[-1]) if run_dirs else None
-    if dry_run and resume:
-        with run_dir_for(given, loaded.name, loaded.source, resume=True) as run_dir:
-            require_run(run_dir)
     if dry_run:
         from reasonrl.plan.preflight import preflight
         from reasonrl.plan.text import plan_text
 
-        plan = preflight(loaded, offline=offline, backends={"verl": _verl_plan})
+        resumed: Path | None = None
+        if resume:
+            with run_dir_for(given, loaded.name, loaded.source, resume=True) as resumed:
+                require_run(resumed)
+        plan = preflight(
+            loaded, offline=offline, backends={"verl": _verl_plan}, resumed=resumed, allow_changes=allow_changes
+        )
         emit(as_json, plan.to_dict(), plan_text(plan))
         return
     from reasonrl.commands.backends import BACKENDS

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 from reasonrl.environments.single_turn import render_prompt_text
@@ -16,6 +17,7 @@ from reasonrl.plan.checks import response_view, reward_warnings, taught_thought_
 from reasonrl.plan.estimate import estimate_memory_gb, estimate_minutes, measure_speed
 from reasonrl.plan.probe import probe_collecting, probe_environment, probe_rewards
 from reasonrl.plan.prompt_view import view_prompt
+from reasonrl.plan.resume import check_resume
 from reasonrl.plan.stage_plan import Plan, StagePlan
 from reasonrl.recipe.links import check_links
 from reasonrl.recipe.reading import LoadedRecipe
@@ -30,7 +32,7 @@ from reasonrl.setup.run_models import runs_elsewhere, weights_of
 from reasonrl.setup.starts import check_start
 from reasonrl.stages import stage_kind
 from reasonrl.stages.base import Workload
-from reasonrl.stages.run import check_engines
+from reasonrl.stages.run import check_engines, check_options
 from verifiers.types import Verifier
 
 SHOWN = 2
@@ -45,9 +47,16 @@ what it cannot do.
 
 
 def preflight(
-    loaded: LoadedRecipe, *, offline: bool = False, backends: Mapping[str, BackendPlan] | None = None
+    loaded: LoadedRecipe,
+    *,
+    offline: bool = False,
+    backends: Mapping[str, BackendPlan] | None = None,
+    resumed: Path | None = None,
+    allow_changes: bool = False,
 ) -> Plan:
     """Check every stage of a recipe without its weights. `backends` plan stages that run elsewhere, by name.
+
+    With `resumed`, the folder of a run, look also for what resuming it would refuse. `allow_changes` as in `train`.
 
     Raises:
         ReasonRLError: something would stop the run. Offline, missing models and data are only listed.
@@ -55,6 +64,8 @@ def preflight(
     # offline, a vLLM that is not installed is listed with what else is not here
     check_engines([recipe for recipe in loaded.stages if not (offline and recipe.rollout.engine == "vllm")])
     check_links(loaded.stages)
+    check_options(resume=resumed is not None, allow_changes=allow_changes)
+    resume = [] if resumed is None else check_resume(loaded, resumed, offline=offline, allow_changes=allow_changes)
     plans = []
     for recipe in loaded.stages:
         unchecked = check_start(recipe, loaded.stages, offline=offline)
@@ -63,7 +74,7 @@ def preflight(
         except TrainingError as error:  # user code that was called on the way; nothing is trained yet
             raise RecipeError(str(error)) from error
         plans[-1].not_checked.extend(unchecked)
-    return Plan(loaded.name, plans)
+    return Plan(loaded.name, plans, resume)
 
 
 def plan_stage(recipe: Recipe, *, offline: bool, backends: Mapping[str, BackendPlan]) -> StagePlan:

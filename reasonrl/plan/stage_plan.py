@@ -52,6 +52,8 @@ class StagePlan:
 class Plan:
     recipe: str
     stages: list[StagePlan]
+    resume: list[str] = field(default_factory=list)
+    """Of a run that is to be resumed: where each of its stages continues, and what is different now."""
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)

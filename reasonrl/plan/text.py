@@ -9,7 +9,8 @@ WIDTH = 15
 
 
 def plan_text(plan: Plan) -> str:
-    return "\n\n".join([*map(stage_text, plan.stages), "nothing was trained (--dry-run)"])
+    resume = ["\n".join(_line("resume", text) for text in plan.resume)] if plan.resume else []
+    return "\n\n".join([*resume, *map(stage_text, plan.stages), "nothing was trained (--dry-run)"])
 
 
 def stage_text(plan: StagePlan) -> str:

@@ -40,6 +40,24 @@ def check_inputs(
     Raises:
         UsageError: something has changed, and `session.allow_changes` is False. The message names every difference.
     """
+    before, now, changed = compare_inputs(recipe, folder, session, data, roles, step=step)
+    changes = list((before or {}).get("changes", []))
+    if changed:
+        changes.append({"time": clock(), "step": step or 0, "differences": changed})
+    record = {"recorded": clock() if before is None else before.get("recorded"), "changes": changes, **now}
+    folder.mkdir(parents=True, exist_ok=True)
+    write_inputs(folder, record)
+    return record
+
+
+def compare_inputs(
+    recipe: Recipe, folder: Path, session: Session, data: RunData, roles: Mapping[str, RoleSpec], *, step: int | None
+) -> tuple[dict[str, Any] | None, dict[str, Any], list[str]]:
+    """The part of `check_inputs` that changes nothing. Returns the record of the stage, what is there now, and the
+    differences that `session.allow_changes` lets pass, which the console has named.
+
+    Raises the same.
+    """
     before = read_inputs(folder) if session.resume else None
     if before is None and step is not None:
         session.console.note(
@@ -47,7 +65,7 @@ def check_inputs(
             " cannot be seen; it is recorded from now on"
         )
     now = stage_inputs(recipe, session, data, roles, (before or {}).get("models", {}))
-    changes = list((before or {}).get("changes", []))
+    changed: list[str] = []
     if before is not None:
         for role in [role for role in before["models"] if role not in now["models"] and role in ("model", *roles)]:
             session.console.warn(f"{role} ({before['models'][role]['name']}) is gone, so it was not compared")
@@ -59,14 +77,9 @@ def check_inputs(
                 f"{folder} cannot be resumed: what it was trained with has changed.\n{lines}\nRestore it; or resume"
                 " with --allow-changes, which is recorded in the run; or write run_dir=ANOTHER_FOLDER for a new run"
             )
-        if changed:
-            changes.append({"time": clock(), "step": step or 0, "differences": changed})
-            for difference in changed:
-                session.console.warn(f"changed since the run began: {difference}")
-    record = {"recorded": clock() if before is None else before.get("recorded"), "changes": changes, **now}
-    folder.mkdir(parents=True, exist_ok=True)
-    write_inputs(folder, record)
-    return record
+        for difference in changed:
+            session.console.warn(f"changed since the run began: {difference}")
+    return before, now, changed
 
 
 def identity_of(recipe: Recipe, record: Mapping[str, Any]) -> str:

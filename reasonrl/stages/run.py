@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -59,21 +59,16 @@ def train(
     """
     check_engines(loaded.stages)
     check_links(loaded.stages)
-    if allow_changes and not resume:
-        raise UsageError("--allow-changes is for a run that is resumed: add --resume, or leave it out")
+    check_options(resume=resume, allow_changes=allow_changes)
     if resume:
         require_run(run_dir)
     else:  # a resumed stage may not need the model that it started from any more
         for recipe in loaded.stages:
             check_start(recipe, loaded.stages, offline=offline)
     with locked(run_dir, "Wait for it, or write run_dir=ANOTHER_FOLDER"):
-        text = yaml.safe_dump(loaded.raw, sort_keys=False, allow_unicode=True)
-        versions = start_run(run_dir, text, resume=resume)
+        versions = start_run(run_dir, run_text(loaded), resume=resume)
         if versions:
-            TrainConsole(0, quiet=quiet).warn(
-                f"other versions than in the last session: {', '.join(versions)}. Results may differ from those of a"
-                " run that was never stopped; run.json records both"
-            )
+            TrainConsole(0, quiet=quiet).warn(versions_warning(versions))
         return _run_stages(
             loaded,
             run_dir,
@@ -117,10 +112,32 @@ def _run_stages(
     return TrainResult(run_dir, model, report)
 
 
+def run_text(loaded: LoadedRecipe) -> str:
+    """recipe.yaml of a run."""
+    return yaml.safe_dump(loaded.raw, sort_keys=False, allow_unicode=True)
+
+
+def versions_warning(versions: Sequence[str]) -> str:
+    return (
+        f"other versions than in the last session: {', '.join(versions)}. Results may differ from those of a run that"
+        " was never stopped; run.json records both"
+    )
+
+
+def check_options(*, resume: bool, allow_changes: bool) -> None:
+    """Raises UsageError for options of the command line that contradict each other."""
+    if allow_changes and not resume:
+        raise UsageError("--allow-changes is for a run that is resumed: add --resume, or leave it out")
+
+
 def start_stage(folder: Path, recipe: Recipe, *, resume: bool) -> None:
     """Make the folder of a stage, with its own recipe in it. Raises UsageError where the folder holds another run."""
-    text = yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
-    start_run(folder, text, resume=resume)
+    start_run(folder, stage_text(recipe), resume=resume)
+
+
+def stage_text(recipe: Recipe) -> str:
+    """recipe.yaml of a stage."""
+    return yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
 
 
 def starting_model(recipe: Recipe, run_dir: Path, loaded: LoadedRecipe, previous: Path | None) -> str:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -25,68 +24,8 @@ from reasonrl.stages.base import Session
 from reasonrl.stages.inputs import stage_inputs
 from reasonrl.stages.run import train
 from reasonrl.trainer.interrupt import Interrupt
-from tests.tiny_runs import rows, tiny
-
-REWARD = "def score(responses, problems):\n    return [0.5 if r.strip() else 0.0 for r in responses]\n"
-
-
-def write_rows(path: Path, lines: list[dict[str, Any]]) -> None:
-    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
-
-
-def sums(first: int, count: int) -> list[dict[str, Any]]:
-    return [
-        {"id": f"sum-{i}", "prompt": f"{i % 7} + {i // 7}", "answer": str(i % 7 + i // 7)}
-        for i in range(first, first + count)
-    ]
-
-
-RECIPE = tiny(
-    data={
-        "train": {"source": "train.jsonl", "options": None},
-        "heldout": {"sums": {"source": "test.jsonl", "options": None}},
-    },
-    model={"path": "base", "lora": {"rank": 2, "target_modules": ["q_proj"]}},
-    train={"steps": 2, "prompts_per_step": 2},
-    reward={"correctness": 1.0, "mine": {"function": "my_rewards:score", "weight": 0.1}},
-    checkpoint={"every_steps": 1, "keep_last": 5},
-)
-for source in (RECIPE["data"]["train"], RECIPE["data"]["heldout"]["sums"]):
-    del source["options"]
-
-
-def run(*, resume: bool = False, allow_changes: bool = False, recipe: dict[str, Any] = RECIPE) -> None:
-    loaded = parse_recipe(yaml.safe_dump(recipe), "test")
-    train(loaded, Path("run"), resume=resume, offline=True, quiet=True, allow_changes=allow_changes)
-
-
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    folder = tmp_path_factory.mktemp("inputs")
-    write_rows(folder / "train.jsonl", sums(0, 12))
-    write_rows(folder / "test.jsonl", sums(20, 4))
-    (folder / "my_rewards.py").write_text(REWARD)
-    base = load_model("tiny-arithmetic", seed=3)
-    base.model.save_pretrained(folder / "base")
-    base.tokenizer.save_pretrained(folder / "base")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
-        patch.syspath_prepend(str(folder))
-        run()
-        shutil.rmtree("run/checkpoints/step-000002")
-    yield folder
-    sys.modules.pop("my_rewards", None)
-
-
-@pytest.fixture
-def stopped(finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with a run that was stopped after its first step of two. Times of files are kept."""
-    folder = tmp_path / "copy"
-    shutil.copytree(finished, folder)
-    monkeypatch.chdir(folder)
-    monkeypatch.syspath_prepend(str(folder))
-    sys.modules.pop("my_rewards", None)
-    return folder
+from tests.stages.resumable import RECIPE, REWARD, dry_run, run, sums, write_rows
+from tests.tiny_runs import rows
 
 
 def other_rows(folder: Path) -> None:
@@ -158,6 +97,9 @@ def test_what_has_changed_is_named_and_refused_before_a_model_is_loaded(
         run(resume=True)
     assert "--allow-changes" in str(refused.value)
     assert refused.value.exit_code == 2
+    with pytest.raises(UsageError) as planned:
+        dry_run()
+    assert str(planned.value) == str(refused.value)
     assert ((stopped / "run/metrics.jsonl").read_bytes(), (stopped / "run" / INPUTS).read_bytes()) == before
 
 
@@ -173,6 +115,9 @@ def test_allowed_changes_are_recorded_and_shown_and_compared_from_then_on(
     stopped: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     other_answers(stopped)
+    planned = dry_run(allow_changes=True)
+    assert planned[0] == "stage tiny continues after step 1"
+    assert planned[1].startswith("changed since the run began: data.train: 11 of 12 rows differ")
     run(resume=True, allow_changes=True)
     assert "warning: changed since the run began: data.train: 11 of 12 rows" in " ".join(
         capsys.readouterr().out.split()
@@ -194,7 +139,9 @@ def test_what_is_the_same_in_other_files_is_the_same(stopped: Path) -> None:
     for name in ("train.jsonl", "base/model.safetensors"):
         (stopped / "copy").write_bytes((stopped / name).read_bytes())
         (stopped / "copy").replace(stopped / name)
+    assert dry_run() == ["stage tiny continues after step 1"]
     run(resume=True)
+    assert dry_run() == ["stage tiny is complete"]
     assert [row["step"] for row in rows(stopped / "run/metrics.jsonl") if row["kind"] == "train"] == [1, 2]
     assert changes_allowed(stopped / "run") == []
 
@@ -216,6 +163,8 @@ def test_a_damaged_record_is_one_message(stopped: Path, text: str) -> None:
     (stopped / "run" / INPUTS).write_bytes(text.encode("latin-1"))
     with pytest.raises(UsageError, match=r"run/inputs\.json is damaged .* Remove the file to resume without"):
         run(resume=True)
+    with pytest.raises(UsageError, match=r"run/inputs\.json is damaged"):
+        dry_run()
 
 
 def test_changes_are_allowed_only_where_a_run_is_resumed(stopped: Path) -> None:
@@ -227,6 +176,7 @@ def test_other_versions_are_named(stopped: Path, capsys: pytest.CaptureFixture[s
     record = json.loads((stopped / "run/run.json").read_text())
     record["sessions"][-1]["versions"]["torch"] = "1.13.0"
     (stopped / "run/run.json").write_text(json.dumps(record))
+    assert dry_run()[0].startswith(f"other versions than in the last session: torch 1.13.0 -> {torch.__version__}")
     run(resume=True)
     said = " ".join(capsys.readouterr().out.split())
     assert f"warning: other versions than in the last session: torch 1.13.0 -> {torch.__version__}" in said
