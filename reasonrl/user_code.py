@@ -1,7 +1,7 @@
 """Calls the user's own code: what it raises becomes one message with the recipe's key, the user's file and its line.
 
-What it prints goes to standard error, since standard output belongs to the results of a command. What it changes are
-copies.
+Code that takes long is named while it runs. What it prints goes to standard error, since standard output belongs to the
+results of a command. What it changes are copies.
 """
 
 from __future__ import annotations
@@ -12,25 +12,21 @@ import copy
 import dataclasses
 import errno
 import inspect
-import os
 import sys
-import sysconfig
 import textwrap
 import threading
 import traceback
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any, TextIO
 
 from reasonrl.errors import ReasonRLError, TrainingError
+from reasonrl.slow_calls import named_when_slow
+from reasonrl.user_lines import innermost_user_line
 from verifiers.types import Problem
 
-_PACKAGES = Path(__file__).resolve().parents[1]
-_OUR_CODE = tuple(str(_PACKAGES / name) + os.sep for name in ("reasonrl", "verifiers", "critics"))
 _SHOWN = 600
 """Characters of a message that are shown."""
-_LIBRARIES = tuple(sysconfig.get_path(name) + os.sep for name in ("stdlib", "platstdlib", "purelib", "platlib"))
 
 
 def call_user_code(
@@ -55,9 +51,12 @@ def call_user_code(
     """
     passing: tuple[type[BaseException], ...] = (KeyboardInterrupt, ReasonRLError, *passes)
     try:
-        with prints_to_stderr():
+        with prints_to_stderr(), named_when_slow(subject) as call:
             result = function(*arguments, **options)
-            return _awaited(result) if inspect.isawaitable(result) else result
+            if not inspect.isawaitable(result):
+                return result
+            call.awaited = result
+            return _awaited(result)
     except passing:
         raise
     except BaseException as error:  # foreign code may raise anything
@@ -101,16 +100,8 @@ def user_place(error: BaseException) -> str:
 
     Empty where only this project and the standard library were running. Files of the current folder are relative to it.
     """
-    places: dict[bool, str] = {}
-    for frame, line in traceback.walk_tb(error.__traceback__):
-        file = frame.f_code.co_filename
-        if file.startswith("<frozen ") or os.path.abspath(file).startswith(_OUR_CODE):
-            continue
-        installed = "site-packages" in Path(file).parts or "dist-packages" in Path(file).parts
-        if not installed and file.startswith(_LIBRARIES):
-            continue
-        places[installed] = f"{_short(file)}, line {line}"
-    return places.get(False) or places.get(True) or ""
+    lines = [(frame.f_code.co_filename, line) for frame, line in traceback.walk_tb(error.__traceback__)]
+    return innermost_user_line(lines)
 
 
 class _Redirection:
@@ -170,12 +161,6 @@ def detached_problem(problem: Problem) -> Problem:
         reference=detached(problem.reference),
         meta=detached(problem.meta),
     )
-
-
-def _short(file: str) -> str:
-    with contextlib.suppress(ValueError, OSError):
-        return str(Path(file).relative_to(Path.cwd()))
-    return file
 
 
 def _awaited(awaitable: Any) -> Any:

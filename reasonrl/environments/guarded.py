@@ -16,6 +16,7 @@ from reasonrl.engines.base import RoleEngines
 from reasonrl.environments.base import Environment, Episode, Trajectory
 from reasonrl.environments.roles import ServedFailure
 from reasonrl.errors import ReasonRLError, TrainingError
+from reasonrl.slow_calls import named_when_slow
 from reasonrl.user_code import describe_error, detached_problem, kind_of, prints_to_stderr, shown, user_place
 from verifiers.types import Problem, Status, Verdict
 
@@ -46,8 +47,9 @@ class GuardedEnvironment:
         """
         given = detached_problem(problem)
         try:
-            with prints_to_stderr():
-                episode = await self._environment.episode(given, rollout, seed, engine)
+            with prints_to_stderr(), named_when_slow(f"{KEY}: {self._name}", is_episode=True) as call:
+                call.awaited = self._environment.episode(given, rollout, seed, engine)
+                episode = await call.awaited
         except (KeyboardInterrupt, asyncio.CancelledError, GeneratorExit, ReasonRLError):
             raise
         except BaseException as error:  # foreign code may raise anything

@@ -10,6 +10,7 @@ from types import TracebackType
 
 from reasonrl.environments.base import Episode
 from reasonrl.rewards.base import RewardPart
+from reasonrl.rewards.guarded import GuardedVerifier
 from reasonrl.rewards.scoring import verify_episodes
 from verifiers.types import is_thread_safe
 
@@ -31,6 +32,8 @@ class VerdictThread:
 
     def __init__(self, parts: Sequence[RewardPart]) -> None:
         self._parts = [part for part in parts if part.verifier is not None and is_thread_safe(part.verifier)]
+        # `call_user_code` names the user's own, with the line at which they stand.
+        self._guarded = [part.name for part in self._parts if type(part.verifier) is GuardedVerifier]
         self._episodes: queue.SimpleQueue[Episode | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="verdicts", daemon=True)
         self._error: BaseException | None = None
@@ -62,7 +65,7 @@ class VerdictThread:
         while self._thread.is_alive():
             before = self._calls
             self._thread.join(NOTICE_S)
-            if self._thread.is_alive() and self._calls == before:
+            if self._thread.is_alive() and self._calls == before and self._judging not in self._guarded:
                 print(
                     f"reward.{self._judging}: no verdict for {NOTICE_S:g} s; its verifier is slow or hangs. Ctrl-C ends"
                     " the run. A verifiers.WorkerPool gives each response a deadline",
