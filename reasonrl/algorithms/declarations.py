@@ -12,11 +12,11 @@ import importlib
 import inspect
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar, get_args, get_type_hints
 
 from reasonrl.errors import RecipeError
 from reasonrl.plugins import import_dotted
-from reasonrl.user_code import call_user_code
+from reasonrl.user_code import call_user_code, describe_error, shown
 from reasonrl.words import did_you_mean
 
 Aggregation = Literal["token_mean", "sequence_mean", "sequence_sum"]
@@ -104,10 +104,21 @@ def _load(package: str, function: str | Callable[..., Any], key: str) -> Callabl
     """A built-in function itself; a user's as a call that raises TrainingError for what the function raises."""
     if not isinstance(function, str):
         name = getattr(function, "__name__", type(function).__name__)
-        return functools.partial(call_user_code, f"{key}: {name}", function)
+        return functools.partial(_with_torch_as_before, call_user_code, f"{key}: {name}", function)
     module, _, name = function.partition(":")
     loaded: Callable[..., Any] = getattr(importlib.import_module(f"reasonrl.algorithms.{package}.{module}"), name)
     return loaded
+
+
+def _with_torch_as_before(call: Callable[..., Any], /, *arguments: Any, **options: Any) -> Any:
+    """The result of a call that may switch gradients off for the whole process."""
+    import torch
+
+    enabled = torch.is_grad_enabled()
+    try:
+        return call(*arguments, **options)
+    finally:
+        torch.set_grad_enabled(enabled)
 
 
 Declaration = TypeVar("Declaration", bound=Advantage | Loss)
@@ -143,7 +154,8 @@ def declare_advantage(path: str, brought: Any) -> Advantage:
     else to compare a reward with.
     """
     if isinstance(brought, Advantage):
-        _check_declared(path, brought.function, ADVANTAGE_ARGUMENTS, ADVANTAGE_NEEDS, brought.needs)
+        _check_choices(path, brought, ("baseline", "divides_by", "aggregation"))
+        _check_declared(path, brought.function, ADVANTAGE_ARGUMENTS, ADVANTAGE_NEEDS, ("needs", brought.needs))
         return brought
     names = _argument_names(path, brought, ADVANTAGE_ARGUMENTS, ADVANTAGE_NEEDS, "an Advantage(...)")
     needs = tuple(name for name in ADVANTAGE_NEEDS if name in names)
@@ -163,18 +175,62 @@ def declare_loss(path: str, brought: Any) -> Loss:
     A plain function is a loss of tokens. It takes the arguments that it names.
     """
     if isinstance(brought, Loss):
-        if brought.level != "group":
-            _check_declared(path, brought.function, LOSS_ARGUMENTS, LOSS_NEEDS, brought.takes)
+        _check_choices(path, brought, ("level", "aggregation"))
+        if brought.level == "group":
+            _check_takes_rows(path, brought.function)
+        else:
+            _check_declared(path, brought.function, LOSS_ARGUMENTS, LOSS_NEEDS, ("takes", brought.takes))
         return brought
     names = _argument_names(path, brought, LOSS_ARGUMENTS, LOSS_NEEDS, "a Loss(...)")
     return Loss(brought, "token", tuple(name for name in LOSS_NEEDS if name in names))
 
 
-def _check_declared(
-    path: str, function: Any, always: tuple[str, ...], offered: tuple[str, ...], declared: tuple[str, ...]
-) -> None:
+def _check_choices(path: str, declaration: Advantage | Loss, fields: tuple[str, ...]) -> None:
+    """Raises RecipeError where a field has none of the values that its type names."""
+    hints = get_type_hints(type(declaration))
+    for name in fields:
+        value = getattr(declaration, name)
+        kinds = get_args(hints[name])
+        choices = [choice for kind in kinds for choice in (get_args(kind) or (kind,)) if choice is not type(None)]
+        if not (value in choices or (value is None and type(None) in kinds)):
+            raise RecipeError(f"{path} is declared with {name}={shown(value)}; choose one of {', '.join(choices)}")
+
+
+def _check_takes_rows(path: str, function: Any) -> None:
+    """Raises RecipeError where a loss over the responses of a prompt cannot be called with them alone."""
     if isinstance(function, str):
         raise RecipeError(f"{path}: declare the function itself, not its name {function!r}")
+    if not callable(function):
+        raise RecipeError(f"{path} is declared with {shown(function)}, which is not a function")
+    try:
+        _signature(path, function).bind(None)
+    except TypeError as error:
+        raise RecipeError(
+            f"{path}: a loss of level group is called with one argument, the ScoredRows: {error}"
+        ) from error
+
+
+def _signature(path: str, function: Any) -> inspect.Signature:
+    """Raises RecipeError where a user's object does not say how it is called."""
+    try:
+        return inspect.signature(function)
+    except ValueError as error:
+        raise RecipeError(f"{path} does not declare its arguments; wrap it in a function that does") from error
+    except Exception as error:  # the __signature__ of a foreign object
+        raise RecipeError(
+            f"{path} does not declare its arguments ({describe_error(error)}); wrap it in a function that does"
+        ) from error
+
+
+def _check_declared(
+    path: str, function: Any, always: tuple[str, ...], offered: tuple[str, ...], needs: tuple[str, tuple[str, ...]]
+) -> None:
+    """`needs`: the name of the field that holds them, and they."""
+    if isinstance(function, str):
+        raise RecipeError(f"{path}: declare the function itself, not its name {function!r}")
+    field, declared = needs
+    if not isinstance(declared, tuple | list) or not all(isinstance(name, str) for name in declared):
+        raise RecipeError(f"{path} is declared with {field}={shown(declared)}; write a tuple of names")
     names = _argument_names(path, function, always, offered, "a function")
     for name in declared:
         if name not in offered:
@@ -189,10 +245,7 @@ def _argument_names(
     """The arguments that a user's function can be given by name."""
     if not callable(function):
         raise RecipeError(f"{path} is neither a function nor {otherwise}, but of type {type(function).__name__}")
-    try:
-        parameters = inspect.signature(function).parameters.values()
-    except ValueError as error:
-        raise RecipeError(f"{path} does not declare its arguments; wrap it in a function that does") from error
+    parameters = _signature(path, function).parameters.values()
     named = {p.name: p for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)}
     choices = f"{', '.join(always)} come always, and by name {', '.join(offered)}; another argument needs a default"
     for name, parameter in named.items():

@@ -17,6 +17,8 @@ def explain_divergence(error: NotFiniteError, recipe: Recipe, step: int, checkpo
             " float32"
         )
     settings = f"a lower optim.lr ({recipe.optim.lr:g} here), a lower rollout.temperature, or model.dtype: float32"
+    if users := [f"train.{key}: {name}" for key, name in _methods(recipe).items() if ":" in name]:
+        settings += f"; or look for the reason in {' and '.join(users)}"
     if checkpoint is None:
         advice = f"Nothing was saved before it. Start again with {settings}"
     else:
@@ -27,3 +29,8 @@ def explain_divergence(error: NotFiniteError, recipe: Recipe, step: int, checkpo
     return NotFiniteError(
         f"step {step}: {words}. The run has diverged, and nothing of this step is in a checkpoint. {advice}"
     )
+
+
+def _methods(recipe: Recipe) -> dict[str, str]:
+    """The advantage and the loss of the recipe, built in or `package.module:name`."""
+    return {"advantage": recipe.train.advantage, "loss": recipe.train.loss}

@@ -13,13 +13,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from reasonrl.algorithms.catalogue import LOSSES
 from reasonrl.algorithms.kl import kl_estimate
 from reasonrl.algorithms.losses.objective import LossTerms, Objective, UpdateTensors
 from reasonrl.algorithms.mismatch import logprob_gap
-from reasonrl.errors import NotFiniteError
+from reasonrl.errors import NotFiniteError, TrainingError
 from reasonrl.models.logprobs import Packing, TokenLogprobs, TokenRow, response_logprobs
 from reasonrl.models.prefix_tree import split_rows
 from reasonrl.recipe.schema import Recipe
+from reasonrl.user_code import describe_error
 
 
 @dataclass(frozen=True)
@@ -124,6 +126,19 @@ def accumulate_gradients(
 
     Raises NotFiniteError for a loss that is not a number, naming how many rows it was computed on.
     """
+    with torch.enable_grad():  # a module of the user's may have switched gradients off for the whole process
+        return _accumulate(model, batch, objective, forward, totals, skip_silent_rows=skip_silent_rows)
+
+
+def _accumulate(
+    model: Any,
+    batch: UpdateBatch,
+    objective: Objective,
+    forward: ForwardPass,
+    totals: UpdateTotals,
+    *,
+    skip_silent_rows: bool,
+) -> bool:
     active = objective.active_tokens(batch.tensors)
     computed = active.any(1) if skip_silent_rows else torch.tensor([len(row.response) > 0 for row in batch.rows])
     batch = batch.select(computed.nonzero()[:, 0].tolist())
@@ -140,9 +155,21 @@ def accumulate_gradients(
         tensors = micro.tensors.narrow(new.logprobs.shape[1], new.logprobs.device)
         terms = objective.terms(new.logprobs, new.entropy, tensors)
         require_finite(terms.total, len(micro.rows))
-        terms.total.backward()
+        _backward(terms.total, objective.loss)
         totals.add(terms, new, tensors, len(micro.rows))
     return bool(active.any())
+
+
+def _backward(total: Tensor, loss: str) -> None:
+    """Raises TrainingError where the graph of a loss of the user's cannot be followed back."""
+    try:
+        total.backward()  # type: ignore[no-untyped-call]
+    except torch.OutOfMemoryError:
+        raise
+    except RuntimeError as error:
+        if isinstance(LOSSES[loss].function, str):
+            raise
+        raise TrainingError(f"train.loss: {loss}: its gradient cannot be computed: {describe_error(error)}") from error
 
 
 def require_finite(loss: Tensor, rows: int) -> None:

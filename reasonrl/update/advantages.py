@@ -22,6 +22,7 @@ from reasonrl.algorithms.moments import PromptMoments
 from reasonrl.algorithms.selection import clip_advantages, high_entropy_tokens, most_spread_rows, scheduled
 from reasonrl.algorithms.tempo import add_tree_term
 from reasonrl.algorithms.unlikeliness import unlikeliness_rewards
+from reasonrl.algorithms.user_results import require_moments, sound_advantages
 from reasonrl.errors import TrainingError
 from reasonrl.recipe.schema import Recipe
 
@@ -114,6 +115,8 @@ class AdvantageSteps:
             moments = arguments.pop("moments", None)
             arguments = copy.deepcopy(arguments) | ({} if moments is None else {"moments": moments})
         estimate = self.estimator.load()(**arguments)
+        if not isinstance(self.estimator.function, str):
+            require_moments(self._moments, f"train.advantage: {self.spec.advantage}")
         rollout_advantages = self._checked(estimate, rewards, trainable)
         token_advantages = rollout_advantages[:, None] * batch.loss_mask
         if self.spec.credit == "tempo":
@@ -131,14 +134,14 @@ class AdvantageSteps:
 
     def _checked(self, estimate: Any, rewards: Tensor, trainable: Tensor) -> Tensor:
         """[B] what an estimator returned, 0 outside `trainable`. Raises TrainingError."""
-        shape = list(estimate.shape) if isinstance(estimate, Tensor) else type(estimate).__name__
         subject = f"train.advantage: {self.spec.advantage}"
-        if shape != list(rewards.shape):
-            raise TrainingError(f"{subject} must return one advantage for each row, {list(rewards.shape)}, not {shape}")
-        if bool((bad := ~torch.isfinite(estimate) & trainable).any()):
+        advantages = sound_advantages(estimate, rewards, subject)
+        if bool((bad := ~torch.isfinite(advantages) & trainable).any()):
             row = int(bad.nonzero()[0])
-            raise TrainingError(f"{subject} gives row {row} the advantage {float(estimate[row])}, not a finite number")
-        return estimate.where(trainable, estimate.new_zeros(()))
+            raise TrainingError(
+                f"{subject} gives row {row} the advantage {float(advantages[row])}, not a finite number"
+            )
+        return advantages.where(trainable, advantages.new_zeros(()))
 
     def select(
         self,

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from reasonrl.environments.base import Episode, Trajectory
 from reasonrl.environments.single_turn import render_prompt_text
+from reasonrl.errors import TrainingError
 from reasonrl.rewards.critique import sample_fields
 from reasonrl.update.prepared import PreparedUpdate
 from reasonrl.update.rollouts import StepRollouts
+from reasonrl.user_code import shown
 
 
 def train_samples(
@@ -30,7 +33,6 @@ def train_samples(
     for episode, reward, group, advantage, token_advantages in episodes:
         trained = episode.trained_trajectory
         columns: dict[str, Any] = {
-            **sample_fields(episode),
             "group": group,
             "response_ids": trained.response_ids,
             **({} if all(trained.loss_mask) else {"loss_mask": [int(mask) for mask in trained.loss_mask]}),
@@ -42,7 +44,8 @@ def train_samples(
             columns["token_advantages"] = [round(value, 6) for value in token_advantages[: len(trained.response_ids)]]
         prompt = render_prompt_text(tokenizer, episode.problem)
         columns |= {"reward": reward, "advantage": advantage}
-        rows.append(sample_row(episode, kind="train", step=step, mode="train", prompt=prompt, **columns))
+        row = sample_row(episode, kind="train", step=step, mode="train", prompt=prompt, **columns)
+        rows.append(row | _further_columns(sample_fields(episode), row))
     return rows
 
 
@@ -72,6 +75,21 @@ def sample_row(
         "reference": episode.problem.reference,
         **columns,
     }
+
+
+def _further_columns(fields: dict[str, Any], row: Mapping[str, Any]) -> dict[str, Any]:
+    """The columns of an environment or a reward function of the user's.
+
+    Raises TrainingError where one has the name of a column of the row, which would say something else from then on.
+    """
+    for name in fields:
+        if not isinstance(name, str):
+            raise TrainingError(
+                f"Episode.sample_fields has the key {shown(name)}; a column of samples.jsonl needs a text"
+            )
+        if name in row:
+            raise TrainingError(f"Episode.sample_fields has the key {name!r}, a column of samples.jsonl; rename it")
+    return fields
 
 
 def _turns(trajectory: Trajectory) -> list[dict[str, Any]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+import math
 import re
 import subprocess
 import sys
@@ -200,3 +201,70 @@ def test_a_loss_that_is_not_one_of_each_token_is_refused(user: User, result: Any
     logprobs = torch.zeros(2, 3)
     with pytest.raises(TrainingError, match=r"user_methods:thing must return the loss of each token, \[2, 3\], not"):
         token_loss(path, logprobs, logprobs, logprobs, torch.ones(2, 3, dtype=torch.bool))
+
+
+@pytest.mark.parametrize(
+    ("result", "message"),
+    [
+        (lambda losses: losses.detach(), "without a gradient, which train nothing"),
+        (lambda losses: losses * 1j, "as real numbers in a dense tensor, not torch.complex64"),
+        (lambda losses: losses > 0, "not torch.bool"),
+        (lambda losses: (losses, losses > 0, 1), r"returned 3 values; return the loss of each token, \[2, 3\], or the"),
+        (lambda losses: (losses, losses[0] > 0), r"where a bound was active as bool, \[2, 3\], not \[3\]"),
+        (lambda losses: (losses, losses), "where a bound was active as bool"),
+        (lambda losses: losses * math.nan, "returned nan for a token with log-prob -1 and advantage 1"),
+        (lambda losses: (losses.sum().backward(retain_graph=True), losses)[1], r"calls backward\(\) itself"),
+    ],
+)
+def test_what_a_users_loss_must_not_return(user: User, result: Any, message: str) -> None:
+    path = user(lambda logprobs, advantages: result(-logprobs * advantages))
+    logprobs, advantages = torch.full((2, 3), -1.0, requires_grad=True), torch.ones(2, 3)
+    with pytest.raises(TrainingError, match=f"^train.loss: user_methods:thing .*{message}"):
+        token_loss(path, logprobs, logprobs.detach(), advantages, advantages > 0)
+
+
+def test_a_users_loss_is_0_where_no_token_is_and_changes_nothing(user: User) -> None:
+    def careless(logprobs: Any, advantages: Any, mask: Any) -> Any:
+        result = torch.where(mask, -logprobs * advantages, torch.nan)
+        torch.set_grad_enabled(False)
+        for given in (logprobs, advantages, mask):
+            given.zero_()
+        return result
+
+    logprobs, advantages = torch.full((2, 3), -1.0, requires_grad=True), torch.ones(2, 3)
+    mask = torch.tensor([[True, True, False], [True, False, False]])
+    losses, _ = token_loss(user(careless), logprobs, logprobs.detach(), advantages, mask)
+    assert losses.tolist() == [[1.0, 1.0, 0.0], [1.0, 0.0, 0.0]]
+    assert torch.is_grad_enabled() and bool((logprobs == -1).all()) and bool((advantages == 1).all())
+    assert mask.sum() == 3
+
+
+@pytest.mark.parametrize(
+    ("declaration", "message"),
+    [
+        (Advantage(advantage, "nobody"), "with baseline='nobody'; choose one of group, batch, greedy"),  # type: ignore[arg-type]
+        (Advantage(advantage, "group", divides_by="std"), "with divides_by='std'; choose one of nothing"),  # type: ignore[arg-type]
+        (Advantage(advantage, "group", aggregation="mean"), "aggregation='mean'; choose one of token_mean"),  # type: ignore[arg-type]
+        (Advantage(advantage, "group", needs="lengths"), "with needs='lengths'; write a tuple of names"),  # type: ignore[arg-type]
+        (Loss(loss, "nobody"), "with level='nobody'; choose one of token, sequence, group"),  # type: ignore[arg-type]
+        (Loss(loss, "token", aggregation="mean"), "with aggregation='mean'; choose one of token_mean"),  # type: ignore[arg-type]
+        (Loss(loss, "token", takes="mask"), "with takes='mask'; write a tuple of names"),  # type: ignore[arg-type]
+        (Loss(loss, "group"), "of level group is called with one argument, the ScoredRows: missing"),
+        (Loss(5, "group"), "is declared with 5, which is not a function"),  # type: ignore[arg-type]
+    ],
+)
+def test_a_declaration_that_says_what_nobody_knows(user: User, declaration: Any, message: str) -> None:
+    methods: Any = ADVANTAGES if isinstance(declaration, Advantage) else LOSSES
+    with pytest.raises(RecipeError, match=f"^user_methods:thing.* ?{message}"):
+        methods[user(declaration)]
+
+
+def test_a_signature_that_raises_is_one_message(user: User) -> None:
+    class Odd:
+        __signature__ = 5
+
+        def __call__(self, logprobs: Any, advantages: Any) -> Any:
+            return logprobs
+
+    with pytest.raises(RecipeError, match=r"does not declare its arguments .*; wrap it in a function"):
+        LOSSES[user(Odd())]

@@ -44,7 +44,7 @@ def test_it_is_called_by_name_and_rows_without_a_verdict_get_0(module: Any) -> N
         (torch.zeros(2), r"must return one advantage for each row, \[4\], not \[2\]"),
         (torch.zeros(4, 1), r"not \[4, 1\]"),
         (torch.zeros(()), r"not \[\]"),
-        ([0.0] * 4, "not list"),
+        ([0.0] * 4, "not a value of type list"),
         (torch.tensor([0.0, float("inf"), 0.0, 0.0]), "gives row 1 the advantage inf, not a finite number"),
     ],
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor
 
 from reasonrl.algorithms.catalogue import LOSSES
-from reasonrl.errors import TrainingError
+from reasonrl.algorithms.user_results import no_backward, sound_token_losses
 
 
 def token_loss(
@@ -23,7 +23,7 @@ def token_loss(
     """Loss [B, T] of each token, and where a bound was active [B, T] (None: this loss has none).
 
     A setting of None leaves the loss its own default. Raises ValueError for a name that is not a token loss, and
-    TrainingError for a loss that does not have one number for each token.
+    TrainingError for a user's loss that does not give a finite number with a gradient to each token.
     """
     loss = LOSSES[name]
     if loss.level == "group":
@@ -37,15 +37,13 @@ def token_loss(
         "mirror_beta": mirror_beta,
     }
     arguments = {key: settings[key] for key in loss.takes if settings[key] is not None}
-    if not isinstance(loss.function, str):  # a user's, which may write into what it is given
-        advantages = advantages.clone()
-        arguments = {key: value.clone() if isinstance(value, Tensor) else value for key, value in arguments.items()}
-    result = loss.load()(logprobs, advantages=advantages, **arguments)
-    losses, clipped = result if isinstance(result, tuple) else (result, None)
-    shape = list(losses.shape) if isinstance(losses, Tensor) else type(losses).__name__
-    if shape != list(logprobs.shape):
-        raise TrainingError(
-            f"train.loss: {name} must return the loss of each token, {list(logprobs.shape)}, not {shape};"
-            " train.loss_aggregation combines them into one number"
-        )
-    return losses, clipped
+    if isinstance(loss.function, str):
+        result = loss.load()(logprobs, advantages=advantages, **arguments)
+        return result if isinstance(result, tuple) else (result, None)
+    # A user's function may write into what it is given.
+    copies = {key: value.clone() if isinstance(value, Tensor) else value for key, value in arguments.items()}
+    subject = f"train.loss: {name}"
+    given = logprobs.clone()
+    with no_backward(given, subject):
+        result = loss.load()(given, advantages=advantages.clone(), **copies)
+    return sound_token_losses(result, logprobs, advantages, mask, subject)
