@@ -91,3 +91,22 @@ def other_digit(text: str, rng: Random) -> str | None:
 def distinct(rng: Random, count: int, low: int, high: int) -> list[int]:
     """Different whole numbers, in a random order."""
     return rng.sample(range(low, high + 1), count)
+
+
+def comma(numbers: list[int]) -> str:
+    return ", ".join(map(str, numbers))
+
+
+def reordered(numbers: list[int], rng: Random) -> list[int]:
+    """The same numbers, which must differ, in another order."""
+    other = numbers
+    while other == numbers:
+        other = rng.sample(numbers, len(numbers))
+    return other
+
+
+def one_changed(numbers: list[int], rng: Random) -> list[int]:
+    """The numbers with the sign of one changed, or 50 added to it."""
+    place = rng.randrange(len(numbers))
+    new = rng.choice([-numbers[place], numbers[place] + 50])
+    return [*numbers[:place], new, *numbers[place + 1 :]]

@@ -1,4 +1,4 @@
-"""Composes cases: a family's reference, one rewrite of it, layouts, wording."""
+"""Composes cases: a family's reference, one rewrite of it, layouts, then a wording or a hedge."""
 
 from __future__ import annotations
 
@@ -7,19 +7,31 @@ from collections.abc import Iterator
 from pathlib import Path
 from random import Random
 
-from tests.verifiers.metamorphic import labelled, numbers  # noqa: F401 -- they register their families
-from tests.verifiers.metamorphic.case import FAMILIES, Case, Family, Response, Transformation
+from tests.verifiers.metamorphic import (  # noqa: F401 -- they register their families
+    amounts,
+    arrays,
+    choices,
+    closed_forms,
+    expressions,
+    labelled,
+    measures,
+    members,
+    numbers,
+    ranges,
+)
+from tests.verifiers.metamorphic.case import FAMILIES, Case, Family, Response, Transformation, other_digit
+from tests.verifiers.metamorphic.hedges import HEDGES, Hedge
 from tests.verifiers.metamorphic.layout import LAYOUTS, Layout
 from tests.verifiers.metamorphic.wording import WORDINGS, Wording
 
 ATTEMPTS = 20
-Lead = tuple[Family, Transformation] | Layout | Wording
+Lead = tuple[Family, Transformation] | Layout | Wording | Hedge
 
 
 def leads() -> list[Lead]:
-    """Every transformation once; each case begins with one of them, so that all are tried equally often."""
+    """Every transformation once; each case is built around one of them, so that all are tried equally often."""
     rewrites: list[Lead] = [(family, step) for family in FAMILIES for step in family.transformations]
-    return [*rewrites, *LAYOUTS, *WORDINGS]
+    return [*rewrites, *LAYOUTS, *WORDINGS, *HEDGES]
 
 
 def generated(count: int, seed: int) -> list[Case]:
@@ -34,30 +46,47 @@ def generated(count: int, seed: int) -> list[Case]:
 
 
 def _case(lead: Lead, rng: Random) -> Case | None:
+    if isinstance(lead, Hedge):
+        return _hedged(lead, rng)
     for _ in range(ATTEMPTS):
-        if isinstance(lead, tuple):
-            family, step = lead
-        else:
-            family = rng.choice([family for family in FAMILIES if lead.needs <= family.traits])
-            step = rng.choice([None, *family.transformations])
-        parts = family.draw(rng)
-        gold = family.write(parts)
-        answer = gold if step is None else step.rewrite(parts, rng)
-        if answer is None or (step is not None and answer == gold):
-            continue
-        equal = step is None or step.keeps
-        trail = (family.name,) if step is None else (step.name,)
-        case = decorated(Case(gold, answer, equal, "bare", trail), family.traits, lead, rng)
+        case = _attempt(lead, rng)
         if case is not None:
             return case
     return None
 
 
+def _attempt(lead: Lead, rng: Random) -> Case | None:
+    step: Transformation | None
+    if isinstance(lead, tuple):
+        family, step = lead
+    else:
+        family = rng.choice([family for family in FAMILIES if lead.needs <= family.traits])
+        step = rng.choice([None, *family.transformations])
+    parts = family.draw(rng)
+    gold = family.write(parts)
+    answer = gold if step is None else step.rewrite(parts, rng)
+    if answer is None or (step is not None and answer == gold):
+        return None
+    trail = (family.name,) if step is None else (step.name,)
+    case = Case(gold, answer, step is None or step.keeps, "bare", trail)
+    if isinstance(answer, Response):
+        return (
+            Case(gold, str(answer), case.equal, rng.choice(["lenient", "strict"]), trail) if step is not None else None
+        )
+    return decorated(case, family.traits, lead, rng)
+
+
+def _hedged(lead: Hedge, rng: Random) -> Case:
+    """The right answer beside a wrong one that differs in a digit or is another letter."""
+    family = rng.choice([family for family in FAMILIES if family.traits & {"scalar", "choice"}])
+    gold = family.write(family.draw(rng))
+    wrong = other_digit(gold, rng) or rng.choice([letter for letter in "ABCDE" if letter != gold])
+    return Case(gold, lead.put(gold, wrong, rng), False, rng.choice(["lenient", "strict"]), (family.name, lead.name))
+
+
 def decorated(case: Case, traits: frozenset[str], lead: Lead, rng: Random) -> Case | None:
     """The case with layouts and a wording, with the lead among them. None if the lead does not apply."""
     answer, trail = case.answer, case.trail
-    if isinstance(answer, Response):
-        return Case(case.gold, str(answer), case.equal, rng.choice(["lenient", "strict"]), trail)
     fitting = [layout for layout in LAYOUTS if layout.needs <= traits]
     layouts = rng.sample(fitting, min(len(fitting), rng.choice([0, 0, 1, 2])))
     if isinstance(lead, Layout):
@@ -79,13 +108,16 @@ def decorated(case: Case, traits: frozenset[str], lead: Lead, rng: Random) -> Ca
 
 
 def from_rows(path: Path, count: int, seed: int) -> Iterator[Case]:
-    """Cases from the bare answers of a JSONL file with gold, pred, equivalent and perhaps form, the plain rows first."""
+    """Cases from the bare answers of a JSONL file with gold, pred, equivalent and perhaps form: first the rows as they
+    are, then with layouts and wordings around them.
+    """
     rng = Random(seed)
     rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
     rows = [row for row in rows if row.get("form", "answer") == "answer"]
     for row in rows[:count]:
         yield Case(row["gold"], row["pred"], row["equivalent"], "bare", ("row",))
-    steps: list[Lead] = [*LAYOUTS[:6], *(wording for wording in WORDINGS if not wording.needs)]
+    steps: list[Layout | Wording] = [*LAYOUTS, *WORDINGS]
+    steps = [step for step in steps if not step.needs]
     for place in range(max(0, count - len(rows))):
         row = rows[place % len(rows)]
         base = Case(row["gold"], row["pred"], row["equivalent"], "bare", ("row",))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from random import Random
 
 from tests.verifiers.metamorphic.case import distinct, family
@@ -15,7 +16,7 @@ GOODS = ("tea", "coffee", "milk", "bread")
 Labels = list[tuple[str, int]]
 
 
-def _pairs(words: tuple[str, ...], most: int):
+def _pairs(words: tuple[str, ...], most: int) -> Callable[[Random], Labels]:
     def draw(rng: Random) -> Labels:
         count = rng.randint(2, most)
         return list(zip(rng.sample(words, count), distinct(rng, count, 2, 60), strict=True))

@@ -32,8 +32,9 @@ def wording(needs: str = "", *, marked: bool = True) -> Callable[[Put], Put]:
 
 def inline(answer: str) -> str:
     """As it stands in a sentence: LaTeX between dollars."""
-    is_latex = any(sign in answer for sign in "\\^_{") and "$" not in answer and not answer.startswith(("\\(", "\\["))
-    return f"${answer}$" if is_latex else answer
+    is_wrapped = "$" in answer or answer.startswith(("\\(", "\\["))
+    is_formula = any(sign in answer for sign in "\\^_{+=<>÷*") and not answer.startswith("*")
+    return f"${answer}$" if is_formula and not is_wrapped else answer
 
 
 @wording()
@@ -108,7 +109,7 @@ def in_total(answer: str, rng: Random) -> str:
     return f"The answer is {inline(answer)} {rng.choice(['in total', 'altogether', 'in all', 'overall'])}."
 
 
-@wording("one", marked=False)
+@wording("scalar", marked=False)
 def last_sentence(answer: str, rng: Random) -> str:
     return f"We add them up. {rng.choice(['So the total is', 'Hence we get', 'Therefore it equals'])} {inline(answer)}."
 
@@ -119,7 +120,7 @@ def other_language(answer: str, rng: Random) -> str:
     return f"{lead} {rng.choice(['$', chr(92) + 'boxed{'])}".replace("$", "\\boxed{") + f"{answer}}}."
 
 
-@wording("one", marked=False)
+@wording("scalar", marked=False)
 def other_language_without_a_mark(answer: str, rng: Random) -> str:
     return rng.choice(
         ["Es bleiben also {}.", "Le coût final est donc de {}.", "Por lo tanto, el total es {}.", "所以一共是{}。"]
