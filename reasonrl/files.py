@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
@@ -15,11 +16,14 @@ from typing import IO, Any
 def replacing(path: Path) -> Iterator[IO[Any]]:
     """A binary file in the same folder that replaces `path` when the block succeeds, and is removed when it fails.
 
-    A link stays a link: the file that it leads to is replaced. A device or a pipe (/dev/stdout) is written to.
+    A link stays a link: the file that it leads to is replaced or made. A device or a pipe (/dev/stdout) is written to.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    path = Path(os.path.realpath(path)) if path.is_symlink() and path.exists() else path
-    if path.exists() and not path.is_file() and not path.is_dir():
+    if path.is_symlink():
+        path = Path(os.path.realpath(path))
+    if path.is_dir():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    if path.exists() and not path.is_file():
         with path.open("wb") as device:
             yield device
         return
@@ -31,8 +35,10 @@ def replacing(path: Path) -> Iterator[IO[Any]]:
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
-    except BaseException:
+    except BaseException as error:
         temporary.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.filename is None:  # write() and fsync() name no file
+            error.filename = str(path)
         raise
 
 
@@ -74,11 +80,23 @@ def follow_umask(folder: Path) -> None:
             file.chmod(mode)
 
 
+def missing_folders(folder: Path) -> list[Path]:
+    """What `mkdir(parents=True)` would make for `folder`, the innermost first."""
+    missing = [path for path in (folder, *folder.parents) if not path.exists() and path.name != ".."]
+    # In new/../there only `new` is missing: the others are found once it is made.
+    return [path for path in missing if not Path(os.path.normpath(path)).exists()]
+
+
 def remove_empty(folders: list[Path]) -> None:
-    """Remove folders that hold nothing, the innermost first."""
+    """Remove folders that hold nothing. Each is inside the next. From the first that holds something on they stay: in
+    new/../run the path to `run` leads through the empty `new`.
+    """
     for folder in folders:
-        with suppress(OSError):
+        try:
             folder.rmdir()
+        except OSError as error:
+            if error.errno in (errno.ENOTEMPTY, errno.EEXIST):
+                return
 
 
 def remove_folder(folder: Path) -> None:

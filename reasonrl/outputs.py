@@ -6,10 +6,11 @@ import errno
 import os
 import re
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from reasonrl.errors import UsageError
-from reasonrl.files import remove_empty
+from reasonrl.files import missing_folders, remove_empty
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
 _SHOWN_CHARACTERS = 120
@@ -49,6 +50,11 @@ _FAILURES = {
     errno.EADDRINUSE: "the port is in use. Name another",
 }
 """Errors of the machine."""
+_OWN_FILES = {
+    "the run": ("run.json", "recipe.yaml", "inputs.json", "metrics.jsonl", "samples.jsonl", "report.html"),
+    "the evaluation": ("results.json", "samples.jsonl"),
+}
+"""Files that no other command may replace, in a folder that has the first of them."""
 
 
 def user_path(text: str | Path, name: str = "") -> Path:
@@ -59,9 +65,7 @@ def user_path(text: str | Path, name: str = "") -> Path:
             key that the message begins with.
     """
     place = f"{name}{' ' if name else ''}{text}"
-    if "\0" in str(text):
-        raise UsageError(f"{place!r}: a path holds no NUL character. Write another")
-    _check_utf8(str(text), place)
+    _check_characters(str(text), place)
     try:
         return Path(text).expanduser()
     except RuntimeError:
@@ -70,7 +74,7 @@ def user_path(text: str | Path, name: str = "") -> Path:
 
 def user_text(text: str) -> str:
     """The same for a text that may be a path, and for `run_dir=~/path`. What reads other keys knows which are paths."""
-    _check_utf8(text, text)
+    _check_characters(text, text)
     key, equals, value = text.partition("=")
     if equals and key == "run_dir" and value.startswith("~"):
         return f"{key}={user_path(value)}"
@@ -87,7 +91,7 @@ def os_error_text(error: OSError) -> str | None:
     where = " -> ".join(_shortened(path) for path in paths)
     if error.errno in FULL:
         place = f" at {where}" if where else ""
-        return f"the disk is full{place}. Complete files are intact; free some space, then continue with --resume"
+        return f"the disk is full{place}. Complete files are intact; free some space, then try again (train: --resume)"
     if error.errno == errno.ENOENT and not where and not _has_current_folder():
         return "the current folder does not exist any more. Change to another one (cd)"
     reason = _REASONS.get(error.errno) or _FAILURES.get(error.errno)
@@ -139,11 +143,10 @@ def check_folder(folder: Path, name: str, *, shown: Path | None = None) -> None:
     Raises:
         UsageError: it cannot. OSError where the disk is full.
     """
+    refuse_checkpoints(folder, name)
     new_folders: list[Path] = []
     try:
-        missing = [path for path in (folder, *folder.parents) if not path.exists()]
-        # In new/../there only `new` is missing: the rest is found once it is made.
-        new_folders = [path for path in missing if not Path(os.path.normpath(path)).exists()]
+        new_folders = missing_folders(folder)
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder) as file:
             file.write(b"1")
@@ -153,12 +156,29 @@ def check_folder(folder: Path, name: str, *, shown: Path | None = None) -> None:
         remove_empty(new_folders)
 
 
-def check_file(file: Path, name: str) -> None:
+def refuse_checkpoints(folder: Path, name: str = "") -> None:
+    """Raises UsageError for a folder that is, or is in, the checkpoints of a run: the run removes old ones."""
+    whole = Path(os.path.realpath(folder))
+    for part in (whole, *whole.parents):
+        in_run = part.name in ("checkpoints", "best") and os.path.exists(part.parent / "recipe.yaml")
+        if in_run or (part.name.startswith("step-") and os.path.exists(part / "manifest.json")):
+            raise UsageError(
+                f"{name}{' ' if name else ''}{_shortened(str(folder))} is in the checkpoints of a run, which removes"
+                " old ones. Name a folder somewhere else"
+            )
+
+
+def check_file(file: Path, name: str, *, inputs: Sequence[str | Path] = ()) -> None:
     """Check that a file can be written or replaced; as `check_folder`.
 
+    Args:
+        inputs: what the command reads; those that are no paths of files do not matter.
+
     Raises:
-        UsageError: it cannot. OSError where the disk is full.
+        UsageError: it cannot; or it is one of `inputs`, or a file that a run or an evaluation has written. OSError
+            where the disk is full.
     """
+    _refuse_replacing(file, name, inputs)
     try:
         is_folder = file.is_dir()
         is_device = file.exists() and not file.is_file()
@@ -170,19 +190,47 @@ def check_file(file: Path, name: str) -> None:
         check_folder(file.parent, name, shown=file)
 
 
+def _refuse_replacing(file: Path, name: str, inputs: Sequence[str | Path]) -> None:
+    whole = Path(os.path.realpath(file))
+    if not os.path.isfile(whole):
+        return
+    if any(_is_same(source, whole) for source in inputs):
+        raise UsageError(f"{name} {file}: it is the file that is read. Name another file")
+    owners = [
+        owner for owner, files in _OWN_FILES.items() if whole.name in files and (whole.parent / files[0]).exists()
+    ]
+    if owners:
+        raise UsageError(f"{name} {file}: it belongs to {owners[0]} in {file.parent}. Name another file")
+
+
+def _is_same(source: str | Path, file: Path) -> bool:
+    try:
+        return os.path.samefile(source, file)
+    except (OSError, ValueError):  # a source may be a name or a text of any other kind
+        return False
+
+
 def cannot_write(path: Path, error: OSError, name: str = "") -> UsageError | OSError:
     """The error to raise where `path`, which the user named, cannot be written: the error itself for a full disk."""
     if error.errno in FULL:
-        return error
+        return error if error.filename else OSError(error.errno, error.strerror, str(path))
     reason = reason_text(error)
     if error.errno == errno.ENOENT:  # its folders were to be made: /proc has no new ones
         reason = "nothing can be made there. Name another path"
     if error.errno == errno.EEXIST:
         reason = "a file is in its place, or in that of its folder. Name another path"
+    if link := _dead_link(path):
+        reason = f"the link {_shortened(str(link))} leads nowhere. Make what it names, or name another path"
     return UsageError(f"{name}{' ' if name else ''}{_shortened(str(path))}: {reason}")
 
 
-def _check_utf8(text: str, place: str) -> None:
+def _dead_link(path: Path) -> Path | None:
+    return next((part for part in (path, *path.parents) if os.path.islink(part) and not os.path.exists(part)), None)
+
+
+def _check_characters(text: str, place: str) -> None:
+    if "\0" in text:
+        raise UsageError(f"{place!r}: a path holds no NUL character. Write another")
     try:
         text.encode()
     except UnicodeEncodeError:

@@ -272,6 +272,81 @@ def test_the_dry_run_knows_that_a_folder_holds_a_run(
     assert (code, "run already holds a run. Continue it with --resume" in err) == (2, True)
 
 
+def test_the_dry_run_refuses_a_folder_that_holds_anything_else(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, _, err = in_process(["train", "tiny.yaml", "run_dir=.", "--dry-run"], monkeypatch, capsys)
+    assert (code, ". exists, is not empty and is not a run. Write run_dir=ANOTHER_FOLDER" in err) == (2, True)
+
+
+def saved_run(folder: Path) -> Path:
+    """The files of a run, as far as their names matter."""
+    (folder / "checkpoints" / "step-000001").mkdir(parents=True)
+    (folder / "checkpoints" / "step-000001" / "manifest.json").write_text("{}")
+    for name in ("recipe.yaml", "run.json", "samples.jsonl"):
+        (folder / name).write_text(name)
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["data", "convert", "d.jsonl", "d.jsonl"], "TARGET d.jsonl: it is the file that is read"),
+        (["data", "convert", "d.jsonl", "link.jsonl"], "TARGET link.jsonl: it is the file that is read"),
+        (["data", "convert", "d.jsonl", "hard.jsonl"], "TARGET hard.jsonl: it is the file that is read"),
+        (["data", "convert", "d.jsonl", "run/samples.jsonl"], "run/samples.jsonl: it belongs to the run in run"),
+        (["replay", "run", "--output", "run/samples.jsonl"], "run/samples.jsonl: it belongs to the run in run"),
+        (["replay", "run", "--output", "to-samples.jsonl"], "to-samples.jsonl: it belongs to the run in"),
+        (["verify", "math", "--input", "d.jsonl", "--output", "d.jsonl"], "d.jsonl is also the input"),
+        ([*COMMANDS["eval"], "run/checkpoints/step-000001/scores"], "is in the checkpoints of a run"),
+        (["export", "run", "run/checkpoints/exported"], "is in the checkpoints of a run"),
+        (["recipes", "cp", "smoke", "run/checkpoints/smoke"], "is in the checkpoints of a run"),
+    ],
+)
+def test_no_command_writes_over_its_input_or_into_what_a_run_has_saved(
+    arguments: list[str],
+    words: str,
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    saved_run(folder / "run")
+    (folder / "link.jsonl").symlink_to("d.jsonl")
+    (folder / "hard.jsonl").hardlink_to(folder / "d.jsonl")
+    (folder / "to-samples.jsonl").symlink_to("run/samples.jsonl")
+    before = {name: (folder / name).read_bytes() for name in names(folder) if (folder / name).is_file()}
+    code, out, err = in_process(arguments, monkeypatch, capsys)
+    assert (code, out) == (2, "") and words in err and "Name a" in err.replace("name a", "Name a"), err
+    assert {name: (folder / name).read_bytes() for name in names(folder) if (folder / name).is_file()} == before
+
+
+@pytest.mark.parametrize("path", ["loop", "loop/x", "nowhere", "nowhere/x"])
+@pytest.mark.parametrize("name", ["eval", "train", "dry run", "export"])
+def test_a_link_that_leads_nowhere_is_named(
+    name: str, path: str, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "loop").symlink_to("loop")
+    (folder / "nowhere").symlink_to("gone")
+    saved_run(folder / "run")
+    *words, last = {**COMMANDS, "export": ["export", "run"]}[name]
+    arguments = [*words, last + path] if last.endswith("=") else [*words, last, path]
+    code, out, err = in_process(arguments, monkeypatch, capsys)
+    assert (code, out) == (2, "") and f"the link {path.partition('/')[0]} leads nowhere" in err, err
+
+
+def test_a_path_through_a_new_folder_and_back_stays_usable(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    target = Path("new/../scores")
+    with results_folder(target):
+        write_and_emit(target, {"accuracy": 0.5}, [{"id": "a"}], "accuracy 50%", as_json=False)
+    assert json.loads((target / "results.json").read_text()) == {"accuracy": 0.5}
+    before = names(folder)
+    with results_folder(Path("other/../empty")):
+        pass
+    assert names(folder) == before
+
+
 def test_main_is_the_module(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """`python -m reasonrl`."""
     import runpy

@@ -39,7 +39,7 @@ def convert_command(
 ) -> None:
     from reasonrl.data import write_problems
 
-    check_file(target, "TARGET")
+    check_file(target, "TARGET", inputs=[source])
     problems = load_problems(
         source,
         options=key_values(options, "--option"),

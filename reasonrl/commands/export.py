@@ -10,6 +10,7 @@ from pathlib import Path
 
 from reasonrl.commands.output import emit
 from reasonrl.errors import CheckpointError, UsageError
+from reasonrl.outputs import refuse_checkpoints
 from reasonrl.runs.lock import LOCK_FILE, entries, locked, refuse_locked
 
 
@@ -69,8 +70,9 @@ def new_target(target: Path) -> Iterator[Callable[[Callable[[Path], object]], No
     """Lock `target` and give a function that makes it from what is written into a folder beside it.
 
     Raises:
-        UsageError: something is in `target` already, or another process writes it.
+        UsageError: something is in `target` already, it is in the checkpoints of a run, or another process writes it.
     """
+    refuse_checkpoints(target)
     advice = "Wait for it, or name another folder"
     refuse_locked(target, advice)
     _refuse_occupied(target)

@@ -8,6 +8,7 @@ from pathlib import Path
 from reasonrl.errors import UsageError
 from reasonrl.outputs import check_folder
 from reasonrl.runs.folder import has_begun
+from reasonrl.runs.lock import entries, refuse_locked
 
 
 def check_run_dir(overrides: Sequence[str], *, resume: bool) -> None:
@@ -17,10 +18,15 @@ def check_run_dir(overrides: Sequence[str], *, resume: bool) -> None:
         overrides: of the command line; the last `run_dir=FOLDER` counts.
 
     Raises:
-        UsageError: it cannot be written, or holds a run that is not to be resumed.
+        UsageError: it cannot be written, another process writes it, or it holds a run that is not to be resumed, or
+            other files.
     """
     named = [pair.partition("=")[2] for pair in overrides if pair.startswith("run_dir=")]
     folder = Path(named[-1] if named else "runs")
     check_folder(folder, "run_dir")
+    if named:
+        refuse_locked(folder, "Wait for it, or write run_dir=ANOTHER_FOLDER")
     if named and not resume and has_begun(folder):
         raise UsageError(f"{folder} already holds a run. Continue it with --resume, or write run_dir=ANOTHER_FOLDER")
+    if named and not (folder / "recipe.yaml").exists() and folder.exists() and entries(folder):
+        raise UsageError(f"{folder} exists, is not empty and is not a run. Write run_dir=ANOTHER_FOLDER")

@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from reasonrl.errors import UsageError
+from reasonrl.files import missing_folders
 from reasonrl.files import remove_empty as remove_empty
 from reasonrl.outputs import cannot_write
 
@@ -75,7 +76,7 @@ def locked(folder: Path, advice: str, *, shared: bool = False) -> Iterator[None]
         if key in _locks:
             _locks[key].depth += 1
         else:
-            new_folders = [path for path in (root, *root.parents) if not path.exists()]
+            new_folders = missing_folders(root)
     except OSError as error:
         raise cannot_write(folder, error) from error
     try:
@@ -106,7 +107,7 @@ def refuse_locked(folder: Path, advice: str) -> None:
 
 def run_of(folder: Path) -> Path:
     """The run that a stage's folder belongs to; any other folder itself."""
-    resolved = folder.resolve()
+    resolved = Path(os.path.realpath(folder))  # Path.resolve has no OSError for links in a circle
     run = resolved.parent.parent
     if resolved.parent.name != "stages" or not (run / "recipe.yaml").is_file():
         return folder
@@ -128,7 +129,9 @@ def _acquire(root: Path, advice: str, *, shared: bool) -> int | None:
             if not tries_left:
                 raise cannot_write(root, error) from error
             continue
-        except (FileExistsError, NotADirectoryError):
+        except (FileExistsError, NotADirectoryError) as error:
+            if os.path.islink(error.filename or root):
+                raise cannot_write(root, error) from error
             raise UsageError(
                 f"{root} cannot be a folder: it is a file, or is inside one. Name another folder"
             ) from None
