@@ -13,6 +13,7 @@ from reasonrl.commands.results import refuse_old_results, results_folder, write_
 from reasonrl.commands.train import train_command
 from reasonrl.errors import UsageError
 from reasonrl.recipe.critics import FormatSpec, RoleSpec
+from reasonrl.recipe.fields import LARGEST_TEMPERATURE, LEAST_TEMPERATURE
 from reasonrl.recipe.kinds import KINDS
 from reasonrl.recipe.reading import load_recipe
 from reasonrl.recipe.schema import Recipe
@@ -49,6 +50,11 @@ def critic_eval_command(
 ) -> None:
     if not (math.isfinite(temperature) and temperature >= 0):
         raise UsageError(f"--temperature: {temperature:g} is not a number from 0; 0 is greedy")
+    if temperature and not LEAST_TEMPERATURE <= temperature <= LARGEST_TEMPERATURE:
+        raise UsageError(
+            f"--temperature: {temperature:g} cannot be sampled at; write 0 for greedy, or a number from"
+            f" {LEAST_TEMPERATURE:g} to {LARGEST_TEMPERATURE:g}"
+        )
     refuse_old_results(output)
     recipe, weights = critic_recipe(model, offline=offline)
     form = _critique_format(recipe, format_name, format_options)

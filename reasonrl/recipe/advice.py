@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from reasonrl.algorithms.catalogue import ADVANTAGES, DEFAULT_ADVANTAGE, LOSSES
+from reasonrl.recipe.kinds import KINDS
 from reasonrl.recipe.mistakes import Mistake, place
 from reasonrl.recipe.rollout import SINGLE_TURN
 from reasonrl.recipe.settings import StageSettings
+
+HIGHEST_RATE = 0.1
 
 
 def unlikeliness_in_solved_groups(recipe: StageSettings) -> Iterator[Mistake]:
@@ -56,10 +59,21 @@ def turns_share_the_limit_of_one(recipe: StageSettings) -> Iterator[Mistake]:
         yield Mistake(place("rollout.max_response_tokens"), text)
 
 
+def learning_rate_of_whole_weights(recipe: StageSettings) -> Iterator[Mistake]:
+    lr = recipe.optim.lr
+    if KINDS[recipe.kind].trains and lr > HIGHEST_RATE:
+        text = (
+            f"AdamW moves each weight by about {lr:g} in each step, which is more than most weights are; usual are 1e-6"
+            " to 1e-3"
+        )
+        yield Mistake(place("optim.lr"), text)
+
+
 ADVICE = (
     turns_share_the_limit_of_one,
     unlikeliness_in_solved_groups,
     silent_groups_that_would_teach,
     other_kernels_than_the_trainer,
     advantage_without_effect,
+    learning_rate_of_whole_weights,
 )

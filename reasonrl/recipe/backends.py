@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from reasonrl.recipe.fields import Count, Positive, Share, Spec
+from reasonrl.recipe.fields import Count, Positive, Seconds, Share, Spec
 
 
 class VerlSpec(Spec):
@@ -30,11 +30,11 @@ class VerlSpec(Spec):
     """Weights and optimiser state are in host memory while vLLM generates."""
     agent_workers: Count = 8
     """This many processes run and judge episodes."""
-    episode_timeout_s: Positive = 3600.0
+    episode_timeout_s: Seconds = 3600.0
     """An episode that is played for longer than this, in seconds, is masked and counted: its environment hangs, or a
     server does not answer. An evaluation ends the run when no response arrives for as long.
     """
-    judge_timeout_s: Positive = 300.0
+    judge_timeout_s: Seconds = 300.0
     """An episode whose verdicts take longer than this, in seconds, is masked and counted. The deadlines of verifiers
     are shorter, so they normally fire first.
     """

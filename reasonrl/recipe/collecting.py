@@ -9,7 +9,7 @@ from pydantic import field_validator, model_validator
 
 from critics.sneaky import SneakyPrompt
 from reasonrl.recipe.critics import OptionalRole, Role, RoleSpec
-from reasonrl.recipe.fields import Count, CountOrZero, OneOf, Positive, Share, Spec
+from reasonrl.recipe.fields import Count, CountOrZero, Drawn, OneOf, Share, Spec, Temperature
 from reasonrl.recipe.mistakes import Mistake, MistakesError
 
 
@@ -30,9 +30,9 @@ class CollectSpec(Spec):
     """With `make: responses`, a refinement is dropped as a shortcut when it holds fewer numbers than the response
     before it, by more than this.
     """
-    samples_per_problem: Count = 4
+    samples_per_problem: Drawn = 4
     """The policy writes this many solutions to each problem."""
-    temperature: Positive = 1.0
+    temperature: Temperature = 1.0
     """Solutions are sampled at this temperature."""
     steps: Literal["auto", "paragraphs", "lines", "sentences"] = "auto"
     """A solution is split into steps at these boundaries."""
@@ -40,7 +40,7 @@ class CollectSpec(Spec):
     """Steps are labelled by `monte_carlo`, or by a function of yours that takes (problem, solution) and returns the
     index of the first incorrect step. Empty: only answers are labelled.
     """
-    completions_per_step: Count = 8
+    completions_per_step: Drawn = 8
     """With `labeller: monte_carlo`, this many completions are drawn from each step."""
     completer: OptionalRole = None
     """With `labeller: monte_carlo`, this role continues from each step. A stronger model makes better labels. Empty:
@@ -91,9 +91,9 @@ class GameSpec(Spec):
     """This role looks for the corrupted step."""
     solutions: Count | None = None
     """Steps of this many correct solutions are corrupted. Empty: those of all solutions."""
-    attempts_per_solution: Count = 1
+    attempts_per_solution: Drawn = 1
     """Steps of each solution are corrupted this many times."""
-    completions: Count = 8
+    completions: Drawn = 8
     """The solver writes this many completions from the correct step and from the corrupted one."""
     least_before: Share = 0.75
     """A step is harmful only if at least this share of the completions from the correct step is correct."""

@@ -7,12 +7,23 @@ from __future__ import annotations
 import functools
 from typing import Annotated, Any, ClassVar, Literal, cast
 
-from pydantic import BeforeValidator, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from critics.formats import load_format
 from critics.formats.base import CritiqueFormat
 from reasonrl.errors import RecipeError
-from reasonrl.recipe.fields import Count, CountOrZero, NamedSpec, NotNegative, OneOf, Positive, Spec, named
+from reasonrl.recipe.fields import (
+    MOST_DRAWN,
+    Count,
+    GreedyOrSampled,
+    NamedSpec,
+    NotNegative,
+    OneOf,
+    Positive,
+    Seconds,
+    Spec,
+    named,
+)
 from reasonrl.recipe.guarded_format import GuardedFormat
 from reasonrl.recipe.mistakes import Mistake, MistakesError
 from reasonrl.user_code import call_user_code
@@ -56,13 +67,13 @@ class RoleSpec(Spec):
     """
     served_name: str | None = None
     """A server is asked for the model of this name. Empty: the only one that it serves."""
-    temperature: NotNegative = 0.0
+    temperature: GreedyOrSampled = 0.0
     """Texts are sampled at this temperature; 0 is greedy."""
     max_new_tokens: Count = 512
     """A text is cut off after this many tokens."""
     stop: tuple[str, ...] = ()
     """A text ends at the first of these strings."""
-    timeout_s: Positive = 120.0
+    timeout_s: Seconds = 120.0
     """A request to a server fails after this many seconds."""
     api_key_env: str = "OPENAI_API_KEY"
     """A server that needs a key gets the value of this environment variable."""
@@ -83,7 +94,7 @@ OptionalRole = Annotated[RoleSpec | None, BeforeValidator(_model)]
 class RefineSpec(Spec):
     """What the actor does with a critique."""
 
-    refinements: CountOrZero = 1
+    refinements: Annotated[int, Field(ge=0, le=MOST_DRAWN)] = 1
     """The actor writes this many refinements for each critique; 0 switches refinement off."""
     when: Literal["all", "judged_incorrect", "oracle_incorrect"] = "all"
     """`all` solutions are refined, or only those that the critique calls incorrect (`judged_incorrect`), or only those

@@ -8,7 +8,16 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Annotated, Any, ClassVar
 
-from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, JsonValue, ValidationInfo, field_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    GetCoreSchemaHandler,
+    JsonValue,
+    ValidationInfo,
+    field_validator,
+)
 from pydantic_core import CoreSchema, core_schema
 
 from reasonrl.recipe.mistakes import Mistake, MistakesError
@@ -59,6 +68,19 @@ class NamedSpec(BaseModel):
         return dict(self.model_extra or {})
 
 
+def greedy_or_sampled(temperature: float) -> float:
+    """The temperature. Raises MistakesError for one that is too small to sample at and not 0."""
+    if 0 < temperature < LEAST_TEMPERATURE:
+        raise MistakesError(
+            [
+                Mistake(
+                    (), f"{temperature} is too small to sample at; write 0 for greedy, or {LEAST_TEMPERATURE} or more"
+                )
+            ]
+        )
+    return temperature
+
+
 REQUIRED_BY_A_RULE: dict[str, JsonValue] = {"required": True}
 """Marks a field that has a default, but that a rule asks for in a complete recipe (`reasonrl.recipe.rules`)."""
 
@@ -66,7 +88,19 @@ Share = Annotated[float, Field(ge=0, le=1)]
 Decay = Annotated[float, Field(ge=0, lt=1)]
 Positive = Annotated[float, Field(gt=0)]
 NotNegative = Annotated[float, Field(ge=0)]
+LEAST_TEMPERATURE, LARGEST_TEMPERATURE = 1e-6, 100
+"""Logits divided by much less are infinite in 32-bit floats; divided by more, they are all but equal."""
+Temperature = Annotated[float, Field(ge=LEAST_TEMPERATURE, le=LARGEST_TEMPERATURE)]
+GreedyOrSampled = Annotated[float, Field(ge=0, le=LARGEST_TEMPERATURE), AfterValidator(greedy_or_sampled)]
+"""A temperature, or 0 for greedy texts."""
+Seconds = Annotated[float, Field(ge=1e-3, le=1_000_000_000)]
+"""A deadline. Clocks and sockets of the standard library take no larger numbers."""
 Count = Annotated[int, Field(ge=1)]
+Rows = Annotated[int, Field(ge=1, le=1_000_000)]
+"""Prompts or rows of one step."""
+MOST_DRAWN = 65_536
+Drawn = Annotated[int, Field(ge=1, le=MOST_DRAWN)]
+"""Texts that are drawn of one problem, all of which are in memory at once."""
 CountOrZero = Annotated[int, Field(ge=0)]
 
 

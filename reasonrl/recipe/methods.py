@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from reasonrl.recipe.fields import Count, Positive, Share, Spec, named
+from reasonrl.recipe.fields import Count, Drawn, Positive, Share, Spec, named
 from reasonrl.recipe.mistakes import Mistake, MistakesError
 
 
@@ -50,7 +50,7 @@ class CurriculumSpec(Spec):
     """`uniform` makes shuffled passes over all problems. `pcl` (arXiv:2510.01135) takes problems whose success rate is
     nearest to a target. `dump` (arXiv:2504.09710) prefers the data source whose advantages are largest.
     """
-    candidates_per_prompt: Count = 4
+    candidates_per_prompt: Drawn = 4
     """With pcl, this many problems are considered for each one that is taken."""
     target_rate: Share = 0.5
     """With pcl, problems with a success rate near this are taken."""
@@ -94,7 +94,7 @@ class OverlongSpec(Spec):
 
     buffer_tokens: Count
     """The punishment begins this many tokens before `rollout.max_new_tokens`."""
-    factor: Positive = 1.0
+    factor: Annotated[float, Field(gt=0, le=1_000_000)] = 1.0
     """A response of `max_new_tokens` loses this much reward."""
 
 
@@ -124,6 +124,13 @@ class MismatchSpec(Spec):
     """With icepop, tokens with an importance weight above this are left out."""
     reject_above: Positive | None = None
     """Rows whose mean |log importance weight| exceeds this are left out. Empty: no row is."""
+
+    @model_validator(mode="after")
+    def _bounds_in_order(self) -> MismatchSpec:
+        if self.name == "icepop" and self.low >= self.high:
+            text = f"low is {self.low} and high is {self.high}, so every token is left out; write a low below high"
+            raise MistakesError([Mistake((), text, (("low",), ("high",)))])
+        return self
 
     @property
     def is_on(self) -> bool:

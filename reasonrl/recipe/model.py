@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from reasonrl.recipe.fields import Count, Share, Spec
+from pydantic import Field
+
+from reasonrl.recipe.fields import Count, Decay, Spec
 
 
 class LoraSpec(Spec):
     """Train low-rank adapters (LoRA, arXiv:2106.09685) instead of all weights. Exported checkpoints are merged."""
 
-    rank: Count = 16
+    rank: Annotated[int, Field(ge=1, le=65_536)] = 16
     """Each adapter has this rank."""
     alpha: Count = 32
     """An adapter's output is multiplied by alpha / rank."""
-    dropout: Share = 0.0
+    dropout: Decay = 0.0
     """This share of an adapter's inputs is dropped during training."""
     target_modules: list[str] | Literal["all-linear"] = "all-linear"
     """Modules with these names get an adapter. `all-linear` means every linear layer except the output layer."""

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from reasonrl.recipe.fields import Count, CountOrZero, Positive, Share, Spec
+from typing import Annotated
+
+from pydantic import Field
+
+from reasonrl.recipe.fields import MOST_DRAWN, Count, Share, Spec, Temperature
 
 
 class EvalSpec(Spec):
@@ -14,9 +18,9 @@ class EvalSpec(Spec):
     """The held-out sets are evaluated before the first step too."""
     greedy: bool = True
     """One greedy response to each problem is evaluated."""
-    samples_per_problem: CountOrZero = 4
+    samples_per_problem: Annotated[int, Field(ge=0, le=MOST_DRAWN)] = 4
     """This many sampled responses to each problem are evaluated; 0 switches this off."""
-    temperature: Positive | None = None
+    temperature: Temperature | None = None
     """The evaluated responses are sampled at this temperature. Empty: that of `rollout.temperature`."""
 
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, get_args, get_origin
 
 from reasonrl.recipe.mistakes import Mistake, MistakesError
 
 LARGEST_COUNT, LARGEST_SEED = 2**31 - 1, 2**63 - 1
+SMALLEST_NUMBER, LARGEST_NUMBER = 1e-30, 1e30
+"""Sizes of numbers other than 0. The trainer computes in 32-bit floats: beyond 1e-38 and 3e38 these are 0 or infinite.
+"""
 LONGEST_NAME = 200
 """Bytes: a file system allows 255 in a name, and names of files are made from this one."""
 
@@ -22,8 +26,21 @@ def check_value(field: str, annotation: Any, value: Any, *, may_be_blank: bool) 
             largest = LARGEST_SEED if field == "seed" else LARGEST_COUNT
             if int in scalars and abs(item) > largest:
                 _refuse(f"{item} is out of range; write a number up to {largest}")
+        if float in scalars and int not in scalars:
+            _check_size(item)
     if isinstance(value, str) and not value.strip() and not may_be_blank and str in _scalars(annotation, items=False):
         _refuse("is blank; write a value, or leave the key out")
+
+
+def _check_size(item: Any) -> None:
+    try:
+        size = abs(float(item))
+    except (TypeError, ValueError, OverflowError):  # pydantic says what is wrong
+        return
+    if 0 < size < SMALLEST_NUMBER:
+        _refuse(f"{item} is too small for 32-bit floats; write 0, or a number from {SMALLEST_NUMBER:g} in size")
+    if LARGEST_NUMBER < size < math.inf:
+        _refuse(f"{item} is too large for 32-bit floats; write a number up to {LARGEST_NUMBER:g} in size")
 
 
 def check_name(name: str, what: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from reasonrl.recipe.fields import NamedSpec, Spec, named
 from reasonrl.recipe.mistakes import Mistake, MistakesError
@@ -23,12 +23,23 @@ def _math_unless_named(value: Any) -> Any:
     return {"name": "math", **value} if isinstance(value, dict) else named(value)
 
 
+LARGEST_WEIGHT, SMALLEST_WEIGHT = 1_000_000, 1e-6
+
+
+def no_tiny_weight(weight: float) -> float:
+    """The weight. Raises MistakesError for one that vanishes beside the constants of advantages, such as grpo's."""
+    if 0 < abs(weight) < SMALLEST_WEIGHT:
+        text = f"{weight} is too small to teach anything; write 0, or a weight from {SMALLEST_WEIGHT} in size"
+        raise MistakesError([Mistake((), text)])
+    return weight
+
+
 class RewardSpec(Spec):
     """One part of the reward. `correctness` uses the recipe's verifier; any other part names a verifier or a
     function. A bare number is the weight.
     """
 
-    weight: float = 1.0
+    weight: Annotated[float, Field(ge=-LARGEST_WEIGHT, le=LARGEST_WEIGHT), AfterValidator(no_tiny_weight)] = 1.0
     """The part is multiplied by this before the parts are added."""
     verifier: Annotated[VerifierSpec | None, BeforeValidator(named)] = None
     """The score of this verifier, a number from 0 to 1, is the part."""

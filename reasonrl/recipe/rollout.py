@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import BeforeValidator, model_validator
 
-from reasonrl.recipe.fields import Count, NamedSpec, Positive, Share, Spec, named
+from reasonrl.recipe.fields import Count, Drawn, NamedSpec, Positive, Share, Spec, Temperature, named
 from reasonrl.recipe.mistakes import Mistake, MistakesError
 
 SINGLE_TURN = "single_turn"
@@ -48,7 +48,7 @@ class RolloutSpec(Spec):
     """The engine `vllm` reads its settings here."""
     environment: Environment = EnvironmentSpec()
     """Episodes are played in this environment. A bare word is its name."""
-    rollouts_per_prompt: Count = 8
+    rollouts_per_prompt: Drawn = 8
     """This many responses are drawn for each prompt: a group."""
     max_new_tokens: Count = 256
     """A turn of the policy is cut off after this many tokens. Most environments have one turn: the response."""
@@ -56,7 +56,7 @@ class RolloutSpec(Spec):
     """In an environment of several turns, all turns together have at most this many tokens, those of the policy and
     those of its partner. Empty: `max_new_tokens`.
     """
-    temperature: Positive = 1.0
+    temperature: Temperature = 1.0
     """Responses are sampled at this temperature."""
     stop: list[str] = []
     """A response ends at the first of these strings."""

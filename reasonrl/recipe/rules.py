@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 
 from reasonrl.algorithms.catalogue import ADVANTAGES, LOSSES
+from reasonrl.recipe.kinds import KINDS
 from reasonrl.recipe.mistakes import Mistake, MistakesError, Place, place
 from reasonrl.recipe.plain_values import check_name
 from reasonrl.recipe.rollout import SINGLE_TURN, VllmSpec
@@ -20,6 +21,9 @@ Rule = Callable[[StageSettings], Iterator[Mistake]]
 
 ADVANTAGE, LOSS, CREDIT = place("train.advantage"), place("train.loss"), place("train.credit")
 CORRECTNESS, REFINEMENTS = place("reward.correctness"), place("critique_grpo")
+
+VLLM_TEMPERATURE = 0.01
+"""vLLM raises smaller ones to this, and says so in its log alone (`SamplingParams`)."""
 
 
 def problems_have_a_source(recipe: StageSettings) -> Iterator[Mistake]:
@@ -112,6 +116,21 @@ def vllm_is_the_engine(recipe: StageSettings) -> Iterator[Mistake]:
         yield Mistake(place("rollout.vllm"), text, (place("rollout.engine"),))
 
 
+def vllm_samples_at_the_temperature(recipe: StageSettings) -> Iterator[Mistake]:
+    by_vllm = recipe.verl.platform == "gpu" if recipe.backend == "verl" else recipe.rollout.engine == "vllm"
+    temperatures = {
+        "rollout.temperature": recipe.rollout.temperature,
+        "evaluation.temperature": recipe.evaluation.temperature,
+        "collect.temperature": recipe.collect.temperature,
+    }
+    for key, temperature in temperatures.items():
+        if by_vllm and temperature is not None and temperature < VLLM_TEMPERATURE:
+            text = (
+                f"vLLM would sample at {VLLM_TEMPERATURE} instead of {temperature:g}; write {VLLM_TEMPERATURE} or more"
+            )
+            yield Mistake(place(key), text, (place("rollout.engine"), place("backend"), place("verl")))
+
+
 def single_responses_come_from_single_turns(recipe: StageSettings) -> Iterator[Mistake]:
     environment = recipe.rollout.environment.name
     takes_single = {"kind: collect": recipe.kind == "collect", "critique_grpo": recipe.critique_grpo is not None}
@@ -192,6 +211,15 @@ def the_loss_takes_its_settings(recipe: StageSettings) -> Iterator[Mistake]:
             )
 
 
+def decay_leaves_weights(recipe: StageSettings) -> Iterator[Mistake]:
+    lr, decay = recipe.optim.lr, recipe.optim.weight_decay
+    if KINDS[recipe.kind].trains and lr * decay >= 1:
+        text = (
+            f"{decay:g} times lr ({lr:g}) is 1 or more, so each step takes away all of a weight; write less than 1/lr"
+        )
+        yield Mistake(place("optim.weight_decay"), text, (place("optim.lr"),))
+
+
 def critique_grpo_trains_the_policy(recipe: StageSettings) -> Iterator[Mistake]:
     if recipe.critique_grpo is not None and recipe.critic is not None:
         text = "trains the policy, but the section critic trains a critic; leave one of them out"
@@ -246,7 +274,9 @@ RULES: tuple[Rule, ...] = (
     selected_advantages_are_looked_at,
     aggregation_fits_the_loss,
     the_loss_takes_its_settings,
+    decay_leaves_weights,
     vllm_is_the_engine,
+    vllm_samples_at_the_temperature,
     single_responses_come_from_single_turns,
     critique_grpo_trains_the_policy,
     refinements_join_a_group,

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator
+from pydantic import AfterValidator, Field
 
 from reasonrl.algorithms.catalogue import ADVANTAGES, LOSSES, Aggregation
 from reasonrl.recipe.backends import VerlSpec
 from reasonrl.recipe.collecting import CollectSpec, GameSpec
 from reasonrl.recipe.critics import CriticSpec, CritiqueGrpoSpec
 from reasonrl.recipe.data import DataSpec
-from reasonrl.recipe.fields import Count, Spec
+from reasonrl.recipe.fields import Spec
 from reasonrl.recipe.kinds import KINDS
 from reasonrl.recipe.methods import Budget, BudgetSpec, Curriculum, CurriculumSpec, RatesSpec
 from reasonrl.recipe.model import ModelSpec
@@ -52,7 +52,7 @@ class StageSettings(Spec):
     """Everything that is random is seeded with this."""
     device: str = "auto"
     """The model runs on this torch device. `auto` takes a GPU where there is one, else the CPU."""
-    threads: Count | None = None
+    threads: Annotated[int, Field(ge=1, le=1024)] | None = None
     """PyTorch uses this many CPU threads. Runs repeat bit for bit only with the same number. Empty: all cores."""
     model: ModelSpec = ModelSpec()
     """Choose the model that is trained."""

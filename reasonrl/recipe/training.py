@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, model_validator
 
 from reasonrl.algorithms.catalogue import ADVANTAGES, DEFAULT_ADVANTAGE, DEFAULT_LOSS, LOSSES, Aggregation
-from reasonrl.recipe.fields import Count, CountOrZero, Decay, NotNegative, OneOf, Positive, Spec
+from reasonrl.recipe.fields import Count, CountOrZero, Decay, NotNegative, OneOf, Positive, Rows, Spec
 from reasonrl.recipe.methods import D3SSpec, Mismatch, MismatchSpec, OverlongSpec, UnlikelinessSpec
 from reasonrl.recipe.mistakes import Mistake, MistakesError
 
@@ -51,13 +51,13 @@ class TrainSpec(Spec):
 
     steps: Count = 100
     """The stage has this many steps. Each collects new rollouts."""
-    prompts_per_step: Count = 16
+    prompts_per_step: Rows = 16
     """Each step samples this many problems."""
     updates_per_step: Count = 1
     """The rollouts of a step are cut into this many optimiser updates (mini-batches of whole groups). More than one is
     off-policy: see `clip_low` and `clip_high`.
     """
-    epochs_per_step: Count = 1
+    epochs_per_step: Annotated[int, Field(ge=1, le=1024)] = 1
     """The rollouts of a step are learned from this many times (PPO epochs; TRL's `num_iterations`)."""
     advantage: Annotated[str, OneOf(ADVANTAGES, or_dotted=True), AfterValidator(ADVANTAGES.check)] = DEFAULT_ADVANTAGE
     """The advantage decides what a rollout's reward is compared with, and how the difference is scaled. Each built-in
@@ -136,7 +136,7 @@ class SftSpec(Spec):
 
     steps: Count = 100
     """The stage has this many steps."""
-    rows_per_step: Count = 32
+    rows_per_step: Rows = 32
     """Each step learns from this many responses."""
     response: str = "{gold}"
     """The model learns to write this text. `{gold}` is the verifier's gold response, and `{demonstration}` the text of
@@ -149,13 +149,13 @@ class OfflineSpec(Spec):
 
     steps: Count = 100
     """The stage has this many steps."""
-    rows_per_step: Count = 64
+    rows_per_step: Rows = 64
     """Each step learns from this many rows."""
     clip: Positive = 0.2
     """A response's probability ratio is clipped to the range from 1 - clip to 1 + clip."""
     sft_weight: NotNegative = 0.15
     """The supervised loss on demonstrations of `data.replay` has this weight."""
-    replay_rows_per_step: Count = 16
+    replay_rows_per_step: Rows = 16
     """Each step learns from this many demonstrations of `data.replay`."""
 
 
@@ -172,7 +172,7 @@ class OptimSpec(Spec):
     """This much decoupled weight decay is applied."""
     betas: tuple[Decay, Decay] = (0.9, 0.999)
     """These are the decay rates of the first and the second moment."""
-    eps: Positive = 1e-8
+    eps: Annotated[float, Field(gt=0, le=1)] = 1e-8
     """This constant is added to the root of the second moment."""
     max_grad_norm: Positive | None = 1.0
     """Gradients are scaled down to this norm. Empty: they are not."""

@@ -12,6 +12,7 @@ from reasonrl.data.checks import check_problems
 from reasonrl.environments.roles import Speaker
 from reasonrl.errors import DataError, NotFiniteError, UsageError
 from reasonrl.evaluation.evaluate import Evaluation, Evaluator
+from reasonrl.recipe.fields import LARGEST_TEMPERATURE, LEAST_TEMPERATURE
 from reasonrl.recipe.schema import Recipe
 from reasonrl.rewards.loading import make_reward_parts, make_verifier
 from reasonrl.setup.data import check_lengths, continues_assistant, load_data, render
@@ -128,6 +129,11 @@ def at_temperature(recipe: Recipe, temperature: float) -> Recipe:
         raise UsageError(
             f"temperature: {temperature:g} is not a positive number. Greedy answers are evaluated as well, and"
             " n: 0 leaves the samples out"
+        )
+    if not LEAST_TEMPERATURE <= temperature <= LARGEST_TEMPERATURE:
+        raise UsageError(
+            f"temperature: {temperature:g} cannot be sampled at. Write a number from {LEAST_TEMPERATURE:g} to"
+            f" {LARGEST_TEMPERATURE:g}; greedy answers are evaluated as well"
         )
     spec = recipe.evaluation.model_copy(update={"temperature": temperature})
     return recipe.model_copy(update={"evaluation": spec})
