@@ -15,6 +15,7 @@ from reasonrl.models.lora import check_targets_of_config, refuse_tied_targets
 from reasonrl.models.sizes import count_parameters, parameters_by_name
 from reasonrl.plan.checks import response_view, reward_warnings, taught_thought_warning, without_links
 from reasonrl.plan.estimate import estimate_memory_gb, estimate_minutes, measure_speed
+from reasonrl.plan.method_probe import probe_methods
 from reasonrl.plan.probe import probe_collecting, probe_environment, probe_rewards
 from reasonrl.plan.prompt_view import view_prompt
 from reasonrl.plan.resume import check_resume
@@ -87,6 +88,7 @@ def plan_stage(recipe: Recipe, *, offline: bool, backends: Mapping[str, BackendP
     assert verifier is not None
     probe_environment(recipe, tokenizer, environment_maker(recipe, tokenizer))
     probe_collecting(recipe)
+    probe_methods(recipe, parts)
     present, later = without_links(data_recipe)
     data, missing_data = load_present_data(present, verifier, offline=offline)
     if data.train:

@@ -8,13 +8,19 @@ import inspect
 from collections.abc import Sequence
 from typing import Any
 
+from critics.formats import CritiqueFormat
+from critics.rewards import wants_refinement
+from critics.types import CriticEpisode
+from critics.verifier import solution_of
 from reasonrl.environments.base import Episode, Trajectory
 from reasonrl.environments.loading import BUILT_IN
 from reasonrl.environments.single_turn import encode_prompt
 from reasonrl.errors import RecipeError, TrainingError
 from reasonrl.plugins import import_dotted
+from reasonrl.recipe.critics import CriticSpec
 from reasonrl.recipe.schema import Recipe
 from reasonrl.rewards.base import RewardPart
+from reasonrl.rewards.critique import CritiqueRewards
 from reasonrl.rewards.scoring import score_episodes
 from reasonrl.setup.environments import EnvironmentFor, rollout_sampling
 from reasonrl.setup.run_models import runs_elsewhere
@@ -56,16 +62,20 @@ def probe_rewards(
     """
     warnings: list[str] = []
     untried: list[str] = []
-    if not problems or recipe.critic is not None:
+    if recipe.critic is not None:
+        problems = [problem for problem in problems if problem.kind == "critique" and recipe.kind == "rl"]
+    if not problems:
         return warnings, untried
     own_environment = recipe.rollout.environment.name not in BUILT_IN
     episodes = probe_episodes(recipe, verifier, problems[:PROBED], tokenizer)
+    if recipe.critic is not None and not own_environment:
+        for number, episode in enumerate(episodes):
+            add_critique(episode, recipe.critic, parts, is_right=number % 2 == 0)
     batches = [[episode] for episode in episodes] if runs_elsewhere(recipe) else [episodes]  # as the trainers do
     for part in [*parts[:1], *(part for part in parts[1:] if part.verifier is None)]:
         if part.episodes is not None and own_environment:
-            untried.append(
-                f"reward.{part.name}.function looks at episodes, which only {recipe.rollout.environment.name} can play"
-            )
+            key = _key(part, recipe)
+            untried.append(f"{key} looks at episodes, which only {recipe.rollout.environment.name} can play")
             continue
         try:
             for batch in batches:
@@ -75,9 +85,28 @@ def probe_rewards(
                 untried.append(f"{error}: what it asks does not answer here")
                 continue
             raise RecipeError(str(error)) from error
-        if part.verifier is None and (warning := _constant(part, episodes)) is not None:
+        if part.verifier is None and (warning := _constant(part, episodes, _key(part, recipe))) is not None:
             warnings.append(warning)
     return warnings, untried
+
+
+def add_critique(episode: Episode, spec: CriticSpec, parts: Sequence[RewardPart], *, is_right: bool) -> None:
+    """Read the text of an episode as a critique and, where the reward looks at refinements, add some: solutions that
+    are right, or empty ones.
+    """
+    problem = episode.problem
+    solution = solution_of(problem.reference, problem.id)
+    form: CritiqueFormat = spec.format.load()
+    critique = form.parse(episode.text, len(solution.steps) or None)
+    episode.critique = CriticEpisode(problem, solution, critique)
+    episode.trained_index = 0
+    rewards = next((part.episodes for part in parts if isinstance(part.episodes, CritiqueRewards)), None)
+    if rewards is None or not spec.looks_at_refinements or not wants_refinement(episode.critique, spec.refine.when):
+        return
+    text = _gold(rewards.answer_verifier, problem) if is_right else ""
+    trained = episode.trained_trajectory
+    actor = Trajectory("actor", trained.prompt_ids, [0], [False], [0.0], text, "stop")
+    episode.trajectories += [actor] * spec.refine.refinements
 
 
 def probe_episodes(recipe: Recipe, verifier: Verifier, problems: Sequence[Problem], tokenizer: Any) -> list[Episode]:
@@ -95,7 +124,12 @@ def probe_episodes(recipe: Recipe, verifier: Verifier, problems: Sequence[Proble
     return episodes
 
 
-def _constant(part: RewardPart, episodes: Sequence[Episode]) -> str | None:
+def _key(part: RewardPart, recipe: Recipe) -> str:
+    """The key of the recipe that names the function of a part."""
+    return f"reward.{part.name}.function" if part.name in recipe.reward else "critic.reward"
+
+
+def _constant(part: RewardPart, episodes: Sequence[Episode], key: str) -> str | None:
     """A function that cannot tell a gold response from an empty one."""
     values = {episode.reward_parts[part.name] for episode in episodes}
     if len(values) > 1 or part.weight == 0 or len(episodes) < 2:
@@ -103,13 +137,10 @@ def _constant(part: RewardPart, episodes: Sequence[Episode]) -> str | None:
     (value,) = values
     if value is None:
         return (
-            f"reward.{part.name}.function: returned None for gold and for empty responses. None masks a rollout, and a"
+            f"{key}: returned None for gold and for empty responses. None masks a rollout, and a"
             " run whose rollouts are all masked learns nothing"
         )
-    return (
-        f"reward.{part.name}.function: returned {value:g} for gold and for empty responses alike; a constant teaches"
-        " nothing"
-    )
+    return f"{key}: returned {value:g} for gold and for empty responses alike; a constant teaches nothing"
 
 
 def _gold(verifier: Verifier, problem: Problem) -> str:

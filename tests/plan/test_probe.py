@@ -179,3 +179,76 @@ def test_a_function_of_episodes_is_left_to_the_environment_that_plays_them(dry_r
     code, out, err = dry_run(module, ENVIRONMENT | FUNCTION)
     assert (code, err) == (0, "")
     assert "reward.mine.function looks at episodes, which only probed_" in out
+
+
+CRITIC_CODE = "def f(episode):\n    "
+CRITIC: dict[str, Any] = {
+    "name": "judge",
+    "threads": 1,
+    "model": {"path": "tiny-critic"},
+    "data": {"train": {"source": "step_arithmetic", "options": {"tasks": {"critique": 1}, "size": 8}}},
+    "critic": {"format": {"name": "boxed_index"}, "reward": "CODE:f", "refine": {"refinements": 2}},
+    "rollout": {"rollouts_per_prompt": 4, "max_new_tokens": 16},
+    "train": {"steps": 1, "prompts_per_step": 2},
+}
+
+
+@pytest.fixture
+def probe_critic(module: Callable[[str], str]) -> Probe:
+    """The same for a critic's reward `f`."""
+
+    def call(code: str) -> tuple[list[str], list[str]]:
+        recipe = parse_recipe(json.dumps(CRITIC).replace("CODE", module(code)), "r").stages[0]
+        parts = make_reward_parts(recipe, make_verifier(recipe))
+        verifier = parts[0].verifier
+        assert verifier is not None
+        problems = [
+            Problem(
+                f"p{i}",
+                "Judge.",
+                "critique",
+                {
+                    "answer": "3",
+                    "solution": "1 + 1\n= 3",
+                    "steps": ["1 + 1", "= 3"],
+                    "correct": i == 0,
+                    "first_error": i - 1,
+                },
+            )
+            for i in range(2)
+        ]
+        return probe_rewards(recipe, parts, verifier, problems, None)
+
+    return call
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ("return 'good'", "critic.reward: 'good' for problem"),
+        ("return float('nan')", "critic.reward: nan for problem"),
+        ("return [1.0]", "critic.reward: [1.0] for problem"),
+        ("1 / 0", "critic.reward: ZeroDivisionError: division by zero (probed_"),
+        ("return episode.refinements[2].correct", "critic.reward: IndexError: list index out of range (probed_"),
+        ("return float(episode.critique.missing)", "critic.reward: AttributeError: "),
+    ],
+)
+def test_a_reward_of_critiques_that_would_stop_the_run_is_refused(probe_critic: Probe, body: str, message: str) -> None:
+    with pytest.raises(RecipeError) as caught:
+        probe_critic(CRITIC_CODE + body)
+    assert str(caught.value).replace("returned ", "").startswith(message)
+
+
+def test_a_reward_of_critiques_sees_gold_and_empty_critiques_with_refinements(probe_critic: Probe) -> None:
+    code = (
+        CRITIC_CODE
+        + "return sum(r.correct is True for r in episode.refinements) + (episode.critique.parse_status == 'ok')"
+    )
+    assert probe_critic(code) == ([], [])
+
+
+def test_a_constant_reward_of_critiques_is_a_warning(probe_critic: Probe) -> None:
+    warnings, untried = probe_critic(CRITIC_CODE + "return 0.25")
+    assert untried == []
+    assert warnings[0].startswith("critic.reward: returned 0.25 for gold and for empty responses alike")
+    assert len(warnings) == 1
