@@ -51,7 +51,8 @@ class ServedModel:
             )
             answer.raise_for_status()
             names = [row["id"] for row in answer.json()["data"]]
-        except (httpx.HTTPError, ValueError, KeyError, TypeError) as error:
+            shown = ", ".join(map(str, names)) or "no model"
+        except (httpx.HTTPError, httpx.InvalidURL, ValueError, KeyError, TypeError) as error:
             reason = str(error) or type(error).__name__
             raise ModelError(
                 f"{self.base_url}: no OpenAI-compatible server answers there ({reason}). Is it running, and does the"
@@ -59,14 +60,10 @@ class ServedModel:
             ) from error
         if self.name is None:
             if len(names) != 1:
-                raise ModelError(
-                    f"{self.base_url} serves {', '.join(names) or 'no model'}; choose one with served_name"
-                )
+                raise ModelError(f"{self.base_url} serves {shown}; choose one with served_name")
             self.name = names[0]
         elif self.name not in names:
-            raise ModelError(
-                f"{self.base_url} does not serve '{self.name}', but {', '.join(names) or 'no model'}; fix served_name"
-            )
+            raise ModelError(f"{self.base_url} does not serve '{self.name}', but {shown}; fix served_name")
 
     async def say_many(
         self, chats: Sequence[Sequence[Message]], sampling: Sampling, seeds: Sequence[int]

@@ -10,13 +10,13 @@ would score tokens that were never drawn.
 
 The joint between a turn and the next follows the chat template, whatever its family. The template renders a fixed
 exchange once without and once with the new message, and the first text must begin the second. What the template writes
-between the assistant's text and its next turn is then encoded, and its first token is left out where the policy has
-sampled it already:
+between the assistant's text and its next turn is then encoded, and of the end of the turn is left out what the policy
+has sampled already:
 
     ChatML (Qwen, SmolLM2)   ... <|im_end|>  +  newline, <|im_start|>user ... <|im_start|>assistant, newline
     Llama 3                  ... <|eot_id|>  +  <|start_header_id|>user ...
     GLM                      ... <|user|>    +  the message: the role token that ended the turn is the next one's first
-    any, after a stop string or a cut        +  the end token of the template as well
+    any, after a stop string or a cut        +  the end of the turn as well, or what the stop string lacks of it
 
 A prompt that is a text, for models without a chat template, is continued with plain text.
 """
@@ -158,12 +158,20 @@ class Conversation:
 
     def _delta(self, messages: list[Message]) -> list[int]:
         """What follows the last turn of the policy: the end of that turn, the messages, the beginning of the next."""
-        ids = _encode_delta(self._tokenizer, delta_text(self._tokenizer, messages), messages)
-        return ids[1:] if ids and ids[0] == self.response_ids[-1] else ids
+        end, added = delta_text(self._tokenizer, messages)
+        ids = _encode_delta(self._tokenizer, end + added, messages)
+        if self._finish_reason == "length" and ids[:1] and ids[0] not in self._tokenizer.added_tokens_decoder:
+            return ids  # the cut-off text may happen to end as the end of a turn begins
+        longest = max(1, len(_encode_template(self._tokenizer, end)))
+        for length in range(min(longest, len(ids), len(self.response_ids)), 0, -1):
+            if self.response_ids[-length:] == ids[:length]:
+                return ids[length:]
+        return ids
 
 
-def delta_text(tokenizer: Any, messages: list[Message]) -> str:
-    """What the chat template writes between an assistant's text and the assistant's next turn.
+def delta_text(tokenizer: Any, messages: list[Message]) -> tuple[str, str]:
+    """What the chat template writes between an assistant's text and the assistant's next turn: the end of the turn, and
+    the messages with the beginning of the next.
 
     Raises:
         ModelError: the template renders the earlier turns otherwise as soon as something follows, or leaves out the
@@ -190,7 +198,7 @@ def delta_text(tokenizer: Any, messages: list[Message]) -> str:
                 f"the chat template of {name} leaves out a message of the role '{message['role']}'. Send it as another"
                 " role, or give the model a chat template that knows this one"
             )
-    return before.rpartition(ASSISTANT_TEXT)[2] + added
+    return before.rpartition(ASSISTANT_TEXT)[2], added
 
 
 def _encode_delta(tokenizer: Any, text: str, messages: list[Message]) -> list[int]:

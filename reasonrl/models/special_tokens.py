@@ -29,7 +29,7 @@ from verifiers.types import Message
 
 _USER, _NEXT = "reasonrl-user-text", "reasonrl-next-text"
 _NAMED = ("bos", "eos", "pad", "unk", "cls", "sep", "mask")
-_NO_FRAME_TAIL = 16
+_NO_FRAME_TAIL = 48
 """Tokens at the end of a prompt in which an opened thought is looked for, where no token marks the assistant's turn."""
 
 
@@ -43,6 +43,8 @@ class SpecialTokens:
     """Every token that was added to the vocabulary, special or not."""
     turn: frozenset[int]
     """Added tokens that the chat template writes between a user's text and the assistant's."""
+    header: str
+    """What the chat template writes there, where it writes none of these: plain characters mark the turn."""
 
     def line(self) -> str:
         """One line for people."""
@@ -91,17 +93,20 @@ def opened_thought(tokenizer: Any, prompt_ids: Sequence[int]) -> str:
     """What a prompt holds of a thought that the response continues, its opening tag first; "" where none is open.
 
     A tag in the text of a user does not count: it is looked for where the assistant's turn has begun, or, in a prompt
-    without tokens that show this, at the very end.
+    in which nothing shows this, at the very end.
     """
-    turn = special_tokens(tokenizer).turn
+    turn, header = special_tokens(tokenizer).turn, special_tokens(tokenizer).header
     begin = next((i + 1 for i in range(len(prompt_ids) - 1, -1, -1) if prompt_ids[i] in turn), None)
     tail = prompt_ids[-_NO_FRAME_TAIL:] if begin is None else prompt_ids[begin:]
     text = str(tokenizer.decode(list(tail), skip_special_tokens=False)) if len(tail) else ""
+    in_turn = begin is not None
+    if header and (whole := str(tokenizer.decode(list(prompt_ids), skip_special_tokens=False))).rfind(header) >= 0:
+        text, in_turn = whole.rpartition(header)[2], True
     for opening, closing in THINKING_TAGS:
         place = text.rfind(opening)
         if place < 0 or closing in text[place:]:
             continue
-        if begin is not None or text.rstrip().endswith(opening):
+        if in_turn or text.rstrip().endswith(opening):
             return text[place:]
     return ""
 
@@ -154,6 +159,7 @@ def _sort_tokens(tokenizer: Any) -> SpecialTokens:
         {i: texts[i] for i in sorted(special - dropped)},
         frozenset(added),
         frozenset(turn),
+        "" if turn else _before_tags(before_assistant).strip(),
     )
 
 
@@ -170,6 +176,12 @@ def _frame(tokenizer: Any) -> tuple[str, str]:
     question = _render(tokenizer, [user], add_generation_prompt=True)
     around = exchange.rpartition(ASSISTANT_TEXT)[2].replace(_NEXT, " ") if ASSISTANT_TEXT in exchange else ""
     return around, question.rpartition(_USER)[2] if _USER in question else ""
+
+
+def _before_tags(text: str) -> str:
+    for opening, _ in THINKING_TAGS:
+        text = text.partition(opening)[0]
+    return text
 
 
 def _render(tokenizer: Any, messages: list[Message], **options: Any) -> str:

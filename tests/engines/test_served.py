@@ -76,6 +76,9 @@ def test_a_thought_that_a_server_cut_off_is_text_without_an_answer(server: FakeS
 def test_a_server_that_is_not_there_or_serves_others(server: FakeServer) -> None:
     with pytest.raises(ModelError, match="no OpenAI-compatible server answers there"):
         ServedModel("http://127.0.0.1:9/v1", timeout_s=1).check()
+    for address in ("http://:::/v1", "http://é…/v1"):
+        with pytest.raises(ModelError, match=r"no OpenAI-compatible server answers there \(Invalid"):
+            ServedModel(address, timeout_s=1).check()
     with pytest.raises(ModelError, match="does not serve 'other', but tiny"):
         model(server, name="other").check()
     server.models = ("a", "b")

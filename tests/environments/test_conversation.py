@@ -19,6 +19,7 @@ from reasonrl.environments.conversation import Conversation, delta_text
 from reasonrl.environments.single_turn import encode_messages
 from reasonrl.errors import ModelError
 from reasonrl.models.tiny import CRITIC, build_tokenizer
+from tests.e2e.made_models import make_tokenizer
 from tests.environments.templates import CHATML, DROPS_THINKING, DROPS_TOOLS, FAMILIES, family, tokenizer_of
 from verifiers.types import Problem
 
@@ -127,6 +128,21 @@ def test_a_joint_is_what_one_full_render_would_have(name: str, text: str, ended_
     assert conversation.token_ids == encode_messages(tokenizer, chat, "the test")
 
 
+@pytest.mark.parametrize(
+    ("sampled", "finish"),
+    [("3<end>", "stop"), ("3", "stop"), ("3", "length"), ("3 <", "length"), ("3<eos><en", "stop")],
+)
+@pytest.mark.parametrize("end", ["plain", "added", "special"])
+def test_an_end_of_a_turn_of_several_tokens_stands_once(sampled: str, finish: str, end: str) -> None:
+    tokenizer = make_tokenizer(template="chat", **({} if end == "plain" else {end: ["<end>"]}))
+    conversation = Conversation(tokenizer, problem(), Sampling(40, max_response_tokens=400))
+    take(conversation, IdEngine([encode(tokenizer, sampled)], finish))
+    assert conversation.add("Again.")
+    text = tokenizer.decode(conversation.response_ids)
+    begun = "<en" if sampled.endswith("<en") and end == "plain" else ""
+    assert text == sampled.removesuffix("<end>").removesuffix(begun) + "<end><user>Again.<end><assistant>"
+
+
 def test_the_end_token_of_another_role_is_kept_and_the_message_follows_it() -> None:
     """GLM's policy may end a turn with the role token of a tool, for a tool, and be answered by the user."""
     tokenizer, user = family("glm")
@@ -148,7 +164,7 @@ def test_a_template_that_changes_earlier_turns_is_refused_by_its_name() -> None:
 
 def test_a_template_that_drops_a_message_is_refused() -> None:
     tokenizer = tokenizer_of(DROPS_TOOLS)
-    assert "Again." in delta_text(tokenizer, [{"role": "user", "content": "Again."}])
+    assert "Again." in "".join(delta_text(tokenizer, [{"role": "user", "content": "Again."}]))
     with pytest.raises(ModelError, match="leaves out a message of the role 'tool'"):
         delta_text(tokenizer, [{"role": "tool", "content": "Again."}])
 

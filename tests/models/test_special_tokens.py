@@ -6,10 +6,10 @@ import pytest
 
 from reasonrl.engines.base import Generation, Sampling, response_text
 from reasonrl.models.special_tokens import opened_thought, special_tokens, visible_text, without_opened_thought
-from tests.e2e.made_models import CHATML, make_tokenizer
+from tests.e2e.made_models import CHAT, CHATML, make_tokenizer
 from verifiers.format import FormatVerifier
 from verifiers.math.verifier import MathVerifier
-from verifiers.response import strip_thinking
+from verifiers.response import THINKING_TAGS, strip_thinking
 
 KINDS = ("characters", "words", "bytes", "sentencepiece")
 DEEPSEEK = (
@@ -182,3 +182,17 @@ def test_a_template_that_is_set_later_is_read_again():
 )
 def test_thoughts_of_other_families_are_thoughts_as_well(text, seen):
     assert strip_thinking(text) == seen
+
+
+@pytest.mark.parametrize("pair", [pair for pair in THINKING_TAGS if pair[0].isascii()], ids=lambda pair: pair[0])
+@pytest.mark.parametrize("thinking", ["special", "added", "plain"])
+def test_a_turn_that_plain_characters_mark_opens_a_thought_in_every_family(pair, thinking):
+    opening, closing = pair
+    template = CHAT.replace("<assistant>{% endif %}", f"<assistant>{opening}\n{{% endif %}}")
+    tokenizer = make_tokenizer(template=template, **({} if thinking == "plain" else {thinking: list(pair)}))
+    user = [{"role": "user", "content": f"Begin with {opening}."}]
+    prompt = tokenizer.apply_chat_template(user, add_generation_prompt=True, tokenize=False)
+    assert opened_thought(tokenizer, ids(tokenizer, prompt)) == f"{opening}\n"
+    assert opened_thought(tokenizer, ids(tokenizer, prompt + "Let me")) == f"{opening}\nLet me"
+    assert opened_thought(tokenizer, ids(tokenizer, f"{prompt}hm{closing}3")) == ""
+    assert opened_thought(tokenizer, ids(tokenizer, prompt.removesuffix(f"{opening}\n"))) == ""
