@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import re
+from collections.abc import Sequence
 from pathlib import Path
 from random import Random
 
@@ -25,6 +26,7 @@ from tests.verifiers.metamorphic.layout import LAYOUTS, Layout
 from tests.verifiers.metamorphic.wording import WORDINGS, Wording
 
 ATTEMPTS = 20
+_NUMBER = re.compile(r"-?[1-9]\d*")
 Lead = tuple[Family, Transformation] | Layout | Wording | Hedge
 
 
@@ -107,20 +109,34 @@ def decorated(case: Case, traits: frozenset[str], lead: Lead, rng: Random) -> Ca
     return Case(case.gold, wording.put(answer, rng), case.equal, mode, (*trail, wording.name))
 
 
-def from_rows(path: Path, count: int, seed: int) -> Iterator[Case]:
-    """Cases from the bare answers of a JSONL file with gold, pred, equivalent and perhaps form: first the rows as they
-    are, then with layouts and wordings around them.
-    """
-    rng = Random(seed)
+def rows_of(path: Path) -> list[Case]:
+    """The bare answers of a JSONL file with gold, pred, equivalent and perhaps form."""
     rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
-    rows = [row for row in rows if row.get("form", "answer") == "answer"]
-    for row in rows[:count]:
-        yield Case(row["gold"], row["pred"], row["equivalent"], "bare", ("row",))
+    return [
+        Case(str(row["gold"]), row["pred"], row["equivalent"], "bare", (f"row {row.get('id', place)}",))
+        for place, row in enumerate(rows, start=1)
+        if row.get("form", "answer") == "answer"
+    ]
+
+
+def around_rows(rows: Sequence[Case], count: int, seed: int) -> list[Case]:
+    """Cases from rows: layouts and wordings that fit every answer, and changes of the answers that are one number."""
+    rng = Random(seed)
     steps: list[Layout | Wording] = [*LAYOUTS, *WORDINGS]
     steps = [step for step in steps if not step.needs]
-    for place in range(max(0, count - len(rows))):
+    cases: list[Case] = []
+    for place in range(count if rows else 0):
         row = rows[place % len(rows)]
-        base = Case(row["gold"], row["pred"], row["equivalent"], "bare", ("row",))
-        case = decorated(base, frozenset(), rng.choice(steps), rng)
-        if case is not None:
-            yield case
+        if row.equal and _NUMBER.fullmatch(row.answer) and rng.random() < 0.5:
+            cases.append(_changed(row, rng))
+        elif (case := decorated(row, frozenset(), rng.choice(steps), rng)) is not None:
+            cases.append(case)
+    return cases
+
+
+def _changed(row: Case, rng: Random) -> Case:
+    wrong = str(other_digit(row.answer, rng))
+    if rng.random() < 0.5:
+        return Case(row.gold, wrong, False, "bare", (*row.trail, "another digit"))
+    hedge = rng.choice(HEDGES)
+    return Case(row.gold, hedge.put(row.answer, wrong, rng), False, "lenient", (*row.trail, hedge.name))

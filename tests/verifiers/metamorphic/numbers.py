@@ -75,7 +75,7 @@ def off_by_one(n: int, rng: Random) -> str:
 
 @integer.changes
 def reciprocal(n: int, rng: Random) -> str:
-    return rng.choice([f"\\frac{{1}}{{{n}}}", f"1/{n}"])
+    return rng.choice([f"\\frac{{1}}{{{n}}}", f"1/{n}" if n > 0 else f"-1/{-n}"])
 
 
 @integer.changes
