@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TextIO
 
+from reasonrl.daemon_threads import DaemonThreads
 from reasonrl.errors import ReasonRLError, TrainingError
 from reasonrl.slow_calls import named_when_slow
 from reasonrl.user_lines import innermost_user_line
@@ -167,6 +168,7 @@ def _awaited(awaitable: Any) -> Any:
     """The result of a coroutine, from code that is not async. It runs in a loop of its own."""
 
     async def wait() -> Any:
+        asyncio.get_running_loop().set_default_executor(DaemonThreads())
         return await awaitable
 
     try:

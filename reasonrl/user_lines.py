@@ -21,15 +21,17 @@ def innermost_user_line(lines: Iterable[tuple[str, int]]) -> str:
     Args:
         lines: file and line of each call, the outermost first.
     """
-    places: dict[bool, str] = {}
+    places: dict[str, str] = {}
     for file, line in lines:
         if file.startswith("<frozen ") or os.path.abspath(file).startswith(_OUR_CODE):
             continue
         installed = "site-packages" in Path(file).parts or "dist-packages" in Path(file).parts
         if not installed and file.startswith(_LIBRARIES):
             continue
-        places[installed] = f"{_short(file)}, line {line}"
-    return places.get(False) or places.get(True) or ""
+        # A dataclass makes its __init__ in "<string>"; a notebook has nothing else.
+        kind = "installed" if installed else "generated" if file.startswith("<") else "user"
+        places[kind] = f"{_short(file)}, line {line}"
+    return places.get("user") or places.get("generated") or places.get("installed") or ""
 
 
 def _short(file: str) -> str:

@@ -12,6 +12,7 @@ import pytest
 
 from reasonrl.errors import DataError, RecipeError, TrainingError
 from reasonrl.user_code import call_user_code, describe_error, user_place
+from verifiers.types import Status, Verdict
 
 
 def fails(error: BaseException) -> Any:
@@ -67,6 +68,14 @@ def test_the_place_is_the_users_line_not_that_of_a_library_below_it() -> None:
     assert "test_user_code.py, line " in user_place(caught.value)
     with pytest.raises(TrainingError, match=r"JSONDecodeError: [^()]*\(char 1\)$"):  # no line of the user's at all
         call_user_code("key", json.loads, "{")
+
+
+def test_the_place_of_a_dataclass_is_the_line_that_makes_it() -> None:
+    def judge() -> Verdict:
+        return Verdict(False, 1.0, Status.JUDGED, None, "m", "", 0.0)
+
+    with pytest.raises(TrainingError, match=rf"test_user_code\.py, line {judge.__code__.co_firstlineno + 1}\)$"):
+        call_user_code("key", judge)
 
 
 def test_a_place_in_our_code_is_no_place_of_the_users() -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import functools
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
+from reasonrl.daemon_threads import DaemonThreads
 from reasonrl.engines.base import BatchEngine, RoleEngines, derive_seed
 from reasonrl.engines.batching import run_episodes
 from reasonrl.environments.base import Environment, Episode
@@ -33,15 +35,14 @@ def roll_out(
     A problem that is listed twice (a step that spans two passes over the data) continues counting its rollouts, or both
     would be the same.
     """
-    plays = []
+    plays: list[Callable[[RoleEngines], Awaitable[Episode]]] = []
     next_rollout: Counter[str] = Counter()
     for problem, count in zip(problems, counts, strict=True):
         for _ in range(count):
             rollout = next_rollout[problem.id]
             next_rollout[problem.id] += 1
-            plays.append(
-                functools.partial(_play, environment, problem, rollout, derive_seed(*seed, problem.id, rollout), on_end)
-            )
+            noise = derive_seed(*seed, problem.id, rollout)
+            plays.append(functools.partial(_play, environment, problem, rollout, noise, on_end, not plays))
     return run_episodes(plays, engine, others) if plays else []
 
 
@@ -51,8 +52,11 @@ async def _play(
     rollout: int,
     seed: int,
     on_end: Callable[[Episode], None] | None,
+    first: bool,
     engine: RoleEngines,
 ) -> Episode:
+    if first:  # a call that hangs in a thread of the loop must not keep Ctrl-C from ending it
+        asyncio.get_running_loop().set_default_executor(DaemonThreads())
     episode = await environment.episode(problem, rollout, seed, engine)
     if on_end is not None:
         on_end(episode)

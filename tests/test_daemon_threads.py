@@ -1,0 +1,63 @@
+"""A blocking call that hangs in a thread keeps neither its loop nor the process from ending."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+
+from reasonrl.daemon_threads import DaemonThreads
+
+
+def run(main: object) -> object:
+    async def with_executor() -> object:
+        asyncio.get_running_loop().set_default_executor(DaemonThreads())
+        return await main  # type: ignore[misc]
+
+    return asyncio.run(with_executor())
+
+
+def test_results_and_errors_come_back() -> None:
+    async def many() -> list[int]:
+        return await asyncio.gather(*(asyncio.to_thread(pow, number, 2) for number in range(100)))
+
+    assert run(many()) == [number**2 for number in range(100)]
+    with pytest.raises(ZeroDivisionError):
+        run(asyncio.to_thread(lambda: 1 / 0))
+
+
+def test_the_threads_are_few_and_used_again_and_end() -> None:
+    executor = DaemonThreads()
+    names = [executor.submit(threading.get_ident) for _ in range(200)]
+    assert len({future.result() for future in names}) <= executor._most
+    for _ in range(20):
+        executor.submit(int).result()
+    assert executor._started <= executor._most
+    mine = [thread for thread in threading.enumerate() if thread.name == "user call"]
+    executor.shutdown()
+    for thread in mine:
+        thread.join(timeout=5)
+    assert not any(thread.is_alive() for thread in mine)
+
+
+def test_a_loop_ends_although_a_call_hangs() -> None:
+    free = threading.Event()
+
+    async def impatient() -> str:
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(asyncio.to_thread(free.wait, 60), 0.1)
+        return "over"
+
+    started = time.monotonic()
+    assert run(impatient()) == "over"
+    assert time.monotonic() - started < 30
+    free.set()
+
+
+def test_a_process_ends_although_a_call_hangs() -> None:
+    code = "import time; from reasonrl.daemon_threads import DaemonThreads; DaemonThreads().submit(time.sleep, 600)"
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
