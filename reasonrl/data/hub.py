@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from reasonrl.data.mistakes import refuse_unknown
 from reasonrl.data.rows import SourceRow, jsonable
 from reasonrl.errors import DataError, DataNotHere
+from reasonrl.network import hub_is_reachable
 
 OPTIONS = ("revision", "data_dir", "data_files")
 INSTEAD = "Or download it once elsewhere and name the local file (.jsonl, .json, .parquet, .csv) as the source"
@@ -43,14 +45,16 @@ def hub_rows(
     except ImportError as error:
         raise DataError(f"{hub_id}: reading from the hub needs `pip install datasets` ({error}). {instead}") from error
     try:
-        with _offline_mode(offline):
+        reachable = offline or Path(hub_id).is_dir() or hub_is_reachable()
+        with _offline_mode(offline or not reachable):
             rows = datasets.load_dataset(hub_id, name, split=split, **(options or {}))
     except (OSError, HTTPError) as error:
-        why = (
-            "it is not in the local cache, and offline was asked for"
-            if offline
-            else f"{type(error).__name__}: {_first_line(error)}"
-        )
+        if offline:
+            why = "it is not in the local cache, and offline was asked for"
+        elif not reachable and "offline" in str(error).lower():
+            why = "the connection to the hub failed, and it is not in the local cache"
+        else:
+            why = f"{type(error).__name__}: {_first_line(error)}"
         online = "Run once with a network and without --offline" if offline else "Check the name and the network"
         kind = DataNotHere if offline else DataError
         raise kind(f"the data set {hub_id!r} cannot be reached: {why}. {online}. {instead}") from error

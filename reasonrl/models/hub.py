@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+from reasonrl.network import HubUnreachable
+
 LOG_IN = "Accept its terms on its page, and log in with `hf auth login` (or set HF_TOKEN)"
+
+NO_CONNECTION = (
+    "the connection to the hub failed. Check the network and HF_ENDPOINT, and start again: finished files are not"
+    " downloaded twice"
+)
 
 
 def split_revision(name: str) -> tuple[str, str | None]:
@@ -42,6 +49,8 @@ def explain_hub_error(error: BaseException, *, local_only: bool) -> str | None:
         return any(isinstance(link, kinds) for link in chain)
 
     status = next((code for link in chain if (code := _status(link)) is not None), None)
+    if has(HubUnreachable):
+        return NO_CONNECTION
     if has(errors.GatedRepoError):
         return f"the hub does not let you read it: it is gated. {LOG_IN}"
     if has(errors.RevisionNotFoundError):
@@ -64,10 +73,7 @@ def explain_hub_error(error: BaseException, *, local_only: bool) -> str | None:
     if local_only and has(errors.LocalEntryNotFoundError):
         return "it is not in the local cache. Download it once with a network"
     if has(errors.LocalEntryNotFoundError) or any(_is_broken_connection(link) for link in chain):
-        return (
-            "the connection to the hub failed. Check the network and HF_ENDPOINT, and start again: finished files are"
-            " not downloaded twice"
-        )
+        return NO_CONNECTION
     return None
 
 

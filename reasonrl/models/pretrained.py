@@ -20,6 +20,7 @@ import torch
 from reasonrl.errors import ModelError, ModelNotHere, ReasonRLError
 from reasonrl.models.hub import explain_hub_error
 from reasonrl.models.progress import bars_on_terminals_only
+from reasonrl.network import no_waiting_for_the_hub
 from reasonrl.outputs import user_path
 
 COPY_TOKENIZER = "Copy the tokenizer's files from the model that this one was trained from"
@@ -185,7 +186,8 @@ def hub_errors(name: str, *, local_only: bool) -> Iterator[None]:
 def _guarded(name: str, part: str, advice: str, local_only: bool) -> Iterator[None]:
     """ModelError for whatever a library raises over files. tokenizers raises bare Exceptions."""
     try:
-        with bars_on_terminals_only(), _quiet_transformers():
+        asks_hub = not (local_only or user_path(name, "model.path:").is_dir())
+        with bars_on_terminals_only(), _quiet_transformers(), no_waiting_for_the_hub(asks=asks_hub):
             yield
     except ReasonRLError:
         raise

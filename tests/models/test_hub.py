@@ -112,3 +112,13 @@ def test_a_hub_that_is_not_there(hub: HubServer, monkeypatch: pytest.MonkeyPatch
     for name in (NAME, f"{NAME}@main"):
         with pytest.raises(ModelError, match=f"'{name}' cannot be loaded"):
             load_model(name, device="cpu")
+
+
+def test_a_model_in_the_cache_needs_no_hub(
+    hub: HubServer, folders: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    load_model(NAME, device="cpu")
+    point_to("http://127.0.0.1:9", monkeypatch)
+    monkeypatch.setattr("reasonrl.network.PAUSE_S", 0.0)
+    again = load_model(NAME, device="cpu").model
+    assert torch.equal(first_weights(again), first_weights(load_model(str(folders["main"]), device="cpu").model))
