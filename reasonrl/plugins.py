@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from reasonrl.errors import ReasonRLError, RecipeError, UsageError
+from reasonrl.process_state import process_as_before
 from reasonrl.user_code import describe_error, prints_to_stderr, user_place
 from reasonrl.words import did_you_mean
 
@@ -33,9 +34,9 @@ def import_dotted(path: str, subject: str, error_class: type[UsageError] = Recip
     if "" not in sys.path and str(Path.cwd()) not in sys.path:
         sys.path.insert(0, str(Path.cwd()))
     try:
-        with prints_to_stderr():
+        with prints_to_stderr(), process_as_before():
             module = importlib.import_module(module_name)
-        exists = hasattr(module, attribute)  # a module may have a __getattr__
+            exists = hasattr(module, attribute)  # a module may have a __getattr__
     except ModuleNotFoundError as error:
         if error.name and (module_name == error.name or module_name.startswith(error.name + ".")):
             raise error_class(

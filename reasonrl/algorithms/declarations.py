@@ -16,6 +16,7 @@ from typing import Any, Literal, TypeVar, get_args, get_type_hints
 
 from reasonrl.errors import RecipeError
 from reasonrl.plugins import import_dotted
+from reasonrl.process_state import process_as_before
 from reasonrl.user_code import call_user_code, describe_error, shown
 from reasonrl.words import did_you_mean
 
@@ -104,21 +105,15 @@ def _load(package: str, function: str | Callable[..., Any], key: str) -> Callabl
     """A built-in function itself; a user's as a call that raises TrainingError for what the function raises."""
     if not isinstance(function, str):
         name = getattr(function, "__name__", type(function).__name__)
-        return functools.partial(_with_torch_as_before, call_user_code, f"{key}: {name}", function)
+        return functools.partial(_call, f"{key}: {name}", function)
     module, _, name = function.partition(":")
     loaded: Callable[..., Any] = getattr(importlib.import_module(f"reasonrl.algorithms.{package}.{module}"), name)
     return loaded
 
 
-def _with_torch_as_before(call: Callable[..., Any], /, *arguments: Any, **options: Any) -> Any:
-    """The result of a call that may switch gradients off for the whole process."""
-    import torch
-
-    enabled = torch.is_grad_enabled()
-    try:
-        return call(*arguments, **options)
-    finally:
-        torch.set_grad_enabled(enabled)
+def _call(subject: str, function: Callable[..., Any], /, *arguments: Any, **options: Any) -> Any:
+    with process_as_before():
+        return call_user_code(subject, function, *arguments, **options)
 
 
 Declaration = TypeVar("Declaration", bound=Advantage | Loss)
