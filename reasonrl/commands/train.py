@@ -59,10 +59,12 @@ def train_command(
         emit(True, {"run_dir": str(result.run_dir), "model": _text(result.model), "report": _text(result.report)}, "")
 
 
-def _verl_plan(recipe: Recipe, model: str, longest: int, parameters: int) -> list[str]:
-    from reasonrl.verl_backend.launch import check_settings, gpu_packages_left
+def _verl_plan(recipe: Recipe, model: str, longest: int, parameters: int, problems: int) -> list[str]:
+    from reasonrl.verl_backend.launch import check_problems, check_settings, gpu_packages_left
     from reasonrl.verl_backend.plan import make_plan
 
+    if problems:
+        check_problems(recipe, problems)
     plan = make_plan(recipe, Path("runs") / recipe.name, model, longest_prompt=longest, parameters=parameters)
     packages = gpu_packages_left(recipe)
     missing = [f"  not installed   {' and '.join(packages)}: a launch needs them"] if packages else []

@@ -14,9 +14,10 @@ from reasonrl.models.loading import check_model_files, load_tokenizer_and_config
 from reasonrl.models.lora import check_targets_of_config, refuse_tied_targets
 from reasonrl.models.sizes import count_parameters, parameters_by_name
 from reasonrl.plan.checks import response_view, reward_warnings, taught_thought_warning, without_links
+from reasonrl.plan.collect_probe import check_collecting, probe_collecting
 from reasonrl.plan.estimate import estimate_memory_gb, estimate_minutes, measure_speed
 from reasonrl.plan.method_probe import probe_methods
-from reasonrl.plan.probe import probe_collecting, probe_environment, probe_rewards
+from reasonrl.plan.probe import probe_environment, probe_rewards
 from reasonrl.plan.prompt_view import view_prompt
 from reasonrl.plan.resume import check_resume
 from reasonrl.plan.stage_plan import Plan, StagePlan
@@ -41,9 +42,9 @@ SHOWN = 2
 ASSUMED_PROMPT = 1024
 """Tokens of the longest prompt, where the data or the tokenizer are not available."""
 
-BackendPlan = Callable[[Recipe, str, int, int], list[str]]
-"""(stage, its model, tokens of the longest prompt, parameters) -> the plan of another backend. Raises RecipeError for
-what it cannot do.
+BackendPlan = Callable[[Recipe, str, int, int, int], list[str]]
+"""(stage, its model, tokens of the longest prompt, parameters, training problems or 0 where they are not here) -> the
+plan of another backend. Raises RecipeError for what it cannot do.
 """
 
 
@@ -87,7 +88,7 @@ def plan_stage(recipe: Recipe, *, offline: bool, backends: Mapping[str, BackendP
     verifier = parts[0].verifier
     assert verifier is not None
     probe_environment(recipe, tokenizer, environment_maker(recipe, tokenizer))
-    probe_collecting(recipe)
+    check_collecting(recipe)
     probe_methods(recipe, parts)
     present, later = without_links(data_recipe)
     data, missing_data = load_present_data(present, verifier, offline=offline)
@@ -102,7 +103,9 @@ def plan_stage(recipe: Recipe, *, offline: bool, backends: Mapping[str, BackendP
     backend: list[str] = []
     if runs_elsewhere(recipe):
         plan_backend = backends[recipe.backend]
-        backend = plan_backend(recipe, weights_of(recipe.model.path), longest or ASSUMED_PROMPT, parameters)
+        backend = plan_backend(
+            recipe, weights_of(recipe.model.path), longest or ASSUMED_PROMPT, parameters, len(data.train)
+        )
     minutes = 0.0
     warnings = [*recipe.warnings(), *data.warnings, *unused]
     if tokenizer is not None:
@@ -119,6 +122,7 @@ def plan_stage(recipe: Recipe, *, offline: bool, backends: Mapping[str, BackendP
             target = kind.target(recipe, verifier, data.train[0])
             warnings += filter(None, [taught_thought_warning(tokenizer, data.train[0], target)])
     probe_warnings, untried = probe_rewards(recipe, parts, verifier, data.train, tokenizer)
+    untried += probe_collecting(recipe, verifier, data.train)
     shown = data.train[:SHOWN] if tokenizer is not None else []
     return StagePlan(
         name=recipe.name,

@@ -4,7 +4,6 @@ plan.
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Sequence
 from typing import Any
 
@@ -16,7 +15,6 @@ from reasonrl.environments.base import Episode, Trajectory
 from reasonrl.environments.loading import BUILT_IN
 from reasonrl.environments.single_turn import encode_prompt
 from reasonrl.errors import RecipeError, TrainingError
-from reasonrl.plugins import import_dotted
 from reasonrl.recipe.critics import CriticSpec
 from reasonrl.recipe.schema import Recipe
 from reasonrl.rewards.base import RewardPart
@@ -37,17 +35,6 @@ def probe_environment(recipe: Recipe, tokenizer: Any, environment_for: Environme
     """Construct the environment of the user's own. Raises RecipeError where it cannot be."""
     if tokenizer is not None and recipe.rollout.environment.name not in BUILT_IN:
         environment_for(rollout_sampling(recipe))
-
-
-def probe_collecting(recipe: Recipe) -> None:
-    """Find the functions that a stage of kind collect calls. Raises RecipeError where one cannot be called."""
-    spec = recipe.collect
-    if recipe.kind != "collect":
-        return
-    if spec.labeller is not None and spec.labeller != "monte_carlo":
-        _check_function("collect.labeller", spec.labeller, 2, "(problem, solution)")
-    if spec.demonstrator is not None:
-        _check_function("collect.demonstrator", spec.demonstrator, 3, "(problem, solution, format)")
 
 
 def probe_rewards(
@@ -149,15 +136,3 @@ def _gold(verifier: Verifier, problem: Problem) -> str:
         return verifier.gold_response(problem.reference)
     except ValueError:
         return ""
-
-
-def _check_function(key: str, path: str, arguments: int, called_with: str) -> None:
-    function = import_dotted(path, key)
-    if not callable(function):
-        raise RecipeError(f"{key}: {path} is of type {type(function).__name__}, not a function")
-    try:
-        inspect.signature(function).bind(*[None] * arguments)
-    except TypeError as error:
-        raise RecipeError(f"{key}: {path} cannot be called with {called_with}: {error}") from error
-    except ValueError:  # some functions of extension modules do not declare their parameters
-        return

@@ -151,8 +151,7 @@ class CritiqueCollector(Collector):
 
     def critique_problems(self, attempts: Sequence[Attempt]) -> list[Problem]:
         """A problem of kind "critique" for each solution, with a demonstration if the recipe names a demonstrator."""
-        critic = self.recipe.critic
-        style: dict[str, Any] = critic.format.model_dump() if critic is not None else {"name": "step_sentence"}
+        style = critique_style(self.recipe)
         numbers: Counter[str] = Counter()
         problems = []
         for problem, solution in attempts:
@@ -172,6 +171,11 @@ class CritiqueCollector(Collector):
             meta = {**problem.meta, "question": question}
             problems.append(Problem(identity, question, "critique", reference, problem.source, meta))
         return problems
+
+
+def critique_style(recipe: Recipe) -> dict[str, Any]:
+    """The format of demonstrations: that of the section `critic`, or `step_sentence`."""
+    return recipe.critic.format.model_dump() if recipe.critic is not None else {"name": "step_sentence"}
 
 
 def is_right(attempt: Attempt) -> bool:

@@ -103,14 +103,19 @@ def prepare(recipe: Recipe, folder: Path, *, init_from: str, offline: bool) -> t
     check_refining(recipe, tokenizer)
     end_ids = known_end_ids(init_from, tokenizer, config)
     data = replace(data, warnings=[*data.warnings, *template_warnings(recipe, tokenizer, end_ids, data.problems)])
-    prompts, available = recipe.train.prompts_per_step, len(data.train)
+    check_problems(recipe, len(data.train))
+    model, parameters = model_for_workers(init_from, folder), count_parameters(config)
+    return make_plan(recipe, folder, model, longest_prompt=longest, parameters=parameters), data
+
+
+def check_problems(recipe: Recipe, available: int) -> None:
+    """Raises RecipeError where the `available` problems of data.train are not enough for one step."""
+    prompts = recipe.train.prompts_per_step
     if available < prompts:
         raise RecipeError(
             f"train.prompts_per_step: {prompts} is more than the {available} problems of data.train, which verl needs"
             f" for one step. Write at most {available}, or add problems"
         )
-    model, parameters = model_for_workers(init_from, folder), count_parameters(config)
-    return make_plan(recipe, folder, model, longest_prompt=longest, parameters=parameters), data
 
 
 def model_for_workers(source: str, folder: Path) -> str:

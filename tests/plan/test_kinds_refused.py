@@ -10,12 +10,13 @@ from typing import Any
 import pytest
 import yaml
 
+from reasonrl.commands.train import _verl_plan
 from reasonrl.errors import DataError, ModelError, ReasonRLError, RecipeError
 from reasonrl.plan import estimate
 from reasonrl.plan.preflight import preflight
 from reasonrl.recipe.reading import parse_recipe
 from reasonrl.stages.run import train
-from tests.tiny_runs import TINY
+from tests.tiny_runs import TINY, merged
 
 CRITIC = {"format": {"name": "answer_tag", "instruction": "Check."}}
 STEPS = {"source": "step_arithmetic", "options": {"terms": 3, "high": 9, "size": 20}}
@@ -111,3 +112,10 @@ def test_every_row_has_the_demonstration_that_is_taught(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=message):
         train(loaded, tmp_path / "run", offline=True, quiet=True)
     assert not (tmp_path / "run" / "metrics.jsonl").exists()
+
+
+def test_a_step_of_verl_needs_as_many_problems() -> None:
+    recipe = merged(TINY, {"backend": "verl", "train": {"prompts_per_step": 64}})
+    loaded = parse_recipe(yaml.safe_dump(recipe), "test")
+    with pytest.raises(RecipeError, match=r"^train\.prompts_per_step: 64 is more than the \d+ problems of data\.train"):
+        preflight(loaded, offline=True, backends={"verl": _verl_plan})
