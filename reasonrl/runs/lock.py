@@ -14,6 +14,7 @@ import json
 import os
 import shlex
 import socket
+import stat
 import sys
 import threading
 import time
@@ -96,7 +97,7 @@ def refuse_locked(folder: Path, advice: str) -> None:
     if (threading.get_ident(), os.path.realpath(root)) in _locks:
         return
     try:
-        handle = os.open(root / LOCK_FILE, os.O_RDONLY)
+        handle = os.open(root / LOCK_FILE, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     except OSError:
         return
     try:
@@ -124,7 +125,7 @@ def _acquire(root: Path, advice: str, *, shared: bool) -> int | None:
     for tries_left in reversed(range(_TRIES)):
         try:
             root.mkdir(parents=True, exist_ok=True)
-            handle = os.open(root / LOCK_FILE, os.O_RDWR | os.O_CREAT, 0o666)
+            handle = _open(root / LOCK_FILE)
         except FileNotFoundError as error:  # the folder was removed by the process that had just left it
             if not tries_left:
                 raise cannot_write(root, error) from error
@@ -138,6 +139,11 @@ def _acquire(root: Path, advice: str, *, shared: bool) -> int | None:
         except OSError as error:
             if shared and error.errno in _NOT_WRITABLE:
                 return None
+            if os.path.lexists(root / LOCK_FILE):
+                reason = "it is a link" if error.errno == errno.ELOOP else error.strerror
+                raise UsageError(
+                    f"{root / LOCK_FILE} cannot be used as a lock ({reason}). Remove it, or name another folder"
+                ) from error
             raise cannot_write(root, error) from error
         try:
             _flock(handle, fcntl.LOCK_SH if shared else fcntl.LOCK_EX, root, advice)
@@ -151,6 +157,36 @@ def _acquire(root: Path, advice: str, *, shared: bool) -> int | None:
             raise
         os.close(handle)
     raise UsageError(f"{root} is being locked and released by other processes. {advice}")
+
+
+def _open(file: Path) -> int:
+    """The lock file, made where it is missing. Raises OSError for what is not a plain file: through a link, the name of
+    the owner would replace the content of another file.
+    """
+    flags = os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK
+    try:
+        handle = os.open(file, flags | os.O_RDWR, 0o666)
+    except PermissionError:
+        return _open_of_other(file)
+    if not stat.S_ISREG(os.fstat(handle).st_mode):
+        os.close(handle)
+        raise OSError(errno.EINVAL, "it is not a plain file")
+    return handle
+
+
+def _open_of_other(file: Path) -> int:
+    """Replace a lock file that another user has left, which may be read but not written."""
+    handle = os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        os.unlink(file)
+    except BlockingIOError:
+        return handle  # it is in use, as the caller will find
+    except BaseException:
+        os.close(handle)
+        raise
+    os.close(handle)
+    return os.open(file, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
 
 
 def _release(key: tuple[int, str], root: Path) -> None:
