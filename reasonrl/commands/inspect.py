@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -22,6 +23,7 @@ def view_command(run: Path, *, port: int, as_json: bool) -> None:
 def report_command(run: Path, *, as_json: bool) -> None:
     """Raises UsageError where the run is being written: the report is then made at its end."""
     from reasonrl.runs.lock import locked
+    from reasonrl.runs.reading import Run
     from reasonrl.runs.report import write_report
     from reasonrl.runs.stages_report import write_stages_report
 
@@ -30,6 +32,10 @@ def report_command(run: Path, *, as_json: bool) -> None:
         for metrics in sorted(run.glob("stages/*/metrics.jsonl")):
             write_report(metrics.parent)
         path = write_stages_report(run) if any(run.glob("stages/*/recipe.yaml")) else write_report(run)
+        stages = sorted(inner.parent for inner in run.glob("stages/*/recipe.yaml"))
+        torn = [place for folder in stages or [run] for place in Run.open(folder).torn_rows()]
+    for place in torn:
+        print(f"note: {place}: it is cut off and left out of the report", file=sys.stderr)
     emit(as_json, {"report": str(path)}, str(path))
 
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from reasonrl import stats
 from reasonrl.errors import UsageError
 from reasonrl.runs.accuracy import MODES, Accuracy, accuracy_of
-from reasonrl.runs.samples import SampleIndex, SampleKey
+from reasonrl.runs.samples import SampleIndex, SampleKey, refuse_torn
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -198,6 +198,7 @@ def _load(path: Path) -> dict[tuple[str, str], _Evaluation]:
     )
     if not samples.is_file():
         raise UsageError(f"{path} has no samples.jsonl. Name a folder of `reasonrl eval --output`, or a run folder.")
+    refuse_torn(samples)
     index = SampleIndex(samples)
     keys = [key for key in index.scan() if key.kind == "eval"]
     if not keys:

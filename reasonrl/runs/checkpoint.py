@@ -135,7 +135,7 @@ def incomplete_reason(folder: Path) -> str | None:
         return f"{MANIFEST} is missing"
     except PermissionError as error:
         raise _not_readable(folder, error) from error
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError, IsADirectoryError, RecursionError):
         return f"{MANIFEST} is damaged"
     return None
 

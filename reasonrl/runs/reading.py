@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from reasonrl.errors import UsageError
-from reasonrl.runs.samples import SampleFilter, SampleIndex
+from reasonrl.runs.samples import SampleFilter, SampleIndex, is_torn, torn_row
 
 Row = dict[str, Any]
 _LARGEST = sys.float_info.max
@@ -119,6 +119,11 @@ class Run:
                 checkpoints.append(CheckpointInfo(int(number), folder, (folder / "manifest.json").is_file()))
         return sorted(checkpoints, key=lambda checkpoint: checkpoint.step)
 
+    def torn_rows(self) -> list[str]:
+        """Last rows that were cut off while they were written, which readers leave out: `FILE, row 12`."""
+        files = (self.path / name for name in ("metrics.jsonl", "samples.jsonl"))
+        return [f"{file}, row {row}" for file in files if (row := torn_row(file)) is not None]
+
     def eval_outcomes(self, step: int, set_name: str | None, mode: str) -> dict[str, list[bool | None]]:
         """Problem id -> its answers in one evaluation: right, wrong, or None where an answer could not be judged."""
         outcomes: dict[str, list[bool | None]] = {}
@@ -207,7 +212,7 @@ def _row(line: bytes, place: str) -> Row | None:
     try:
         row = json.loads(line, parse_constant=lambda _: None)
     except (ValueError, RecursionError) as error:
-        if not line.endswith(b"\n"):
+        if is_torn(line):
             return None
         raise UsageError(f"{place}: not JSON ({error}). {_DAMAGED}") from error
     if not isinstance(row, dict):

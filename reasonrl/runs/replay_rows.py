@@ -15,7 +15,7 @@ from reasonrl.errors import RecipeError, UsageError
 from reasonrl.recipe.schema import Recipe
 from reasonrl.runs.reading import Row, Run
 from reasonrl.runs.sample_fields import sample_mistake
-from reasonrl.runs.samples import SampleFilter
+from reasonrl.runs.samples import SampleFilter, refuse_torn
 from verifiers.types import Problem
 
 UNKNOWN_KIND = "unknown"
@@ -27,6 +27,7 @@ _REQUIRED = (
 
 def saved_steps(run: Run) -> Iterator[tuple[int, list[Row]]]:
     """Each step with its training rows. Raises UsageError where there are none, or one lacks what a replay needs."""
+    refuse_torn(run.samples.path)
     wanted = SampleFilter(kind="train")
     keys = [key for key in run.samples.scan() if wanted.takes(key)]
     if not keys:

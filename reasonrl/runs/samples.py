@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import threading
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -125,7 +126,7 @@ class SampleIndex:
                     self._forget()
                 file.seek(self._end)
                 for line in file:
-                    if not line.endswith(b"\n") and not _is_object(line):
+                    if is_torn(line):
                         break
                     self._add(line)
             return list(self._keys)
@@ -203,12 +204,39 @@ def _no_number(name: str) -> None:
     """NaN and infinity, which older versions wrote, are what newer ones write as null."""
 
 
-def _is_object(line: bytes) -> bool:
-    """A last line without a newline is whole if it reads as JSON: no true prefix of an object does."""
-    try:
-        return isinstance(json.loads(line), dict)
-    except (ValueError, RecursionError):
+def is_torn(line: bytes) -> bool:
+    """Whether a line of a file of rows is the beginning of one that a kill cut off: no line end, and not JSON (no true
+    prefix of an object is).
+    """
+    if line.endswith(b"\n") or not line.startswith(b"{"):
         return False
+    try:
+        json.loads(line)
+    except UnicodeDecodeError as error:
+        return error.reason == "unexpected end of data"
+    except (ValueError, RecursionError):
+        return True
+    return False
+
+
+def torn_row(path: Path) -> int | None:
+    """The number of the last row of a file, from 1, where it is torn."""
+    if not path.is_file():
+        return None
+    with path.open("rb") as file:
+        last = deque(enumerate(file, 1), maxlen=1)
+    return next((number for number, line in last if is_torn(line)), None)
+
+
+def refuse_torn(path: Path) -> None:
+    """Call this before numbers are computed from whole groups of rows. Raises UsageError for a file whose last row is
+    torn.
+    """
+    if (row := torn_row(path)) is not None:
+        raise UsageError(
+            f"{path}, row {row}: it is cut off, so rows of its step are missing. If the run still goes on, wait for it;"
+            " else resume it, or remove that line to read the rest"
+        )
 
 
 def _searchable(row: dict[str, Any]) -> str:

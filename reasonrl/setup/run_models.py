@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from functools import cache
 from pathlib import Path
 
 from reasonrl.errors import RecipeError
@@ -9,23 +11,35 @@ from reasonrl.outputs import user_path
 from reasonrl.recipe.kinds import KINDS
 from reasonrl.recipe.reading import load_recipe
 from reasonrl.recipe.schema import Recipe
-from reasonrl.runs.checkpoint import list_checkpoints
+from reasonrl.runs.checkpoint import incomplete_checkpoints, list_checkpoints
 
 SOLVERS = ("actor", "solver", "sneaky", "completer")
 """Roles that solve or write. A model that was trained to judge would answer with a verdict instead."""
 
 
 def newest_model(folder: Path) -> Path:
-    """The newest complete checkpoint of a stage, or of the last stage of a run that has one.
+    """The newest complete checkpoint of a stage, or of the last stage of a run that has one. A newer one that is
+    incomplete is named on standard error.
 
     Raises:
         RecipeError: there is none.
     """
     stages = sorted((folder / "stages").glob("*/checkpoints")) or [folder / "checkpoints"]
+    incomplete = ""
     for stage in reversed(stages):
+        torn = [f"{checkpoint.path} is incomplete ({reason})" for checkpoint, reason in incomplete_checkpoints(stage)]
         if checkpoints := list_checkpoints(stage):
+            for what in torn:
+                _note(f"{what}; using {checkpoints[-1].path}")
             return checkpoints[-1].path
-    raise RecipeError(f"{folder} has no complete checkpoint yet. Train it first, or resume it")
+        incomplete += "".join(f" {what}." for what in torn)
+    raise RecipeError(f"{folder} has no complete checkpoint yet.{incomplete} Train it first, or resume it")
+
+
+@cache
+def _note(text: str) -> None:
+    """Once: a command asks for the model several times."""
+    print(f"note: {text}", file=sys.stderr, flush=True)
 
 
 def weights_of(name: str, key: str = "model.path") -> str:

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from reasonrl.cli import main
-from tests.runs.fake_run import fake_header, fake_run, fake_sample, write_rows
+from tests.runs.fake_run import fake_header, fake_sample, write_rows
 from tests.tiny_runs import tiny
 
 ROW = {"kind": "train", "step": 1, "reward/mean": 0.5}
@@ -106,8 +106,29 @@ def test_a_damaged_row_of_samples_is_named(
     run = damaged(tmp_path / "run", "samples.jsonl", SAMPLES[what])
     others: list[Any] = ["--port", "0"] if command == "view" else []
     if command == "compare":
-        others = [fake_run(tmp_path / "other", steps=1, problems=2)]
+        others = [run]
     code, said = ended(monkeypatch, capsys, command, run, *others)
     assert code == 2 and "Traceback" not in said
     assert "samples.jsonl, row 2: " in " ".join(said.split())
     assert not (run / "report.html").exists()
+
+
+@pytest.mark.parametrize("what", ["text", "zeros", "a list", "not UTF-8"])
+@pytest.mark.parametrize("name", ["metrics.jsonl", "samples.jsonl"])
+def test_a_last_line_that_no_kill_leaves_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], name: str, what: str
+) -> None:
+    """A true beginning of a row starts with a brace."""
+    line = {"text": b"hello", "zeros": bytes(64), "a list": b"[1", "not UTF-8": b'{"kind": "\xff", "step": 1}'}[what]
+    run = damaged(tmp_path / "run", name, line, in_row=3)
+    code, said = ended(monkeypatch, capsys, "report", run)
+    assert code == 2 and f"{name}, row 3: " in " ".join(said.split())
+
+
+def test_a_last_row_that_is_cut_off_is_named_and_left_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = damaged(tmp_path / "run", "samples.jsonl", json.dumps(SAMPLE).encode()[:60], in_row=3)
+    for command, others, expected in (("report", [], 0), ("replay", [], 2), ("compare", [run], 2)):
+        code, said = ended(monkeypatch, capsys, command, run, *others)
+        assert code == expected and "samples.jsonl, row 3: it is cut off" in " ".join(said.split())
