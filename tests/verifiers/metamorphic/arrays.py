@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from random import Random
 
-from tests.verifiers.metamorphic.case import comma, distinct, family, one_changed, reordered
+from tests.verifiers.metamorphic.case import Response, comma, distinct, family, one_changed, reordered
 
 Numbers = list[int]
 
@@ -121,3 +121,87 @@ def another_ordering(letters: list[str], rng: Random) -> str:
     while other == letters:
         rng.shuffle(other)
     return rng.choice([" < ".join(other), " > ".join(letters), " \\le ".join(letters)])
+
+
+Labels = list[tuple[str, int]]
+parts = family(
+    "parts of a question",
+    lambda rng: list(zip("abc", distinct(rng, rng.randint(2, 3), 2, 60), strict=False)),
+    lambda labels: ", ".join(f"({letter}) {n}" for letter, n in labels),
+    "prose",
+)
+
+
+def _swapped(labels: Labels) -> Labels:
+    (one, first), (two, second), *others = labels
+    return [(one, second), (two, first), *others]
+
+
+@parts.keeps
+def parts_in_another_spelling(labels: Labels, rng: Random) -> str:
+    form, between = rng.choice([("({}) {}", "; "), ("({}) {}", " "), ("{}) {}", ", "), ("({}): {}", ", ")])
+    return between.join(form.format(*label) for label in labels)
+
+
+@parts.keeps
+def parts_without_letters(labels: Labels, rng: Random) -> str:
+    return comma([n for _, n in labels])
+
+
+@parts.keeps
+def one_box_a_part(labels: Labels, rng: Random) -> str:
+    return Response("\n".join(f"({letter}) The value is \\boxed{{{n}}}." for letter, n in labels))
+
+
+@parts.changes
+def parts_swapped(labels: Labels, rng: Random) -> str:
+    between = rng.choice([", ", " ", "; "])
+    return between.join(f"({letter}) {n}" for letter, n in _swapped(labels))
+
+
+@parts.changes
+def one_part_changed(labels: Labels, rng: Random) -> str:
+    return ", ".join(f"({letter}) {n + (letter == 'b')}" for letter, n in labels)
+
+
+@parts.changes
+def one_part_alone(labels: Labels, rng: Random) -> str:
+    return rng.choice([f"({labels[0][0]}) {labels[0][1]}", str(labels[1][1])])
+
+
+extremes = family(
+    "extremes", lambda rng: distinct(rng, 2, 2, 60), lambda c: "a_{{\\max}}={}, a_{{\\min}}={}".format(*c), "math"
+)
+
+
+@extremes.keeps
+def extremes_in_the_other_order(c: Numbers, rng: Random) -> str:
+    return rng.choice(["a_{{\\min}}={1}, a_{{\\max}}={0}", "a_{{\\max}}={0} \\text{{ and }} a_{{\\min}}={1}"]).format(
+        *c
+    )
+
+
+@extremes.changes
+def extremes_exchanged(c: Numbers, rng: Random) -> str:
+    return rng.choice(
+        ["a_{{\\max}}={1}, a_{{\\min}}={0}", "a_{{\\min}}={0}, a_{{\\max}}={1}", "a_{{\\max}}={0}"]
+    ).format(*c)
+
+
+long_list = family("long list", lambda rng: sorted(distinct(rng, rng.randint(20, 60), 1, 5000)), comma, "math")
+
+
+@long_list.keeps
+def long_list_spacing(ns: Numbers, rng: Random) -> str:
+    return rng.choice([",", " , ", ",\\ ", "; "]).join(map(str, ns))
+
+
+@long_list.changes
+def long_list_with_one_number_changed(ns: Numbers, rng: Random) -> str:
+    return comma(one_changed(ns, rng)) if len(set(ns)) == len(ns) else comma(ns[1:])
+
+
+@long_list.changes
+def long_list_with_one_number_less(ns: Numbers, rng: Random) -> str:
+    place = rng.randrange(len(ns))
+    return comma(ns[:place] + ns[place + 1 :])

@@ -1,6 +1,4 @@
-"""What an attack is, and how attacks are registered. Each writes a response that is wrong by construction, though nearly
-each holds the reference.
-"""
+"""What an attack is, and how attacks are registered. Each writes a response that is wrong by construction."""
 
 from __future__ import annotations
 

@@ -19,6 +19,12 @@ class Response(str):
     __slots__ = ()
 
 
+class Bare(str):
+    """A bare answer that is judged as it stands: a sentence, that no LaTeX fits around."""
+
+    __slots__ = ()
+
+
 @dataclass(frozen=True, slots=True)
 class Case:
     """An answer with the verdict that it must get."""

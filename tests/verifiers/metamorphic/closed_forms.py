@@ -79,6 +79,8 @@ def another_root(n: int, rng: Random) -> str:
 
 def _pi(rng: Random) -> Two:
     top, bottom = rng.randint(2, 15), rng.randint(2, 12)
+    if top == bottom:
+        top += 1
     return top // gcd(top, bottom), bottom // gcd(top, bottom)
 
 

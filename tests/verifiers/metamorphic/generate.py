@@ -14,6 +14,7 @@ from tests.verifiers.metamorphic import (  # noqa: F401 -- they register their f
     choices,
     closed_forms,
     expressions,
+    formulas,
     labelled,
     measures,
     members,
@@ -115,8 +116,12 @@ def rows_of(path: Path) -> list[Case]:
     return [
         Case(str(row["gold"]), row["pred"], row["equivalent"], "bare", (f"row {row.get('id', place)}",))
         for place, row in enumerate(rows, start=1)
-        if row.get("form", "answer") == "answer"
+        if row.get("form", "answer") == "answer" and _can_be_wrapped(row["pred"])
     ]
+
+
+def _can_be_wrapped(text: str) -> bool:
+    return text.count("{") == text.count("}") and "boxed" not in text and not text.endswith("\\")
 
 
 def around_rows(rows: Sequence[Case], count: int, seed: int) -> list[Case]:

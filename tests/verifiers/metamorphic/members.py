@@ -176,3 +176,38 @@ def one_value_lost(vs: Values, rng: Random) -> str:
 @unknowns.changes
 def another_unknown(vs: Values, rng: Random) -> str:
     return ", ".join(f"{x}={n}" for x, n in [("w", vs[0][1]), *vs[1:]])
+
+
+points = family(
+    "points with both signs", lambda rng: distinct(rng, 2, 2, 30), lambda ab: f"({ab[0]}, \\pm {ab[1]})", "math"
+)
+
+
+@points.keeps
+def points_as_a_list(ab: Numbers, rng: Random) -> str:
+    return rng.choice(
+        ["({0}, {1}), ({0}, -{1})", "\\{{({0}, -{1}), ({0}, {1})\\}}", "({0}, {1}) \\text{{ and }} ({0}, -{1})"]
+    ).format(*ab)
+
+
+@points.changes
+def one_point_alone(ab: Numbers, rng: Random) -> str:
+    return rng.choice(
+        ["({0}, {1})", "({0}, -{1})", "(\\pm {0}, {1})", "(\\pm {0}, \\pm {1})", "({0}, {1}), (-{0}, {1})"]
+    ).format(*ab)
+
+
+statements = family("set of letters", lambda rng: "".join(sorted(rng.sample("ABCD", 2))), str, "some")
+
+
+@statements.keeps
+def letters_apart(letters: str, rng: Random) -> str:
+    return rng.choice(["{}, {}", "{} and {}", "{},{}", "{1}{0}", "({}), ({})", "\\text{{{}, {}}}"]).format(*letters)
+
+
+@statements.changes
+def another_set_of_letters(letters: str, rng: Random) -> str:
+    others = [letter for letter in "ABCD" if letter not in letters]
+    return rng.choice(
+        [letters[0] + others[0], letters[0], letters + others[1], f"{letters[0]}, {others[0]}", "".join(others)]
+    )

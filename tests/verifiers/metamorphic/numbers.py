@@ -58,6 +58,51 @@ def root_of_its_cube(n: int, rng: Random) -> str | None:
     return f"\\sqrt[3]{{{n**3}}}" if 0 < n < 100 else None
 
 
+@integer.keeps
+def ordinal(n: int, rng: Random) -> str | None:
+    form = ["{}th", "{}^{{th}}", "{}^{{\\text{{th}}}}", "{}^{{\\mathrm{{th}}}}", "{}\\text{{th}}"]
+    return rng.choice(form).format(n) if n > 0 and n % 10 not in (1, 2, 3) else None
+
+
+@integer.keeps
+def worked_out(n: int, rng: Random) -> str | None:
+    return rng.choice(["m+n={}+{}={}", "{}+{}={}"]).format(n - 1, 1, n) if n > 2 else None
+
+
+@integer.keeps
+def reason_in_brackets(n: int, rng: Random) -> str | None:
+    return f"{n} (since {n - 1} + 1 = {n})" if n > 2 else None
+
+
+@integer.keeps
+def foreign_sentence_with_a_currency(n: int, rng: Random) -> str | None:
+    form = [
+        "Il a dépensé {} $ au total.",
+        "{} $ ont été dépensés",
+        "Es kostet {} €",
+        "Gastó {} € en total",
+        "一共花了{}元",
+        "{} $ a month",
+    ]
+    return rng.choice(form).format(n) if n > 0 else None
+
+
+@integer.keeps
+def money_for_a_number(n: int, rng: Random) -> str | None:
+    return rng.choice(["${}", "\\${}", "${}.00", "{} dollars", "\\$ {}", "€{}"]).format(n) if n > 0 else None
+
+
+@integer.changes
+def worked_out_wrongly(n: int, rng: Random) -> str | None:
+    return rng.choice(["m+n={}+{}={}", "{}+{}={}"]).format(n, 1, n + 1) if n > 2 else None
+
+
+@integer.changes
+def foreign_sentence_with_another_number(n: int, rng: Random) -> str | None:
+    form = ["Il a dépensé {} $ au total.", "{} $ ont été dépensés", "Es kostet {} €", "一共花了{}元"]
+    return rng.choice(form).format(n + 1) if n > 0 else None
+
+
 @integer.changes
 def digit(n: int, rng: Random) -> str:
     return str(other_digit(str(n), rng))

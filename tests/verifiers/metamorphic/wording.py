@@ -146,3 +146,37 @@ def said_twice(answer: str, rng: Random) -> str:
 @wording()
 def text_after_the_box(answer: str, rng: Random) -> str:
     return f"\\boxed{{{answer}}}\n\n{rng.choice(['This completes the solution.', 'The check agrees.', 'Done!'])}"
+
+
+@wording()
+def sign_before_the_mark(answer: str, rng: Random) -> str:
+    lead = rng.choice(["✅ Final Answer:", "**Answer:**", "__Answer__:", "### Final Answer:", "👉 **Final answer:**"])
+    return f"We add them up.\n\n---\n\n{lead} {rng.choice(['**{}**', '{}'])}".format(inline(answer))
+
+
+@wording()
+def answer_to_the_question(answer: str, rng: Random) -> str:
+    lead = rng.choice(
+        ["The answer to the question is", "Therefore, the final answer is:", "Thus the correct answer is"]
+    )
+    return f"We add them up. {lead} {inline(answer)}."
+
+
+@wording()
+def displayed_box(answer: str, rng: Random) -> str:
+    return rng.choice(["So:\n\\[\n\\boxed{{{}}}\n\\]", "So, the final answer is \\(\\boxed{{{}}}\\)."]).format(answer)
+
+
+@wording()
+def hashes_and_text_after_it(answer: str, rng: Random) -> str:
+    return f"We add them up.\n#### {answer}\n The steps were checked again, so the result stands."
+
+
+@wording()
+def box_in_tags(answer: str, rng: Random) -> str:
+    return f"<think>easy</think><answer>\\boxed{{{answer}}}</answer>"
+
+
+@wording()
+def hope(answer: str, rng: Random) -> str:
+    return f"Final Answer: The final answer is {inline(answer)}. I hope it is correct."
