@@ -72,6 +72,10 @@ def _file_mode(path: Path) -> int:
     try:
         return path.stat().st_mode
     except FileNotFoundError as error:
+        if path.is_symlink():
+            raise DataError(f"{path} is a link to {os.readlink(path)}, which does not exist") from error
+        if any(mark in path.name for mark in "*?["):
+            raise DataError(f"{path} does not exist. Patterns are not read: write a list of sources") from error
         raise DataError(f"{path} does not exist.{_near(path)} A relative path starts in the current folder") from error
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror or error}") from error

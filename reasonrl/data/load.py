@@ -37,6 +37,7 @@ GENERATORS = {
 """Sources that generate their problems: module:function in `reasonrl.data`, called with the recipe's options and
 `seed`, `split` and `limit`.
 """
+_ADDRESS = re.compile(r"[a-z][a-z0-9+.-]+://")
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 _DOTTED = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
 
@@ -79,6 +80,11 @@ def load_problems(
     source = str(source)
     if json_mistake(source):
         raise DataError(f"the data source {printable(source)!r} is not valid Unicode. Rename the file")
+    if address := _ADDRESS.match(source):
+        raise DataError(
+            f"data source {source!r} is an address. Download the file and name it, or write a hub id 'org/name'"
+            f" without {address.group()}"
+        )
     options = dict(options or {})
     prompt_form = None if _makes_problems(source) else options.pop("prompt_form", None)
     suffix = Path(source).suffix.lower()
@@ -110,7 +116,7 @@ def load_problems(
             columns=columns,
             prompt_form=prompt_form,
         )
-    hint = " It is a folder; name a file in it." if _is_folder(source) else suggestion(source, (*NAMED, *GENERATORS))
+    hint = _what_it_is(source) or suggestion(source, (*NAMED, *GENERATORS))
     raise DataError(
         f"data source {source!r} is not known.{hint} Write a file ({', '.join(READERS)}), a name"
         f" ({', '.join((*NAMED, *GENERATORS))}), a hub id 'org/name', or 'package.module:function'"
@@ -134,11 +140,14 @@ def _is_file(source: str) -> bool:
     return Path(source).suffix.lower() in READERS or existing_file(source)
 
 
-def _is_folder(source: str) -> bool:
+def _what_it_is(source: str) -> str:
     try:
-        return Path(source).expanduser().is_dir()
+        path = Path(source).expanduser()
+        if path.is_dir():
+            return " It is a folder; name a file in it."
+        return " It is a pipe or a device; write its content to a file and name that." if path.exists() else ""
     except (OSError, RuntimeError, ValueError):
-        return False
+        return ""
 
 
 def _makes_problems(source: str) -> bool:

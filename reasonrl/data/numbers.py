@@ -11,16 +11,19 @@ import struct
 from typing import Any
 
 CODES = {2: "e", 4: "f"}
-"""Codes of `struct` for floats of so many bytes."""
+"""Codes of `struct` for floats of 2 and 4 bytes."""
+SURE_DIGITS = {2: 2, 4: 6}
+"""A whole number of this many digits was surely written, where a float of 2 or 4 bytes holds only one near it."""
 
 
 def shortest(value: float, width: int) -> float:
     """The float with the shortest decimal text that is `value` in a type of `width` bytes (2 or 4)."""
     value = float(value)
-    if not math.isfinite(value) or value.is_integer():
+    if not math.isfinite(value):
         return value
     code = CODES[width]
-    for digits in range(1, 10):
+    # 1e11 is stored as 99999997952 and was 1e11; 65504 may well have been 65504.
+    for digits in range(1, 1 + SURE_DIGITS[width] if value.is_integer() else 10):
         candidate = float(f"{value:.{digits}g}")
         if _narrowed(candidate, code) == value:
             return candidate

@@ -89,6 +89,10 @@ class _Loader:
             else:
                 problems = self._load(source, field_name)
                 self._check(problems, field_name, name)
+                if train and len(shared_prompts(train, problems)) == len(problems):
+                    self.warnings.append(
+                        f"{field_name}: all of its problems are in an earlier source too, so they are drawn more often"
+                    )
             train += _with_new_ids(problems, ids, source, field_name)
         return train
 
@@ -153,9 +157,7 @@ class _Loader:
 def _with_new_ids(problems: list[Problem], taken: set[str], source: SourceSpec, field_name: str) -> list[Problem]:
     """The problems with ids that the sources before this one do not have; they are added to `taken`."""
     try:
-        new = with_new_ids(
-            problems, taken, source.source, split=source.split, name=source.name, options=source.options
-        )
+        new = with_new_ids(problems, taken, source.source, split=source.split, name=source.name, options=source.options)
     except DataError as error:
         raise DataError(f"{field_name}: {error}") from error
     taken |= {problem.id for problem in new}

@@ -63,6 +63,22 @@ def test_a_gold_answer_of_a_narrow_column(tmp_path: Path, kind: str) -> None:
     assert answers[:2] == ["0.1", "0.7"]
 
 
+@pytest.mark.parametrize(
+    ("value", "width", "written"),
+    [
+        (np.float32(1e11), 4, 1e11),
+        (np.float32(1e38), 4, 1e38),
+        (np.float32(16777216), 4, 16777216),
+        (np.float32(123456792), 4, 123456792),
+        (np.float16(50000), 2, 50000),
+        (np.float16(10008), 2, 10008),
+        (np.float16(65504), 2, 65504),
+    ],
+)
+def test_a_whole_number_that_a_narrow_float_does_not_hold(value: Any, width: int, written: float) -> None:
+    assert shortest(float(value), width) == written
+
+
 def test_narrow_floats_within_structs_lists_and_maps(tmp_path: Path) -> None:
     narrow = pa.float32()
     judge = pa.struct([("style", pa.string()), ("ground_truth", narrow)])

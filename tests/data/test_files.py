@@ -218,3 +218,13 @@ def test_rows_of_school_and_competition_mathematics(tmp_path: Path) -> None:
     assert [problem.source for problem in problems] == ["grade_school"] * 3 + ["competition"] * 3
     assert problems[0].reference == {"answer": "72"} and problems[-1].reference == {"answer": "\\frac{5}{4}"}
     assert problems[-1].prompt == rows[-1]["problem"]
+
+
+def test_a_source_that_is_not_a_file_says_what_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("gone.jsonl").symlink_to("never.jsonl")
+    assert message("gone.jsonl") == "gone.jsonl is a link to never.jsonl, which does not exist"
+    assert message("*.jsonl") == "*.jsonl does not exist. Patterns are not read: write a list of sources"
+    for address in ("https://some.host/train.jsonl", "hf://datasets/org/name", "file:///tmp/train.jsonl"):
+        assert f"data source {address!r} is an address. Download the file and name it" in message(address)
+    assert "'/dev/null' is not known. It is a pipe or a device; write its content to a file" in message("/dev/null")

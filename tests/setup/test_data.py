@@ -64,3 +64,16 @@ def test_a_held_out_problem_is_not_demonstrated(tmp_path: Path) -> None:
     heldout = [{"prompt": "3 + 3", "answer": "6"}, {"prompt": "1  + 1", "answer": "2"}]
     with pytest.raises(DataError, match=r"test: 1 of 2 problems are also in data\.replay \(first: test/2\)"):
         offline(tmp_path, replay=[SHOWN], heldout=heldout)
+
+
+def test_a_source_that_is_there_twice_is_warned_of(tmp_path: Path) -> None:
+    rows = [{"prompt": f"{n} + 1", "answer": str(n + 1)} for n in range(3)]
+    one, two = file(tmp_path / "one.jsonl", rows), file(tmp_path / "two.jsonl", [*rows[:1], *rows[:1]])
+    other = file(tmp_path / "other.jsonl", [*rows, {"prompt": "9 + 9", "answer": "18"}])
+    for second, warned in ((one, True), (two, True), (other, False)):
+        data = {"train": [{"source": str(one)}, {"source": str(second)}]}
+        recipe = parse_recipe(yaml.safe_dump({"name": "n", "data": data}), "test").stages[0]
+        loaded = load_data(recipe, make_verifier(recipe))
+        words = "data.train.1: all of its problems are in an earlier source too, so they are drawn more often"
+        assert (words in loaded.warnings) is warned
+        assert len({problem.id for problem in loaded.train}) == len(loaded.train)
