@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.verifiers.metamorphic.case import FAMILIES
+from tests.verifiers.metamorphic.case import FAMILIES, Case
 from tests.verifiers.metamorphic.generate import generated
 from tests.verifiers.metamorphic.hedges import HEDGES
 from tests.verifiers.metamorphic.layout import LAYOUTS
@@ -40,6 +40,18 @@ def test_the_same_seed_gives_the_same_cases_of_every_kind() -> None:
     assert min(sum(case.equal for case in cases), sum(not case.equal for case in cases)) > 0.3 * PAIRS
     assert {case.mode for case in cases} == {"bare", "lenient", "strict"}
     assert any(len(case.trail) >= 3 for case in cases)
+
+
+def test_a_wrong_verdict_fails_with_the_shortest_case() -> None:
+    right = Case("5", "5", True, "bare", ("integer",))
+    refused = [Case("5", answer, True, "bare", ("integer", "digit")) for answer in ("6 + 1", "6")]
+    with pytest.raises(AssertionError, match=r"0 accepted, 2 refused\ninteger > digit\n    gold '5'  bare '6'\n"):
+        check([right, *refused])
+    with pytest.raises(AssertionError, match="2 refused, at most 0"):
+        check([right, *refused], {"digit": "a known fault"})
+    with pytest.raises(AssertionError, match="1 accepted, 0 refused"):
+        check([right, Case("5", "The answer is 5.0.", False, "strict", ("integer",))], {"integer": "a known fault"})
+    check([right, Case("5", "6", False, "bare", ("integer",))])
 
 
 @pytest.mark.skipif(IN_PROGRESS, reason="issue 18 in progress")

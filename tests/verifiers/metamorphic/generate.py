@@ -21,7 +21,7 @@ from tests.verifiers.metamorphic import (  # noqa: F401 -- they register their f
     numbers,
     ranges,
 )
-from tests.verifiers.metamorphic.case import FAMILIES, Case, Family, Response, Transformation, other_digit
+from tests.verifiers.metamorphic.case import FAMILIES, Bare, Case, Family, Response, Transformation, other_digit
 from tests.verifiers.metamorphic.hedges import HEDGES, Hedge
 from tests.verifiers.metamorphic.layout import LAYOUTS, Layout
 from tests.verifiers.metamorphic.wording import WORDINGS, Wording
@@ -72,10 +72,9 @@ def _attempt(lead: Lead, rng: Random) -> Case | None:
         return None
     trail = (family.name,) if step is None else (step.name,)
     case = Case(gold, answer, step is None or step.keeps, "bare", trail)
-    if isinstance(answer, Response):
-        return (
-            Case(gold, str(answer), case.equal, rng.choice(["lenient", "strict"]), trail) if step is not None else None
-        )
+    if isinstance(answer, Response | Bare):
+        mode = "bare" if isinstance(answer, Bare) else rng.choice(["lenient", "strict"])
+        return Case(gold, str(answer), case.equal, mode, trail) if isinstance(lead, tuple) else None
     return decorated(case, family.traits, lead, rng)
 
 

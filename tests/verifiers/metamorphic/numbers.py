@@ -5,9 +5,7 @@ from __future__ import annotations
 from fractions import Fraction
 from random import Random
 
-from tests.verifiers.metamorphic.case import family, other_digit
-
-UNITS = ("cm", "kg", "km", "minutes", "square feet", "apples", "students", "ways")
+from tests.verifiers.metamorphic.case import Bare, Response, family, other_digit
 
 
 def _integer(rng: Random) -> int:
@@ -71,20 +69,22 @@ def worked_out(n: int, rng: Random) -> str | None:
 
 @integer.keeps
 def reason_in_brackets(n: int, rng: Random) -> str | None:
-    return f"{n} (since {n - 1} + 1 = {n})" if n > 2 else None
+    reason = f"{n} (since {n - 1} + 1 = {n})"
+    return rng.choice([Bare(reason), Response(f"Answer: {reason}")]) if n > 2 else None
+
+
+CURRENCIES = (
+    "Il a dépensé {} $ au total.",
+    "{} $ ont été dépensés",
+    "Es kostet {} €",
+    "Gastó {} € en total",
+    "一共花了{}元",
+)
 
 
 @integer.keeps
-def foreign_sentence_with_a_currency(n: int, rng: Random) -> str | None:
-    form = [
-        "Il a dépensé {} $ au total.",
-        "{} $ ont été dépensés",
-        "Es kostet {} €",
-        "Gastó {} € en total",
-        "一共花了{}元",
-        "{} $ a month",
-    ]
-    return rng.choice(form).format(n) if n > 0 else None
+def sentence_with_a_currency(n: int, rng: Random) -> str | None:
+    return Bare(rng.choice([*CURRENCIES, "{} $ a month"]).format(n)) if n > 0 else None
 
 
 @integer.keeps
@@ -98,9 +98,8 @@ def worked_out_wrongly(n: int, rng: Random) -> str | None:
 
 
 @integer.changes
-def foreign_sentence_with_another_number(n: int, rng: Random) -> str | None:
-    form = ["Il a dépensé {} $ au total.", "{} $ ont été dépensés", "Es kostet {} €", "一共花了{}元"]
-    return rng.choice(form).format(n + 1) if n > 0 else None
+def sentence_with_another_number(n: int, rng: Random) -> str | None:
+    return Bare(rng.choice(CURRENCIES).format(n + 1)) if n > 0 else None
 
 
 @integer.changes

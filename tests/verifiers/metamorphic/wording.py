@@ -109,6 +109,12 @@ def in_total(answer: str, rng: Random) -> str:
     return f"The answer is {inline(answer)} {rng.choice(['in total', 'altogether', 'in all', 'overall'])}."
 
 
+@wording("one")
+def remark_in_brackets(answer: str, rng: Random) -> str:
+    remark = rng.choice(["see above", "since the parts add up", "checked by hand", "as required"])
+    return f"The answer is {inline(answer)} ({remark})."
+
+
 @wording("scalar", marked=False)
 def last_sentence(answer: str, rng: Random) -> str:
     return f"We add them up. {rng.choice(['So the total is', 'Hence we get', 'Therefore it equals'])} {inline(answer)}."
