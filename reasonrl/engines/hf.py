@@ -8,6 +8,7 @@ left of what they do not share.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Sequence
 from typing import Any
 
@@ -16,6 +17,7 @@ from torch import Tensor
 
 from reasonrl.engines.base import Generation, Request, Sampling
 from reasonrl.engines.sampling import draw_tokens, row_noise
+from reasonrl.models.architecture import logits_are_heads, refuse_stateful
 from reasonrl.models.loading import LanguageModel
 from reasonrl.models.prefix_tree import common_prefix
 
@@ -30,12 +32,16 @@ every token.
 class HFEngine:
     """Batched generation. `rows_per_batch` bounds the rows that are decoded together, and with them the memory of the
     KV cache.
+
+    Raises ModelError for a model with a running state.
     """
 
     def __init__(self, language_model: LanguageModel, *, rows_per_batch: int = 128) -> None:
+        refuse_stateful(language_model.model.config)
         self._lm = language_model
         self._rows_per_batch = rows_per_batch
         self._eos = frozenset(language_model.eos_ids)
+        self._plain_head: bool | None = None
 
     def generate_batch(self, requests: Sequence[Request]) -> list[Generation]:
         """One generation for each request, in order. Requests that differ in more than their length limits run in
@@ -73,7 +79,7 @@ class HFEngine:
         position = torch.tensor([len(r.token_ids) for r in requests], device=device)
         limits = [r.sampling.max_new_tokens for r in requests]
         noise = row_noise([r.seed for r in requests], max(limits)).to(device)
-        head = model.get_output_embeddings()
+        head = model.get_output_embeddings() if self._heads_give_logits() else torch.nn.Identity()
         running = list(range(len(requests)))
         ended = [False] * len(requests)
         done = [False] * len(requests)
@@ -96,13 +102,13 @@ class HFEngine:
                 mask, position, drawn = mask[keep], position[keep], drawn[keep]
                 running = [running[k] for k in alive]
             mask = torch.cat([mask, mask.new_ones(len(running), 1)], 1)
-            hidden = self._base(
+            hidden = self._last_states(
                 input_ids=drawn[:, None],
                 position_ids=position[:, None],
                 attention_mask=mask,
                 past_key_values=cache,
                 use_cache=True,
-            ).last_hidden_state[:, -1]
+            )
             position = position + 1
         return [Generation(tokens[i], logprobs[i], "stop" if ended[i] else "length") for i in range(len(requests))]
 
@@ -131,19 +137,38 @@ class HFEngine:
             mask[i, shared : shared + pad] = 0
             positions[i, pad:] = torch.arange(shared, len(prompt))
         mask = mask.to(device)
-        hidden = self._base(
+        hidden = self._last_states(
             input_ids=ids.to(device),
             position_ids=positions.to(device),
             attention_mask=mask,
             past_key_values=cache,
             use_cache=True,
-        ).last_hidden_state[:, -1]
+        )
         return cache, hidden, mask
 
     @property
-    def _base(self) -> Any:
+    def _causal(self) -> Any:
         model = self._lm.model
-        return (model.get_base_model() if hasattr(model, "get_base_model") else model).base_model
+        return model.get_base_model() if hasattr(model, "get_base_model") else model
+
+    @property
+    def _base(self) -> Any:
+        return self._causal.base_model
+
+    def _last_states(self, **inputs: Any) -> Tensor:
+        """What the head gets at the last place of each row [B, H], or the logits there [B, V] where the model caps or
+        scales them.
+        """
+        if self._heads_give_logits():
+            return self._base(**inputs).last_hidden_state[:, -1]  # type: ignore[no-any-return]
+        few = {"logits_to_keep": 1} if "logits_to_keep" in inspect.signature(self._causal.forward).parameters else {}
+        return self._causal(**inputs, **few).logits[:, -1]  # type: ignore[no-any-return]
+
+    def _heads_give_logits(self) -> bool:
+        """Whether the logits are what the head makes of its input; Gemma 2, Granite and Cohere cap or scale them."""
+        if self._plain_head is None:
+            self._plain_head = logits_are_heads(self._lm.model, tolerance=1e-3)
+        return self._plain_head
 
     def _ends(self, tokens: list[int], sampling: Sampling) -> bool:
         if tokens[-1] in self._eos and not sampling.ignore_eos:

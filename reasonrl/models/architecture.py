@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from reasonrl.errors import ModelError
 from reasonrl.models.logprobs import TokenRow, base_and_head, response_logprobs
 
 
@@ -35,6 +36,43 @@ def tree_is_exact(model: Any, *, tolerance: float) -> bool:
     return bool((tree - plain).abs().max() <= tolerance)
 
 
+def refuse_stateful(config: Any) -> None:
+    """For the engine `hf`, which pads a batch on the left: a padded place must leave no trace in a row.
+
+    Raises ModelError for an architecture with a running state (Mamba, RWKV and hybrids), whose texts and log-probs
+    would be wrong, where the state could be batched at all.
+    """
+    kind = _class_of(config)
+    if kind is not None and getattr(kind, "_is_stateful", False):
+        raise ModelError(
+            f"model.path: {kind.__name__} keeps a running state beside or instead of attention, which rollout.engine:"
+            " hf cannot decode in batches. Write rollout.engine: vllm, or choose a model of attention alone"
+        )
+
+
+def refuse_scaled_logits(config: Any) -> None:
+    """`logits_are_heads` before the weights are loaded, as far as the keys of the known architectures tell.
+
+    Raises ModelError for a model that is to be trained and whose logits are capped or scaled after its head.
+    """
+    text, kind = config.get_text_config(), _class_of(config)
+    cap = getattr(text, "final_logit_softcapping", None)
+    scales = [getattr(text, key, None) for key in ("logits_scaling", "logit_scale")]
+    scaled = any(isinstance(scale, int | float) and scale != 1 for scale in scales)
+    if kind is not None and (cap is not None or scaled):
+        raise ModelError(
+            f"model.path: {kind.__name__} caps or scales its logits after its head (final_logit_softcapping,"
+            " logits_scaling or the like); training such a model is not supported. Choose one without"
+        )
+
+
+def _class_of(config: Any) -> Any:
+    """The class of the causal language model that transformers builds from a config; None where it knows none."""
+    from transformers import MODEL_FOR_CAUSAL_LM_MAPPING
+
+    return MODEL_FOR_CAUSAL_LM_MAPPING.get(type(config), None)
+
+
 def logits_are_numbers(model: Any) -> bool:
     """Whether the logits of a few tokens are free of NaN and of +inf; a model may mask a token with -inf."""
     vocabulary = model.config.get_text_config().vocab_size
@@ -51,6 +89,8 @@ def logits_are_heads(model: Any, *, tolerance: float) -> bool:
     vocabulary = model.config.get_text_config().vocab_size
     ids = torch.randint(0, vocabulary, (1, 8), generator=torch.Generator().manual_seed(0))
     base, head = base_and_head(model)
+    if base.get_output_embeddings() is not None:  # Llama 4 names no part below its head
+        return False
     with torch.no_grad():
         logits = model(input_ids=ids.to(head.weight.device), use_cache=False).logits
         head_logits = head(base(input_ids=ids.to(head.weight.device), use_cache=False).last_hidden_state)

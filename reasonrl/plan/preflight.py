@@ -9,6 +9,7 @@ from typing import Any
 
 from reasonrl.environments.single_turn import render_prompt_text
 from reasonrl.errors import DataNotHere, ModelNotHere, RecipeError, TrainingError
+from reasonrl.models.architecture import refuse_scaled_logits, refuse_stateful
 from reasonrl.models.devices import choose_device
 from reasonrl.models.loading import check_model_files, load_tokenizer_and_config
 from reasonrl.models.lora import check_targets_of_config, refuse_tied_targets
@@ -174,6 +175,10 @@ def load_tokenizer(recipe: Recipe, *, offline: bool) -> tuple[Any, Any, list[str
         if not runs_elsewhere(recipe):
             choose_device(recipe.device)
         check_model_files(weights, tokenizer, config, attention=recipe.model.attention, offline=offline)
+        if recipe.rollout.engine == "hf" and not runs_elsewhere(recipe):
+            refuse_stateful(config)
+        if recipe.kind in ("rl", "sft", "offline") and not runs_elsewhere(recipe):
+            refuse_scaled_logits(config)
         if recipe.model.lora is not None:
             check_targets_of_config(config, recipe.model.lora.target_modules)
             if runs_elsewhere(recipe):
