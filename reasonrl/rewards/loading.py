@@ -18,7 +18,7 @@ from reasonrl.rewards.critique import critic_parts
 from reasonrl.rewards.guarded import GuardedVerifier
 from reasonrl.rewards.scoring import finite_reward
 from reasonrl.user_code import call_user_code, detached_problem
-from verifiers.errors import BadOption, UnknownVerifier
+from verifiers.errors import BadOption, MissingPackage, UnknownVerifier
 from verifiers.loading import load_verifier
 from verifiers.types import Verifier
 
@@ -32,7 +32,7 @@ def _load(name: str, options: dict[str, Any], key: str) -> Verifier:
     if ":" not in name:
         try:
             return load_verifier(name, **options)
-        except ValueError as error:
+        except (ValueError, TypeError, OverflowError, MissingPackage) as error:
             raise RecipeError(f"{key}: {error}") from error
     try:
         verifier: Verifier = call_user_code(

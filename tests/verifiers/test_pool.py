@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import os
 import pickle
 import signal
@@ -164,7 +165,15 @@ def test_a_worker_that_cannot_start_says_why(options: dict, message: str) -> Non
 
 @pytest.mark.parametrize(
     "options",
-    [{"target": "json"}, {"workers": 0}, {"timeout_s": 0}, {"memory_limit_mb": -1}, {"timeout_s": float("nan")}],
+    [
+        {"target": "json"},
+        *({"timeout_s": seconds} for seconds in (0, -1, 1e-9, "5", "1e-9", True, None, [1], 1e300, math.inf, math.nan)),
+        *({"workers": count} for count in (0, -1, 1.5, 2.0, "2", True, None, 10**12)),
+        *({"memory_limit_mb": size} for size in (0, -1, "1", False, math.inf)),
+        {"start_timeout_s": "1"},
+        {"recycle_after_items": 0.5},
+        {"max_answer_bytes": -1},
+    ],
     ids=str,
 )
 def test_arguments_that_make_no_sense(options: dict) -> None:

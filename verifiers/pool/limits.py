@@ -1,9 +1,43 @@
-"""What the machine may lack for one more worker process: files, processes, memory."""
+"""The limits of a pool: which numbers make sense, and what the machine may lack for one more worker process."""
 
 from __future__ import annotations
 
 import errno
+import numbers
 import resource
+from typing import Any
+
+LONGEST_S = 1_000_000
+"""A wait of the operating system is counted in milliseconds, in 32 bits."""
+SHORTEST_S = 0.001
+MOST = 2**31 - 1
+
+
+def check_seconds(name: str, value: Any) -> None:
+    """Raises ValueError, which begins with `name`, for what is not a number from SHORTEST_S to LONGEST_S."""
+    number = isinstance(value, numbers.Real) and not isinstance(value, bool)
+    if not number or not SHORTEST_S <= value <= LONGEST_S:
+        raise ValueError(
+            f"{name} is {value!r}; write a number of seconds above 0, from {SHORTEST_S} to {LONGEST_S:,}{_hint(value)}"
+        )
+
+
+def check_count(name: str, value: Any) -> None:
+    """The same for a whole number above 0."""
+    number = isinstance(value, numbers.Integral) and not isinstance(value, bool)
+    if not number or not 0 < value <= MOST:
+        raise ValueError(f"{name} is {value!r}; write a whole number above 0, at most {MOST:,}{_hint(value)}")
+
+
+def _hint(value: Any) -> str:
+    """A text that reads as a number: YAML takes 1e-3 for a text, and 1.0e-3 for a number."""
+    try:
+        number = float(value) if isinstance(value, str) else None
+    except ValueError:
+        return ""
+    return (
+        "" if number is None else " (this is a text: in YAML a number has no quotes, and a point before its e: 1.0e-3)"
+    )
 
 
 def start_failure(error: BaseException) -> str | None:

@@ -25,7 +25,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from verifiers.errors import PoolError
-from verifiers.pool.limits import start_failure
+from verifiers.pool.limits import check_count, check_seconds, start_failure
 from verifiers.pool.manager import Job, Manager
 from verifiers.types import Status, Verdict
 
@@ -99,16 +99,13 @@ class WorkerPool:
         for name, value in (("target", target), ("initializer", initializer)):
             if value is not None and not all(value.partition(":")[::2]):
                 raise ValueError(f"{name} is {value!r}; write it as package.module:function")
-        numbers = {
-            "workers": workers,
-            "timeout_s": timeout_s,
-            "memory_limit_mb": memory_limit_mb,
-            "start_timeout_s": start_timeout_s,
-        }
-        numbers |= {"recycle_after_items": recycle_after_items, "max_answer_bytes": max_answer_bytes}
-        for name, number in numbers.items():
-            if number is not None and not number > 0:
-                raise ValueError(f"{name} is {number}; it must be above 0")
+        check_seconds("timeout_s", timeout_s)
+        check_seconds("start_timeout_s", start_timeout_s)
+        check_count("workers", workers)
+        if memory_limit_mb is not None:
+            check_count("memory_limit_mb", memory_limit_mb)
+        check_count("recycle_after_items", recycle_after_items)
+        check_count("max_answer_bytes", max_answer_bytes)
         self.timeout_s = timeout_s
         self._workers = workers
         self._start_timeout_s = start_timeout_s
@@ -136,11 +133,10 @@ class WorkerPool:
 
         Raises:
             PoolError: the workers do not start (the message holds the worker's own error), or the pool is closed.
-            ValueError: `timeout_s` is not above 0.
+            ValueError: `timeout_s` is not a number from 0.001 to 1,000,000.
         """
         timeout_s = self.timeout_s if timeout_s is None else timeout_s
-        if not timeout_s > 0:
-            raise ValueError(f"timeout_s is {timeout_s}; it must be above 0")
+        check_seconds("timeout_s", timeout_s)
         requests = [pickle.dumps(item, pickle.HIGHEST_PROTOCOL) for item in items]
         if not requests:
             return []
