@@ -157,6 +157,22 @@ def test_what_a_verifier_raises_or_returns_is_one_message(write: Write, prefix: 
     assert caught.value.exit_code == 1
 
 
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ("{name: math, timeout_s: 1e-9}", r"timeout_s is '1e-9'; write a number of seconds .*a point before its e"),
+        ("{name: math, timeout_s: .inf}", "timeout_s is inf; write a number of seconds"),
+        ("{name: format, pattern: a, workers: true}", "workers is True; write a whole number"),
+        ("{name: math, cache_size: -1}", "cache_size is -1; write a whole number above 0"),
+        ("{name: math, policy: [1]}", r"policy is \[1\]; write a section"),
+        ("{name: math, policy: strict}", "policy is 'strict'; write a section"),
+    ],
+)
+def test_an_option_of_a_built_in_verifier_that_makes_no_sense_is_refused(options: str, message: str) -> None:
+    with pytest.raises(RecipeError, match=rf"^verifier: {message}"):
+        make_verifier(parse_recipe(RECIPE, "r", [f"verifier={options}"]).stages[0])
+
+
 def test_an_async_verifier_is_awaited(write: Write) -> None:
     verifier = verifier_of(write(HEAD + GOOD.replace("    def", "    async def")))
     assert [verdict.correct for verdict in verifier.verify(["a"], [{}])] == [True]

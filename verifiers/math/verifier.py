@@ -17,6 +17,7 @@ from verifiers.math.algebra import POOL_INITIALIZER, POOL_TARGET, concluded
 from verifiers.math.compare import Comparison, compare, explain
 from verifiers.math.extract import extract
 from verifiers.math.policy import MathPolicy
+from verifiers.pool.limits import check_count
 from verifiers.pool.pool import Outcome, WorkerPool
 from verifiers.response import Extraction, Mode, bare_answer, check_mode, wrap_answer
 from verifiers.types import Layer, Status, Verdict
@@ -53,6 +54,7 @@ class MathVerifier:
         policy: MathPolicy | Mapping[str, Any] | None = None,
     ) -> None:
         check_mode(mode)
+        check_count("cache_size", cache_size)
         self.mode: Mode = mode
         self.policy = policy if isinstance(policy, MathPolicy) else _policy_of(policy or {})
         self._options = {
@@ -194,12 +196,14 @@ class MathVerifier:
 
 
 def _policy_of(fields: Mapping[str, Any]) -> MathPolicy:
+    if not isinstance(fields, Mapping):
+        raise ValueError(f"policy is {fields!r}; write a section, such as {{percent: number}}")
     known = [field.name for field in dataclasses.fields(MathPolicy)]
     for name in fields:
         if name not in known:
             near = difflib.get_close_matches(name, known, n=1)
             raise ValueError(
-                f"policy has no field {name!r}{f'; did you mean {near[0]!r}?' if near else ''} Its fields:"
+                f"policy has no field {name!r}{f'; did you mean {near[0]!r}?' if near else '.'} Its fields:"
                 f" {', '.join(known)}"
             )
     return MathPolicy(**fields)
