@@ -170,7 +170,10 @@ def one_part_alone(labels: Labels, rng: Random) -> str:
 
 
 extremes = family(
-    "extremes", lambda rng: distinct(rng, 2, 2, 60), lambda c: "a_{{\\max}}={}, a_{{\\min}}={}".format(*c), "math"
+    "extremes",
+    lambda rng: sorted(distinct(rng, 2, 2, 60), reverse=True),
+    lambda c: "a_{{\\max}}={}, a_{{\\min}}={}".format(*c),
+    "math",
 )
 
 

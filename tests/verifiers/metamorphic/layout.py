@@ -64,8 +64,8 @@ def full_width_digits(text: str, rng: Random) -> str:
 
 
 @layout()
-def spaces_around_signs(text: str, rng: Random) -> str:
-    return text.replace("+", " + ").replace("=", " = ")
+def spaces_around_signs(text: str, rng: Random) -> str | None:
+    return None if "E+" in text else text.replace("+", " + ").replace("=", " = ")
 
 
 @layout()

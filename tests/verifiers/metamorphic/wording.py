@@ -173,7 +173,7 @@ def displayed_box(answer: str, rng: Random) -> str:
     return rng.choice(["So:\n\\[\n\\boxed{{{}}}\n\\]", "So, the final answer is \\(\\boxed{{{}}}\\)."]).format(answer)
 
 
-@wording()
+@wording("scalar")
 def hashes_and_text_after_it(answer: str, rng: Random) -> str:
     return f"We add them up.\n#### {answer}\n The steps were checked again, so the result stands."
 
