@@ -4,6 +4,7 @@ quick.
 
 from __future__ import annotations
 
+import os
 import shlex
 import sys
 import traceback
@@ -19,6 +20,9 @@ from reasonrl.homes import ensure_home
 from reasonrl.outputs import as_os_error, is_users_mistake, memory_error_text, os_error_text, user_path, user_text
 from reasonrl.terminal import lasting_streams, lost_output, print_json
 from verifiers.errors import PoolError
+
+NARROWEST = 20
+"""Columns of a terminal below which COLUMNS is not believed."""
 
 app = typer.Typer(
     name="reasonrl",
@@ -220,6 +224,7 @@ def main() -> None:
     never show a traceback.
     """
     wants_json = "--json" in sys.argv
+    _drop_useless_width()
     with lasting_streams(results_only=wants_json):
         code = _exit_code(wants_json)
         lost = lost_output()
@@ -227,6 +232,13 @@ def main() -> None:
             print(f"error: the result could not be printed: {lost.strerror}", file=sys.stderr)
             code = code or 1
     sys.exit(code)
+
+
+def _drop_useless_width() -> None:
+    """Some terminals set COLUMNS=0, and rich then prints tables that are empty or have one letter a line."""
+    columns = os.environ.get("COLUMNS", "")
+    if not columns.isdecimal() or int(columns) < NARROWEST:
+        os.environ.pop("COLUMNS", None)
 
 
 def _exit_code(wants_json: bool) -> int:

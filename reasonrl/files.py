@@ -52,6 +52,8 @@ def replace_folder(folder: Path, fill: Callable[[Path], None]) -> None:
     """Create or replace `folder` with everything that `fill` writes into an empty one, or change nothing. Leftovers of
     an earlier write of `folder` that was killed are removed. File modes follow the umask.
     """
+    if folder.exists() and not folder.is_dir():
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(folder))
     folder.parent.mkdir(parents=True, exist_ok=True)
     remove_leftovers(folder.parent, folder.name)
     temporary = folder.with_name(f".{folder.name}.tmp")

@@ -50,6 +50,8 @@ _FAILURES = {
     errno.EADDRINUSE: "the port is in use. Name another",
 }
 """Errors of the machine."""
+_OF_FULL_MEMORY = ("can't allocate memory", "failed to map segment from shared object")
+"""Words of torch and of the dynamic linker (ulimit -v)."""
 _OWN_FILES = {
     "the run": ("run.json", "recipe.yaml", "inputs.json", "metrics.jsonl", "samples.jsonl", "report.html"),
     "the evaluation": ("results.json", "samples.jsonl"),
@@ -118,7 +120,7 @@ def is_users_mistake(error: OSError) -> bool:
 def memory_error_text(error: Exception) -> str | None:
     """One sentence where the memory of the machine or of its GPU is full; None for any other error."""
     full = isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
-    if not full and "can't allocate memory" not in str(error):
+    if not full and not any(words in str(error) for words in _OF_FULL_MEMORY):
         return None
     detail = (str(error).splitlines() or [""])[0][:200]
     return (

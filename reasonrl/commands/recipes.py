@@ -38,7 +38,13 @@ def cp_command(name: str, target: Path | None, *, as_json: bool) -> None:
 
 
 def _copy(source: Path, folder: Path) -> None:
-    shutil.copytree(source, folder, dirs_exist_ok=True, copy_function=shutil.copyfile)
+    """Contents only: the copy is the user's, whatever the modes of the installed files are."""
+    for path in sorted(source.rglob("*")):
+        target = folder / path.relative_to(source)
+        if path.is_dir():
+            target.mkdir()
+        else:
+            shutil.copyfile(path, target)
 
 
 def keys_command(path: str, *, as_json: bool) -> None:
