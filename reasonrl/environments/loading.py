@@ -12,7 +12,7 @@ from reasonrl.environments.base import Environment
 from reasonrl.environments.guarded import KEY, GuardedEnvironment
 from reasonrl.errors import RecipeError
 from reasonrl.plugins import import_dotted
-from reasonrl.user_code import call_user_code, detached
+from reasonrl.user_code import call_user_code, describe_error, detached, kind_of
 from reasonrl.words import did_you_mean
 
 BUILT_IN = {
@@ -20,6 +20,7 @@ BUILT_IN = {
     "critique_and_refine": "reasonrl.environments.critique:CritiqueAndRefine",
 }
 """Name -> class, called with (tokenizer, sampling, **options)."""
+_WANTED = "write a class with a method `async def episode(self, problem, rollout, seed, engine)`"
 
 
 def environment_factory(name: str, tokenizer: Any, options: Mapping[str, Any]) -> Callable[[Sampling], Environment]:
@@ -35,11 +36,8 @@ def environment_factory(name: str, tokenizer: Any, options: Mapping[str, Any]) -
             " package.module:Class"
         )
     environment_class = import_dotted(BUILT_IN.get(name, name), KEY)
-    if not callable(environment_class) or not _is_async(getattr(environment_class, "episode", None)):
-        raise RecipeError(
-            f"{KEY}: {name} is not an environment: write a class with a method"
-            " `async def episode(self, problem, rollout, seed, engine)`"
-        )
+    if not callable(environment_class) or not _is_async(_method(environment_class, name)):
+        raise RecipeError(f"{KEY}: {name} is not an environment: {_WANTED}")
     check_options(environment_class, name, options)
     if name in BUILT_IN:
         return lambda sampling: environment_class(tokenizer, sampling, **options)
@@ -54,7 +52,35 @@ def _construct(
     environment: Environment = call_user_code(
         f"{KEY}: {name} cannot be constructed", construct, error_class=RecipeError
     )
+    episode = _method(environment, name)
+    if not _is_async(episode):
+        raise RecipeError(f"{KEY}: {name} made {kind_of(environment)}, which is not an environment: {_WANTED}")
+    try:
+        signature = _signature(episode, f"{name}.episode")
+        if signature is not None:
+            signature.bind(None, None, None, None)
+    except TypeError as error:
+        raise RecipeError(
+            f"{KEY}: {name}.episode cannot be called with (problem, rollout, seed, engine): {error}"
+        ) from error
     return GuardedEnvironment(environment, name)
+
+
+def _method(environment: Any, name: str) -> Any:
+    """`episode` of a class or an object, or None. Raises RecipeError where looking for it raises."""
+    return call_user_code(
+        f"{KEY}: {name}.episode cannot be read", getattr, environment, "episode", None, error_class=RecipeError
+    )
+
+
+def _signature(function: Any, name: str) -> inspect.Signature | None:
+    """None for what does not say, a class of an extension module. Raises RecipeError where asking raises."""
+    try:
+        return inspect.signature(function)
+    except (TypeError, ValueError):
+        return None
+    except Exception as error:  # the __signature__ of a foreign class
+        raise RecipeError(f"{KEY}: the parameters of {name} cannot be read: {describe_error(error)}") from error
 
 
 def _is_async(method: Any) -> bool:
@@ -63,9 +89,8 @@ def _is_async(method: Any) -> bool:
 
 def check_options(environment_class: type, name: str, options: Mapping[str, Any]) -> None:
     """Raises RecipeError where a call with (tokenizer, sampling, **options) does not fit the signature."""
-    try:
-        signature = inspect.signature(environment_class)
-    except (TypeError, ValueError):  # a class of an extension module does not say; its constructor will
+    signature = _signature(environment_class, name)
+    if signature is None:  # its constructor will say
         return
     parameters = list(signature.parameters.values())
     takes_any = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from reasonrl.environments.base import Episode, Trajectory
@@ -11,7 +10,7 @@ from reasonrl.errors import TrainingError
 from reasonrl.rewards.critique import sample_fields
 from reasonrl.update.prepared import PreparedUpdate
 from reasonrl.update.rollouts import StepRollouts
-from reasonrl.user_code import shown
+from reasonrl.user_code import kind_of, shown
 
 
 def train_samples(
@@ -45,7 +44,7 @@ def train_samples(
         prompt = render_prompt_text(tokenizer, episode.problem)
         columns |= {"reward": reward, "advantage": advantage}
         row = sample_row(episode, kind="train", step=step, mode="train", prompt=prompt, **columns)
-        rows.append(row | _further_columns(sample_fields(episode), row))
+        rows.append(with_columns(row, sample_fields(episode)))
     return rows
 
 
@@ -77,11 +76,13 @@ def sample_row(
     }
 
 
-def _further_columns(fields: dict[str, Any], row: Mapping[str, Any]) -> dict[str, Any]:
-    """The columns of an environment or a reward function of the user's.
+def with_columns(row: dict[str, Any], fields: dict[str, Any]) -> dict[str, Any]:
+    """The row with the columns that an environment or a reward function of the user's adds.
 
     Raises TrainingError where one has the name of a column of the row, which would say something else from then on.
     """
+    if not isinstance(fields, dict):
+        raise TrainingError(f"Episode.sample_fields is {kind_of(fields)}; write a dict of columns")
     for name in fields:
         if not isinstance(name, str):
             raise TrainingError(
@@ -89,7 +90,7 @@ def _further_columns(fields: dict[str, Any], row: Mapping[str, Any]) -> dict[str
             )
         if name in row:
             raise TrainingError(f"Episode.sample_fields has the key {name!r}, a column of samples.jsonl; rename it")
-    return fields
+    return {**row, **fields}
 
 
 def _turns(trajectory: Trajectory) -> list[dict[str, Any]]:
