@@ -240,7 +240,7 @@ def refuse_torn(path: Path) -> None:
 
 
 def _searchable(row: dict[str, Any]) -> str:
-    reasons = [verdict.get("reason") or "" for verdict in (row.get("verdicts") or {}).values()]
+    reasons = [str(verdict.get("reason") or "") for verdict in (row.get("verdicts") or {}).values()]
     turns = [str(turn.get("text", "")) for turn in row.get("turns") or []]
     texts = [str(row.get(name, "")) for name in ("problem_id", "prompt", "response")]
     return "\n".join([*texts, *turns, *reasons]).casefold()
