@@ -17,9 +17,11 @@ from typing import Any
 
 from reasonrl.data.expressions import evaluate, operands, side, signed_terms
 from reasonrl.data.mistakes import refuse_unknown
+from reasonrl.data.values import LARGEST_SIZE
 from reasonrl.errors import DataError
 from verifiers.types import Problem
 
+LARGEST_NUMBER = 10**12
 ENUMERATE_UP_TO = 100_000
 """Spaces of up to this many expressions are listed and shuffled; larger ones are sampled. This depends on the space
 alone, so a smaller size gives the first problems of a larger one.
@@ -165,6 +167,8 @@ class _Space:
             wrong.append(f"terms must be a number or [least, most] from 2 to 50, not {terms!r}")
         if not _is_int(low) or not _is_int(high) or low > high:
             wrong.append(f"low and high must be whole numbers, low not above high, not {low!r} and {high!r}")
+        elif max(abs(low), abs(high)) > LARGEST_NUMBER:
+            wrong.append(f"low and high must be at most {LARGEST_NUMBER:,} in size")
         if not all(bound is None or _is_int(bound) for bound in (least, most)):
             wrong.append(f"min_result and max_result must be whole numbers, or be left out, not {least!r} and {most!r}")
         elif least is not None and most is not None and least > most:
@@ -270,8 +274,8 @@ def _write(values: Iterable[int], joins: Iterable[str]) -> str:
 
 def _check_choice(size: Any, seed: Any, balance: Any) -> None:
     wrong = []
-    if not _is_int(size) or size < 1:
-        wrong.append(f"size must be a whole number from 1, not {size!r}")
+    if not _is_int(size) or not 1 <= size <= LARGEST_SIZE:
+        wrong.append(f"size must be a whole number from 1 to {LARGEST_SIZE:,}, not {size!r}")
     if not _is_int(seed):
         wrong.append(f"seed must be a whole number, not {seed!r}")
     if balance not in (None, "terms", "result"):

@@ -13,6 +13,7 @@ from typing import Any
 
 from reasonrl.data.mistakes import suggestion
 from reasonrl.data.rows import jsonable
+from reasonrl.data.values import LARGEST_SIZE
 from reasonrl.errors import DataError
 from verifiers.types import Problem
 
@@ -60,8 +61,8 @@ def reasoning_gym_problems(options: dict[str, Any], *, seed: int = 0, split: str
     if split not in (None, *SPLITS):
         raise DataError(f"reasoning_gym: split must be train or test, not {split!r}")
     size = options.get("size", 500)
-    if isinstance(size, bool) or not isinstance(size, int) or size < 1:
-        raise DataError(f"reasoning_gym: size must be a whole number from 1, not {size!r}")
+    if isinstance(size, bool) or not isinstance(size, int) or not 1 <= size <= LARGEST_SIZE:
+        raise DataError(f"reasoning_gym: size must be a whole number from 1 to {LARGEST_SIZE:,}, not {size!r}")
     config = {"seed": seed} | {key: value for key, value in options.items() if key not in ("dataset", "size")}
     known = [field.name for field in dataclasses.fields(DATASETS[name][1])]
     wrong = [f"unknown option {key!r}.{suggestion(key, known)}" for key in config if key not in known]

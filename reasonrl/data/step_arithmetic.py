@@ -7,30 +7,13 @@ from collections.abc import Iterator
 from typing import Any
 
 from reasonrl.data.expressions import side
-from reasonrl.data.mistakes import refuse_unknown, suggestion
 from reasonrl.data.step_demonstrations import demonstrated
+from reasonrl.data.step_options import check_options
 from reasonrl.data.step_sums import worked
 from reasonrl.errors import DataError
 from verifiers.types import Problem
 
-TASKS = ("solve", "refine", "critique", "spoil")
 _MISSES = 200_000
-OPTIONS = (
-    "size",
-    "repeat",
-    "seed",
-    "split",
-    "test_share",
-    "terms",
-    "low",
-    "high",
-    "most",
-    "tasks",
-    "format",
-    "error_rate",
-    "false_critiques",
-    "sneaky_prompt",
-)
 
 
 def step_arithmetic(options: dict[str, Any], *, seed: int = 0) -> list[Problem]:
@@ -53,16 +36,8 @@ def step_arithmetic(options: dict[str, Any], *, seed: int = 0) -> list[Problem]:
 
     Raises DataError.
     """
-    refuse_unknown(options, OPTIONS, "step_arithmetic")
-    if "size" not in options:
-        raise DataError("step_arithmetic: the option size is missing; write the number of sums")
+    check_options(options)
     tasks = options.get("tasks") or {"solve": 1.0}
-    for name, weight in tasks.items():
-        if name not in TASKS or not isinstance(weight, int | float) or weight < 0:
-            raise DataError(
-                f"step_arithmetic: tasks gives {name!r} the share {weight!r}.{suggestion(name, TASKS)} Write"
-                f" numbers for {', '.join(TASKS)}"
-            )
     seed = options.get("seed", seed)
     rng = random.Random(f"step arithmetic {seed} {options.get('split', 'train')}")
     problems = []
@@ -91,12 +66,6 @@ def _questions(options: dict[str, Any], rng: random.Random) -> Iterator[str]:
     """Different sums of one side of the split whose partial results stay within bounds."""
     low, high, most = options.get("low", 1), options.get("high", 30), options.get("most", 99)
     terms, split, test_share = options.get("terms", 4), options.get("split", "train"), options.get("test_share", 0.2)
-    if split not in ("train", "test"):
-        raise DataError(f"step_arithmetic: split must be train or test, not {split!r}")
-    if not (isinstance(terms, int) and terms >= 2 and 0 <= low <= high):
-        raise DataError(
-            f"step_arithmetic: needs terms from 2 and 0 <= low <= high, not terms={terms!r}, low={low!r}, high={high!r}"
-        )
     seen: set[str] = set()
     misses = 0
     while len(seen) < options["size"]:

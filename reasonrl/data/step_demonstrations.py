@@ -11,6 +11,7 @@ from typing import Any
 from critics.formats import load_format
 from critics.sneaky import SneakyPrompt
 from critics.types import Solution
+from reasonrl.data.step_options import format_style
 from reasonrl.data.step_sums import correction, first_error, parse_sum, step, worked
 from reasonrl.errors import DataError
 from verifiers.types import Problem
@@ -69,7 +70,7 @@ def demonstrated(problem: Problem, task: str, options: dict[str, Any], rng: rand
     question = str(problem.meta["question"])
     if task == "spoil":
         return _spoil_problem(problem, question, options, rng)
-    style = dict(options.get("format") or {"name": "step_sentence"})
+    style = format_style(options)
     steps = spoilt(question, rng) if rng.random() < options.get("error_rate", ERROR_RATE) else worked(question)
     wrong = first_error(question, steps)
     if style["name"] == "answer_tag":  # the last step is judged: the first wrong one, or any of a right solution

@@ -9,6 +9,9 @@ from typing import Any
 from reasonrl.data.answers import number_text
 from reasonrl.data.json_text import ChangedByReading, LongNumber, parse_json
 
+LARGEST_SIZE = 10_000_000
+"""Problems of a source that generates them: more take minutes, and all are in memory."""
+
 
 class Unreadable(Exception):
     """The row cannot become a problem: the message is its mistake."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import re
 from collections import Counter
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -176,3 +177,42 @@ def test_sums_can_be_repeated() -> None:
     assert len({problem.id for problem in problems}) == len(problems) == 60
     assert len({problem.meta["question"] for problem in problems}) == 20
     assert len({str(problem.prompt) for problem in problems}) > 50, "their tasks and errors are drawn anew"
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"size": 2**31}, "size must be a whole number from 1 to 10,000,000, not 2147483648"),
+        ({"size": "5"}, "size must be a whole number from 1 to 10,000,000, not '5'"),
+        ({"repeat": 0}, "repeat must be a whole number from 1, and with size give 10,000,000 at most, not 0"),
+        ({"repeat": 10**7}, "repeat must be a whole number from 1"),
+        ({"terms": 10**7}, "needs terms from 2 to 50"),
+        ({"high": 10**30}, "0 <= low <= high <= 999,999,999"),
+        ({"most": -1}, "most must be a whole number from 0 to 999,999,999, not -1"),
+        ({"seed": 1.5}, "seed must be a whole number, not 1.5"),
+        ({"test_share": float("nan")}, "test_share must be a number from 0 to 1, not nan"),
+        ({"error_rate": 1.5}, "error_rate must be a number from 0 to 1, not 1.5"),
+        ({"error_rate": True}, "error_rate must be a number from 0 to 1, not True"),
+        ({"false_critiques": -1}, "false_critiques must be a number from 0 to 1, not -1"),
+        ({"tasks": ["solve"]}, "tasks must give shares to solve, refine, critique, spoil, not be ['solve']"),
+        ({"tasks": {"sovle": 1}}, "tasks gives 'sovle' the share 1. Did you mean 'solve'? Write numbers from 0 for"),
+        ({"tasks": {"solve": float("nan")}}, "tasks gives 'solve' the share nan. Write numbers from 0 for"),
+        ({"tasks": {"solve": 0}}, "the shares of tasks add up to 0 or to infinity"),
+        ({"tasks": {"solve": 1e308, "refine": 1e308}}, "the shares of tasks add up to 0 or to infinity"),
+        ({"split": "tset"}, "split must be train or test, not 'tset'"),
+        ({"format": "nope"}, "the format 'nope' cannot be used: "),
+        ({"format": {"nam": "x"}}, "the format {'nam': 'x'} has no name"),
+        ({"sneaky_prompt": {"x": "y"}}, "sneaky_prompt must be texts for "),
+    ],
+)
+def test_an_option_that_cannot_be_used_is_named(options: dict[str, Any], words: str) -> None:
+    with pytest.raises(DataError) as caught:
+        step_arithmetic({"size": 5, **options})
+    assert words in str(caught.value)
+    assert str(caught.value).startswith("step_arithmetic: ")
+
+
+def test_a_format_is_a_word_or_a_section() -> None:
+    tasks = {"size": 4, "tasks": {"critique": 1.0}}
+    assert step_arithmetic({**tasks, "format": "step_sentence"}) == step_arithmetic(tasks)
+    assert step_arithmetic({**tasks, "format": {"name": "step_sentence"}}) == step_arithmetic(tasks)

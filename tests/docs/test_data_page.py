@@ -19,7 +19,8 @@ from reasonrl.data.hub import OPTIONS as HUB_OPTIONS
 from reasonrl.data.load import GENERATORS, NAMED
 from reasonrl.data.problem import KINDS, reference_mistakes
 from reasonrl.data.prompts import render_prompt
-from reasonrl.data.step_arithmetic import OPTIONS, step_arithmetic
+from reasonrl.data.step_arithmetic import step_arithmetic
+from reasonrl.data.step_options import OPTIONS
 from reasonrl.environments.single_turn import encode_prompt
 from reasonrl.errors import DataError
 from reasonrl.models.loading import load_model
