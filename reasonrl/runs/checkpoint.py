@@ -126,6 +126,8 @@ def incomplete_reason(folder: Path) -> str | None:
     """
     try:
         sizes = {name: int(facts["bytes"]) for name, facts in _manifest_files(folder).items()}
+        if not sizes:
+            return f"{MANIFEST} lists no files"
         for name, size in sizes.items():
             if not (folder / name).is_file():
                 return f"{name} is missing"
