@@ -7,6 +7,8 @@ dropped, what cannot be encoded is escaped.
 
 from __future__ import annotations
 
+import atexit
+import ctypes
 import errno
 import io
 import json
@@ -15,7 +17,7 @@ import os
 import select
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, TextIO
 
 _READER_IS_GONE = (errno.EPIPE, errno.EIO)
@@ -58,7 +60,7 @@ def lasting_streams(*, results_only: bool) -> Iterator[None]:
 
     Args:
         results_only: standard output is for `results()` alone; what anything else prints goes to standard error, that
-            of child processes as well.
+            of child processes and of C as well, and what is printed while the process exits.
     """
     global _results
     for descriptor in (0, 1, 2):  # a file that is opened later must not get the number of a standard stream
@@ -85,8 +87,10 @@ def lasting_streams(*, results_only: bool) -> Iterator[None]:
         for stream in replaced:
             stream.flush()
         if copy is not None:
+            _flush_buffers()
             os.dup2(copy, 1)
             os.close(copy)
+            atexit.register(_nothing_after_results)
         sys.stdout, sys.stderr, _results = before
 
 
@@ -153,6 +157,21 @@ def _lasting(stream: TextIO | None, descriptor: int) -> TextIO:
 def _failure(stream: TextIO) -> OSError | None:
     raw = getattr(getattr(stream, "buffer", None), "raw", None)
     return raw.failure if isinstance(raw, LastingOutput) else None
+
+
+def _flush_buffers() -> None:
+    """Of Python's own standard output and of C's: what is in them was printed before this moment."""
+    with suppress(OSError, ValueError):  # nobody reads it, or it is closed
+        if sys.__stdout__ is not None:
+            sys.__stdout__.flush()
+    with suppress(OSError, AttributeError):  # a system whose C library is not found like this
+        ctypes.CDLL(None).fflush(None)
+
+
+def _nothing_after_results() -> None:
+    _flush_buffers()
+    with suppress(OSError):  # standard error is closed by now
+        os.dup2(2, 1)
 
 
 def _is_open(descriptor: int) -> bool:

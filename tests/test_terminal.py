@@ -75,6 +75,26 @@ def test_with_json_only_results_are_on_standard_output(capsys: pytest.CaptureFix
     assert results() is sys.stdout
 
 
+def test_what_is_printed_late_and_around_python_does_not_follow_the_results() -> None:
+    code = """
+import atexit, ctypes, os, subprocess, sys
+from reasonrl.terminal import lasting_streams, print_json
+with lasting_streams(results_only=True):
+    ctypes.CDLL(None).puts(b"from C, in its buffer")
+    sys.__stdout__.write("in the buffer of Python")
+    os.write(1, b"past both")
+    subprocess.run(["echo", "from a child"])
+    atexit.register(lambda: os.write(1, b"at exit"))
+    print_json({"result": 1})
+print("after the block")
+"""
+    buffered = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=buffered, check=True)
+    assert done.stdout == '{"result": 1}\nafter the block\n'
+    for words in ("from C", "buffer of Python", "past both", "from a child", "at exit"):
+        assert words in done.stderr
+
+
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters()),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(st.characters()), inner, max_size=3),
