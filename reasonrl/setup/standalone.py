@@ -13,6 +13,7 @@ from reasonrl.environments.roles import Speaker
 from reasonrl.errors import DataError, NotFiniteError, UsageError
 from reasonrl.evaluation.evaluate import Evaluation, Evaluator
 from reasonrl.recipe.fields import LARGEST_TEMPERATURE, LEAST_TEMPERATURE
+from reasonrl.recipe.rules import vllm_samples_at_the_temperature
 from reasonrl.recipe.schema import Recipe
 from reasonrl.rewards.loading import make_reward_parts, make_verifier
 from reasonrl.setup.data import check_lengths, continues_assistant, load_data, render
@@ -136,7 +137,11 @@ def at_temperature(recipe: Recipe, temperature: float) -> Recipe:
             f" {LARGEST_TEMPERATURE:g}; greedy answers are evaluated as well"
         )
     spec = recipe.evaluation.model_copy(update={"temperature": temperature})
-    return recipe.model_copy(update={"evaluation": spec})
+    changed = recipe.model_copy(update={"evaluation": spec})
+    for mistake in vllm_samples_at_the_temperature(changed):
+        if mistake.place == ("evaluation", "temperature"):
+            raise UsageError(f"temperature: {mistake.text}")
+    return changed
 
 
 def _checked(name: str, problems: Sequence[Problem], recipe: Recipe, verifier: Verifier) -> list[Problem]:

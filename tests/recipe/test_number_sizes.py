@@ -140,3 +140,10 @@ def test_an_evaluation_is_sampled_within_the_same_bounds(temperature: float) -> 
 def test_what_is_in_memory_at_once_has_a_largest_number(key: str, most: int) -> None:
     assert f"{key}: expected less than or equal to {most}, got {2**31 - 1}" in message(f"{key}={2**31 - 1}")
     parse_recipe(RECIPE, "r", [f"{key}={most}"])
+
+
+def test_vllm_evaluates_at_the_temperature_that_is_asked_for() -> None:
+    recipe = parse_recipe(RECIPE, "r", ["rollout.engine=vllm"]).stages[0]
+    with pytest.raises(UsageError, match=r"temperature: vLLM would sample at 0\.01 instead of 0\.001"):
+        at_temperature(recipe, 0.001)
+    assert at_temperature(recipe, 0.01).evaluation.temperature == 0.01
