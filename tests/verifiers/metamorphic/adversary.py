@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from random import Random
 
-from tests.verifiers.metamorphic import attacks  # noqa: F401 -- it registers the attacks
+from tests.verifiers.metamorphic import attacks, disguises  # noqa: F401 -- they register the attacks
 from tests.verifiers.metamorphic.attack import ATTACKS, Registered, Target, marked
 from tests.verifiers.metamorphic.case import FAMILIES, Case, Family, Response, other_digit
 from tests.verifiers.metamorphic.generate import ATTEMPTS

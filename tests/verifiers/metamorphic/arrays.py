@@ -43,6 +43,35 @@ def indexed_value_changed(it: Indexed, rng: Random) -> str:
     return ", ".join(f"T({it[0] + i}) = {n}" for i, n in enumerate(one_changed(it[1], rng)))
 
 
+terms = family(
+    "terms of a sequence",
+    lambda rng: distinct(rng, 3, 2, 60),
+    lambda ns: ", ".join(f"a_{i}={n}" for i, n in enumerate(ns, start=1)),
+    "math",
+)
+
+
+@terms.keeps
+def terms_before_the_values(ns: Numbers, rng: Random) -> str:
+    return rng.choice(["a_1, a_2, a_3 = {}, {}, {}", "(a_1, a_2, a_3) = ({}, {}, {})"]).format(*ns)
+
+
+@terms.keeps
+def terms_in_another_order(ns: Numbers, rng: Random) -> str:
+    return "a_3 = {2}, a_{{1}} = {0}, a_2 = {1}".format(*ns)
+
+
+@terms.changes
+def terms_with_other_values(ns: Numbers, rng: Random) -> str:
+    form = ["a_1={}, a_2={}, a_3={}", "a_1, a_2, a_3 = {}, {}, {}", "(a_1, a_2, a_3) = ({}, {}, {})", "{}, {}, {}"]
+    return rng.choice(form).format(*reordered(ns, rng))
+
+
+@terms.changes
+def terms_with_another_index(ns: Numbers, rng: Random) -> str:
+    return rng.choice(["a_0={}, a_1={}, a_2={}", "b_1={}, b_2={}, b_3={}", "a_1={}, a_2={}, a_4={}"]).format(*ns)
+
+
 def _cells(rng: Random) -> Numbers:
     return [number * rng.choice([1, -1]) for number in distinct(rng, 4, 1, 20)]
 

@@ -44,6 +44,9 @@ def others_are_denied(letter: str, rng: Random) -> str:
                 f"The answer is for sure {letter}, it can't be {one} or {two}.",
                 f"Answer: {letter}. Not {one} because the mass is fixed.",
                 f"The answer is {letter}, not {one}.",
+                f"The correct option is {letter}, since {one} and {two} break the law of Hooke.\n\nAnswer: {letter}",
+                f"It cannot be {one} or {two}, so the answer is ({letter}).",
+                f"The answer is ({letter}), because {one} is too small.",
             ]
         )
     )
@@ -77,7 +80,15 @@ def choices_considered(letter: str, rng: Random) -> str:
     others = [letter, _other(letter, rng)]
     rng.shuffle(others)
     return Response(
-        rng.choice(["It could be {} or {}.", "The answer is one of {} and {}.", "Answer: {} or {}"]).format(*others)
+        rng.choice(
+            [
+                "It could be {} or {}.",
+                "The answer is one of {} and {}.",
+                "Answer: {} or {}",
+                "{} and {} remain.",
+                "Answer: {}? {}?",
+            ]
+        ).format(*others)
     )
 
 

@@ -186,7 +186,15 @@ def parameter_behind_pi(n: int, rng: Random) -> str:
 @solutions.keeps
 def parameter_is_whole(n: int, rng: Random) -> str:
     behind = rng.choice(
-        [", k \\in \\mathbb{Z}", ",\\ k \\in \\mathbb{Z}", " \\text{ for integer } k", " (k \\in \\mathbb{Z})"]
+        [
+            ", k \\in \\mathbb{Z}",
+            ",\\ k \\in \\mathbb{Z}",
+            " \\text{ for integer } k",
+            " (k \\in \\mathbb{Z})",
+            " \\text{ where } k \\text{ is an integer}",
+            ", k \\in Z",
+            "\\ (k = 0, \\pm 1, \\pm 2, \\ldots)",
+        ]
     )
     return f"{rng.choice(['', 'x = '])}\\frac{{\\pi}}{{{n}}} + k\\pi{behind}"
 
@@ -214,6 +222,10 @@ def condition_behind(c: Coefficients, rng: Random) -> str:
         ", n \\in \\mathbb{N}",
         ",\\ n \\ge 1",
         " \\text{ where } n \\ge 2",
+        " \\text{ if } n > 1",
+        " \\text{ for all integers } n \\ge 2",
+        ", n = 1, 2, 3, \\ldots",
+        " \\quad (n \\geq 1)",
     ]
     return f"{c[0]}^{{n-{c[1]}}}{rng.choice(behind)}"
 

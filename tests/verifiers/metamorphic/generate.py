@@ -120,7 +120,7 @@ def rows_of(path: Path) -> list[Case]:
 
 
 def _can_be_wrapped(text: str) -> bool:
-    return text.count("{") == text.count("}") and "boxed" not in text and not text.endswith("\\")
+    return text.count("{") == text.count("}") and "boxed" not in text and ". " not in text and not text.endswith("\\")
 
 
 def around_rows(rows: Sequence[Case], count: int, seed: int) -> list[Case]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from random import Random
 
-from tests.verifiers.metamorphic.case import distinct, family
+from tests.verifiers.metamorphic.case import Bare, distinct, family
 
 THINGS = ("chickens", "rabbits", "ducks", "apples", "red balls", "blue balls", "nickels", "dimes", "boys", "girls")
 NAMES = ("Alice", "Bob", "Carol", "Dan", "Ann", "Ben", "Eve")
@@ -55,6 +55,26 @@ def label_first(labels: Labels, rng: Random) -> str:
 @counted.keeps
 def words_as_text(labels: Labels, rng: Random) -> str:
     return ", ".join(f"{number} \\text{{ {word}}}" for word, number in labels)
+
+
+@counted.keeps
+def there_are(labels: Labels, rng: Random) -> str:
+    return Bare(f"There are {_counted(labels)}.")
+
+
+@counted.keeps
+def bullets(labels: Labels, rng: Random) -> str:
+    return Bare("\n".join(f"- {word}: {number}" for word, number in labels))
+
+
+@counted.changes
+def there_are_swapped(labels: Labels, rng: Random) -> str:
+    return Bare(rng.choice([f"There are {_counted(_swapped(labels))}.", _counted(_swapped(labels)) + " in total"]))
+
+
+@counted.changes
+def bullets_swapped(labels: Labels, rng: Random) -> str:
+    return Bare("\n".join(f"- {word}: {number}" for word, number in _swapped(labels)[::-1]))
 
 
 @counted.changes
@@ -117,6 +137,25 @@ def names_with_equals(labels: Labels, rng: Random) -> str:
     return rng.choice(["; ", ", ", " and "]).join(f"{name} = {number}" for name, number in labels)
 
 
+SHARES = ("{0} has {1}", "{0} gets {1}", "{1} for {0}", "{0} - {1}", "{0}'s is {1}")
+
+
+@named.keeps
+def names_in_a_sentence(labels: Labels, rng: Random) -> str:
+    return Bare(rng.choice([" and ", ", "]).join(map(rng.choice(SHARES).format, *zip(*labels, strict=True))))
+
+
+@named.keeps
+def names_on_lines(labels: Labels, rng: Random) -> str:
+    return Bare("\n".join(f"{rng.choice(['', '- ', '* '])}{name}: {number}" for name, number in labels))
+
+
+@named.changes
+def names_swapped_in_a_sentence(labels: Labels, rng: Random) -> str:
+    swapped = _swapped(labels)[:: rng.choice([1, -1])]
+    return Bare(rng.choice([" and ", ", "]).join(map(rng.choice(SHARES).format, *zip(*swapped, strict=True))))
+
+
 @named.changes
 def names_swapped(labels: Labels, rng: Random) -> str:
     return rng.choice([_named, lambda pairs: ", ".join(f"{a} {b}" for a, b in pairs)])(_swapped(labels))
@@ -144,7 +183,7 @@ place = family("place", _place, lambda parts: "{} {} {} {}".format(*parts), "pro
 
 @place.keeps
 def place_with_a_comma(parts: tuple[str, int, str, int], rng: Random) -> str:
-    return rng.choice(["{} {}, {} {}", "{} {} and {} {}"]).format(*parts)
+    return rng.choice(["{} {}, {} {}", "{} {} and {} {}", "({} {}, {} {})", "{}: {}, {}: {}"]).format(*parts)
 
 
 @place.keeps
@@ -178,12 +217,21 @@ remainder = family("remainder", lambda rng: distinct(rng, 2, 2, 30), lambda pair
 
 @remainder.keeps
 def remainder_in_another_spelling(pair: list[int], rng: Random) -> str:
-    return rng.choice(["{} r {}", "{}R{}", "{} remainder {}", "{} R{}", "{} with remainder {}"]).format(*pair)
+    form = [
+        "{} r {}",
+        "{}R{}",
+        "{} remainder {}",
+        "{} R{}",
+        "{} with remainder {}",
+        "{} rem {}",
+        "{} with a remainder of {}",
+    ]
+    return rng.choice(form).format(*pair)
 
 
 @remainder.changes
 def remainder_swapped(pair: list[int], rng: Random) -> str:
-    return f"{pair[1]} R {pair[0]}"
+    return rng.choice(["{1} R {0}", "{1} remainder {0}", "{1} with a remainder of {0}", "{1}R{0}"]).format(*pair)
 
 
 @remainder.changes

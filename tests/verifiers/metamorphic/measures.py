@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from random import Random
 
-from tests.verifiers.metamorphic.case import distinct, family
+from tests.verifiers.metamorphic.case import Bare, distinct, family
 
 UNITS = {
     "km": "kilometers",
@@ -96,6 +96,19 @@ def in_the_smaller_unit(c: Compound, rng: Random) -> str:
     return f"{c[0] * c[2][2] + c[1]} {rng.choice([c[2][3], c[2][4]])}"
 
 
+@compound.keeps
+def in_a_sentence(c: Compound, rng: Random) -> str:
+    return Bare(
+        rng.choice(["It takes {0} {2} and {1} {3}.", "{0} {2} {1} {3} in total"]).format(c[0], c[1], c[2][0], c[2][3])
+    )
+
+
+@compound.changes
+def swapped_in_a_sentence(c: Compound, rng: Random) -> str:
+    form = rng.choice(["It takes {0} {2} and {1} {3}.", "{0} {2} {1} {3} in total"])
+    return Bare(form.format(c[1], c[0], c[2][0], c[2][3]))
+
+
 @compound.changes
 def numbers_of_the_units_swapped(c: Compound, rng: Random) -> str:
     return f"{c[1]} {c[2][0]} {c[0]} {c[2][3]}"
@@ -119,6 +132,65 @@ def one_unit_alone(c: Compound, rng: Random) -> str:
 @compound.changes
 def wrong_sum_of_units(c: Compound, rng: Random) -> str:
     return f"{c[0] * c[2][2] + c[1] + 1} {c[2][3]}"
+
+
+metric = family(
+    "metric units",
+    lambda rng: (*distinct(rng, 2, 2, 900), *rng.choice([("km", "m", 1000), ("kg", "g", 1000)])),
+    lambda m: f"{m[0]} {m[2]} {m[1]} {m[3]}",
+    "prose",
+)
+Metric = tuple[int, int, str, str, int]
+
+
+@metric.keeps
+def metric_in_one_unit(m: Metric, rng: Random) -> str:
+    return rng.choice([f"{m[0] * m[4] + m[1]} {m[3]}", f"{m[0]}.{m[1]:03} {m[2]}"])
+
+
+@metric.keeps
+def metric_as_text(m: Metric, rng: Random) -> str:
+    return rng.choice(["{0}\\text{{ {2} }} {1}\\text{{ {3}}}", "{0} {2} and {1} {3}", "{0}{2} {1}{3}"]).format(*m)
+
+
+@metric.changes
+def metric_swapped(m: Metric, rng: Random) -> str:
+    return rng.choice(["{1} {2} {0} {3}", "{0} {3} {1} {2}", "{1}\\text{{ {2} }} {0}\\text{{ {3}}}"]).format(*m)
+
+
+@metric.changes
+def metric_in_one_unit_but_wrong(m: Metric, rng: Random) -> str:
+    return rng.choice([f"{m[0] * m[4] + m[1] + 1} {m[3]}", f"{m[0] * m[4] + m[1]} {m[2]}", f"{m[1]}.{m[0]:03} {m[2]}"])
+
+
+triple = family(
+    "three units",
+    lambda rng: distinct(rng, 3, 2, 23),
+    lambda t: "{} days {} hours {} minutes".format(*t),
+    "prose",
+)
+
+
+@triple.keeps
+def three_units_in_another_spelling(t: list[int], rng: Random) -> str:
+    form = ["{} days, {} hours and {} minutes", "{} d {} h {} min", "{} days, {} hours, {} minutes"]
+    return rng.choice(form).format(*t)
+
+
+@triple.keeps
+def three_units_in_one(t: list[int], rng: Random) -> str:
+    return f"{(t[0] * 24 + t[1]) * 60 + t[2]} minutes"
+
+
+@triple.changes
+def three_units_in_another_order(t: list[int], rng: Random) -> str:
+    form = ["{1} days {0} hours {2} minutes", "{0} days {2} hours {1} minutes", "{2} days {1} hours {0} minutes"]
+    return rng.choice(form).format(*t)
+
+
+@triple.changes
+def two_of_three_units(t: list[int], rng: Random) -> str:
+    return rng.choice(["{0} days {1} hours", "{1} hours {2} minutes", "{0} days {2} minutes"]).format(*t)
 
 
 Time = tuple[str, int, int, str]

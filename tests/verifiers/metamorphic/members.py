@@ -24,6 +24,17 @@ def column_vector(ns: Numbers, rng: Random) -> str:
 
 
 @pair.keeps
+def angle_brackets(ns: Numbers, rng: Random) -> str:
+    return f"\\langle {comma(ns)} \\rangle"
+
+
+@pair.keeps
+def column_in_an_array(ns: Numbers, rng: Random) -> str:
+    rows = " \\\\ ".join(map(str, ns))
+    return f"\\left( \\begin{{array}}{{c}} {rows} \\end{{array}} \\right)"
+
+
+@pair.keeps
 def tuple_spacing(ns: Numbers, rng: Random) -> str:
     return f"({rng.choice([',', ' , ', ',' + chr(92) + ' ', ', ' + chr(92) + ',']).join(map(str, ns))})"
 
@@ -124,7 +135,17 @@ both_signs = family("both signs", lambda rng: rng.randint(2, 99), "\\pm {}".form
 
 @both_signs.keeps
 def both_signs_as_a_list(n: int, rng: Random) -> str:
-    return rng.choice(["{0}, -{0}", "-{0}, {0}", "x = \\pm {0}", "x={0} \\text{{ or }} x=-{0}", "±{0}"]).format(n)
+    return rng.choice(
+        [
+            "{0}, -{0}",
+            "-{0}, {0}",
+            "x = \\pm {0}",
+            "x={0} \\text{{ or }} x=-{0}",
+            "±{0}",
+            "\\{{{0}, -{0}\\}}",
+            "{0} \\text{{ or }} -{0}",
+        ]
+    ).format(n)
 
 
 @both_signs.changes

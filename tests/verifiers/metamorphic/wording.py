@@ -186,3 +186,40 @@ def box_in_tags(answer: str, rng: Random) -> str:
 @wording()
 def hope(answer: str, rng: Random) -> str:
     return f"Final Answer: The final answer is {inline(answer)}. I hope it is correct."
+
+
+@wording("one")
+def adverb_before_it(answer: str, rng: Random) -> str:
+    adverb = rng.choice(["simply", "exactly", "clearly", "therefore", "just", "equal to", "given by", "indeed"])
+    return f"We add them up. The answer is {adverb} {inline(answer)}."
+
+
+@wording("count", marked=False)
+def languages_of_other_scripts(answer: str, rng: Random) -> str:
+    return rng.choice(["Ответ: {}.", "答えは{}です。", "정답은 {}입니다.", "उत्तर {} है।", "A resposta é {}."]).format(
+        inline(answer)
+    )
+
+
+@wording("count")
+def more_clauses(answer: str, rng: Random) -> str:
+    clause = rng.choice(
+        [
+            "as expected",
+            "as found above",
+            "giving us the total",
+            "after adding the parts",
+            "so we are done",
+            "as we wanted",
+        ]
+    )
+    return f"The answer is {inline(answer)}, {clause}."
+
+
+@wording("count")
+def a_total_of(answer: str, rng: Random) -> str:
+    noun = rng.choice(["clips", "days", "marbles", "people"])
+    form = rng.choice(
+        ["The answer is a total of {} {}.", "The answer is {} {}, altogether.", "The answer is {} {} in all."]
+    )
+    return form.format(inline(answer), noun)
