@@ -22,6 +22,8 @@ from reasonrl.engines.base import BatchEngine, RoleEngines, derive_seed
 from reasonrl.engines.batching import run_episodes
 from reasonrl.environments.base import Episode, Trajectory
 from reasonrl.environments.roles import ServedFailure, Speaker
+from reasonrl.errors import DataError
+from verifiers.types import Problem
 
 
 @dataclass(frozen=True)
@@ -83,6 +85,16 @@ class Refiner:
             for episode in episodes
         ]
         return run_episodes(plays, engine, others) if plays else []
+
+
+def require_answers(problems: Sequence[Problem]) -> None:
+    """For critiques with the reference answer. Raises DataError for the first problem that has none."""
+    for problem in problems:
+        if "answer" not in problem.reference:
+            raise DataError(
+                f"critique_grpo.with_answer: problem {problem.id} has no answer in its reference (it has"
+                f" {', '.join(problem.reference) or 'nothing'}). Write with_answer: false, or name a critic"
+            )
 
 
 def wrong_episodes(groups: Sequence[Sequence[Episode]], trigger: str) -> list[tuple[int, Episode]]:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from reasonrl.environments.refined import require_answers
 from reasonrl.environments.single_turn import render_prompt_text
 from reasonrl.errors import DataNotHere, ModelNotHere, RecipeError, TrainingError
 from reasonrl.models.architecture import refuse_scaled_logits, refuse_stateful
@@ -112,6 +113,9 @@ def plan_stage(recipe: Recipe, *, offline: bool, backends: Mapping[str, BackendP
     if tokenizer is not None:
         end_ids = known_end_ids(weights_of(recipe.model.path), tokenizer, config)
         check_refining(recipe, tokenizer)
+        refining = recipe.critique_grpo
+        if refining is not None and refining.with_answer and refining.critic is None:
+            require_answers(data.train)
         warnings += template_warnings(recipe, tokenizer, end_ids, data.problems)
         speed = measure_speed(recipe, parameters, data.train, tokenizer)
         minutes = estimate_minutes(recipe, workload, speed, data.evaluated)

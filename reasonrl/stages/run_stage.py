@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from reasonrl.environments.refined import require_answers
 from reasonrl.errors import CheckpointError, NotFiniteError
 from reasonrl.evaluation.evaluate import selection_accuracy
 from reasonrl.recipe.schema import Recipe
@@ -131,6 +132,9 @@ def prepare(
     language_model = load_language_model(recipe, source, offline=offline)
     if language_model.device.type == "cpu":
         torch.use_deterministic_algorithms(True)
+    refining = recipe.critique_grpo
+    if refining is not None and refining.with_answer and refining.critic is None:
+        require_answers(data.train)
     check_lengths(recipe, language_model.tokenizer, language_model.model.config, data.problems)
     check_prompt_tokens(source, language_model.tokenizer, language_model.model.config, data.problems)
     tokenizer, end_ids = language_model.tokenizer, language_model.eos_ids

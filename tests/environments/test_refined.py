@@ -12,9 +12,9 @@ import yaml
 from critics.formats import load_format
 from reasonrl.engines.base import Sampling
 from reasonrl.environments.base import Episode, Trajectory
-from reasonrl.environments.refined import Refiner, choose_refinements, wrong_episodes
+from reasonrl.environments.refined import Refiner, choose_refinements, require_answers, wrong_episodes
 from reasonrl.environments.roles import LocalSpeaker
-from reasonrl.errors import RecipeError
+from reasonrl.errors import DataError, RecipeError
 from reasonrl.recipe.reading import parse_recipe
 from reasonrl.stages.rl import RLStage
 from tests.environments.scripted import TOKENIZER, ScriptedEngine
@@ -55,6 +55,11 @@ def test_right_refinements_come_first_and_empty_or_unjudged_ones_never() -> None
 
 def refiner(**options: Any) -> Refiner:
     return Refiner(LocalSpeaker("policy", TOKENIZER, Sampling(20)), load_format("overall_judgment"), **options)
+
+
+def test_a_problem_without_an_answer_is_refused_where_critiques_give_it() -> None:
+    with pytest.raises(DataError, match=r"with_answer: problem q has no answer in its reference \(it has target\)"):
+        require_answers([judged(False).problem, Problem("q", "1", "mine", {"target": "1"})])
 
 
 def test_the_row_stands_behind_the_bare_question() -> None:
