@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 
 from critics.rewards import Validation
 from critics.sneaky import SneakyPrompt
+from critics.verifier import solution_of
 from reasonrl.engines.base import BatchEngine, derive_seed
 from reasonrl.engines.batching import run_episodes
 from reasonrl.environments.sneaky import Game as PlayedGame
@@ -61,11 +62,22 @@ class Game(GatheringKind):
         return player_roles(recipe)
 
     def check(self, recipe: Recipe, data: RunData) -> None:
-        """Raises DataError where no solution is labelled correct."""
-        if not right_solutions(data.train):
+        """Raises DataError where no solution is labelled correct, or one that will be played on has no steps."""
+        solutions = right_solutions(data.train)[: recipe.game.solutions]
+        if not solutions:
             raise DataError(
                 "data.train: no solution is labelled correct (first_error: -1), so there is no step to corrupt"
             )
+        for problem in solutions:
+            try:
+                steps = solution_of(problem.reference, problem.id).steps
+            except ValueError as error:
+                raise DataError(f"data.train: problem {problem.id}: {error}") from error
+            if not steps:
+                raise DataError(
+                    f"data.train: the solution of problem {problem.id} is not split into steps, so there is none to"
+                    " corrupt. Write 'steps' (a list of strings) into its reference"
+                )
 
     def run(self, recipe: Recipe, folder: Path, session: Session) -> Path:
         """Play into `folder`, unless that has been done. No row is written when this raises; what was generated is

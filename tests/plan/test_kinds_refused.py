@@ -119,3 +119,25 @@ def test_a_step_of_verl_needs_as_many_problems() -> None:
     loaded = parse_recipe(yaml.safe_dump(recipe), "test")
     with pytest.raises(RecipeError, match=r"^train\.prompts_per_step: 64 is more than the \d+ problems of data\.train"):
         preflight(loaded, offline=True, backends={"verl": _verl_plan})
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        ({}, "data.train: the solution of problem whole is not split into steps"),
+        (
+            {"steps": "1 + 2 = 3"},
+            "data.train: problem whole: steps of a critique's reference must be a list of strings",
+        ),
+    ],
+)
+def test_a_game_needs_solutions_in_steps(tmp_path: Path, more: dict[str, Any], message: str) -> None:
+    reference = {"answer": "3", "solution": "1 + 2 = 3", "correct": True, "first_error": -1, **more}
+    row = {"id": "whole", "kind": "math", "prompt": "1 + 2", "reference": reference}
+    (tmp_path / "rows.jsonl").write_text(json.dumps(row) + "\n")
+    recipe = gathering(kind="game", game={}, critic=CRITIC, data={"train": {"source": str(tmp_path / "rows.jsonl")}})
+    loaded = parse_recipe(yaml.safe_dump(recipe), "test")
+    with pytest.raises(DataError, match=message):
+        preflight(loaded, offline=True)
+    with pytest.raises(DataError, match=message):
+        train(loaded, tmp_path / "run", offline=True, quiet=True)
