@@ -7,10 +7,16 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Sequence
 
 import pytest
 
 from reasonrl.daemon_threads import DaemonThreads
+from reasonrl.engines.base import Generation, Request, RoleEngines
+from reasonrl.environments.base import Episode
+from reasonrl.environments.rollouts import roll_out
+from reasonrl.user_code import call_user_code
+from verifiers.types import Problem
 
 
 def run(main: object) -> object:
@@ -61,3 +67,45 @@ def test_a_loop_ends_although_a_call_hangs() -> None:
 def test_a_process_ends_although_a_call_hangs() -> None:
     code = "import time; from reasonrl.daemon_threads import DaemonThreads; DaemonThreads().submit(time.sleep, 600)"
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+
+
+class Hangs:
+    """An environment whose first episode waits in a thread, while the second one raises."""
+
+    def __init__(self, free: threading.Event) -> None:
+        self._free = free
+
+    async def episode(self, problem: Problem, rollout: int, seed: int, engine: RoleEngines) -> Episode:
+        if problem.id == "1":
+            await asyncio.sleep(0.1)
+            raise LookupError("in the other episode")
+        await asyncio.to_thread(self._free.wait, 60)
+        raise AssertionError("it was not ended")
+
+
+class NoEngine:
+    def generate_batch(self, requests: Sequence[Request]) -> list[Generation]:
+        return []
+
+
+def test_a_batch_of_episodes_ends_although_one_hangs_in_a_thread() -> None:
+    free, started = threading.Event(), time.monotonic()
+    problems = [Problem(str(number), "?", "math", {}) for number in range(2)]
+    with pytest.raises(LookupError, match="in the other episode"):
+        roll_out(Hangs(free), NoEngine(), problems, [1, 1], seed=(0,))
+    assert time.monotonic() - started < 30
+    free.set()
+
+
+def test_an_async_reward_that_gives_up_a_thread_ends() -> None:
+    free, started = threading.Event(), time.monotonic()
+
+    async def reward() -> float:
+        try:
+            return float(await asyncio.wait_for(asyncio.to_thread(free.wait, 60), 0.1))
+        except TimeoutError:
+            return 0.0
+
+    assert call_user_code("reward.mine.function", reward) == 0.0
+    assert time.monotonic() - started < 30
+    free.set()
