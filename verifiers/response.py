@@ -27,6 +27,8 @@ THINKING_TAGS = (
 
 _END_OF_TURN = re.compile(r"<\|(?:im_start|im_end|eot_id|end_of_text|endoftext|start_header_id)\|>")
 _BOX = re.compile(r"\\(?:boxed|fbox)\b[ ]*")
+_WORD = re.compile(r"[A-Za-z`'\"]{2,}")
+"""\\boxed that is only spoken of, as in "I use \\boxed as asked"."""
 _BARE_TOKEN = re.compile(r"[^\s{}$\\.,;]+")
 
 
@@ -99,7 +101,7 @@ def boxes(text: str) -> tuple[list[str], bool]:
             if not is_open:
                 start, end, untouched = brace + 1, closers[brace], True
                 contents.append(text[start:end].strip())
-        elif token := _BARE_TOKEN.match(text, brace):  # "\\boxed 5", as TeX reads it
+        elif (token := _BARE_TOKEN.match(text, brace)) and not _WORD.fullmatch(token.group()):  # "\\boxed 5"
             is_open = False
             contents.append(token.group())
     return contents, is_open

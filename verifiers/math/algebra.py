@@ -18,6 +18,7 @@ import sys
 
 from verifiers.math.layers.pair import Comparison
 from verifiers.math.normalise import readable
+from verifiers.math.wording import plain_markdown, without_tail
 
 POOL_TARGET = "verifiers.math.algebra:decide"
 POOL_INITIALIZER = "verifiers.math.algebra:load_math_verify"
@@ -96,5 +97,5 @@ def concluded(value: object) -> Comparison:
 
 
 def _delimited(text: str) -> str:
-    text = " ".join(readable(text).split())
+    text = " ".join(readable(plain_markdown(without_tail(text))).split())
     return text if _DELIMITED.search(text) else f"${text}$"

@@ -1,12 +1,16 @@
 """Is this answer the reference? Layers, cheap first; each decides or passes the pair on, and says why.
 
+    compound     3 hours 20 minutes and 200 minutes; 5 m and 5 kg
     text         the same letters once look-alikes, spacing and wrappers are gone
     number       exact decimals, fractions, percent, of any length
-    words        plain words, choices
+    choice       D, and "(D) 24"
+    labelled     "14 chickens and 6 rabbits", "x = 3, y = 8": values by their labels
+    words        plain words
     sentence     "The largest n is 34"
     matrix       cell by cell
     real set     intervals, unions, inequalities, set-builders
     numeral      digits with a base, times of day
+    conditioned  2^{n-1} for n >= 2
     list         members in any order; tuples member by member
     equation     x = 5 and 5; two equations that say the same
     expression   exact rational arithmetic, or values at random points (`numeric`)
@@ -17,33 +21,44 @@ have limits, and nothing is simplified or expanded, so it runs in the caller's o
 
 from __future__ import annotations
 
+from verifiers.math.effort import unevaluated
+from verifiers.math.layers.choices import choice
+from verifiers.math.layers.conditions import conditioned
 from verifiers.math.layers.equations import equation
 from verifiers.math.layers.expressions import expression
+from verifiers.math.layers.labelled import compound, labelled
 from verifiers.math.layers.members import matrix, members
 from verifiers.math.layers.numbers import number
 from verifiers.math.layers.numerals import numeral
 from verifiers.math.layers.pair import Comparison, Layer, Pair
-from verifiers.math.layers.preparation import MAX_CHARS, prepared
+from verifiers.math.layers.phrases import opposites, words_of
+from verifiers.math.layers.preparation import MAX_CHARS, prepared, worded
 from verifiers.math.layers.real_sets import real_set
-from verifiers.math.layers.words import same_text, sentence, unlike, words
+from verifiers.math.layers.words import prose, same_text, sentence, unlike, words
 from verifiers.math.policy import MathPolicy
 from verifiers.math.units import conflict
 
 LAYERS: tuple[Layer, ...] = (
+    compound,
     same_text,
     number,
+    choice,
+    labelled,
     words,
     sentence,
     matrix,
     real_set,
     numeral,
+    conditioned,
     members,
     equation,
     expression,
     unlike,
+    prose,
 )
 SETTLED = frozenset({"decimal", "rational"})
 """What says "unequal" with these says it the other way round as well."""
+UNEVALUATED = "unevaluated"
 FOR_LONG: tuple[Layer, ...] = (same_text, number)
 
 __all__ = ["LAYERS", "Comparison", "compare", "explain"]
@@ -53,9 +68,24 @@ def compare(answer: str, gold: str, policy: MathPolicy | None = None) -> Compari
     """Whether `answer` is `gold`. None if only algebra in a worker process can tell."""
     pair = _pair(answer, gold, policy)
     comparison = _both_ways(pair, _decide(pair))
-    if comparison is not None and comparison.equal and (units := conflict(answer, gold)):
-        return Comparison(False, "units", units)
+    if comparison is None and (differ := opposites(words_of(pair.answer_words), words_of(pair.gold_words))):
+        return Comparison(False, "words", differ)
+    if comparison is None and (why := unevaluated(answer, gold)):
+        return Comparison(False, UNEVALUATED, why)
+    if comparison is not None and comparison.equal and (differ := _differ(comparison, pair, answer, gold)):
+        return Comparison(False, "units", differ)
     return comparison
+
+
+def _differ(comparison: Comparison, pair: Pair, answer: str, gold: str) -> str:
+    """Units or words that exclude each other, though the numbers are equal: 5 cm and 5 m, a profit and a loss of 5."""
+    if comparison.method in ("quantity", "choice"):
+        return ""
+    return (
+        conflict(answer, gold)
+        or conflict(pair.answer_words, pair.gold_words)
+        or opposites(words_of(pair.answer_words), words_of(pair.gold_words))
+    )
 
 
 def _both_ways(pair: Pair, comparison: Comparison | None) -> Comparison | None:
@@ -64,7 +94,8 @@ def _both_ways(pair: Pair, comparison: Comparison | None) -> Comparison | None:
     """
     if comparison and (comparison.equal or comparison.method in SETTLED):
         return comparison
-    back = _decide(Pair(pair.gold, pair.answer, pair.policy.both_ways(), _decide))
+    words = pair.gold_words, pair.answer_words
+    back = _decide(Pair(pair.gold, pair.answer, pair.policy.both_ways(), _decide, words=words))
     return back if back and back.equal else comparison or back
 
 
@@ -80,7 +111,8 @@ def explain(answer: str, gold: str, policy: MathPolicy | None = None) -> list[tu
 
 
 def _pair(answer: str, gold: str, policy: MathPolicy | None) -> Pair:
-    return Pair(prepared(answer), prepared(gold), policy or MathPolicy(), _decide)
+    words = worded(answer), worded(gold)
+    return Pair(prepared(answer), prepared(gold), policy or MathPolicy(), _decide, words=words)
 
 
 def _decide(pair: Pair) -> Comparison | None:

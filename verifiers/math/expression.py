@@ -328,6 +328,8 @@ class _Reader:
         self.advance()
         if op == "sqrt":
             return self.root()
+        if op == "cbrt":
+            return Node("root", (self.operand(), number(3)))
         base: Node | None = None
         power: Node | None = None
         while self.peek() in ("_", "^", "**"):

@@ -16,14 +16,16 @@ from __future__ import annotations
 import re
 
 from verifiers.math.compare import compare
-from verifiers.math.normalise import same_plain
+from verifiers.math.expression import Unreadable, read_expression
+from verifiers.math.layers.choices import choice_of
+from verifiers.math.normalise import plain_text, readable, same_plain
 from verifiers.response import Extraction, Mode, boxes, check_mode, strip_thinking
 
 TAIL_CHARS = 600  # "The answer is x" counts at the end only
 LENIENT_CHARS = 4000  # the last number or formula is looked for in so much text
 
-_TWO_LETTERS = re.compile(r"(?<![\\A-Za-z])[A-Za-z]{2}")
-_HEADING = re.compile(r"[*_]*(?:\d+(?:\.\d+)*[.):]?\s+)?[^\W\d_]{3}")
+_TWO_LETTERS = re.compile(r"(?<![\\A-Za-z])[^\W\d_]{2}")
+_HEADING = re.compile(r"[*_]*(?:\d+(?:\.\d+)*[.):]\s+)?[^\W\d_]{3}")
 _BETWEEN_BOXES = re.compile(r"\\boxed\b")
 _ANSWER_TAG = re.compile(r"</?answer>", re.IGNORECASE)
 _HASHES = re.compile(r"^[ \t]*####[ \t]*(.*)$", re.MULTILINE)
@@ -33,11 +35,34 @@ _PHRASE = re.compile(
     re.IGNORECASE,
 )
 _ANSWER_LINE = re.compile(r"^(?:final\s+)?answer\s*:\s*(?P<answer>.+)$", re.IGNORECASE)
+_CHOICE_PHRASE = re.compile(
+    r"\b(?:correct|right|best|final)\s+(?:option|choice)\s*(?::|is)\s*:?\s*(?P<answer>\(?[A-J]\)?(?![A-Za-z]).*)$",
+    re.IGNORECASE,
+)
+_CHOICE_FIRST = re.compile(r"\(?[A-J](?:\)?[.:]|\))\s")
 _FORMULA = re.compile(r"\$\$(.+?)\$\$|(?<!\\)\$([^$\n]+?)(?<!\\)\$|\\\((.+?)\\\)|\\\[(.+?)\\\]", re.DOTALL)
 _LONE_LETTER = re.compile(r"\s*\\?[A-Za-z]+\s*")
 _CONNECTOR = re.compile(r"\s*(?:,|;|and|or|,\s*(?:and|or))\s*", re.IGNORECASE)
-_SIGN = r"(?<![\w.])[-+\u2212]?"
-_NUMBER = re.compile(rf"{_SIGN}(?:\d{{1,3}}(?:,\d{{3}})+(?!\d)|\d+)(?:\.\d+)?(?:/\d+)?%?|{_SIGN}\.\d+%?")
+_DISPLAY = frozenset({"\\[", "\\]", "$$", "\\(", "\\)"})
+_PART = re.compile(
+    r"(?:[-*\u2022]\s+)?[*_$\\(\[\s]*(?:(?:part|case|question|problem)\s*)?"
+    r"(?:\(?(?P<index>[a-h]|[ivx]{1,4}|\d)[).:]+[*_\s]*)?"
+    r"(?:(?P<name>\\?[A-Za-z]{1,8}(?:_\{?\w+\}?)?)\s*=|[^\W\d_][\w ']{0,40}(?::|\bis|\bare|=))?[*_$\\(\[\s]*",
+    re.IGNORECASE,
+)
+_DENIAL = re.compile(
+    r"\b(?:answer|result|value|solution)\s+(?:is\s+not|isn't|can(?:not|'t)\s+be|is\s+never)\b(?:(?![.!?]\s+[A-Z])[^\n])*$",
+    re.IGNORECASE,
+)
+_PLACEHOLDER = re.compile(
+    r"(?:\.{2,}|\\[lc]?dots|\u2026|\?|(?:\\text\{)?\s*(?:the |your |my )?(?:final )?answer\s*\}?|)", re.IGNORECASE
+)
+_COMPOSED = re.compile(r"[\u03c0\u221a\u221b^*/!]|\d[eE]\d|\dpi\b")
+_SIGN = r"(?<![A-Za-z0-9_.])[-+\u2212]?"
+_NUMBER = re.compile(
+    rf"(?:{_SIGN}\d+ \d+/\d+|{_SIGN}(?:\d{{1,3}}(?:,\d{{3}})+(?!\d)|\d+)(?:\.\d+)?(?:/\d+)?%?|{_SIGN}\.\d+%?)"
+    r"(?![\d.]*[xyzkn]\b)"
+)
 
 
 def extract(response: str, mode: Mode = "strict") -> Extraction:
@@ -57,9 +82,12 @@ def extract(response: str, mode: Mode = "strict") -> Extraction:
         return Extraction(None, problem)
     if marked:
         different = _different([answer for answer, _ in marked])
-        listed = _boxes_of_one_sentence(text) if different else None
+        if different and (letter := _choice_behind_formulas(marked)):
+            return Extraction(letter, "answer phrase, a choice")
+        only_boxes = all(mark == "boxed" for _, mark in marked)
+        listed = _boxes_of_one_sentence(text) or (_boxes_on_lines(text) if only_boxes else None) if different else None
         if different and listed:
-            return Extraction(listed, "boxed, several in one sentence")
+            return Extraction(listed, "boxed, several parts")
         if different:
             shown = ", ".join(_short(answer) for answer in different[:3])
             return Extraction(None, f"several different final answers: {shown}{', ...' if len(different) > 3 else ''}")
@@ -79,7 +107,9 @@ def _marked(text: str) -> tuple[list[tuple[str, str]], str]:
         return [], "the last box is not closed"
     # "We put the answer within \\boxed{}" is not an answer, unless it is the last box.
     marked = [
-        (content, "boxed") for place, content in enumerate(contents, start=1) if content or place == len(contents)
+        (content, "boxed")
+        for place, content in enumerate(contents, start=1)
+        if not _PLACEHOLDER.fullmatch(content) or place == len(contents)
     ]
 
     opened: int | None = None
@@ -127,14 +157,14 @@ def _final_phrase(text: str) -> str:
     match = None
     for match in _PHRASE.finditer(last_line):  # noqa: B007 -- the last one is wanted
         continue
-    match = match or _ANSWER_LINE.match(last_line)
+    match = match or _ANSWER_LINE.match(last_line) or _CHOICE_PHRASE.search(last_line)
     if match is None:
         return ""
     answer = match["answer"].strip()
     while inner := _PHRASE.match(answer):  # "Final Answer: The final answer is 5"
         answer = inner["answer"].strip()
     # A sentence that continues after the answer is not a final phrase, unless the dot belongs to a number.
-    if re.search(r"[.!?]\s+[A-Z]", answer):
+    if re.search(r"[.!?]\s+[A-Z]", answer) and not _CHOICE_FIRST.match(answer):
         return ""
     if answer.count("{") != answer.count("}"):  # words inside a box are no mark of their own
         return ""
@@ -143,9 +173,9 @@ def _final_phrase(text: str) -> str:
 
 def _trim(text: str) -> str:
     """Without the spaces, the stars of Markdown, the dollars around the whole and the full stop of the sentence."""
-    text = text.strip().strip("*").strip()
+    text = text.strip().strip("*`").strip()
     while text.endswith((".", ",", ";")) and not text.endswith("\\,"):
-        text = text[:-1].rstrip()
+        text = text[:-1].rstrip("*` ")
     for left, right in (("$$", "$$"), ("$", "$"), ("\\(", "\\)"), ("\\[", "\\]")):
         inner = text[len(left) : len(text) - len(right)]
         if len(text) > len(left) + len(right) and text.startswith(left) and text.endswith(right) and left not in inner:
@@ -192,9 +222,46 @@ def _boxes_of_one_sentence(text: str) -> str | None:
     )
 
 
+def _choice_behind_formulas(marked: list[tuple[str, str]]) -> str | None:
+    """The choice of the final phrase with what else is marked, if that is one formula or value."""
+    choices = [choice_of(plain_text(answer)) for answer, _ in marked]
+    last = choices[-1]
+    if marked[-1][1] != "answer phrase" or last is None or last.statement:
+        return None
+    same = all(choice is None or choice.letter == last.letter for choice in choices)
+    others = {answer for (answer, _), choice in zip(marked, choices, strict=True) if choice is None}
+    return None if not same else f"({last.letter}) {others.pop()}" if len(others) == 1 else None
+
+
+def _boxes_on_lines(text: str) -> str | None:
+    """Boxes on lines of their own that follow each other, each with its part ("(a)", "x =") or nothing before it, as
+    one list with these parts. None if that is not how they stand.
+    """
+    lines = [stripped for line in text.splitlines() if (stripped := line.strip()) and stripped not in _DISPLAY]
+    places = [place for place, line in enumerate(lines) if "\\boxed" in line]
+    if not 2 <= len(places) <= 8 or places != list(range(places[0], places[0] + len(places))):
+        return None
+    parts = []
+    for place in places:
+        contents, is_open = boxes(lines[place])
+        before, _, behind = lines[place].partition("\\boxed")
+        label = _PART.fullmatch(before)
+        trailing = behind.replace(f"{{{contents[0]}}}", "", 1) if len(contents) == 1 else "several"
+        if is_open or label is None or re.search(r"\w", trailing):
+            return None
+        parts.append(f"{_part_label(label)}{contents[0]}")
+    return ", ".join(parts)
+
+
+def _part_label(label: re.Match[str]) -> str:
+    return f"({label['index']}) " if label["index"] else f"{label['name']} = " if label["name"] else ""
+
+
 def _last_expression(text: str) -> Extraction | None:
     if not _TWO_LETTERS.search(text) and not re.search(r"[\n$=]", text) and re.search(r"\w", text):
         return Extraction(_trim(text), "the whole response")  # "3+2": an expression and nothing else
+    if _DENIAL.search(text):
+        return None
     formulas = list(_FORMULA.finditer(text))
     # A lone letter ("given A and B") is not an answer where there is another formula.
     while (
@@ -221,8 +288,27 @@ def _last_expression(text: str) -> Extraction | None:
         mark = "last formula" if len(together) == 1 else "last formulas"
         return Extraction(content, mark) if content.strip(" ,") else None  # "$.$" holds nothing
     if number is not None:
-        return Extraction(number.group(), "last number")
+        return Extraction(_expression_around(text, number) or number.group(), "last number")
     return None
+
+
+def _expression_around(text: str, number: re.Match[str]) -> str | None:
+    """The expression without spaces that a number is a piece of: 3√11, (13/12)π, 1.82e11. None if there is none."""
+    start, end = (text.rfind(" ", 0, number.start()) + 1, text.find(" ", number.end()))
+    run = (
+        text[start : end if end >= 0 else len(text)]
+        .split("\n")[-1]
+        .strip("*`")
+        .rstrip(".,;:?\u3002")
+        .rpartition("=")[2]
+    )
+    if not _COMPOSED.search(run) or number.group() not in run:
+        return None
+    try:
+        read_expression(readable(run))
+    except Unreadable:
+        return None
+    return run
 
 
 def _content(formula: re.Match[str]) -> str:

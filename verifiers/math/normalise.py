@@ -31,7 +31,8 @@ _CHARACTERS = str.maketrans(
         "\u2265": "\\ge ",
         "\u2260": "\\ne ",
         "\u222a": "\\cup ",
-        "\u221a": "\\sqrt ",
+        "\u2236": ":",
+        "\uff1a": ":",
         "\u2044": "/",
         "\u2215": "/",
     }
@@ -48,6 +49,8 @@ _SUPERSCRIPTS = dict(zip("⁰¹²³⁴⁵⁶⁷⁸⁹⁻", "0123456789-", strict
 _SUPERSCRIPT_RUN = re.compile("[" + "".join(_SUPERSCRIPTS) + "]+")
 _SUBSCRIPTS = dict(zip("₀₁₂₃₄₅₆₇₈₉₋", "0123456789-", strict=True))
 _SUBSCRIPT_RUN = re.compile("[" + "".join(_SUBSCRIPTS) + "]+")
+_ROOT = re.compile("([\u221a\u221b\u221c])\\s*(\\d+(?:\\.\\d+)?|\\([^()]*\\)|[A-Za-z]|)")
+_DEGREES = {"\u221a": "", "\u221b": "[3]", "\u221c": "[4]"}
 _FRACTIONS = re.compile(r"(\d?)([\u00bc-\u00be\u2150-\u215e])")
 _DIGITS_OF_OTHERS = re.compile(r"[^\W0-9A-Za-z_]")
 _SPACING = re.compile(r"(?<!\\)\\[!,;: ]|\\q?quad\b|\\displaystyle\b|\\left(?![a-zA-Z])|\\right(?![a-zA-Z])|~")
@@ -69,6 +72,7 @@ def readable(answer: str) -> str:
     text = answer.translate(_CHARACTERS)
     if text.isascii():
         return text.strip()
+    text = _ROOT.sub(lambda root: f"\\sqrt{_DEGREES[root[1]]}{{{root[2].strip('()')}}}", text)
     text = _FRACTIONS.sub(_vulgar_fraction, text)
     text = _SUBSCRIPT_RUN.sub(lambda run: "_{" + "".join(_SUBSCRIPTS[sign] for sign in run.group()) + "}", text)
     # Arabic, bold, ...
@@ -84,16 +88,29 @@ def _vulgar_fraction(match: re.Match[str]) -> str:
     return f"{match[1]} {top}/{bottom}" if match[1] else f"{top}/{bottom}"
 
 
+def unwrapped(text: str) -> str:
+    """A formula without the delimiters around it: dollars, \\( \\), \\[ \\]."""
+    if wrapped := _WRAPPED.fullmatch(text.strip()):
+        inner = next(group for group in wrapped.groups() if group is not None)
+        return inner if "$" not in inner and "\\(" not in inner and "\\[" not in inner else text
+    return text
+
+
 def plain_text(answer: str) -> str:
     """The answer without what does not change it: Unicode look-alikes, LaTeX spacing, dollars around it, text wrappers,
     a full stop.
     """
-    text = readable(answer)
-    if wrapped := _WRAPPED.fullmatch(text):
-        inner = next(group for group in wrapped.groups() if group is not None)
-        text = inner if "$" not in inner and "\\(" not in inner and "\\[" not in inner else text
+    if answer.isascii() and answer.isalnum():
+        return answer
+    text = unwrapped(readable(answer))
     text = _SPACING.sub(" ", text.replace("\\!", "").replace("{,}", ","))
-    text = text.replace("\\%", "%").replace("\\dfrac", "\\frac").replace("\\tfrac", "\\frac").replace("\\$", "")
+    text = (
+        text.replace("\\%", "%")
+        .replace("\\colon", ":")
+        .replace("\\dfrac", "\\frac")
+        .replace("\\tfrac", "\\frac")
+        .replace("\\$", "")
+    )
     text = _BOLD.sub(r" \1 ", text)
     text = re.sub(r"\s+", " ", text).strip()
     if text.startswith("$") and "$" not in text[1:]:

@@ -20,6 +20,8 @@ IMAGINARY = frozenset({"i"})
 AGREE = 45
 """Digits in which two values agree if the expressions are equal."""
 MAX_NODES = 20_000
+MAX_FACTORIAL = 20_000
+"""Factors of a factorial that are multiplied modulo a prime: 2 ms."""
 PRIMES = (2305843009213693951, 2305843009213693921, 2305843009213693907)
 
 
@@ -106,6 +108,12 @@ def _residue(node: Node, prime: int) -> int:
         if base == 0 and power < 0:
             raise Undefined
         return pow(base, power.numerator, prime)
+    if op == "factorial":
+        return _factorial_residue(exact(node.args[0]), prime)
+    if op == "binomial":
+        n, k = (exact(argument) for argument in node.args)
+        below = _factorial_residue(k, prime) * _factorial_residue(n - k, prime)
+        return _factorial_residue(n, prime) * pow(below, -1, prime) % prime
     if op not in ("+", "neg", "*", "/", "inverse"):
         raise Unfit(op)
     values = [_residue(argument, prime) for argument in node.args]
@@ -119,6 +127,15 @@ def _residue(node: Node, prime: int) -> int:
     if bottom == 0:
         raise Undefined
     return top * pow(bottom, -1, prime) % prime
+
+
+@functools.lru_cache(maxsize=256)
+def _factorial_residue(n: Fraction, prime: int) -> int:
+    if n.denominator != 1 or n < 0:
+        raise Unfit("factorial")
+    if n > MAX_FACTORIAL:
+        raise TooLarge
+    return functools.reduce(lambda a, b: a * b % prime, range(2, n.numerator + 1), 1)
 
 
 def _probe(one: Node, other: Node) -> Equality:

@@ -30,13 +30,20 @@ class MathPolicy:
     will receive the last token." Never when the sentence denies something.
     """
     sentences: bool = True
-    """34 is read out of "The largest n is 34", 3 out of "Jane started 3 hours ago", and C out of "(C) 12 dollars"."""
+    """34 is read out of "The largest n is 34", 3 out of "Jane started 3 hours ago", D out of "D, it cannot be A"."""
     worked_out: bool = True
     """An equation equals its right side: log_2 8 = 3 is 3."""
     missing_base: bool = True
     """The digits 4210 equal 4210 in base 7; but 4210 in base 7 does not equal the decimal number 4210."""
-    order_of_lists: Literal["ignored", "kept"] = "ignored"
-    """Bare lists and sets; the members of (a, b) are always in order."""
+    list_order: Literal["any", "same"] = "any"
+    """Whether a bare list "2, 3, 4" must come in the order of the reference. The members of (a, b), and of lists with
+    labels or indices ("x = 2, y = 3", "(a) 2 (b) 3", "T(1), T(2) = 2, 3"), are in order in any case; those of {a, b}
+    are not.
+    """
+    unevaluated: Literal["wrong", "mask"] = "wrong"
+    """A final answer that takes more work to evaluate than `effort.MAX_TERMS` terms, or an integral or a limit that the
+    reference does not have: wrong, or not judged.
+    """
 
     def both_ways(self) -> MathPolicy:
         """The same without the four fields that have a direction: they read something into the answer, never into the
@@ -47,7 +54,9 @@ class MathPolicy:
     def __post_init__(self) -> None:
         if self.percent not in ("either", "fraction", "number"):
             raise ValueError(f"percent is {self.percent!r}; write either, fraction or number")
-        if self.order_of_lists not in ("ignored", "kept"):
-            raise ValueError(f"order_of_lists is {self.order_of_lists!r}; write ignored or kept")
+        if self.list_order not in ("any", "same"):
+            raise ValueError(f"list_order is {self.list_order!r}; write any or same")
+        if self.unevaluated not in ("wrong", "mask"):
+            raise ValueError(f"unevaluated is {self.unevaluated!r}; write wrong or mask")
         if self.rounding_digits is not None and self.rounding_digits < 1:
             raise ValueError(f"rounding_digits is {self.rounding_digits}; write a number above 0, or null for never")

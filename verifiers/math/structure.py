@@ -4,6 +4,7 @@ evaluated here.
 
 from __future__ import annotations
 
+import itertools
 import re
 from dataclasses import dataclass
 
@@ -15,6 +16,7 @@ _MATRIX = re.compile(
     r"\\begin\{(?P<kind>[pbvB]?matrix|smallmatrix|array|cases|aligned)\}(?:\{[lcr|]*\})?(?P<body>.*?)\\end\{(?P=kind)\}",
     re.DOTALL,
 )
+_NESTED = re.compile(r"\[\s*((?:\[[^\[\]]{1,500}\]\s*,?\s*){1,20})\]")
 _BARE_SIGN = re.compile(r"\\pm|\\mp")
 _RELATION = re.compile(
     r"\\leqslant|\\geqslant|\\leq|\\geq|\\le(?![a-z])|\\ge(?![a-z])|\\lt(?![a-z])|\\gt(?![a-z])|\\neq?(?![a-z])|<=|>=|!=|<|>"
@@ -132,7 +134,12 @@ def unwrap_group(text: str) -> str | None:
 
 def matrix_rows(text: str) -> list[list[str]] | None:
     """Rows of the one matrix that the text is, factors in front of it excepted; None if it is none."""
-    match = _MATRIX.fullmatch(text.strip())
+    if nested := _NESTED.fullmatch(text.strip()):
+        return [[cell.strip() for cell in row.split(",")] for row in re.findall(r"\[([^\[\]]*)\]", nested[1])]
+    body = text.strip()
+    if body[:1] + body[-1:] in ("()", "[]") and body[1:].lstrip().startswith("\\begin"):
+        body = body[1:-1].strip()
+    match = _MATRIX.fullmatch(body)
     if match is None or "\\begin" in match["body"]:
         return None
     body = match["body"].strip()
@@ -142,9 +149,14 @@ def matrix_rows(text: str) -> list[list[str]] | None:
 
 
 def plus_minus(text: str) -> list[str]:
-    """Both readings of an answer with \\pm, the upper signs first; the text alone if it has none."""
+    """All readings of an answer with \\pm, the upper signs first; the text alone if it has none. Signs are taken
+    together, but for those of a tuple without \\mp, whose members are independent: (\\pm 3, \\pm 4) are four points.
+    """
     if not _BARE_SIGN.search(text):
         return [text]
+    if "\\mp" not in text and 1 < text.count("\\pm") <= 4 and (pack := unwrap_tuple(text)):
+        readings = itertools.product(*(plus_minus(member) for member in pack[1]))
+        return [f"{pack[0]}{', '.join(reading)}{pack[2]}" for reading in readings]
     upper = text.replace("\\pm", "+").replace("\\mp", "-")
     lower = text.replace("\\pm", "-").replace("\\mp", "+")
     return [upper, lower]

@@ -1,76 +1,222 @@
-"""Units of measurement at the end of an answer: only to tell that two answers speak of different ones."""
+"""Quantities with units: "3 hours 20 minutes" is 200 minutes, and 5 cm is not 5 m."""
 
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
+from fractions import Fraction
 
-_NAMES = {
-    "mm": "millimeter millimetre",
-    "cm": "centimeter centimetre",
-    "m": "meter metre",
-    "km": "kilometer kilometre",
-    "in": "inch inche",
-    "ft": "foot feet",
-    "yd": "yard",
-    "mi": "mile",
-    "g": "gram",
-    "kg": "kilogram",
-    "mg": "milligram",
-    "t": "ton tonne",
-    "lb": "pound",
-    "oz": "ounce",
-    "s": "second sec",
-    "min": "minute",
-    "h": "hour hr",
-    "d": "day",
-    "wk": "week",
-    "mo": "month",
-    "yr": "year",
-    "l": "liter litre",
-    "ml": "milliliter millilitre",
-    "gal": "gallon",
-    "usd": "dollar",
-    "ct": "cent",
-    "eur": "euro",
-    "cny": "yuan rmb",
-    "gbp": "penny pence",
-    "deg": "degree",
-    "rad": "radian",
-    "k": "kelvin",
-    "n": "newton",
-    "j": "joule",
-    "w": "watt",
-    "v": "volt",
-    "pa": "pascal",
-    "mph": "",
-    "kmh": "kph",
+from verifiers.math.normalise import rational
+
+_UNITS: dict[str, dict[str, tuple[str, str]]] = {
+    # dimension: {unit: (size, other spellings)}
+    "length": {
+        "mm": ("1/1000", "millimeter millimetre"),
+        "cm": ("1/100", "centimeter centimetre"),
+        "dm": ("1/10", "decimeter decimetre"),
+        "m": ("1", "meter metre"),
+        "km": ("1000", "kilometer kilometre"),
+        "in": ("0.0254", "inch inche"),
+        "ft": ("0.3048", "foot feet"),
+        "yd": ("0.9144", "yard"),
+        "mi": ("1609.344", "mile"),
+    },
+    "mass": {
+        "mg": ("1/1000", "milligram"),
+        "g": ("1", "gram gramme"),
+        "kg": ("1000", "kilogram kilo"),
+        "t": ("1000000", "tonne ton"),
+        "oz": ("28.349523125", "ounce"),
+        "lb": ("453.59237", "pound"),
+    },
+    "time": {
+        "ms": ("1/1000", "millisecond"),
+        "s": ("1", "second sec"),
+        "min": ("60", "minute mins"),
+        "h": ("3600", "hour hr"),
+        "d": ("86400", "day"),
+        "wk": ("604800", "week"),
+    },
+    "months": {"mo": ("1", "month"), "yr": ("12", "year")},
+    "volume": {
+        "ml": ("1/1000", "milliliter millilitre"),
+        "cl": ("1/100", "centiliter centilitre"),
+        "l": ("1", "liter litre"),
+        "pt": ("0.473176473", "pint"),
+        "qt": ("0.946352946", "quart"),
+        "gal": ("3.785411784", "gallon"),
+    },
+    "dollars": {"ct": ("1/100", "cent"), "usd": ("1", "dollar buck")},
+    "euros": {"eur": ("1", "euro")},
+    "pounds": {"penny": ("1/100", "pence"), "gbp": ("1", "")},
+    "yuan": {"cny": ("1", "yuan rmb")},
+    "rupees": {"inr": ("1", "rupee")},
+    "angle": {"arcmin": ("1/60", ""), "deg": ("1", "degree")},
+    "radians": {"rad": ("1", "radian")},
+    "temperature": {"k": ("1", "kelvin")},
+    "force": {"n": ("1", "newton")},
+    "energy": {"j": ("1", "joule"), "kj": ("1000", "kilojoule")},
+    "power": {"w": ("1", "watt"), "kw": ("1000", "kilowatt")},
+    "voltage": {"v": ("1", "volt")},
+    "pressure": {"pa": ("1", "pascal")},
 }
-_CANONICAL = {name: short for short, names in _NAMES.items() for name in (short, *names.split())}
+_SHORT = {
+    spelling: unit
+    for units in _UNITS.values()
+    for unit, (_, names) in units.items()
+    for spelling in (unit, *names.split())
+}
+_DIMENSION = {
+    unit: (dimension, Fraction(size)) for dimension, units in _UNITS.items() for unit, (size, _) in units.items()
+}
+
 _MARKED = r"\\(?:text|mathrm|mbox|textrm|textnormal|rm|operatorname)\s*\{\s*([A-Za-z. ]+?)\s*\}"
 _END = re.compile(
     rf"[\d}})]\s*(?:\\[,;:! ]|~|\\quad)*\s*(?:{_MARKED}|((?:square |cubic"
     r" )?[A-Za-z]{2,}))\s*(?:\^\s*\{?\s*(\d)\s*\}?)?\s*[.$]*\s*$"
 )
+_AMOUNT = re.compile(
+    r"\s*(?:(?:,|and|&)\s*)?(?P<number>[+-]?(?:\d+\s+\d+/\d+|\d+\s*\\frac\s*\{?\d+\}?\s*\{?\d+\}?|\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?(?:/\d+)?|\.\d+"
+    r"|\\frac\s*\{\d+\}\s*\{\d+\}))\s*"
+    r"(?P<unit>(?:square |cubic |sq\.? |cu\.? )?[A-Za-z]+\.?(?:\s*(?:/|\bper\b|\ban?\b)\s*[A-Za-z]+\.?)?"
+    r"|'|\"|''|\^\s*\{?\s*\\circ\s*\}?|\^\{?\\prime\\prime\}?|\^\{?\\prime\}?)"
+    r"(?:\s*\^\s*\{?\s*(?P<power>[23])\s*\}?)?(?=[\s,.\d&\\]|$)\s*"
+)
+_CURRENCIES = tuple(
+    (re.compile(pattern, re.IGNORECASE), name)
+    for pattern, name in (
+        (r"\\\$|\bUSD\b|\bdollars?\b|^\s*(?:US)?\$\s*\d[^$]*$", "dollars"),
+        (r"\u20ac|\bEUR\b|\beuros?\b", "euros"),
+        (r"\u00a3|\\pounds\b|\bGBP\b", "pounds"),
+        (r"\u00a5|\bRMB\b|\bCNY\b|\byuan\b|\byen\b|\bJPY\b", "yuan or yen"),
+        (r"\u20b9|\brupees?\b|\bINR\b", "rupees"),
+        (r"\bcents?\b", "cents"),
+    )
+)
+_RATES = {"mph": "mi/h", "kph": "km/h", "kmh": "km/h", "kmph": "km/h"}
+_SIGNS = {"'": "ft", '"': "in", "''": "in"}
+
+
+@dataclass(frozen=True, slots=True)
+class Amount:
+    """A value in the basic unit of its dimension; `units` as they are written, from the first."""
+
+    value: Fraction
+    dimension: str
+    units: tuple[str, ...]
+
+    def in_last_unit(self) -> Fraction:
+        """The value in the unit that is written last: 200 for 3 hours 20 minutes."""
+        return self.value / _measure(self.units[-1])[1]
 
 
 def unit_of(text: str) -> str | None:
     """The unit that an answer ends with, in one spelling ("cm^2"); None if it has none that is known."""
     match = _END.search(text[-80:])
-    if match is None:
+    return None if match is None else _canonical(match[1] or match[2], match[3])
+
+
+def amount_of(text: str) -> Amount | None:
+    """The quantity that a text is: a number with a known unit, or several different units of one dimension, as in
+    "5 feet 7 inches". None if it is none. Linear in the text.
+    """
+    if len(text) > 200:
         return None
-    words = (match[1] or match[2]).lower().strip(" .").split()
-    power = match[3] or "1"
-    if words and words[0] in ("square", "sq", "cubic", "cu"):
-        power = "2" if words[0].startswith("sq") else "3"
+    text = text.strip()
+    parts: list[tuple[Fraction, str]] = []
+    place = 0
+    while place < len(text) and len(parts) < 5:
+        match = _AMOUNT.match(text, place)
+        if match is None:
+            return None
+        value = _number(match["number"])
+        unit = _unit_after(match["unit"], match["power"], parts)
+        if value is None or unit is None:
+            return None
+        parts.append((value, unit))
+        place = match.end()
+    if not parts or place < len(text.rstrip(". ")):
+        return None
+    return _sum(parts)
+
+
+def _sum(parts: list[tuple[Fraction, str]]) -> Amount | None:
+    total = Fraction(0)
+    dimensions, sizes = set(), []
+    for value, unit in parts:
+        dimension, size = _measure(unit)
+        dimensions.add(dimension)
+        sizes.append(size)
+        total += abs(value) * size
+    if len(dimensions) > 1 or len(set(sizes)) < len(sizes):
+        return None
+    sign = -1 if parts[0][0] < 0 else 1
+    return Amount(sign * total, dimensions.pop(), tuple(unit for _, unit in parts))
+
+
+def _measure(unit: str) -> tuple[str, Fraction]:
+    """Dimension and size of cm^2 or km/h."""
+    above, _, below = unit.partition("/")
+    name, _, power = above.partition("^")
+    dimension, size = _DIMENSION[name]
+    dimension, size = (f"{dimension}^{power}", size ** int(power)) if power else (dimension, size)
+    return (f"{dimension}/{_DIMENSION[below][0]}", size / _DIMENSION[below][1]) if below else (dimension, size)
+
+
+def _unit_after(written: str, power: str | None, before: list[tuple[Fraction, str]]) -> str | None:
+    """The unit with what stands before it: m is a minute after an hour, and ' after a degree."""
+    if written.startswith("^") or written in _SIGNS:
+        if "circ" in written:
+            return "deg"
+        if before and before[-1][1] in ("deg", "arcmin"):
+            return "arcmin" if before[-1][1] == "deg" else None
+        return _SIGNS.get(written)
+    if written in ("m", "min") and before and before[-1][1] in ("h", "d"):
+        return "min"
+    if written.lower().startswith("min") and before and before[-1][1] == "deg":
+        return "arcmin"
+    return _canonical(written, power)
+
+
+def _number(text: str) -> Fraction | None:
+    text = re.sub(r"\s*\\frac\s*\{?(\d+?)\}?\s*\{?(\d+)\}?", r" \1/\2", text).strip()
+    if mixed := re.fullmatch(r"([+-]?)(\d+)\s+(\d+)/(\d+)", text):
+        if int(mixed[4]) == 0:
+            return None
+        value = int(mixed[2]) + Fraction(int(mixed[3]), int(mixed[4]))
+        return -value if mixed[1] == "-" else value
+    return rational(text)
+
+
+def _canonical(written: str, power: str | None) -> str | None:
+    if written.lower().strip(" .") in _RATES:
+        return _RATES[written.lower().strip(" .")]
+    if rate := re.fullmatch(r"(.+?)\s*(?:/|\bper\b|\ban?\b)\s*(\S+)", written):
+        above, below = _canonical(rate[1], None), _canonical(rate[2], None)
+        return f"{above}/{below}" if above and below and "/" not in above + below and "^" not in below else None
+    words = written.lower().strip(" .").split()
+    exponent = power or "1"
+    if words and words[0].rstrip(".") in ("square", "sq", "cubic", "cu"):
+        exponent = "2" if words[0].startswith("sq") else "3"
         words = words[1:]
     if len(words) != 1:
         return None
     name = words[0].rstrip(".")
-    short = _CANONICAL.get(name) or _CANONICAL.get(name.removesuffix("s"))
-    return None if short is None else short if power == "1" else f"{short}^{power}"
+    short = _SHORT.get(name) or _SHORT.get(name.removesuffix("s"))
+    return None if short is None else short if exponent == "1" else f"{short}^{exponent}"
 
 
 def conflict(answer: str, gold: str) -> str:
-    """Says which two units differ; empty if they do not, or if one side has none."""
-    answer_unit, gold_unit = unit_of(answer), unit_of(gold)
-    return f"{answer_unit} is not {gold_unit}" if answer_unit and gold_unit and answer_unit != gold_unit else ""
+    """Says which two units or currencies differ; empty if they do not, or if one side has none."""
+    for one, other in ((unit_of(answer), unit_of(gold)), (currency_of(answer), currency_of(gold))):
+        if one and other and one != other:
+            return f"{one} is not {other}"
+    return ""
+
+
+def currency_of(text: str) -> str | None:
+    """The currency of an amount of money, by its sign, code or name; None without one, or with several."""
+    if len(text) > 200:
+        return None
+    currencies = {name for pattern, name in _CURRENCIES if pattern.search(text)}
+    return currencies.pop() if len(currencies) == 1 else None

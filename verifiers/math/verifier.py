@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 
 from verifiers.errors import BadReference
 from verifiers.math.algebra import POOL_INITIALIZER, POOL_TARGET, concluded
-from verifiers.math.compare import Comparison, compare, explain
+from verifiers.math.compare import UNEVALUATED, Comparison, compare, explain
 from verifiers.math.extract import extract
 from verifiers.math.policy import MathPolicy
 from verifiers.pool.limits import check_count
@@ -34,7 +34,7 @@ class MathVerifier:
         timeout_s: deadline of one comparison; past it the worker is killed and the verdict is TIMEOUT.
         workers: worker processes at most.
         memory_limit_mb: address space of one worker.
-        cache_size: this many comparisons are remembered.
+        cache_size: this many comparisons are remembered; 0: none.
 
     Raises:
         ValueError: an argument is invalid.
@@ -54,7 +54,7 @@ class MathVerifier:
         policy: MathPolicy | Mapping[str, Any] | None = None,
     ) -> None:
         check_mode(mode)
-        check_count("cache_size", cache_size)
+        check_count("cache_size", cache_size, least=0)
         self.mode: Mode = mode
         self.policy = policy if isinstance(policy, MathPolicy) else _policy_of(policy or {})
         self._options = {
@@ -125,7 +125,12 @@ class MathVerifier:
                         waiting.setdefault(pair, []).append(row)
                     else:
                         self._remember(pair, comparison)
-                        verdict = _decided(comparison, extraction, gold, time.perf_counter() - started)
+                        seconds = time.perf_counter() - started
+                        verdict = (
+                            _undecided(Status.TIMEOUT, extraction, comparison.method, comparison.reason, seconds)
+                            if comparison.method == UNEVALUATED and self.policy.unevaluated == "mask"
+                            else _decided(comparison, extraction, gold, seconds)
+                        )
             verdicts.append(verdict)
         if waiting:  # each different pair once, though a group of rollouts may hold it many times
             for (pair, rows), outcome in zip(waiting.items(), self._pool.map(list(waiting)), strict=True):

@@ -7,7 +7,8 @@ FUNCTIONS = {
     "arcsin": "asin", "arccos": "acos", "arctan": "atan", "arccot": "acot", "arcctg": "acot", "arctg": "atan",
     "asin": "asin", "acos": "acos", "atan": "atan",
     "sinh": "sinh", "cosh": "cosh", "tanh": "tanh",
-    "ln": "ln", "log": "log", "lg": "lg", "exp": "exp", "sqrt": "sqrt", "abs": "abs", "floor": "floor", "ceil": "ceil",
+    "ln": "ln", "log": "log", "lg": "lg", "exp": "exp", "sqrt": "sqrt", "cbrt": "cbrt",
+    "abs": "abs", "floor": "floor", "ceil": "ceil",
     "max": "max", "min": "min", "gcd": "gcd", "lcm": "lcm",
 }  # fmt: skip
 INVERSES = {"sin": "asin", "cos": "acos", "tan": "atan", "cot": "acot"}

@@ -8,6 +8,12 @@ from verifiers.math.structure import sides
 from verifiers.math.vocabulary import FUNCTIONS
 
 NAME = r"\\?[A-Za-z]{1,8}(?:_(?:\w|\{[^{}]*\}))?'{0,2}"
+_GEOMETRY = re.compile(
+    r"(?:m\s*)?\\(?:angle|measuredangle|widehat|overline|overrightarrow|vec|triangle)\s*\{?\s*[A-Z]{1,3}'*\s*\}?"
+    r"|\\?[lr]?vert\s*[^|=]{1,30}?\\?[lr]?vert|\|\s*(?:\\\w+\s*\{?\s*)?[A-Za-z]{1,4}\s*\}?\s*\|"
+    r"|\\(?:sin|cos|tan|cot)\s*(?:\(?\s*\\?[A-Za-z]{1,6}\s*\)?|\\angle\s*[A-Z]{1,3})|[A-Z]{2,4}'*|S_\{?\\?(?:triangle)?\s*[A-Z]{3,4}\}?"
+)
+"""Lengths, angles, areas and the cosine of an angle: what a value may be said to be of."""
 _ASSIGNED = re.compile(
     rf"(?:{NAME}|{NAME}\s*\(\s*[^()=]{{1,40}}\)|\({NAME}(?:\([^()]*\))?(?:\s*,\s*{NAME}(?:\([^()]*\))?)*\)|{NAME}(?:\s*:\s*{NAME})+)"
 )
@@ -24,6 +30,8 @@ def unassigned(text: str, other: str) -> str:
 
 def is_head(text: str) -> bool:
     """A name that something is assigned to: x, a_1, f(x), (x, y), A:B; no function that has a value of its own."""
+    if _GEOMETRY.fullmatch(text):
+        return True
     names = re.findall(r"[A-Za-z]+", text)
     return _ASSIGNED.fullmatch(text) is not None and names[0] not in FUNCTIONS and text not in ("e", "i", "\\pi")
 

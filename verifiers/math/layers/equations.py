@@ -14,6 +14,7 @@ from verifiers.math.normalise import squeezed
 from verifiers.math.numeric import real_value, same_equation, same_value
 from verifiers.math.structure import approximate_sides, sides
 from verifiers.math.tree import Node
+from verifiers.math.vocabulary import FUNCTIONS
 
 MAX_SIDES = 6
 """Sides of a chain of approximations."""
@@ -110,7 +111,10 @@ def two_equations(pair: Pair, answer_sides: list[str], gold_sides: list[str]) ->
     """
     heads = [_FUNCTION_HEAD.fullmatch(side[0]) for side in (answer_sides, gold_sides)]
     try:
-        if heads[0] and heads[1] and is_head(answer_sides[0]) and is_head(gold_sides[0]):  # f(x) = 2x and g(t) = 2t
+        functions = any(head and head[1].removeprefix("\\") in FUNCTIONS for head in heads)
+        if (
+            heads[0] and heads[1] and not functions and is_head(answer_sides[0]) and is_head(gold_sides[0])
+        ):  # f(x) = 2x and g(t) = 2t
             one, other = (
                 renamed(read_expression(side[1]), head[2], "x")
                 for side, head in zip((answer_sides, gold_sides), heads, strict=True)

@@ -8,7 +8,7 @@ from dataclasses import replace
 from fractions import Fraction
 
 from verifiers.math.expression import Unreadable, read_expression
-from verifiers.math.layers.numbers import DECIMAL_TEXT, MONEY, Quantity, rounded_from, without_unit
+from verifiers.math.layers.numbers import DECIMAL_TEXT, LETTER_UNIT, MONEY, Quantity, rounded_from, without_unit
 from verifiers.math.layers.pair import Comparison, Pair, all_equal
 from verifiers.math.numeric import Equality, mentions, real_value, same_value
 from verifiers.math.policy import MathPolicy
@@ -52,6 +52,10 @@ def expression(pair: Pair) -> Comparison | None:
             return comparison if comparison is not None and comparison.equal else None
         return None
     texts = [without_unit(MONEY.sub("", text)) if pair.policy.missing_units else text for text in (answer, gold)]
+    if pair.policy.missing_units:
+        texts = [_without_letter_unit(text, other) for text, other in (texts, texts[::-1])]
+    if any(":" in text for text in texts):
+        texts = [re.sub(r"\s+to\s+", ":", text) for text in texts]
     ratios = [text.count(":") for text in texts]
     if ratios[0] == ratios[1] > 1 and all(_RATIO.fullmatch(text) for text in texts):
         return proportion(pair, texts[0].split(":"), texts[1].split(":"))
@@ -70,6 +74,12 @@ def expression(pair: Pair) -> Comparison | None:
         tens = same_value(renamed_op(one, "log", "lg"), renamed_op(other, "log", "lg"))
         equality = tens if tens.equal else equality
     return verdict(equality)
+
+
+def _without_letter_unit(text: str, other: str) -> str:
+    """2\\sqrt{3} m as 2\\sqrt{3}, where the other side has no m."""
+    unit = LETTER_UNIT.search(text)
+    return text[: unit.start()] if unit and unit.group().strip() not in other else text
 
 
 def ascending(text: str) -> tuple[list[str], list[str]] | None:

@@ -24,6 +24,7 @@ from verifiers.math.structure import (
 MAX_MEMBERS = 64
 """Members of a list that are not the same text are compared one with another."""
 _LABEL = re.compile(r"^[A-Z][A-Za-z ]{2,40}\d?:\s*(?=\S)")
+_CONTAINED = re.compile(rf"{NAME}\s*(?:\\in(?![a-z])|∈|\bin\b)\s*(?=\\?\{{)")
 _DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d+")
 _GROUPING = re.compile(r"[+-]?[1-9]\d{0,2}(?:,\d{3})+(?:\.\d+)?")
 
@@ -32,11 +33,25 @@ def matrix(pair: Pair) -> Comparison | None:
     """Whether two matrices have the same shape and equal cells; None unless both are matrices."""
     answer, gold = matrix_rows(pair.answer), matrix_rows(pair.gold)
     if answer is None or gold is None:
-        return None
+        return _vector(pair, answer, gold)
     if [len(row) for row in answer] != [len(row) for row in gold]:
         return Comparison(False, "matrix", "another shape")
     cells = [(a, g) for one, other in zip(answer, gold, strict=True) for a, g in zip(one, other, strict=True)]
     return all_equal(pair, cells, "matrix")
+
+
+def _vector(pair: Pair, answer: list[list[str]] | None, gold: list[list[str]] | None) -> Comparison | None:
+    """A matrix of one column or row and a tuple of its members."""
+    for rows, other, swap in ((answer, pair.gold, False), (gold, pair.answer, True)):
+        pack = unwrap_tuple(other) if rows is not None else None
+        if rows is None or pack is None or not (len(rows) == 1 or all(len(row) == 1 for row in rows)):
+            continue
+        cells = [cell for row in rows for cell in row]
+        if len(cells) != len(pack[1]):
+            return Comparison(False, "matrix", "another number of members")
+        pairs = zip(pack[1], cells, strict=True) if swap else zip(cells, pack[1], strict=True)
+        return all_equal(pair, list(pairs), "matrix")
+    return None
 
 
 def members(pair: Pair) -> Comparison | None:
@@ -89,7 +104,7 @@ def _ordered(pair: Pair, answer: list[str], gold: list[str]) -> Comparison | Non
     """A bare list against (a, b) or against b < a < c: then its order counts. Also "x = 1, y = 2" against (1, 2)."""
     for text, listed, swap in ((pair.gold, answer, False), (pair.answer, gold, True)):
         bare = pair.gold if swap else pair.answer
-        if len(listed) < 2 or unwrap_set(bare) is not None:
+        if len(listed) < 2 or unwrap_set(bare) is not None or "\\pm" in text:
             continue
         chain, pack = relation_parts(text), unwrap_tuple(text)
         terms, method = (
@@ -123,7 +138,7 @@ def _two_lists(pair: Pair, answer: list[str], gold: list[str]) -> Comparison | N
             answer, gold = unique(answer), unique(gold)
     if len(answer) != len(gold):
         return Comparison(False, "list", "another number of members")
-    if pair.policy.order_of_lists == "kept":
+    if pair.policy.list_order == "same" and unwrap_set(pair.answer) is None and unwrap_set(pair.gold) is None:
         return all_equal(pair, list(zip(answer, gold, strict=True)), "list")
     return multiset(pair, answer, gold)
 
@@ -135,6 +150,8 @@ def unique(members: list[str]) -> list[str]:
 
 def members_of(text: str) -> list[str]:
     """Members of a set or a bare list, each \\pm as two; the text alone if it is neither."""
+    if contained := _CONTAINED.match(text):  # a \\in \\{3, -4\\}
+        text = text[contained.end() :]
     inside = unwrap_set(text)
     if inside is None and ";" in text and "," in text:  # p = 5, q = 2; p = 7, q = 2
         groups = [[assigned_value(part) for part in split_list(group)] for group in text.split(";")]

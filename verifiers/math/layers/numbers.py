@@ -12,13 +12,17 @@ from verifiers.math.layers.assignments import unassigned
 from verifiers.math.layers.pair import Comparison, Pair
 from verifiers.math.layers.preparation import MAX_CHARS, NO_UNITS
 from verifiers.math.normalise import canonical_decimal, rational
+from verifiers.math.number_words import scaled_out
 from verifiers.math.policy import MathPolicy
 from verifiers.math.tokens import is_digits
 
 _WORD_UNIT = re.compile(
-    r"(?<=[\d}\)])\s*((?:[A-Za-z]{2,}\.?(?:\s*\^\s*\{?-?\d\}?)?)(?:(?:\s+|\s*/\s*)[A-Za-z]{1,}(?:\^\{?-?\d\}?)?){0,3})\s*[.]?$"
+    r"(?:(?<=[\d}\)!])\s*|(?:(?<=\\pi)|(?<=\\circ))\s+)((?:[A-Za-z]{2,}\.?(?:\s*\^\s*\{?-?\d\}?)?)(?:(?:\s+|\s*/\s*)[A-Za-z]{1,}(?:\^\{?-?\d\}?)?){0,3})\s*[.]?$"
 )
-MONEY = re.compile(r"^(?:\\?\$|€|£|¥|US\\?\$|USD|EUR|RMB)\s*(?=[\d.])")
+MONEY = re.compile(
+    r"^(?:(?:US|CA|AU|HK|[CA])?\\?\$|[€£¥₹₩₽]|Rs\.?|(?:USD|EUR|GBP|RMB|CNY|INR|JPY|CAD|AUD)\b)\s*(?=[\d.])"
+)
+LETTER_UNIT = re.compile(r"(?<=[\d}\)])\s+[mgslLhNJWVK]$")
 _DEGREES = re.compile(r"\s*(?:\^\s*\{?\s*\\(?:circ|degree)\s*\}?|\\degree|\\circ|°|\s+degrees?|\s+deg)\s*$")
 DECIMAL_TEXT = re.compile(r"[+-]?[0-9]*\.[0-9]+")
 
@@ -65,13 +69,15 @@ class Quantity:
 
 def quantity(text: str, policy: MathPolicy) -> Quantity | None:
     """The rational number that a text is, money, units and percent signs taken off; None if it is none."""
-    text = MONEY.sub("", text.strip())
+    text = scaled_out(MONEY.sub("", text.strip()))
     percent = re.search(r"\s*(?:\\?%|percent|pct|per cent)$", text)
     if percent:
         text = text[: percent.start()].strip()
     elif policy.missing_units:
         text = _DEGREES.sub("", without_unit(text))
     value = rational(text)
+    if value is None and text[-1:].isalpha() and policy.missing_units:
+        text = LETTER_UNIT.sub("", text)
     if value is None:
         try:
             value = exact(read_expression(text))

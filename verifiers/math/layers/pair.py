@@ -29,6 +29,16 @@ class Pair:
     decide: Callable[[Pair], Comparison | None]
     """All layers, for the parts of an answer."""
     depth: int = 0
+    words: tuple[str, str] | None = None
+    """Both with the words and units that `answer` and `gold` lack; None: they lack none."""
+
+    @property
+    def answer_words(self) -> str:
+        return self.answer if self.words is None else self.words[0]
+
+    @property
+    def gold_words(self) -> str:
+        return self.gold if self.words is None else self.words[1]
 
     def inner(self, answer: str, gold: str) -> Comparison | None:
         """What all layers say of a part of the answer and a part of the reference; None also when parts are nested too

@@ -6,14 +6,15 @@ from __future__ import annotations
 
 import re
 
-from verifiers.math.normalise import plain_text, readable
+from verifiers.math.normalise import plain_text, readable, unwrapped
+from verifiers.math.wording import plain_markdown, without_lead, without_ordinal, without_tail
 from verifiers.response import boxes
 
 MAX_CHARS = 16_000
 """Longer answers are compared as texts and numbers alone."""
 _ONLY = re.compile(r"^(?:\\text\s*\{\s*)?only\b\s*\}?\s*", re.IGNORECASE)
 _TEXT_UNIT = re.compile(
-    r"(?<=[\w}\)])\s*(?:\\[,;:! ]|~|\\quad)*\s*\\(?:text|mathrm|mbox|textrm|textnormal|rm|operatorname)"
+    r"(?<=[\w}\)!])\s*(?:\\[,;:! ]|~|\\quad)*\s*\\(?:text|mathrm|mbox|textrm|textnormal|rm|operatorname)"
     r"\s*\{\s*([A-Za-z][^{}]*?)\s*\}\s*(?:\^\s*\{?\s*-?\d\s*\}?)?\s*[.]?$"
 )
 NO_UNITS = frozenset(
@@ -37,8 +38,11 @@ NO_UNITS = frozenset(
         "p.m",
         "am",
         "pm",
+        "i",
+        "e",
     }
 )
+_CLAUSE = frozenset(["is", "are", "for", "where", "if", "with", "when", "such", "and", "or", "not"])
 _CIRCLED = re.compile("[\u2460-\u2473]")
 _SIZES = re.compile(r"\\(?:big|Big|bigg|Bigg)[lrm]?(?![A-Za-z])")
 _DOUBLED = re.compile(
@@ -48,6 +52,14 @@ _LOOSE_GROUPS = re.compile(r"[+-]?\d{1,3}(?:, ?\d{3}){2,}|[+-]?\d{1,3}(?:,\d{3})
 _BOX_AND_BOX = re.compile(r"\}\s*(?:\\q?quad)?\s*\\text\s*\{\s*(?:and|or|,)\s*\}\s*(?:\\q?quad)?\s*\\boxed\s*\{")
 _TAGS = re.compile(r"</?(?:sup|sub)>")
 _TAG_MEANING = {"<sup>": "^{", "</sup>": "}", "<sub>": "_{", "</sub>": "}"}
+_TEXT = re.compile(r"\\(?:text|mathrm|mathbf|textbf|mathit|textit|mbox|textrm|textnormal|textsf|rm|bf)\s*\{([^{}]*)\}")
+_PLAIN_FRACTION = re.compile(r"\\[dt]?frac\s*\{(\d+)\}\s*\{(\d+)\}")
+_DIGIT_GROUP = re.compile(r"(?<=\d)(?:,\s*\\!\s*|\{,\})(?=\d{3}(?!\d))")
+"""A comma that is written so that it parts no list."""
+_DELIMITERS = re.compile(r"(?<!\\)\\[()\[\]]")
+_BULLET = re.compile(r"^\s*(?:[-*\u2022]|\d+[.)])\s+")
+_LISTED = re.compile(r"^[^.!?]{0,60}\d[^.!?]{0,20}$|^\$.{1,60}\$$")
+_DELIMITED = re.compile(r"(?<!\\)\$\$?([^$]*)\$\$?")
 _WRAPPING = re.compile(r"^\\[(\[]|\\[)\]]\.?$|^\$+|\$+\.?$")
 
 
@@ -57,11 +69,15 @@ def prepared(text: str) -> str:
     """
     if len(text) > MAX_CHARS:
         return plain_text(text)
+    text = cleaned(text)
     text = readable(_CIRCLED.sub(lambda sign: f" {ord(sign.group()) - 0x245F}, ", text)).strip().rstrip(",\\^ ")
     text = re.sub(r"^\\(?=\d)", "", text)
     if text.count("$") - text.count("\\$") > 1:
         text = text.replace("\\$", "\0").replace("$", "").replace("\0", "\\$")
-    text = _SIZES.sub("", _DOUBLED.sub(r"\\", text)).replace(",\\!", ",").replace(", \\!", ",")
+    if "\\langle" in text and "," in text:
+        text = text.replace("\\langle", "(").replace("\\rangle", ")")
+    text = _SIZES.sub("", _DOUBLED.sub(r"\\", text))
+    text = _DIGIT_GROUP.sub("", text).replace(",\\!", ",").replace(", \\!", ",")
     if _LOOSE_GROUPS.fullmatch(text):
         text = text.replace(", ", ",")
     text = _BOX_AND_BOX.sub(" , ", text)
@@ -73,6 +89,42 @@ def prepared(text: str) -> str:
     return tidy(text)
 
 
+def cleaned(text: str) -> str:
+    """An answer without what stands around it: Markdown, the delimiters of formulas, the ending of an ordinal, and what
+    explains it.
+    """
+    text = readable(_one_line(text))
+    for _ in range(4):
+        inner = without_lead(unwrapped(plain_markdown(without_tail(text).strip())).strip())
+        if inner == text:
+            break
+        text = inner
+    return _DELIMITERS.sub(" ", without_ordinal(text))
+
+
+def _one_line(text: str) -> str:
+    """Lines of a list, with or without bullets, as one line with commas between them."""
+    if "\n" not in text or "\\begin" in text or len(text) > 600:
+        return text
+    lines = [_BULLET.sub("", line).strip().rstrip(",;") for line in text.strip().splitlines() if line.strip()]
+    return ", ".join(lines) if len(lines) > 1 and all(_LISTED.search(line) for line in lines) else text
+
+
+def worded(text: str) -> str:
+    """An answer with all of its words and units, less what writes them: dollars, LaTeX's text, spacing."""
+    if len(text) > MAX_CHARS:
+        return plain_text(text)
+    text = cleaned(unboxed(cleaned(text)))
+    text = _DIGIT_GROUP.sub("", _DOUBLED.sub(r"\\", text)).replace(",\\!", ",").replace("{,}", ",")
+    text = _DELIMITED.sub(lambda formula: formula.group() if _holds_words(formula[1]) else f" {formula[1]} ", text)
+    return plain_text(_TEXT.sub(r" \1 ", _PLAIN_FRACTION.sub(r" \1/\2", text)))
+
+
+def _holds_words(formula: str) -> bool:
+    """Whether what stands between two dollars are words: then they are amounts of money, "$3 for tea, $8"."""
+    return re.search(r"(?<![\\A-Za-z{])[A-Za-z]{3,}", _TEXT.sub(" ", formula)) is not None
+
+
 def tidy(text: str) -> str:
     """The plain form of an answer or a part of one, without "only" and without the unit that LaTeX marks as a word."""
     text = text.strip()
@@ -82,7 +134,8 @@ def tidy(text: str) -> str:
 
 
 def _dropped_unit(match: re.Match[str]) -> str:
-    return match.group() if match[1].lower().strip(". ") in NO_UNITS else ""
+    words = match[1].lower().strip(". ")
+    return match.group() if words in NO_UNITS or words.split()[0] in _CLAUSE else ""
 
 
 def unboxed(text: str) -> str:

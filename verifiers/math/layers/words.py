@@ -1,52 +1,52 @@
-"""The layers of words: the same text, plain words, choices, "The largest n is 34", and a number against a text."""
+"""The layers of words: the same text, plain words, "The largest n is 34", a number against a text, and prose."""
 
 from __future__ import annotations
 
 import re
+from fractions import Fraction
 
 from verifiers.math.layers.numbers import is_plain_number
 from verifiers.math.layers.pair import Comparison, Pair
+from verifiers.math.layers.phrases import phrase_of, same_phrase, word_stem
 from verifiers.math.layers.preparation import MAX_CHARS, NO_UNITS
 from verifiers.math.normalise import rational, squeezed
+from verifiers.math.number_words import number_in_words
 from verifiers.math.structure import brackets_match
+from verifiers.math.vocabulary import FUNCTIONS
 
 _WORDS = re.compile(r"[A-Za-z][A-Za-z' ,.;:!?-]*[A-Za-z.!?]")
-_CHOICE = re.compile(r"(?:option |choice |answer )?\(?([A-J])\)?[.:]?", re.IGNORECASE)
-_DESCRIBED_CHOICE = re.compile(r"\(?([A-J])\)?[.:]? [A-Z][a-z]{2,}.*", re.DOTALL)
-_PICKED = re.compile(r"(?:\(([A-J])\)|([A-J])[.:)])\s+\S.*", re.DOTALL)
-_SPELT = dict(
-    zip(
-        [
-            "zero",
-            "one",
-            "two",
-            "three",
-            "four",
-            "five",
-            "six",
-            "seven",
-            "eight",
-            "nine",
-            "ten",
-            "eleven",
-            "twelve",
-            "thirteen",
-            "fourteen",
-            "fifteen",
-            "sixteen",
-            "seventeen",
-            "eighteen",
-            "nineteen",
-            "twenty",
-        ],
-        range(21),
-        strict=True,
+_SENTENCE = re.compile(r"[A-Z][a-z]* [^.!?]*\b(?:is|are|equals|equal to|be)\s+(?P<rest>\S.*?)\.?", re.DOTALL)
+_LONG_WORD = re.compile(r"[A-Za-z]{4,}")
+_PROSE = re.compile(r"(?<![A-Za-z])[A-Za-z]{4,} [A-Za-z]{2,}")
+_FOREIGN = re.compile(r"[^\W\d_\u0000-\u024f\u0370-\u03ff]{2}")
+_SENTENCE_END = re.compile(r"(?<=[.!?])\s+(?=[^\W\d_])|[\u3002\uff01\uff1f\u0964\u061f]+|\n+")
+_BOUNDED = re.compile(
+    r"\b(?:or|but|if|unless|except|maybe|perhaps|possibly|could|might|either|more than|less than|fewer than"
+    r"|at least|at most|up to|between|greater than|smaller than|larger than|almost|nearly)\b",
+    re.IGNORECASE,
+)
+_RUN_ON = re.compile(r"\d\s*R\s*\d|(?<![A-Za-z_\\^])[A-Za-z]{1,9}\s+\d")
+_WORD_BY_NUMBER = re.compile(r"\d\s+[A-Za-z]{3,}|(?<![A-Za-z])[A-Za-z]{4,}\s+\d|\d\s*(?:[ap]\.?m\.?)(?![A-Za-z])")
+_FORMULA = re.compile(r"[\\^_{}*+=]|\d\s*/\s*(?:[A-Za-z](?![a-z]{2})|\()|\d\s*[-\u2212]\s*\d|\)\s*/")
+MAX_SENTENCE = 2000
+_SAYINGS = tuple(
+    re.compile(pattern, re.IGNORECASE)
+    for pattern in (
+        r"\+?\s*\\infty|(?:there are )?(?:infinitely many|an infinite number(?: of)?|infinite)(?: \w+)?|infinity"
+        r"|infinitely",
+        r"\\emptyset|\\varnothing|\u2205|\\?\{\s*\\?\}|(?:the )?empty set"
+        r"|(?:there (?:is|are) )?no (?:real |integer |such )?(?:solutions?|roots?|values?)(?: exists?)?",
+        r"\\mathbb\s*\{?\s*R\s*\}?|\u211d|(?:the set of )?all (?:the )?real(?: number)?s?"
+        r"|(?:any|every) real(?: number)?"
+        r"|\(-\\infty,\s*\+?\\infty\)",
     )
 )
-_SENTENCE = re.compile(r"[A-Z][a-z]* [^.!?]*\b(?:is|are|equals|equal to|be)\s+(?P<rest>\S.*?)\.?", re.DOTALL)
-_PROSE = re.compile(r"[A-Za-z]{4,} [A-Za-z]{2,}")
+"""Phrases and signs for the same thing."""
+_YES = re.compile(r"(yes|no|true|false)(?:\s*[,.;:]\s|\s+(?:because|since)\b)", re.IGNORECASE)
+_THREE = re.compile(r"[^\W\d_]{3}")
+_ENVIRONMENT = re.compile(r"\\(?:begin|end|operatorname)\s*\{\w+\*?\}")
 _COMMANDS = re.compile(r"\\[A-Za-z]+")
-_NUMBERS = re.compile(r"(?<![\w.])-?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?:/\d+)?(?![\w])")
+_NUMBERS = re.compile(r"(?<![A-Za-z0-9_.])-?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?:/\d+)?(?![A-Za-z0-9_]|\.\d)")
 _DENIALS = frozenset(
     {
         "no",
@@ -85,27 +85,27 @@ def spelling(text: str) -> str:
 
 
 def words(pair: Pair) -> Comparison | None:
-    """Whether two choices, numbers in words or plain words are the same; None where neither side is of words, or they
+    """Whether two numbers in words or plain words are the same; None where neither side is of words, or they
     stand against a formula.
     """
-    if (described := _DESCRIBED_CHOICE.fullmatch(pair.gold)) and (picked := _CHOICE.fullmatch(pair.answer)):
-        return Comparison(picked[1].upper() == described[1], "choice")
-    if pair.policy.sentences and re.fullmatch("[A-J]", pair.gold) and (picked := _PICKED.fullmatch(pair.answer)):
-        return Comparison((picked[1] or picked[2]) == pair.gold, "choice")
-    if choice := _CHOICE.fullmatch(pair.gold):
-        picked = _CHOICE.fullmatch(pair.answer)
-        if picked and (
-            pair.answer[:1] == "(" or pair.gold[:1] == "(" or picked[1] == choice[1] or len(pair.answer) > 1
-        ):
-            return Comparison(picked[1].upper() == choice[1].upper(), "choice")
     for word, other in ((pair.answer, pair.gold), (pair.gold, pair.answer)):
-        if (spelt := _SPELT.get(bare_words(word))) is not None and is_plain_number(other):
-            return Comparison(spelt == rational(other), "words", "a number in words")
+        if (spelt := number_in_words(word)) is not None:
+            value = number_in_words(other) if number_in_words(other) is not None else rational(other)
+            if value is not None:
+                return Comparison(spelt == value, "words", "a number in words")
+    if re.match(r"not\s", pair.answer) and not re.match(r"not\s", pair.gold):
+        return Comparison(False, "words", "a denial")
+    for phrase in _SAYINGS:
+        if phrase.fullmatch(pair.answer) and phrase.fullmatch(pair.gold):
+            return Comparison(True, "words", "another wording")
+    if (opinion := _YES.match(pair.answer)) and re.fullmatch(r"yes|no|true|false", pair.gold, re.IGNORECASE):
+        return Comparison(opinion[1].casefold() == pair.gold.casefold() and not _BOUNDED.search(pair.answer), "words")
     if is_words(pair.gold):
         if pair.policy.quoted_words and is_words(pair.answer) and quotes(pair.answer, pair.gold):
             return Comparison(True, "words", "a phrase of the reference")
         if is_words(pair.answer) or is_plain_number(pair.answer):
-            return Comparison(bare_words(pair.answer) == bare_words(pair.gold), "words")
+            stems = [" ".join(map(word_stem, bare_words(text).split())) for text in (pair.answer, pair.gold)]
+            return Comparison(stems[0] == stems[1], "words")
         return None
     if is_words(pair.answer) and is_plain_number(pair.gold):
         return Comparison(False, "words", "words where a number is due")
@@ -143,26 +143,28 @@ def bare_words(text: str) -> str:
 
 
 def sentence(pair: Pair) -> Comparison | None:
-    """Whether the value that a sentence states ("The largest n is 34") is the reference; None if it is no sentence."""
-    match = _SENTENCE.fullmatch(pair.answer) if pair.policy.sentences else None
+    """Whether the value that a sentence states ("The largest n is 34", "Jane started 3 hours ago") is the reference;
+    None if it is no sentence, or states none.
+    """
+    if not pair.policy.sentences:
+        return None
+    match = _SENTENCE.fullmatch(pair.answer)
+    if match and not _SENTENCE.fullmatch(pair.gold):
+        comparison = pair.inner(match["rest"], pair.gold)
+        if comparison is not None and comparison.equal:
+            return comparison
+    stated = stated_number(pair.answer_words) if is_plain_number(pair.gold) else None
+    if stated is not None:
+        return Comparison(stated == rational(pair.gold), "number in a sentence")
     return pair.inner(match["rest"], pair.gold) if match and not _SENTENCE.fullmatch(pair.gold) else None
 
 
 def unlike(pair: Pair) -> Comparison | None:
-    """Unequal where one side is empty, or a plain number stands against prose or unmatched brackets; decides a sentence
-    with one number by that number. None for what is left to algebra.
+    """Unequal where one side is empty, or a plain number stands against prose or unmatched brackets. None for what is
+    left to algebra.
     """
     if not re.search(r"\w", pair.answer) or not re.search(r"\w", pair.gold):
         return Comparison(False, "unlike", "nothing to read")
-    if (
-        pair.policy.sentences
-        and _PROSE.search(_COMMANDS.sub(" ", pair.answer))
-        and is_plain_number(pair.gold)
-        and not re.search(r"[=$\\]", pair.answer)
-    ):
-        numbers = _NUMBERS.findall(pair.answer)
-        if len(numbers) == 1:  # Jane started 3 hours ago
-            return Comparison(rational(numbers[0].replace(",", "")) == rational(pair.gold), "number in a sentence")
     for text, other in ((pair.answer, pair.gold), (pair.gold, pair.answer)):
         if is_plain_number(text) and (not brackets_match(other) or _PROSE.search(_COMMANDS.sub(" ", other))):
             return Comparison(
@@ -171,3 +173,52 @@ def unlike(pair: Pair) -> Comparison | None:
                 "a text where a number is due" if other == pair.answer else "a number where a text is due",
             )
     return None
+
+
+def stated_number(text: str) -> Fraction | None:
+    """The one number of the last sentence of a prose, or what stands behind its last equals sign: 3 in "Jane started 3
+    hours ago". None without prose, with several numbers, and where the sentence denies, hedges or only bounds it.
+    """
+    sentences = [part for part in _SENTENCE_END.split(text[-MAX_SENTENCE:].strip()) if re.search(r"\w", part)]
+    bare = _COMMANDS.sub(" ", text)
+    if not sentences or not (_PROSE.search(bare) or _FOREIGN.search(text) or _THREE.search(bare)):
+        return None
+    last = sentences[-1].replace("$", " ").replace("**", " ")
+    if _DENIALS & set(re.findall(r"[^\W\d_]+(?:'t)?", last.casefold())) or _BOUNDED.search(last):
+        return None
+    for part in (last, last.rpartition("=")[2], re.split(r"[,;:\uff0c\u3002\uff1b\u060c]", last)[-1]):
+        numbers = {rational(number.replace(",", "")) for number in _NUMBERS.findall(part)}
+        if len(numbers) == 1 and not _FORMULA.search(part):
+            return numbers.pop()
+    return None
+
+
+def prose(pair: Pair) -> Comparison | None:
+    """What is left of prose after all other layers: the same words and numbers, or unequal. Algebra would read its
+    words as products of letters. None where neither side is prose.
+    """
+    if not (is_prose(pair.answer_words) or is_prose(pair.gold_words)):
+        return None
+    phrases = phrase_of(pair.answer_words), phrase_of(pair.gold_words)
+    if phrases[0] and phrases[1]:
+        same = same_phrase(phrases[0], phrases[1])
+    else:  # "5% increase" and 5%
+        phrase, other = (phrases[0], pair.gold) if phrases[0] else (phrases[1], pair.answer)
+        numbers = phrase.numbers if phrase and pair.policy.missing_units and not _bounded(pair) else ()
+        same = len(numbers) == 1 and rational(other.rstrip("\\%")) == numbers[0]
+    return Comparison(same, "words", "" if same else "prose is compared by its words and numbers")
+
+
+def _bounded(pair: Pair) -> bool:
+    text = f"{pair.answer_words} {pair.gold_words}"
+    return _BOUNDED.search(text) is not None or bool(_DENIALS & set(bare_words(text).split()))
+
+
+def is_prose(text: str) -> bool:
+    """Whether a text has words beside its numbers: two words, or a number behind a letter as in "7 R 3"."""
+    bare = _COMMANDS.sub(" ", _ENVIRONMENT.sub(" ", text))
+    if any(word not in FUNCTIONS for word in _LONG_WORD.findall(bare)):
+        return True
+    return (
+        _PROSE.search(bare) is not None or _RUN_ON.search(bare) is not None or _WORD_BY_NUMBER.search(bare) is not None
+    )

@@ -1,0 +1,79 @@
+"""Takes off what is said behind an answer: "84, which is the total" is 84. What hedges is left where it is, so that a
+response with two answers equals neither.
+"""
+
+from __future__ import annotations
+
+import re
+
+_HEDGES = re.compile(
+    r"\b(?:or|also|alternatively|maybe|perhaps|could|might|may|possibl[ey]|either|if|unless|except|otherwise|but|although"
+    r"|though|however|depending|sometimes|roughly|oder|ou|vielleicht|peut)\b",
+    re.IGNORECASE,
+)
+_TAIL = re.compile(
+    r"""(?:\s*[,;:]\s*|\s+[-\u2013\u2014]+\s+|\s+|(?<=\$)\s*)
+    (?:(?:which|because|since|hence|thus|therefore|so\s+(?:that|we|this|the|it)|after\s+\w+ing|given\s+that)\b.*
+      |as\s+(?:the|all|both|there|it|this|that|these|no|only|each|every|an?|required|desired|needed|claimed|expected|shown|stated|wanted|asked|given|requested|we|can|per|was|in|computed|found|calculated|above|before)\b.*
+      |(?:in\s+(?:total|all|sum)|altogether|overall|combined|respectively|all\s+together|as\s+well)\b
+      |(?:for|giving|with)\s+a\s+total\b(?!\s+of\s+\d).*
+      |by\s+(?:the|our|using|symmetry|induction|definition)\b.*
+      |(?:giving|making|meaning|leaving|yielding)\b[^\d]*
+      |not\s+\S+(?:\s+\S+)?
+      |(?:is|are|was)\s+(?:the|our|my)\s+(?:final\s+)?(?:answer|result|solution|total)\b.*
+      )\s*[.!]*\s*$""",
+    re.IGNORECASE | re.VERBOSE | re.DOTALL,
+)
+_ASIDE = re.compile(
+    r"\s*\(\s*(?:since|because|which|as|i\.e\.|that\s+is|see|by|from|using|exactly|in\s+total)\b[^()]*(?:\([^()]*\)[^()]*)*\)\s*[.]?\s*$",
+    re.IGNORECASE,
+)
+_STATES = re.compile(r"\b(?:is|are|equals|be)\s+[$\\(]*[-\d\\]\S*$")
+"""A clause that ends with the value is not one that may be dropped: "the chance that..., given that..., is 1"."""
+_REMARK = re.compile(r"\s+\((?!mod\b|not?\b|un|im|in)[A-Za-z][A-Za-z' ,.-]{3,60}\)\s*[.]?\s*$")
+_LEAD = re.compile(
+    r"^(?:(?:therefore|thus|hence|clearly|simply|indeed|obviously|then|so|now|exactly|precisely|approximately|approx\.?|about|around|just|only|the|a\s+total\s+of|equals?(?:\s+to)?|is)\s+"
+    r"|\s*(?:=|\u2248|\\approx|:)\s*)(?=[-+$\\(]*[\d\\.])|^(?:equal\s+to|given\s+by|found\s+to\s+be)\s+(?=\S)",
+    re.IGNORECASE,
+)
+_MARKS = re.compile(r"(?P<mark>`{1,3}|\*{1,3}|_{2,3}|~~)(?P<inside>.+?)(?P=mark)", re.DOTALL)
+_ORDINAL = re.compile(
+    r"(?<=\d)\s*(?:\^\s*)?\{?\s*(?:\\(?:text|mathrm|rm|textrm|mbox)\s*)?\{?\s*(?:st|nd|rd|th)\s*\}?\s*\}?(?![A-Za-z])"
+)
+MAX_CHARS = 2000
+
+
+def plain_markdown(text: str) -> str:
+    """The text without the marks of Markdown around the whole: `58`, **58**."""
+    while match := _MARKS.fullmatch(text.strip()):
+        text = match["inside"]
+    return text
+
+
+def without_tail(text: str) -> str:
+    """The answer without a clause behind it that explains it: "84, which is the total", "157 (since 121 + 36 = 157)",
+    "84 in total". A clause that hedges stays.
+    """
+    if len(text) > MAX_CHARS or not re.search(r"[A-Za-z]{2}", text):
+        return text
+    for pattern in (_ASIDE, _REMARK, _TAIL):
+        for match in pattern.finditer(text):
+            before = text[: match.start()].rstrip(" ,;")
+            if (
+                re.search(r"[\w})\]]|\\\\infty", before)
+                and not _STATES.search(match.group())
+                and not _HEDGES.search(match.group())
+                and before.count("{") == before.count("}")
+            ):
+                return before
+    return text
+
+
+def without_lead(text: str) -> str:
+    """exactly 84, about 84, = 84 and "a total of 84" as 84."""
+    return _LEAD.sub("", text)
+
+
+def without_ordinal(text: str) -> str:
+    """12^{\\mathrm{th}} as 12."""
+    return _ORDINAL.sub("", text) if re.search(r"st|nd|rd|th", text) else text
