@@ -231,3 +231,71 @@ def text_that_holds_the_letter(target: Target, rng: Random) -> str:
         "{1} rather than {0}",
     ]
     return rng.choice(form).format(target.gold, target.wrong)
+
+
+@content()
+def answers_in_a_layout(target: Target, rng: Random) -> str:
+    texts = _among(target, rng, 4)
+    between, opening, closing = rng.choice(
+        [
+            (" \\quad ", "", ""),
+            (" \\mid ", "", ""),
+            (" \\lor ", "", ""),
+            (" \\cup ", "", ""),
+            (" \\\\ ", "\\begin{cases} ", " \\end{cases}"),
+            (" & ", "\\begin{pmatrix} ", " \\end{pmatrix}"),
+            (" \\\\ ", "\\begin{pmatrix} ", " \\end{pmatrix}"),
+        ]
+    )
+    return f"{opening}{between.join(texts)}{closing}"
+
+
+@content()
+def one_in_each_case(target: Target, rng: Random) -> str:
+    form = [
+        "{0} \\text{{ if }} n \\text{{ is odd, }} {1} \\text{{ if even}}",
+        "\\begin{{cases}} {0} & n > 0 \\\\ {1} & n \\le 0 \\end{{cases}}",
+        "{0} \\text{{ or maybe }} {1}",
+        "{1} \\text{{ or }} {0}?",
+    ]
+    return rng.choice(form).format(target.gold, target.wrong)
+
+
+@content()
+def free_parameter(target: Target, rng: Random) -> str:
+    form = [
+        "{} + C",
+        "{} \\cdot k",
+        "{} + 7k, k \\in \\mathbb{{Z}}",
+        "{} + x",
+        "k",
+        "n, n \\in \\mathbb{{Z}}",
+        "c \\cdot {}",
+    ]
+    return rng.choice(form).format(target.gold)
+
+
+@content("point")
+def more_or_fewer_decimals(target: Target, rng: Random) -> str:
+    return target.gold + rng.choice(["1", "04", "9"]) if rng.random() < 0.7 else f"{target.gold}0001"
+
+
+@content("prose")
+def or_the_other_way_round(target: Target, rng: Random) -> str:
+    tail = rng.choice(
+        ["or vice versa", "or the other way round", "or neither", "in some order, maybe with other numbers"]
+    )
+    return f"{target.gold}, {tail}"
+
+
+@content("interval")
+def more_than_the_interval(target: Target, rng: Random) -> str:
+    form = [
+        "\\mathbb{{R}}",
+        "(-\\infty, \\infty)",
+        "{0} \\cup [50, 60]",
+        "{0} \\text{{ or }} [50, 60]",
+        "{0} \\cap [50, 60]",
+        "\\emptyset",
+    ]
+    return rng.choice(form).format(target.gold)

@@ -128,9 +128,7 @@ def digits_apart(target: Target, rng: Random) -> str:
 
 @content()
 def every_digit(target: Target, rng: Random) -> str:
-    return rng.choice(
-        ["0123456789", "1234567890", "0, 1, 2, 3, 4, 5, 6, 7, 8, 9", "0 1 2 3 4 5 6 7 8 9", "0-9", "[0-9]+"]
-    )
+    return rng.choice(["0123456789", "1234567890", "0, 1, 2, 3, 4, 5, 6, 7, 8, 9", "0 1 2 3 4 5 6 7 8 9", "[0-9]+"])
 
 
 @content()

@@ -137,7 +137,7 @@ def names_with_equals(labels: Labels, rng: Random) -> str:
     return rng.choice(["; ", ", ", " and "]).join(f"{name} = {number}" for name, number in labels)
 
 
-SHARES = ("{0} has {1}", "{0} gets {1}", "{1} for {0}", "{0} - {1}", "{0}'s is {1}")
+SHARES = ("{0} has {1}", "{0} gets {1}", "{1} for {0}", "{0} - {1}", "{0} = {1}")
 
 
 @named.keeps

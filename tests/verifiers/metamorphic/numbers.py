@@ -150,7 +150,7 @@ def _decimal(rng: Random) -> tuple[int, str]:
     return rng.choice([0, rng.randint(1, 999)]), f"{rng.choice(['', str(rng.randint(0, 99))])}{rng.randint(1, 9)}"
 
 
-decimal = family("decimal", _decimal, lambda parts: f"{parts[0]}.{parts[1]}", "math scalar one")
+decimal = family("decimal", _decimal, lambda parts: f"{parts[0]}.{parts[1]}", "math scalar one point")
 
 
 @decimal.keeps

@@ -22,7 +22,7 @@ def _chain(r: Range) -> str:
     return f"{r[0]} {chr(92) + 'le' if r[2] else '<'} x {chr(92) + 'le' if r[3] else '<'} {r[1]}"
 
 
-interval = family("interval", _draw, _interval, "math one")
+interval = family("interval", _draw, _interval, "math one interval")
 
 
 @interval.keeps
