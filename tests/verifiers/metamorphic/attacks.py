@@ -276,15 +276,16 @@ def free_parameter(target: Target, rng: Random) -> str:
 
 
 @content("point")
-def more_or_fewer_decimals(target: Target, rng: Random) -> str:
-    return target.gold + rng.choice(["1", "04", "9"]) if rng.random() < 0.7 else f"{target.gold}0001"
+def another_decimal(target: Target, rng: Random) -> str:
+    """A reference of two digits is not the rounding of what goes on."""
+    if len(target.gold.replace(".", "").lstrip("0")) > 2:
+        return target.wrong
+    return target.gold + rng.choice(["1", "04", "9", "0001"])
 
 
-@content("prose")
+@content("labels")
 def or_the_other_way_round(target: Target, rng: Random) -> str:
-    tail = rng.choice(
-        ["or vice versa", "or the other way round", "or neither", "in some order, maybe with other numbers"]
-    )
+    tail = rng.choice(["or vice versa", "or the other way round", "in some order, maybe with other numbers"])
     return f"{target.gold}, {tail}"
 
 

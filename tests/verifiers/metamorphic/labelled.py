@@ -34,7 +34,7 @@ def _counted(labels: Labels) -> str:
     return f"{', '.join(texts[:-1])} and {texts[-1]}"
 
 
-counted = family("counted things", _pairs(THINGS, 3), _counted, "prose")
+counted = family("counted things", _pairs(THINGS, 3), _counted, "prose labels")
 
 
 @counted.keeps
@@ -119,7 +119,7 @@ def _named(labels: Labels) -> str:
     return ", ".join(f"{name}: {number}" for name, number in labels)
 
 
-named = family("named numbers", _pairs(NAMES, 3), _named, "prose")
+named = family("named numbers", _pairs(NAMES, 3), _named, "prose labels")
 
 
 @named.keeps
@@ -178,7 +178,7 @@ def _place(rng: Random) -> tuple[str, int, str, int]:
     return first, one, second, two
 
 
-place = family("place", _place, lambda parts: "{} {} {} {}".format(*parts), "prose")
+place = family("place", _place, lambda parts: "{} {} {} {}".format(*parts), "prose labels")
 
 
 @place.keeps
