@@ -177,7 +177,7 @@ def check_file(file: Path, name: str, *, inputs: Sequence[str | Path] = ()) -> N
         inputs: what the command reads; those that are no paths of files do not matter.
 
     Raises:
-        UsageError: it cannot; or it is one of `inputs`, or a file that a run or an evaluation has written. OSError
+        UsageError: it cannot; or it is one of `inputs`, or a file that a run or an evaluation writes. OSError
             where the disk is full.
     """
     _refuse_replacing(file, name, inputs)
@@ -194,12 +194,10 @@ def check_file(file: Path, name: str, *, inputs: Sequence[str | Path] = ()) -> N
 
 def _refuse_replacing(file: Path, name: str, inputs: Sequence[str | Path]) -> None:
     whole = Path(os.path.realpath(file))
-    if not os.path.isfile(whole):
-        return
     if any(_is_same(source, whole) for source in inputs):
         raise UsageError(f"{name} {file}: it is the file that is read. Name another file")
     owners = [
-        owner for owner, files in _OWN_FILES.items() if whole.name in files and (whole.parent / files[0]).exists()
+        owner for owner, files in _OWN_FILES.items() if whole.name in files and os.path.exists(whole.parent / files[0])
     ]
     if owners:
         raise UsageError(f"{name} {file}: it belongs to {owners[0]} in {file.parent}. Name another file")

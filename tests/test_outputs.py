@@ -295,6 +295,7 @@ def saved_run(folder: Path) -> Path:
         (["data", "convert", "d.jsonl", "link.jsonl"], "TARGET link.jsonl: it is the file that is read"),
         (["data", "convert", "d.jsonl", "hard.jsonl"], "TARGET hard.jsonl: it is the file that is read"),
         (["data", "convert", "d.jsonl", "run/samples.jsonl"], "run/samples.jsonl: it belongs to the run in run"),
+        (["data", "convert", "d.jsonl", "run/metrics.jsonl"], "run/metrics.jsonl: it belongs to the run in run"),
         (["replay", "run", "--output", "run/samples.jsonl"], "run/samples.jsonl: it belongs to the run in run"),
         (["replay", "run", "--output", "to-samples.jsonl"], "to-samples.jsonl: it belongs to the run in"),
         (["verify", "math", "--input", "d.jsonl", "--output", "d.jsonl"], "d.jsonl is also the input"),

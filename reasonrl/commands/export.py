@@ -17,12 +17,10 @@ from reasonrl.runs.lock import LOCK_FILE, entries, locked, refuse_locked
 def export_command(source: Path, target: Path, *, dtype: str | None, as_json: bool) -> None:
     """Raises:
     CheckpointError: the source has no weights.
-    UsageError: the target already exists, or another process writes it or the run.
+    UsageError: the source is not a folder, the target already exists, or another process writes it or the run.
     """
     if not source.is_dir():
-        raise CheckpointError(
-            f"{source} is not a folder; name a run, a stage of one, a checkpoint, or a checkpoint of verl"
-        )
+        raise UsageError(f"{source} is not a folder; name a run, a stage of one, a checkpoint, or a checkpoint of verl")
     is_run = (source / "recipe.yaml").is_file()
     wait = "Wait for it, or name one of its checkpoints"
     with locked(source, wait, shared=True) if is_run else nullcontext(), new_target(target) as write:
