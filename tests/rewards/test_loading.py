@@ -163,7 +163,7 @@ def test_what_a_verifier_raises_or_returns_is_one_message(write: Write, prefix: 
         ("{name: math, timeout_s: 1e-9}", r"timeout_s is '1e-9'; write a number of seconds .*a point before its e"),
         ("{name: math, timeout_s: .inf}", "timeout_s is inf; write a number of seconds"),
         ("{name: format, pattern: a, workers: true}", "workers is True; write a whole number"),
-        ("{name: math, cache_size: -1}", "cache_size is -1; write a whole number above 0"),
+        ("{name: math, cache_size: -1}", "cache_size is -1; write a whole number from 0"),
         ("{name: math, policy: [1]}", r"policy is \[1\]; write a section"),
         ("{name: math, policy: strict}", "policy is 'strict'; write a section"),
     ],

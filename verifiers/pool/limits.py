@@ -26,7 +26,7 @@ def check_count(name: str, value: Any, *, least: int = 1) -> None:
     """The same for a whole number from `least` on."""
     number = isinstance(value, numbers.Integral) and not isinstance(value, bool)
     if not number or not least <= value <= MOST:
-        raise ValueError(f"{name} is {value!r}; write a whole number above {least - 1}, at most {MOST:,}{_hint(value)}")
+        raise ValueError(f"{name} is {value!r}; write a whole number from {least} to {MOST:,}{_hint(value)}")
 
 
 def _hint(value: Any) -> str:
