@@ -16,7 +16,7 @@ EQUAL = [
     (r"a \leqslant 2", r"a \leq 2", "text"),
     ("0.50", "1/2", "rational"),
     ("7,425,000", "7425000", "decimal"),
-    (r"11,\! 111,\! 100", "11111100", "decimal"),
+    (r"11,\! 111,\! 100", "11111100", "text"),
     ("1.5", r"1\frac12", "rational"),
     ("62.5%", r"\frac58", "rational"),
     ("28 percent", r"28\%", "rational"),

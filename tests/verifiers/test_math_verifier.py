@@ -16,6 +16,8 @@ from verifiers.types import Status, Verifier
 
 # What only sympy can tell, and what it cannot tell in time.
 SUM = r"\sum_{k=1}^{n} k"
+ASKED = r"\int_0^1 x dx"
+"""A reference that asks for an integral, so that integrals are not refused by their size."""
 HARD = r"\int_0^1 \frac{\sin(\sin(x^x))}{\ln(1+x^{x^x})} dx"
 
 
@@ -65,7 +67,7 @@ def test_algebra(verifier: MathVerifier, answer: str, gold: str, equal: bool) ->
 def test_a_row_past_its_deadline_is_no_wrong_answer_and_harms_no_other(verifier: MathVerifier) -> None:
     judge(verifier, rf"\boxed{{{SUM}}}", "n(n+1)/2")
     responses = [rf"\boxed{{{SUM}}}", rf"\boxed{{{HARD}}}", rf"\boxed{{{SUM}+1}}"]
-    first, slow, last = verifier.verify(responses, [{"answer": "n(n+1)/2"}, {"answer": "1"}, {"answer": "n(n+1)/2+1"}])
+    first, slow, last = verifier.verify(responses, [{"answer": "n(n+1)/2"}, {"answer": ASKED}, {"answer": "n(n+1)/2+1"}])
     assert first.correct is True and last.correct is True
     assert (slow.status, slow.correct, slow.score) == (Status.TIMEOUT, None, None)
     assert 1.0 <= slow.seconds < 1.5

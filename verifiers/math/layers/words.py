@@ -27,7 +27,7 @@ _BOUNDED = re.compile(
 )
 _RUN_ON = re.compile(r"\d\s*R\s*\d|(?<![A-Za-z_\\^])[A-Za-z]{1,9}\s+\d")
 _WORD_BY_NUMBER = re.compile(r"\d\s+[A-Za-z]{3,}|(?<![A-Za-z])[A-Za-z]{4,}\s+\d|\d\s*(?:[ap]\.?m\.?)(?![A-Za-z])")
-_FORMULA = re.compile(r"[\\^_{}*+=]|\d\s*/\s*(?:[A-Za-z](?![a-z]{2})|\()|\d\s*[-\u2212]\s*\d|\)\s*/")
+_FORMULA = re.compile(r"[\\^_{}*+=<>]|\d\s*/\s*(?:[A-Za-z](?![a-z]{2})|\()|\d\s*[-\u2212]\s*\d|\)\s*/")
 MAX_SENTENCE = 2000
 _SAYINGS = tuple(
     re.compile(pattern, re.IGNORECASE)
