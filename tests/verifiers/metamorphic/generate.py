@@ -19,6 +19,7 @@ from tests.verifiers.metamorphic import (  # noqa: F401 -- they register their f
     measures,
     members,
     numbers,
+    places,
     ranges,
 )
 from tests.verifiers.metamorphic.case import FAMILIES, Bare, Case, Family, Response, Transformation, other_digit
@@ -27,6 +28,8 @@ from tests.verifiers.metamorphic.layout import LAYOUTS, Layout
 from tests.verifiers.metamorphic.wording import WORDINGS, Wording
 
 ATTEMPTS = 20
+TURNED = 0.15
+"""How often the rewritten text is the reference and the plain one the answer: equality has no direction."""
 _NUMBER = re.compile(r"-?[1-9]\d*")
 Lead = tuple[Family, Transformation] | Layout | Wording | Hedge
 
@@ -70,7 +73,9 @@ def _attempt(lead: Lead, rng: Random) -> Case | None:
     answer = gold if step is None else step.rewrite(parts, rng)
     if answer is None or (step is not None and answer == gold):
         return None
-    trail = (family.name,) if step is None else (step.name,)
+    trail: tuple[str, ...] = (family.name,) if step is None else (step.name,)
+    if step is not None and rng.random() < TURNED and not isinstance(answer, Response | Bare):
+        gold, answer, trail = answer, gold, (*trail, "turned")
     case = Case(gold, answer, step is None or step.keeps, "bare", trail)
     if isinstance(answer, Response | Bare):
         mode = "bare" if isinstance(answer, Bare) else rng.choice(["lenient", "strict"])

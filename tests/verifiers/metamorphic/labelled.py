@@ -1,4 +1,4 @@
-"""Numbers with their words: what is swapped between labels is another answer."""
+"""Counted things and numbers of persons: what is swapped between labels is another answer."""
 
 from __future__ import annotations
 
@@ -9,14 +9,11 @@ from tests.verifiers.metamorphic.case import Bare, distinct, family
 
 THINGS = ("chickens", "rabbits", "ducks", "apples", "red balls", "blue balls", "nickels", "dimes", "boys", "girls")
 NAMES = ("Alice", "Bob", "Carol", "Dan", "Ann", "Ben", "Eve")
-PLACES = (("row", "column"), ("page", "line"), ("shelf", "box"), ("floor", "room"))
-QUANTITIES = ("mean", "median", "mode", "range", "area", "perimeter", "width", "height")
-GOODS = ("tea", "coffee", "milk", "bread")
 
 Labels = list[tuple[str, int]]
 
 
-def _pairs(words: tuple[str, ...], most: int) -> Callable[[Random], Labels]:
+def labels_of(words: tuple[str, ...], most: int) -> Callable[[Random], Labels]:
     def draw(rng: Random) -> Labels:
         count = rng.randint(2, most)
         return list(zip(rng.sample(words, count), distinct(rng, count, 2, 60), strict=True))
@@ -24,7 +21,7 @@ def _pairs(words: tuple[str, ...], most: int) -> Callable[[Random], Labels]:
     return draw
 
 
-def _swapped(labels: Labels) -> Labels:
+def swapped(labels: Labels) -> Labels:
     (one, first), (two, second), *others = labels
     return [(one, second), (two, first), *others]
 
@@ -34,7 +31,7 @@ def _counted(labels: Labels) -> str:
     return f"{', '.join(texts[:-1])} and {texts[-1]}"
 
 
-counted = family("counted things", _pairs(THINGS, 3), _counted, "prose labels")
+counted = family("counted things", labels_of(THINGS, 3), _counted, "prose labels")
 
 
 @counted.keeps
@@ -69,22 +66,22 @@ def bullets(labels: Labels, rng: Random) -> str:
 
 @counted.changes
 def there_are_swapped(labels: Labels, rng: Random) -> str:
-    return Bare(rng.choice([f"There are {_counted(_swapped(labels))}.", _counted(_swapped(labels)) + " in total"]))
+    return Bare(rng.choice([f"There are {_counted(swapped(labels))}.", _counted(swapped(labels)) + " in total"]))
 
 
 @counted.changes
 def bullets_swapped(labels: Labels, rng: Random) -> str:
-    return Bare("\n".join(f"- {word}: {number}" for word, number in _swapped(labels)[::-1]))
+    return Bare("\n".join(f"- {word}: {number}" for word, number in swapped(labels)[::-1]))
 
 
 @counted.changes
 def swapped_numbers(labels: Labels, rng: Random) -> str:
-    return _counted(_swapped(labels))
+    return _counted(swapped(labels))
 
 
 @counted.changes
 def swapped_numbers_in_the_other_order(labels: Labels, rng: Random) -> str:
-    return _counted(_swapped(labels)[::-1])
+    return _counted(swapped(labels)[::-1])
 
 
 @counted.changes
@@ -119,7 +116,7 @@ def _named(labels: Labels) -> str:
     return ", ".join(f"{name}: {number}" for name, number in labels)
 
 
-named = family("named numbers", _pairs(NAMES, 3), _named, "prose labels")
+named = family("named numbers", labels_of(NAMES, 3), _named, "prose labels")
 
 
 @named.keeps
@@ -152,13 +149,13 @@ def names_on_lines(labels: Labels, rng: Random) -> str:
 
 @named.changes
 def names_swapped_in_a_sentence(labels: Labels, rng: Random) -> str:
-    swapped = _swapped(labels)[:: rng.choice([1, -1])]
-    return Bare(rng.choice([" and ", ", "]).join(map(rng.choice(SHARES).format, *zip(*swapped, strict=True))))
+    other = swapped(labels)[:: rng.choice([1, -1])]
+    return Bare(rng.choice([" and ", ", "]).join(map(rng.choice(SHARES).format, *zip(*other, strict=True))))
 
 
 @named.changes
 def names_swapped(labels: Labels, rng: Random) -> str:
-    return rng.choice([_named, lambda pairs: ", ".join(f"{a} {b}" for a, b in pairs)])(_swapped(labels))
+    return rng.choice([_named, lambda pairs: ", ".join(f"{a} {b}" for a, b in pairs)])(swapped(labels))
 
 
 @named.changes
@@ -170,106 +167,3 @@ def another_name(labels: Labels, rng: Random) -> str:
 @named.changes
 def dropped_name(labels: Labels, rng: Random) -> str:
     return _named(labels[1:])
-
-
-def _place(rng: Random) -> tuple[str, int, str, int]:
-    first, second = rng.choice(PLACES)
-    one, two = distinct(rng, 2, 2, 40)
-    return first, one, second, two
-
-
-place = family("place", _place, lambda parts: "{} {} {} {}".format(*parts), "prose labels")
-
-
-@place.keeps
-def place_with_a_comma(parts: tuple[str, int, str, int], rng: Random) -> str:
-    return rng.choice(["{} {}, {} {}", "{} {} and {} {}", "({} {}, {} {})", "{}: {}, {}: {}"]).format(*parts)
-
-
-@place.keeps
-def place_in_the_other_order(parts: tuple[str, int, str, int], rng: Random) -> str:
-    return "{2} {3}, {0} {1}".format(*parts)
-
-
-@place.keeps
-def place_in_capitals(parts: tuple[str, int, str, int], rng: Random) -> str:
-    return "{} {} {} {}".format(*parts).title()
-
-
-@place.changes
-def place_swapped(parts: tuple[str, int, str, int], rng: Random) -> str:
-    return rng.choice(["{0} {3} {2} {1}", "{2} {1} {0} {3}"]).format(*parts)
-
-
-@place.changes
-def place_moved(parts: tuple[str, int, str, int], rng: Random) -> str:
-    first, one, second, two = parts
-    return f"{first} {one} {second} {two + 1}"
-
-
-@place.changes
-def half_a_place(parts: tuple[str, int, str, int], rng: Random) -> str:
-    return rng.choice(["{0} {1}", "{2} {3}"]).format(*parts)
-
-
-remainder = family("remainder", lambda rng: distinct(rng, 2, 2, 30), lambda pair: f"{pair[0]} R {pair[1]}", "prose")
-
-
-@remainder.keeps
-def remainder_in_another_spelling(pair: list[int], rng: Random) -> str:
-    form = [
-        "{} r {}",
-        "{}R{}",
-        "{} remainder {}",
-        "{} R{}",
-        "{} with remainder {}",
-        "{} rem {}",
-        "{} with a remainder of {}",
-    ]
-    return rng.choice(form).format(*pair)
-
-
-@remainder.changes
-def remainder_swapped(pair: list[int], rng: Random) -> str:
-    return rng.choice(["{1} R {0}", "{1} remainder {0}", "{1} with a remainder of {0}", "{1}R{0}"]).format(*pair)
-
-
-@remainder.changes
-def another_remainder(pair: list[int], rng: Random) -> str:
-    return rng.choice([f"{pair[0]} R {pair[1] + 1}", f"{pair[0] + 1} R {pair[1]}"])
-
-
-@remainder.changes
-def one_number_alone(pair: list[int], rng: Random) -> str:
-    return str(rng.choice(pair))
-
-
-quantities = family("named quantities", _pairs(QUANTITIES, 3), lambda ls: ", ".join(f"{w} {n}" for w, n in ls), "prose")
-
-
-@quantities.keeps
-def quantities_in_another_spelling(labels: Labels, rng: Random) -> str:
-    return rng.choice([", ", "; "]).join(f"{word}{rng.choice([': ', ' = ', ' '])}{number}" for word, number in labels)
-
-
-@quantities.keeps
-def quantities_in_the_other_order(labels: Labels, rng: Random) -> str:
-    return ", ".join(f"{word} {number}" for word, number in labels[::-1])
-
-
-@quantities.changes
-def quantities_swapped(labels: Labels, rng: Random) -> str:
-    return ", ".join(f"{word} {number}" for word, number in _swapped(labels))
-
-
-prices = family("prices", _pairs(GOODS, 2), lambda ls: ", ".join(f"${n} for {w}" for w, n in ls), "prose")
-
-
-@prices.keeps
-def prices_in_the_other_order(labels: Labels, rng: Random) -> str:
-    return ", ".join(f"${number} for {word}" for word, number in labels[::-1])
-
-
-@prices.changes
-def prices_swapped(labels: Labels, rng: Random) -> str:
-    return ", ".join(f"${number} for {word}" for word, number in _swapped(labels))

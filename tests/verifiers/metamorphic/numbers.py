@@ -64,7 +64,11 @@ def ordinal(n: int, rng: Random) -> str | None:
 
 @integer.keeps
 def worked_out(n: int, rng: Random) -> str | None:
-    return rng.choice(["m+n={}+{}={}", "{}+{}={}"]).format(n - 1, 1, n) if n > 2 else None
+    """One way: a reference is not an equation whose right side is meant."""
+    text = rng.choice(["m+n={}+{}={}", "{}+{}={}"]).format(n - 1, 1, n)
+    return (
+        rng.choice([Bare(text), Response(f"Hence \\boxed{{{text}}}."), Response(f"Answer: {text}")]) if n > 2 else None
+    )
 
 
 @integer.keeps
