@@ -21,6 +21,7 @@ from tests.verifiers.metamorphic import (  # noqa: F401 -- they register their f
     numbers,
     places,
     ranges,
+    relations,
 )
 from tests.verifiers.metamorphic.case import FAMILIES, Bare, Case, Family, Response, Transformation, other_digit
 from tests.verifiers.metamorphic.hedges import HEDGES, Hedge
