@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -16,20 +17,57 @@ _FRESH = {"dtype": "float32", "grad": True, "device": "cpu"}
 """Of torch before anybody changes it. `torch` may be imported in the block for the first time."""
 
 
+class _Blocks(threading.local):
+    """Those that run in this thread: episodes of one loop overlap, and each may end first."""
+
+    depth = 0
+    torch_before: dict[str, Any] | None = None
+
+
+class _Folder:
+    """The current folder belongs to all threads: the first block remembers it for all that overlap with it."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._depth = 0
+        self._before: str | None = None
+
+    def begin(self) -> None:
+        with self._lock:
+            if self._depth == 0:
+                self._before = _current_folder()
+            self._depth += 1
+
+    def end(self) -> None:
+        with self._lock:
+            self._depth -= 1
+            if self._before is not None and _current_folder() != self._before:
+                with contextlib.suppress(OSError):  # a folder that was removed
+                    os.chdir(self._before)
+
+
+_blocks = _Blocks()
+_folder = _Folder()
+
+
 @contextlib.contextmanager
 def process_as_before() -> Iterator[None]:
-    """Put back what the code of this block leaves changed. torch is not imported for it."""
-    folder = _current_folder()
-    torch = sys.modules.get("torch")
-    before = None if torch is None else _defaults(torch)
+    """Put back what the code of this block leaves changed, when the last block of this thread ends. torch is not
+    imported for it.
+    """
+    if _blocks.depth == 0:
+        _folder.begin()
+        torch = sys.modules.get("torch")
+        _blocks.torch_before = None if torch is None else _defaults(torch)
+    _blocks.depth += 1
     try:
         yield
     finally:
-        if folder is not None and _current_folder() != folder:
-            with contextlib.suppress(OSError):  # a folder that was removed
-                os.chdir(folder)
-        if (torch := sys.modules.get("torch")) is not None and hasattr(torch, "set_num_threads"):
-            _restore(torch, before or _FRESH)
+        _blocks.depth -= 1
+        if _blocks.depth == 0:
+            _folder.end()
+            if (torch := sys.modules.get("torch")) is not None and hasattr(torch, "set_num_threads"):
+                _restore(torch, _blocks.torch_before or _FRESH)
 
 
 def _current_folder() -> str | None:

@@ -1,7 +1,7 @@
 """Calls the user's own code: what it raises becomes one message with the recipe's key, the user's file and its line.
 
 Code that takes long is named while it runs. What it prints goes to standard error, since standard output belongs to the
-results of a command. What it changes are copies.
+results of a command. What it changes are copies; the current folder and the defaults of torch are put back.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from typing import Any, TextIO
 
 from reasonrl.daemon_threads import DaemonThreads
 from reasonrl.errors import ReasonRLError, TrainingError
+from reasonrl.process_state import process_as_before
 from reasonrl.slow_calls import named_when_slow
 from reasonrl.user_lines import innermost_user_line
 from verifiers.types import Problem
@@ -52,7 +53,7 @@ def call_user_code(
     """
     passing: tuple[type[BaseException], ...] = (KeyboardInterrupt, ReasonRLError, *passes)
     try:
-        with prints_to_stderr(), named_when_slow(subject) as call:
+        with prints_to_stderr(), process_as_before(), named_when_slow(subject) as call:
             result = function(*arguments, **options)
             if not inspect.isawaitable(result):
                 return result
@@ -71,11 +72,13 @@ def describe_error(error: BaseException) -> str:
     name = type(error).__name__
     try:
         text = " ".join(str(error).split())
-    except Exception:  # the __str__ of a foreign class
+    except KeyboardInterrupt:
+        raise
+    except BaseException:  # the __str__ of a foreign class may even call sys.exit
         text = ""
     text = textwrap.shorten(text, _SHOWN, placeholder=" ...")
     if isinstance(error, SystemExit):
-        words = f"sys.exit({error.code!r}) was called"
+        words = f"sys.exit({shown(error.code)}) was called"
     else:
         words = f"{name}: {text}" if text else name
     place = user_place(error)
@@ -91,7 +94,9 @@ def shown(value: Any, width: int = 200) -> str:
     """The repr of a foreign value, on one line and not longer than a message can bear."""
     try:
         text = repr(value)
-    except Exception:  # the __repr__ of a foreign class
+    except KeyboardInterrupt:
+        raise
+    except BaseException:  # the __repr__ of a foreign class
         return kind_of(value)
     return textwrap.shorten(text, width, placeholder=" ...")
 

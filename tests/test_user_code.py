@@ -5,10 +5,13 @@ from __future__ import annotations
 import asyncio
 import errno
 import json
+import os
 import threading
+from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from reasonrl.errors import DataError, RecipeError, TrainingError
 from reasonrl.user_code import call_user_code, describe_error, user_place
@@ -24,6 +27,13 @@ class Silent(Exception):
         raise RuntimeError
 
 
+class Exits(Exception):
+    def __str__(self) -> str:
+        raise SystemExit(0)
+
+    __repr__ = __str__
+
+
 @pytest.mark.parametrize(
     ("error", "words"),
     [
@@ -35,6 +45,8 @@ class Silent(Exception):
         (StopIteration(), "StopIteration"),
         (RecursionError("deep"), "RecursionError: deep"),
         (Silent(), "Silent"),
+        (Exits(), "Exits"),
+        (SystemExit(Exits()), "sys.exit(a value of type Exits) was called"),
         (ExceptionGroup("some", [ValueError("a")]), "ExceptionGroup: some (1 sub-exception)"),
     ],
 )
@@ -126,3 +138,42 @@ def test_what_an_async_function_raises_names_its_line(error: BaseException) -> N
     line = mine.__code__.co_firstlineno + 2
     with pytest.raises(TrainingError, match=rf"^key: .*\(.*test_user_code\.py, line {line}\)$"):
         call_user_code("key", mine)
+
+
+def test_what_the_users_code_changes_for_the_process_is_put_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path)
+    threads = torch.get_num_threads()
+
+    def careless() -> str:
+        os.chdir("elsewhere")
+        torch.set_num_threads(threads + 1)
+        return os.getcwd()
+
+    assert call_user_code("key", careless) == str(tmp_path / "elsewhere")
+    assert (os.getcwd(), torch.get_num_threads()) == (str(tmp_path), threads)
+
+
+def test_a_folder_that_one_thread_changes_is_not_what_another_puts_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path)
+    changed, begun = threading.Event(), threading.Event()
+
+    def careless() -> None:
+        os.chdir("elsewhere")
+        changed.set()
+        assert begun.wait(10)
+
+    def begins_elsewhere() -> None:
+        begun.set()
+        first.join(10)
+
+    first = threading.Thread(target=call_user_code, args=("key", careless))
+    first.start()
+    assert changed.wait(10)
+    call_user_code("key", begins_elsewhere)
+    assert os.getcwd() == str(tmp_path)

@@ -63,7 +63,11 @@ def _construct(
         raise RecipeError(
             f"{KEY}: {name}.episode cannot be called with (problem, rollout, seed, engine): {error}"
         ) from error
-    return GuardedEnvironment(environment, name)
+    return GuardedEnvironment(environment, name, _vocabulary(tokenizer))
+
+
+def _vocabulary(tokenizer: Any) -> int | None:
+    return None if tokenizer is None else max(len(tokenizer), tokenizer.vocab_size)
 
 
 def _method(environment: Any, name: str) -> Any:

@@ -6,7 +6,7 @@ import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from reasonrl.environments.guarded import sound_verdict
+from reasonrl.environments.episode_checks import sound_verdict
 from reasonrl.errors import ReasonRLError, RecipeError, TrainingError
 from reasonrl.user_code import call_user_code, detached, kind_of
 from verifiers.types import Verdict, Verifier

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import errno
+import functools
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -15,8 +18,9 @@ import pytest
 from reasonrl.engines.base import Generation, Sampling
 from reasonrl.engines.batching import run_episodes
 from reasonrl.engines.served import ServedFailure
-from reasonrl.environments.base import Episode, Trajectory
-from reasonrl.environments.guarded import GuardedEnvironment, PartnerFailed, sound_verdict
+from reasonrl.environments.base import Episode, Trajectory, Turn
+from reasonrl.environments.episode_checks import sound_verdict
+from reasonrl.environments.guarded import GuardedEnvironment, PartnerFailed
 from reasonrl.environments.loading import environment_factory
 from reasonrl.errors import ModelError, RecipeError, TrainingError
 from verifiers.types import Problem, Status, Verdict
@@ -59,6 +63,8 @@ def raises(error: BaseException) -> Play:
         (ConnectionRefusedError(111, "no"), r"ConnectionRefusedError: \[Errno 111\] no"),
         (ServedFailure("no text"), "ServedFailure: no text"),
         (type("Odd", (BaseException,), {})("odd"), "Odd: odd"),
+        (asyncio.CancelledError(), "CancelledError"),
+        (GeneratorExit(), "GeneratorExit"),
     ],
 )
 def test_what_an_environment_raises_names_the_problem_and_the_line(error: BaseException, words: str) -> None:
@@ -68,9 +74,7 @@ def test_what_an_environment_raises_names_the_problem_and_the_line(error: BaseEx
     assert isinstance(caught.value, PartnerFailed) is isinstance(error, OSError | ServedFailure)
 
 
-@pytest.mark.parametrize(
-    "error", [KeyboardInterrupt(), ModelError("no server"), OSError(errno.ENOSPC, "full"), asyncio.CancelledError()]
-)
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), ModelError("no server"), OSError(errno.ENOSPC, "full")])
 def test_interrupts_our_own_errors_and_a_full_disk_pass_through(error: BaseException) -> None:
     with pytest.raises(type(error)) as caught:
         guarded(raises(error))
@@ -111,6 +115,112 @@ def test_what_is_no_episode_is_one_message(returned: Any, words: str) -> None:
         guarded(lambda problem: returned)
     assert str(caught.value).startswith("rollout.environment: my_env:Mine.episode: problem p: ")
     assert words in str(caught.value)
+
+
+def returning(**changes: Any) -> Play:
+    """An episode whose trajectory has two tokens, the second of the environment, and `changes`."""
+    sound = Trajectory("policy", [1], [2, 3], [True, False], [-0.5, 0.0], "x", "stop")
+    return lambda problem: Episode(problem, 0, 0, [dataclasses.replace(sound, **changes)])
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"turns": [5]}, "turns holds 5; each must be a Turn"),
+        ({"turns": 5}, "turns is a value of type int"),
+        ({"turns": (Turn("policy", 0, 3, "x", True),)}, "a Turn goes from 0 to 3, but the response has 2 tokens"),
+        ({"turns": (Turn("policy", 2, 1, "x", True),)}, "a Turn goes from 2 to 1"),
+        ({"turns": (Turn(5, 0, 1, "x", True),)}, "needs texts as role and text"),  # type: ignore[arg-type]
+        ({"loss_mask": "ab"}, "loss_mask is a value of type str"),
+        ({"loss_mask": [True, "a"]}, "loss_mask holds 'a'; write True for tokens of the policy"),
+        ({"loss_mask": [2, True]}, "loss_mask holds 2"),
+        ({"loss_mask": [None, True]}, "loss_mask holds None"),
+        ({"loss_mask": [np.array([True, False]), True]}, "loss_mask holds array"),
+        ({"logprobs": [0.5, 0.0]}, "logprobs holds 0.5; write one finite number, 0 or below"),
+        ({"logprobs": "ab"}, "logprobs is a value of type str"),
+        ({"role": 5}, "role is a value of type int"),
+        ({"finish_reason": ["stop"]}, "finish_reason is ['stop']"),
+        ({"response_ids": [-1, 3]}, "response_ids holds -1; write a list of token ids"),
+        ({"prompt_ids": [2**70]}, "prompt_ids holds 1180591620717411303424; write"),
+        ({"prompt_ids": [True]}, "prompt_ids holds True"),
+        ({"prompt_ids": [9]}, "prompt_ids holds 9, but the tokenizer has 9 tokens"),
+        ({"response_ids": [2, 12]}, "response_ids holds 12, but the tokenizer has 9 tokens"),
+    ],
+)
+def test_what_a_trajectory_cannot_hold_is_one_message(changes: dict[str, Any], words: str) -> None:
+    environment = GuardedEnvironment(Played(returning(**changes)), "my_env:Mine", 9)
+    with pytest.raises(TrainingError) as caught:
+        asyncio.run(environment.episode(PROBLEM, 0, 1, None))  # type: ignore[arg-type]
+    assert str(caught.value).startswith("rollout.environment: my_env:Mine.episode: problem p: ")
+    assert words in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"response_ids": [20, 3]},  # a row of the head that no token uses
+        {"response_ids": [20, 3], "prompt_ids": [20]},  # read again by the next turn
+        {"loss_mask": [1, 0]},
+        {"loss_mask": [np.True_, np.False_]},
+        {"logprobs": [1e-7, 0.0]},
+        {"turns": [Turn("policy", 0, 1, "x", True), Turn("user", 1, 2, "y", False)]},
+    ],
+)
+def test_what_a_sound_trajectory_may_hold(changes: dict[str, Any]) -> None:
+    environment = GuardedEnvironment(Played(returning(**changes)), "my_env:Mine", 9)
+    assert asyncio.run(environment.episode(PROBLEM, 0, 1, None)).text == "x"  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("field", ["failure", "refinement_failure", "guiding_critique"])
+def test_a_reason_that_is_not_a_text_is_refused(field: str) -> None:
+    with pytest.raises(TrainingError, match=rf"Episode\.{field} is a value of type int; write a text, or None"):
+        guarded(lambda problem: Episode(problem, 0, 0, [TRAJECTORY], **{field: 3}))  # type: ignore[arg-type]
+
+
+def test_an_episode_that_is_returned_twice_is_refused() -> None:
+    same = Episode(PROBLEM, 0, 0, [TRAJECTORY])
+    environment = GuardedEnvironment(Played(lambda problem: same), "my_env:Mine")
+    asyncio.run(environment.episode(PROBLEM, 0, 1, None))  # type: ignore[arg-type]
+    with pytest.raises(TrainingError, match="returned the same Episode object twice; make a new one"):
+        asyncio.run(environment.episode(PROBLEM, 1, 2, None))  # type: ignore[arg-type]
+
+
+def test_an_episode_of_another_problem_is_refused() -> None:
+    other = Problem("q", "another question", "math", {"answer": "4"})
+    with pytest.raises(TrainingError, match=r"Episode\.problem has the id 'q'; pass the given problem on"):
+        guarded(lambda problem: Episode(other, 0, 0, [TRAJECTORY]))
+
+
+def test_one_episode_that_is_cancelled_by_the_failure_of_another_is_not_blamed() -> None:
+    class Waits:
+        async def episode(self, problem: Problem, rollout: int, seed: int, engine: Any) -> Episode:
+            if rollout:
+                raise KeyError("answer")
+            await asyncio.sleep(60)
+            raise AssertionError
+
+    environment = GuardedEnvironment(Waits(), "my_env:Mine")
+    plays = [functools.partial(environment.episode, PROBLEM, i, 1) for i in range(2)]
+    with pytest.raises(TrainingError, match="KeyError: 'answer'"):
+        run_episodes(plays, BrokenEngine(ValueError()))
+
+
+def test_episodes_that_overlap_leave_the_current_folder_as_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "elsewhere").mkdir()
+
+    class Moves:
+        async def episode(self, problem: Problem, rollout: int, seed: int, engine: Any) -> Episode:
+            await asyncio.sleep(0.01 * rollout)
+            os.chdir(tmp_path / "elsewhere")
+            await asyncio.sleep(0.02)
+            return Episode(problem, rollout, seed, [TRAJECTORY])
+
+    environment = GuardedEnvironment(Moves(), "my_env:Mine")
+    run_episodes([functools.partial(environment.episode, PROBLEM, i, 1) for i in range(3)], BrokenEngine(ValueError()))
+    assert Path.cwd() == tmp_path
 
 
 def test_a_changed_reference_is_not_the_gold_answer() -> None:
