@@ -32,6 +32,10 @@ ATTEMPTS = 20
 TURNED = 0.15
 """How often the rewritten text is the reference and the plain one the answer: equality has no direction."""
 _NUMBER = re.compile(r"-?[1-9]\d*")
+_NUMBERS_ALONE = re.compile(
+    r"(?:[\d\s,.()\[\]{}/+-]|\\[dt]?frac|\\left|\\right|\\[,!])*\d(?:[\d\s,.()\[\]{}]|\\right)*"
+)
+"""Of these, each digit counts: numbers, fractions, tuples, intervals, sums."""
 Lead = tuple[Family, Transformation] | Layout | Wording | Hedge
 
 
@@ -126,27 +130,37 @@ def rows_of(path: Path) -> list[Case]:
 
 
 def _can_be_wrapped(text: str) -> bool:
-    return text.count("{") == text.count("}") and "boxed" not in text and ". " not in text and not text.endswith("\\")
+    return (
+        text.count("{") == text.count("}")
+        and "boxed" not in text
+        and not re.search(r"\. |。", text)
+        and not text.endswith("\\")
+    )
 
 
 def around_rows(rows: Sequence[Case], count: int, seed: int) -> list[Case]:
-    """Cases from rows: layouts and wordings that fit every answer, and changes of the answers that are one number."""
+    """Cases from rows: layouts and wordings that fit every answer, and changes of those that are numbers."""
     rng = Random(seed)
     steps: list[Layout | Wording] = [*LAYOUTS, *WORDINGS]
     steps = [step for step in steps if not step.needs]
     cases: list[Case] = []
     for place in range(count if rows else 0):
         row = rows[place % len(rows)]
-        if row.equal and _NUMBER.fullmatch(row.answer) and rng.random() < 0.5:
+        if row.equal and _digits_count(row) and rng.random() < 0.5:
             cases.append(_changed(row, rng))
         elif (case := decorated(row, frozenset(), rng.choice(steps), rng)) is not None:
             cases.append(case)
     return cases
 
 
+def _digits_count(row: Case) -> bool:
+    """Not where more decimals than the reference has are rounded to it."""
+    return _NUMBERS_ALONE.fullmatch(row.answer) is not None and ("." not in row.answer or row.answer == row.gold)
+
+
 def _changed(row: Case, rng: Random) -> Case:
     wrong = str(other_digit(row.answer, rng))
-    if rng.random() < 0.5:
+    if not _NUMBER.fullmatch(row.answer) or rng.random() < 0.5:
         return Case(row.gold, wrong, False, "bare", (*row.trail, "another digit"))
     hedge = rng.choice(HEDGES)
     return Case(row.gold, hedge.put(row.answer, wrong, rng), False, "lenient", (*row.trail, hedge.name))
