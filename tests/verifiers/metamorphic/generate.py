@@ -155,7 +155,9 @@ def around_rows(rows: Sequence[Case], count: int, seed: int) -> list[Case]:
 
 def _digits_count(row: Case) -> bool:
     """Not where more decimals than the reference has are rounded to it."""
-    return _NUMBERS_ALONE.fullmatch(row.answer) is not None and ("." not in row.answer or row.answer == row.gold)
+    return _NUMBERS_ALONE.fullmatch(row.answer) is not None and (
+        "." not in row.answer + row.gold or row.answer == row.gold
+    )
 
 
 def _changed(row: Case, rng: Random) -> Case:
