@@ -8,7 +8,7 @@ from typing import Any
 import yaml
 
 from reasonrl.errors import UsageError
-from reasonrl.recipe.yaml_text import load_yaml
+from reasonrl.recipe.yaml_text import AmbiguousYaml, load_yaml
 from reasonrl.terminal import print_json
 
 
@@ -31,6 +31,8 @@ def key_values(pairs: list[str], flag: str) -> dict[str, Any]:
             raise UsageError(f"{flag} {pair}: write key=value")
         try:
             out[key] = load_yaml(value)
+        except AmbiguousYaml as error:
+            raise UsageError(f"{flag} {pair}: {error}") from error
         except yaml.YAMLError as error:
             raise UsageError(
                 f"{flag} {pair}: the value is not valid YAML; put strings in quotes: '{key}=\"...\"'"

@@ -25,6 +25,18 @@ optim: {lr: 1.0e-3}
         ('a: 1\n"a": 2\n', ["a: given twice, on lines 1 and 2"]),
         ("yes: 1\ntrue: 2\n", ["true: given twice, on lines 1 and 2"]),
         ("a: 1\na: 2\na: 3\n", ["on lines 1 and 2", "on lines 2 and 3"]),
+        (
+            "b: &b {x: 1}\na:\n  <<: *b\n  <<: {z: 1}\n",
+            ["a.<<: given twice, on lines 3 and 4; only one would count. Wr"],
+        ),
+        (
+            "b: 1\nseed: 017\n",
+            ["seed: 017 on line 2 is read as 15, as an octal number. Write 17 for the number, or '017'"],
+        ),
+        ("a: [1, -0_17]", ["a.1: -0_17 on line 1 is read as -15, as an octal number. Write -17"]),
+        ("seed: 1:30", ["seed: 1:30 on line 1 is read as 90, in base 60. Write 90 for the number, or '1:30' in"]),
+        ("a: {b: 1:30.5}", ["a.b: 1:30.5 on line 1 is read as 90.5, in base 60. Write 90.5"]),
+        ("017", ["017 on line 1 is read as 15"]),
         ("a: {x: 1, x: 2}\nb: 1\nb: 2\n", ["a.x: given twice", "b: given twice, on lines 2 and 3"]),
     ],
 )
@@ -42,7 +54,8 @@ def test_each_key_that_is_given_twice_is_named_with_its_lines(text: str, message
         "a: {x: 1}\nb: {x: 1}\n",
         "a: 1\nA: 2\n",
         "1: a\n'1': b\n",
-        "base: &base {x: 1, y: 2}\nnext: {<<: *base, x: 3}\nlast: {<<: *base, <<: {z: 1}, x: 4}\n",
+        "base: &base {x: 1, y: 2}\nnext: {<<: *base, x: 3}\nlast: {<<: [*base, {z: 1}], x: 4}\n",
+        "a: 07\nb: 00\nc: 0\nd: '017'\ne: 0x1F\nf: '1:30'\ng: 08\nh: 0.5\ni: 1_000\nj: 10:99\n",
         "base: &base {x: 1}\nlist: [*base, *base]\n",
         "",
         "- {a: 1}\n- {a: 2}\n",
@@ -81,6 +94,7 @@ def test_a_section_of_a_recipe_that_is_given_twice_is_refused() -> None:
     [
         ("optim={lr: 1.0e-3, lr: 1.0e-4}", "lr: given twice, on lines 1 and 1"),
         ("data.train=[{source: arithmetic, source: gsm8k}]", r"0\.source: given twice"),
+        ("seed=017", "017 on line 1 is read as 15"),
         ("optim.lr=2001-99-99", "the value is not valid YAML; quote it"),
     ],
 )
