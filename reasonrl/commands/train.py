@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 from reasonrl.commands.output import emit
+from reasonrl.outputs import check_folder
 from reasonrl.recipe.reading import load_recipe
 from reasonrl.recipe.schema import Recipe
 from reasonrl.runs.folder import require_run, run_dir_for
@@ -33,6 +34,7 @@ def train_command(
         if resume:
             with run_dir_for(given, loaded.name, loaded.source, resume=True) as resumed:
                 require_run(resumed)
+                check_folder(resumed, "run_dir")
         plan = preflight(
             loaded, offline=offline, backends={"verl": _verl_plan}, resumed=resumed, allow_changes=allow_changes
         )

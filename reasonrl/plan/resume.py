@@ -7,25 +7,22 @@ from pathlib import Path
 from reasonrl.errors import DataNotHere
 from reasonrl.recipe.kinds import KINDS
 from reasonrl.recipe.links import with_paths
-from reasonrl.recipe.reading import LoadedRecipe
+from reasonrl.recipe.reading import LoadedRecipe, stage_text
 from reasonrl.recipe.schema import Recipe
 from reasonrl.rewards.loading import make_reward_parts, make_verifier
-from reasonrl.runs.checkpoint import newest_checkpoint
 from reasonrl.runs.console import TrainConsole
 from reasonrl.runs.folder import check_run
 from reasonrl.runs.lock import refuse_locked
 from reasonrl.setup.data import load_data, recipe_for_data
 from reasonrl.setup.run_models import newest_model, runs_elsewhere
-from reasonrl.stages import collect, game, stage_kind
+from reasonrl.stages import stage_kind
 from reasonrl.stages.base import Session
+from reasonrl.stages.complete import is_complete
 from reasonrl.stages.gathering import close_verifier
 from reasonrl.stages.inputs import compare_inputs
 from reasonrl.stages.resuming import checkpoint_to_resume
-from reasonrl.stages.run import run_text, stage_folders, stage_text, starting_model, versions_warning
+from reasonrl.stages.run import run_text, stage_folders, starting_model, versions_warning
 from reasonrl.trainer.interrupt import Interrupt
-
-_SUMMARIES = {"collect": collect.SUMMARY, "game": game.SUMMARY}
-"""By kind: the file that a complete stage that gathers has written last."""
 
 
 def check_resume(loaded: LoadedRecipe, run_dir: Path, *, offline: bool, allow_changes: bool) -> list[str]:
@@ -46,19 +43,23 @@ def check_resume(loaded: LoadedRecipe, run_dir: Path, *, offline: bool, allow_ch
             if not folder.exists():
                 lines.append(f"{name} has not begun")
                 break
-            check_run(folder, stage_text(recipe), resume=True)
-        if _is_complete(recipe, folder):
+            other_recipe = allow_changes and not is_complete(recipe, folder)
+            check_run(folder, stage_text(recipe), resume=True, other_recipe=other_recipe)
+        if is_complete(recipe, folder):
             lines.append(f"{name} is complete")
             if KINDS[recipe.kind].trains:
                 model = newest_model(folder)
             continue
         init_from = starting_model(recipe, run_dir, loaded, model)
-        lines += _compared(with_paths(recipe, run_dir, newest_model), folder, init_from, offline, allow_changes)
+        resolved = with_paths(recipe, run_dir, newest_model)
+        lines += _compared(resolved, recipe, folder, init_from, offline, allow_changes)
         break
     return lines
 
 
-def _compared(recipe: Recipe, folder: Path, init_from: str, offline: bool, allow_changes: bool) -> list[str]:
+def _compared(
+    recipe: Recipe, written: Recipe, folder: Path, init_from: str, offline: bool, allow_changes: bool
+) -> list[str]:
     """The lines of the stage that continues. Raises UsageError for what has changed."""
     console = _Lines()
     step = _step(recipe, folder, console)
@@ -76,18 +77,9 @@ def _compared(recipe: Recipe, folder: Path, init_from: str, offline: bool, allow
         return console.lines
     finally:
         close_verifier(verifier)
-    session = Session(console, Interrupt(console.warn), init_from, True, offline, {}, allow_changes)
+    session = Session(console, Interrupt(console.warn), init_from, True, offline, {}, allow_changes, written)
     compare_inputs(recipe, folder, session, data, stage_kind(recipe.kind).roles(recipe), step=step)
     return console.lines
-
-
-def _is_complete(recipe: Recipe, folder: Path) -> bool:
-    if recipe.kind in _SUMMARIES:
-        return (folder / _SUMMARIES[recipe.kind]).exists()
-    checkpoint = newest_checkpoint(folder / "checkpoints")
-    if checkpoint is None or checkpoint.step < recipe.total_steps:
-        return False
-    return runs_elsewhere(recipe) or bool(checkpoint.state().get("finished"))
 
 
 def _step(recipe: Recipe, folder: Path, console: TrainConsole) -> int | None:

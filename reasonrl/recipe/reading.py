@@ -77,7 +77,7 @@ def load_recipe(name: str, overrides: Sequence[str] = ()) -> LoadedRecipe:
 
 def read_yaml(path: Path) -> dict[str, Any]:
     """The mapping in a recipe file, unchecked."""
-    raw = _mapping(_read(path), str(path))
+    raw = read_mapping(_read(path), str(path))
     return upgraded(raw) if is_saved(path) else raw
 
 
@@ -91,7 +91,7 @@ def parse_recipe(text: str, source: str, overrides: Sequence[str] = (), *, saved
 
     `saved`: it comes from a run folder, maybe of an earlier version.
     """
-    raw = _mapping(text, source)
+    raw = read_mapping(text, source)
     raw = upgraded(raw) if saved else raw
     messages: list[str] = []
     lines = line_numbers(text)
@@ -129,7 +129,7 @@ def unread_sections(recipe: Recipe, written: Mapping[str, Any], index: int | Non
 def _read(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError as error:
         raise RecipeError(f"{path} cannot be read as UTF-8 text: {error}") from error
 
 
@@ -149,7 +149,8 @@ def _check_value(override: str) -> None:
         raise OverrideError(override, "the value is not valid YAML; quote it") from error
 
 
-def _mapping(text: str, source: str) -> dict[str, Any]:
+def read_mapping(text: str, source: str) -> dict[str, Any]:
+    """The mapping of a recipe's text, unchecked. Raises RecipeError where it is none, or is ambiguous."""
     try:
         raw = load_yaml(text)
     except AmbiguousYaml as error:
@@ -187,17 +188,6 @@ def _merged(base: Any, changes: Any) -> Any:
     return changes
 
 
-def same_recipe(saved: str, text: str) -> bool:
-    """Whether two YAML texts describe the same run: `saved` may come from an earlier version and lack newer keys, which
-    then have their defaults. A description changes nothing.
-    """
-
-    def stages(recipe: str) -> list[Recipe]:
-        return [
-            stage.model_copy(update={"description": ""}) for stage in parse_recipe(recipe, "a run", saved=True).stages
-        ]
-
-    try:
-        return stages(saved) == stages(text)
-    except RecipeError:
-        return saved == text
+def stage_text(recipe: Recipe) -> str:
+    """recipe.yaml of a stage."""
+    return yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False, allow_unicode=True)

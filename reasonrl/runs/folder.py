@@ -17,15 +17,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from reasonrl.errors import UsageError
 from reasonrl.files import replace_text
-from reasonrl.recipe.reading import is_saved, same_recipe
-from reasonrl.recipe.yaml_text import AmbiguousYaml, load_yaml
+from reasonrl.recipe.differences import recipe_differences
+from reasonrl.recipe.reading import is_saved
 from reasonrl.runs.console import TrainConsole
-from reasonrl.runs.lock import entries, remove_empty
+from reasonrl.runs.lock import entries, remove_empty, run_of
 from reasonrl.runs.row_text import row_text
+from reasonrl.runs.saved import changed_versions, saved_recipe, session_record
 
 ROW_FILES = ("metrics.jsonl", "samples.jsonl")
 
@@ -169,78 +168,51 @@ def run_facts(command: list[str]) -> dict[str, Any]:
     }
 
 
-def start_run(path: Path, recipe_yaml: str, *, resume: bool) -> list[str]:
+def start_run(path: Path, recipe_yaml: str, *, resume: bool, other_recipe: bool = False) -> list[str]:
     """Write recipe.yaml and run.json into a run folder that the caller has locked, or check them when resuming.
     Returns the packages whose version differs from the last session's: "torch 2.8.0 -> 2.9.0".
 
     A run that failed before it had written anything, over a data set that was not found say, may be begun again with a
     corrected recipe.
 
+    `other_recipe`: the recipe of the folder is replaced where it differs.
+
     Raises UsageError when the folder holds a run and `resume` is False, or holds another recipe.
     """
-    record, changed = check_run(path, recipe_yaml, resume=resume)
+    record, changed = check_run(path, recipe_yaml, resume=resume, other_recipe=other_recipe)
     path.mkdir(parents=True, exist_ok=True)
     replace_text(path / "run.json", json.dumps(record, indent=1) + "\n")
     replace_text(path / "recipe.yaml", recipe_yaml)
     return changed
 
 
-def check_run(path: Path, recipe_yaml: str, *, resume: bool) -> tuple[dict[str, Any], list[str]]:
+def check_run(
+    path: Path, recipe_yaml: str, *, resume: bool, other_recipe: bool = False
+) -> tuple[dict[str, Any], list[str]]:
     """What `start_run` writes into run.json, and what it returns. Changes nothing, and raises the same."""
     recipe_file = path / "recipe.yaml"
     record: dict[str, Any] = {"sessions": []}
     if recipe_file.exists() and has_begun(path):
         if not resume:
             raise UsageError(f"{path} already holds a run. Continue it with --resume, or write run_dir=ANOTHER_FOLDER")
-        if not same_recipe(_saved_recipe(recipe_file), recipe_yaml):
+        differing = recipe_differences(saved_recipe(recipe_file), recipe_yaml)
+        if differing and not other_recipe:
+            listed = "".join(f"\n  - {difference}" for difference in differing)
+            run = run_of(path)
+            advice = f"Resume it with its own: reasonrl train {path} --resume"
+            if run != path:
+                advice = f"Write the old values into {run / 'recipe.yaml'}, or run_dir=ANOTHER_FOLDER for a new run"
             raise UsageError(
-                f"{path} was started with another recipe, so it cannot be resumed with this one. "
-                f"Resume it with its own: reasonrl train {path} --resume"
+                f"{path} was started with another recipe, so it cannot be resumed with this one.{listed}\n{advice}"
             )
         if (path / "run.json").exists():
-            record = _sessions(path / "run.json")
+            record = session_record(path / "run.json")
     elif path.exists() and not recipe_file.exists() and entries(path):
         raise UsageError(f"{path} exists, is not empty and is not a run. Write run_dir=ANOTHER_FOLDER")
     facts = run_facts(sys.argv)
-    changed = _changed_versions(record["sessions"][-1], facts) if record["sessions"] else []
+    changed = changed_versions(record["sessions"][-1], facts) if record["sessions"] else []
     record["sessions"].append(facts)
     return record, changed
-
-
-def _saved_recipe(path: Path) -> str:
-    """The text of recipe.yaml. Raises UsageError where it is damaged."""
-    try:
-        text = path.read_text(encoding="utf-8")
-        if isinstance(load_yaml(text), dict):
-            return text
-        reason = "it holds no mapping of keys to values"
-    except (UnicodeDecodeError, yaml.YAMLError, AmbiguousYaml) as error:
-        reason = str(error).splitlines()[0]
-    raise UsageError(
-        f"{path} is damaged ({reason}), so whether the run was started with this recipe cannot be seen. Restore the"
-        " file from a backup, or write run_dir=ANOTHER_FOLDER for a new run"
-    )
-
-
-def _sessions(path: Path) -> dict[str, Any]:
-    """run.json. Raises UsageError where it is damaged."""
-    try:
-        record = json.loads(path.read_text(encoding="utf-8"))
-        sessions = record.setdefault("sessions", [])
-        if not all(isinstance(session, dict) for session in sessions):
-            raise ValueError("sessions: expected a list of objects")
-    except (ValueError, TypeError, AttributeError) as error:
-        raise UsageError(
-            f"{path} is damaged ({error}). It records when and with which versions the run was trained, and nothing"
-            " else. Restore it, or write {} into it to resume without this history"
-        ) from error
-    return dict(record)
-
-
-def _changed_versions(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    """Packages of both sessions whose version differs, and Python."""
-    old, new = ({"python": session.get("python"), **(session.get("versions") or {})} for session in (before, now))
-    return [f"{name} {old[name]} -> {new[name]}" for name in old if name in new and old[name] != new[name]]
 
 
 def require_run(path: Path) -> None:
@@ -290,8 +262,8 @@ def latest_run_dir(root: Path, name: str, source: str) -> Path:
     `ROOT/NAME-2`, ...; `ROOT/NAME` where there is none.
     """
     recipe_file = Path(source)
-    if recipe_file.is_file() and is_saved(recipe_file):
-        return recipe_file.parent
+    if recipe_file.is_file() and (is_saved(recipe_file) or has_begun(recipe_file.parent)):
+        return recipe_file.parent  # run.json may be gone: its rows and checkpoints show that it is a run
     number = 1
     latest = path = root / name
     while path.exists():

@@ -1,7 +1,8 @@
-"""What a stage depends on beside its recipe: the rows of its data, the weights that it starts from, the user's code.
+"""What a stage depends on: its recipe, the rows of its data, the weights that it starts from, the user's code.
 
-A recipe names these by path, and what is behind a path can change. `inputs.json` in the folder of a stage records them
-when the stage starts; a resumed stage compares. Only digests are kept, and references where they are short.
+A recipe names the others by path, and what is behind a path can change; recipe.yaml of a run can be edited.
+`inputs.json` in the folder of a stage records them when the stage starts; a resumed stage compares. Of data, weights
+and code only digests are kept, and references where they are short.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import Any, NamedTuple
 
 from reasonrl.errors import UsageError
 from reasonrl.files import replace_text
+from reasonrl.recipe.differences import recipe_differences
 from verifiers.types import Problem
 
 INPUTS = "inputs.json"
@@ -80,7 +82,7 @@ def read_inputs(folder: Path) -> dict[str, Any] | None:
         _sections(record)
     except FileNotFoundError:
         return None
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise UsageError(
             f"{path} is damaged ({error}), so what this run began with cannot be compared with what is there now."
             " Remove the file to resume without the comparison"
@@ -92,6 +94,11 @@ def _sections(record: Any) -> tuple[dict[str, list[RowDigest]], dict[str, dict[s
     """Data, models and code of a record."""
     data = {name: [RowDigest(*row) for row in rows] for name, rows in record["data"].items()}
     models = {role: {"name": model["name"], **model} for role, model in record["models"].items()}
+    if not isinstance(record.get("recipe", ""), str):
+        raise TypeError("recipe: expected text")
+    for change in record.get("changes", []):
+        if not (isinstance(change["step"], int) and isinstance(change["differences"], list)):
+            raise TypeError("changes: expected a step and a list of differences")
     return data, models, {name: dict(facts) for name, facts in record["code"].items()}
 
 
@@ -109,16 +116,18 @@ def changes_allowed(folder: Path) -> list[dict[str, Any]]:
     """The times at which this stage was resumed over changed inputs: {"time", "step", "differences"}."""
     try:
         record = read_inputs(folder)
-    except UsageError:
+    except (UsageError, OSError):
         return []
     return list((record or {}).get("changes", []))
 
 
 def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    """One sentence for each data set, model and file of code that is not what it was."""
+    """One sentence for each key of the recipe, data set, model and file of code that is not what it was. A record of an
+    earlier version has no recipe.
+    """
     old_data, old_models, old_code = _sections(before)
     new_data, new_models, new_code = _sections(now)
-    sentences = []
+    sentences = recipe_differences(before["recipe"], now["recipe"]) if "recipe" in before and "recipe" in now else []
     for name in dict.fromkeys([*old_data, *new_data]):
         sentences += _set_difference(name, old_data.get(name), new_data.get(name))
     for role in dict.fromkeys([*old_models, *new_models]):

@@ -77,7 +77,11 @@ class Session:
     backends: Mapping[str, RunElsewhere]
     """By name; for kinds with `runs_on_backends`."""
     allow_changes: bool = False
-    """Resume over data, weights or code that have changed since the stage began."""
+    """Resume over a recipe, data, weights or code that have changed since the stage began."""
+    written: Recipe | None = None
+    """The recipe of the stage before `stage:NAME` became a path, which differs where a run folder was moved. None: it
+    has no such link.
+    """
 
 
 class StageKind(Protocol):

@@ -21,12 +21,13 @@ from reasonrl.setup.prompt_checks import template_warnings
 from reasonrl.setup.roles import check_refining, load_roles
 from reasonrl.stages.base import Session, Workload
 from reasonrl.stages.collector import Collector, in_words
+from reasonrl.stages.complete import SUMMARIES
 from reasonrl.stages.critiques import CritiqueCollector
 from reasonrl.stages.gathering import GatheringKind, open_verifier, start_journal, write_sets, write_summary
 from reasonrl.stages.responses import ResponseCollector
 from verifiers.types import Problem
 
-SUMMARY = "collect.json"
+SUMMARY = SUMMARIES["collect"]
 COLLECTORS: dict[str, type[Collector]] = {"critiques": CritiqueCollector, "responses": ResponseCollector}
 """By `collect.make`."""
 

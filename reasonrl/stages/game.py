@@ -26,11 +26,12 @@ from reasonrl.setup.data import RunData, load_data, recipe_for_data
 from reasonrl.setup.models import load_language_model, make_engine
 from reasonrl.setup.roles import Roles, check_refining, load_roles
 from reasonrl.stages.base import Session, Workload
+from reasonrl.stages.complete import SUMMARIES
 from reasonrl.stages.gathering import GatheringKind, open_verifier, start_journal, write_sets, write_summary
 from reasonrl.stats import wilson
 from verifiers.types import Problem, Verifier
 
-SUMMARY = "game.json"
+SUMMARY = SUMMARIES["game"]
 ROLES = ("sneaky", "solver", "critic")
 TAUGHT_ROLES = ("critic", "sneaky")
 """Whose turns later stages learn from."""

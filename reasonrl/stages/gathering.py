@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
@@ -17,6 +16,7 @@ from reasonrl.setup.data import RunData
 from reasonrl.stages.base import Session
 from reasonrl.stages.inputs import check_inputs, identity_of
 from reasonrl.stages.journal import Journal
+from reasonrl.terminal import json_text
 from verifiers.types import Problem, Verifier
 
 
@@ -79,4 +79,4 @@ def write_sets(folder: Path, sets: Mapping[str, Sequence[Problem]]) -> None:
 
 def write_summary(path: Path, summary: Mapping[str, Any]) -> None:
     """Write this last: a stage with a summary is complete."""
-    replace_text(path, json.dumps(summary, indent=1) + "\n")
+    replace_text(path, json_text(summary, indent=1) + "\n")

@@ -15,6 +15,7 @@ from reasonrl.errors import ModelError, UsageError
 from reasonrl.models import tiny
 from reasonrl.models.loading import load_tokenizer_and_config, model_source
 from reasonrl.recipe.critics import RoleSpec
+from reasonrl.recipe.reading import stage_text
 from reasonrl.recipe.schema import Recipe
 from reasonrl.runs.checkpoint import MANIFEST
 from reasonrl.runs.inputs import clock, differences, digest_files, digest_rows, read_inputs, write_inputs
@@ -111,6 +112,7 @@ def stage_inputs(
     if data.replay:
         sets["data.replay"] = data.replay
     return {
+        "recipe": stage_text(session.written or recipe),
         "models": models,
         "code": digest_files({_shown(path): path for path in user_files(recipe)}, {}),
         "data": {name: digest_rows(problems) for name, problems in sets.items()},

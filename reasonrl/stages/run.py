@@ -11,7 +11,7 @@ import yaml
 from reasonrl.errors import UsageError
 from reasonrl.recipe.kinds import KINDS
 from reasonrl.recipe.links import check_links, stage_folder, with_paths
-from reasonrl.recipe.reading import LoadedRecipe
+from reasonrl.recipe.reading import LoadedRecipe, stage_text
 from reasonrl.recipe.schema import Recipe
 from reasonrl.runs.console import TrainConsole
 from reasonrl.runs.folder import require_run, start_run
@@ -23,6 +23,7 @@ from reasonrl.setup.run_models import newest_model, runs_elsewhere, weights_of
 from reasonrl.setup.starts import check_start, errors_of_start, start_of
 from reasonrl.stages import stage_kind
 from reasonrl.stages.base import RunElsewhere, Session
+from reasonrl.stages.complete import is_complete
 from reasonrl.trainer.interrupt import Interrupt
 
 
@@ -50,7 +51,8 @@ def train(
         resume: continue an interrupted run; its finished stages are skipped.
         offline: use nothing that is not on this machine.
         backends: run stages of kind rl that ask for them, by name.
-        allow_changes: resume also where data, weights or the user's code have changed since a stage began.
+        allow_changes: resume also where the recipe in the run folder, data, weights or the user's code have changed
+            since a stage began.
 
     Raises:
         ReasonRLError: something is wrong that the user can fix; there is nothing to resume; or another process writes
@@ -96,10 +98,10 @@ def _run_stages(
         console = TrainConsole(recipe.total_steps, quiet=quiet)
         with console, Interrupt(console.warn) as interrupt:
             if loaded.staged:
-                start_stage(folder, recipe, resume=resume)
+                start_stage(folder, recipe, resume=resume, allow_changes=allow_changes)
                 console.note(f"stage {recipe.name} ({recipe.kind})")
             init_from = starting_model(recipe, run_dir, loaded, model)
-            session = Session(console, interrupt, init_from, resume, offline, backends, allow_changes)
+            session = Session(console, interrupt, init_from, resume, offline, backends, allow_changes, recipe)
             with errors_of_start(recipe):
                 result = stage_kind(recipe.kind).run(with_paths(recipe, run_dir, newest_model), folder, session)
             if KINDS[recipe.kind].trains:
@@ -130,14 +132,10 @@ def check_options(*, resume: bool, allow_changes: bool) -> None:
         raise UsageError("--allow-changes is for a run that is resumed: add --resume, or leave it out")
 
 
-def start_stage(folder: Path, recipe: Recipe, *, resume: bool) -> None:
+def start_stage(folder: Path, recipe: Recipe, *, resume: bool, allow_changes: bool = False) -> None:
     """Make the folder of a stage, with its own recipe in it. Raises UsageError where the folder holds another run."""
-    start_run(folder, stage_text(recipe), resume=resume)
-
-
-def stage_text(recipe: Recipe) -> str:
-    """recipe.yaml of a stage."""
-    return yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+    other_recipe = allow_changes and not is_complete(recipe, folder)
+    start_run(folder, stage_text(recipe), resume=resume, other_recipe=other_recipe)
 
 
 def starting_model(recipe: Recipe, run_dir: Path, loaded: LoadedRecipe, previous: Path | None) -> str:

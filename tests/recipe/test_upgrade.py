@@ -9,7 +9,8 @@ import pytest
 import yaml
 
 from reasonrl.errors import RecipeError, UsageError
-from reasonrl.recipe.reading import load_recipe, parse_recipe, same_recipe
+from reasonrl.recipe.differences import recipe_differences
+from reasonrl.recipe.reading import load_recipe, parse_recipe
 from reasonrl.runs.folder import start_run
 from tests.metric_runs import critic
 
@@ -47,10 +48,10 @@ def test_a_run_of_an_earlier_version_is_resumed(tmp_path: Path) -> None:
 def test_recipes_are_compared_by_what_they_mean(tmp_path: Path) -> None:
     recipe = critic(tmp_path)
     text = yaml.safe_dump(recipe)
-    assert same_recipe(text, "# a comment\n" + text)
-    assert same_recipe(text, yaml.safe_dump({**recipe, "checkpoint": {"keep_last": 1}})), (
+    assert not recipe_differences(text, "# a comment\n" + text)
+    assert not recipe_differences(text, yaml.safe_dump({**recipe, "checkpoint": {"keep_last": 1}})), (
         "a default that is written out"
     )
-    assert same_recipe(text, yaml.safe_dump({**recipe, "description": "said better"}))
-    assert not same_recipe(text, yaml.safe_dump({**recipe, "seed": 7}))
-    assert not same_recipe("name: x", text), "what cannot be read is not the same"
+    assert not recipe_differences(text, yaml.safe_dump({**recipe, "description": "said better"}))
+    assert recipe_differences(text, yaml.safe_dump({**recipe, "seed": 7}))
+    assert recipe_differences("name: x", text), "what cannot be read is not the same"

@@ -10,7 +10,8 @@ import pytest
 import yaml
 
 from reasonrl.errors import UsageError
-from reasonrl.recipe.reading import load_recipe, parse_recipe, same_recipe, shipped_recipes
+from reasonrl.recipe.differences import recipe_differences
+from reasonrl.recipe.reading import load_recipe, parse_recipe, shipped_recipes
 from reasonrl.stages.run import train
 from tests.tiny_runs import merged, rows, tiny
 
@@ -119,4 +120,4 @@ def test_a_saved_stage_with_another_value_is_refused(earlier: Path) -> None:
 def test_a_saved_recipe_may_lack_every_key_that_has_its_default(name: str) -> None:
     for stage in load_recipe(name).stages:
         saved = stage.model_dump(mode="json", exclude_defaults=True)
-        assert same_recipe(text(saved), text(stage.model_dump(mode="json"))), stage.name
+        assert not recipe_differences(text(saved), text(stage.model_dump(mode="json"))), stage.name
