@@ -85,6 +85,11 @@ def describe_error(error: BaseException) -> str:
     return f"{words} ({place})" if place else words
 
 
+def is_no_answer(error: BaseException | None) -> bool:
+    """Whether a server did not answer, which may answer the run. A broken pipe is a process that ended."""
+    return isinstance(error, ConnectionError | TimeoutError) and not isinstance(error, BrokenPipeError)
+
+
 def kind_of(value: Any) -> str:
     """What a value is, for a message: `None`, or `a value of type dict`."""
     return "None" if value is None else f"a value of type {type(value).__name__}"

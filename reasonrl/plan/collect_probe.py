@@ -14,6 +14,7 @@ from reasonrl.plugins import import_dotted
 from reasonrl.recipe.schema import Recipe
 from reasonrl.stages.critiques import critique_style
 from reasonrl.stages.user_labels import user_demonstration, user_label
+from reasonrl.user_code import is_no_answer
 from verifiers.types import Problem, Verifier
 
 WRONG = "I do not know."
@@ -43,7 +44,7 @@ def probe_collecting(recipe: Recipe, verifier: Verifier, problems: Sequence[Prob
         for solution in _solutions(recipe, verifier, problems[0]):
             _call(recipe, problems[0], solution)
     except TrainingError as error:
-        if isinstance(error.__cause__, ConnectionError | TimeoutError):
+        if is_no_answer(error.__cause__):
             return [f"{error}: what it asks does not answer here"]
         raise RecipeError(str(error)) from error
     return []

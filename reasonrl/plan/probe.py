@@ -22,6 +22,7 @@ from reasonrl.rewards.critique import CritiqueRewards
 from reasonrl.rewards.scoring import score_episodes
 from reasonrl.setup.environments import EnvironmentFor, rollout_sampling
 from reasonrl.setup.run_models import runs_elsewhere
+from reasonrl.user_code import is_no_answer
 from verifiers.types import Problem, Verifier
 
 PROBED = 2
@@ -68,7 +69,7 @@ def probe_rewards(
             for batch in batches:
                 score_episodes(batch, [part], on_timeout=recipe.train.on_timeout, step=1)
         except TrainingError as error:
-            if isinstance(error.__cause__, ConnectionError | TimeoutError):
+            if is_no_answer(error.__cause__):
                 untried.append(f"{error}: what it asks does not answer here")
                 continue
             raise RecipeError(str(error)) from error

@@ -44,7 +44,13 @@ def score_episodes(
             else:
                 assert part.episodes is not None
                 returned = part.episodes(episodes, step)
-            values = _one_for_each(returned, part.name, len(episodes))
+            values = call_user_code(
+                f"reward.{part.name}.function: what it returned cannot be read",
+                _one_for_each,
+                returned,
+                part.name,
+                len(episodes),
+            )
             for episode, value in zip(episodes, values, strict=True):
                 episode.reward_parts[part.name] = (
                     None if value is None else finite_reward(value, f"reward.{part.name}.function", episode.problem.id)
@@ -83,7 +89,10 @@ def _not_played(failure: str) -> Verdict:
 
 
 def _one_for_each(returned: Any, part: str, count: int) -> list[Any]:
-    """What the user's function returned, as a list. A dict would give its keys, a string its letters."""
+    """What the user's function returned, as a list. A dict would give its keys, a string its letters.
+
+    Raises TrainingError, and whatever a foreign `__iter__` or `__len__` raises.
+    """
     dimensions = getattr(returned, "ndim", None)  # of numpy, torch, pandas
     if dimensions == 1 or (dimensions is None and isinstance(returned, Sequence) and not isinstance(returned, TEXTS)):
         values = list(returned)
@@ -105,7 +114,7 @@ def finite_reward(value: Any, key: str, problem: str) -> float:
     Raises TrainingError, which begins with `key`, for a text, and for what is not finite in float32.
     """
     try:
-        number = math.nan if isinstance(value, TEXTS) else float(value)
+        number = math.nan if isinstance(value, TEXTS) or _is_complex(value) else float(value)
     except Exception:  # __float__ of a foreign type may raise anything; torch raises RuntimeError
         number = math.nan
     if not math.isfinite(number) or abs(number) > LARGEST:
@@ -113,6 +122,11 @@ def finite_reward(value: Any, key: str, problem: str) -> float:
             f"{key}: returned {shown(value)} for problem {problem}; return a finite number, or None (not judged)"
         )
     return number
+
+
+def _is_complex(value: Any) -> bool:
+    """`float` of a complex number of numpy or torch is its real part."""
+    return "complex" in str(getattr(value, "dtype", "")) or isinstance(value, complex)
 
 
 def apply_timeout_policy(verdict: Verdict, on_timeout: str) -> Verdict:

@@ -147,6 +147,11 @@ def test_a_judge_that_does_not_answer_is_listed_as_not_checked(probe: Probe) -> 
     assert untried[0].startswith("reward.mine.function: ConnectionRefusedError: no judge (probed_")
 
 
+def test_a_broken_pipe_is_a_fault_of_the_users_code(probe: Probe) -> None:
+    with pytest.raises(RecipeError, match=r"^reward\.mine\.function: BrokenPipeError \(probed_.*, line 2\)"):
+        probe("def f(responses, problems):\n    raise BrokenPipeError\n")
+
+
 def test_what_is_printed_leaves_the_plan_on_standard_output_alone(dry_run: DryRun) -> None:
     code, out, err = dry_run(
         "print('imported')\ndef f(responses, problems):\n    print('called')\n    return [len(r) for r in responses]\n",

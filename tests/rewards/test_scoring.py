@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import UserList, deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -106,6 +106,8 @@ def test_anything_else_is_refused_by_what_it_is(returned: Any, what: str, of_epi
         {},
         10**400,
         1j,
+        np.complex64(1 + 2j),
+        torch.tensor(1 + 0j),
         torch.ones(2),
         np.ones(2),
         {"score": 1.0},
@@ -120,6 +122,36 @@ def test_a_message_does_not_hold_a_whole_value() -> None:
     with pytest.raises(TrainingError) as caught:
         scored([["a long list"] * 1000] * COUNT)
     assert len(str(caught.value)) < 400
+
+
+class Unreadable(UserList[float]):
+    def __iter__(self) -> Iterator[float]:
+        raise RuntimeError("no more")
+
+
+class Unmeasurable(list[float]):
+    def __len__(self) -> int:
+        raise SystemExit(0)
+
+
+class Shapeless:
+    @property
+    def ndim(self) -> int:
+        raise RuntimeError("no shape")
+
+
+@pytest.mark.parametrize(
+    ("returned", "words"),
+    [
+        (Unreadable(NUMBERS), "RuntimeError: no more"),
+        (Unmeasurable(NUMBERS), r"sys\.exit\(0\) was called"),
+        (Shapeless(), "RuntimeError: no shape"),
+    ],
+)
+def test_a_list_that_cannot_be_read_names_the_line_that_fails(returned: Any, words: str) -> None:
+    message = rf"^reward\.mine\.function: what it returned cannot be read: {words} \(.*test_scoring\.py, line \d+\)$"
+    with pytest.raises(TrainingError, match=message):
+        scored(returned)
 
 
 async def later(responses: Sequence[str], problems: Sequence[Problem]) -> list[float]:
