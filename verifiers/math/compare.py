@@ -21,7 +21,7 @@ have limits, and nothing is simplified or expanded, so it runs in the caller's o
 
 from __future__ import annotations
 
-from verifiers.math.effort import unevaluated
+from verifiers.math.guards import UNEVALUATED, conflict_of, contradiction, not_for_algebra
 from verifiers.math.layers.choices import choice
 from verifiers.math.layers.conditions import conditioned
 from verifiers.math.layers.equations import equation
@@ -31,12 +31,10 @@ from verifiers.math.layers.members import matrix, members
 from verifiers.math.layers.numbers import number
 from verifiers.math.layers.numerals import numeral
 from verifiers.math.layers.pair import Comparison, Layer, Pair
-from verifiers.math.layers.phrases import opposites, words_of
 from verifiers.math.layers.preparation import MAX_CHARS, prepared, worded
 from verifiers.math.layers.real_sets import real_set
 from verifiers.math.layers.words import prose, same_text, sentence, unlike, words
 from verifiers.math.policy import MathPolicy
-from verifiers.math.units import conflict
 
 LAYERS: tuple[Layer, ...] = (
     compound,
@@ -58,34 +56,20 @@ LAYERS: tuple[Layer, ...] = (
 )
 SETTLED = frozenset({"decimal", "rational"})
 """What says "unequal" with these says it the other way round as well."""
-UNEVALUATED = "unevaluated"
 FOR_LONG: tuple[Layer, ...] = (same_text, number)
 
-__all__ = ["LAYERS", "Comparison", "compare", "explain"]
+__all__ = ["LAYERS", "UNEVALUATED", "Comparison", "compare", "explain"]
 
 
 def compare(answer: str, gold: str, policy: MathPolicy | None = None) -> Comparison | None:
     """Whether `answer` is `gold`. None if only algebra in a worker process can tell."""
     pair = _pair(answer, gold, policy)
+    if (refused := contradiction(answer, gold, pair)) is not None:
+        return refused
     comparison = _both_ways(pair, _decide(pair))
-    if comparison is None and (differ := opposites(words_of(pair.answer_words), words_of(pair.gold_words))):
-        return Comparison(False, "words", differ)
-    if comparison is None and (why := unevaluated(answer, gold)):
-        return Comparison(False, UNEVALUATED, why)
-    if comparison is not None and comparison.equal and (differ := _differ(comparison, pair, answer, gold)):
-        return Comparison(False, "units", differ)
-    return comparison
-
-
-def _differ(comparison: Comparison, pair: Pair, answer: str, gold: str) -> str:
-    """Units or words that exclude each other, though the numbers are equal: 5 cm and 5 m, a profit and a loss of 5."""
-    if comparison.method in ("quantity", "choice"):
-        return ""
-    return (
-        conflict(answer, gold)
-        or conflict(pair.answer_words, pair.gold_words)
-        or opposites(words_of(pair.answer_words), words_of(pair.gold_words))
-    )
+    if comparison is None:
+        return not_for_algebra(answer, gold, pair)
+    return (conflict_of(answer, gold, pair, comparison) if comparison.equal else None) or comparison
 
 
 def _both_ways(pair: Pair, comparison: Comparison | None) -> Comparison | None:

@@ -18,6 +18,7 @@ _OPERATOR = re.compile(
     r"|(?<![A-Za-z])(sum|integral|limit|product)(?=\s*[(_])",
     re.IGNORECASE,
 )
+_TOWER = re.compile(r"(?:(?:\^|\*\*)\s*[{(]?\s*\w+\s*){3}")
 _BOUNDS = re.compile(
     r"\\(?:sum|prod)\s*(?:\\limits)?\s*_\s*\{\s*\w+\s*=\s*(?P<low>[^{}]*(?:\{[^{}]*\}[^{}]*)*)\}"
     r"\s*\^\s*(?:\{(?P<high>[^{}]*(?:\{[^{}]*\}[^{}]*)*)\}|(?P<digit>\w))"
@@ -30,6 +31,8 @@ def unevaluated(answer: str, gold: str) -> str:
     """
     in_reference = {match[1] or match[2] for match in _OPERATOR.finditer(gold)}
     left = [match[1] or match[2] for match in _OPERATOR.finditer(answer)]
+    if _TOWER.search(answer) and not _TOWER.search(gold):
+        return "a tower of powers that is not evaluated"
     if not left or set(left) <= in_reference:
         return ""
     if any(name not in ("sum", "prod") for name in left):

@@ -19,6 +19,7 @@ from verifiers.math.compare import compare
 from verifiers.math.expression import Unreadable, read_expression
 from verifiers.math.layers.choices import choice_of
 from verifiers.math.normalise import plain_text, readable, same_plain
+from verifiers.math.wording import without_lead
 from verifiers.response import Extraction, Mode, boxes, check_mode, strip_thinking
 
 TAIL_CHARS = 600  # "The answer is x" counts at the end only
@@ -57,11 +58,12 @@ _DENIAL = re.compile(
 _PLACEHOLDER = re.compile(
     r"(?:\.{2,}|\\[lc]?dots|\u2026|\?|(?:\\text\{)?\s*(?:the |your |my )?(?:final )?answer\s*\}?|)", re.IGNORECASE
 )
+_SCRIPTS = re.compile(r"[\u2e80-\ufaff\uff00-\uff0f\uff1a-\uffef\u0590-\u0fff]+")
 _COMPOSED = re.compile(r"[\u03c0\u221a\u221b^*/!]|\d[eE]\d|\dpi\b")
 _SIGN = r"(?<![A-Za-z0-9_.])[-+\u2212]?"
 _NUMBER = re.compile(
     rf"(?:{_SIGN}\d+ \d+/\d+|{_SIGN}(?:\d{{1,3}}(?:,\d{{3}})+(?!\d)|\d+)(?:\.\d+)?(?:/\d+)?%?|{_SIGN}\.\d+%?)"
-    r"(?![\d.]*[xyzkn]\b)"
+    r"(?![\d.]*[xyzkni](?![A-Za-z0-9_]))"
 )
 
 
@@ -164,7 +166,9 @@ def _final_phrase(text: str) -> str:
     while inner := _PHRASE.match(answer):  # "Final Answer: The final answer is 5"
         answer = inner["answer"].strip()
     # A sentence that continues after the answer is not a final phrase, unless the dot belongs to a number.
-    if re.search(r"[.!?]\s+[A-Z]", answer) and not _CHOICE_FIRST.match(answer):
+    if re.search(r"[.!?]\s+[A-Z]", answer) and (
+        not _CHOICE_FIRST.match(without_lead(answer)) or _PHRASE.search(answer)
+    ):
         return ""
     if answer.count("{") != answer.count("}"):  # words inside a box are no mark of their own
         return ""

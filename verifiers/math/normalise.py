@@ -72,6 +72,7 @@ def readable(answer: str) -> str:
     text = answer.translate(_CHARACTERS)
     if text.isascii():
         return text.strip()
+    text = "".join(sign for sign in text if unicodedata.category(sign) != "Cf")
     text = _ROOT.sub(lambda root: f"\\sqrt{_DEGREES[root[1]]}{{{root[2].strip('()')}}}", text)
     text = _FRACTIONS.sub(_vulgar_fraction, text)
     text = _SUBSCRIPT_RUN.sub(lambda run: "_{" + "".join(_SUBSCRIPTS[sign] for sign in run.group()) + "}", text)

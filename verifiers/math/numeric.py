@@ -7,19 +7,24 @@ time is that of a few evaluations: first in double precision, where most unequal
 
 from __future__ import annotations
 
+import contextlib
 import functools
+import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
 from verifiers.math.exact import TooLarge, Undefined, Unfit, exact
 from verifiers.math.tree import Node
-from verifiers.math.values import RANGES, coordinate, double, evaluate, precise
+from verifiers.math.values import DIGITS, RANGES, coordinate, double, evaluate, precise
 
 IMAGINARY = frozenset({"i"})
 AGREE = 45
 """Digits in which two values agree if the expressions are equal."""
 MAX_NODES = 20_000
+MAX_MAGNITUDE = 400
+"""Digits before or after the point that are reckoned with beside the usual ones."""
 MAX_FACTORIAL = 20_000
 """Factors of a factorial that are multiplied modulo a prime: 2 ms."""
 PRIMES = (2305843009213693951, 2305843009213693921, 2305843009213693907)
@@ -144,7 +149,7 @@ def _probe(one: Node, other: Node) -> Equality:
     points = [{name: coordinate(name, trial) for name in names} for trial in range(len(RANGES) if names else 1)]
     imaginary = mentions(one, IMAGINARY) or mentions(other, IMAGINARY)
     compared = 0
-    agreeing: list[dict[str, float]] = []
+    agreeing: list[tuple[dict[str, float], int]] = []
     for point in points:
         values: list[Any] = []
         sizes = []
@@ -167,17 +172,30 @@ def _probe(one: Node, other: Node) -> Equality:
         compared += 1
         if not _near(values[0], values[1], 1e-7):
             return Equality(False, "probing")
-        agreeing.append(point)
+        agreeing.append((point, min(MAX_MAGNITUDE, math.ceil(abs(math.log10(max(map(abs, values)) or 1))))))
     if compared == 0 or (names and compared < 2):
         return Equality(None, "no common values")
-    for point in agreeing[:2]:
-        try:
-            first, second = (evaluate(node, precise(), point) for node in (one, other))
-        except (Undefined, Unfit, TooLarge):
-            return Equality(None, "no common values")
-        if not _near(first, second, precise().mpf(10) ** -AGREE):
-            return Equality(False, "probing")
+    for point, magnitude in agreeing[:2]:
+        with _digits(DIGITS + magnitude) as context:
+            try:
+                first, second = (evaluate(node, context, point) for node in (one, other))
+            except (Undefined, Unfit, TooLarge):
+                return Equality(None, "no common values")
+            tolerance = context.mpf(10) ** -(AGREE + magnitude)
+            if not _near(first, second, tolerance, tolerance / 10**5):
+                return Equality(False, "probing")
     return Equality(True, "probing")
+
+
+@contextlib.contextmanager
+def _digits(digits: int) -> Iterator[Any]:
+    """More digits for large and small values: 32^{50} + x differs from 32^{50} in the 76th."""
+    context = precise()
+    context.dps = digits
+    try:
+        yield context
+    finally:
+        context.dps = DIGITS
 
 
 def mentions(node: Node, ops: frozenset[str]) -> bool:
@@ -185,10 +203,12 @@ def mentions(node: Node, ops: frozenset[str]) -> bool:
     return node.op in ops or any(mentions(argument, ops) for argument in node.args)
 
 
-def _near(one: Any, other: Any, tolerance: Any) -> bool:
-    """Whether two values differ by at most `tolerance` relative to the larger one."""
+def _near(one: Any, other: Any, tolerance: Any, zero: Any = None) -> bool:
+    """Whether two values differ by at most `tolerance` relative to the larger one, or are both below `zero`, the
+    rounding error of a sum that cancels (default: `tolerance`).
+    """
     scale = max(abs(one), abs(other))
-    return bool(abs(one - other) <= tolerance * max(scale, tolerance))
+    return bool(scale <= (tolerance if zero is None else zero) or abs(one - other) <= tolerance * scale)
 
 
 def same_equation(one: Node, other: Node) -> Equality:

@@ -206,6 +206,11 @@ def _canonical(written: str, power: str | None) -> str | None:
     return None if short is None else short if exponent == "1" else f"{short}^{exponent}"
 
 
+def is_unit(word: str) -> bool:
+    """Whether a word is the name or the sign of a unit that is known here."""
+    return _canonical(word, None) is not None
+
+
 def conflict(answer: str, gold: str) -> str:
     """Says which two units or currencies differ; empty if they do not, or if one side has none."""
     for one, other in ((unit_of(answer), unit_of(gold)), (currency_of(answer), currency_of(gold))):

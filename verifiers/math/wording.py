@@ -32,7 +32,8 @@ _STATES = re.compile(r"\b(?:is|are|equals|be)\s+[$\\(]*[-\d\\]\S*$")
 """A clause that ends with the value is not one that may be dropped: "the chance that..., given that..., is 1"."""
 _REMARK = re.compile(r"\s+\((?!mod\b|not?\b|un|im|in)[A-Za-z][A-Za-z' ,.-]{3,60}\)\s*[.]?\s*$")
 _LEAD = re.compile(
-    r"^(?:(?:therefore|thus|hence|clearly|simply|indeed|obviously|then|so|now|exactly|precisely|approximately|approx\.?|about|around|just|only|the|a\s+total\s+of|equals?(?:\s+to)?|is)\s+"
+    r"^(?:therefore|thus|hence|clearly|simply|just|only|indeed|obviously|precisely|exactly)\s+(?=\S)"
+    r"|^(?:(?:then|so|now|approximately|approx\.?|about|around|just|only|the|a\s+total\s+of|equals?(?:\s+to)?|is)\s+"
     r"|\s*(?:=|\u2248|\\approx|:)\s*)(?=[-+$\\(]*[\d\\.])|^(?:equal\s+to|given\s+by|found\s+to\s+be)\s+(?=\S)",
     re.IGNORECASE,
 )

@@ -13,7 +13,7 @@ _WITH_TEXT = re.compile(
     r"(?:\(([A-J])\)[.:]?\s*(?=[^\s(])|([A-J])[.:)]\s+(?=\S)|\(([A-J])\)[.:]?\s+(?=\()|([B-J])\s+(?=[A-Z][a-z]{2}))(.+)",
     re.DOTALL,
 )
-_ANOTHER = re.compile(r"\s*(?:or|and|/|,|;|&|to|-|\u2013)\s*\(?[A-J]\b")
+_ANOTHER = re.compile(r"\s*\(?[A-J]\)|\s*(?:or|and|/|,|;|&|to|-|\u2013)\s*\(?[A-J]\b")
 _RANGE = re.compile(r"\(?\b[A-J]\)?\s*(?:-|\u2013|to|through|\.\.+)\s*\(?[A-J]\b")
 _LETTERS = re.compile(r"[A-J](?:(?:\s*(?:,|;|and|&)\s*|\s*)[A-J]){1,9}")
 _MENTIONED = re.compile(r"(?<![\w\\'^_{-])(?:\(([A-J])\)|([A-J]))(?![\w'^_(])")
@@ -21,6 +21,10 @@ _DENIED = re.compile(
     r"\b(?:not|never|neither|nor|isn't|can't|cannot|non|nicht|pas|rather than|instead of|eliminat\w*|rul\w* out"
     r"|exclud\w*|unlike|wrong)\b[^.;!?]*"
     r"|(?:\(?[A-J]\)?(?:\s*(?:,|and|or)\s*)?)+\s*(?:is|are)\s+(?:not|wrong|incorrect|false|impossible|out)\b[^.;!?]*",
+)
+_UNDECIDED = re.compile(
+    r"\b(?:or|either|maybe|perhaps|possibly|could|might|except|unless|any|anything|every|everything|all|but|other)\b",
+    re.IGNORECASE,
 )
 _PROSE = re.compile(r"[^\W\d_]{4,}")
 _SENTENCE = re.compile(r"[^\W\d_]{2,}.*\s", re.DOTALL)
@@ -95,6 +99,8 @@ def choice_in_sentence(text: str) -> str | None:
         return None
     letters = set()
     undenied = _DENIED.sub(" ", text)
+    if _UNDECIDED.search(undenied):
+        return None
     for match in _MENTIONED.finditer(undenied):
         letter = match[1] or match[2]
         if letter == "A" and not match[1] and re.match(r"\s+(?!and\b|or\b|is\b|as\b)[a-z]", undenied[match.end() :]):

@@ -34,6 +34,9 @@ _SPLIT = re.compile(
     rf"(?:\s*(?:,|;|\\q?quad)\s*(?:\\q?quad\s*)?(?:{_INTRODUCTION}\s+)*|\s+(?:{_INTRODUCTION}\s+)+|\s*(?=\\forall))"
     rf"(?:\\forall\s*)?"
 )
+_PLACE = re.compile(
+    rf"(?<=[\w}})])\s*,?\s+(?:at|when|attained at|reached at)\s+(?P<place>{_NAME}\s*=\s*[^=,]{{1,40}})$"
+)
 _EVERYWHERE = re.compile(
     rf"(?:\s|,|\\[ ,;:]|\\q?quad)*(?:for\s+)?\\forall\s*{_NAMES}\s*(?:(?:\\in(?![a-z])|\u2208)\s*{_SET})?\s*$"
     rf"|(?:\s|[,(]|\\[ ,;:]|\\q?quad)*[,( ](?:for|where|with)?\s*{_NAME}"
@@ -45,7 +48,7 @@ _WHOLE_BRACKET = re.compile(r"\s*(?:,\s*|\\q?quad\s*)?[(\[]\s*(?P<inside>[^()\[\
 @dataclass(frozen=True, slots=True)
 class Condition:
     kind: str
-    """membership, inequality or prose."""
+    """membership, inequality, place ("at x = 3") or prose."""
     text: str
     names: frozenset[str]
     """The names that it speaks of."""
@@ -70,10 +73,14 @@ def split_condition(text: str) -> tuple[str, Condition | None]:
     which is itself no inequality: "x > 2, x != 3" is one set.
     """
     if (
-        not re.search(r"[<>\u2208\u2264\u2265]|\\in|\\g|\\l|\\n|\\forall|in|number|constant|real", text)
+        not re.search(
+            r"[<>\u2208\u2264\u2265]|\\in|\\g|\\l|\\n|\\forall|in|number|constant|real|\bat\b|when|dots", text
+        )
         or len(text) > 500
     ):
         return text, None
+    if place := _PLACE.search(text):
+        return text[: place.start()].strip(), Condition("place", place["place"], frozenset())
     if everywhere := _EVERYWHERE.search(text):
         return text[: everywhere.start()].strip(), Condition("prose", everywhere.group().strip(), frozenset())
     if bracket := _WHOLE_BRACKET.search(text):

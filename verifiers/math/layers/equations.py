@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from dataclasses import replace
 
@@ -11,13 +12,15 @@ from verifiers.math.layers.expressions import is_expression, renamed, verdict
 from verifiers.math.layers.numbers import is_plain_number
 from verifiers.math.layers.pair import Comparison, Pair
 from verifiers.math.normalise import squeezed
-from verifiers.math.numeric import real_value, same_equation, same_value
+from verifiers.math.numeric import mentions, real_value, same_equation, same_value
 from verifiers.math.structure import approximate_sides, sides
 from verifiers.math.tree import Node
 from verifiers.math.vocabulary import FUNCTIONS
 
 MAX_SIDES = 6
 """Sides of a chain of approximations."""
+UNKNOWN = frozenset({"apply"})
+MAX_CHAIN = 2000
 _FUNCTION_HEAD = re.compile(rf"({NAME})\s*\(\s*({NAME})\s*\)")
 _QUALIFIER = re.compile(
     r"\s*(?:,\s*)?(?:\\text\s*\{\s*)?\b(?:for (?:all|any|every|each|some)|where|with|such that|as)\b.*$",
@@ -72,6 +75,24 @@ def equation(pair: Pair) -> Comparison | None:
     if len(answer_sides) == len(gold_sides) == 2:
         return two_equations(pair, answer_sides, gold_sides)
     return None
+
+
+def is_false_chain(pair: Pair, text: str) -> bool:
+    """Whether a text is a chain of equations whose constants differ: 7 = 161 states two values."""
+    if "=" not in text or len(text) > MAX_CHAIN:
+        return False
+    constants = []
+    for side in sides(text):
+        try:
+            node = read_expression(side)
+        except Unreadable:
+            continue
+        if not node.symbols() and not mentions(node, UNKNOWN):
+            constants.append(side)
+    return any(
+        (comparison := pair.inner(one, other)) is not None and not comparison.equal
+        for one, other in itertools.pairwise(constants)
+    )
 
 
 def _agree(near: list[str]) -> bool:

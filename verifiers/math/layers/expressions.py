@@ -21,6 +21,9 @@ PARAMETERS = frozenset({"k", "n", "m", "l", "ell", "t", "s"})
 _RATIO = re.compile(r"[^:]+(?::[^:]+)+")
 
 
+_BOUND = re.compile(r"\s*(?:[<>\u2264\u2265]|\\(?:leqslant|geqslant|leq|geq|le|ge|lt|gt|neq?)(?![a-z]))")
+
+
 def is_expression(text: str) -> bool:
     """Whether the text can be read as an expression."""
     try:
@@ -43,6 +46,8 @@ def expression(pair: Pair) -> Comparison | None:
     if one cannot be read, or values do not settle it.
     """
     answer, gold = (unwrap_group(text) or text for text in (pair.answer, pair.gold))
+    if sum(_BOUND.match(text) is not None for text in (answer, gold)) == 1:
+        return Comparison(False, "inequality", "a bound is not a value")
     relations = [ascending(text) for text in (answer, gold)]
     if relations[0] and relations[1]:
         (answer_terms, answer_signs), (gold_terms, gold_signs) = relations[0], relations[1]
@@ -57,6 +62,8 @@ def expression(pair: Pair) -> Comparison | None:
     if any(":" in text for text in texts):
         texts = [re.sub(r"\s+to\s+", ":", text) for text in texts]
     ratios = [text.count(":") for text in texts]
+    if ratios[0] != ratios[1] and max(ratios) > 1:
+        return Comparison(False, "ratio", "another number of terms")
     if ratios[0] == ratios[1] > 1 and all(_RATIO.fullmatch(text) for text in texts):
         return proportion(pair, texts[0].split(":"), texts[1].split(":"))
     try:

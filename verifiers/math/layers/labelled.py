@@ -19,6 +19,7 @@ _INDEX = re.compile(
 )
 _LABEL = re.compile(r"\s*([^\W\d_][^:=,;()]{0,60}?)\s*(?::|=|\bis\b|\bare\b)\s*(?=\S)")
 _HALF_INDEX = re.compile(r"(?<![(\w])([a-h]|[ivx]{1,4}|\d)\)\s")
+_POINT = re.compile(r"\s*([A-Z]'?)\s*(\([^()]*,[^()]*\))\s*")
 _WORD = re.compile(r"(?<![\\A-Za-z{])[A-Za-z]{3,}")
 _INDICES = re.compile(r"(?:^|(?<=[\s,;]))(?=\((?:[a-h]|[ivx]{1,4}|\d)\)\s*[^\s,;)])", re.IGNORECASE)
 
@@ -139,6 +140,8 @@ def labelled_values(text: str) -> list[tuple[str, str]] | None:
 def _labelled(part: str) -> tuple[str, str] | None:
     if index := _INDEX.match(part):
         return "#" + (index[1] or index[2] or index[3]).casefold(), part[index.end() :].strip()
+    if point := _POINT.fullmatch(part):
+        return point[1], point[2]
     equation = sides(part)
     if len(equation) == 2 and is_head(equation[0]):
         return _name(equation[0]), equation[1]

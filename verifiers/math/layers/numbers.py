@@ -15,6 +15,7 @@ from verifiers.math.normalise import canonical_decimal, rational
 from verifiers.math.number_words import scaled_out
 from verifiers.math.policy import MathPolicy
 from verifiers.math.tokens import is_digits
+from verifiers.math.units import is_unit
 
 _WORD_UNIT = re.compile(
     r"(?:(?<=[\d}\)!])\s*|(?:(?<=\\pi)|(?<=\\circ))\s+)((?:[A-Za-z]{2,}\.?(?:\s*\^\s*\{?-?\d\}?)?)(?:(?:\s+|\s*/\s*)[A-Za-z]{1,}(?:\^\{?-?\d\}?)?){0,3})\s*[.]?$"
@@ -91,6 +92,9 @@ def without_unit(text: str) -> str:
     """The text without the plain words after its number, unless one of them is a function or a connective."""
     if match := _WORD_UNIT.search(text):
         words = re.findall(r"[A-Za-z]+", match[1])
+        apart = text[match.start(1) - 1].isspace()
+        if len(words[0]) < (3 if apart else 4) and not is_unit(words[0]):
+            return text  # 14xy^2 is a product
         if not any(word.lower() in NO_UNITS for word in words):
             return text[: match.start()].rstrip()
     return text

@@ -8,7 +8,7 @@ from verifiers.math.layers.pair import Comparison, Pair
 from verifiers.math.normalise import canonical_decimal
 
 _BASE = re.compile(
-    r"\(?([0-9A-Fa-f]+(?:\.[0-9A-Fa-f]+)?)\)?"
+    r"\(?\s*([0-9A-Fa-f]+(?:\.[0-9A-Fa-f]+)?)\s*\)?"
     r"\s*(?:_|\(?(?:in )?base\b)\s*\{?\(?(?:\\text\{)?"
     r"(\d{1,2}|two|three|four|five|six|seven|eight|nine|ten|sixteen)\)?\}?\}?\)?"
 )

@@ -40,6 +40,18 @@ NO_UNITS = frozenset(
         "pm",
         "i",
         "e",
+        "is",
+        "are",
+        "not",
+        "no",
+        "wrong",
+        "incorrect",
+        "false",
+        "never",
+        "if",
+        "but",
+        "except",
+        "unless",
     }
 )
 _CLAUSE = frozenset(["is", "are", "for", "where", "if", "with", "when", "such", "and", "or", "not"])
@@ -57,6 +69,7 @@ _PLAIN_FRACTION = re.compile(r"\\[dt]?frac\s*\{(\d+)\}\s*\{(\d+)\}")
 _DIGIT_GROUP = re.compile(r"(?<=\d)(?:,\s*\\!\s*|\{,\})(?=\d{3}(?!\d))")
 """A comma that is written so that it parts no list."""
 _DELIMITERS = re.compile(r"(?<!\\)\\[()\[\]]")
+_BESIDE_BOX = re.compile(r"[\d})]\s*\\boxed")
 _BULLET = re.compile(r"^\s*(?:[-*\u2022]|\d+[.)])\s+")
 _LISTED = re.compile(r"^[^.!?]{0,60}\d[^.!?]{0,20}$|^\$.{1,60}\$$")
 _DELIMITED = re.compile(r"(?<!\\)\$\$?([^$]*)\$\$?")
@@ -147,7 +160,9 @@ def unboxed(text: str) -> str:
         return text
     unboxed_text = text
     for content in contents:
-        unboxed_text = unboxed_text.replace(f"\\boxed{{{content}}}", content, 1)
+        apart = len(contents) > 1 or _BESIDE_BOX.search(text)
+        shown = f" , {content} , " if apart else content
+        unboxed_text = unboxed_text.replace(f"\\boxed{{{content}}}", shown, 1)
     return _WRAPPING.sub("", unboxed_text).strip()
 
 

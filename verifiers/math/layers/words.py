@@ -28,6 +28,7 @@ _BOUNDED = re.compile(
 _RUN_ON = re.compile(r"\d\s*R\s*\d|(?<![A-Za-z_\\^])[A-Za-z]{1,9}\s+\d")
 _WORD_BY_NUMBER = re.compile(r"\d\s+[A-Za-z]{3,}|(?<![A-Za-z])[A-Za-z]{4,}\s+\d|\d\s*(?:[ap]\.?m\.?)(?![A-Za-z])")
 _FORMULA = re.compile(r"[\\^_{}*+=<>]|\d\s*/\s*(?:[A-Za-z](?![a-z]{2})|\()|\d\s*[-\u2212]\s*\d|\)\s*/")
+_CHOICE_MARK = re.compile(r"(?<![A-Za-z(])\(?[A-J]\)")
 MAX_SENTENCE = 2000
 _SAYINGS = tuple(
     re.compile(pattern, re.IGNORECASE)
@@ -62,6 +63,9 @@ _DENIALS = frozenset(
         "won't",
         "without",
         "nothing",
+        "wrong",
+        "incorrect",
+        "false",
     }
 )
 _FILLERS = frozenset(
@@ -184,9 +188,13 @@ def stated_number(text: str) -> Fraction | None:
     if not sentences or not (_PROSE.search(bare) or _FOREIGN.search(text) or _THREE.search(bare)):
         return None
     last = sentences[-1].replace("$", " ").replace("**", " ")
-    if _DENIALS & set(re.findall(r"[^\W\d_]+(?:'t)?", last.casefold())) or _BOUNDED.search(last):
+    if (
+        _CHOICE_MARK.search(last)
+        or _DENIALS & set(re.findall(r"[^\W\d_]+(?:'t)?", last.casefold()))
+        or _BOUNDED.search(last)
+    ):
         return None
-    for part in (last, last.rpartition("=")[2], re.split(r"[,;:\uff0c\u3002\uff1b\u060c]", last)[-1]):
+    for part in (last, last.rpartition("=")[2], re.split(r"[\uff0c\u3002\uff1b\u060c]", last)[-1]):
         numbers = {rational(number.replace(",", "")) for number in _NUMBERS.findall(part)}
         if len(numbers) == 1 and not _FORMULA.search(part):
             return numbers.pop()
