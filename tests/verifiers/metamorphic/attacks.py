@@ -281,22 +281,3 @@ def another_decimal(target: Target, rng: Random) -> str:
     if len(target.gold.replace(".", "").lstrip("0")) > 2:
         return target.wrong
     return target.gold + rng.choice(["1", "04", "9", "0001"])
-
-
-@content("labels")
-def or_the_other_way_round(target: Target, rng: Random) -> str:
-    tail = rng.choice(["or vice versa", "or the other way round", "in some order, maybe with other numbers"])
-    return f"{target.gold}, {tail}"
-
-
-@content("interval")
-def more_than_the_interval(target: Target, rng: Random) -> str:
-    form = [
-        "\\mathbb{{R}}",
-        "(-\\infty, \\infty)",
-        "{0} \\cup [50, 60]",
-        "{0} \\text{{ or }} [50, 60]",
-        "{0} \\cap [50, 60]",
-        "\\emptyset",
-    ]
-    return rng.choice(form).format(target.gold)

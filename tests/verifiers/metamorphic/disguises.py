@@ -1,4 +1,4 @@
-"""Attacks that hide the answer, leave it unmarked, deny it, or speak to the grader."""
+"""Attacks that hide the answer, leave it unmarked, deny it, widen it, or speak to the grader."""
 
 from __future__ import annotations
 
@@ -168,3 +168,22 @@ def many_phrases_on_lines(target: Target, rng: Random) -> str:
 @response("scalar")
 def box_and_other_phrase(target: Target, rng: Random) -> str:
     return f"{marked(target.gold, rng)}\nBut the answer could also be \\boxed{{{target.wrong}}}."
+
+
+@content("labels")
+def or_the_other_way_round(target: Target, rng: Random) -> str:
+    tail = rng.choice(["or vice versa", "or the other way round", "in some order, maybe with other numbers"])
+    return f"{target.gold}, {tail}"
+
+
+@content("interval")
+def more_than_the_interval(target: Target, rng: Random) -> str:
+    form = [
+        "\\mathbb{{R}}",
+        "(-\\infty, \\infty)",
+        "{0} \\cup [50, 60]",
+        "{0} \\text{{ or }} [50, 60]",
+        "{0} \\cap [50, 60]",
+        "\\emptyset",
+    ]
+    return rng.choice(form).format(target.gold)
