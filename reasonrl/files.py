@@ -72,6 +72,29 @@ def replace_folder(folder: Path, fill: Callable[[Path], None]) -> None:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
+def create_folder(folder: Path, fill: Callable[[Path], None]) -> None:
+    """Create `folder` with everything that `fill` writes into an empty one, or change nothing. Of two processes that
+    create it at the same moment one succeeds. File modes follow the umask.
+
+    Raises:
+        FileExistsError: it is there by now, and not empty.
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    temporary = folder.with_name(f".{folder.name[:40]}.{secrets.token_hex(4)}.tmp")
+    temporary.mkdir()
+    try:
+        fill(temporary)
+        follow_umask(temporary)
+        try:
+            os.rename(temporary, folder)
+        except OSError as error:
+            if error.errno in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):
+                raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(folder)) from error
+            raise
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
 def follow_umask(folder: Path) -> None:
     """Give the files in a folder the mode that open() gives new ones; some libraries (safetensors) write private files.
     The folder was made by mkdir, so its own mode shows the umask.

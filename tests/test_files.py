@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from reasonrl.files import replace_folder, replace_text, replacing
+from reasonrl.files import create_folder, replace_folder, replace_text, replacing
 
 
 def test_a_folder_replaces_its_own_leftovers_and_leaves_those_of_others(tmp_path: Path) -> None:
@@ -32,6 +32,20 @@ def test_a_text_is_replaced_whole(tmp_path: Path) -> None:
     replace_text(tmp_path / "a" / "b.txt", "zwei\n")
     assert (tmp_path / "a" / "b.txt").read_text() == "zwei\n"
     assert [path.name for path in (tmp_path / "a").iterdir()] == ["b.txt"]
+
+
+def test_of_two_who_create_a_folder_at_the_same_moment_one_succeeds(tmp_path: Path) -> None:
+    def fill_first(folder: Path) -> None:
+        (folder / "weights").write_text("first")
+
+    def fill(folder: Path) -> None:
+        create_folder(tmp_path / "model", fill_first)
+        (folder / "weights").write_text("second")
+
+    with pytest.raises(FileExistsError):
+        create_folder(tmp_path / "model", fill)
+    assert [path.name for path in tmp_path.iterdir()] == ["model"]
+    assert (tmp_path / "model/weights").read_text() == "first"
 
 
 @pytest.mark.parametrize("umask", [0o022, 0o002, 0o077])

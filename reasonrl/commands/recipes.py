@@ -11,7 +11,7 @@ import yaml
 
 from reasonrl.commands.output import emit
 from reasonrl.errors import UsageError
-from reasonrl.files import replace_folder
+from reasonrl.files import create_folder
 from reasonrl.outputs import check_folder
 from reasonrl.recipe.reading import find_recipe, shipped_recipes
 from reasonrl.recipe.reference import NAME, Key, Section, sections
@@ -30,10 +30,14 @@ def ls_command(*, as_json: bool) -> None:
 def cp_command(name: str, target: Path | None, *, as_json: bool) -> None:
     source = find_recipe(name).parent
     target = target or Path(source.name)
+    taken = f"{target} already exists; name another folder: reasonrl recipes cp {name} FOLDER"
     if os.path.lexists(target):
-        raise UsageError(f"{target} already exists; name another folder: reasonrl recipes cp {name} FOLDER")
+        raise UsageError(taken)
     check_folder(target, "FOLDER")
-    replace_folder(target, lambda folder: _copy(source, folder))
+    try:
+        create_folder(target, lambda folder: _copy(source, folder))
+    except FileExistsError as error:  # another process was faster
+        raise UsageError(taken) from error
     emit(as_json, {"path": str(target)}, f"copied to {target}. Train it with: reasonrl train {target}")
 
 

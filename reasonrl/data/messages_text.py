@@ -15,11 +15,13 @@ _LOOKS = re.compile(
     r"""\s*["']?\s*(?:\[\s*\{\s*\\?["'](?:role|content|from)|\{\s*\\?["'](?:role|messages|conversations|prompt))\\?["']\s*:"""
 )
 """The beginning of messages in JSON, in Python's spelling, in JSON within JSON, or with another library's keys."""
+_INVISIBLE = re.compile(r"[\s\u200b-\u200f\u2060\ufeff]*")
+"""White space, and characters without width, such as the byte order mark that some editors and spreadsheets write."""
 
 
 def looks_like_messages(text: str) -> bool:
     """Whether `read_prompt` takes a text for messages."""
-    return _LOOKS.match(text) is not None
+    return _LOOKS.match(_visible(text)) is not None
 
 
 def read_prompt(text: str) -> Any:
@@ -31,7 +33,7 @@ def read_prompt(text: str) -> Any:
     if not looks_like_messages(text):
         return text
     try:
-        value = parse_json(text)
+        value = parse_json(_visible(text))
     except ChangedByReading as error:
         raise Unreadable(f"the prompt is JSON text: {error}") from error
     except json.JSONDecodeError as error:
@@ -49,3 +51,9 @@ def read_prompt(text: str) -> Any:
         f"the prompt is JSON text that begins like messages, but it is not a list of objects with a role and a content."
         f" {_INSTEAD}. {AS_TEXT}"
     )
+
+
+def _visible(text: str) -> str:
+    """The text from its first visible character on."""
+    start = _INVISIBLE.match(text)
+    return text if start is None else text[start.end() :]

@@ -226,6 +226,13 @@ def critique_grpo_trains_the_policy(recipe: StageSettings) -> Iterator[Mistake]:
         yield Mistake(REFINEMENTS, text, (place("critic"),))
 
 
+def critiques_with_the_answer_have_no_critic(recipe: StageSettings) -> Iterator[Mistake]:
+    refining = recipe.critique_grpo
+    if refining is not None and refining.with_answer and refining.critic is not None:
+        text = "is read only where there is no critic; leave out critique_grpo.critic, or write with_answer: false"
+        yield Mistake(place("critique_grpo.with_answer"), text, (place("critique_grpo.critic"),))
+
+
 def refinements_join_a_group(recipe: StageSettings) -> Iterator[Mistake]:
     if recipe.critique_grpo is None:
         return
@@ -279,6 +286,7 @@ RULES: tuple[Rule, ...] = (
     vllm_samples_at_the_temperature,
     single_responses_come_from_single_turns,
     critique_grpo_trains_the_policy,
+    critiques_with_the_answer_have_no_critic,
     refinements_join_a_group,
     refinements_were_not_drawn,
 )

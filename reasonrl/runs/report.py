@@ -42,7 +42,7 @@ def write_report(run_path: str | Path) -> Path:
 
 
 def report_html(run: Run) -> str:
-    """The page as text."""
+    """The page as text. Half a surrogate pair, which a file cannot hold, is shown by its number."""
     rows = run.metrics()
     changes = headline.changes(run)
     style = resources.files("reasonrl.runs").joinpath("assets/report.css").read_text(encoding="utf-8")
@@ -56,13 +56,14 @@ def report_html(run: Run) -> str:
         _recipe(run),
         _glossary(rows),
     ]
-    return (
+    page = (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><meta name="viewport"'
         f' content="width=device-width, initial-scale=1"><title>{escape(run.name)}: run'
         f" report</title><style>{style}</style></head>\n<body><main>\n"
         + "\n".join(sections)
         + "\n</main></body></html>\n"
     )
+    return page.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def _header(run: Run, rows: list[Row]) -> str:

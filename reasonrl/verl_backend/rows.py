@@ -16,6 +16,7 @@ from torch.utils.data import Dataset
 
 from reasonrl.environments.base import Episode, Trajectory, Turn
 from reasonrl.rewards.critique import sample_fields
+from reasonrl.runs.row_text import row_text
 from reasonrl.verl_backend.stage import verl_stage
 from verifiers.types import Problem, Status, Verdict
 
@@ -58,7 +59,7 @@ class ProblemDataset(Dataset):  # type: ignore[type-arg]
 
 
 def pack_episode(episode: Episode, reward: float | None) -> str:
-    """What the tokens do not say of an episode."""
+    """What the tokens do not say of an episode, in ASCII: half a surrogate pair has no other bytes."""
     trained = episode.trained_trajectory
     return json.dumps(
         {
@@ -71,12 +72,11 @@ def pack_episode(episode: Episode, reward: float | None) -> str:
             "turns": [asdict(turn) for turn in trained.turns],
             "verdicts": {name: verdict.to_dict() for name, verdict in episode.verdicts.items()},
             "reward_parts": episode.reward_parts,
-            "sample_fields": sample_fields(episode),
+            "sample_fields": json.loads(row_text(sample_fields(episode))),
             "failure": episode.failure,
             "info": {key: value for key, value in episode.info.items() if _is_plain(value)},
             "others": [[t.role, t.text, t.finish_reason] for t in episode.trajectories if t is not trained],
-        },
-        ensure_ascii=False,
+        }
     )
 
 
@@ -113,7 +113,7 @@ def pack_failure(error: BaseException, *, stops: bool) -> str:
     """An episode that could not be played: the row is masked and counted, never scored; `stops`: a fault that must end
     the run.
     """
-    return json.dumps({"failure": f"{type(error).__name__}: {error}", "stops": stops}, ensure_ascii=False)
+    return json.dumps({"failure": f"{type(error).__name__}: {error}", "stops": stops})
 
 
 def failure_of(packed: str) -> tuple[str, bool] | None:

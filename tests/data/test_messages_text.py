@@ -59,6 +59,12 @@ def test_what_begins_like_messages_and_is_not_is_refused(tmp_path: Path, prompt:
     assert 'Write [{"role": "user", "content": "..."}]' in said and "prompt_form: text" in said
 
 
+@pytest.mark.parametrize("before", ["\ufeff", "\u200b", " \ufeff\n"])
+def test_characters_without_width_before_messages_do_not_make_them_a_question(tmp_path: Path, before: str) -> None:
+    assert load_problems(rows(tmp_path / "rows.jsonl", before + TEXT))[0].prompt == MESSAGES
+    assert load_problems(rows(tmp_path / "text.jsonl", before + "1 + 2"))[0].prompt == before + "1 + 2"
+
+
 @pytest.mark.parametrize("prompt", ["[1, 2]", '{"a": 1}', '[{"name": 1}]', f"{TEXT} How many roles?", "[]", '"role"'])
 def test_questions_with_json_in_them_stay_questions(tmp_path: Path, prompt: str) -> None:
     assert load_problems(rows(tmp_path / "rows.jsonl", prompt))[0].prompt == prompt

@@ -85,6 +85,11 @@ def lines(changes: dict[str, Any]) -> list[str]:
         ({**REFINED, "rollout": {"environment": "a:B"}}, "rollout.environment", "not episodes of a:B"),
         ({"kind": "collect", "rollout": {"environment": "a:B"}}, "rollout.environment", "write single_turn$"),
         ({**REFINED, "critic": {}}, "critique_grpo", "leave one of them out"),
+        (
+            {"critique_grpo": {"with_answer": True, "critic": {"model": "same"}}},
+            "critique_grpo.with_answer",
+            "write with_answer: false",
+        ),
         ({**REFINED, "train": {"credit": "tempo"}}, "critique_grpo", "credit: none"),
         ({**REFINED, "train": {"advantage": "passk"}}, "critique_grpo", "write grpo, dr_grpo"),
         ({**REFINED, "train": {"d3s": {}}}, "critique_grpo", "Leave them out"),

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from reasonrl.runs.folder import RunFolder, append_rows, keep_rows_until
 from reasonrl.runs.plots import groups, phases, train_bound
 from reasonrl.runs.reading import Run
-from reasonrl.runs.report import report_html
+from reasonrl.runs.report import report_html, write_report
 from reasonrl.runs.row_text import row_text
 from reasonrl.runs.viewer_api import metrics_data
 from tests.runs.fake_run import fake_header, fake_run, fake_sample, write_rows
@@ -113,6 +113,13 @@ def test_both_files_of_a_run_are_valid_and_rows_stay_as_they_are_on_resume(tmp_p
     (tmp_path / "metrics.jsonl").write_bytes(old.replace(b"null", b"NaN"))
     keep_rows_until(tmp_path / "metrics.jsonl", 3)
     assert (tmp_path / "metrics.jsonl").read_bytes() == old.replace(b"null", b"NaN"), "rows of an older version"
+
+
+def test_a_report_shows_half_a_surrogate_pair_by_its_number(tmp_path: Path) -> None:
+    run = fake_run(tmp_path / "run", steps=2)
+    path = run / "samples.jsonl"
+    path.write_text("".join(json.dumps({**row, "response": "a \ud83d <b>"}) + "\n" for row in rows(path)))
+    assert r"a \ud83d &lt;b&gt;" in write_report(run).read_text(encoding="utf-8")
 
 
 def test_a_row_that_cannot_be_written_leaves_the_file_as_it_was(tmp_path: Path) -> None:
