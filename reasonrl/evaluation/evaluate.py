@@ -25,7 +25,7 @@ from reasonrl.rewards.scoring import score_episodes
 from reasonrl.rewards.verdict_thread import VerdictThread
 from reasonrl.runs.accuracy import MODES, Accuracy, accuracy_in_row, accuracy_of
 from reasonrl.stats import Interval, wilson
-from reasonrl.update.samples import sample_row
+from reasonrl.update.samples import sample_row, with_columns
 from verifiers.types import Problem, Status
 
 
@@ -145,7 +145,7 @@ class Evaluator:
         return next((verifier.target for verifier in verifiers if isinstance(verifier, CritiqueVerifier)), "answer")
 
     def _sample_row(self, episode: Episode, mode: str, results: _SetResults) -> dict[str, Any]:
-        return sample_row(
+        row = sample_row(
             episode,
             kind="eval",
             step=results.step,
@@ -153,8 +153,8 @@ class Evaluator:
             prompt=self.render(episode.problem),
             set_name=results.set_name,
             reward=episode.reward_parts["correctness"],
-            **sample_fields(episode),
         )
+        return with_columns(row, sample_fields(episode))
 
 
 @dataclass

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
@@ -12,6 +12,7 @@ import pytest
 from reasonrl import stats
 from reasonrl.engines.base import Sampling
 from reasonrl.environments.base import Episode, Trajectory
+from reasonrl.errors import TrainingError
 from reasonrl.evaluation.evaluate import Evaluation, Evaluator, selection_accuracy
 from reasonrl.rewards.base import RewardPart
 from reasonrl.runs.metrics import check_names
@@ -127,3 +128,24 @@ def test_which_accuracy_picks_the_best_checkpoint() -> None:
 def test_a_set_without_problems_is_refused() -> None:
     with pytest.raises(ValueError, match="the evaluation set s has no problems"):
         evaluator(lambda *_: "right").evaluate("s", [])
+
+
+def with_fields(fields: dict[str, Any]) -> Evaluator:
+    @dataclass
+    class Adds(Answers):
+        async def episode(self, problem: Problem, rollout: int, seed: int, engine: Any) -> Episode:
+            episode = await super().episode(problem, rollout, seed, engine)
+            episode.sample_fields = fields
+            return episode
+
+    return replace(evaluator(lambda *_: "right"), environment_for=lambda sampling: Adds(lambda *_: "right", sampling))
+
+
+def test_the_columns_of_an_environment_are_in_the_rows() -> None:
+    assert with_fields({"episode": 2}).evaluate("s", PROBLEMS).samples[0]["episode"] == 2
+
+
+@pytest.mark.parametrize("name", ["reward", "kind", "response"])
+def test_a_column_of_an_environment_does_not_replace_one_of_a_row(name: str) -> None:
+    with pytest.raises(TrainingError, match=f"sample_fields has the key '{name}', a column of samples.jsonl; rename"):
+        with_fields({name: 1}).evaluate("s", PROBLEMS)
