@@ -11,12 +11,14 @@ from reasonrl.recipe.schema import Recipe
 def explain_divergence(error: NotFiniteError, recipe: Recipe, step: int, checkpoint: Path | None) -> NotFiniteError:
     """The error with `step`, 0 before the first one; `checkpoint` is the newest complete one of the stage."""
     words = str(error).removeprefix(f"step {step}: ")
+    rounded = recipe.model.dtype != "float32"
     if step == 0:
+        other_type = ", or write model.dtype: float32" if rounded else ""
         return NotFiniteError(
-            f"before step 1: {words}. Nothing was trained. Name another model in model.path, or write model.dtype:"
-            " float32"
+            f"before step 1: {words}. Nothing was trained. Name another model in model.path{other_type}"
         )
-    settings = f"a lower optim.lr ({recipe.optim.lr:g} here), a lower rollout.temperature, or model.dtype: float32"
+    settings = f"a lower optim.lr ({recipe.optim.lr:g} here)"
+    settings += ", a lower rollout.temperature, or model.dtype: float32" if rounded else " or rollout.temperature"
     if users := [f"train.{key}: {name}" for key, name in _methods(recipe).items() if ":" in name]:
         settings += f"; or look for the reason in {' and '.join(users)}"
     if checkpoint is None:

@@ -20,10 +20,10 @@ def choose_packing(recipe: Recipe, model: Any, warn: Callable[[str], None]) -> P
     # One step of bfloat16 near a log-prob of -10 is 0.06, and three layers of rounding differ between the two layouts.
     tolerance = 1e-3 if recipe.model.dtype == "float32" else 0.6
     if not logits_are_numbers(model):
+        other_type = "" if recipe.model.dtype == "float32" else ", or write model.dtype: float32"
         raise ModelError(
             f"model.path: the logits of this {type(model).__name__} are not finite numbers (NaN or infinite), though"
-            " its weights are: its computation overflows. Name another model or an earlier checkpoint, or write"
-            " model.dtype: float32"
+            f" its weights are: its computation overflows. Name another model or an earlier checkpoint{other_type}"
         )
     if not logits_are_heads(model, tolerance=tolerance):
         raise ModelError(

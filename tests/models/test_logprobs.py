@@ -192,3 +192,17 @@ def test_logits_that_are_capped_behind_the_head_are_found() -> None:
         config = Gemma2Config(**SMALL, num_key_value_heads=2, head_dim=8, final_logit_softcapping=cap, pad_token_id=0)
         assert logits_are_heads(seeded(Gemma2ForCausalLM, config), tolerance=1e-4) == (cap is None)
     assert logits_are_heads(llama(), tolerance=1e-4)
+
+
+@pytest.mark.parametrize("build", [llama, qwen2, gpt2, lambda: mistral(None)])
+def test_the_logits_of_an_ordinary_model_in_bfloat16_are_those_of_its_head(build: Any) -> None:
+    assert logits_are_heads(build().to(torch.bfloat16), tolerance=0.6)
+
+
+@pytest.mark.parametrize("cap", [10.0, 20.0])
+def test_a_weak_cap_is_found_in_bfloat16_though_rounding_between_two_passes_is_larger(cap: float) -> None:
+    config = Gemma2Config(**SMALL, num_key_value_heads=2, head_dim=8, final_logit_softcapping=cap, pad_token_id=0)
+    model = seeded(Gemma2ForCausalLM, config).to(torch.bfloat16)
+    with torch.no_grad():
+        model.lm_head.weight.mul_(10)
+    assert not logits_are_heads(model, tolerance=0.6)

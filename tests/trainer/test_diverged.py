@@ -16,6 +16,7 @@ from reasonrl.errors import ModelError, NotFiniteError
 from reasonrl.models.loading import load_model
 from reasonrl.recipe.schema import Recipe
 from reasonrl.recipe.training import OptimSpec
+from reasonrl.trainer.diverged import explain_divergence
 from reasonrl.trainer.optimizer import MasterAdamW
 from reasonrl.trainer.packing import choose_packing
 from tests.tiny_runs import tiny, write_recipe
@@ -91,11 +92,26 @@ def test_log_probs_that_are_not_numbers_name_the_role() -> None:
             require_finite_logprobs("critic", requests, [good, bad])
 
 
+def with_dtype(dtype: str) -> Recipe:
+    recipe = Recipe.model_validate(tiny())
+    return recipe.model_copy(update={"model": recipe.model.model_copy(update={"dtype": dtype})})
+
+
+@pytest.mark.parametrize("step", [0, 3])
+def test_float32_is_no_advice_for_a_run_in_float32(step: int) -> None:
+    texts = [
+        str(explain_divergence(NotFiniteError("x"), with_dtype(dtype), step, None)) for dtype in ("float32", "bfloat16")
+    ]
+    assert ["model.dtype: float32" in text for text in texts] == [False, True]
+
+
 def test_finite_weights_whose_logits_overflow_are_not_taken_for_an_architecture() -> None:
     model = load_model("tiny-arithmetic", device="cpu").model
     with torch.no_grad():
         model.lm_head.weight.fill_(3e38)
         model.model.norm.weight.fill_(1e10)
-    recipe = Recipe.model_validate(tiny())
-    with pytest.raises(ModelError, match="the logits of this LlamaForCausalLM are not finite numbers"):
-        choose_packing(recipe, model, warn=lambda text: None)
+    advice = {"float32": "an earlier checkpoint", "bfloat16": "checkpoint, or write model.dtype: float32"}
+    for dtype, words in advice.items():
+        recipe = with_dtype(dtype)
+        with pytest.raises(ModelError, match=f"the logits of this LlamaForCausalLM are not finite .*{words}$"):
+            choose_packing(recipe, model, warn=lambda text: None)
