@@ -21,7 +21,7 @@ AllowChanges = Annotated[
     bool,
     typer.Option(
         "--allow-changes",
-        help="With --resume: continue although data, weights or code have changed. The run records it.",
+        help="With --resume: continue although recipe.yaml, data, weights or code changed. The run records it.",
     ),
 ]
 

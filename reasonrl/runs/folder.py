@@ -201,7 +201,10 @@ def check_run(
             run = run_of(path)
             advice = f"Resume it with its own: reasonrl train {path} --resume"
             if run != path:
-                advice = f"Write the old values into {run / 'recipe.yaml'}, or run_dir=ANOTHER_FOLDER for a new run"
+                advice = (
+                    f"Write the old values into {run / 'recipe.yaml'}; or, where the stage is not complete, resume with"
+                    " --allow-changes, which is recorded; or write run_dir=ANOTHER_FOLDER for a new run"
+                )
             raise UsageError(
                 f"{path} was started with another recipe, so it cannot be resumed with this one.{listed}\n{advice}"
             )
