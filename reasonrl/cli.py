@@ -24,6 +24,9 @@ from verifiers.errors import PoolError
 NARROWEST = 20
 """Columns of a terminal below which COLUMNS is not believed."""
 
+INTERRUPTED = 130
+"""The exit code after Ctrl-C: 128 and the number of SIGINT."""
+
 app = typer.Typer(
     name="reasonrl",
     help="Train reasoning models with critics and verifiable rewards, from one CPU to a cluster.",
@@ -248,6 +251,8 @@ def _exit_code(wants_json: bool) -> int:
     try:
         ensure_home()
         code = app(standalone_mode=False)
+        if code == INTERRUPTED:  # newer versions of typer return it, older ones raise Abort
+            _fail("interrupted", wants_json)
         return code if isinstance(code, int) else 0
     except typer.Exit as stop:
         return stop.exit_code
@@ -269,7 +274,7 @@ def _exit_code(wants_json: bool) -> int:
         return 1
     except (KeyboardInterrupt, typer.Abort):
         _fail("interrupted", wants_json)
-        return 130
+        return INTERRUPTED
     except Exception as error:
         return _unexpected(error, wants_json)
 

@@ -6,6 +6,7 @@ import os
 import shutil
 import stat
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -49,6 +50,19 @@ def test_a_width_that_no_table_fits_in_is_not_believed(
     monkeypatch.setenv("COLUMNS", columns)
     assert in_process(["recipes", "ls"], monkeypatch, capsys)[0] == 0
     assert os.environ.get("COLUMNS") == left
+
+
+@pytest.mark.parametrize(
+    ("flags", "out", "err"), [([], "", "error: interrupted\n"), (["--json"], '{"error": "interrupted"}\n', "")]
+)
+def test_ctrl_c_ends_any_command_with_a_message(
+    flags: list[str], out: str, err: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(*arguments: Any, **options: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("reasonrl.commands.evaluate.eval_command", interrupted)
+    assert in_process(["eval", "model", *flags], monkeypatch, capsys) == (130, out, err)
 
 
 def test_a_file_in_the_place_of_a_folder_is_named_and_left_alone(tmp_path: Path) -> None:
