@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import collections
 
-import pytest
-
 from tests.verifiers.metamorphic.adversary import adversaries
 from tests.verifiers.metamorphic.survey import judged
 
-IN_PROGRESS = True  # issue 18: remove with the verifier that these need
 RESPONSES = 2_000
 
 
@@ -21,7 +18,6 @@ def test_the_attacks_differ_and_hold_what_they_attack() -> None:
     assert cases == adversaries(RESPONSES, seed=1)
 
 
-@pytest.mark.skipif(IN_PROGRESS, reason="issue 18 in progress")
 def test_no_attack_is_paid() -> None:
     cases = adversaries(RESPONSES, seed=1)
     paid = sorted(

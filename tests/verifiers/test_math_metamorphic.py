@@ -17,7 +17,6 @@ from tests.verifiers.metamorphic.layout import LAYOUTS
 from tests.verifiers.metamorphic.survey import cases_of_rows, check
 from tests.verifiers.metamorphic.wording import WORDINGS
 
-IN_PROGRESS = True  # issue 18: remove with the verifier that these need
 PAIRS = 2_000
 ROWS = "METAMORPHIC_ROWS"
 """The environment variable that names a JSONL file with gold, pred, equivalent: its answers are rewritten as well."""
@@ -54,7 +53,6 @@ def test_a_wrong_verdict_fails_with_the_shortest_case() -> None:
     check([right, Case("5", "6", False, "bare", ("integer",))])
 
 
-@pytest.mark.skipif(IN_PROGRESS, reason="issue 18 in progress")
 def test_generated_answers_get_the_verdict_that_they_were_made_for() -> None:
     check(generated(PAIRS, seed=1), KNOWN_REFUSALS)
 

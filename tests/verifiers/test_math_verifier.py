@@ -67,7 +67,8 @@ def test_algebra(verifier: MathVerifier, answer: str, gold: str, equal: bool) ->
 def test_a_row_past_its_deadline_is_no_wrong_answer_and_harms_no_other(verifier: MathVerifier) -> None:
     judge(verifier, rf"\boxed{{{SUM}}}", "n(n+1)/2")
     responses = [rf"\boxed{{{SUM}}}", rf"\boxed{{{HARD}}}", rf"\boxed{{{SUM}+1}}"]
-    first, slow, last = verifier.verify(responses, [{"answer": "n(n+1)/2"}, {"answer": ASKED}, {"answer": "n(n+1)/2+1"}])
+    golds = ["n(n+1)/2", ASKED, "n(n+1)/2+1"]
+    first, slow, last = verifier.verify(responses, [{"answer": gold} for gold in golds])
     assert first.correct is True and last.correct is True
     assert (slow.status, slow.correct, slow.score) == (Status.TIMEOUT, None, None)
     assert 1.0 <= slow.seconds < 1.5

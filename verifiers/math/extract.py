@@ -17,7 +17,7 @@ import re
 
 from verifiers.math.compare import compare
 from verifiers.math.expression import Unreadable, read_expression
-from verifiers.math.layers.choices import choice_of
+from verifiers.math.layers.choices import choice_in_sentence, choice_of
 from verifiers.math.normalise import plain_text, readable, same_plain
 from verifiers.math.wording import without_lead
 from verifiers.response import Extraction, Mode, boxes, check_mode, strip_thinking
@@ -26,7 +26,7 @@ TAIL_CHARS = 600  # "The answer is x" counts at the end only
 LENIENT_CHARS = 4000  # the last number or formula is looked for in so much text
 
 _TWO_LETTERS = re.compile(r"(?<![\\A-Za-z])[^\W\d_]{2}")
-_HEADING = re.compile(r"[*_]*(?:\d+(?:\.\d+)*[.):]\s+)?[^\W\d_]{3}")
+_HEADING = re.compile(r"[*_]*(?:\d+(?:\.\d+)*[.):]\s+)?[^\W\d_]{3,}(?=[-\s:*_]|$)")
 _BETWEEN_BOXES = re.compile(r"\\boxed\b")
 _ANSWER_TAG = re.compile(r"</?answer>", re.IGNORECASE)
 _HASHES = re.compile(r"^[ \t]*####[ \t]*(.*)$", re.MULTILINE)
@@ -43,6 +43,7 @@ _CHOICE_PHRASE = re.compile(
 _CHOICE_FIRST = re.compile(r"\(?[A-J](?:\)?[.:]|\))\s")
 _FORMULA = re.compile(r"\$\$(.+?)\$\$|(?<!\\)\$([^$\n]+?)(?<!\\)\$|\\\((.+?)\\\)|\\\[(.+?)\\\]", re.DOTALL)
 _LONE_LETTER = re.compile(r"\s*\\?[A-Za-z]+\s*")
+_BULLETS = re.compile(r"[.,;]?\s*\n\s*[-*\u2022]\s+")
 _CONNECTOR = re.compile(r"\s*(?:,|;|and|or|,\s*(?:and|or))\s*", re.IGNORECASE)
 _DISPLAY = frozenset({"\\[", "\\]", "$$", "\\(", "\\)"})
 _PART = re.compile(
@@ -58,11 +59,12 @@ _DENIAL = re.compile(
 _PLACEHOLDER = re.compile(
     r"(?:\.{2,}|\\[lc]?dots|\u2026|\?|(?:\\text\{)?\s*(?:the |your |my )?(?:final )?answer\s*\}?|)", re.IGNORECASE
 )
+_INVISIBLE = re.compile("[\u00ad\u200b-\u200f\u2060\ufeff]")
 _SCRIPTS = re.compile(r"[\u2e80-\ufaff\uff00-\uff0f\uff1a-\uffef\u0590-\u0fff]+")
 _COMPOSED = re.compile(r"[\u03c0\u221a\u221b^*/!]|\d[eE]\d|\dpi\b")
 _SIGN = r"(?<![A-Za-z0-9_.])[-+\u2212]?"
 _NUMBER = re.compile(
-    rf"(?:{_SIGN}\d+ \d+/\d+|{_SIGN}(?:\d{{1,3}}(?:,\d{{3}})+(?!\d)|\d+)(?:\.\d+)?(?:/\d+)?%?|{_SIGN}\.\d+%?)"
+    rf"(?:{_SIGN}\d+\s+\d+/\d+|{_SIGN}(?:\d{{1,3}}(?:,\d{{3}})+(?!\d)|\d+)(?:\.\d+)?(?:/\d+)?%?|{_SIGN}\.\d+%?)"
     r"(?![\d.]*[xyzkni](?![A-Za-z0-9_]))"
 )
 
@@ -74,7 +76,7 @@ def extract(response: str, mode: Mode = "strict") -> Extraction:
         ValueError: the mode is unknown.
     """
     check_mode(mode)
-    text = strip_thinking(response).strip()
+    text = _INVISIBLE.sub("", strip_thinking(response)).strip()
     if not text:
         return Extraction(None, "the response is empty" if not response.strip() else "nothing follows the thinking")
     if mode == "whole":
@@ -282,6 +284,10 @@ def _last_expression(text: str) -> Extraction | None:
         together = [_content(formula)]
         end = formula.start()
         for earlier in reversed(formulas[:-1]):  # "x = -1, x = 2 and x = -2"
+            if _BULLETS.fullmatch(text[earlier.end() : end]) and _assigned_name(_content(earlier)):  # one a line
+                together.insert(0, _content(earlier))
+                end = earlier.start()
+                continue
             if not _CONNECTOR.fullmatch(text[earlier.end() : end]) or _assigned_name(
                 _content(earlier)
             ) != _assigned_name(together[0]):
@@ -291,6 +297,8 @@ def _last_expression(text: str) -> Extraction | None:
         content = ", ".join(_trim(part) for part in together)
         mark = "last formula" if len(together) == 1 else "last formulas"
         return Extraction(content, mark) if content.strip(" ,") else None  # "$.$" holds nothing
+    if number is None and (letter := choice_in_sentence(text.rsplit("\n", 1)[-1])):
+        return Extraction(letter, "the one choice")
     if number is not None:
         return Extraction(_expression_around(text, number) or number.group(), "last number")
     return None
@@ -299,13 +307,9 @@ def _last_expression(text: str) -> Extraction | None:
 def _expression_around(text: str, number: re.Match[str]) -> str | None:
     """The expression without spaces that a number is a piece of: 3√11, (13/12)π, 1.82e11. None if there is none."""
     start, end = (text.rfind(" ", 0, number.start()) + 1, text.find(" ", number.end()))
-    run = (
-        text[start : end if end >= 0 else len(text)]
-        .split("\n")[-1]
-        .strip("*`")
-        .rstrip(".,;:?\u3002")
-        .rpartition("=")[2]
-    )
+    line = text[start : end if end >= 0 else len(text)].split("\n")[-1]
+    run = next((piece for piece in _SCRIPTS.split(line) if number.group() in piece), "")
+    run = run.strip("*`").rstrip(".,;:?").rpartition("=")[2]
     if not _COMPOSED.search(run) or number.group() not in run:
         return None
     try:

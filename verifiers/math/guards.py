@@ -18,10 +18,11 @@ UNEVALUATED = "unevaluated"
 _STRUCK = re.compile(
     r"\\(?:[bx]?cancel(?:to)?|sout|st|[hv]?phantom|textcolor|color|transparent|tiny)(?![A-Za-z])|\\not(?![A-Za-z])|~~|<!--"
     r"|\\(?:long)?(?:to|rightarrow|implies|mapsto|Rightarrow)(?![A-Za-z])"
+    r"|[\u202a-\u202e\u2066-\u2069]"
     r"|[\u0300-\u036f\u20d0-\u20f0]"
 )
 """What hides an answer, crosses it out or leads away from it, for a person who sees it."""
-_FOR_ALGEBRA = re.compile(r"\\(?:sum|prod|i*nt|lim|begin|operatorname|det|mod|bmod|pmod)(?![A-Za-z])")
+_FOR_ALGEBRA = re.compile(r"\\(?:(?:sum|prod|i*nt|lim|operatorname|det|mod|bmod|pmod)(?![A-Za-z])|begin\{[vV]matrix\})")
 """What sympy can evaluate to a number, beside what the layers read."""
 
 
