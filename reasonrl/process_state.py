@@ -1,19 +1,21 @@
-"""What foreign code changes for the whole process is put back: the current folder, and the defaults of torch.
+"""What foreign code changes for the whole process is put back: the current folder, Ctrl-C, the defaults of torch.
 
 A reward module that calls `os.chdir` would send the files of a run elsewhere, and one that calls
-`torch.set_default_dtype`, `torch.set_num_threads` or `torch.set_grad_enabled` would change the numbers of a run.
+`torch.set_default_dtype`, `torch.set_num_threads` or `torch.set_grad_enabled` would change the numbers of a run. One
+that catches SIGINT would keep Ctrl-C from saving a checkpoint.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import sys
 import threading
 from collections.abc import Iterator
 from typing import Any
 
-_FRESH = {"dtype": "float32", "grad": True, "device": "cpu"}
+_FRESH = {"dtype": "float32", "grad": True, "device": "cpu", "precision": "highest"}
 """Of torch before anybody changes it. `torch` may be imported in the block for the first time."""
 
 
@@ -22,6 +24,7 @@ class _Blocks(threading.local):
 
     depth = 0
     torch_before: dict[str, Any] | None = None
+    interrupt: Any = None
 
 
 class _Folder:
@@ -57,6 +60,7 @@ def process_as_before() -> Iterator[None]:
     """
     if _blocks.depth == 0:
         _folder.begin()
+        _blocks.interrupt = signal.getsignal(signal.SIGINT)
         torch = sys.modules.get("torch")
         _blocks.torch_before = None if torch is None else _defaults(torch)
     _blocks.depth += 1
@@ -66,6 +70,7 @@ def process_as_before() -> Iterator[None]:
         _blocks.depth -= 1
         if _blocks.depth == 0:
             _folder.end()
+            _restore_interrupt(_blocks.interrupt)
             if (torch := sys.modules.get("torch")) is not None and hasattr(torch, "set_num_threads"):
                 _restore(torch, _blocks.torch_before or _FRESH)
 
@@ -82,8 +87,16 @@ def _defaults(torch: Any) -> dict[str, Any]:
         "dtype": str(torch.get_default_dtype()).removeprefix("torch."),
         "grad": torch.is_grad_enabled(),
         "device": str(torch.get_default_device()),
+        "precision": torch.get_float32_matmul_precision(),
         "threads": torch.get_num_threads(),
     }
+
+
+def _restore_interrupt(before: Any) -> None:
+    """What Ctrl-C does. None is a handler of C, which Python cannot set; and only the main thread sets any."""
+    is_main = threading.current_thread() is threading.main_thread()
+    if is_main and before is not None and signal.getsignal(signal.SIGINT) is not before:
+        signal.signal(signal.SIGINT, before)
 
 
 def _restore(torch: Any, before: dict[str, Any]) -> None:
@@ -94,5 +107,7 @@ def _restore(torch: Any, before: dict[str, Any]) -> None:
         torch.set_grad_enabled(before["grad"])
     if now["device"] != before["device"]:
         torch.set_default_device(None if before["device"] == "cpu" else before["device"])
+    if now["precision"] != before["precision"]:
+        torch.set_float32_matmul_precision(before["precision"])
     if now["threads"] != before.get("threads", now["threads"]):
         torch.set_num_threads(before["threads"])

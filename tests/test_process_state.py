@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -17,6 +18,8 @@ CHANGES = (
     "torch.set_default_dtype(torch.bfloat16)",
     "torch.set_default_device('meta')",
     "torch.set_grad_enabled(False)",
+    "torch.set_float32_matmul_precision('medium')",
+    "signal.signal(signal.SIGINT, signal.SIG_IGN)",
     "torch.set_num_threads(torch.get_num_threads() + 1)",
 )
 
@@ -28,6 +31,8 @@ def state() -> tuple[object, ...]:
         str(torch.get_default_device()),
         torch.is_grad_enabled(),
         torch.get_num_threads(),
+        torch.get_float32_matmul_precision(),
+        signal.getsignal(signal.SIGINT),
     )
 
 
@@ -35,7 +40,7 @@ def state() -> tuple[object, ...]:
 def test_what_code_leaves_changed_is_put_back_where_it_raises_too(change: str) -> None:
     before = state()
     with pytest.raises(ZeroDivisionError), process_as_before():
-        exec(change, {"os": os, "torch": torch})
+        exec(change, {"os": os, "torch": torch, "signal": signal})
         assert state() != before
         raise ZeroDivisionError
     assert state() == before
@@ -45,7 +50,7 @@ def test_a_module_of_the_users_changes_nothing_for_the_process(tmp_path: Path, m
     (tmp_path / "work").mkdir()
     monkeypatch.chdir(tmp_path / "work")
     monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
-    (tmp_path / "careless_module.py").write_text("import os, torch\n" + "\n".join(CHANGES) + "\nf = 1\n")
+    (tmp_path / "careless_module.py").write_text("import os, signal, torch\n" + "\n".join(CHANGES) + "\nf = 1\n")
     before = state()
     assert import_dotted("careless_module:f", "subject") == 1
     assert state() == before
