@@ -17,7 +17,7 @@ from reasonrl.setup.data import load_data, recipe_for_data
 from reasonrl.setup.run_models import newest_model, runs_elsewhere
 from reasonrl.stages import stage_kind
 from reasonrl.stages.base import Session
-from reasonrl.stages.complete import is_complete
+from reasonrl.stages.complete import is_complete, refuse_other_recipe
 from reasonrl.stages.gathering import close_verifier
 from reasonrl.stages.inputs import compare_inputs
 from reasonrl.stages.resuming import checkpoint_to_resume
@@ -46,6 +46,7 @@ def check_resume(loaded: LoadedRecipe, run_dir: Path, *, offline: bool, allow_ch
             other_recipe = allow_changes and not is_complete(recipe, folder)
             check_run(folder, stage_text(recipe), resume=True, other_recipe=other_recipe)
         if is_complete(recipe, folder):
+            refuse_other_recipe(recipe, folder)
             lines.append(f"{name} is complete")
             if KINDS[recipe.kind].trains:
                 model = newest_model(folder)

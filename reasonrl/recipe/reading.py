@@ -59,6 +59,8 @@ def find_recipe(name: str) -> Path:
     if shipped.is_file() and "/" not in name:
         return shipped
     names = sorted(p.parent.name for p in shipped_recipes().glob("*/recipe.yaml"))
+    if path.is_dir():
+        raise RecipeError(f"{name} is a folder without recipe.yaml, so it is neither a run nor a recipe. Name its file")
     hint = did_you_mean(name, names)
     raise RecipeError(
         f"no recipe '{name}': {hint + ' ' if hint else ''}Shipped recipes: {', '.join(names)}. A path to a .yaml"

@@ -15,9 +15,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from reasonrl.errors import UsageError
+from reasonrl.errors import RecipeError, UsageError
 from reasonrl.files import replace_text
 from reasonrl.recipe.differences import recipe_differences
+from reasonrl.recipe.reading import read_mapping
 from verifiers.types import Problem
 
 INPUTS = "inputs.json"
@@ -82,7 +83,7 @@ def read_inputs(folder: Path) -> dict[str, Any] | None:
         _sections(record)
     except FileNotFoundError:
         return None
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, RecipeError) as error:
         raise UsageError(
             f"{path} is damaged ({error}), so what this run began with cannot be compared with what is there now."
             " Remove the file to resume without the comparison"
@@ -94,8 +95,8 @@ def _sections(record: Any) -> tuple[dict[str, list[RowDigest]], dict[str, dict[s
     """Data, models and code of a record."""
     data = {name: [RowDigest(*row) for row in rows] for name, rows in record["data"].items()}
     models = {role: {"name": model["name"], **model} for role, model in record["models"].items()}
-    if not isinstance(record.get("recipe", ""), str):
-        raise TypeError("recipe: expected text")
+    if "recipe" in record:
+        read_mapping(record["recipe"], "recipe")
     for change in record.get("changes", []):
         if not (isinstance(change["step"], int) and isinstance(change["differences"], list)):
             raise TypeError("changes: expected a step and a list of differences")

@@ -35,6 +35,8 @@ def session_record(path: Path) -> dict[str, Any]:
         sessions = record.setdefault("sessions", [])
         if not all(isinstance(session, dict) for session in sessions):
             raise ValueError("sessions: expected a list of objects")
+        if not all(isinstance(session.get("versions") or {}, dict) for session in sessions):
+            raise ValueError("sessions: versions: expected an object")
     except (ValueError, TypeError, AttributeError, RecursionError) as error:
         raise UsageError(
             f"{path} is damaged ({error}). It records when and with which versions the run was trained, and nothing"

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
+from reasonrl.errors import UsageError
 from reasonrl.runs.checkpoint import Checkpoint, incomplete_checkpoints, newest_checkpoint
 from reasonrl.runs.console import TrainConsole
 from reasonrl.runs.folder import ROW_FILES, rows_until, warn_of_start_over
@@ -15,10 +17,15 @@ def checkpoint_to_resume(folder: Path, console: TrainConsole) -> Checkpoint | No
 
     Raises:
         CheckpointError: a checkpoint is damaged or cannot be read.
-        UsageError: metrics.jsonl or samples.jsonl is damaged.
+        UsageError: metrics.jsonl or samples.jsonl is damaged, or `checkpoints` is not a folder.
     """
-    checkpoint = newest_checkpoint(folder / "checkpoints")
-    torn = incomplete_checkpoints(folder / "checkpoints")
+    checkpoints = folder / "checkpoints"
+    if os.path.lexists(checkpoints) and not checkpoints.is_dir():
+        raise UsageError(
+            f"{checkpoints} is not a folder, so no checkpoint can be read or saved. Remove it, then resume"
+        )
+    checkpoint = newest_checkpoint(checkpoints)
+    torn = incomplete_checkpoints(checkpoints)
     then = "starting over" if checkpoint is None else f"resuming from step {checkpoint.step}"
     for incomplete, reason in torn:
         console.warn(f"{incomplete.path} is incomplete ({reason}); {then}")

@@ -23,7 +23,7 @@ from reasonrl.setup.run_models import newest_model, runs_elsewhere, weights_of
 from reasonrl.setup.starts import check_start, errors_of_start, start_of
 from reasonrl.stages import stage_kind
 from reasonrl.stages.base import RunElsewhere, Session
-from reasonrl.stages.complete import is_complete
+from reasonrl.stages.complete import is_complete, refuse_other_recipe
 from reasonrl.trainer.interrupt import Interrupt
 
 
@@ -100,6 +100,8 @@ def _run_stages(
             if loaded.staged:
                 start_stage(folder, recipe, resume=resume, allow_changes=allow_changes)
                 console.note(f"stage {recipe.name} ({recipe.kind})")
+            if resume and is_complete(recipe, folder):
+                refuse_other_recipe(recipe, folder)
             init_from = starting_model(recipe, run_dir, loaded, model)
             session = Session(console, interrupt, init_from, resume, offline, backends, allow_changes, recipe)
             with errors_of_start(recipe):

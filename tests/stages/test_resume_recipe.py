@@ -11,11 +11,13 @@ import pytest
 import yaml
 
 from reasonrl.cli import main
-from reasonrl.errors import UsageError
+from reasonrl.errors import RecipeError, UsageError
 from reasonrl.recipe.differences import recipe_differences
 from reasonrl.recipe.reading import load_recipe
+from reasonrl.runs.console import TrainConsole
 from reasonrl.runs.folder import latest_run_dir, start_run
 from reasonrl.runs.inputs import INPUTS, changes_allowed, read_inputs
+from reasonrl.stages.resuming import checkpoint_to_resume
 from reasonrl.stages.run import start_stage, train
 from tests.tiny_runs import tiny
 
@@ -50,6 +52,10 @@ def test_an_edited_recipe_is_refused_by_its_keys_or_recorded(stopped: Path, caps
     assert command("train", "run", "--resume", "--offline", "--allow-changes", "--quiet") == 0
     (change,) = changes_allowed(stopped / "run")
     assert change["differences"] == [f"optim.lr was {was} and is now 0.1"]
+    edit(stopped / "run/recipe.yaml", "optim", lr=0.2)
+    for options in (["--dry-run"], ["--allow-changes"]):
+        assert command("train", "run", "--resume", "--offline", *options) == 2
+        assert "run is complete, and was trained with another recipe" in capsys.readouterr().err
 
 
 def test_a_run_recorded_without_its_recipe_is_resumed(stopped: Path) -> None:
@@ -100,9 +106,29 @@ def test_a_run_whose_run_json_is_gone_is_still_the_run_to_resume(tmp_path: Path)
     assert latest_run_dir(tmp_path / "runs", "x", recipe) == tmp_path / "runs/x"
 
 
-@pytest.mark.parametrize("text", ["[" * 100_000, '{"data": {}, "models": {}, "code": {}, "changes": [{"step": 1}]}'])
+EMPTY = '{"data": {}, "models": {}, "code": {}, '
+
+
+@pytest.mark.parametrize("text", ["[" * 100_000, EMPTY + '"changes": [{"step": 1}]}', EMPTY + '"recipe": "]["}'])
 def test_a_damaged_record_is_not_shown(tmp_path: Path, text: str) -> None:
     (tmp_path / INPUTS).write_text(text)
     assert changes_allowed(tmp_path) == []
     with pytest.raises(UsageError, match="is damaged"):
         read_inputs(tmp_path)
+
+
+@pytest.mark.parametrize("sessions", [3, [1], [{"versions": [1]}]])
+def test_a_damaged_run_json_is_one_message(tmp_path: Path, sessions: Any) -> None:
+    start_run(tmp_path / "run", "name: x\n", resume=False)
+    (tmp_path / "run/metrics.jsonl").write_text('{"step": 1}\n')
+    (tmp_path / "run/run.json").write_text(json.dumps({"sessions": sessions}))
+    with pytest.raises(UsageError, match=r"run\.json is damaged .* write \{\} into it"):
+        start_run(tmp_path / "run", "name: x\n", resume=True)
+
+
+def test_what_is_no_folder_of_checkpoints_and_no_run_is_named(tmp_path: Path) -> None:
+    (tmp_path / "checkpoints").write_text("x")
+    with pytest.raises(UsageError, match=r"checkpoints is not a folder.* Remove it, then resume"):
+        checkpoint_to_resume(tmp_path, TrainConsole(0, quiet=True))
+    with pytest.raises(RecipeError, match=r"is a folder without recipe\.yaml, so it is neither a run nor a recipe"):
+        load_recipe(str(tmp_path))
