@@ -3,7 +3,7 @@ in one run.
 
 `make bench-math` runs it. The labelled file has columns gold, pred, equivalent, form (answer or response), source,
 policy; rows with a policy are debatable and reported apart, as are the labels that we believe wrong (DISPUTED says
-why). A verdict of null is an error.
+why). A verdict of null is an error. The file of reports holds pairs rebuilt from what users of other graders reported.
 
 Speed: whole file, cold cache, everything pinned to one core, start-up of processes not counted for either side. Then
 the rows that reach a worker, with one worker and with two, alternated, on all cores.
@@ -19,10 +19,13 @@ import statistics
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from rich.console import Console
+from rich.table import Table
 
 from reasonrl.stats import wilson
 from verifiers.errors import VerifierError
@@ -67,6 +70,7 @@ class Grader:
 def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--labelled", type=Path, default=SHARED / "math_equivalence.jsonl")
+    parser.add_argument("--reports", type=Path, default=SHARED / "math_reports.jsonl")
     parser.add_argument("--hostile", type=Path, default=SHARED / "math_pathological.jsonl")
     parser.add_argument(
         "--repeats", type=int, default=3, help="timed passes of ours (default 3); math-verify makes one"
@@ -76,9 +80,9 @@ def main() -> int:
     )
     parser.add_argument("--json", type=Path, metavar="FILE")
     arguments = parser.parse_args()
-    for path in (arguments.labelled, arguments.hostile):
+    for path in (arguments.labelled, arguments.reports, arguments.hostile):
         if not path.exists():
-            parser.error(f"{path} is not there; name another file with --labelled and --hostile")
+            parser.error(f"{path} is not there; name another file with --labelled, --reports and --hostile")
     cases = [json.loads(line) for line in arguments.labelled.open(encoding="utf-8")]
     for line, (gold, _) in DISPUTED.items():
         if arguments.labelled == SHARED / "math_equivalence.jsonl" and not cases[line - 1]["gold"].startswith(gold):
@@ -86,14 +90,20 @@ def main() -> int:
     cores = os.sched_getaffinity(0)
     os.sched_setaffinity(0, {min(cores)})  # workers inherit it
     graders = [ours("lenient", arguments.repeats), ours("strict", 1), math_verify(), *verl_graders()]
-    results = [measure(grader, cases) for grader in graders]
+    results = [measure(grader, cases, DISPUTED) for grader in graders]
+    reports = [{"policy": "", **json.loads(line)} for line in arguments.reports.open(encoding="utf-8")]
+    on_reports = [measure(grader, reports, {}) for grader in graders]
     os.sched_setaffinity(0, cores)
     workers = one_worker_and_two(cases, arguments.worker_repeats)
     hostile = hostile_rows(arguments.hostile)
-    show(results, workers, hostile)
+    show(results, f"{arguments.labelled.name}: all rows but those marked as a matter of policy")
+    show(on_reports, arguments.reports.name)
+    show_rest(results, workers, hostile)
     if arguments.json:
         arguments.json.write_text(
-            json.dumps({"graders": results, "workers": workers, "hostile": hostile}, indent=1) + "\n", encoding="utf-8"
+            json.dumps({"graders": results, "reports": on_reports, "workers": workers, "hostile": hostile}, indent=1)
+            + "\n",
+            encoding="utf-8",
         )
     return 0
 
@@ -161,7 +171,7 @@ def _plain_verdict(right: bool) -> Verdict:
     return Verdict(right, float(right), Status.JUDGED, None, "", "", 0.0)
 
 
-def measure(grader: Grader, cases: list[dict[str, Any]]) -> dict[str, Any]:
+def measure(grader: Grader, cases: list[dict[str, Any]], disputed: Mapping[int, Any]) -> dict[str, Any]:
     grader.ask(WARM_UP)
     seconds, verdicts = [], []
     for _ in range(grader.repeats):
@@ -170,7 +180,7 @@ def measure(grader: Grader, cases: list[dict[str, Any]]) -> dict[str, Any]:
         seconds.append(time.perf_counter() - started)
     rows = list(enumerate(zip(cases, verdicts, strict=True), 1))
     plain = [(case, v) for _, (case, v) in rows if not case["policy"]]
-    agreed = [(case, v) for line, (case, v) in rows if not case["policy"] and line not in DISPUTED]
+    agreed = [(case, v) for line, (case, v) in rows if not case["policy"] and line not in disputed]
     tiny = [(case, v) for _, (case, v) in rows if case["source"].startswith("tinyv") and case["equivalent"]]
     print(f"  {grader.name}: {statistics.median(seconds):.2f} s", file=sys.stderr, flush=True)
     return {
@@ -311,15 +321,13 @@ def hostile_rows(path: Path) -> dict[str, Any]:
     }
 
 
-def show(results: list[dict[str, Any]], workers: dict[str, Any], hostile: dict[str, Any]) -> None:
-    from rich.console import Console
-    from rich.table import Table
+def console() -> Console:
+    return Console() if sys.stdout.isatty() else Console(width=150)
 
-    console = Console() if sys.stdout.isatty() else Console(width=150)
-    table = Table(
-        title="All rows but those marked as a matter of policy; 95% Wilson intervals; null counts as an error"
-    )
-    for title in (
+
+def show(results: list[dict[str, Any]], title: str) -> None:
+    table = Table(title=f"{title}; 95% Wilson intervals; null counts as an error")
+    for column in (
         "",
         "accuracy",
         "equal found",
@@ -330,7 +338,7 @@ def show(results: list[dict[str, Any]], workers: dict[str, Any], hostile: dict[s
         "TinyV equal found",
         "cases/s",
     ):
-        table.add_column(title, justify="left" if not title else "right")
+        table.add_column(column, justify="left" if not column else "right")
 
     def text(part: dict[str, Any] | None) -> str:
         return "-" if part is None else f"{part['value']:.1%} [{part['low']:.1%}, {part['high']:.1%}]"
@@ -348,19 +356,24 @@ def show(results: list[dict[str, Any]], workers: dict[str, Any], hostile: dict[s
             text(made["tinyv equal found"]),
             f"{made['cases per second']:.0f}",
         )
-    console.print(table)
+    console().print(table)
+
+
+def show_rest(results: list[dict[str, Any]], workers: dict[str, Any], hostile: dict[str, Any]) -> None:
+    """Speed, workers and hostile inputs."""
+    out = console()
     speeds = {made["name"]: made["cases per second"] for made in results}
-    console.print(
+    out.print(
         f"One core, cold cache: {speeds['reasonrl lenient'] / speeds['math-verify']:.1f} times math-verify's cases a"
         " second."
     )
     one, two = (statistics.median(workers["seconds"][count]) for count in (1, 2))
-    console.print(
+    out.print(
         f"{workers['pairs']} pairs reach a worker; {COPIES} times each: {one:.2f} s with one worker, {two:.2f} s with"
         f" two; {workers['ratio']:.2f} times as fast (median of {len(workers['ratios'])}, from"
         f" {min(workers['ratios']):.2f} to {max(workers['ratios']):.2f})."
     )
-    console.print(
+    out.print(
         f"{len(hostile['rows'])} hostile inputs: slowest {hostile['slowest_s']:.2f} s (deadline 2 s),"
         f" {hostile['judged']} judged, worker peak {hostile['worker_peak_mb']:.0f} MB; not judged: "
         + (", ".join(f"{row['id']} ({row['status']})" for row in hostile["rows"] if row["correct"] is None) or "none")

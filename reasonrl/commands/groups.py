@@ -68,7 +68,7 @@ def verify(
         typer.Option(
             "--policy",
             metavar="key=value",
-            help="For math: what counts as equal, e.g. percent=fraction; see docs/math_verifier.md.",
+            help="For math: what counts as equal, e.g. percent=fraction; see docs/verifiers.md.",
         ),
     ] = None,
     workers: Annotated[

@@ -34,8 +34,8 @@ SEE_ALSO: dict[type[BaseModel], str] = {
     SourceSpec: "Rows, the kinds of problems, and the options of each source are explained in [data](data.md).",
     VerifierSpec: (
         "`mode`, `answer_mode` and `pattern` are explained in"
-        " [where the answer is looked for](math_verifier.md#where-the-answer-is-looked-for), `policy` in"
-        " [policies](math_verifier.md#policies). A verifier of your own: [extending](extending.md#verifier)."
+        " [where the answer is looked for](verifiers.md#where-the-answer-is-looked-for), `policy` in"
+        " [policies](verifiers.md#policies). A verifier of your own: [extending](extending.md#verifier)."
     ),
     RewardSpec: "A reward function has an example in [extending](extending.md#reward-function).",
     CriticSpec: "Formats and rewards are explained in [critics](critics.md).",

@@ -1,4 +1,4 @@
-"""docs/math_verifier.md: the tables of "Where the answer is looked for" are what the verifiers say."""
+"""docs/verifiers.md: the tables of "Where the answer is looked for" are what the verifiers say."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from reasonrl.setup.data import load_data
 from verifiers import load_verifier
 from verifiers.format import NAMED
 
-PAGE = (Path(__file__).parents[2] / "docs" / "math_verifier.md").read_text(encoding="utf-8")
+PAGE = (Path(__file__).parents[2] / "docs" / "verifiers.md").read_text(encoding="utf-8")
 SECTION = PAGE.partition("## Where the answer is looked for\n")[2].partition("\n## ")[0]
 
 
