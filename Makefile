@@ -12,7 +12,7 @@ help:
 	@echo "make test         install, then style, types, layers and the fast tests"
 	@echo "make install      build $(VENV) alone"
 	@echo "make test-slow    tests that train the pretrained model or build a wheel"
-	@echo "make soak         what repeats for long: generated inputs, starts side by side (tests/soak; more than an hour)"
+	@echo "make soak         what repeats for long: generated inputs, math answers, starts side by side (tests/soak; about an hour)"
 	@echo "make lint         style, types and layers;  make format formats the code"
 	@echo "make test-floor   core tests with the oldest transformers that is supported (an environment of its own)"
 	@echo "make test-ceiling the same tests with the newest one (an environment of its own)"
