@@ -55,7 +55,8 @@ def not_for_algebra(answer: str, gold: str, pair: Pair) -> Comparison | None:
     """
     if differ := opposites(words_of(pair.answer_words), words_of(pair.gold_words)):
         return Comparison(False, "words", differ)
-    if why := unevaluated(answer, gold):
+    # A reference may be left unevaluated, unless equality is to have no direction.
+    if why := unevaluated(answer, gold) or ("" if pair.policy.worked_out else unevaluated(gold, answer)):
         return Comparison(False, UNEVALUATED, why)
     for one, other in ((pair.gold, answer), (pair.answer, gold)):
         if is_plain_number(one) and not _FOR_ALGEBRA.search(other):
