@@ -21,7 +21,8 @@ ROWS = [
     (r"\boxed{\sum_{k=1}^{n} k}", "n(n+1)/2"),
     (r"\boxed{x+1}", "1+x"),
     (r"\boxed{1}", ""),
-    (r"\boxed{\int_0^1 \frac{\sin(\sin(x^x))}{\ln(1+x^{x^x})} dx}", "1"),
+    # an integral that the reference asks for; others are refused by their size
+    (r"\boxed{\int_0^1 \frac{\sin(\sin(x^x))}{\ln(1+x^{x^x})} dx}", r"\int_0^1 x dx"),
 ]
 ROOT = Path(__file__).parents[2]
 
