@@ -1,0 +1,130 @@
+"""Plain values on their way into a sandbox and back, as JSON text that keeps Python's types apart.
+
+This file is sent into the sandbox and runs there too, so it uses the standard library alone and imports nothing of the
+project. What comes back was written by a process that nobody trusts: `decode` builds built-in types and `Opaque`, runs
+no code of the program, and is bounded in depth and size.
+
+    null, booleans, texts     as in JSON
+    [..]                      a list
+    {"i": "123"}              an int (hexadecimal beyond 18 digits: reading decimals of any length is quadratic)
+    {"f": "0x1.8p+1"}         a float, with nan and inf
+    {"t": [..]} {"s": [..]} {"z": [..]} {"d": [[key, value], ..]} {"b": "hex"} {"c": [re, im]}
+                              tuple, set, frozenset, dict, bytes, complex
+    {"o": ["type", "repr"]}   anything else, by the name of its type: equal to nothing
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+MAX_DEPTH = 100
+MAX_ITEMS = 1_000_000
+
+
+class Opaque:
+    """A value that is not plain: a function, an iterator, an instance of the program's own class. Equal to nothing."""
+
+    __slots__ = ("text", "type_name")
+
+    def __init__(self, type_name: str, text: str = "") -> None:
+        self.type_name, self.text = type_name, text
+
+    def __repr__(self) -> str:
+        return self.text or f"<{self.type_name}>"
+
+
+class TooLarge(ValueError):
+    """The value is nested too deeply, refers to itself, or has too many items."""
+
+
+class Malformed(ValueError):
+    """The text is not an encoded value."""
+
+
+def encode(value: Any) -> str:
+    """The value as JSON text. Subclasses are written as the built-in type beneath them, by that type's own methods, so
+    that an `__eq__` or `__int__` of the program has no say. Raises TooLarge.
+    """
+    budget = [MAX_ITEMS]
+    return json.dumps(_written(value, 0, budget), ensure_ascii=True, separators=(",", ":"))
+
+
+def _written(value: Any, depth: int, budget: list[int]) -> Any:
+    budget[0] -= 1
+    if depth > MAX_DEPTH:
+        raise TooLarge(f"nested more than {MAX_DEPTH} levels deep, or refers to itself")
+    if budget[0] < 0:
+        raise TooLarge(f"more than {MAX_ITEMS} items")
+    kind = type(value)
+    if value is None or kind is bool:
+        return value
+    if issubclass(kind, str):
+        return str.__str__(value) if kind is str else str.__getitem__(value, slice(None))
+    if issubclass(kind, int):
+        plain = int.__add__(value, 0)
+        return {"i": int.__repr__(plain) if -(10**18) < plain < 10**18 else hex(plain)}
+    if issubclass(kind, float):
+        return {"f": float.hex(float.__add__(value, 0.0)) if kind is not float else float.hex(value)}
+    if issubclass(kind, complex):
+        plain_complex = complex.__add__(value, 0)
+        return {"c": [float.hex(plain_complex.real), float.hex(plain_complex.imag)]}
+    if issubclass(kind, (bytes, bytearray)):
+        return {"b": bytes(memoryview(value)).hex()}
+    for base, tag in ((list, ""), (tuple, "t"), (set, "s"), (frozenset, "z")):
+        if issubclass(kind, base):
+            items = [_written(item, depth + 1, budget) for item in base.__iter__(value)]  # type: ignore[arg-type]
+            return {tag: items} if tag else items
+    if issubclass(kind, dict):
+        return {
+            "d": [
+                [_written(key, depth + 1, budget), _written(item, depth + 1, budget)] for key, item in dict.items(value)
+            ]
+        }
+    return {"o": [_name(kind), ""]}
+
+
+def _name(kind: type) -> str:
+    name = type.__dict__["__name__"].__get__(kind)
+    return str.__getitem__(name, slice(0, 80))
+
+
+def decode(text: str | bytes) -> Any:
+    """The value that `encode` wrote. Raises Malformed, TooLarge."""
+    try:
+        return _read(json.loads(text), 0)
+    except RecursionError:
+        raise TooLarge("nested too deeply") from None
+    except (ValueError, TypeError, KeyError) as error:
+        if isinstance(error, (TooLarge, Malformed)):
+            raise
+        raise Malformed(f"not an encoded value: {error}") from None
+
+
+def _read(node: Any, depth: int) -> Any:
+    if depth > MAX_DEPTH:
+        raise TooLarge(f"nested more than {MAX_DEPTH} levels deep")
+    if node is None or isinstance(node, (bool, str)):
+        return node
+    if isinstance(node, list):
+        return [_read(item, depth + 1) for item in node]
+    if not isinstance(node, dict) or len(node) != 1:
+        raise Malformed(f"not an encoded value: {str(node)[:60]}")
+    ((tag, body),) = node.items()
+    if tag == "i":
+        return int(body, 16) if "x" in body else int(body)
+    if tag == "f":
+        return float.fromhex(body)
+    if tag == "c":
+        return complex(float.fromhex(body[0]), float.fromhex(body[1]))
+    if tag == "b":
+        return bytes.fromhex(body)
+    if tag == "o":
+        return Opaque(str(body[0])[:80], str(body[1])[:200])
+    if tag == "d":
+        return {_read(key, depth + 1): _read(item, depth + 1) for key, item in body}
+    items = [_read(item, depth + 1) for item in body]
+    builders: dict[str, Any] = {"t": tuple, "s": set, "z": frozenset}
+    if tag not in builders:
+        raise Malformed(f"there is no value of kind {tag[:10]!r}")
+    return builders[tag](items)
