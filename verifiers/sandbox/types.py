@@ -68,7 +68,7 @@ class Ending(StrEnum):
     MEMORY_LIMIT = "memory_limit"
     OUTPUT_LIMIT = "output_limit"
     STALLED = "stalled"
-    """The wall time passed, and the program was ready to run but was not run: the machine's fault, not the program's."""
+    """The wall time passed, and the program was ready but not run: the machine's fault, not the program's."""
     BROKEN = "broken"
     """The sandbox itself failed. Says nothing about the program."""
 
@@ -110,7 +110,7 @@ class Sandbox(Protocol):
     def run(
         self, program: str, inputs: Sequence[Input], limits: Limits = ..., *, share_process: bool = False
     ) -> Iterator[Outcome]:
-        """One outcome for each input, in order, as they come. Closing the iterator ends the program and what it started.
+        """One outcome for each input, in order, as they come. Closing the iterator ends the program's processes.
 
         Args:
             program: Python source text.

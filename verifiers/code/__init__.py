@@ -1,0 +1,1 @@
+"""The code verifier: does this program do what its tests ask for?"""
