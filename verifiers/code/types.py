@@ -64,7 +64,8 @@ class CodeTests:
     entry_point: str = ""
 
     def __post_init__(self) -> None:
-        if not any(not test.visible for test in (*self.cases, *self.texts)):
+        tests: tuple[Case | TestText, ...] = (*self.cases, *self.texts)
+        if all(test.visible for test in tests):
             raise ValueError("there are no tests that decide: `tests` is empty, or all of them are visible")
 
 
