@@ -7,8 +7,8 @@ from.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from enum import StrEnum
 from typing import Any, Protocol, TypedDict, runtime_checkable
 
@@ -39,7 +39,8 @@ class Verdict:
 
     A score of 1 is a correct response and a score of 0 a wrong one. Between them, the verifier decides.
 
-    Raises ValueError where they contradict each other or the status, and for a score that is not in [0, 1].
+    Raises ValueError where they contradict each other or the status, for a score that is not in [0, 1], and for details
+    that are not a mapping.
     """
 
     correct: bool | None
@@ -56,8 +57,14 @@ class Verdict:
     reason: str
     """One line for a person."""
     seconds: float
+    details: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    """What a kind of verifier says besides, in JSON's types: code {isolation, trust, passed, total, per_test}. No metric
+    and no reward reads it.
+    """
 
     def __post_init__(self) -> None:
+        if not isinstance(self.details, Mapping):
+            raise ValueError(f"the details of a verdict must be a dict, not {type(self.details).__name__}")
         judged = self.status in (Status.JUDGED, Status.UNPARSED)
         if self.status is Status.TIMEOUT and (self.correct, self.score) == (False, 0.0):
             return
@@ -86,7 +93,10 @@ class Verdict:
         return "correct" if self.correct else f"wrong{' (unparsed)' if self.status is Status.UNPARSED else ''}"
 
     def to_dict(self) -> dict[str, Any]:
-        return asdict(self) | {"status": self.status.value}
+        """The fields by name, the status as text; without `details` where there are none."""
+        named = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "details"}
+        named["status"] = self.status.value
+        return named | ({"details": dict(self.details)} if self.details else {})
 
 
 @dataclass(frozen=True, slots=True)

@@ -70,7 +70,7 @@ def pack_episode(episode: Episode, reward: float | None) -> str:
             "text": trained.text,
             "finish_reason": trained.finish_reason,
             "turns": [asdict(turn) for turn in trained.turns],
-            "verdicts": {name: verdict.to_dict() for name, verdict in episode.verdicts.items()},
+            "verdicts": {name: json.loads(row_text(verdict.to_dict())) for name, verdict in episode.verdicts.items()},
             "reward_parts": episode.reward_parts,
             "sample_fields": json.loads(row_text(sample_fields(episode))),
             "failure": episode.failure,
