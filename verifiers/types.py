@@ -58,8 +58,8 @@ class Verdict:
     """One line for a person."""
     seconds: float
     details: Mapping[str, Any] = field(default_factory=dict, hash=False)
-    """What a kind of verifier says besides, in JSON's types: code {isolation, trust, passed, total, per_test}. No metric
-    and no reward reads it.
+    """What a kind of verifier says besides, in JSON's types: code {isolation, trust, passed, total, per_test}. Neither
+    metrics nor rewards read it.
     """
 
     def __post_init__(self) -> None:
