@@ -16,10 +16,15 @@ no code of the program, and is bounded in depth and size.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from typing import Any
 
 MAX_DEPTH = 100
 MAX_ITEMS = 1_000_000
+MAX_EQUAL_HASHES = 50
+"""Of the members of a set or the keys of a dict. Numbers can be chosen so that all their hashes are equal, and building
+a set of them takes time quadratic in their count.
+"""
 
 
 class Opaque:
@@ -62,12 +67,12 @@ def _written(value: Any, depth: int, budget: list[int]) -> Any:
     if issubclass(kind, str):
         return str.__str__(value) if kind is str else str.__getitem__(value, slice(None))
     if issubclass(kind, int):
-        plain = int.__add__(value, 0)
+        plain = int.__pos__(value)
         return {"i": int.__repr__(plain) if -(10**18) < plain < 10**18 else hex(plain)}
     if issubclass(kind, float):
-        return {"f": float.hex(float.__add__(value, 0.0)) if kind is not float else float.hex(value)}
+        return {"f": float.hex(float.__pos__(value))}
     if issubclass(kind, complex):
-        plain_complex = complex.__add__(value, 0)
+        plain_complex = complex.__pos__(value)
         return {"c": [float.hex(plain_complex.real), float.hex(plain_complex.imag)]}
     if issubclass(kind, (bytes, bytearray)):
         return {"b": bytes(memoryview(value)).hex()}
@@ -95,10 +100,10 @@ def decode(text: str | bytes) -> Any:
         return _read(json.loads(text), 0)
     except RecursionError:
         raise TooLarge("nested too deeply") from None
-    except (ValueError, TypeError, KeyError) as error:
-        if isinstance(error, (TooLarge, Malformed)):
-            raise
-        raise Malformed(f"not an encoded value: {error}") from None
+    except (TooLarge, Malformed):
+        raise
+    except (ValueError, TypeError, LookupError, OverflowError) as error:
+        raise Malformed(f"not an encoded value: {str(error)[:80]}") from None
 
 
 def _read(node: Any, depth: int) -> Any:
@@ -109,22 +114,36 @@ def _read(node: Any, depth: int) -> Any:
     if isinstance(node, list):
         return [_read(item, depth + 1) for item in node]
     if not isinstance(node, dict) or len(node) != 1:
-        raise Malformed(f"not an encoded value: {str(node)[:60]}")
+        raise Malformed(f"not an encoded value: a JSON {type(node).__name__}")
     ((tag, body),) = node.items()
-    if tag == "i":
-        return int(body, 16) if "x" in body else int(body)
-    if tag == "f":
-        return float.fromhex(body)
+    if isinstance(body, str):
+        if tag == "i":
+            return int(body, 16) if "x" in body else int(body)
+        if tag == "f":
+            return float.fromhex(body)
+        if tag == "b":
+            return bytes.fromhex(body)
+    if not isinstance(body, list):
+        raise Malformed(f"not an encoded value: a JSON {type(body).__name__} under {tag[:10]!r}")
     if tag == "c":
         return complex(float.fromhex(body[0]), float.fromhex(body[1]))
-    if tag == "b":
-        return bytes.fromhex(body)
     if tag == "o":
         return Opaque(str(body[0])[:80], str(body[1])[:200])
     if tag == "d":
-        return {_read(key, depth + 1): _read(item, depth + 1) for key, item in body}
+        keys = [_read(key, depth + 1) for key, _ in body]
+        check_hashes(keys)
+        return dict(zip(keys, [_read(item, depth + 1) for _, item in body], strict=True))
     items = [_read(item, depth + 1) for item in body]
-    builders: dict[str, Any] = {"t": tuple, "s": set, "z": frozenset}
-    if tag not in builders:
+    if tag == "t":
+        return tuple(items)
+    if tag not in ("s", "z"):
         raise Malformed(f"there is no value of kind {tag[:10]!r}")
-    return builders[tag](items)
+    check_hashes(items)
+    return set(items) if tag == "s" else frozenset(items)
+
+
+def check_hashes(items: Iterable[Any]) -> None:
+    """Raises TooLarge if a set of these items takes long to build; TypeError if they are not hashable."""
+    hashes = sorted(map(hash, items))
+    if any(hashes[i] == hashes[i + MAX_EQUAL_HASHES] for i in range(len(hashes) - MAX_EQUAL_HASHES)):
+        raise TooLarge(f"more than {MAX_EQUAL_HASHES} members of a set have the same hash")
