@@ -42,7 +42,7 @@ def output_difference(expected: str, stdout: bytes, mode: OutputMode = "lines", 
     right_lines = [line.strip() for line in text.strip().split("\n")]
     if len(left_lines) == len(right_lines):
         for i, right in enumerate(right_lines):
-            if left_lines[i] != right and _same_words(left_lines[i].split(), right.split(), tolerance):
+            if left_lines[i] != right and same_words(left_lines[i].split(), right.split(), tolerance):
                 right_lines[i] = left_lines[i]
     return _first_difference(left_lines, right_lines, "line")
 
@@ -62,7 +62,8 @@ def _first_difference(expected: list[str], got: list[str], unit: str) -> str:
     return f"{unit} {len(expected) + 1}: expected the end of the output, got {shown(got[len(expected)])}"
 
 
-def _same_words(expected: list[str], got: list[str], tolerance: Tolerance) -> bool:
+def same_words(expected: list[str], got: list[str], tolerance: Tolerance = EXACT) -> bool:
+    """Whether the words are the same, as texts or as decimals."""
     if len(expected) != len(got):
         return False
     return all(a == b or _same_decimal(a, b, tolerance) for a, b in zip(expected, got, strict=True))
