@@ -1,0 +1,84 @@
+"""The layer "bubblewrap": its own namespaces, no network, a read-only root with the interpreter alone, no environment.
+
+As root the whole runs as an unprivileged user, since the kernel does not limit root's number of processes.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import IO, Any
+
+from verifiers.sandbox.interpreter import Interpreter
+from verifiers.sandbox.runner import FOLDER, runner_files
+from verifiers.sandbox.types import SandboxUnavailable
+
+NAME = "bubblewrap"
+NOBODY = 65534
+INSTALL = "install it: apt-get install bubblewrap (Debian, Ubuntu), dnf install bubblewrap (Fedora); here: make sandbox"
+_LAUNCH = Path(__file__).with_name("launch.py")
+
+
+def layer_settings() -> dict[str, Any]:
+    return {"namespaces": True, "seccomp": True, "uid": NOBODY, "gid": NOBODY, "runner": FOLDER}
+
+
+def launch(interpreter: Interpreter, channel: int, errors: IO[bytes]) -> subprocess.Popen[bytes]:
+    """Starts one zygote in bubblewrap, on the descriptor `channel`. Raises SandboxUnavailable."""
+    program = shutil.which("bwrap")
+    if program is None:
+        raise SandboxUnavailable(f"bubblewrap is not installed; {INSTALL}")
+    files = {path: _in_memory(path, text) for path, text in runner_files().items()}
+    try:
+        command = [program, *_arguments(interpreter, files, channel)]
+        if os.getuid() == 0:
+            hidden = [str(prefix) for prefix in interpreter.prefixes]
+            command = [sys.executable, "-I", "-S", str(_LAUNCH), str(NOBODY), *hidden, "--", *command]
+        return subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=errors,
+            env={"PATH": "/usr/bin:/bin"},
+            pass_fds=(channel, *files.values()),
+            start_new_session=True,
+        )
+    finally:
+        for descriptor in files.values():
+            os.close(descriptor)
+
+
+def _in_memory(path: str, text: str) -> int:
+    descriptor = os.memfd_create(os.path.basename(path))
+    os.write(descriptor, text.encode())
+    os.lseek(descriptor, 0, os.SEEK_SET)
+    return descriptor
+
+
+def _arguments(interpreter: Interpreter, files: dict[str, int], channel: int) -> list[str]:
+    arguments = [
+        *("--unshare-user", "--unshare-pid", "--unshare-net", "--unshare-ipc", "--unshare-uts"),
+        *("--unshare-cgroup-try", "--new-session", "--clearenv", "--cap-drop", "ALL"),
+        *("--uid", str(NOBODY), "--gid", str(NOBODY), "--hostname", "sandbox"),
+        *("--setenv", "PATH", "/usr/bin:/bin", "--setenv", "HOME", "/tmp", "--setenv", "LANG", "C.UTF-8"),
+        *("--ro-bind", "/usr", "/usr"),
+    ]
+    for name in ("bin", "sbin", "lib", "lib32", "lib64", "libx32"):
+        folder = Path("/", name)
+        if folder.is_symlink():
+            arguments += ["--symlink", os.readlink(folder), str(folder)]
+        elif folder.is_dir():
+            arguments += ["--ro-bind", str(folder), str(folder)]
+    arguments += ["--ro-bind-try", "/etc/ld.so.cache", "/etc/ld.so.cache"]
+    for prefix in interpreter.prefixes:
+        arguments += ["--ro-bind", str(prefix), str(prefix)]
+    arguments += ["--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp"]
+    for path, descriptor in files.items():
+        arguments += ["--perms", "0444", "--file", str(descriptor), path]
+    start = (
+        f"import sys; sys.path.insert(0, {FOLDER!r}); from verifiers.sandbox.inside.zygote import main; main({channel})"
+    )
+    return [*arguments, "--remount-ro", "/", "--chdir", "/tmp", str(interpreter.path), "-I", "-B", "-c", start]

@@ -1,0 +1,92 @@
+"""Messages between the caller and the processes of a sandbox, with descriptors beside them.
+
+A frame is a length (4 bytes, little endian) and so many bytes of JSON. Frames that a program sends are claims: nothing
+is believed but that this program wrote them.
+"""
+
+from __future__ import annotations
+
+import array
+import json
+import os
+import socket
+import struct
+from typing import Any
+
+_LENGTH = struct.Struct("<I")
+
+
+class FrameTooLarge(ValueError):
+    """More bytes were announced than the reader takes."""
+
+
+class ClosedChannel(EOFError):
+    """The other side is gone."""
+
+
+def frame_of(message: Any) -> bytes:
+    body = json.dumps(message, separators=(",", ":")).encode()
+    return _LENGTH.pack(len(body)) + body
+
+
+def send(channel: socket.socket, message: Any, descriptors: tuple[int, ...] = ()) -> None:
+    data = frame_of(message)
+    if descriptors:
+        ancillary = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", descriptors))]
+        sent = channel.sendmsg([data], ancillary)
+        data = data[sent:]
+    channel.sendall(data)
+
+
+def receive(channel: socket.socket, limit: int, descriptors: int = 0) -> tuple[Any, list[int]]:
+    """The next frame and the descriptors that came with it. Blocks. Raises ClosedChannel, FrameTooLarge, ValueError."""
+    taken: list[int] = []
+    data = b""
+    while len(data) < _LENGTH.size:
+        data += _part(channel, _LENGTH.size - len(data), descriptors, taken)
+    (length,) = _LENGTH.unpack(data)
+    if length > limit:
+        raise FrameTooLarge(f"{length} bytes")
+    body = bytearray()
+    while len(body) < length:
+        body += _part(channel, min(length - len(body), 1 << 16), descriptors, taken)
+    return json.loads(body), taken
+
+
+def _part(channel: socket.socket, size: int, descriptors: int, taken: list[int]) -> bytes:
+    if not descriptors:
+        data = channel.recv(size)
+    else:
+        data, ancillary, _, _ = channel.recvmsg(size, socket.CMSG_SPACE(4 * descriptors))
+        for level, kind, body in ancillary:
+            if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
+                numbers = array.array("i")
+                numbers.frombytes(body[: len(body) - len(body) % numbers.itemsize])
+                taken += numbers
+    if not data:
+        for number in taken:
+            os.close(number)
+        raise ClosedChannel
+    return data
+
+
+class FrameReader:
+    """Reads frames from a channel that may not block, and of which nobody knows what comes."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._data = bytearray()
+
+    def feed(self, data: bytes) -> list[bytes]:
+        """The bodies of the frames that are complete now. Raises FrameTooLarge."""
+        self._data += data
+        bodies = []
+        while len(self._data) >= _LENGTH.size:
+            (length,) = _LENGTH.unpack_from(self._data)
+            if length > self._limit:
+                raise FrameTooLarge(f"{length} bytes")
+            if len(self._data) < _LENGTH.size + length:
+                break
+            bodies.append(bytes(self._data[_LENGTH.size : _LENGTH.size + length]))
+            del self._data[: _LENGTH.size + length]
+        return bodies

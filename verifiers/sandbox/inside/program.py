@@ -1,0 +1,248 @@
+"""The process that runs the program. Everything here is in the program's hands from its first line on; so nothing here
+decides anything, and nothing here knows what is expected.
+
+On descriptor 3 come frames from the caller, and frames go back. The first is {"begun"}: all rights are given up, and no
+line of the program has run yet. Then, by kind:
+
+    script  <- {"source"}                      -> {"raised": [class, line]} before an exit that is not 0
+    calls   <- {"source", "share"}             -> {"ready"} or {"raised"}
+            <- {"call", "function", "args"}    -> {"call", "value"} or {"call", "raised"} or {"call", "died": status}
+    tests   <- {"source", "functions"}         -> {"ask", "function", "args"}, answered by {"value"} or {"raised"}
+                                               -> {"passed"} or {"raised"}
+    shared  <- {"source"}, then {"tests", "secret"}   -> {"passed": secret} or {"raised"}
+"""
+
+from __future__ import annotations
+
+import atexit
+import builtins
+import io
+import math
+import os
+import resource
+import socket
+import sys
+import threading
+import traceback
+import types
+from typing import Any, NoReturn
+
+from verifiers.sandbox.inside import kernel
+from verifiers.sandbox.inside.channel import receive, send
+from verifiers.sandbox.values import TooLarge, decode, encode
+
+DATA = 3
+_FRAME_BYTES = 1 << 28
+_STACK_BYTES = 120 << 20  # the kernel keeps 128 MiB of address space free below the stack
+_OWN_PROCESSES = 3  # the supervisor, its parent and the program itself
+
+
+def start(
+    kind: str, settings: dict[str, Any], data: int, stdin: int | None, stdout: int | None, filters: bytes | None
+) -> NoReturn:
+    """Becomes the program. Never returns."""
+    status = 70
+    try:
+        _give_up(settings, data, stdin, stdout, filters, kind)
+        channel = socket.socket(fileno=DATA)
+        send(channel, {"begun": True})
+        message, _ = receive(channel, _FRAME_BYTES)
+        run = {"script": _script, "calls": _calls, "tests": _tests, "shared": _shared}[kind]
+        status = run(channel, message, settings)
+    except MemoryError:
+        status = 71
+    finally:
+        os._exit(status)
+
+
+def _give_up(
+    settings: dict[str, Any], data: int, stdin: int | None, stdout: int | None, filters: bytes | None, kind: str
+) -> None:
+    os.setsid()
+    nothing = os.open("/dev/null", os.O_RDWR)
+    places = (nothing if stdin is None else stdin, nothing if stdout is None else stdout, nothing, data)
+    copies = [os.dup2(place, 64 + number) for number, place in enumerate(places)]  # so that no copy hides another
+    for number, copied in enumerate(copies):
+        os.dup2(copied, number)
+    os.closerange(DATA + 1, 256)
+    mb = 1 << 20
+    seconds = math.ceil(settings["cpu_s"])
+    forever = resource.RLIM_INFINITY
+    for name, soft, hard in (
+        (resource.RLIMIT_CPU, seconds, forever if settings.get("share") else seconds + 1),
+        (resource.RLIMIT_AS, settings["memory_mb"] * mb, None),
+        (resource.RLIMIT_FSIZE, settings["disk_mb"] * mb, None),
+        (resource.RLIMIT_NOFILE, settings["open_files"], None),
+        (resource.RLIMIT_NPROC, settings["processes"] + _OWN_PROCESSES, None),
+        (resource.RLIMIT_CORE, 0, None),
+        (resource.RLIMIT_MEMLOCK, mb, None),
+        (resource.RLIMIT_MSGQUEUE, mb, None),
+        (resource.RLIMIT_SIGPENDING, 256, None),
+    ):
+        _limit(name, soft, soft if hard is None else hard)
+    _limit(resource.RLIMIT_STACK, _STACK_BYTES, _STACK_BYTES)
+    if filters is not None:
+        kernel.give_up_rights()
+        kernel.refuse_system_calls(filters)
+
+
+def _limit(name: int, soft: int, hard: int) -> None:
+    """A limit that already is lower stays."""
+    _, highest = resource.getrlimit(name)
+    if highest != resource.RLIM_INFINITY:
+        hard = highest if hard == resource.RLIM_INFINITY else min(hard, highest)
+    resource.setrlimit(name, (soft if hard == resource.RLIM_INFINITY else min(soft, hard), hard))
+
+
+def _module(source: str) -> tuple[dict[str, Any], Any]:
+    module = types.ModuleType("__main__")
+    module.__dict__["__builtins__"] = builtins
+    sys.modules["__main__"] = module
+    sys.argv = ["program.py"]
+    return module.__dict__, compile(source, "program.py", "exec", dont_inherit=True)
+
+
+def _raised(error: BaseException) -> list[str]:
+    """The class and the last line of the traceback. The program's own `__str__` may do what it likes."""
+    name = type.__dict__["__name__"].__get__(type(error))
+    try:
+        line = traceback.format_exception_only(type(error), error)[-1].strip()
+    except BaseException:  # whatever the program's exception does when it is written
+        line = name
+    return [name[:100], line[:300].encode("utf-8", "replace").decode()]
+
+
+def _script(channel: socket.socket, message: dict[str, Any], settings: dict[str, Any]) -> int:
+    given = io.TextIOWrapper(io.BufferedReader(io.FileIO(0, closefd=False)), "utf-8", "surrogateescape")
+    output = io.TextIOWrapper(io.BufferedWriter(io.FileIO(1, "w", closefd=False)), "utf-8", "surrogateescape")
+    sys.stdin = sys.__stdin__ = given  # type: ignore[misc]
+    sys.stdout = sys.__stdout__ = output  # type: ignore[misc]
+    status = 0
+    try:
+        names, code = _module(message["source"])
+        exec(code, names)
+    except SystemExit as leaving:
+        status = leaving.code if isinstance(leaving.code, int) else 0 if leaving.code is None else 1
+        if status:
+            send(channel, {"raised": ["SystemExit", f"exit status {status}"]})
+    except BaseException as error:  # whatever the program raises is its end
+        send(channel, {"raised": _raised(error)})
+        status = 1
+    threading._shutdown()  # type: ignore[attr-defined]  # waits for threads, as the end of an interpreter does
+    atexit._run_exitfuncs()
+    for stream in {output, sys.stdout}:
+        try:
+            stream.flush()
+        except (OSError, ValueError, AttributeError) as error:
+            send(channel, {"raised": _raised(error)})
+            status = status or 1
+    return status & 0xFF
+
+
+def _load(channel: socket.socket, source: str) -> dict[str, Any] | None:
+    try:
+        names, code = _module(source)
+        exec(code, names)
+    except BaseException as error:  # whatever the program raises is its end
+        send(channel, {"raised": _raised(error)})
+        return None
+    return names
+
+
+def _calls(channel: socket.socket, message: dict[str, Any], settings: dict[str, Any]) -> int:
+    share = bool(settings.get("share"))
+    names = _load(channel, message["source"])
+    if names is None:
+        return 1
+    send(channel, {"ready": True})
+    while True:
+        call, _ = receive(channel, _FRAME_BYTES)
+        if share:
+            used = resource.getrusage(resource.RUSAGE_SELF)
+            seconds = math.ceil(used.ru_utime + used.ru_stime + settings["cpu_s"])
+            resource.setrlimit(resource.RLIMIT_CPU, (seconds, resource.getrlimit(resource.RLIMIT_CPU)[1]))
+            _call(channel, call, names, settings)
+            continue
+        child = os.fork()
+        if child == 0:
+            _call(channel, call, names, settings)
+            os._exit(0)
+        _, status = os.waitpid(child, 0)
+        if status:
+            send(channel, {"call": call["call"], "died": os.waitstatus_to_exitcode(status)})
+
+
+def _call(channel: socket.socket, call: dict[str, Any], names: dict[str, Any], settings: dict[str, Any]) -> None:
+    number = call["call"]
+    try:
+        function = _function(names, call["function"])
+        args, kwargs = decode(call["args"])
+        text = encode(function(*args, **kwargs))
+    except TooLarge as error:
+        send(channel, {"call": number, "too_large": str(error)})
+    except BaseException as error:  # whatever the program raises is the outcome
+        send(channel, {"call": number, "raised": _raised(error)})
+    else:
+        if len(text) > settings["output_bytes"]:
+            send(channel, {"call": number, "too_large": f"a value of {len(text)} bytes"})
+        else:
+            send(channel, {"call": number, "value": text})
+
+
+def _function(names: dict[str, Any], path: str) -> Any:
+    owner, _, method = path.partition(".")
+    if owner not in names and not hasattr(builtins, owner):
+        raise NameError(f"the program does not define {owner!r}")
+    target = names.get(owner) or getattr(builtins, owner)
+    if not method:
+        return target
+    made = target()
+    if not hasattr(made, method):
+        raise NameError(f"the program's class {owner!r} does not define {method!r}")
+    return getattr(made, method)
+
+
+class _Asked:
+    """A function of the program, for test text that runs in a sandbox of its own."""
+
+    def __init__(self, channel: socket.socket, name: str) -> None:
+        self._channel, self.__name__ = channel, name
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        send(self._channel, {"ask": True, "function": self.__name__, "args": encode((args, kwargs))})
+        answer, _ = receive(self._channel, _FRAME_BYTES)
+        if "raised" not in answer:
+            return decode(answer["value"])
+        name, line = answer["raised"]
+        kind = getattr(builtins, name, None)
+        if not (isinstance(kind, type) and issubclass(kind, Exception)):
+            kind = type(name, (Exception,), {})
+        raise kind(line.partition(": ")[2])
+
+
+def _tests(channel: socket.socket, message: dict[str, Any], settings: dict[str, Any]) -> int:
+    try:
+        names, code = _module(message["source"])
+        for function in message["functions"]:
+            names[function] = _Asked(channel, function)
+        exec(code, names)
+    except BaseException as error:  # a failed assert, or what the tests raise
+        send(channel, {"raised": _raised(error)})
+        return 1
+    send(channel, {"passed": True})
+    return 0
+
+
+def _shared(channel: socket.socket, message: dict[str, Any], settings: dict[str, Any]) -> int:
+    names = _load(channel, message["source"])
+    if names is None:
+        return 1
+    send(channel, {"ready": True})
+    tests, _ = receive(channel, _FRAME_BYTES)
+    try:
+        exec(compile(tests["tests"], "tests.py", "exec", dont_inherit=True), names)
+    except BaseException as error:  # a failed assert, or what the program raises
+        send(channel, {"raised": _raised(error)})
+        return 1
+    send(channel, {"passed": tests["secret"]})
+    return 0

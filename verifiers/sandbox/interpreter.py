@@ -1,0 +1,42 @@
+"""Which Python runs the programs, and the folders that it needs."""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from verifiers.sandbox.types import SandboxUnavailable
+
+_ASK = "import json, sys; print(json.dumps([sys.executable, sys.prefix, sys.base_prefix, list(sys.version_info[:2])]))"
+_OLDEST = [3, 9]
+
+
+@dataclass(frozen=True)
+class Interpreter:
+    path: Path
+    prefixes: tuple[Path, ...]
+    """Folders outside /usr that it needs, each under its own path in the sandbox."""
+
+
+@functools.cache
+def find_interpreter(python: str = "") -> Interpreter:
+    """The Python that judges programs: the one that is named, else the one beneath the caller's own environment.
+
+    A virtual environment brings its packages along. Raises SandboxUnavailable: it does not start, or is too old.
+    """
+    asked = python or getattr(sys, "_base_executable", "") or sys.executable
+    try:
+        answer = subprocess.run([asked, "-I", "-c", _ASK], capture_output=True, text=True, check=True, timeout=60)
+        executable, *prefixes, version = json.loads(answer.stdout)
+    except (OSError, subprocess.SubprocessError, ValueError) as error:
+        raise SandboxUnavailable(f"the Python for programs, {asked!r}, does not start: {error}") from error
+    if version < _OLDEST:
+        raise SandboxUnavailable(f"the Python for programs, {asked!r}, is {version[0]}.{version[1]}; take 3.9 or newer")
+    folders = dict.fromkeys(path for prefix in prefixes for path in (Path(prefix), Path(os.path.realpath(prefix))))
+    outside = [folder for folder in folders if not folder.is_relative_to("/usr")]
+    return Interpreter(Path(executable), tuple(outside))

@@ -1,0 +1,153 @@
+"""A sandbox on this machine: warm processes of one isolation layer, lent to one sample at a time."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import tempfile
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from typing import IO, Any
+
+from verifiers.sandbox.cell import Cell, CellFailed, Process, Sample
+from verifiers.sandbox.types import Call, Ending, Input, Limits, Outcome, Stdin
+
+Launch = Callable[[int, IO[bytes]], Process]
+_ATTEMPTS = 2
+
+
+class LocalSandbox:
+    """Implements `Sandbox` with a layer that starts zygotes. Safe to use from several threads, and after a fork."""
+
+    def __init__(self, isolation: str, launch: Launch, layer: dict[str, Any], *, workers: int) -> None:
+        """Starts nothing yet. `workers`: samples at one time; a caller beyond them waits."""
+        self.isolation = isolation
+        self._launch, self._layer = launch, layer
+        self._workers = workers
+        self._owner = -1
+        self._adopt()
+
+    def run(
+        self, program: str, inputs: Sequence[Input], limits: Limits | None = None, *, share_process: bool = False
+    ) -> Iterator[Outcome]:
+        """See `Sandbox.run`."""
+        limits = limits or Limits()
+        if any(not isinstance(wanted, Stdin) for wanted in inputs) and any(isinstance(w, Stdin) for w in inputs):
+            raise ValueError("one program is run as a script or called, not both: give inputs of one kind")
+        given = 0
+        reason = ""
+        for _ in range(_ATTEMPTS):
+            try:
+                with self._sample(limits, share_process) as sample:
+                    for outcome in sample.run(program, inputs[given:]):
+                        given += 1
+                        yield outcome
+                return
+            except CellFailed as failed:
+                reason = str(failed)
+        for _ in inputs[given:]:
+            yield Outcome(Ending.BROKEN, error=f"the sandbox failed: {reason}")
+
+    def run_tests(self, tests: str, functions: Sequence[str], program: str, limits: Limits | None = None) -> Outcome:
+        """Runs test text in one sandbox, and what it calls of the program in another. `value` is True if all passed.
+
+        Outcomes that say nothing about the program (`Ending.STALLED`, `Ending.BROKEN`) of either side are returned.
+        """
+        limits = limits or Limits()
+        reason = ""
+        for _ in range(_ATTEMPTS):
+            try:
+                with self._sample(limits, False) as judged, self._sample(limits, False, tester=True) as testing:
+                    answers = _Answers(judged, program)
+                    outcome = testing.tests(tests, functions, answers)
+                return answers.unjudged or outcome
+            except CellFailed as failed:
+                reason = str(failed)
+        return Outcome(Ending.BROKEN, error=f"the sandbox failed: {reason}")
+
+    def run_shared(self, tests: str, program: str, limits: Limits | None = None) -> Outcome:
+        """Runs test text in the program's own process: what the program cannot be kept from. `value` is True if the
+        secret came back that only passing tests should give.
+        """
+        reason = ""
+        for _ in range(_ATTEMPTS):
+            try:
+                with self._sample(limits or Limits(), False) as sample:
+                    return sample.shared(program, tests, secrets.token_hex(16))
+            except CellFailed as failed:
+                reason = str(failed)
+        return Outcome(Ending.BROKEN, error=f"the sandbox failed: {reason}")
+
+    @property
+    def pids(self) -> list[int]:
+        """Process ids of the warm processes, as this process sees them."""
+        self._adopt()
+        with self._lock:
+            return [cell.pid for cell in self._all]
+
+    def close(self) -> None:
+        """Ends all processes. A later call starts new ones."""
+        self._adopt()
+        with self._lock:
+            cells = list(self._all)
+            self._all.clear()
+            for idle in self._idle.values():
+                idle.clear()
+        for cell in cells:
+            cell.kill()
+
+    def _adopt(self) -> None:
+        """The processes belong to the process that started them; a fork of it starts its own."""
+        if self._owner != os.getpid():
+            self._owner = os.getpid()
+            self._lock = threading.Lock()
+            self._turns = {tester: threading.BoundedSemaphore(self._workers) for tester in (False, True)}
+            self._idle: dict[bool, list[Cell]] = {False: [], True: []}
+            self._all: list[Cell] = []
+
+    @contextlib.contextmanager
+    def _sample(self, limits: Limits, share_process: bool, tester: bool = False) -> Iterator[Sample]:
+        """A sample in an idle process. Test text has processes of its own, so that two that wait for each other do not
+        exist.
+        """
+        self._adopt()
+        with self._turns[tester]:
+            with self._lock:
+                cell = self._idle[tester].pop() if self._idle[tester] else None
+            if cell is None:
+                cell = Cell(self._launch, self._layer, tempfile.TemporaryFile())  # noqa: SIM115 -- the cell closes it
+                with self._lock:
+                    self._all.append(cell)
+            is_sound = False
+            try:
+                with cell.sample(limits, share_process=share_process) as sample:
+                    yield sample
+                is_sound = True
+            except GeneratorExit:  # the caller has heard enough; the sample was ended as always
+                is_sound = True
+                raise
+            finally:
+                with self._lock:
+                    if is_sound and cell in self._all:
+                        self._idle[tester].append(cell)
+                    elif cell in self._all:
+                        self._all.remove(cell)
+                if not is_sound:
+                    cell.kill()
+
+
+class _Answers:
+    """Calls the program for the tests, and remembers the first call that says nothing about it."""
+
+    def __init__(self, sample: Sample, program: str) -> None:
+        self._sample, self._program = sample, program
+        self._calls = 0
+        self.unjudged: Outcome | None = None
+
+    def __call__(self, call: Call) -> Outcome:
+        self._calls += 1
+        outcome = self._sample.call(self._program, call, self._calls)
+        if not outcome.is_judged:
+            self.unjudged = self.unjudged or outcome
+        return outcome
