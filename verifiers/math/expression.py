@@ -80,9 +80,16 @@ class _Reader:
     def whole(self) -> Node:
         if not self.tokens:
             raise Unreadable("it is empty")
-        node = self.sum()
+        node = self.halved()
         if self.position < len(self.tokens):
             self.stop()
+        return node
+
+    def halved(self) -> Node:
+        """A sum, or two of them as TeX itself writes a fraction and a binomial: a \\over b, n \\choose k."""
+        node = self.sum()
+        if self.peek() in ("\\over", "\\choose"):
+            return Node("/" if self.advance() == "\\over" else "binomial", (node, self.sum()))
         return node
 
     def sum(self) -> Node:
@@ -249,6 +256,8 @@ class _Reader:
         if name in ("i",) and not subscript:
             return Node("i")
         full = name + ("_" + subscript if subscript else "")
+        if full == "C" and self.peek() == "(" and self.peek(2) == "," and self.peek(4) == ")":  # C(10, 3)
+            return Node("binomial", self.listed())
         if name in UNKNOWN_FUNCTIONS and self.peek() == "(":
             return Node("apply", self.listed(), full)
         return Node("symbol", (), full)
@@ -279,7 +288,7 @@ class _Reader:
         opening = self.advance()
         self.enter()
         bars, self.bars = self.bars, 0
-        node = self.sum()
+        node = self.halved()
         self.bars = bars
         self.depth -= 1
         self.expect(OPENING[opening])

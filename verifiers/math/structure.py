@@ -16,8 +16,11 @@ _MATRIX = re.compile(
     r"\\begin\{(?P<kind>[pbvB]?matrix|smallmatrix|array|cases|aligned)\}(?:\{[lcr|]*\})?(?P<body>.*?)\\end\{(?P=kind)\}",
     re.DOTALL,
 )
+_SPACED_ROWS = re.compile(r"\[\s*([^\[\],;]+(?:;[^\[\],;]+)+)\]")
+_TURNED = re.compile(r"(?<![\w)}])([\[\]])([^\[\](),;]{1,60})[,;]([^\[\](),;]{1,60})([\[\]])")
 _NESTED = re.compile(r"\[\s*((?:\[[^\[\]]{1,500}\]\s*,?\s*){1,20})\]")
 _BARE_SIGN = re.compile(r"\\pm|\\mp")
+_SHIFTED = re.compile(r"(\\?[A-Za-z]{1,8})\s*([+-])\s*((?:[\d./{} ]|\\[dt]?frac|\\sqrt|\\pi(?![a-z]))+)")
 _RELATION = re.compile(
     r"\\leqslant|\\geqslant|\\leq|\\geq|\\le(?![a-z])|\\ge(?![a-z])|\\lt(?![a-z])|\\gt(?![a-z])|\\neq?(?![a-z])|<=|>=|!=|<|>"
 )
@@ -41,6 +44,7 @@ _SIGNS = {"<": "<", ">": ">", "<=": "<=", ">=": ">=", "!=": "!="} | {
     "\\ne": "!=",
     "\\neq": "!=",
 }
+_BARS = re.compile(r"(?:\\[lr]?vert|\|)(.+?)(?:\\[lr]?vert|\|)")
 _SIDES = {"<": ">", ">": "<", "<=": ">=", ">=": "<=", "!=": "!="}
 
 
@@ -96,7 +100,7 @@ def split_list(text: str) -> list[str]:
 def unwrap_set(text: str) -> str | None:
     """The inside of {...} or \\{...\\}; None if the text is not a set."""
     body = text.strip()
-    for opening, closing in (("\\{", "\\}"), ("{", "}")):
+    for opening, closing in (("\\{", "\\}"), ("{", "}"), ("\\lbrace", "\\rbrace")):
         if body.startswith(opening) and body.endswith(closing) and len(body) >= len(opening) + len(closing):
             inside = body[len(opening) : len(body) - len(closing)]
             if brackets_match(inside) and "{" + "}" not in inside:
@@ -136,6 +140,8 @@ def matrix_rows(text: str) -> list[list[str]] | None:
     """Rows of the one matrix that the text is, factors in front of it excepted; None if it is none."""
     if nested := _NESTED.fullmatch(text.strip()):
         return [[cell.strip() for cell in row.split(",")] for row in re.findall(r"\[([^\[\]]*)\]", nested[1])]
+    if (spaced := _SPACED_ROWS.fullmatch(text.strip())) and all(" " in row.strip() for row in spaced[1].split(";")):
+        return [row.split() for row in spaced[1].split(";")]
     body = text.strip()
     if body[:1] + body[-1:] in ("()", "[]") and body[1:].lstrip().startswith("\\begin"):
         body = body[1:-1].strip()
@@ -152,6 +158,8 @@ def plus_minus(text: str) -> list[str]:
     """All readings of an answer with \\pm, the upper signs first; the text alone if it has none. Signs are taken
     together, but for those of a tuple without \\mp, whose members are independent: (\\pm 3, \\pm 4) are four points.
     """
+    if "+/-" in text:
+        text = text.replace("+/-", "\\pm ")
     if not _BARE_SIGN.search(text):
         return [text]
     if "\\mp" not in text and 1 < text.count("\\pm") <= 4 and (pack := unwrap_tuple(text)):
@@ -192,13 +200,23 @@ def intervals(text: str) -> list[Interval] | None:
         body = builder["rest"].strip()
     if re.fullmatch(r"\\(?:mathbb|mathbf|Bbb)\s*\{?\s*R\s*\}?|ℝ|R", body):
         return [Interval(None, None, False, False)]
+    body = _TURNED.sub(_facing, body)
+    parts = split_outside(body, _UNION)
+    if len(parts) == 1 and "infty" in body and all(map(unwrap_tuple, members := split_list(body))):
+        parts = members  # (-\\infty, 2) and (3, \\infty) cannot be points
     union: list[Interval] = []
-    for part in split_outside(body, _UNION):
+    for part in parts:
         part_intervals = _interval(part.strip())
         if part_intervals is None:
             return None
         union += part_intervals
     return union or None
+
+
+def _facing(match: re.Match[str]) -> str:
+    """]2, 5[ as (2, 5), and [2, 5[ as [2, 5): brackets that are turned away leave the end out."""
+    opening, low, high, closing = match.groups()
+    return f"{'[' if opening == '[' else '('}{low},{high}{']' if closing == ']' else ')'}"
 
 
 def _interval(text: str) -> list[Interval] | None:
@@ -251,26 +269,29 @@ def _is_infinite(text: str) -> bool:
 
 
 def _absolute(terms: list[str], signs: list[str]) -> list[Interval] | None:
-    """|x| < a, |x| > a and a < |x| < b as intervals."""
+    """|x| < a, |x - 2| > a and a < |x| < b as intervals."""
     if signs[0].startswith(">"):
         terms, signs = terms[::-1], [_SIDES[sign] for sign in signs[::-1]]
     places = [
         place
         for place, term in enumerate(terms)
-        if (m := re.fullmatch(r"(?:\\[lr]?vert|\|)(.+?)(?:\\[lr]?vert|\|)", term)) and _is_variable(m[1])
+        if (m := _BARS.fullmatch(term)) and (_is_variable(m[1]) or _SHIFTED.fullmatch(m[1].strip()))
     ]
     if len(places) != 1 or any(not sign.startswith("<") for sign in signs):
         return None
     place = places[0]
+    inside = _BARS.fullmatch(terms[place])
+    shift = _SHIFTED.fullmatch(inside[1].strip()) if inside else None
+    middle = "" if shift is None else f" {'-' if shift[2] == '+' else '+'} ({shift[3].strip()})"
     low, high = terms[:place], terms[place + 1 :]
     if len(low) > 1 or len(high) > 1:
         return None
     closed = [sign == "<=" for sign in signs]
     if not low:
-        return [Interval(f"-({high[0]})", high[0], closed[0], closed[0])]
+        return [Interval(f"-({high[0]}){middle}", high[0] + middle, closed[0], closed[0])]
     outer, outer_closed = (high[0], closed[1]) if high else (None, False)
-    lower_outer = f"-({outer})" if outer is not None else None
+    lower_outer, upper_outer = (None, None) if outer is None else (f"-({outer}){middle}", outer + middle)
     return [
-        Interval(lower_outer, f"-({low[0]})", outer_closed, closed[0]),
-        Interval(low[0], outer, closed[0], outer_closed),
+        Interval(lower_outer, f"-({low[0]}){middle}", outer_closed, closed[0]),
+        Interval(low[0] + middle, upper_outer, closed[0], outer_closed),
     ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from verifiers.math.vocabulary import FUNCTIONS
+from verifiers.math.vocabulary import FUNCTIONS, GREEK_SIGNS, SYNONYMS
 
 _IGNORED = frozenset(
     {"\\limits", "\\nolimits", "\\big", "\\Big", "\\bigg", "\\Bigg", "\\bigl", "\\bigr", "\\Bigl", "\\Bigr", "\\middle"}
@@ -15,6 +15,17 @@ _TOKEN = re.compile(
     re.DOTALL,
 )
 _WORD = re.compile(r"[A-Za-z]+")
+_REPEATING = re.compile(
+    r"(?<![\d.])(?P<whole>\d*+)\.(?P<start>\d*+)"
+    r"(?:\\(?:overline|bar)\s*\{?(?P<barred>\d+)\}?|\\dot\s*\{?(?P<first>\d)\}?(?:(?P<between>\d*+)\\dot\s*\{?(?P<last>\d)\}?)?"
+    r"|\((?P<bracketed>\d+)\))"
+)
+"""0.1\\overline{6}, 0.\\dot{1}\\dot{2} (the first and the last digit of what repeats), 0.1(6)."""
+_TIMES_TEN = re.compile(r"(?<=\d)\s*[xX]\s*(?=10\s*(?:\^|\*\*))")
+_CHOSEN = re.compile(r"(?:\{\s*\}\s*)?_\{?(\w{1,9})\}?\s*C\s*_\{?(\w{1,9})\}?")
+_UNIT_VECTOR = re.compile(r"\\hat\s*\{?\s*\\?([ijk])(?:math)?\s*\}?")
+_NAMED = re.compile(r"\\operatorname\*?\s*\{\s*([a-z]+)\s*\}")
+MAX_REPEATING = 40
 
 
 class Unreadable(ValueError):
@@ -28,6 +39,7 @@ def is_digits(text: str) -> bool:
 
 def tokens_of(text: str) -> tuple[list[str], list[bool]]:
     """The tokens, and whether a space stands before each: "1 1/2" is not "11/2". Raises Unreadable."""
+    text = respelt(text)
     tokens: list[str] = []
     spaced: list[bool] = []
     end = 0
@@ -35,6 +47,7 @@ def tokens_of(text: str) -> tuple[list[str], list[bool]]:
         token = match.group()
         if token in _IGNORED:
             continue
+        token = SYNONYMS.get(token, token)
         gap = match.start() > end
         for part in _parts(token):
             tokens.append(part)
@@ -42,6 +55,30 @@ def tokens_of(text: str) -> tuple[list[str], list[bool]]:
             gap = False
         end = match.end()
     return tokens, spaced
+
+
+def respelt(text: str) -> str:
+    """A repeating decimal as a fraction, 6 x 10^5 with \\times, {}_{5}C_{2} as a binomial, and the letters of Greek."""
+    if not text.isascii():
+        text = text.translate(GREEK_SIGNS)
+    if "." in text and ("\\" in text or "(" in text):
+        text = _REPEATING.sub(_as_fraction, text)
+    if "C" in text and "_" in text:
+        text = _CHOSEN.sub(r"\\binom{\1}{\2}", text)
+    if "\\hat" in text:
+        text = _UNIT_VECTOR.sub(r" \1 ", text)
+    if "\\operatorname" in text:
+        text = _NAMED.sub(lambda name: f" \\{name[1]} " if name[1] in FUNCTIONS else name.group(), text)
+    return _TIMES_TEN.sub(r"\\times ", text) if "10" in text and ("x" in text or "X" in text) else text
+
+
+def _as_fraction(match: re.Match[str]) -> str:
+    period = match["barred"] or match["bracketed"] or match["first"] + (match["between"] or "") + (match["last"] or "")
+    digits = (match["whole"] or "0") + match["start"]
+    if len(digits) + len(period) > MAX_REPEATING:
+        return match.group()
+    whole, shift = int(digits), 10 ** len(period) - 1
+    return f"\\frac{{{whole * shift + int(period)}}}{{{shift * 10 ** len(match['start'])}}}"
 
 
 def _parts(token: str) -> list[str]:

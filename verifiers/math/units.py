@@ -11,6 +11,8 @@ from verifiers.math.normalise import rational
 _UNITS: dict[str, dict[str, tuple[str, str]]] = {
     # dimension: {unit: (size, other spellings)}
     "length": {
+        "nanometer": ("1/1000000000", "nanometre"),
+        "\u00b5m": ("1/1000000", "\u03bcm micrometer micrometre micron"),
         "mm": ("1/1000", "millimeter millimetre"),
         "cm": ("1/100", "centimeter centimetre"),
         "dm": ("1/10", "decimeter decimetre"),
@@ -54,11 +56,20 @@ _UNITS: dict[str, dict[str, tuple[str, str]]] = {
     "angle": {"arcmin": ("1/60", ""), "deg": ("1", "degree")},
     "radians": {"rad": ("1", "radian")},
     "temperature": {"k": ("1", "kelvin")},
+    "celsius": {"celsius": ("1", "centigrade")},
+    "fahrenheit": {"fahrenheit": ("1", "")},
+    "resistance": {"ohm": ("1", ""), "kohm": ("1000", "kiloohm")},
+    "frequency": {
+        "hz": ("1", "hertz"),
+        "khz": ("1000", "kilohertz"),
+        "mhz": ("1000000", "megahertz"),
+        "ghz": ("1000000000", "gigahertz"),
+    },
     "force": {"n": ("1", "newton")},
     "energy": {"j": ("1", "joule"), "kj": ("1000", "kilojoule")},
     "power": {"w": ("1", "watt"), "kw": ("1000", "kilowatt")},
     "voltage": {"v": ("1", "volt")},
-    "pressure": {"pa": ("1", "pascal")},
+    "pressure": {"pa": ("1", "pascal"), "kpa": ("1000", "kilopascal"), "hpa": ("100", "hectopascal")},
 }
 _SHORT = {
     spelling: unit

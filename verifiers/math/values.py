@@ -157,6 +157,7 @@ _NUMERIC: dict[str, Callable[..., Any]] = {
     "binomial": lambda c, n, k: c.binomial(n, k) if abs(n) < 1000 else _overflow(),
     "degrees": lambda c, value: value * c.pi / 180,
     "exp": lambda c, value: c.exp(value) if abs(value) < 5000 else _overflow(),
+    "cis": lambda c, value: c.cos(value) + c.mpc(0, 1) * c.sin(value),
     "ln": lambda c, value: c.ln(value),
     "log": lambda c, value: c.ln(value),
     "lg": lambda c, value: c.ln(value) / c.ln(10),

@@ -8,7 +8,7 @@ FUNCTIONS = {
     "asin": "asin", "acos": "acos", "atan": "atan",
     "sinh": "sinh", "cosh": "cosh", "tanh": "tanh",
     "ln": "ln", "log": "log", "lg": "lg", "exp": "exp", "sqrt": "sqrt", "cbrt": "cbrt",
-    "abs": "abs", "floor": "floor", "ceil": "ceil",
+    "cis": "cis", "abs": "abs", "floor": "floor", "ceil": "ceil",
     "max": "max", "min": "min", "gcd": "gcd", "lcm": "lcm",
 }  # fmt: skip
 INVERSES = {"sin": "asin", "cos": "acos", "tan": "atan", "cot": "acot"}
@@ -59,6 +59,36 @@ GREEK = frozenset(
         "jmath",
     ]
 )
+SYNONYMS = {
+    "\\cfrac": "\\frac",
+    "\\nicefrac": "\\frac",
+    "\\sfrac": "\\frac",
+    "\\dbinom": "\\binom",
+    "\\tbinom": "\\binom",
+    "\\mathbf": "\\mathrm",
+    "\\boldsymbol": "\\mathrm",
+    "\\vec": "\\mathrm",
+    "\\lbrace": "\\{",
+    "\\rbrace": "\\}",
+}
+"""Commands that are read alike."""
+_GREEK_NAMES = (
+    "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi omicron pi rho varsigma sigma tau upsilon"
+    " phi chi psi omega"
+)
+GREEK_SIGNS = (
+    {0x3B1 + place: f"\\{name} " for place, name in enumerate(_GREEK_NAMES.split())}
+    | {
+        ord(sign): f"\\{name} "
+        for sign, name in zip(
+            "\u0393\u0394\u0398\u039b\u039e\u03a3\u03a6\u03a8\u03a9",
+            ["Gamma", "Delta", "Theta", "Lambda", "Xi", "Sigma", "Phi", "Psi", "Omega"],
+            strict=True,
+        )
+    }
+    | {0x22C5: "\\cdot ", 0x2219: "\\cdot ", 0x2032: "'"}
+)
+"""Signs outside ASCII as LaTeX, for str.translate."""
 PRODUCT = frozenset({"*", "\\cdot", "\\times", "\\ast", "\\bullet"})
 QUOTIENT = frozenset({"/", "\\div", ":"})
 OPENING = {"(": ")", "[": "]", "{": "}", "\\{": "\\}", "\\lbrack": "\\rbrack", "\\lparen": "\\rparen"}
