@@ -14,6 +14,10 @@ class BadReference(VerifierError, ValueError):
     """A reference cannot be read: no answer, an empty one, or one of the wrong type."""
 
 
+class NoGoldResponse(VerifierError, ValueError):
+    """A reference is sound and holds no right response, such as tests without a reference solution."""
+
+
 class UnknownVerifier(VerifierError, ValueError):
     """No verifier has this name, or the dotted path does not lead to one."""
 

@@ -14,6 +14,31 @@ def reads_reference(verifier: Verifier) -> bool:
     return bool(getattr(verifier, "reads_reference", True))
 
 
+def row_fields(verifier: Verifier) -> tuple[str, ...]:
+    """Fields of a reference that may stand in a row by themselves. Raises VerifierError."""
+    return _names(verifier, "row_fields")
+
+
+def detail_fields(verifier: Verifier) -> tuple[str, ...]:
+    """Names of details that are columns of `reasonrl verify`. Raises VerifierError."""
+    return _names(verifier, "detail_fields")
+
+
+def answer_field(verifier: Verifier) -> str:
+    """What a row calls a bare answer, if not "answer". Raises VerifierError."""
+    name = getattr(verifier, "answer_field", "answer")
+    if not isinstance(name, str) or not name:
+        raise VerifierError(f"{verifier.__class__.__name__}.answer_field is {name!r}; write the name of a field")
+    return name
+
+
+def _names(verifier: Verifier, attribute: str) -> tuple[str, ...]:
+    names = getattr(verifier, attribute, ())
+    if not isinstance(names, list | tuple) or not all(isinstance(name, str) and name for name in names):
+        raise VerifierError(f"{verifier.__class__.__name__}.{attribute} is {names!r:.60}; write a tuple of names")
+    return tuple(names)
+
+
 def reference_of(verifier: Verifier, gold: Any) -> dict[str, Any]:
     """The reference that a bare gold answer stands for.
 

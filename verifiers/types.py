@@ -143,6 +143,15 @@ class Verifier(Protocol):
     `command_options: dict` (class attribute, default empty). Constructor options of `reasonrl verify` and
     `reasonrl audit` where the user gives none.
 
+    `row_fields: tuple[str, ...]` (class attribute, default empty): fields of a reference that may stand in a row by
+    themselves, the one that messages name first, e.g. ("tests", "entry_point"). A row of the commands then needs no
+    "reference". A right response that a reference holds is judged before the row is.
+
+    `answer_field: str` (class attribute, default "answer"): what else a row may call a bare answer, e.g. "code".
+
+    `detail_fields: tuple[str, ...]` (class attribute, default empty): names of `Verdict.details` that `reasonrl verify`
+    writes as columns, null where a verdict lacks them.
+
     `reference_of(gold) -> dict`: the reference that a bare gold answer stands for, e.g. {"answer": gold}. Needed for
     rows with "gold" in place of "reference". Raises ValueError for a gold answer of the wrong form.
 
@@ -160,8 +169,11 @@ class Verifier(Protocol):
         ...
 
     def gold_response(self, reference: dict[str, Any]) -> str:
-        """A response that must score 1: the self-check of every data set. Raises ValueError if the reference cannot be
-        read.
+        """A response that must score 1: the self-check of every data set.
+
+        Raises:
+            NoGoldResponse: the reference can be read, and holds no right response.
+            ValueError: the reference cannot be read.
         """
         ...
 

@@ -8,11 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from reasonrl.commands.judged_rows import RowForm
 from reasonrl.commands.judging import Item, NamedVerifier, judge, named_verifier
 from reasonrl.commands.output import emit
 from reasonrl.data.files import SourceRow, read_rows
 from reasonrl.data.mistakes import Mistakes
 from reasonrl.errors import DataError, UsageError
+from reasonrl.runs.row_text import row_text
 from reasonrl.stats import Interval, wilson
 from verifiers.optional import close
 from verifiers.types import Verdict
@@ -73,11 +75,16 @@ def audit_command(
     """
     if against is None and against_options:
         raise UsageError("--against-option needs a second verifier; name it with --against")
-    cases = read_cases(file, limit)
-    chosen = [named_verifier(verifier, options)]
-    if against is not None:
-        chosen.append(named_verifier(against, against_options))
-    opinions = [_ask(named, cases, file) for named in chosen]
+    chosen: list[NamedVerifier] = []
+    try:
+        chosen.append(named_verifier(verifier, options))
+        cases = read_cases(file, limit, RowForm.of_verifier(chosen[0].verifier))
+        if against is not None:
+            chosen.append(named_verifier(against, against_options))
+        opinions = [_ask(named, cases, file) for named in chosen]
+    finally:
+        for named in chosen:
+            close(named.verifier)
     main = opinions[0]
     scores = [opinion.score(cases) for opinion in opinions]
     wrong = [(case, v) for case, v in zip(cases, main.verdicts, strict=True) if v.correct is not case.equivalent]
@@ -99,16 +106,16 @@ def audit_command(
     emit(as_json, value, _text(scores, wrong, slowest, disagreements))
 
 
-def read_cases(file: Path, limit: int | None) -> list[Case]:
-    """Rows with gold or reference (an object), pred, equivalent (true or false) and form (answer or response; answer if
-    absent).
+def read_cases(file: Path, limit: int | None, form: RowForm) -> list[Case]:
+    """Rows with gold or reference (an object), or the fields of a reference that the verifier reads from a row; pred,
+    equivalent (true or false) and form (answer or response; answer if absent).
 
     Raises DataError with all mistakes at once.
     """
     mistakes = Mistakes(str(file))
     cases = []
     for row in read_rows(file, mistakes):
-        case, mistake = _case(row)
+        case, mistake = _case(row, form)
         if case is None:
             mistakes.add(row.where, mistake)
         else:
@@ -117,25 +124,31 @@ def read_cases(file: Path, limit: int | None) -> list[Case]:
             break
     mistakes.raise_if_any()
     if not cases:
-        raise DataError(f"{file} has no rows; a row needs gold (or reference), pred and equivalent")
+        raise DataError(f"{file} has no rows; a row needs {_needed(form)}, pred and equivalent")
     return cases
 
 
-def _case(row: SourceRow) -> tuple[Case | None, str]:
+def _needed(form: RowForm) -> str:
+    return f"{form.main_field} (or reference)" if form.main_field else "gold (or reference)"
+
+
+def _case(row: SourceRow, form: RowForm) -> tuple[Case | None, str]:
     """The case of a row, or None and what is wrong with it."""
     fields = row.fields
     missing = [name for name in ("pred", "equivalent") if name not in fields]
-    if "gold" not in fields and "reference" not in fields:
-        missing.insert(0, "gold")
-    form = fields.get("form", "answer")
+    reference = form.reference_in(fields)
+    if reference is None and "gold" not in fields and "reference" not in fields:
+        missing.insert(0, form.main_field or "gold")
+    kind = fields.get("form", "answer")
     if missing:
-        return None, f"no {', '.join(missing)}; a row needs gold (or reference), pred and equivalent"
+        return None, f"no {', '.join(missing)}; a row needs {_needed(form)}, pred and equivalent"
+    if mistake := form.reference_mistake(fields) if form.main_field else "":
+        return None, mistake
     if not isinstance(fields["equivalent"], bool):
         return None, f"equivalent is {fields['equivalent']!r}; write true or false"
-    if form not in ("answer", "response"):
-        return None, f"form is {form!r}; write answer or response"
-    reference = None
-    if "gold" not in fields:
+    if kind not in ("response", *form.answer_fields):
+        return None, f"form is {kind!r}; write {', '.join(form.answer_fields)} or response"
+    if reference is None and "gold" not in fields:
         reference = fields["reference"]
         if not isinstance(reference, dict):
             return None, f"reference is a {type(reference).__name__}; write an object, or gold for a bare answer"
@@ -144,19 +157,16 @@ def _case(row: SourceRow) -> tuple[Case | None, str]:
         if isinstance(value, bool) or not isinstance(value, str | int | float):
             return None, f"{name} is {value!r:.60}; write a text or a number"
     gold = json.dumps(reference, ensure_ascii=False) if reference is not None else str(fields["gold"])
-    return Case(row.where, gold, str(fields["pred"]), fields["equivalent"], form, reference), ""
+    return Case(row.where, gold, str(fields["pred"]), fields["equivalent"], kind, reference), ""
 
 
 def _ask(named: NamedVerifier, cases: list[Case], file: Path) -> Opinions:
     items = [
-        Item(f"{file}, {case.where}", case.pred, case.form == "answer", case.gold, case.reference) for case in cases
+        Item(f"{file}, {case.where}", case.pred, case.form != "response", case.gold, case.reference) for case in cases
     ]
     started = time.perf_counter()
-    try:
-        verdicts = judge(named.verifier, items)
-        return Opinions(named.label, verdicts, time.perf_counter() - started)
-    finally:
-        close(named.verifier)
+    verdicts = judge(named.verifier, items)
+    return Opinions(named.label, verdicts, time.perf_counter() - started)
 
 
 def _fields(interval: Interval) -> dict[str, float]:
@@ -169,7 +179,7 @@ def _case_fields(case: Case, verdict: Verdict) -> dict[str, Any]:
         "gold": case.gold,
         "pred": case.pred,
         "equivalent": case.equivalent,
-        **verdict.to_dict(),
+        **json.loads(row_text(verdict.to_dict())),
     }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,10 +11,18 @@ from typing import Any
 from reasonrl.commands.output import key_values
 from reasonrl.errors import ReasonRLError, UsageError
 from reasonrl.rewards.guarded import GuardedVerifier
+from reasonrl.runs.row_text import row_text
 from reasonrl.user_code import call_user_code
 from verifiers.errors import BadOption, MissingMethod, PoolError, UnknownVerifier, VerifierError
 from verifiers.loading import command_options, load_verifier, option_names
-from verifiers.optional import reads_reference, reference_of, verify_answers
+from verifiers.optional import (
+    answer_field,
+    detail_fields,
+    reads_reference,
+    reference_of,
+    row_fields,
+    verify_answers,
+)
 from verifiers.types import Status, Verdict, Verifier
 
 
@@ -85,6 +94,8 @@ def named_verifier(name: str, options: dict[str, Any], *, workers: int | None = 
             error_class=UsageError,
             passes=(BadOption, UnknownVerifier),
         )
+        for declared in (row_fields, answer_field, detail_fields):  # of the wrong form, they raise
+            declared(verifier)
         return NamedVerifier(GuardedVerifier(verifier, f"the verifier {name!r}", UsageError), name, chosen)
     except UsageError:
         raise
@@ -126,27 +137,65 @@ def judge(verifier: Verifier, items: Sequence[Item]) -> list[Verdict]:
             raise UsageError(f"{item.where}: {error}") from error
         except ValueError as error:
             verdicts[i] = Verdict(None, None, Status.ERROR, None, "reference", str(error), 0.0)
+    if row_fields(verifier):
+        verdicts |= _unsound(verifier, references)
+        references = {i: reference for i, reference in references.items() if i not in verdicts}
     for bare in (True, False):  # a missing method is noticed before the first response is judged
         rows = [i for i in references if items[i].bare is bare]
         if not rows:
             continue
         texts, row_references = [items[i].text for i in rows], [references[i] for i in rows]
         try:
-            part = verify_answers(verifier, texts, row_references) if bare else verifier.verify(texts, row_references)
+            part = _judged(verifier, texts, row_references, bare=bare)
         except MissingMethod as error:
             raise UsageError(f"{items[rows[0]].where}: {error}") from error
-        except PoolError as error:
-            raise ReasonRLError(f"the verifier {verifier.__class__.__name__}: {error}") from error
-        except VerifierError as error:
-            raise UsageError(str(error)) from error
-        if len(part) != len(rows) or not all(isinstance(verdict, Verdict) for verdict in part):
-            name = verifier.__class__.__name__
-            raise UsageError(
-                f"the verifier {name} must return one Verdict for each of {len(rows)} responses; it"
-                f" returned {len(part)} objects{_wrong_type(part)}"
-            )
         verdicts |= dict(zip(rows, part, strict=True))
     return [verdicts[i] for i in range(len(items))]
+
+
+def _judged(
+    verifier: Verifier, texts: list[str], references: list[dict[str, Any]], *, bare: bool = False
+) -> list[Verdict]:
+    """One verdict for each text. Raises MissingMethod, and what `judge` raises."""
+    name = verifier.__class__.__name__
+    try:
+        part = verify_answers(verifier, texts, references) if bare else verifier.verify(texts, references)
+    except MissingMethod:
+        raise
+    except PoolError as error:
+        raise ReasonRLError(f"the verifier {name}: {error}") from error
+    except VerifierError as error:
+        raise UsageError(str(error)) from error
+    if len(part) != len(texts) or not all(isinstance(verdict, Verdict) for verdict in part):
+        raise UsageError(
+            f"the verifier {name} must return one Verdict for each of {len(texts)} responses; it"
+            f" returned {len(part)} objects{_wrong_type(part)}"
+        )
+    return part
+
+
+def _unsound(verifier: Verifier, references: dict[int, dict[str, Any]]) -> dict[int, Verdict]:
+    """An ERROR for each row whose reference holds a right response that the verifier rejects. Many rows may share a
+    reference, whose response is judged once.
+    """
+    rows_of: dict[str, list[int]] = {}
+    for i, reference in references.items():
+        rows_of.setdefault(row_text(reference), []).append(i)
+    golds: dict[str, str] = {}
+    for key, rows in rows_of.items():
+        # A reference that cannot be read says so in the verdicts of its rows.
+        with contextlib.suppress(ValueError):
+            golds[key] = verifier.gold_response(references[rows[0]])
+    if not golds:
+        return {}
+    verdicts = _judged(verifier, list(golds.values()), [references[rows_of[key][0]] for key in golds])
+    unsound: dict[int, Verdict] = {}
+    for key, verdict in zip(golds, verdicts, strict=True):
+        if verdict.correct is False:
+            reason = f"the right response that the reference holds is judged wrong: {verdict.reason}"
+            error = Verdict(None, None, Status.ERROR, None, "reference", reason, verdict.seconds)
+            unsound |= dict.fromkeys(rows_of[key], error)
+    return unsound
 
 
 def _reference(verifier: Verifier, item: Item) -> dict[str, Any]:

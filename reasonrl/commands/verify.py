@@ -10,20 +10,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from reasonrl.commands.judged_rows import RowForm
 from reasonrl.commands.judging import Item, judge, named_verifier
 from reasonrl.commands.output import emit
-from reasonrl.data.files import half_pair_mistake
-from reasonrl.data.json_text import parse_json
 from reasonrl.errors import UsageError
 from reasonrl.files import replacing
 from reasonrl.outputs import check_file
-from reasonrl.terminal import json_text
+from reasonrl.runs.row_text import row_text
 from verifiers.errors import MissingMethod
-from verifiers.optional import close, explain, reads_reference, reference_of
+from verifiers.optional import close, detail_fields, explain, reads_reference, reference_of
 from verifiers.types import Layer, Status, Verdict, Verifier
 
 BATCH = 2000
 """Rows that are judged as one batch: enough to keep all workers busy."""
+BATCH_BYTES = 64 << 20
+"""Of input lines in one batch: tests of a program may be megabytes."""
 WORKERS = 2
 """Worker processes by default, for verifiers that use them."""
 
@@ -108,7 +109,7 @@ def _verify_one(verifier: Verifier, one: OneAnswer, *, explained: bool, as_json:
     layers = _layers(verifier, item, verdict) if explained else []
     lines = [f"{verdict.summary}: {verdict.reason}", f"method: {verdict.method}, {verdict.seconds * 1000:.1f} ms"]
     lines += [f"  {layer.name:<11} {layer.says}{f'  ({layer.method})' if layer.method else ''}" for layer in layers]
-    value = verdict.to_dict()
+    value: dict[str, Any] = json.loads(row_text(verdict.to_dict()))
     if explained:
         value["layers"] = [{"layer": layer.name, "says": layer.says, "method": layer.method} for layer in layers]
     emit(as_json, value, "\n".join(lines))
@@ -133,14 +134,15 @@ def _verify_file(verifier: Verifier, source: Path, output: Path, *, as_json: boo
     check_file(output, "--output")
     if output.exists() and output.samefile(source):
         raise UsageError(f"--output {output} is also the input, which would be overwritten; name another file")
+    form = RowForm.of_verifier(verifier)
     started = time.perf_counter()
     counts: Counter[str] = Counter()
     with replacing(output) as file:
         for batch in _batches(source):
-            for row in _judge_rows(verifier, source, batch):
+            for row in _judge_rows(verifier, form, source, batch):
                 counts[row["status"]] += 1
                 counts["correct"] += row["correct"] is True
-                file.write((json_text(row) + "\n").encode())
+                file.write((row_text(row) + "\n").encode())
     seconds = time.perf_counter() - started
     rows = sum(counts[status.value] for status in Status)
     summary = {
@@ -159,24 +161,31 @@ def _verify_file(verifier: Verifier, source: Path, output: Path, *, as_json: boo
 
 
 def _batches(source: Path) -> Iterator[list[tuple[int, bytes]]]:
+    """The lines of a file with their numbers, some thousand at a time, fewer where they are long."""
     batch: list[tuple[int, bytes]] = []
+    size = 0
     with source.open("rb") as lines:
         for number, line in enumerate(lines, 1):
             batch.append((number, line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line))
-            if len(batch) == BATCH:
+            size += len(line)
+            if len(batch) == BATCH or size >= BATCH_BYTES:
                 yield batch
-                batch = []
+                batch, size = [], 0
     if batch:
         yield batch
 
 
-def _judge_rows(verifier: Verifier, source: Path, lines: list[tuple[int, bytes]]) -> Iterator[dict[str, Any]]:
+def _judge_rows(
+    verifier: Verifier, form: RowForm, source: Path, lines: list[tuple[int, bytes]]
+) -> Iterator[dict[str, Any]]:
     """One row out for each line in, in order, whatever a line holds."""
-    rows = [(number, *_read_row(line, needs_reference=reads_reference(verifier))) for number, line in lines]
-    items = [_item(row, f"{source}, line {number}") for number, row, mistake in rows if not mistake]
+    rows = [(number, *form.read_line(line)) for number, line in lines]
+    items = [form.item(row, f"{source}, line {number}") for number, row, mistake in rows if not mistake]
     verdicts = iter(judge(verifier, items))
+    columns = detail_fields(verifier)
     for number, row, mistake in rows:
         verdict = Verdict(None, None, Status.ERROR, None, "input", mistake, 0.0) if mistake else next(verdicts)
+        other_details = {name: value for name, value in verdict.details.items() if name not in columns}
         yield {
             "id": row.get("id", number),
             "correct": verdict.correct,
@@ -185,35 +194,6 @@ def _judge_rows(verifier: Verifier, source: Path, lines: list[tuple[int, bytes]]
             "method": verdict.method,
             "reason": verdict.reason,
             "seconds": round(verdict.seconds, 6),
+            **{name: verdict.details.get(name) for name in columns},
+            **({"details": other_details} if other_details else {}),
         }
-
-
-def _item(row: dict[str, Any], where: str) -> Item:
-    bare = "answer" in row
-    return Item(where, row["answer" if bare else "response"], bare, row.get("gold"), row.get("reference"))
-
-
-def _read_row(line: bytes, *, needs_reference: bool) -> tuple[dict[str, Any], str]:
-    """The row, and what is wrong with it; empty if nothing is."""
-    try:
-        row = parse_json(line.decode())
-    except (ValueError, RecursionError) as error:
-        return {}, f"not valid JSON: {error}"
-    if not isinstance(row, dict):
-        return {}, 'not a JSON object; write {"id": ..., "gold" or "reference": ..., "response" or "answer": ...}'
-    if mistake := half_pair_mistake(row):
-        return {}, mistake
-    if needs_reference and "gold" not in row and "reference" not in row:
-        return row, f'needs "gold" or "reference" (it has {", ".join(map(repr, row)) or "nothing"})'
-    if "gold" in row and "reference" in row:
-        return row, 'has both "gold" and "reference"; leave one out'
-    if not isinstance(row.get("reference", {}), dict):
-        return row, f'"reference" is a {type(row["reference"]).__name__}; write an object, or "gold" for a bare answer'
-    if ("response" in row) == ("answer" in row):
-        return row, 'needs either "response" (a complete response) or "answer" (a bare answer), not both'
-    text = row.get("response", row.get("answer"))
-    if isinstance(text, int | float) and not isinstance(text, bool) and "answer" in row:
-        row["answer"] = str(text)
-    elif not isinstance(text, str):
-        return row, f'"{"response" if "response" in row else "answer"}" is a {type(text).__name__}; write a string'
-    return row, ""

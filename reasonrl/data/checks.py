@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from reasonrl.errors import DataError
+from verifiers.errors import NoGoldResponse
 from verifiers.types import Problem, Verdict, Verifier
 
 SHOWN = 10
@@ -32,6 +33,8 @@ class DataReport:
     empty_rejected: int
     """Problems whose empty response scored 0."""
     offending: list[RowReport]
+    without_gold: list[str] = field(default_factory=list)
+    """Ids of problems whose reference was read and holds no right response, such as tests without a solution."""
     contradicting: list[str] = field(default_factory=list)
     """Ids of problems whose prompt an earlier problem has too, with another answer."""
 
@@ -41,9 +44,11 @@ class DataReport:
 
     def __str__(self) -> str:
         lines = [
-            f"gold answers that score 1: {self.gold_accepted:,} of {self.problems:,}; "
+            f"gold answers that score 1: {self.gold_accepted:,} of {self.problems - len(self.without_gold):,}; "
             f"empty answers that score 0: {self.empty_rejected:,} of {self.problems:,}"
         ]
+        if self.without_gold:
+            lines[0] += f"; without a gold answer: {len(self.without_gold):,} (their references can be read)"
         if self.contradicting:
             count, first = len(self.contradicting), self.contradicting[0]
             lines[0] += f"; WARNING: {count:,} repeat an earlier prompt with another answer (first: {first})"
@@ -70,42 +75,53 @@ def check_problems(problems: Sequence[Problem], verifier: Verifier) -> DataRepor
     """
     offending: list[RowReport] = []
     golds: list[tuple[int, Problem, str]] = []
+    readable: list[tuple[int, Problem]] = []
+    without_gold: list[str] = []
     for row, problem in enumerate(problems, 1):
         try:
             golds.append((row, problem, verifier.gold_response(problem.reference)))
+        except NoGoldResponse:
+            without_gold.append(problem.id)
         except ValueError as error:
             offending.append(RowReport(row, problem.id, f"the reference cannot be read: {error}"))
+            continue
+        readable.append((row, problem))
+    gold_texts, gold_problems = [gold for *_, gold in golds], [problem for _, problem, _ in golds]
     accepted = 0
-    for (row, problem, gold), verdict in zip(
-        golds, _verify(verifier, [gold for *_, gold in golds], golds), strict=True
-    ):
-        if verdict.score == 1.0:
-            accepted += 1
-        elif verdict.score is None:
-            offending.append(
-                RowReport(
-                    row, problem.id, f"the gold answer could not be judged ({verdict.status.value}): {verdict.reason}"
-                )
-            )
-        else:
-            offending.append(
-                RowReport(row, problem.id, f"the gold answer {gold!r:.80} scores {verdict.score:g}: {verdict.reason}")
-            )
+    for (row, problem, gold), verdict in zip(golds, _verify(verifier, gold_texts, gold_problems), strict=True):
+        reason = _objection(verdict, 1.0, "the gold answer", f"the gold answer {gold!r:.80}")
+        accepted += not reason
+        offending += [RowReport(row, problem.id, reason)] if reason else []
     rejected = 0
-    for (row, problem, _), verdict in zip(golds, _verify(verifier, [""] * len(golds), golds), strict=True):
-        if verdict.score == 0.0:
-            rejected += 1
-        elif verdict.score is None:
-            offending.append(
-                RowReport(
-                    row, problem.id, f"an empty answer could not be judged ({verdict.status.value}): {verdict.reason}"
-                )
-            )
-        else:
-            offending.append(RowReport(row, problem.id, f"an empty answer scores {verdict.score:g}: {verdict.reason}"))
+    empty = _verify(verifier, [""] * len(readable), [problem for _, problem in readable])
+    for (row, problem), verdict in zip(readable, empty, strict=True):
+        reason = _objection(verdict, 0.0, "an empty answer", "an empty answer")
+        rejected += not reason
+        offending += [RowReport(row, problem.id, reason)] if reason else []
     return DataReport(
-        len(problems), accepted, rejected, sorted(offending, key=lambda row: row.row), contradicting(problems)
+        len(problems),
+        accepted,
+        rejected,
+        sorted(offending, key=lambda row: row.row),
+        without_gold,
+        contradicting(problems),
     )
+
+
+def _objection(verdict: Verdict, wanted: float, subject: str, subject_with_text: str) -> str:
+    """Why a verdict is not the one that is wanted; empty if it is."""
+    if verdict.score == wanted:
+        return ""
+    if verdict.score is None:
+        return f"{subject} could not be judged ({verdict.status.value}): {verdict.reason}"
+    return f"{subject_with_text} scores {verdict.score:g}: {verdict.reason}"
+
+
+def without_gold(reports: Mapping[str, DataReport], field_name: str) -> list[str]:
+    """Ids of problems without a right response, of all sources of a set: of "train", "train.0", "train.1", ..."""
+    return [
+        id_ for name, report in reports.items() if name.partition(".")[0] == field_name for id_ in report.without_gold
+    ]
 
 
 def contradicting(problems: Iterable[Problem]) -> list[str]:
@@ -142,10 +158,10 @@ def _words(problem: Problem) -> str:
     return " ".join(unicodedata.normalize("NFC", text).split())
 
 
-def _verify(verifier: Verifier, responses: list[str], golds: list[tuple[int, Problem, str]]) -> list[Verdict]:
+def _verify(verifier: Verifier, responses: list[str], problems: list[Problem]) -> list[Verdict]:
     if not responses:
         return []
-    verdicts = verifier.verify(responses, [problem.reference for _, problem, _ in golds])
+    verdicts = verifier.verify(responses, [problem.reference for problem in problems])
     if len(verdicts) != len(responses):
         raise DataError(
             f"{type(verifier).__name__}.verify gave {len(verdicts)} verdicts for {len(responses)} responses; one each"

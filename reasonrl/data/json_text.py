@@ -67,6 +67,15 @@ def repeated_key(key: str) -> str:
     return f"the key {key!r} is there twice in one object. Leave one out"
 
 
+def with_plain_numbers(value: Any) -> Any:
+    """The value with Python's own floats in place of `LongNumber`, for a reader that tells types apart."""
+    if isinstance(value, dict):
+        return {name: with_plain_numbers(item) for name, item in value.items()}
+    if isinstance(value, list):
+        return [with_plain_numbers(item) for item in value]
+    return float(value) if isinstance(value, LongNumber) else value
+
+
 def holds(value: Any, wanted: object) -> bool:
     """Whether `wanted` is this very object or one within it."""
     if value is wanted:

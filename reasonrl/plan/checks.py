@@ -11,6 +11,8 @@ from reasonrl.recipe.data import SourceSpec
 from reasonrl.recipe.links import PREFIX
 from reasonrl.recipe.schema import Recipe
 from reasonrl.rewards.base import RewardPart
+from reasonrl.stages.base import StageKind
+from verifiers.errors import NoGoldResponse
 from verifiers.types import Problem, Verifier
 
 PROBES = ("", " ", "x", "12", "\\boxed{1}", "<think>x</think>12", "<think>\nx\n</think>\n<answer>1</answer>")
@@ -42,6 +44,14 @@ def _split(sources: Sequence[SourceSpec]) -> tuple[list[SourceSpec], list[str]]:
     """The sources that exist already, and the links among the others."""
     present = [source for source in sources if not source.source.startswith(PREFIX)]
     return present, [source.source for source in sources if source.source.startswith(PREFIX)]
+
+
+def shown_target(kind: StageKind, recipe: Recipe, verifier: Verifier, problem: Problem) -> str:
+    """What the plan shows as the target of a problem; empty where its reference holds no right response."""
+    try:
+        return kind.target(recipe, verifier, problem)
+    except NoGoldResponse:
+        return ""
 
 
 def reward_warnings(parts: Sequence[RewardPart], problems: Sequence[Problem], tokenizer: Any) -> list[str]:

@@ -15,7 +15,7 @@ from reasonrl.models.devices import choose_device
 from reasonrl.models.loading import check_model_files, load_tokenizer_and_config
 from reasonrl.models.lora import check_targets_of_config, refuse_tied_targets
 from reasonrl.models.sizes import count_parameters, parameters_by_name
-from reasonrl.plan.checks import response_view, reward_warnings, taught_thought_warning, without_links
+from reasonrl.plan.checks import response_view, reward_warnings, shown_target, taught_thought_warning, without_links
 from reasonrl.plan.collect_probe import check_collecting, probe_collecting
 from reasonrl.plan.estimate import estimate_memory_gb, estimate_minutes, measure_speed
 from reasonrl.plan.method_probe import probe_methods
@@ -137,7 +137,7 @@ def plan_stage(recipe: Recipe, *, offline: bool, backends: Mapping[str, BackendP
         longest_prompt_tokens=longest,
         first_prompts=[render_prompt_text(tokenizer, problem) for problem in shown],
         first_prompt_tokens=[view_prompt(tokenizer, problem) for problem in shown],
-        gold_responses=[kind.target(recipe, verifier, problem) for problem in shown],
+        gold_responses=[shown_target(kind, recipe, verifier, problem) for problem in shown],
         gold_label=kind.target_label,
         response_text=response_view(tokenizer, data.train) if tokenizer is not None else "",
         data_checks={name: str(report) for name, report in data.reports.items()} | later,

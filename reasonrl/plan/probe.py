@@ -120,7 +120,7 @@ def _key(part: RewardPart, recipe: Recipe) -> str:
 def _constant(part: RewardPart, episodes: Sequence[Episode], key: str) -> str | None:
     """A function that cannot tell a gold response from an empty one."""
     values = {episode.reward_parts[part.name] for episode in episodes}
-    if len(values) > 1 or part.weight == 0 or len(episodes) < 2:
+    if len(values) > 1 or part.weight == 0 or len({episode.text for episode in episodes}) < 2:
         return None
     (value,) = values
     if value is None:

@@ -18,7 +18,11 @@ def stage_text(plan: StagePlan) -> str:
     lines += [_line(f"check {name:<9}", text) for name, text in plan.data_checks.items()]
     shown = zip(plan.first_prompts, plan.first_prompt_tokens, plan.gold_responses, strict=True)
     for prompt, tokens, gold in shown:
-        lines += [_line("prompt", prompt), _line("prompt ids", str(tokens)), _line(plan.gold_label, repr(gold))]
+        lines += [
+            _line("prompt", prompt),
+            _line("prompt ids", str(tokens)),
+            _line(plan.gold_label, repr(gold) if gold else "none in the reference"),
+        ]
     if plan.response_text:
         lines.append(_line("special tokens", plan.response_text))
     lines += [_line(label, text) for label, text in plan.work.items()]

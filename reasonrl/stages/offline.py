@@ -24,7 +24,9 @@ from reasonrl.algorithms.catalogue import ROW_WEIGHT_LOSS
 from reasonrl.algorithms.losses.aggregation import token_weights
 from reasonrl.algorithms.losses.objective import Objective, UpdateTensors
 from reasonrl.curricula.uniform import UniformCurriculum
+from reasonrl.data.checks import without_gold
 from reasonrl.engines.base import derive_seed
+from reasonrl.errors import DataError
 from reasonrl.models.logprobs import TokenRow
 from reasonrl.recipe.critics import RoleSpec
 from reasonrl.recipe.schema import Recipe
@@ -166,7 +168,13 @@ class Offline:
         return training_roles(recipe)
 
     def check(self, recipe: Recipe, data: RunData) -> None:
-        pass
+        goldless = set(without_gold(data.reports, "replay"))
+        for problem in data.replay:
+            if problem.id in goldless and not isinstance(problem.reference.get("demonstration"), str):
+                raise DataError(
+                    f"data.replay: problem {problem.id} has no right response in its reference, so it needs a"
+                    " 'demonstration' (a string) there"
+                )
 
     def needs_reference(self, recipe: Recipe) -> bool:
         return True

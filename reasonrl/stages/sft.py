@@ -14,6 +14,7 @@ from torch import Tensor
 
 from reasonrl.algorithms.batch import pad_rows
 from reasonrl.curricula.uniform import UniformCurriculum
+from reasonrl.data.checks import without_gold
 from reasonrl.engines.base import derive_seed
 from reasonrl.environments.single_turn import encode_prompt
 from reasonrl.errors import DataError
@@ -122,6 +123,13 @@ class SFT:
         if _DEMONSTRATION in recipe.sft.response:
             for problem in data.train:
                 demonstration_of(problem)
+        elif "{gold}" in recipe.sft.response and (missing := without_gold(data.reports, "train")):
+            more = f" (and {len(missing) - 1:,} more)" if len(missing) > 1 else ""
+            raise DataError(
+                f"data.train: problem {missing[0]}{more} has no right response in its reference, which sft.response"
+                " needs for {gold}; add a 'demonstration' to each reference and write"
+                f" sft.response: '{_DEMONSTRATION}'"
+            )
 
     def needs_reference(self, recipe: Recipe) -> bool:
         return False
