@@ -1,0 +1,156 @@
+"""Test text that runs as text: does it need the program's own process?
+
+Apart from the program, only plain values pass between the two: the text may call functions of the program and look at
+what they return. It must share the process if it makes objects of the program's classes, hands functions over, reads a
+list that the program was to change in place, or compares identities.
+"""
+
+from __future__ import annotations
+
+import ast
+import builtins
+import symtable
+import sys
+from collections.abc import Iterator
+
+from verifiers.code.conditions import METHOD_NAMES
+from verifiers.code.types import TestText
+
+
+def test_text(
+    source: str, program_names: frozenset[str], classes: frozenset[str], name: str, visible: bool
+) -> TestText:
+    """The text, with the functions that it takes from the program if it can run apart from it.
+
+    Args:
+        program_names: what the program is known to define, built-ins' names included.
+        classes: which of these are classes.
+    """
+    tree = ast.parse(source)
+    free = free_names(source) | (program_names & _names(tree))
+    modules = sorted(free & sys.stdlib_module_names - program_names)
+    functions = sorted(free - frozenset(modules) - (frozenset(dir(builtins)) - program_names))
+    if modules:
+        source = "".join(f"import {module}\n" for module in modules) + source
+    shares = not functions or bool(classes & set(functions)) or _needs_the_process(tree, frozenset(functions))
+    return TestText(source, () if shares else tuple(functions), name, visible)
+
+
+def free_names(source: str) -> frozenset[str]:
+    """Names that a source reads and never binds at its top."""
+    top = symtable.symtable(source, "tests", "exec")
+    bound = {symbol.get_name() for symbol in top.get_symbols() if symbol.is_assigned() or symbol.is_imported()}
+    read = {symbol.get_name() for table in _tables(top) for symbol in table.get_symbols() if symbol.is_global()}
+    read |= {symbol.get_name() for symbol in top.get_symbols() if symbol.is_referenced()}
+    return frozenset(read - bound - {"__name__", "__file__"})
+
+
+def _tables(table: symtable.SymbolTable) -> Iterator[symtable.SymbolTable]:
+    yield table
+    for child in table.get_children():
+        yield from _tables(child)
+
+
+def _names(tree: ast.AST) -> frozenset[str]:
+    return frozenset(node.id for node in ast.walk(tree) if isinstance(node, ast.Name))
+
+
+def _needs_the_process(tree: ast.Module, functions: frozenset[str]) -> bool:
+    helpers = {node.name: node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}
+    callables = set(functions)
+    handed = {id(node) for node in ast.walk(tree) if isinstance(node, ast.Call) for node in [node.func]}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in helpers:
+            for parameter, argument in _arguments(helpers[node.func.id], node):
+                if isinstance(argument, ast.Name) and argument.id in functions:
+                    callables.add(parameter)
+                    handed.add(id(argument))
+        elif isinstance(node, ast.Call) and _is_assert_raises(node):
+            handed.update(id(argument) for argument in node.args[:2])
+    if any(isinstance(node, ast.Name) and node.id in functions and id(node) not in handed for node in ast.walk(tree)):
+        return True  # a function of the program is a value: a base class, an argument of `map`, an exception to catch
+    calls = [
+        node
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in callables
+    ]
+    results = _targets(tree, calls)
+    return (
+        any(_hands_over_code(call, helpers) or _hands_over_an_object(call, functions) for call in calls)
+        or any(_reads_an_attribute(node, calls, results) for node in ast.walk(tree))
+        or any(isinstance(node, ast.Compare) and _compares_identity(node) for node in ast.walk(tree))
+        or _reads_an_argument_again(tree, calls, results)
+    )
+
+
+def _arguments(definition: ast.FunctionDef, call: ast.Call) -> list[tuple[str, ast.expr]]:
+    names = [argument.arg for argument in (*definition.args.posonlyargs, *definition.args.args)]
+    return list(zip(names, call.args, strict=False)) + [(word.arg, word.value) for word in call.keywords if word.arg]
+
+
+def _is_assert_raises(node: ast.Call) -> bool:
+    return isinstance(node.func, ast.Attribute) and node.func.attr == "assertRaises"
+
+
+def _targets(tree: ast.AST, calls: list[ast.Call]) -> set[str]:
+    """Names that are bound to what comes of a call of the program."""
+    names = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Assign | ast.AnnAssign) and node.value is not None and _holds(node.value, calls):
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            names |= {part.id for target in targets for part in ast.walk(target) if isinstance(part, ast.Name)}
+    return names
+
+
+def _holds(node: ast.AST, calls: list[ast.Call]) -> bool:
+    return any(part is call for part in ast.walk(node) for call in calls)
+
+
+def _hands_over_code(call: ast.Call, helpers: dict[str, ast.FunctionDef]) -> bool:
+    arguments = [*call.args, *(keyword.value for keyword in call.keywords)]
+    return any(
+        isinstance(part, ast.Lambda | ast.GeneratorExp) or (isinstance(part, ast.Name) and part.id in helpers)
+        for argument in arguments
+        for part in ast.walk(argument)
+        if not isinstance(argument, ast.Call) or not isinstance(part, ast.GeneratorExp)
+    )
+
+
+def _hands_over_an_object(call: ast.Call, functions: frozenset[str]) -> bool:
+    """`f([Pair(1, 2)])`: an argument is made by a name of the program that is written like a class."""
+    return any(
+        isinstance(part, ast.Call) and isinstance(part.func, ast.Name) and _is_like_a_class(part.func.id, functions)
+        for argument in (*call.args, *(keyword.value for keyword in call.keywords))
+        for part in ast.walk(argument)
+    )
+
+
+def _is_like_a_class(name: str, functions: frozenset[str]) -> bool:
+    return name in functions and name[0].isupper() and not name.isupper() and "_" not in name
+
+
+def _reads_an_attribute(node: ast.AST, calls: list[ast.Call], results: set[str]) -> bool:
+    """`f(x).root`, `stack.push(1)` where `stack = make()`: objects of the program, unless every plain value has it."""
+    if not isinstance(node, ast.Attribute) or node.attr in METHOD_NAMES:
+        return False
+    if isinstance(node.value, ast.Name):
+        return node.value.id in results
+    return any(node.value is call for call in calls)
+
+
+def _compares_identity(node: ast.Compare) -> bool:
+    parts = [node.left, *node.comparators]
+    return any(isinstance(operation, ast.Is | ast.IsNot) for operation in node.ops) and not any(
+        isinstance(part, ast.Constant) or (isinstance(part, ast.Name) and hasattr(builtins, part.id)) for part in parts
+    )
+
+
+def _reads_an_argument_again(tree: ast.Module, calls: list[ast.Call], results: set[str]) -> bool:
+    """Whether an assert without a call of the program reads a name that was an argument of one."""
+    arguments = {argument.id for call in calls for argument in call.args if isinstance(argument, ast.Name)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Assert) and not _holds(node.test, calls):
+            names = _names(node.test)
+            if names & arguments and not names & results:
+                return True
+    return False

@@ -1,0 +1,74 @@
+"""The assertions of `unittest` as conditions: `self.assertEqual(a, b)` is `a == b`."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable
+
+UNITTEST = frozenset({"unittest.TestCase", "TestCase", "unittest.IsolatedAsyncioTestCase"})
+
+
+def _compared(operation: ast.cmpop) -> Callable[[list[ast.expr]], ast.expr]:
+    return lambda args: ast.Compare(args[0], [operation], [args[1]])
+
+
+def _compared_with(operation: ast.cmpop, value: None) -> Callable[[list[ast.expr]], ast.expr]:
+    return lambda args: ast.Compare(args[0], [operation], [ast.Constant(value)])
+
+
+def _called(name: str, *args: ast.expr) -> ast.expr:
+    return ast.Call(ast.Name(name, ast.Load()), list(args), [])
+
+
+def _same_items(args: list[ast.expr]) -> ast.expr:
+    left, right = (_called("sorted", argument) for argument in args[:2])
+    return ast.Compare(left, [ast.Eq()], [right])
+
+
+_CONDITIONS: dict[str, tuple[int, Callable[[list[ast.expr]], ast.expr]]] = {
+    "assertTrue": (1, lambda args: args[0]),
+    "assertFalse": (1, lambda args: ast.UnaryOp(ast.Not(), args[0])),
+    "assertEqual": (2, _compared(ast.Eq())),
+    "assertNotEqual": (2, _compared(ast.NotEq())),
+    "assertIs": (2, _compared(ast.Is())),
+    "assertIsNot": (2, _compared(ast.IsNot())),
+    "assertIsNone": (1, _compared_with(ast.Is(), None)),
+    "assertIsNotNone": (1, _compared_with(ast.IsNot(), None)),
+    "assertIn": (2, _compared(ast.In())),
+    "assertNotIn": (2, _compared(ast.NotIn())),
+    "assertLess": (2, _compared(ast.Lt())),
+    "assertLessEqual": (2, _compared(ast.LtE())),
+    "assertGreater": (2, _compared(ast.Gt())),
+    "assertGreaterEqual": (2, _compared(ast.GtE())),
+    "assertIsInstance": (2, lambda args: _called("isinstance", *args[:2])),
+    "assertCountEqual": (2, _same_items),
+}
+for _name in ("List", "Tuple", "Set", "Dict", "MultiLine", "Sequence"):
+    _CONDITIONS[f"assert{_name}Equal"] = _CONDITIONS["assertEqual"]
+_CONDITIONS["assertEquals"] = _CONDITIONS["assertEqual"]
+
+
+def condition_of(node: ast.Call) -> ast.expr | None:
+    """The condition of `self.assertX(...)`; None for any other call."""
+    if not isinstance(node.func, ast.Attribute) or not isinstance(node.func.value, ast.Name):
+        return None
+    if node.func.value.id != "self":
+        return None
+    name, args = node.func.attr, node.args
+    if name in ("assertAlmostEqual", "assertAlmostEquals") and len(args) >= 2:
+        return _almost_equal(node)
+    if name not in _CONDITIONS or len(args) < _CONDITIONS[name][0]:
+        return None
+    return ast.copy_location(_CONDITIONS[name][1](args), node)
+
+
+def _almost_equal(node: ast.Call) -> ast.expr | None:
+    """As unittest has it: the difference rounds to zero at `places` decimals, or is at most `delta`."""
+    options = {keyword.arg: keyword.value for keyword in node.keywords}
+    gap = _called("abs", ast.BinOp(node.args[0], ast.Sub(), node.args[1]))
+    if "delta" in options:
+        return ast.Compare(gap, [ast.LtE()], [options["delta"]])
+    places = options.get("places", node.args[2] if len(node.args) > 2 else ast.Constant(7))
+    if not isinstance(places, ast.Constant) or not isinstance(places.value, int):
+        return None
+    return ast.Compare(gap, [ast.LtE()], [ast.Constant(0.5 * 10.0**-places.value)])
