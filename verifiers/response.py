@@ -25,8 +25,11 @@ THINKING_TAGS = (
 )
 """What stands before and after a thought: DeepSeek and Qwen, then others; the last pair is that of gpt-oss."""
 
+_SIGNS_OF_TAGS = ("<", "THINK]", "\u25c1")
+"""One of these stands in each tag, and in each token that ends the turn. Most responses have none."""
 _END_OF_TURN = re.compile(r"<\|(?:im_start|im_end|eot_id|end_of_text|endoftext|start_header_id)\|>")
 _BOX = re.compile(r"\\(?:boxed|fbox)\b[ ]*")
+_BRACE = re.compile(r"\\.|[{}]", re.DOTALL)
 _WORD = re.compile(r"[A-Za-z`'\"]{2,}")
 """\\boxed that is only spoken of, as in "I use \\boxed as asked"."""
 _BARE_TOKEN = re.compile(r"[^\s{}$\\.,;]+")
@@ -51,11 +54,15 @@ def strip_thinking(text: str) -> str:
 
     Nothing after a token that ends the turn belongs to the response.
     """
+    if not any(sign in text for sign in _SIGNS_OF_TAGS):
+        return text
     text = _END_OF_TURN.split(text, maxsplit=1)[0]
     for _, closing in THINKING_TAGS:
-        text = text.rpartition(closing)[2]
+        if closing in text:
+            text = text.rpartition(closing)[2]
     for opening, _ in THINKING_TAGS:
-        text = text.partition(opening)[0]
+        if opening in text:
+            text = text.partition(opening)[0]
     return text
 
 
@@ -84,8 +91,11 @@ def boxes(text: str) -> tuple[list[str], bool]:
     contents: list[str] = []
     is_open = untouched = False  # untouched: nothing but boxes so far in the current box
     start = end = 0
-    closers = _closing_braces(text) if "\\boxed" in text or "\\fbox" in text else {}
-    for match in _BOX.finditer(text):
+    first = _BOX.search(text)
+    if first is None:
+        return contents, is_open
+    closers = _closing_braces(text, first.start())
+    for match in _BOX.finditer(text, first.start()):
         brace = match.end()
         if match.start() < end:  # inside the box before it
             untouched = (
@@ -107,11 +117,11 @@ def boxes(text: str) -> tuple[list[str], bool]:
     return contents, is_open
 
 
-def _closing_braces(text: str) -> dict[int, int]:
-    """Where each opening brace is closed. Escaped braces are text."""
+def _closing_braces(text: str, start: int) -> dict[int, int]:
+    """Where each opening brace from `start` on is closed. Escaped braces are text."""
     closed: dict[int, int] = {}
     stack: list[int] = []
-    for match in re.finditer(r"\\.|[{}]", text, re.DOTALL):
+    for match in _BRACE.finditer(text, start):
         brace = match.group()
         if brace == "{":
             stack.append(match.start())

@@ -31,7 +31,7 @@ from verifiers.math.layers.members import matrix, members
 from verifiers.math.layers.numbers import number
 from verifiers.math.layers.numerals import numeral
 from verifiers.math.layers.pair import Comparison, Layer, Pair
-from verifiers.math.layers.preparation import MAX_CHARS, prepared, worded
+from verifiers.math.layers.preparation import MAX_CHARS, forms
 from verifiers.math.layers.real_sets import real_set
 from verifiers.math.layers.words import prose, same_text, sentence, unlike, words
 from verifiers.math.policy import MathPolicy
@@ -54,8 +54,21 @@ LAYERS: tuple[Layer, ...] = (
     unlike,
     prose,
 )
-SETTLED = frozenset({"decimal", "rational"})
-"""What says "unequal" with these says it the other way round as well."""
+DEFAULT_POLICY = MathPolicy()
+SETTLED = frozenset(
+    {
+        "decimal",
+        "rational",
+        "probing",
+        "magnitude",
+        "undefined",
+        "proportional equations",
+        "quantity",
+        "units",
+        "time of day",
+    }
+)
+"""What says "unequal" with these says it the other way round as well: they compare values, and no words."""
 FOR_LONG: tuple[Layer, ...] = (same_text, number)
 
 __all__ = ["LAYERS", "UNEVALUATED", "Comparison", "compare", "explain"]
@@ -95,8 +108,9 @@ def explain(answer: str, gold: str, policy: MathPolicy | None = None) -> list[tu
 
 
 def _pair(answer: str, gold: str, policy: MathPolicy | None) -> Pair:
-    words = worded(answer), worded(gold)
-    return Pair(prepared(answer), prepared(gold), policy or MathPolicy(), _decide, words=words)
+    (prepared_answer, answer_words), (prepared_gold, gold_words) = forms(answer), forms(gold)
+    words = answer_words, gold_words
+    return Pair(prepared_answer, prepared_gold, policy or DEFAULT_POLICY, _decide, words=words)
 
 
 def _decide(pair: Pair) -> Comparison | None:

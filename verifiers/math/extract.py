@@ -25,11 +25,14 @@ from verifiers.response import Extraction, Mode, boxes, check_mode, strip_thinki
 TAIL_CHARS = 600  # "The answer is x" counts at the end only
 LENIENT_CHARS = 4000  # the last number or formula is looked for in so much text
 
+_LAST_CHARS = 200
+_LETTER = re.compile(r"[A-Za-z]")
 _TWO_LETTERS = re.compile(r"(?<![\\A-Za-z])[^\W\d_]{2}")
 _HEADING = re.compile(r"[*_]*(?:\d+(?:\.\d+)*[.):]\s+)?[^\W\d_]{3,}(?=[-\s:*_]|$)")
 _BETWEEN_BOXES = re.compile(r"\\boxed\b")
 _ANSWER_TAG = re.compile(r"</?answer>", re.IGNORECASE)
 _HASHES = re.compile(r"^[ \t]*####[ \t]*(.*)$", re.MULTILINE)
+_MARKDOWN = re.compile(r"\*\*|__")
 _HOPE = re.compile(r"\.?\s*I hope (?:it|this) is correct\.?\s*$", re.IGNORECASE)
 _PHRASE = re.compile(
     r"\b(?:the|final)\s+(?:\w+\s+){0,2}?answer(?:\s+to\s[^.:\n]{1,80}?)?\s*(?::\s*|\s+is\b\s*:?\s*)(?P<answer>.+)$",
@@ -76,7 +79,8 @@ def extract(response: str, mode: Mode = "strict") -> Extraction:
         ValueError: the mode is unknown.
     """
     check_mode(mode)
-    text = _INVISIBLE.sub("", strip_thinking(response)).strip()
+    text = strip_thinking(response)
+    text = (text if text.isascii() else _INVISIBLE.sub("", text)).strip()
     if not text:
         return Extraction(None, "the response is empty" if not response.strip() else "nothing follows the thinking")
     if mode == "whole":
@@ -126,9 +130,12 @@ def _marked(text: str) -> tuple[list[tuple[str, str]], str]:
     if opened is not None:
         return [], "the last <answer> is not closed"
 
-    marked += [
-        (_unboxed(line[1]), "####") for line in _HASHES.finditer(text) if not _is_heading(line[1], text[line.end() :])
-    ]
+    if "####" in text:
+        marked += [
+            (_unboxed(line[1]), "####")
+            for line in _HASHES.finditer(text)
+            if not _is_heading(line[1], text[line.end() :])
+        ]
     phrase = _final_phrase(text)
     if phrase:
         marked.append((_unboxed(phrase), "answer phrase"))
@@ -149,7 +156,10 @@ def _unboxed(text: str) -> str:
 
 
 def _final_phrase(text: str) -> str:
-    tail = _HOPE.sub("", re.sub(r"\*\*|__", "", text[-TAIL_CHARS:])).rstrip()
+    tail = text[-TAIL_CHARS:]
+    if "**" in tail or "__" in tail:
+        tail = _MARKDOWN.sub("", tail)
+    tail = (_HOPE.sub("", tail) if "correct" in tail.casefold() else tail).rstrip()
     last_line = tail[tail.rfind("\n") + 1 :].strip()
     # a displayed formula that ends on a line of its own
     if last_line.startswith(("\\]", "$$")) or last_line in (
@@ -158,6 +168,8 @@ def _final_phrase(text: str) -> str:
     ):
         lines = tail.rsplit("\n", 3)
         last_line = " ".join(line.strip() for line in lines[1:])
+    if not any(word in last_line.casefold() for word in ("answer", "option", "choice")):
+        return ""
     match = None
     for match in _PHRASE.finditer(last_line):  # noqa: B007 -- the last one is wanted
         continue
@@ -266,7 +278,8 @@ def _part_label(label: re.Match[str]) -> str:
 def _last_expression(text: str) -> Extraction | None:
     if not _TWO_LETTERS.search(text) and not re.search(r"[\n$=]", text) and re.search(r"\w", text):
         return Extraction(_trim(text), "the whole response")  # "3+2": an expression and nothing else
-    if _DENIAL.search(text):
+    lower = text.casefold()
+    if any(word in lower for word in ("not", "n't", "never")) and _DENIAL.search(text):
         return None
     formulas = list(_FORMULA.finditer(text))
     # A lone letter ("given A and B") is not an answer where there is another formula.
@@ -277,9 +290,7 @@ def _last_expression(text: str) -> Extraction | None:
     ):
         formulas.pop()
     formula = formulas[-1] if formulas else None
-    number = None
-    for number in _NUMBER.finditer(text):  # noqa: B007
-        continue
+    number = _last_number(text)
     if formula is not None and (number is None or formula.end() >= number.end()):
         together = [_content(formula)]
         end = formula.start()
@@ -301,6 +312,18 @@ def _last_expression(text: str) -> Extraction | None:
         return Extraction(letter, "the one choice")
     if number is not None:
         return Extraction(_expression_around(text, number) or number.group(), "last number")
+    return None
+
+
+def _last_number(text: str) -> re.Match[str] | None:
+    """The last number. None holds a letter, so the end of the text is searched first, from a letter on."""
+    for chars in (_LAST_CHARS, len(text)):
+        letter = _LETTER.search(text, max(0, len(text) - chars)) if chars < len(text) else None
+        number = None
+        for number in _NUMBER.finditer(text, letter.start() if letter else 0):  # noqa: B007 -- the last one is wanted
+            continue
+        if number is not None:
+            return number
     return None
 
 

@@ -65,10 +65,14 @@ _GROUPED = re.compile(r"([+-]?)([1-9]\d{0,2}(?:(?:,\d{3})+|(?: \d{3})+))(\.\d+)?
 _SLASH = re.compile(r"([^/]+)/([^/]+)")
 _FRAC = re.compile(r"([+-]?)\\[dt]?frac(?:\{([^{}]+)\}|(\d))(?:\{([^{}]+)\}|(\d))")
 _POWER_OF_TEN = re.compile(r"(.+?)(?:[eE]([+-]?\d{1,3})|\s*(?:\\times|\\cdot|\*)\s*10\^(?:\{([+-]?\d{1,3})\}|(\d)))")
+_FIRST_SIGNS, _LAST_SIGNS = frozenset("+-.0123456789\\"), frozenset(".0123456789}")
+"""What a number begins and ends with."""
 
 
 def readable(answer: str) -> str:
     """The answer with Unicode look-alikes written as ASCII or LaTeX: what a parser of LaTeX can read."""
+    if answer.isascii():
+        return answer.replace("\0", "").strip()
     text = answer.translate(_CHARACTERS)
     if text.isascii():
         return text.strip()
@@ -103,17 +107,19 @@ def plain_text(answer: str) -> str:
     """
     if answer.isascii() and answer.isalnum():
         return answer
-    text = unwrapped(readable(answer))
-    text = _SPACING.sub(" ", text.replace("\\!", "").replace("{,}", ","))
-    text = (
-        text.replace("\\%", "%")
-        .replace("\\colon", ":")
-        .replace("\\dfrac", "\\frac")
-        .replace("\\tfrac", "\\frac")
-        .replace("\\$", "")
-    )
-    text = _BOLD.sub(r" \1 ", text)
-    text = re.sub(r"\s+", " ", text).strip()
+    text = unwrapped(readable(answer)).replace("\\!", "").replace("{,}", ",")
+    if "\\" in text:
+        text = (
+            _SPACING.sub(" ", text)
+            .replace("\\%", "%")
+            .replace("\\colon", ":")
+            .replace("\\dfrac", "\\frac")
+            .replace("\\tfrac", "\\frac")
+            .replace("\\$", "")
+        )
+        if "{" in text:
+            text = _BOLD.sub(r" \1 ", text)
+    text = " ".join(text.replace("~", " ").split())
     if text.startswith("$") and "$" not in text[1:]:
         text = text[1:].lstrip()
     text = text[:-1].rstrip() if text.endswith(".") else text
@@ -124,14 +130,16 @@ def squeezed(text: str) -> str:
     """A plain text for comparing letter by letter. Case stays, since x and X are two variables, but for the first
     letters of words; spaces stay between letters and digits, since "1 1/2" is not "11/2".
     """
-    if _WORDS.fullmatch(text):
+    if text[:1].isalpha() and _WORDS.fullmatch(text):
         return text.casefold()
-    return _IDLE_SPACE.sub("", text)
+    return _IDLE_SPACE.sub("", text) if " " in text else text
 
 
 def canonical_decimal(text: str) -> str | None:
     """A signed decimal as one canonical string ("-0012.50" is "-12.5"), of any length; None if it is no decimal."""
-    if grouped := _GROUPED.fullmatch(text):
+    if text.isdigit() and text.isascii():
+        return text.lstrip("0") or "0"
+    if ("," in text or " " in text) and (grouped := _GROUPED.fullmatch(text)):
         text = grouped[1] + re.sub(r"[^\d]", "", grouped[2]) + (grouped[3] or "")
     match = _DECIMAL.fullmatch(text)
     if match is None or not (match[2] or match[3]) or not text.isascii():
@@ -148,12 +156,14 @@ def rational(text: str) -> Fraction | None:
     if len(text) > 4 * MAX_DIGITS:
         return None
     text = _one_sign(text)
-    if scaled := _POWER_OF_TEN.fullmatch(text):
+    if text[:1] not in _FIRST_SIGNS or text[-1:] not in _LAST_SIGNS:
+        return None
+    if ("10^" in text or "e" in text or "E" in text) and (scaled := _POWER_OF_TEN.fullmatch(text)):
         factor = _decimal_value(scaled[1])
         return None if factor is None else factor * Fraction(10) ** int(scaled[2] or scaled[3] or scaled[4])
-    if fraction := _FRAC.fullmatch(text):
+    if "\\" in text and (fraction := _FRAC.fullmatch(text)):
         sign, top, bottom = fraction[1], fraction[2] or fraction[3], fraction[4] or fraction[5]
-    elif fraction := _SLASH.fullmatch(text):
+    elif "/" in text and (fraction := _SLASH.fullmatch(text)):
         sign, top, bottom = "", fraction[1], fraction[2]
     else:
         return _decimal_value(text)

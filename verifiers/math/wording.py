@@ -37,7 +37,10 @@ _LEAD = re.compile(
     r"|\s*(?:=|\u2248|\\approx|:)\s*)(?=[-+$\\(]*[\d\\.])|^(?:equal\s+to|given\s+by|found\s+to\s+be)\s+(?=\S)",
     re.IGNORECASE,
 )
+_TWO_LETTERS = re.compile(r"[A-Za-z]{2}")
+_SPACED_WORD = re.compile(r"[\s,;:$][A-Za-z]{2}")
 _MARKS = re.compile(r"(?P<mark>`{1,3}|\*{1,3}|_{2,3}|~~)(?P<inside>.+?)(?P=mark)", re.DOTALL)
+_MARK_SIGNS = frozenset("`*_~")
 _ORDINAL = re.compile(
     r"(?<=\d)\s*(?:\^\s*)?\{?\s*(?:\\(?:text|mathrm|rm|textrm|mbox)\s*)?\{?\s*(?:st|nd|rd|th)\s*\}?\s*\}?(?![A-Za-z])"
 )
@@ -46,7 +49,7 @@ MAX_CHARS = 2000
 
 def plain_markdown(text: str) -> str:
     """The text without the marks of Markdown around the whole: `58`, **58**."""
-    while match := _MARKS.fullmatch(text.strip()):
+    while (bare := text.strip())[:1] in _MARK_SIGNS and (match := _MARKS.fullmatch(bare)):
         text = match["inside"]
     return text
 
@@ -55,9 +58,10 @@ def without_tail(text: str) -> str:
     """The answer without a clause behind it that explains it: "84, which is the total", "157 (since 121 + 36 = 157)",
     "84 in total". A clause that hedges stays.
     """
-    if len(text) > MAX_CHARS or not re.search(r"[A-Za-z]{2}", text):
+    if len(text) > MAX_CHARS or not _TWO_LETTERS.search(text):
         return text
-    for pattern in (_ASIDE, _REMARK, _TAIL):
+    brackets = (_ASIDE, _REMARK) if text.rstrip().removesuffix(".").rstrip().endswith(")") else ()
+    for pattern in (*brackets, _TAIL) if _SPACED_WORD.search(text) else brackets:
         for match in pattern.finditer(text):
             before = text[: match.start()].rstrip(" ,;")
             if (
@@ -72,9 +76,10 @@ def without_tail(text: str) -> str:
 
 def without_lead(text: str) -> str:
     """exactly 84, about 84, = 84 and "a total of 84" as 84."""
-    return _LEAD.sub("", text)
+    lead = _LEAD.match(text)
+    return text if lead is None else text[lead.end() :]
 
 
 def without_ordinal(text: str) -> str:
     """12^{\\mathrm{th}} as 12."""
-    return _ORDINAL.sub("", text) if re.search(r"st|nd|rd|th", text) else text
+    return _ORDINAL.sub("", text) if any(ending in text for ending in ("th", "st", "nd", "rd")) else text

@@ -20,6 +20,8 @@ from verifiers.math.units import is_unit
 _WORD_UNIT = re.compile(
     r"(?:(?<=[\d}\)!])\s*|(?:(?<=\\pi)|(?<=\\circ))\s+)((?:[A-Za-z]{2,}\.?(?:\s*\^\s*\{?-?\d\}?)?)(?:(?:\s+|\s*/\s*)[A-Za-z]{1,}(?:\^\{?-?\d\}?)?){0,3})\s*[.]?$"
 )
+_WORD_AFTER_VALUE = re.compile(r"[\d})!]\s*[A-Za-z]{2}|\\(?:pi|circ)\s+[A-Za-z]{2}")
+_PERCENT = re.compile(r"\s*(?:\\?%|percent|pct|per cent)$")
 MONEY = re.compile(
     r"^(?:(?:US|CA|AU|HK|[CA])?\\?\$|[€£¥₹₩₽]|Rs\.?|(?:USD|EUR|GBP|RMB|CNY|INR|JPY|CAD|AUD)\b)\s*(?=[\d.])"
 )
@@ -38,7 +40,8 @@ def number(pair: Pair) -> Comparison | None:
         return Comparison(first == second, "decimal")
     if len(answer) > MAX_CHARS or len(gold) > MAX_CHARS or (":" in answer and ":" in gold):
         return None
-    one, other = quantity(answer, pair.policy), quantity(gold, pair.policy)
+    one = quantity(answer, pair.policy)
+    other = quantity(gold, pair.policy) if one is not None else None
     if one is None or other is None:
         return None
     readings = [(one, other)]
@@ -71,15 +74,17 @@ class Quantity:
 def quantity(text: str, policy: MathPolicy) -> Quantity | None:
     """The rational number that a text is, money, units and percent signs taken off; None if it is none."""
     text = scaled_out(MONEY.sub("", text.strip()))
-    percent = re.search(r"\s*(?:\\?%|percent|pct|per cent)$", text)
+    percent = _PERCENT.search(text) if text.endswith(("%", "t")) else None
     if percent:
         text = text[: percent.start()].strip()
     elif policy.missing_units:
-        text = _DEGREES.sub("", without_unit(text))
+        text = without_degrees(without_unit(text))
     value = rational(text)
     if value is None and text[-1:].isalpha() and policy.missing_units:
         text = LETTER_UNIT.sub("", text)
     if value is None:
+        if not any(sign in text for sign in "0123456789") or any(sign in text for sign in "=<>"):
+            return None
         try:
             value = exact(read_expression(text))
         except (Unreadable, Unfit, Undefined, TooLarge):
@@ -88,9 +93,14 @@ def quantity(text: str, policy: MathPolicy) -> Quantity | None:
     return Quantity(value / 100, True, decimal, 100) if percent else Quantity(value, False, decimal)
 
 
+def without_degrees(text: str) -> str:
+    """45^\\circ and 45 degrees as 45."""
+    return _DEGREES.sub("", text) if any(sign in text for sign in ("circ", "deg", "\u00b0")) else text
+
+
 def without_unit(text: str) -> str:
     """The text without the plain words after its number, unless one of them is a function or a connective."""
-    if match := _WORD_UNIT.search(text):
+    if _WORD_AFTER_VALUE.search(text) and (match := _WORD_UNIT.search(text)):
         words = re.findall(r"[A-Za-z]+", match[1])
         apart = text[match.start(1) - 1].isspace()
         if len(words[0]) < (3 if apart else 4) and not is_unit(words[0]):

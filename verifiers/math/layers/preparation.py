@@ -4,6 +4,7 @@ backslashes.
 
 from __future__ import annotations
 
+import functools
 import re
 
 from verifiers.math.normalise import plain_text, readable, unwrapped
@@ -68,6 +69,8 @@ _TEXT = re.compile(r"\\(?:text|mathrm|mathbf|textbf|mathit|textit|mbox|textrm|te
 _PLAIN_FRACTION = re.compile(r"\\[dt]?frac\s*\{(\d+)\}\s*\{(\d+)\}")
 _DIGIT_GROUP = re.compile(r"(?<=\d)(?:,\s*\\!\s*|\{,\})(?=\d{3}(?!\d))")
 """A comma that is written so that it parts no list."""
+_AND_IN_TEXT = re.compile(r"\\text\s*\{([^{}]*)\band\b([^{}]*)\}")
+_UNIT_IN_LIST = re.compile(r"(?<=\d)\s*\\text\s*\{\s*[^{}]*\}\s*(?=,)")
 _DELIMITERS = re.compile(r"(?<!\\)\\[()\[\]]")
 _BESIDE_BOX = re.compile(r"[\d})]\s*\\boxed")
 _BULLET = re.compile(r"^\s*(?:[-*\u2022]|\d+[.)])\s+")
@@ -76,30 +79,89 @@ _DELIMITED = re.compile(r"(?<!\\)\$\$?([^$]*)\$\$?")
 _WRAPPING = re.compile(r"^\\[(\[]|\\[)\]]\.?$|^\$+|\$+\.?$")
 
 
+_ALONE = re.compile(r"-?[0-9]{1,400}(?:\.[0-9]{1,400})?")
+_REMEMBERED = 256
+_REMEMBERED_CHARS = 1000
+"""Both forms of the last texts of at most so many characters: a reference is compared with a whole group of answers."""
+
+
 def prepared(text: str) -> str:
     """An answer without what is said around it. What LaTeX marks as words is used for that, and then becomes plain
     text.
     """
+    return forms(text)[0]
+
+
+def worded(text: str) -> str:
+    """An answer with all of its words and units, less what writes them: dollars, LaTeX's text, spacing."""
+    return forms(text)[1]
+
+
+def forms(text: str) -> tuple[str, str]:
+    """`prepared` and `worded`. A plain number is both."""
+    if len(text) <= _REMEMBERED_CHARS:
+        return (text, text) if _ALONE.fullmatch(text) else _short_forms(text)
+    return _forms(text)
+
+
+def _forms(text: str) -> tuple[str, str]:
     if len(text) > MAX_CHARS:
-        return plain_text(text)
+        plain = plain_text(text)
+        return plain, plain
     text = cleaned(text)
-    text = readable(_CIRCLED.sub(lambda sign: f" {ord(sign.group()) - 0x245F}, ", text)).strip().rstrip(",\\^ ")
-    text = re.sub(r"^\\(?=\d)", "", text)
+    return _prepared(text), _worded(text)
+
+
+_short_forms = functools.lru_cache(maxsize=_REMEMBERED)(_forms)
+
+
+def _prepared(text: str) -> str:
+    """`cleaned` text, prepared."""
+    if not text.isascii():
+        text = readable(_CIRCLED.sub(lambda sign: f" {ord(sign.group()) - 0x245F}, ", text))
+    text = text.strip().rstrip(",\\^ ")
+    if text[:1] == "\\" and text[1:2].isdecimal():
+        text = text[1:]
     if text.count("$") - text.count("\\$") > 1:
         text = text.replace("\\$", "\0").replace("$", "").replace("\0", "\\$")
     if "\\langle" in text and "," in text:
         text = text.replace("\\langle", "(").replace("\\rangle", ")")
-    text = _SIZES.sub("", _DOUBLED.sub(r"\\", text))
-    text = _DIGIT_GROUP.sub("", text).replace(",\\!", ",").replace(", \\!", ",")
-    if _LOOSE_GROUPS.fullmatch(text):
+    if "\\big" in text or "\\Big" in text or "\\\\" in text:
+        text = _SIZES.sub("", _DOUBLED.sub(r"\\", text))
+    text = _without_idle_commas(text)
+    if "," in text and _LOOSE_GROUPS.fullmatch(text):
         text = text.replace(", ", ",")
-    text = _BOX_AND_BOX.sub(" , ", text)
-    text = thinned(unboxed(text))
-    text = _TAGS.sub(lambda tag: _TAG_MEANING[tag.group()], text)
-    # "7 goats and 4 toys" is a list of two; words between a number and a comma are its unit.
-    text = re.sub(r"\\text\s*\{([^{}]*)\band\b([^{}]*)\}", r"\\text{\1} , \\text{\2}", text)
-    text = re.sub(r"(?<=\d)\s*\\text\s*\{\s*[^{}]*\}\s*(?=,)", "", text)
+    if "\\boxed" in text:
+        text = unboxed(_BOX_AND_BOX.sub(" , ", text))
+    text = thinned(text)
+    if "<" in text:
+        text = _TAGS.sub(lambda tag: _TAG_MEANING[tag.group()], text)
+    if "\\text" in text:
+        # "7 goats and 4 toys" is a list of two; words between a number and a comma are its unit.
+        text = _AND_IN_TEXT.sub(r"\\text{\1} , \\text{\2}", text)
+        text = _UNIT_IN_LIST.sub("", text)
     return tidy(text)
+
+
+def _worded(text: str) -> str:
+    """`cleaned` text with its words, as plain text."""
+    if "\\boxed" in text or not _is_clean(text):
+        text = cleaned(unboxed(text))
+    if "\\\\" in text:
+        text = _DOUBLED.sub(r"\\", text)
+    text = _without_idle_commas(text).replace("{,}", ",")
+    if "$" in text:
+        text = _DELIMITED.sub(lambda formula: formula.group() if _holds_words(formula[1]) else f" {formula[1]} ", text)
+    if "\\" in text and "{" in text:
+        text = _TEXT.sub(r" \1 ", _PLAIN_FRACTION.sub(r" \1/\2", text))
+    return plain_text(text)
+
+
+def _without_idle_commas(text: str) -> str:
+    """1{,}000 and 1,\\!000 as 1000."""
+    if "\\!" in text or "{,}" in text:
+        text = _DIGIT_GROUP.sub("", text).replace(",\\!", ",").replace(", \\!", ",")
+    return text
 
 
 def cleaned(text: str) -> str:
@@ -108,11 +170,21 @@ def cleaned(text: str) -> str:
     """
     text = readable(_one_line(text))
     for _ in range(4):
-        inner = without_lead(unwrapped(plain_markdown(without_tail(text).strip())).strip())
+        inner = _inner(text)
         if inner == text:
             break
         text = inner
-    return _DELIMITERS.sub(" ", without_ordinal(text))
+    text = without_ordinal(text)
+    return _DELIMITERS.sub(" ", text) if "\\" in text else text
+
+
+def _inner(text: str) -> str:
+    return without_lead(unwrapped(plain_markdown(without_tail(text).strip())).strip())
+
+
+def _is_clean(text: str) -> bool:
+    """Whether `cleaned` would leave a text that it has given as it is."""
+    return text.isascii() and "\n" not in text and without_ordinal(text) == text == _inner(text)
 
 
 def _one_line(text: str) -> str:
@@ -121,16 +193,6 @@ def _one_line(text: str) -> str:
         return text
     lines = [_BULLET.sub("", line).strip().rstrip(",;") for line in text.strip().splitlines() if line.strip()]
     return ", ".join(lines) if len(lines) > 1 and all(_LISTED.search(line) for line in lines) else text
-
-
-def worded(text: str) -> str:
-    """An answer with all of its words and units, less what writes them: dollars, LaTeX's text, spacing."""
-    if len(text) > MAX_CHARS:
-        return plain_text(text)
-    text = cleaned(unboxed(cleaned(text)))
-    text = _DIGIT_GROUP.sub("", _DOUBLED.sub(r"\\", text)).replace(",\\!", ",").replace("{,}", ",")
-    text = _DELIMITED.sub(lambda formula: formula.group() if _holds_words(formula[1]) else f" {formula[1]} ", text)
-    return plain_text(_TEXT.sub(r" \1 ", _PLAIN_FRACTION.sub(r" \1/\2", text)))
 
 
 def _holds_words(formula: str) -> bool:
