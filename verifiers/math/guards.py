@@ -40,10 +40,10 @@ def contradiction(answer: str, gold: str, pair: Pair) -> Comparison | None:
 
 
 def _struck(text: str) -> re.Match[str] | None:
-    found = _STRUCK.search(text) if "\\" in text else None
-    if found is None and (not text.isascii() or "~~" in text or "<!--" in text):
-        found = _STRUCK_OTHERWISE.search(text)
-    return found
+    match = _STRUCK.search(text) if "\\" in text else None
+    if match is None and (not text.isascii() or "~~" in text or "<!--" in text):
+        match = _STRUCK_OTHERWISE.search(text)
+    return match
 
 
 def conflict_of(answer: str, gold: str, pair: Pair, comparison: Comparison) -> Comparison | None:
