@@ -8,7 +8,7 @@ from verifiers.math.layers.assignments import is_head
 from verifiers.math.layers.pair import Comparison, Pair, all_equal
 from verifiers.math.layers.phrases import phrase_of, same_phrase, word_stem
 from verifiers.math.normalise import rational, squeezed
-from verifiers.math.structure import sides, split_list, split_outside, unwrap_set, unwrap_tuple
+from verifiers.math.structure import matrix_rows, sides, split_list, split_outside, unwrap_set, unwrap_tuple
 from verifiers.math.units import Amount, amount_of
 from verifiers.math.vocabulary import FUNCTIONS
 
@@ -120,6 +120,8 @@ def labelled_values(text: str) -> list[tuple[str, str]] | None:
     """
     if not ("=" in text or ":" in text or ")" in text or " is " in text) or len(text) > 2000:
         return None
+    if "\\begin" in text and (rows := matrix_rows(text)) and all(len(row) == 1 for row in rows):
+        text = ", ".join(row[0].rstrip(" ,;.") for row in rows)
     if text.count(")") > text.count("("):
         text = _HALF_INDEX.sub(r"(\1) ", text)
     if (listed := _listed_heads(text)) is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+import itertools
 import re
 
 from verifiers.math.layers.assignments import NAME, assigned_value, unassigned
@@ -17,6 +18,7 @@ from verifiers.math.structure import (
     plus_minus,
     relation_parts,
     split_list,
+    split_outside,
     unwrap_set,
     unwrap_tuple,
 )
@@ -24,7 +26,17 @@ from verifiers.math.structure import (
 MAX_MEMBERS = 64
 """Members of a list that are not the same text are compared one with another."""
 _LABEL = re.compile(r"^[A-Z][A-Za-z ]{2,40}\d?:\s*(?=\S)")
-_CONTAINED = re.compile(rf"{NAME}\s*(?:\\in(?![a-z])|∈|\bin\b)\s*(?=\\?\{{)")
+_CONTAINED = re.compile(rf"{NAME}\s*(?:\\in(?![a-z])|∈|\bin\b|=)\s*(?=\\?\{{|\\lbrace)")
+_POINT_NAME = re.compile(r"[A-Z]'?\s*(?=\()")
+_UNION = re.compile(r"\\cup(?![a-z])")
+_DOTS = re.compile(r"\\(?:[lc]?dots)(?![a-z])|\.\.\.+|\u2026")
+_NOTHING = re.compile(r"\\emptyset|\\varnothing|\u2205|\\?\{\s*\\?\}")
+_TERM_OF_VECTOR = re.compile(
+    r"\s*([+-]?)\s*([^+\-]*?)\s*(?:\\(?:hat|vec)\s*)?\{?\s*\\?([ijk])(?:math)?\s*\}?\s*(?=[+-]|$)"
+)
+MAX_DOTTED = 200
+"""Members that dots may stand for."""
+_INTEGER = re.compile(r"[+-]?\d{1,9}")
 _DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d+")
 _GROUPING = re.compile(r"[+-]?[1-9]\d{0,2}(?:,\d{3})+(?:\.\d+)?")
 
@@ -32,6 +44,8 @@ _GROUPING = re.compile(r"[+-]?[1-9]\d{0,2}(?:,\d{3})+(?:\.\d+)?")
 def matrix(pair: Pair) -> Comparison | None:
     """Whether two matrices have the same shape and equal cells; None unless both are matrices."""
     answer, gold = matrix_rows(pair.answer), matrix_rows(pair.gold)
+    if ("{vmatrix}" in pair.answer) != ("{vmatrix}" in pair.gold):
+        return None if answer is None or gold is None else Comparison(False, "matrix", "a determinant is no matrix")
     if answer is None or gold is None:
         return _vector(pair, answer, gold)
     if [len(row) for row in answer] != [len(row) for row in gold]:
@@ -41,7 +55,15 @@ def matrix(pair: Pair) -> Comparison | None:
 
 
 def _vector(pair: Pair, answer: list[list[str]] | None, gold: list[list[str]] | None) -> Comparison | None:
-    """A matrix of one column or row and a tuple of its members."""
+    """A matrix of one column or row and a tuple of its members; also "3i - j" with the unit vectors."""
+    for rows, pack, text, swap in (
+        (answer, unwrap_tuple(pair.answer), pair.gold, False),
+        (gold, unwrap_tuple(pair.gold), pair.answer, True),
+    ):
+        coordinates = pack[1] if pack else [cell for row in rows for cell in row] if rows else []
+        if len(coordinates) in (2, 3) and (terms := _unit_vectors(text, len(coordinates))):
+            pairs = zip(terms, coordinates, strict=True) if swap else zip(coordinates, terms, strict=True)
+            return all_equal(pair, list(pairs), "vector")
     for rows, other, swap in ((answer, pair.gold, False), (gold, pair.answer, True)):
         pack = unwrap_tuple(other) if rows is not None else None
         if rows is None or pack is None or not (len(rows) == 1 or all(len(row) == 1 for row in rows)):
@@ -54,10 +76,30 @@ def _vector(pair: Pair, answer: list[list[str]] | None, gold: list[list[str]] | 
     return None
 
 
+def _unit_vectors(text: str, dimension: int) -> list[str] | None:
+    """The coordinates of "3i - j + 2k"; None if the text is no sum of multiples of different unit vectors."""
+    if not re.search(r"[jk]", text) or len(text) > 200:
+        return None
+    coordinates = ["0"] * dimension
+    place = 0
+    while place < len(text):
+        term = _TERM_OF_VECTOR.match(text, place)
+        axis = "ijk".index(term[3]) if term else dimension
+        if term is None or axis >= dimension or coordinates[axis] != "0" or not brackets_match(term[2]):
+            return None
+        coordinates[axis] = term[1] + (term[2] or "1")
+        place = term.end()
+    return coordinates
+
+
 def members(pair: Pair) -> Comparison | None:
     """Whether two tuples, sets or lists hold the same members, and 1,5 is 1.5; None where neither is such."""
+    if (_NOTHING.fullmatch(pair.answer) is None) != (_NOTHING.fullmatch(pair.gold) is None):
+        other = pair.gold if _NOTHING.fullmatch(pair.answer) else pair.answer
+        if unwrap_set(other) is not None:
+            return Comparison(False, "list", "a set with members is not empty")
     answer, gold = members_of(pair.answer), members_of(pair.gold)
-    for reading in (_assigned_tuple, _two_tuples, _decimal_comma):
+    for reading in (_assigned_tuple, _named_point, _two_tuples, _decimal_comma):
         if (comparison := reading(pair)) is not None:
             return comparison
     if len(answer) == len(gold) == 1:
@@ -71,6 +113,16 @@ def _assigned_tuple(pair: Pair) -> Comparison | None:
     if values == (pair.answer, pair.gold) or not pair.policy.assignments:
         return None
     return pair.inner(*values) if any(value.startswith("(") for value in values) else None
+
+
+def _named_point(pair: Pair) -> Comparison | None:
+    """P(1, 2) and (1, 2)."""
+    for text, other, swap in ((pair.answer, pair.gold, False), (pair.gold, pair.answer, True)):
+        if (name := _POINT_NAME.match(text)) and unwrap_tuple(other):
+            point = text[name.end() :]
+            if unwrap_tuple(point) and pair.policy.assignments:
+                return pair.inner(other, point) if swap else pair.inner(point, other)
+    return None
 
 
 def _two_tuples(pair: Pair) -> Comparison | None:
@@ -150,20 +202,45 @@ def unique(members: list[str]) -> list[str]:
 
 def members_of(text: str) -> list[str]:
     """Members of a set or a bare list, each \\pm as two; the text alone if it is neither."""
-    if contained := _CONTAINED.match(text):  # a \\in \\{3, -4\\}
-        text = text[contained.end() :]
+    if (contained := _CONTAINED.match(text)) and unwrap_set(text[contained.end() :]) is not None:
+        text = text[contained.end() :]  # a \\in \\{3, -4\\}, S = \\{3, -4\\}
     inside = unwrap_set(text)
+    if inside is None and "\\cup" in text:
+        sets = [unwrap_set(part) for part in split_outside(text, _UNION)]
+        inside = ", ".join(part for part in sets if part) if None not in sets else None
     if inside is None and ";" in text and "," in text:  # p = 5, q = 2; p = 7, q = 2
         groups = [[assigned_value(part) for part in split_list(group)] for group in text.split(";")]
         if brackets_match(text) and len({len(group) for group in groups}) == 1 and len(groups[0]) > 1:
             return ["(" + ", ".join(group) + ")" for group in groups]
     bare = _GROUPING.fullmatch(text) is None
     parts = split_list(inside if inside is not None else text) if bare or inside is not None else [text]
+    parts = _without_dots(parts) if _DOTS.search(text) else parts
     members = [plain_text(reading) for part in parts for reading in plus_minus(_LABEL.sub("", part))]
     shared = re.match(rf"({NAME})\s*=\s*", members[0]) if len(members) > 1 else None
     if shared and not any("=" in member for member in members[1:]):  # x = 1, 2, 3
         members[0] = members[0][shared.end() :]
     return members or [text]
+
+
+def _without_dots(parts: list[str]) -> list[str]:
+    """1, 2, ..., 5 as 1, 2, 3, 4, 5. Where the step cannot be told, dots of all kinds are one member."""
+    places = [place for place, part in enumerate(parts) if _DOTS.fullmatch(part)]
+    if (
+        len(places) == 1
+        and 0 < places[0] < len(parts) - 1
+        and all(_INTEGER.fullmatch(p) for p in parts if p != parts[places[0]])
+    ):
+        before, after = [int(part) for part in parts[: places[0]]], [int(part) for part in parts[places[0] + 1 :]]
+        steps = {b - a for a, b in itertools.pairwise(before)} | {b - a for a, b in itertools.pairwise(after)} or {1}
+        step = steps.pop()
+        if (
+            not steps
+            and step
+            and (after[0] - before[-1]) % step == 0
+            and 0 < (after[0] - before[-1]) // step <= MAX_DOTTED
+        ):
+            return [str(value) for value in (*before, *range(before[-1] + step, after[0], step), *after)]
+    return ["\\dots" if _DOTS.fullmatch(part) else part for part in parts]
 
 
 def multiset(pair: Pair, answer: list[str], gold: list[str]) -> Comparison | None:

@@ -24,6 +24,7 @@ _BASE_NAMES = {
     "ten": 10,
     "sixteen": 16,
 }
+_EARLY = re.compile(r"\d{1,2}:0\d")
 _CLOCK = re.compile(r"(\d{1,2}):(\d{2})(?::(\d{2}))?\s*([AaPp])?\.?\s*(?:[Mm]\.?)?")
 
 
@@ -41,6 +42,9 @@ def numeral(pair: Pair) -> Comparison | None:
             return Comparison(False, "base", "no such digits in this base")
     if gold_match and canonical_decimal(pair.answer) is not None and pair.policy.missing_base:
         return Comparison(pair.answer.lstrip("0") == _digits(gold_match), "base", "digits without their base")
+    for text, other in ((pair.answer, pair.gold), (pair.gold, pair.answer)):
+        if ":" in text and _EARLY.fullmatch(text) and ":" in other and _CLOCK.fullmatch(other) is None:
+            return Comparison(False, "time of day", "a time is not a ratio")
     clocks = _CLOCK.fullmatch(pair.answer), _CLOCK.fullmatch(pair.gold)
     if clocks[0] and clocks[1] and int(clocks[0][2]) < 60 and int(clocks[1][2]) < 60:
         return Comparison(_time(clocks[0]) == _time(clocks[1]), "time of day")

@@ -6,9 +6,22 @@ import re
 from typing import Any
 
 from verifiers.math.expression import Unreadable, read_expression
+from verifiers.math.intervals import Interval, intervals
 from verifiers.math.layers.pair import Comparison, Pair
 from verifiers.math.numeric import real_value
-from verifiers.math.structure import Interval, intervals, split_list, unwrap_set, unwrap_tuple
+from verifiers.math.structure import split_list, unwrap_set, unwrap_tuple
+
+_RELATIONS = (
+    (r"at least|greater than or equal to|no less than|not less than", "\\ge"),
+    (r"at most|less than or equal to|no more than|not more than|no greater than", "\\le"),
+    (r"(?:strictly )?(?:greater|larger|more|bigger) than", ">"),
+    (r"(?:strictly )?(?:less|smaller|fewer) than", "<"),
+)
+_IN_WORDS = re.compile(
+    r"^(?:(?P<name>[A-Za-z]) )?(?:(?:is|are|must be|can be) )?"
+    rf"(?P<words>{'|'.join(words for words, _ in _RELATIONS)}) (?=[-\d\\])"
+)
+_NAMED = re.compile(r"\s*(\\?[A-Za-z]{1,8})\s*(?:[<>]|\\[lg]e)")
 
 
 def real_set(pair: Pair) -> Comparison | None:
@@ -17,13 +30,16 @@ def real_set(pair: Pair) -> Comparison | None:
     """
     if not (may_be_set(pair.answer) and may_be_set(pair.gold)):
         return None
+    names = _NAMED.match(pair.answer), _NAMED.match(pair.gold)
+    if names[0] and names[1] and names[0][1] != names[1][1]:
+        return None  # a > 2 and b > 2
     if (
         unwrap_tuple(pair.answer)
         and unwrap_tuple(pair.gold)
         and pair.answer[0] + pair.answer[-1] == pair.gold[0] + pair.gold[-1] == "()"
     ):
         return None  # two pairs, or two open intervals: member by member comes to the same
-    answer, gold = spread(pair.answer), spread(pair.gold)
+    answer, gold = spread(_in_signs(pair.answer)), spread(_in_signs(pair.gold))
     if answer is None or gold is None:
         return None
     if len(answer) != len(gold):
@@ -42,8 +58,18 @@ def real_set(pair: Pair) -> Comparison | None:
     return Comparison(True, "real set")
 
 
+def _in_signs(text: str) -> str:
+    """x is at least 3 as x \\ge 3."""
+    if " " not in text or not (relation := _IN_WORDS.search(text)):
+        return text
+    sign = next(sign for words, sign in _RELATIONS if re.fullmatch(words, relation["words"]))
+    return f"{relation['name'] or 'x'} {sign} {text[relation.end() :]}"
+
+
 def may_be_set(text: str) -> bool:
-    """Whether the text has the signs of an interval, a union or an inequality."""
+    """Whether the text has the signs or the words of an interval, a union or an inequality."""
+    if "than" in text or "at " in text:
+        return True
     paired = ("(" in text or "[" in text) and ("," in text or ";" in text)
     return paired or re.search(r"<|>|\\l[et]|\\g[et]|\\ne|\\cup|\\mathbb", text) is not None
 
