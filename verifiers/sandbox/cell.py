@@ -379,7 +379,7 @@ class _Program:
                 self._output = None
                 return
             self._stdout += data
-            if once:
+            if once and len(self._stdout) <= self._limits.output_bytes:
                 return
 
     def _report(self) -> None:

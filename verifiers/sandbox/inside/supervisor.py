@@ -1,4 +1,4 @@
-"""One for each sample: makes fresh namespaces, starts the program in them, watches it, and ends all that it started.
+"""One for each sample: makes its namespaces ready, starts the program in them, watches it, and ends what it started.
 
 It shares nothing with the program but the namespaces: as process 1 it cannot be killed from inside, it cannot be traced
 or read, and the program never holds its channel.
@@ -30,23 +30,23 @@ _PAGE = os.sysconf("SC_PAGESIZE")
 _MESSAGE_BYTES = 1 << 16
 
 
-def begin(control: int, settings: dict[str, Any], layer: dict[str, Any], filters: bytes | None) -> NoReturn:
-    """The process between the zygote and the supervisor: returns the supervisor's exit status as its own."""
-    if layer["namespaces"]:
-        kernel.unshare(_FRESH)
-        kernel.map_own_ids(layer["uid"], layer["gid"])
-    supervisor = os.fork()
-    if supervisor == 0:
-        channel = socket.socket(fileno=control)
-        try:
-            _supervise(channel, settings, layer, filters)
-        except OSError as error:
-            send(channel, {"failed": str(error)})
-        finally:
-            os._exit(72)
-    os.close(control)
-    _, status = os.waitpid(supervisor, 0)
-    os._exit(abs(os.waitstatus_to_exitcode(status)))
+def fork_supervisor(
+    channel: socket.socket, control: int, settings: dict[str, Any], layer: dict[str, Any], filters: bytes | None
+) -> int:
+    """Starts a supervisor and returns its process id. Raises OSError if the kernel gives no namespaces."""
+    process = kernel.fork_into(_FRESH) if layer["namespaces"] else os.fork()
+    if process:
+        return process
+    channel.close()
+    own = socket.socket(fileno=control)
+    try:
+        if layer["namespaces"]:
+            kernel.map_own_ids(layer["uid"], layer["gid"])
+        _supervise(own, settings, layer, filters)
+    except OSError as error:
+        send(own, {"failed": str(error)})
+    finally:
+        os._exit(72)
 
 
 def _supervise(

@@ -97,18 +97,11 @@ def main(descriptor: int) -> None:
 def _sample(
     channel: socket.socket, settings: dict[str, Any], control: int, layer: dict[str, Any], filters: bytes | None
 ) -> dict[str, Any]:
-    child = os.fork()
-    if child == 0:
-        channel.close()
-        message = ""
-        try:
-            supervisor.begin(control, settings, layer, filters)
-        except OSError as error:
-            message = str(error)
-        finally:
-            if message:
-                send(socket.socket(fileno=control), {"failed": message})
-            os._exit(73)
+    try:
+        process = supervisor.fork_supervisor(channel, control, settings, layer, filters)
+    except OSError as error:
+        send(socket.socket(fileno=control), {"failed": str(error)})
+        return {"ended": None}
     os.close(control)
-    _, status = os.waitpid(child, 0)
+    _, status = os.waitpid(process, 0)
     return {"ended": os.waitstatus_to_exitcode(status)}
