@@ -8,6 +8,8 @@ import re
 
 from verifiers.math.effort import unevaluated
 from verifiers.math.layers.equations import is_false_chain
+from verifiers.math.layers.expressions import ascending
+from verifiers.math.layers.members import multiset
 from verifiers.math.layers.numbers import is_plain_number
 from verifiers.math.layers.pair import Comparison, Pair
 from verifiers.math.layers.phrases import opposites, words_of
@@ -25,6 +27,10 @@ _NAMES = re.compile(r"(?<![\\A-Za-z])[A-Za-z]|[^\x00-\x7f]|[$'\"]|\\pounds")
 """A word, a unit or a currency; commands of LaTeX are none."""
 _FOR_ALGEBRA = re.compile(r"\\(?:(?:sum|prod|i*nt|lim|operatorname|det|mod|bmod|pmod)(?![A-Za-z])|begin\{[vV]matrix\})")
 """What sympy can evaluate to a number, beside what the layers read."""
+_NOT_WRITTEN_OUT = re.compile(r"\\(?:[cldv]?dots|dots[bcmo]|forall|exists)(?![A-Za-z])|\.\.\.|\u2026")
+"""sympy would take dots for a symbol, and of "for all x > 0, ..." the first inequality alone."""
+MAX_CHAIN_TERMS = 8
+"""Terms of a chain of inequalities that are looked for in another one."""
 
 
 def contradiction(answer: str, gold: str, pair: Pair) -> Comparison | None:
@@ -67,7 +73,22 @@ def not_for_algebra(answer: str, gold: str, pair: Pair) -> Comparison | None:
     # A reference may be left unevaluated, unless equality is to have no direction.
     if why := unevaluated(answer, gold) or ("" if pair.policy.worked_out else unevaluated(gold, answer)):
         return Comparison(False, UNEVALUATED, why)
+    if sign := _NOT_WRITTEN_OUT.search(pair.answer) or _NOT_WRITTEN_OUT.search(pair.gold):
+        return Comparison(False, "unread", f"{sign.group()} is nothing that algebra can evaluate")
+    if _in_another_order(pair):
+        return Comparison(False, "inequality", "the same terms in another order")
     for one, other in ((pair.gold, answer), (pair.answer, gold)):
         if is_plain_number(one) and not _FOR_ALGEBRA.search(other):
             return Comparison(False, "unread", "what cannot be read as a number against a number")
     return None
+
+
+def _in_another_order(pair: Pair) -> bool:
+    """Whether both are chains a < b < c of the same terms, which the layers did not find equal: b < a < c."""
+    chains = ascending(pair.answer), ascending(pair.gold)
+    if not (chains[0] and chains[1]) or not len(chains[0][0]) == len(chains[1][0]) <= MAX_CHAIN_TERMS:
+        return False
+    if not set(chains[0][1]) == set(chains[1][1]) == {"<"}:
+        return False
+    comparison = multiset(pair, chains[0][0], chains[1][0])
+    return comparison is not None and comparison.equal

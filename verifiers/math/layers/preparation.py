@@ -63,6 +63,7 @@ _DOUBLED = re.compile(
 )
 _LOOSE_GROUPS = re.compile(r"[+-]?\d{1,3}(?:, ?\d{3}){2,}|[+-]?\d{1,3}(?:,\d{3})+")
 _BOX_AND_BOX = re.compile(r"\}\s*(?:\\q?quad)?\s*\\text\s*\{\s*(?:and|or|,)\s*\}\s*(?:\\q?quad)?\s*\\boxed\s*\{")
+_DISJOINT_UNION = re.compile(r"\\(?:cupdot|sqcup|dot\s*\{?\s*\\cup(?:\s*\})?)(?![A-Za-z])")
 _TAGS = re.compile(r"</?(?:sup|sub)>")
 _TAG_MEANING = {"<sup>": "^{", "</sup>": "}", "<sub>": "_{", "</sub>": "}"}
 _TEXT = re.compile(r"\\(?:text|mathrm|mathbf|textbf|mathit|textit|mbox|textrm|textnormal|textsf|rm|bf)\s*\{([^{}]*)\}")
@@ -128,6 +129,8 @@ def _prepared(text: str) -> str:
         text = text.replace("\\langle", "(").replace("\\rangle", ")")
     if "\\big" in text or "\\Big" in text or "\\\\" in text:
         text = _SIZES.sub("", _DOUBLED.sub(r"\\", text))
+    if "cup" in text:
+        text = _DISJOINT_UNION.sub(r"\\cup", text)
     text = _without_idle_commas(text)
     if "," in text and _LOOSE_GROUPS.fullmatch(text):
         text = text.replace(", ", ",")
