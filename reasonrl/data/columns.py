@@ -8,6 +8,7 @@
 | TRL | prompt (text or messages), and any columns, of which answer or solution is the gold answer |
 | reasoning-gym | question, answer, metadata with source_dataset |
 | critiques | ProcessBench, BIG-Bench-Mistake, PRM800K: see `reasonrl.data.critiques` |
+| programs | prompt and tests; HumanEval, EvalPlus, MBPP, LiveCodeBench, CodeContests: see `reasonrl.data.code_rows` |
 
 All other columns of a row are kept in `meta`.
 """
@@ -17,9 +18,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from reasonrl.data import code_rows, critiques
 from reasonrl.data.answers import boxed_answer, marked_answer
-from reasonrl.data.critiques import published
-from reasonrl.data.json_text import LongNumber
+from reasonrl.data.json_text import LongNumber, with_plain_numbers
 from reasonrl.data.messages_text import read_prompt
 from reasonrl.data.mistakes import Mistakes, suggestion
 from reasonrl.data.problem import KINDS, checked_list
@@ -28,14 +29,17 @@ from reasonrl.data.values import Unreadable, as_object, is_blank, number_as_text
 from reasonrl.errors import DataError
 from verifiers.types import Problem
 
-FIELDS = ("id", "prompt", "answer", "solution", "reference", "kind", "source", "meta")
+FIELDS = ("id", "prompt", "answer", "solution", "reference", "kind", "source", "meta", *code_rows.FIELDS)
 """What `columns` may map."""
+_NOT_JUDGING = ("id", "prompt", "kind", "source", "meta")
+_CODE_OR_DEFAULT = ("code", "math")
+"""Kinds of a source whose rows may turn out to be programming problems; "math" is that of a source that names none."""
 PROMPT_NAMES = ("prompt", "problem", "question")
 GOLD_NAMES = ("reference", "answer", "solution")
 HOUSE_KEY = "reasonrl"
 """The key of `extra_info` under which our own fields travel through verl, as JSON."""
 
-Complain = Callable[[str], None]
+_Reader = Callable[[dict[str, Any]], dict[str, Any] | None]
 
 
 def problems_from_rows(
@@ -74,6 +78,8 @@ def problems_from_rows(
 
     def problems() -> Iterable[tuple[str, Problem | None]]:
         for row in rows:
+            if code_rows.reads_files(row.fields):
+                continue
             try:
                 default_id = f"{stem}/{row.number}"
                 yield row.where, _problem(row.fields, default_id, source, kind, columns or {}, prompt_form)
@@ -96,7 +102,10 @@ def _problem(
         mapped[field] = row[column]
     unmapped = {name: value for name, value in row.items() if name not in columns.values()}
     gold_is_mapped = any(name in mapped for name in GOLD_NAMES)
-    if not columns and (judged := _critique(row)) is not None:
+    if kind in _CODE_OR_DEFAULT and (program := _published(code_rows.read, {**unmapped, **mapped})) is not None:
+        fields = program
+        mapped = {name: value for name, value in mapped.items() if name in _NOT_JUDGING}
+    elif not columns and (judged := _critique(row)) is not None:
         fields = judged
     elif "reward_model" in unmapped and not gold_is_mapped:
         fields = _verl(unmapped)
@@ -122,14 +131,19 @@ def _problem(
     )
 
 
-def _critique(row: dict[str, Any]) -> dict[str, Any] | None:
+def _published(read: _Reader, row: dict[str, Any]) -> dict[str, Any] | None:
+    """The fields of a row in a published shape. What contradicts itself there is a mistake of the row."""
     try:
-        fields = published(row)
-        return fields and {"prompt_form": "text" if isinstance(fields["prompt"], str) else None, **fields}
+        return read(row)
     except ValueError as error:
         raise Unreadable(str(error)) from error
     except (LookupError, TypeError, AttributeError) as error:
-        raise Unreadable(f"the labels cannot be read: {type(error).__name__}: {error}") from error
+        raise Unreadable(f"the row cannot be read: {type(error).__name__}: {error}") from error
+
+
+def _critique(row: dict[str, Any]) -> dict[str, Any] | None:
+    fields = _published(critiques.published, row)
+    return fields and {"prompt_form": "text" if isinstance(fields["prompt"], str) else None, **fields}
 
 
 def _plain(row: dict[str, Any], mapped: dict[str, Any]) -> dict[str, Any]:
@@ -219,8 +233,12 @@ def _keep(fields: dict[str, Any], row: dict[str, Any], used: set[str]) -> None:
 
 
 def _reference(fields: dict[str, Any], kind: str, row: dict[str, Any]) -> dict[str, Any]:
+    if kind == "code" and (tests := code_rows.list_of_tests(fields.get("answer"))) is not None:
+        return {"tests": with_plain_numbers(tests)}
     if not is_blank(fields.get("reference")):
         reference = as_object(fields["reference"], "reference")
+        if kind == "code":
+            return dict(with_plain_numbers(reference))
         if isinstance(reference.get("answer"), LongNumber):
             reference = reference | {"answer": number_as_text(reference["answer"])}
         answer = fields.get("answer")
@@ -233,6 +251,11 @@ def _reference(fields: dict[str, Any], kind: str, row: dict[str, Any]) -> dict[s
                 f"answer says {answer!r:.60}, but the reference says {reference['answer']!r:.60}. Leave one out"
             )
         return reference
+    if kind == "code":
+        raise Unreadable(
+            f"no column 'tests' or 'reference'.{suggestion('tests', row)} {_present(row)} Name the right one with"
+            " columns: {tests: ...}"
+        )
     if not is_blank(fields.get("answer")):
         answer = number_as_text(fields["answer"])
         marked = marked_answer(answer) if kind == "math" and isinstance(answer, str) else None

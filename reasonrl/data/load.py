@@ -26,12 +26,23 @@ class Named(NamedTuple):
 
     hub_id: str
     config: str | None
+    split: str = "train"
+    """Unless the recipe names another."""
+    kind: str = "math"
 
 
-NAMED = {"gsm8k": Named("openai/gsm8k", "main"), "math": Named("DigitalLearningGmbH/MATH-lighteval", None)}
+NAMED = {
+    "gsm8k": Named("openai/gsm8k", "main"),
+    "math": Named("DigitalLearningGmbH/MATH-lighteval", None),
+    "humaneval": Named("openai/openai_humaneval", None, "test", "code"),
+    "mbpp": Named("google-research-datasets/mbpp", "full", kind="code"),
+    "livecodebench": Named("lighteval/code_generation_lite", "release_v6", "test", "code"),
+    "code_contests": Named("deepmind/code_contests", None, kind="code"),
+}
 GENERATORS = {
     "arithmetic": "arithmetic:generate",
     "step_arithmetic": "step_arithmetic:generate",
+    "programs": "programs:generate",
     "reasoning_gym": "gym:generate",
 }
 """Sources that generate their problems: module:function in `reasonrl.data`, called with the recipe's options and
@@ -57,8 +68,8 @@ def load_problems(
     """Loads problems from wherever they are.
 
     Args:
-        source: a .jsonl, .json, .parquet or .csv file; "gsm8k" or "math" (from the hub, or options {"path": file});
-            "arithmetic", "step_arithmetic" or "reasoning_gym" (made by rule from the options); a hub id "org/name"; or
+        source: a .jsonl, .json, .parquet or .csv file; a name of `NAMED`, such as "gsm8k" (from the hub, or options
+            {"path": file}); a name of `GENERATORS` (made by rule from the options); a hub id "org/name"; or
             "package.module:function" of your own, called with the options, that returns Problems or dicts. Forms of
             rows: see `reasonrl.data.columns`.
         split: of a hub data set (default "train") or a generator; in a file, keeps the rows with this value in the
@@ -130,7 +141,8 @@ def id_stem(
     if source in GENERATORS or _is_file(source):
         return Path(source).stem
     if source in NAMED:
-        return Path(str(options["path"])).stem if options and "path" in options else f"{source}-{split or 'train'}"
+        copy = (options or {}).get("path")
+        return Path(str(copy)).stem if copy is not None else f"{source}-{split or NAMED[source].split}"
     if _DOTTED.fullmatch(source):
         return source.rpartition(":")[2]
     return "-".join(filter(None, (source.rpartition("/")[2], name, split or "train")))
@@ -178,13 +190,13 @@ def _named(
     if "path" in options:
         if json_mistake(str(options["path"])):
             raise DataError(f"{source}: options.path {str(options['path'])!r} is not valid Unicode. Rename the file")
-        return _file(str(options["path"]), source, split, "math", columns, limit, prompt_form)
+        return _file(str(options["path"]), source, split, NAMED[source].kind, columns, limit, prompt_form)
     known = NAMED[source]
     instead = f"Or name a local copy with options: {{path: FILE}} ({', '.join(READERS)})"
     rows = hub_rows(
         known.hub_id,
         name=name or known.config,
-        split=split or "train",
+        split=split or known.split,
         offline=offline,
         options=options,
         instead=f"{instead}. {INSTEAD}",
@@ -195,6 +207,7 @@ def _named(
         mistakes,
         stem=id_stem(source, split=split),
         source=source,
+        kind=known.kind,
         columns=columns,
         prompt_form=prompt_form,
     )

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from critics.verifier import solution_of
+from reasonrl.data.code_rows import missing_tests
 from reasonrl.data.json_text import json_mistake
 from reasonrl.data.mistakes import Mistakes
 from reasonrl.errors import DataError
@@ -114,7 +115,9 @@ def reference_mistakes(kind: str, reference: dict[str, Any]) -> list[str]:
             return ["a reasoning_gym reference needs 'dataset' (a name) and 'entry' (an object with 'answer')"]
     if kind == "critique":
         return _critique_mistakes(reference)
-    needed = {"code": ("format", "tests"), "lean": ("statement",)}.get(kind, ())
+    if kind == "code":
+        return [mistake] if (mistake := missing_tests(reference)) else []
+    needed = {"lean": ("statement",)}.get(kind, ())
     missing = [name for name in needed if not reference.get(name)]
     return (
         [f"a {kind} reference needs {', '.join(map(repr, needed))}; missing: {', '.join(missing)}"] if missing else []

@@ -85,7 +85,13 @@ def test_the_table_of_fields_is_complete(tmp_path: Path) -> None:
 
 
 def test_rows_of_other_libraries(tmp_path: Path) -> None:
-    assert [name.partition(",")[0] for name in tables("A row")[1]] == ["verl", "TRL", "reasoning-gym", "ProcessBench"]
+    assert [name.partition(",")[0] for name in tables("A row")[1]] == [
+        "verl",
+        "TRL",
+        "reasoning-gym",
+        "ProcessBench",
+        "HumanEval",
+    ]
     verl = {
         "data_source": "mine",
         "prompt": [{"role": "user", "content": "2+2"}],
@@ -100,6 +106,17 @@ def test_rows_of_other_libraries(tmp_path: Path) -> None:
     assert (second.kind, second.source) == ("reasoning_gym", "reasoning_gym/chain_sum")
     assert second.reference == {"dataset": "chain_sum", "entry": gym}
     assert (third.kind, third.reference["first_error"], third.reference["correct"]) == ("critique", 0, False)
+
+
+def test_the_programs_of_the_page(tmp_path: Path) -> None:
+    (text,) = blocks("Programs", "json")
+    function, script = loaded(tmp_path, *map(json.loads, text.splitlines()))
+    assert (function.kind, script.kind) == ("code", "code")
+    assert (function.reference["tests"], script.reference["tests"]["outputs"]) == (
+        ["assert double(2) == 4", "assert double(-1) == -2"],
+        ["3\n", "7\n"],
+    )
+    assert script.reference["solution"].startswith("print(")
 
 
 def test_the_table_of_kinds() -> None:
