@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import ast
 import warnings
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 from verifiers.code.comparison import Equals
@@ -39,18 +39,18 @@ class Surroundings:
 
 
 def read_asserts(
-    sources: Sequence[str], around: Surroundings = Surroundings(), field: str = "tests", visible: bool = False
+    sources: Sequence[str], around: Surroundings = Surroundings(), field: str = "tests", visible: Collection[int] = ()
 ) -> tuple[tuple[Case, ...], tuple[TestText, ...]]:
-    """The cases and texts of assert-style tests, in order. Raises BadTests."""
+    """The cases and texts of assert-style tests in order. `visible`: positions of sources. Raises BadTests."""
     cases: list[Case] = []
     texts: list[TestText] = []
     if around.setup:
         parsed(around.setup, "test_setup_code", "write Python source")
     for i, source in enumerate(sources):
         more_cases, text = _read(source, around, f"{field}[{i}]")
-        cases.extend(replace(case, visible=visible) for case in more_cases)
+        cases.extend(replace(case, visible=i in visible) for case in more_cases)
         if text is not None:
-            texts.append(replace(text, visible=visible))
+            texts.append(replace(text, visible=i in visible))
     return tuple(cases), tuple(texts)
 
 

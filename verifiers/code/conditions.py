@@ -14,6 +14,7 @@ from verifiers.code.comparison import Close, Compared, Contains, Differs, Equals
 from verifiers.code.holds import HOLE, Holds
 from verifiers.code.literals import FAILURES, NotPlain, value_of
 from verifiers.code.pure_functions import METHODS, TYPES
+from verifiers.sandbox.values import MAX_DEPTH
 
 _MIRRORED: dict[type[ast.cmpop], type[ast.cmpop]] = {
     ast.Eq: ast.Eq, ast.NotEq: ast.NotEq, ast.Is: ast.Is, ast.IsNot: ast.IsNot,
@@ -133,7 +134,7 @@ def _refuse_unknown(condition: ast.expr) -> None:
 
 def plain(value: Any, what: str, depth: int = 0) -> Any:
     """The value, with each range in it as a list. Raises NotPlain if it is of other than built-in types."""
-    if depth > 60:
+    if depth > MAX_DEPTH - 10:
         raise NotPlain(f"{what} is nested too deeply")
     kind = type(value)
     if kind in _PLAIN_TYPES:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Mapping
 from typing import Any
 
 from verifiers.code.comparison import Equals
 from verifiers.code.equality import EXACT, Tolerance, Types
 from verifiers.code.holds import HOLE
 from verifiers.code.reduction import Names, Pending
-from verifiers.code.types import Check
+from verifiers.code.types import BadTests, Case, Check, TestText
+from verifiers.sandbox.types import Call
 
+PARTS = ("base", "plus")
 RELATIVE = 1e-7
 FLOATS_ABSOLUTE = 1e-6
 
@@ -41,3 +44,96 @@ def comparison_helper(definition: ast.FunctionDef, arguments: Names) -> Check | 
     if not isinstance(expression, ast.Name) or expression.id != HOLE or type(absolute) not in (int, float):
         return None
     return evalplus_check(values[1], float(absolute))
+
+
+def read_evalplus(reference: Mapping[str, Any], solution: str) -> tuple[tuple[Case, ...], tuple[TestText, ...]]:
+    """The tests of a row with `base_input`, `plus_input`, `atol`, as cases if it has `expected_output`; otherwise as a
+    text in which the reference solution says what is expected. Raises BadTests.
+    """
+    entry_point = reference.get("entry_point")
+    if not isinstance(entry_point, str) or not entry_point.isidentifier():
+        raise BadTests("`entry_point` is missing; write the name of the function to test")
+    absolute = reference.get("atol") or 0
+    if isinstance(absolute, bool) or not isinstance(absolute, int | float):
+        raise BadTests(f"`atol` is {absolute!r}; write a number, e.g. 1e-6")
+    inputs = {part: _inputs(reference, part) for part in PARTS}
+    if not any(inputs.values()):
+        raise BadTests("`base_input` and `plus_input` are empty; a problem needs a test")
+    outputs = _outputs(reference)
+    if outputs is None:
+        if not solution.strip():
+            raise BadTests(
+                '`base_input` comes without `expected_output`; give it as {"base": [...], "plus": [...]}, or the '
+                "reference solution as `canonical_solution`"
+            )
+        return (), tuple(
+            TestText(_differential(solution, entry_point, rows, float(absolute)), (entry_point,), part)
+            for part, rows in inputs.items()
+            if rows
+        )
+    cases = []
+    for part, rows in inputs.items():
+        expected = outputs.get(part, [])
+        if not isinstance(expected, list) or len(expected) != len(rows):
+            raise BadTests(f"`expected_output.{part}` must be a list of {len(rows)} values, one for each input")
+        for i, (args, value) in enumerate(zip(rows, expected, strict=True)):
+            check = evalplus_check(value, float(absolute), "json")
+            cases.append(Case(Call(entry_point, tuple(args)), check, name=f"{part} test {i}"))
+    return tuple(cases), ()
+
+
+def _inputs(reference: Mapping[str, Any], part: str) -> list[list[Any]]:
+    rows = reference.get(f"{part}_input") or []
+    if not isinstance(rows, list) or not all(isinstance(args, list) for args in rows):
+        raise BadTests(f"`{part}_input` must be a list of lists of arguments")
+    return rows
+
+
+def _outputs(reference: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    together = reference.get("expected_output")
+    if isinstance(together, Mapping):
+        return together
+    if together is not None:
+        raise BadTests('`expected_output` must be a mapping {"base": [...], "plus": [...]}')
+    apart = {part: reference[f"{part}_output"] for part in PARTS if reference.get(f"{part}_output") is not None}
+    return apart or None
+
+
+def _differential(solution: str, entry_point: str, rows: list[list[Any]], absolute: float) -> str:
+    """The text of a test that runs the reference solution beside the program and compares what the two return."""
+    return (
+        f"reference_names = {{}}\nexec({solution!r}, reference_names)\n{_SAME}\n"
+        f"for arguments in {rows!r}:\n"
+        f"    expected = reference_names[{entry_point!r}](*copy.deepcopy(arguments))\n"
+        f"    assert same({entry_point}(*copy.deepcopy(arguments)), expected, {absolute!r})\n"
+    )
+
+
+_SAME = f"""\
+import copy
+
+
+def all_floats(value):
+    if isinstance(value, (list, tuple)):
+        return all(isinstance(item, float) for item in value)
+    return isinstance(value, float)
+
+
+def near(got, expected, atol):
+    if isinstance(expected, (list, tuple)):
+        return type(got) is type(expected) and len(got) == len(expected) and all(
+            near(a, b, atol) for a, b in zip(got, expected)
+        )
+    if not isinstance(expected, float) or isinstance(got, bool) or not isinstance(got, (int, float)):
+        return type(got) is type(expected) and got == expected
+    return got == expected or got != got and expected != expected or (
+        abs(got - expected) <= atol + {RELATIVE!r} * abs(expected)
+    )
+
+
+def same(got, expected, atol):
+    atol = atol or ({FLOATS_ABSOLUTE!r} if all_floats(expected) else 0)
+    if isinstance(got, bool) != isinstance(expected, bool):
+        return False
+    return got == expected or bool(atol) and near(got, expected, atol)
+"""
