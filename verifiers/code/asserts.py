@@ -14,11 +14,12 @@ from dataclasses import dataclass, replace
 
 from verifiers.code.comparison import Equals
 from verifiers.code.equality import member_key
+from verifiers.code.gathering import NeverHolds
 from verifiers.code.literals import FAILURES
-from verifiers.code.reduction import Helper, Names, Unconvertible
+from verifiers.code.meaning import Helper, Names, Unconvertible
 from verifiers.code.texts import test_text
 from verifiers.code.types import BadTests, Case, TestText
-from verifiers.code.walk import NeverHolds, Walk
+from verifiers.code.walk import Walk
 from verifiers.sandbox.types import Call
 
 WRITE = 'write Python assert statements, e.g. "assert add(1, 2) == 3"'

@@ -59,7 +59,10 @@ def _comparison(left: ast.expr, operation: ast.cmpop, right: ast.expr) -> ValueC
         left, right, kind = right, left, _MIRRORED[kind]
     if has_hole(right):
         return None
-    known = plain(value_of(right), "what the call is compared with")
+    known = value_of(right)
+    if isinstance(known, type):
+        return None
+    known = plain(known, "what the call is compared with")
     if (near := _distance(left, kind, known)) is not None:
         return near
     if not _is_hole(left):

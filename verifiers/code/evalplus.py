@@ -9,7 +9,7 @@ from typing import Any
 from verifiers.code.comparison import Equals
 from verifiers.code.equality import EXACT, Tolerance, Types
 from verifiers.code.holds import HOLE
-from verifiers.code.reduction import Names, Pending
+from verifiers.code.meaning import Names, Pending
 from verifiers.code.types import BadTests, Case, Check, TestText
 from verifiers.sandbox.types import Call
 

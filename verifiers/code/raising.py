@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ast
 
-from verifiers.code.reduction import Unconvertible
+from verifiers.code.meaning import Unconvertible
 
 _SWALLOW = frozenset({"AssertionError", "Exception", "BaseException"})
 """A handler for one of these catches the `assert False` of its own test too: such a test is run as text."""

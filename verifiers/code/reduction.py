@@ -15,68 +15,12 @@ from typing import Any
 
 from verifiers.code.conditions import plain
 from verifiers.code.holds import HOLE
-from verifiers.code.literals import FAILURES, NotPlain, value_of
+from verifiers.code.literals import NotPlain, value_of
+from verifiers.code.meaning import BuiltIn, Helper, Instance, Module, Names, Pending, Program, Unconvertible, Unknown
 from verifiers.code.pure_functions import CONSTANTS, FUNCTIONS
 from verifiers.sandbox.types import Call
 
 MAX_INLINED = 20
-
-
-class Unconvertible(Exception):
-    """The test cannot be turned into calls and expected values.
-
-    `shared`: nor can it run apart from the program, because more than plain values would pass between them.
-    """
-
-    def __init__(self, reason: str, *, shared: bool = False) -> None:
-        super().__init__(reason)
-        self.shared = shared
-
-
-@dataclass(frozen=True, slots=True)
-class Program:
-    """A function of the program, as the value of a name of the test."""
-
-    function: str
-
-
-@dataclass(frozen=True, slots=True)
-class Instance:
-    """`Solution()`: an object of the program without arguments."""
-
-    name: str
-
-
-@dataclass(frozen=True, slots=True)
-class Pending:
-    """What comes of a call of the program: an expression over HOLE."""
-
-    call: Call
-    expression: ast.expr
-
-
-@dataclass(frozen=True, slots=True)
-class Module:
-    """A module of the standard library, or something in it: "math", "math.isclose"."""
-
-    name: str
-
-
-@dataclass(frozen=True, slots=True)
-class Helper:
-    """A function that the test text defines."""
-
-    definition: ast.FunctionDef
-
-
-@dataclass(frozen=True, slots=True)
-class Unknown:
-    """A name whose value cannot be computed here."""
-
-    reason: str
-
-
-Names = dict[str, Any]
 
 
 @dataclass(slots=True)
@@ -98,7 +42,7 @@ class Reduction:
 
 
 def reduced(expression: ast.expr, names: Names, program_names: frozenset[str] = frozenset()) -> Reduction:
-    """The expression with the names of the test put in. Raises Unconvertible, and what FAILURES lists."""
+    """The expression with the names of the test put in. Raises Unconvertible, and what `literals.FAILURES` lists."""
     reducer = Reducer(names, program_names)
     return Reduction(reducer.visit(expression), reducer.calls)
 
@@ -136,7 +80,7 @@ class Reducer(ast.NodeTransformer):
             raise Unconvertible(value.reason)
         if isinstance(value, Program | Instance | Helper):
             raise Unconvertible(f"{node.id} is a function that is not called here", shared=True)
-        if isinstance(value, _BuiltIn):
+        if isinstance(value, BuiltIn):
             return ast.Name(node.id, ast.Load())
         return ast.Constant(value)
 
@@ -146,7 +90,7 @@ class Reducer(ast.NodeTransformer):
             return self.names[name]
         if name not in self.program_names:
             if hasattr(builtins, name):
-                return _BuiltIn()
+                return BuiltIn()
             if name in sys.stdlib_module_names:
                 return Module(name)
         return Program(name)
@@ -277,10 +221,6 @@ class Reducer(ast.NodeTransformer):
             self.local = outer
 
 
-class _BuiltIn:
-    """Python's own name, in the evaluator's tables or not."""
-
-
 def is_instance_of_solution(node: ast.Call, names: Mapping[str, Any]) -> bool:
     """`Solution()`, LeetCode's class, made without arguments."""
     return (
@@ -311,6 +251,3 @@ def matched(definition: ast.FunctionDef, node: ast.Call) -> dict[str, ast.expr]:
 
 def _returns_plain(name: str) -> bool:
     return name.split(".")[0] in ("random", "math", "cmath", "copy", "string", "operator", "json", "re", "sys", "time")
-
-
-__all__ = ["FAILURES"]

@@ -8,17 +8,17 @@ else raises Unconvertible, and the text runs as text.
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from verifiers.code.comparison import Raises
-from verifiers.code.conditions import check_for, has_hole
+from verifiers.code.conditions import has_hole
 from verifiers.code.evalplus import comparison_helper
-from verifiers.code.literals import FAILURES, bindings, value_of
+from verifiers.code.gathering import Gathering, NeverHolds
+from verifiers.code.literals import FAILURES, bindings
+from verifiers.code.meaning import Helper, Instance, Module, Names, Pending, Program, Unconvertible, Unknown
 from verifiers.code.pure_functions import UNPACKED
 from verifiers.code.raising import expected_exceptions, raising_statement
-from verifiers.code.reduction import Helper, Instance, Module, Names, Pending, Program, Reducer, Unconvertible, Unknown
-from verifiers.code.types import Case, Check
 from verifiers.code.unittests import UNITTEST, condition_of
 from verifiers.sandbox.types import Call
 
@@ -26,23 +26,8 @@ MAX_CASES = 5_000
 MAX_STATEMENTS = 100_000
 
 
-class NeverHolds(ValueError):
-    """An assert that no program can pass."""
-
-
-class Walk:
-    """The state of one walk: the names that are bound, and the cases so far."""
-
-    def __init__(self, names: Names, program_names: frozenset[str]) -> None:
-        self.names: Names = {"__name__": "__main__", **names}
-        self.program_names = program_names
-        self.cases: list[Case] = []
-        self.passed: set[str] = set()
-        """Names of lists and the like that a call of the program has had as an argument and may have changed."""
-        self.invoked: set[str] = set()
-        """Helpers that the text calls itself."""
-        self.statements = 0
-        self.depth = 0
+class Walk(Gathering):
+    """One walk through the statements of a text."""
 
     def block(self, statements: Sequence[ast.stmt]) -> None:
         for statement in statements:
@@ -187,65 +172,6 @@ class Walk:
             return
         self.add(self.call_in(statement), Raises(names), node)
 
-    # Conditions
-
-    def condition(self, test: ast.expr) -> None:
-        """Gathers the cases of one condition that must hold."""
-        if isinstance(test, ast.BoolOp) and isinstance(test.op, ast.And):
-            for part in test.values:
-                self.condition(part)
-            return
-        if (parts := self._all(test)) is not None:
-            for part, names in parts:
-                self.nested(names, [ast.copy_location(ast.Assert(part, None), test)])
-            return
-        reducer = self.reducer()
-        expression = reducer.visit(test)
-        calls = reducer.calls
-        if not calls and (function := self._shadowing(test)):
-            reducer = Reducer(self.names, self.program_names | {function})
-            expression = reducer.visit(test)
-            calls = reducer.calls
-        if not calls:
-            if self.passed & _names_in(test):
-                raise Unconvertible("the test reads an argument after the call", shared=True)
-            if not value_of(expression):
-                raise NeverHolds(f"no program can pass `{_text(test)}`")
-            return
-        if any(call is not calls[0] for call in calls):
-            raise Unconvertible("several calls of the program in one condition")
-        self.passed |= reducer.handed
-        self.add(calls[0], check_for(expression, _text(test)), test)
-
-    def _all(self, test: ast.expr) -> list[tuple[ast.expr, Names]] | None:
-        """The conditions of `all([...])` and of `all(... for ... in values)`, with the names of each."""
-        if not isinstance(test, ast.Call) or not isinstance(test.func, ast.Name) or test.func.id != "all":
-            return None
-        if "all" in self.names or len(test.args) != 1:
-            return None
-        items = test.args[0]
-        if isinstance(items, ast.List | ast.Tuple):
-            return [(item, {}) for item in items.elts]
-        if isinstance(items, ast.ListComp | ast.GeneratorExp) and len(items.generators) == 1:
-            generator = items.generators[0]
-            reducer = self.reducer()
-            reducer.visit(generator.iter)
-            if not reducer.calls and not generator.ifs:
-                return [(items.elt, bindings(generator.target, item)) for item in self.items(generator.iter)]
-        return None
-
-    def _shadowing(self, test: ast.expr) -> str:
-        """The built-in that an assert without any other call tests: the program has a function of that name."""
-        left = test.left if isinstance(test, ast.Compare) else test
-        if isinstance(left, ast.UnaryOp):
-            left = left.operand
-        if self.program_names or not isinstance(left, ast.Call) or not isinstance(left.func, ast.Name):
-            return ""
-        return "" if left.func.id in self.names else left.func.id
-
-    def add(self, call: Call, check: Check, node: ast.AST) -> None:
-        self.cases.append(Case(call, check, name=_text(node)))
-
     def call_in(self, statement: ast.expr | ast.stmt) -> Call:
         """The one call of the program in a statement. Raises Unconvertible."""
         expression = statement.value if isinstance(statement, ast.Expr | ast.Assign) else statement
@@ -288,28 +214,6 @@ class Walk:
             self.names = outer
             self.depth -= 1
 
-    def reducer(self) -> Reducer:
-        return Reducer(self.names, self.program_names)
-
-    def known(self, node: ast.expr) -> Any:
-        reducer = self.reducer()
-        result = reducer.visit(node)
-        if reducer.calls:
-            raise Unconvertible("the way through the test depends on what the program returns")
-        return value_of(result)
-
-    def items(self, node: ast.expr) -> Iterator[Any]:
-        return iter(self.known(node))
-
 
 def _returns_nothing(node: ast.stmt) -> bool:
     return isinstance(node, ast.Return) and (node.value is None or isinstance(node.value, ast.Constant))
-
-
-def _names_in(node: ast.AST) -> set[str]:
-    return {part.id for part in ast.walk(node) if isinstance(part, ast.Name)}
-
-
-def _text(node: ast.AST) -> str:
-    text = " ".join(ast.unparse(node).split())
-    return text if len(text) <= 160 else text[:157] + "..."
