@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from verifiers.loading import load_verifier
-from verifiers.optional import reference_of
+from verifiers.optional import reference_of, row_fields
 from verifiers.types import Verifier
 
 _NOT_OPTIONS = ("reward_router_address", "reward_model_tokenizer")
@@ -78,23 +78,35 @@ def compute_score(
     }
 
 
-def trl_reward(verifier: str = "math", *, column: str = "answer", **options: Any) -> Callable[..., list[float | None]]:
+def trl_reward(
+    verifier: str = "math", *, column: str | None = None, **options: Any
+) -> Callable[..., list[float | None]]:
     """A reward function for TRL: 1 or 0 (or the verifier's score), None where nothing could be judged.
 
-    `column` is the column of the data set with the reference; `read_reference` says what it may hold. Raises ValueError
-    if it is not there.
+    `column` is the column of the data set with the reference; `read_reference` says what it may hold. By default it is
+    "answer", or the main field of a verifier whose references have fields of their own ("tests" for code): then columns
+    with the names of its other fields are read too. Raises ValueError if it is not there.
     """
     shared_verifier = _shared(verifier, options)
+    fields = row_fields(shared_verifier)
+    name = column or (fields[0] if fields else "answer")
 
     def reward(prompts: Sequence[Any], completions: Sequence[Any], **columns: Any) -> list[float | None]:
-        if column not in columns:
+        if name not in columns:
             raise ValueError(
-                f"the data set has no column {column!r}; it has {', '.join(columns)}. Name the right one with column="
+                f"the data set has no column {name!r}; it has {', '.join(columns)}. Name the right one with column="
             )
         texts = [
             completion if isinstance(completion, str) else str(completion[-1]["content"]) for completion in completions
         ]
-        references = [read_reference(shared_verifier, value) for value in columns[column]]
+        references = [read_reference(shared_verifier, value) for value in columns[name]]
+        for other in fields if name in fields else ():
+            if other != name and other in columns:
+                values = columns[other]
+                references = [
+                    reference if value is None else {other: value, **reference}
+                    for reference, value in zip(references, values, strict=True)
+                ]
         return [verdict.score for verdict in shared_verifier.verify(texts, references)]
 
     reward.__name__ = f"{verifier}_reward"

@@ -16,44 +16,38 @@ from typing import Any
 from reasonrl.data.answers import boxed_answer, marked_answer
 from reasonrl.data.json_text import with_plain_numbers
 from reasonrl.data.values import is_blank, parsed
+from verifiers.code.fields import ROW_FIELDS, SOLUTION_FIELDS, TEST_FIELDS
 
 FIELDS = ("tests", "entry_point", "test_setup_code", "format")
 """Fields of a reference that may be columns of a row of ours, so that `columns` may map them."""
-TEST_FIELDS = (
-    "tests",
-    "inputs",
-    "public_test_cases",
-    "private_test_cases",
-    "public_tests",
-    "private_tests",
-    "generated_tests",
-    "base_input",
-    "plus_input",
-    "test",
-    "test_list",
-)
-"""What holds tests in one form or another. A reference needs one of them."""
 _SOLUTIONS = ("solution", "canonical_solution", "code", "reference")
 _READS_STDIN = "Read the input from standard input and write the answer to standard output."
 
 
-def read(row: dict[str, Any]) -> dict[str, Any] | None:
+def read(row: dict[str, Any], kind: str) -> dict[str, Any] | None:
     """The fields of a programming problem; None for any other row. Raises ValueError for a row that lacks what its
     shape needs.
+
+    Args:
+        kind: of the source. "code": tests may have any of the names of TEST_FIELDS, not only "tests". "math" is that of
+            a source which names none; its rows may be programs. Rows of other kinds are not.
     """
+    if kind not in ("code", "math"):
+        return None
     for needed, read_shape in _SHAPES:
         if needed <= row.keys():
             return read_shape(row)
-    return _ours(row)
+    names = TEST_FIELDS if kind == "code" or row.get("kind") == "code" else TEST_FIELDS[:1]
+    return _ours(row) if any(name in row for name in names) else None
 
 
 def _ours(row: dict[str, Any]) -> dict[str, Any] | None:
-    """Of a row with `tests` and without a reference of another kind."""
-    if "tests" not in row or not is_blank(row.get("answer")) or row.get("kind") not in (None, "code"):
+    """Of a row with tests; None if it has a reference of another kind too."""
+    if not is_blank(row.get("answer")) or row.get("kind") not in (None, "code"):
         return None
     if isinstance(parsed(row.get("reference")), dict) or "reward_model" in row or _is_mathematical(row.get("solution")):
         return None
-    reference = {name: row[name] for name in FIELDS if name == "tests" or not is_blank(row.get(name))}
+    reference = {name: row[name] for name in _READ if name in row and (name == "tests" or not is_blank(row[name]))}
     question = next((row[name] for name in ("prompt", "problem", "question") if not is_blank(row.get(name))), None)
     if isinstance(question, str):
         reference["prompt"] = question
@@ -112,8 +106,9 @@ def _mbpp(row: dict[str, Any]) -> dict[str, Any]:
         raise ValueError("no column 'text' or 'prompt' with the task")
     imports = row.get("test_imports") or []
     setup = row.get("test_setup_code") or "\n".join(imports)
-    reference = {"tests": tests, **({"test_setup_code": setup} if setup else {})}
-    reference |= {key: row[key] for key in _EVAL_PLUS if not is_blank(row.get(key))}
+    complete = row.get("test")  # MBPP+: all of its tests in one source, of which `test_list` is a small part
+    reference: dict[str, Any] = {"tests": tests if is_blank(complete) else [complete]}
+    reference |= {"test_setup_code": setup} if setup else {}
     prompt = f"{question.strip()}\nThe code must pass this test:\n{tests[0].strip()}"
     fields = {"id": _numbered("mbpp", row.get("task_id")), "prompt": prompt, "prompt_form": "text", "kind": "code"}
     meta = {name: row[name] for name in ("challenge_test_list",) if row.get(name)}
@@ -147,7 +142,8 @@ def _code_contests(row: dict[str, Any]) -> dict[str, Any]:
     return fields | {"source": "code_contests", "reference": reference, "meta": meta}
 
 
-_EVAL_PLUS = ("base_input", "plus_input", "expected_output", "base_output", "plus_output", "atol", "contract")
+_EVAL_PLUS = ("base_input", "plus_input", "expected_output", "atol")
+_READ = tuple(name for name in ROW_FIELDS if name not in (*SOLUTION_FIELDS, "prompt"))
 _OWN = ("id", "prompt", "problem", "question", "prompt_form", "kind", "source", "meta", "answer")
 _Reader = Callable[[dict[str, Any]], dict[str, Any]]
 _SHAPES: list[tuple[frozenset[str], _Reader]] = [

@@ -15,6 +15,7 @@ All other columns of a row are kept in `meta`.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -32,8 +33,6 @@ from verifiers.types import Problem
 FIELDS = ("id", "prompt", "answer", "solution", "reference", "kind", "source", "meta", *code_rows.FIELDS)
 """What `columns` may map."""
 _NOT_JUDGING = ("id", "prompt", "kind", "source", "meta")
-_CODE_OR_DEFAULT = ("code", "math")
-"""Kinds of a source whose rows may turn out to be programming problems; "math" is that of a source that names none."""
 PROMPT_NAMES = ("prompt", "problem", "question")
 GOLD_NAMES = ("reference", "answer", "solution")
 HOUSE_KEY = "reasonrl"
@@ -102,7 +101,8 @@ def _problem(
         mapped[field] = row[column]
     unmapped = {name: value for name, value in row.items() if name not in columns.values()}
     gold_is_mapped = any(name in mapped for name in GOLD_NAMES)
-    if kind in _CODE_OR_DEFAULT and (program := _published(code_rows.read, {**unmapped, **mapped})) is not None:
+    program = _published(functools.partial(code_rows.read, kind=kind), {**unmapped, **mapped})
+    if program is not None:
         fields = program
         mapped = {name: value for name, value in mapped.items() if name in _NOT_JUDGING}
     elif not columns and (judged := _critique(row)) is not None:

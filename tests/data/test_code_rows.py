@@ -20,7 +20,7 @@ HUMAN_EVAL = {
     "entry_point": "double",
     "test": "def check(candidate):\n    assert candidate(2) == 4\n",
 }
-MBPP = {
+MBPP: dict[str, Any] = {
     "task_id": 601,
     "text": "Write a function to double a number.",
     "code": "def double(x):\n  return 2 * x",
@@ -146,6 +146,20 @@ def test_columns_of_other_names_are_mapped(tmp_path: Path) -> None:
     }
 
 
+def test_the_recipe_may_say_that_rows_are_programs(tmp_path: Path) -> None:
+    row = {"prompt": "Add.", "inputs": ["1 2"], "outputs": ["3"], "answer": None}
+    (problem,) = loaded(tmp_path, row, kind="code")
+    assert problem.reference == {"inputs": ["1 2"], "outputs": ["3"], "prompt": "Add."}
+    with pytest.raises(DataError, match="the answer is missing or empty"):
+        loaded(tmp_path, row)
+
+
+def test_mbpp_plus_is_judged_by_its_complete_tests(tmp_path: Path) -> None:
+    (problem,) = loaded(tmp_path, {**MBPP, "test": "for x in range(99): assert double(x) == 2 * x"})
+    assert problem.reference["tests"] == ["for x in range(99): assert double(x) == 2 * x"]
+    assert isinstance(problem.prompt, str) and problem.prompt.endswith(MBPP["test_list"][0])
+
+
 @pytest.mark.parametrize(
     "ground_truth",
     [
@@ -192,7 +206,7 @@ def test_a_row_of_another_kind_may_have_tests_too(
     [
         ({"prompt": "q", "tests": []}, "the tests of a code reference are empty; write assert statements"),
         ({"prompt": "q", "tests": None}, "the tests of a code reference are empty"),
-        ({"prompt": "q", "kind": "code", "test": "assert f() == 1"}, "no column 'tests' or 'reference'"),
+        ({"prompt": "q", "kind": "code", "checks": "assert f() == 1"}, "no column 'tests' or 'reference'"),
         ({"tests": ["assert f() == 1"]}, "no column 'prompt', 'problem' or 'question'"),
         ({**MBPP, "test_list": []}, "test_list must be a list of at least one assert statement"),
         ({**MBPP, "text": ""}, "no column 'text' or 'prompt' with the task"),
