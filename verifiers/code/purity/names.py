@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import ast
+import importlib
 from typing import Literal
 
 from verifiers.code.purity.scopes import Import, Scope, module_scope
-from verifiers.code.purity.stateless import CALLEES, HINTS, STAR_IMPORTS, VALUES
+from verifiers.code.purity.stateless import STAR_IMPORTS, VALUES
 
 Kind = Literal["built-in", "local", "import", "function", "class", "constant", "table", "unknown"]
 """
@@ -29,8 +30,8 @@ class Names:
             assert isinstance(star, Import)
             if star.module not in STAR_IMPORTS:
                 raise StarImport(f"from {star.module} import *")
-            for listed in (VALUES, CALLEES, HINTS):
-                for name in listed.get(star.module, ()):
+            for name in dir(importlib.import_module(star.module)):
+                if not name.startswith("_"):
                     self.module.bind(name, Import(star.module, name))
         self._assigned = _assigned_values(tree)
         self._kinds: dict[str, Kind] = {}
@@ -98,7 +99,9 @@ class Names:
         if isinstance(value, ast.Lambda):
             return "function"
         if isinstance(value, ast.Call) and self.imported(value.func, self.module) == ("collections", "namedtuple"):
-            return "class"
+            arguments = [*value.args, *(keyword.value for keyword in value.keywords)]
+            is_plain = all(self.is_constant(each, self.module) or self._is_table(each) for each in arguments)
+            return "class" if is_plain else "unknown"
         if self.is_constant(value, self.module):
             return "constant"
         return "table" if self._is_table(value) else "unknown"

@@ -29,6 +29,9 @@ class Reader(Places):
 
     def check(self, called: set[str] | None) -> None:
         """Visits all of the program, which is called from outside by these names of the module; None: by any."""
+        for name in self.names.module.names:
+            if name.startswith("__"):  # `__builtins__ = ...` gives built-in names another meaning
+                raise Risk(self.tree, f"the name {name}")
         for name in self.names.module.names if called is None else called:
             kind = self.names.kind(name, self.names.module)
             if kind not in ("function", "class") and (called is not None or kind == "unknown"):
@@ -102,7 +105,7 @@ class Reader(Places):
             raise Risk(node, f"the method {node.name}")
         arguments = [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs, node.args.vararg, node.args.kwarg]
         for hint in (node.returns, *(argument.annotation for argument in arguments if argument is not None)):
-            _check_hint(hint)
+            self._check_hint(hint)
         self._visit_function(node, node.body)
 
     def visit_Lambda(self, node: ast.Lambda) -> None:
@@ -131,14 +134,21 @@ class Reader(Places):
                 value = statement.value
                 if not is_plain or not (value is None or self.names.is_constant(value, scope)):
                     raise Risk(statement, "a class attribute that is not a constant")
-                _check_hint(statement.annotation if isinstance(statement, ast.AnnAssign) else None)
+                self._check_hint(statement.annotation if isinstance(statement, ast.AnnAssign) else None)
             elif not (isinstance(statement, ast.FunctionDef | ast.Pass) or _is_text(statement)):
                 raise Risk(statement, "a class body with more than methods and constants")
         self.visit_all([each for each in node.body if isinstance(each, ast.FunctionDef)], scope)
 
     def visit_AnnAssign(self, node: ast.AnnAssign) -> None:
-        _check_hint(node.annotation)
+        self._check_hint(node.annotation)
         self.visit_all([node.target, node.value], self.scope)
+
+    def _check_hint(self, node: ast.expr | None) -> None:
+        """An annotation is evaluated where it stands, so that it may not ask an object that outlives the calls."""
+        for each in ast.walk(node) if node is not None else ():
+            is_plain = isinstance(each, _HINT_NODES)
+            if not is_plain or (not self.scope.runs_once and self.kind(each) in ("unknown", "table")):
+                raise Risk(each, "an annotation that is more than a type")
 
     def _visit_comprehension(self, node: Comprehension) -> None:
         inner = comprehension_scope(node, self.scope)
@@ -184,9 +194,3 @@ def _is_text(node: ast.stmt) -> bool:
 
 def _is_attribute_name(name: str) -> bool:
     return not name.startswith("__") or name == "__slots__"
-
-
-def _check_hint(node: ast.expr | None) -> None:
-    for each in ast.walk(node) if node is not None else ():
-        if not isinstance(each, _HINT_NODES):
-            raise Risk(each, "an annotation that is more than a type")

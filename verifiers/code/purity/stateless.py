@@ -44,12 +44,12 @@ VALUES = _table(
     "groupby islice pairwise permutations product repeat starmap takewhile tee zip_longest",
     math="acos acosh asin asinh atan atan2 atanh cbrt ceil comb copysign cos cosh degrees dist e erf erfc exp exp2 "
     "expm1 fabs factorial floor fmod frexp fsum gamma gcd hypot inf isclose isfinite isinf isnan isqrt lcm ldexp "
-    "lgamma log log10 log1p log2 modf nan nextafter perm pi pow prod radians remainder sin sinh sqrt tan tanh tau trunc ulp",
+    "lgamma log log10 log1p log2 modf nan nextafter perm pi pow prod radians remainder sin sinh sqrt tan tanh tau "
+    "trunc ulp",
     operator="abs add and_ concat contains eq floordiv ge getitem gt iadd imul index invert isub itemgetter le lshift "
     "lt mod mul ne neg not_ or_ pos pow rshift sub truediv truth xor",
     string="ascii_letters ascii_lowercase ascii_uppercase digits hexdigits octdigits printable punctuation whitespace",
     sys="maxsize",
-    re="A ASCII DOTALL I IGNORECASE M MULTILINE S U UNICODE VERBOSE X",
 )
 
 CALLEES = _table(
@@ -76,7 +76,7 @@ HINTS = _table(
 )
 
 STAR_IMPORTS = frozenset({"bisect", "collections", "heapq", "itertools", "math", "typing"})
-"""Modules of which nothing else can do harm under a name that the program gives to a function of its own."""
+"""Modules of the library that are imported here too, to see which names they bind."""
 
 CALLERS: Mapping[tuple[str, str], int | None] = {
     ("", "map"): 0,
