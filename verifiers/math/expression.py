@@ -295,8 +295,8 @@ class _Reader:
         return node
 
     def listed(self) -> tuple[Node, ...]:
-        """Arguments in round brackets, parted by commas."""
-        self.expect("(")
+        """Arguments in brackets, parted by commas."""
+        closing = OPENING[self.advance()]
         self.enter()
         bars, self.bars = self.bars, 0
         arguments = [self.sum()]
@@ -305,7 +305,7 @@ class _Reader:
             arguments.append(self.sum())
         self.bars = bars
         self.depth -= 1
-        self.expect(")")
+        self.expect(closing)
         return tuple(arguments)
 
     def between(self) -> Node:
@@ -348,7 +348,7 @@ class _Reader:
                 power = self.exponent()
         if power is not None and power == Node("neg", (number(1),)) and op in INVERSES:
             op, power = INVERSES[op], None
-        if self.peek() == "(" and op in ("max", "min", "gcd", "lcm"):
+        if self.peek() in ("(", "\\{") and op in ("max", "min", "gcd", "lcm"):
             return Node(op, self.listed())
         argument = self.operand()
         if op == "log" and base is not None:

@@ -46,6 +46,9 @@ def number_in_words(text: str) -> Fraction | None:
     if _WORDS.fullmatch(text) is None:
         return None
     words = [word for word in re.split(r"[ -]", text.casefold()) if word != "and"]
+    if len(words) > 1 and words[0] in ("minus", "negative"):
+        value = number_in_words(" ".join(words[1:]))
+        return None if value is None else -value
     if len(words) > 1 and (part := _PARTS.get(words[-1].removesuffix("s"))):
         above = 1 if words[:-1] in (["a"], ["an"]) else _whole(words[:-1])
         return None if above is None else Fraction(above, part)

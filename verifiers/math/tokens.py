@@ -25,6 +25,7 @@ _TIMES_TEN = re.compile(r"(?<=\d)\s*[xX]\s*(?=10\s*(?:\^|\*\*))")
 _CHOSEN = re.compile(r"(?:\{\s*\}\s*)?_\{?(\w{1,9})\}?\s*C\s*_\{?(\w{1,9})\}?")
 _UNIT_VECTOR = re.compile(r"\\hat\s*\{?\s*\\?([ijk])(?:math)?\s*\}?")
 _NAMED = re.compile(r"\\operatorname\*?\s*\{\s*([a-z]+)\s*\}")
+_CHOSEN_FROM = re.compile(r"(?<![A-Za-z\\])C\s*_\s*\{?(\d{1,4})\}?\s*\^\s*\{?(\d{1,4})\}?")
 MAX_REPEATING = 40
 
 
@@ -64,7 +65,7 @@ def respelt(text: str) -> str:
     if "." in text and ("\\" in text or "(" in text):
         text = _REPEATING.sub(_as_fraction, text)
     if "C" in text and "_" in text:
-        text = _CHOSEN.sub(r"\\binom{\1}{\2}", text)
+        text = _CHOSEN_FROM.sub(r"\\binom{\1}{\2}", _CHOSEN.sub(r"\\binom{\1}{\2}", text))
     if "\\hat" in text:
         text = _UNIT_VECTOR.sub(r" \1 ", text)
     if "\\operatorname" in text:

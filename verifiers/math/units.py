@@ -87,9 +87,14 @@ _END = re.compile(
     r" )?[A-Za-z]{2,}))\s*(?:\^\s*\{?\s*(\d)\s*\}?)?\s*[.$]*\s*$"
 )
 _AMOUNT = re.compile(
-    r"\s*(?:(?:,|and|&)\s*)?(?P<number>[+-]?(?:\d+\s+\d+/\d+|\d+\s*\\frac\s*\{?\d+\}?\s*\{?\d+\}?|\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?(?:/\d+)?|\.\d+"
+    r"\s*(?:(?:,|and|&)\s*)?(?P<number>[+-]?(?:"
+    r"(?:\d+(?:\.\d+)?\s*(?:\\times|\\cdot|\*|x)\s*)?10\s*\^\s*(?:\{\s*-?\d{1,2}\s*\}|\d)"
+    r"|\d+\s+\d+/\d+|\d+\s*\\frac\s*\{?\d+\}?\s*\{?\d+\}?|\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?(?:/\d+)?|\.\d+"
     r"|\\frac\s*\{\d+\}\s*\{\d+\}))\s*"
-    r"(?P<unit>(?:square |cubic |sq\.? |cu\.? )?[A-Za-z]+\.?(?:\s*(?:/|\bper\b|\ban?\b)\s*[A-Za-z]+\.?)?"
+    r"(?P<unit>\^\s*\{?\s*\\circ\s*\}?\s*(?:C|F|Celsius|Fahrenheit)\b|degrees? (?:Celsius|Fahrenheit|C|F)\b"
+    r"|\u2103|\u2109|\\Omega|\u03a9|\u2126|\u00a2|\\cents?|\u00b5m|\u03bcm|\\mu ?m"
+    r"|(?P<above>[A-Za-z]+)\s*(?:\\cdot\s*|\*\s*)?(?P<below>[A-Za-z]+)\s*\^\s*\{?\s*-\s*(?P<inverse>[12])\s*\}?"
+    r"|(?:square |cubic |sq\.? |cu\.? )?[A-Za-z]+\.?(?:\s*(?:/|\bper\b|\ban?\b)\s*[A-Za-z]+\.?)?"
     r"|'|\"|''|\^\s*\{?\s*\\circ\s*\}?|\^\{?\\prime\\prime\}?|\^\{?\\prime\}?)"
     r"(?:\s*\^\s*\{?\s*(?P<power>[23])\s*\}?)?(?=[\s,.\d&\\]|$)\s*"
 )
@@ -105,7 +110,20 @@ _CURRENCIES = tuple(
     )
 )
 _RATES = {"mph": "mi/h", "kph": "km/h", "kmh": "km/h", "kmph": "km/h"}
-_SIGNS = {"'": "ft", '"': "in", "''": "in"}
+_TEMPERATURE = re.compile(r"(?:circ|degrees?)\W*([CF])|([\u2103\u2109])")
+_SIGNS = {
+    "\\Omega": "ohm",
+    "\u03a9": "ohm",
+    "\u2126": "ohm",
+    "\u00a2": "ct",
+    "\\cent": "ct",
+    "\\cents": "ct",
+    "\\mum": "\u00b5m",
+    "\\mu m": "\u00b5m",
+} | {"'": "ft", '"': "in", "''": "in"}
+
+
+_POWER_OF_TEN = re.compile(r"([+-]?\d+(?:\.\d+)?)?\D*?10\s*\^\s*(?:\{\s*(-?\d{1,2})\s*\}|(\d))")
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +137,10 @@ class Amount:
     def in_last_unit(self) -> Fraction:
         """The value in the unit that is written last: 200 for 3 hours 20 minutes."""
         return self.value / _measure(self.units[-1])[1]
+
+    def in_main_unit(self) -> Fraction | None:
+        """An amount of money in the unit that amounts are written in: 0.75 for 75 cents. None for other quantities."""
+        return self.value if self.dimension in ("dollars", "euros", "pounds") else None
 
 
 def unit_of(text: str) -> str | None:
@@ -141,7 +163,10 @@ def amount_of(text: str) -> Amount | None:
         if match is None:
             return None
         value = _number(match["number"])
-        unit = _unit_after(match["unit"], match["power"], parts)
+        written, power = match["unit"], match["power"]
+        if match["inverse"]:  # m s^{-2}
+            written, power = f"{match['above']}/{match['below']}", match["inverse"]
+        unit = _unit_after(written, power, parts)
         if value is None or unit is None:
             return None
         parts.append((value, unit))
@@ -171,11 +196,17 @@ def _measure(unit: str) -> tuple[str, Fraction]:
     name, _, power = above.partition("^")
     dimension, size = _DIMENSION[name]
     dimension, size = (f"{dimension}^{power}", size ** int(power)) if power else (dimension, size)
-    return (f"{dimension}/{_DIMENSION[below][0]}", size / _DIMENSION[below][1]) if below else (dimension, size)
+    if not below:
+        return dimension, size
+    divisor, _, inverse = below.partition("^")
+    under, part = _DIMENSION[divisor]
+    return f"{dimension}/{under}^{inverse or 1}", size / part ** int(inverse or 1)
 
 
 def _unit_after(written: str, power: str | None, before: list[tuple[Fraction, str]]) -> str | None:
     """The unit with what stands before it: m is a minute after an hour, and ' after a degree."""
+    if scale := _TEMPERATURE.search(written):
+        return "celsius" if scale[1] in "Cc\u2103" else "fahrenheit"
     if written.startswith("^") or written in _SIGNS:
         if "circ" in written:
             return "deg"
@@ -190,6 +221,8 @@ def _unit_after(written: str, power: str | None, before: list[tuple[Fraction, st
 
 
 def _number(text: str) -> Fraction | None:
+    if scaled := _POWER_OF_TEN.fullmatch(text):
+        return Fraction(scaled[1] or "1") * Fraction(10) ** int(scaled[2] or scaled[3])
     text = re.sub(r"\s*\\frac\s*\{?(\d+?)\}?\s*\{?(\d+)\}?", r" \1/\2", text).strip()
     if mixed := re.fullmatch(r"([+-]?)(\d+)\s+(\d+)/(\d+)", text):
         if int(mixed[4]) == 0:
@@ -204,7 +237,9 @@ def _canonical(written: str, power: str | None) -> str | None:
         return _RATES[written.lower().strip(" .")]
     if rate := re.fullmatch(r"(.+?)\s*(?:/|\bper\b|\ban?\b)\s*(\S+)", written):
         above, below = _canonical(rate[1], None), _canonical(rate[2], None)
-        return f"{above}/{below}" if above and below and "/" not in above + below and "^" not in below else None
+        if not above or not below or "/" in above + below or "^" in below:
+            return None
+        return f"{above}/{below}" if power in (None, "1") else f"{above}/{below}^{power}"
     words = written.lower().strip(" .").split()
     exponent = power or "1"
     if words and words[0].rstrip(".") in ("square", "sq", "cubic", "cu"):

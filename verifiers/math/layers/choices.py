@@ -9,6 +9,8 @@ from verifiers.math.layers.pair import Comparison, Pair
 
 MAX_CHARS = 600
 _BARE = re.compile(r"(?:(?:the )?(?:correct )?(?:option|choice|answer)(?: is)?:? )?\(?([A-J])\)?[.:]?", re.IGNORECASE)
+_FOREIGN = re.compile(r"[^\x00-\x7f]{1,12}\s*[:\uff1a]?\s*\(?([A-J])\)?[.\u3002]?")
+"""The answer is B, in a language that is not written in ASCII."""
 _WITH_TEXT = re.compile(
     r"(?:\(([A-J])\)[.:]?\s*(?=[^\s(])|([A-J])[.:)]\s+(?=\S)|\(([A-J])\)[.:]?\s+(?=\()|([B-J])\s+(?=[A-Z][a-z]{2}))(.+)",
     re.DOTALL,
@@ -41,6 +43,8 @@ def choice_of(text: str) -> Choice | None:
     """The choice that a text is: its letter, or its letter and what it says. None if it is none."""
     if len(text) > MAX_CHARS:
         return None
+    if not text.isascii() and (foreign := _FOREIGN.fullmatch(text)):
+        return Choice(foreign[1], "")
     if bare := _BARE.fullmatch(text):
         return Choice(bare[1], "")
     if (described := _WITH_TEXT.fullmatch(text)) and not _ANOTHER.match(described[5]):

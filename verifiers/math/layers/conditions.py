@@ -42,6 +42,11 @@ _EVERYWHERE = re.compile(
     rf"|(?:\s|[,(]|\\[ ,;:]|\\q?quad)*[,( ](?:for|where|with)?\s*{_NAME}"
     rf"\s*=[^=]{{1,40}}(?:\\[lc]?dots|\.\.\.)[^=]{{0,10}}$"
 )
+_FAMILY = re.compile(
+    rf"\\?\{{\s*(?P<member>{_NAME})\s*(?:(?:\\in(?![a-z])|\u2208)\s*{_SET}\s*)?(?:\\?\||\\mid(?![a-z])|:)"
+    rf"\s*(?P<rest>(?P=member)\s*=[^=<>]+?)\s*\\?\}}"
+)
+"""\\{x | x = 2k, k \\in Z\\}."""
 _WHOLE_BRACKET = re.compile(r"\s*(?:,\s*|\\q?quad\s*)?[(\[]\s*(?P<inside>[^()\[\]]{3,80})\s*[)\]]\s*$")
 
 
@@ -58,6 +63,12 @@ def conditioned(pair: Pair) -> Comparison | None:
     """Whether both are equal without the conditions on their parameters. Two conditions of one kind that differ make
     them unequal; a condition on one side alone is not part of the answer. None where neither side has one.
     """
+    families = [_FAMILY.fullmatch(text) if "=" in text and "}" in text else None for text in (pair.answer, pair.gold)]
+    if any(families):
+        opened = [
+            family["rest"] if family else text for family, text in zip(families, (pair.answer, pair.gold), strict=True)
+        ]
+        return pair.inner(opened[0], opened[1])
     answer, gold = split_condition(pair.answer), split_condition(pair.gold)
     if answer[1] is None and gold[1] is None:
         return None

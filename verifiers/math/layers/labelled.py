@@ -5,14 +5,17 @@ from __future__ import annotations
 import re
 
 from verifiers.math.layers.assignments import is_head
+from verifiers.math.layers.numbers import MONEY
 from verifiers.math.layers.pair import Comparison, Pair, all_equal
 from verifiers.math.layers.phrases import phrase_of, same_phrase, word_stem
 from verifiers.math.normalise import rational, squeezed
 from verifiers.math.structure import matrix_rows, sides, split_list, split_outside, unwrap_set, unwrap_tuple
-from verifiers.math.units import Amount, amount_of
+from verifiers.math.units import Amount, amount_of, currency_of
 from verifiers.math.vocabulary import FUNCTIONS
 
-_LETTERS = re.compile(r"[^\W\d_]|['\"]")
+_LETTERS = re.compile(r"[^\W\d_]|['\"\u00a2\u2103\u2109]")
+_NO_LETTERS = frozenset({"celsius", "fahrenheit", "ohm"})
+"""Units that are signs of their own or words: no product of letters, and unknown to the layer of numbers."""
 _INDEX = re.compile(
     r"\s*(?:\(([a-h]|[ivx]{1,4}|\d)\)|([a-h]|[ivx]{1,4}|\d)\)|(?:part|case)\s+\(?([a-h]|\d)\)?:?)\s*(?:[:=]\s*)?(?=\S)",
     re.IGNORECASE,
@@ -35,8 +38,12 @@ def compound(pair: Pair) -> Comparison | None:
     if amounts[0] and amounts[1]:
         return _two_amounts(amounts[0], amounts[1])
     for amount, other in ((amounts[0], pair.gold_words), (amounts[1], pair.answer_words)):
-        if amount and len(amount.units) > 1 and (value := rational(other)) is not None:
-            same = pair.policy.missing_units and value == amount.in_last_unit()
+        if amount and (value := rational(MONEY.sub("", other))) is not None:
+            same = pair.policy.missing_units and value in (amount.in_last_unit(), amount.in_main_unit())
+            same = same and currency_of(other) in (None, amount.dimension)
+            if len(amount.units) == 1:  # letters may be variables, and what else has one unit is for the numbers
+                known = same and (amount.units[0] in _NO_LETTERS or value != amount.in_last_unit())
+                return Comparison(True, "quantity") if known else None
             return Comparison(same, "quantity", "" if same else "a quantity in several units against a number")
     return None
 
@@ -120,8 +127,8 @@ def labelled_values(text: str) -> list[tuple[str, str]] | None:
     """
     if not ("=" in text or ":" in text or ")" in text or " is " in text) or len(text) > 2000:
         return None
-    if "\\begin" in text and (rows := matrix_rows(text)) and all(len(row) == 1 for row in rows):
-        text = ", ".join(row[0].rstrip(" ,;.") for row in rows)
+    if "\\begin" in text and (rows := matrix_rows(text)):
+        text = ", ".join("".join(row).rstrip(" ,;.") for row in rows)
     if text.count(")") > text.count("("):
         text = _HALF_INDEX.sub(r"(\1) ", text)
     if (listed := _listed_heads(text)) is not None:

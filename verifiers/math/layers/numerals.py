@@ -12,6 +12,8 @@ _BASE = re.compile(
     r"\s*(?:_|\(?(?:in )?base\b)\s*\{?\(?(?:\\text\{)?"
     r"(\d{1,2}|two|three|four|five|six|seven|eight|nine|ten|sixteen)\)?\}?\}?\)?"
 )
+_PREFIXED = re.compile(r"0([xXbBoO])([0-9A-Fa-f]+)")
+_PREFIXES = {"x": 16, "b": 2, "o": 8}
 _BASE_NAMES = {
     "two": 2,
     "three": 3,
@@ -30,7 +32,7 @@ _CLOCK = re.compile(r"(\d{1,2}):(\d{2})(?::(\d{2}))?\s*([AaPp])?\.?\s*(?:[Mm]\.?
 
 def numeral(pair: Pair) -> Comparison | None:
     """4210_7 is 4210_{7}, and 4210 where a missing base is a missing unit; against a plain number the value counts."""
-    answer_match, gold_match = _BASE.fullmatch(pair.answer), _BASE.fullmatch(pair.gold)
+    answer_match, gold_match = (_BASE.fullmatch(_based(text)) for text in (pair.answer, pair.gold))
     if answer_match and gold_match:
         return Comparison(
             _digits(answer_match) == _digits(gold_match) and _base(answer_match) == _base(gold_match), "base"
@@ -49,6 +51,12 @@ def numeral(pair: Pair) -> Comparison | None:
     if clocks[0] and clocks[1] and int(clocks[0][2]) < 60 and int(clocks[1][2]) < 60:
         return Comparison(_time(clocks[0]) == _time(clocks[1]), "time of day")
     return None
+
+
+def _based(text: str) -> str:
+    """0x2A as 2A_16."""
+    prefixed = _PREFIXED.fullmatch(text) if text[:1] == "0" else None
+    return f"{prefixed[2]}_{_PREFIXES[prefixed[1].lower()]}" if prefixed else text
 
 
 def _digits(match: re.Match[str]) -> str:

@@ -23,6 +23,13 @@ _TOKEN = re.compile(
 )
 _LETTER_BY_DIGIT = re.compile(r"(?<![A-Za-z])[A-Za-z]\d|\d[A-Za-z](?![A-Za-z])")
 _REMAINDER = re.compile(r"\d+\s*[Rr]\s*\d+")
+_MONTH = (
+    r"(?:Jan(?:uary)?|Feb(?:ruary)?|Mar(?:ch)?|Apr(?:il)?|May|June?|July?|Aug(?:ust)?|Sept?(?:ember)?|Oct(?:ober)?"
+    r"|Nov(?:ember)?|Dec(?:ember)?)\b\.?"
+)
+_DAY_OF_MONTH = re.compile(rf"\b(\d{{1,2}})(?:st|nd|rd|th)?(?: of)? ({_MONTH})|(?={_MONTH} ?\d)", re.IGNORECASE)
+_YEAR = re.compile(rf"({_MONTH} \d{{1,2}})(?:st|nd|rd|th)?, ?(?=\d{{4}}\b)", re.IGNORECASE)
+"""3 May 2020 and May 3, 2020 are written alike before they are compared."""
 _IDLE_WORDS = (
     "the a an of is are was were be has have had with in on at to for and or each per got gets needs costs cost"
     " there number total answer about exactly only equals equal respectively that which it he she they we so"
@@ -30,6 +37,10 @@ _IDLE_WORDS = (
 _IDLE = frozenset(_IDLE_WORDS.split())
 """Words that say nothing of what a number belongs to."""
 _SAME = {
+    "converges": "convergent",
+    "converge": "convergent",
+    "diverges": "divergent",
+    "diverge": "divergent",
     "r": "remainder",
     "rem": "remainder",
     "a.m": "am",
@@ -47,7 +58,16 @@ _SAME = {
     "mice": "mouse",
     "geese": "goose",
     "dollars": "dollar",
-}
+} | {
+    short: name
+    for name, shorts in {
+        "january": "jan", "february": "feb", "march": "mar", "april": "apr", "june": "jun", "july": "jul",
+        "august": "aug", "september": "sep sept", "october": "oct", "november": "nov", "december": "dec",
+        "monday": "mon", "tuesday": "tue tues", "wednesday": "wed", "thursday": "thu thur thurs", "friday": "fri",
+        "saturday": "sat", "sunday": "sun",
+    }.items()
+    for short in shorts.split()
+}  # fmt: skip
 _OPPOSITES = tuple(
     frozenset(group.split())
     for group in (
@@ -74,8 +94,41 @@ _OPPOSITES = tuple(
         "acute obtuse",
         "ad bc",
         "tens ones hundreds",
+        "boy girl",
+        "man woman",
+        "male female",
+        "father mother",
+        "brother sister",
+        "son daughter",
+        "husband wife",
+        "adult child",
+        "win lose draw",
+        "win loss",
+        "apple orange banana pear peach",
+        "cat dog",
+        "cow horse sheep pig chicken duck goat rabbit",
+        "pen pencil",
+        "car truck bus bicycle",
+        "head tail",
+        "buy sell",
+        "buyer seller",
+        "hotter colder",
+        "taller shorter",
+        "older younger",
+        "faster slower",
+        "maximum minimum",
+        "horizontal vertical",
+        "row column",
+        "numerator denominator",
+        "sine cosine",
+        "concave convex",
+        "early late",
+        "earlier later",
+        "red orange yellow green blue purple black white brown pink",
     )
 )
+
+_EXCLUSIVE = frozenset().union(*_OPPOSITES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +161,8 @@ def phrase_of(text: str) -> Phrase | None:
         return None
     if _LETTER_BY_DIGIT.search(text) and not _REMAINDER.fullmatch(text):
         return None
+    if _DAY_OF_MONTH.search(text):
+        text = _YEAR.sub(r"\1 ", _DAY_OF_MONTH.sub(r"\2 \1", text))
     segments: list[list[str | Fraction]] = [[]]
     for match in _TOKEN.finditer(text):
         if match["other"]:
@@ -211,6 +266,8 @@ def _compatible(one: frozenset[str], other: frozenset[str]) -> bool:
 
 def opposites(answer: frozenset[str], gold: frozenset[str]) -> str:
     """Two words that exclude each other, one on each side, as a message; empty if there are none."""
+    if _EXCLUSIVE.isdisjoint(answer) or _EXCLUSIVE.isdisjoint(gold):
+        return ""
     for group in _OPPOSITES:
         one, other = answer & group, gold & group
         if one and other and one != other and not (one & other):

@@ -21,7 +21,10 @@ _IN_WORDS = re.compile(
     r"^(?:(?P<name>[A-Za-z]) )?(?:(?:is|are|must be|can be) )?"
     rf"(?P<words>{'|'.join(words for words, _ in _RELATIONS)}) (?=[-\d\\])"
 )
-_NAMED = re.compile(r"\s*(\\?[A-Za-z]{1,8})\s*(?:[<>]|\\[lg]e)")
+_NAMED = re.compile(
+    r"\s*(\\?[A-Za-z]{1,8})\s*(?:[<>]=?|\\[lg]e(?:q|qslant|slant)?(?![a-z]))"
+    r"(?:[^<>A-Za-z\\]|\\(?:frac|sqrt|pi|infty)(?![a-z]))+"
+)
 
 
 def real_set(pair: Pair) -> Comparison | None:
@@ -30,9 +33,9 @@ def real_set(pair: Pair) -> Comparison | None:
     """
     if not (may_be_set(pair.answer) and may_be_set(pair.gold)):
         return None
-    names = _NAMED.match(pair.answer), _NAMED.match(pair.gold)
+    names = _NAMED.fullmatch(pair.answer), _NAMED.fullmatch(pair.gold)
     if names[0] and names[1] and names[0][1] != names[1][1]:
-        return None  # a > 2 and b > 2
+        return Comparison(False, "real set", f"{names[0][1]} is not {names[1][1]}")
     if (
         unwrap_tuple(pair.answer)
         and unwrap_tuple(pair.gold)
@@ -70,7 +73,7 @@ def may_be_set(text: str) -> bool:
     """Whether the text has the signs or the words of an interval, a union or an inequality."""
     if "than" in text or "at " in text:
         return True
-    paired = ("(" in text or "[" in text) and ("," in text or ";" in text)
+    paired = ("(" in text or "[" in text or "]" in text) and ("," in text or ";" in text)
     return paired or re.search(r"<|>|\\l[et]|\\g[et]|\\ne|\\cup|\\mathbb", text) is not None
 
 

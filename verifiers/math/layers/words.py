@@ -36,7 +36,9 @@ _SAYINGS = tuple(
         r"\+?\s*\\infty|(?:there are )?(?:infinitely many|an infinite number(?: of)?|infinite)(?: \w+)?|infinity"
         r"|infinitely",
         r"\\emptyset|\\varnothing|\u2205|\\?\{\s*\\?\}|(?:the )?empty set"
-        r"|(?:there (?:is|are) )?no (?:real |integer |such )?(?:solutions?|roots?|values?)(?: exists?)?",
+        r"|(?:there (?:is|are) )?no (?:real |integer |integral |rational |positive |valid |possible |such )*"
+        r"(?:solutions?|roots?|values?|integers?|numbers?|pairs?|triples?|functions?|primes?)(?: exists?)?|none",
+        r"(?:(?:it|the limit|limit|the integral|the sum) )?(?:does not|doesn't) exist|d\.?n\.?e\.?",
         r"\\mathbb\s*\{?\s*R\s*\}?|\u211d|(?:the set of )?all (?:the )?real(?: number)?s?"
         r"|(?:any|every) real(?: number)?"
         r"|\(-\\infty,\s*\+?\\infty\)",
@@ -68,6 +70,14 @@ _DENIALS = frozenset(
         "false",
     }
 )
+_STATEMENT = re.compile(
+    r"(?:(?:[A-Za-z']+ ){1,6}?(?:is|are|was|will be|must be)(?: called| on| an?| the)*|on) (?P<rest>[A-Za-z' -]+?)\.?"
+)
+_GENERAL_NOUNS = (
+    "number function triangle quadrilateral polygon sequence serie curve line one equation angle matrix player team"
+)
+_GENERAL = frozenset(_GENERAL_NOUNS.split())
+"""Nouns that a question has told already."""
 _FILLERS = frozenset(
     {"this", "that", "these", "those", "there", "then", "than", "with", "from", "into", "will", "have", "been", "some"}
 )
@@ -108,12 +118,26 @@ def words(pair: Pair) -> Comparison | None:
         if pair.policy.quoted_words and is_words(pair.answer) and quotes(pair.answer, pair.gold):
             return Comparison(True, "words", "a phrase of the reference")
         if is_words(pair.answer) or is_plain_number(pair.answer):
-            stems = [" ".join(map(word_stem, bare_words(text).split())) for text in (pair.answer, pair.gold)]
-            return Comparison(stems[0] == stems[1], "words")
+            answer, gold = content_of(pair.answer), content_of(pair.gold)
+            return Comparison(answer == gold or (pair.policy.sentences and _says(pair.answer) == gold), "words")
         return None
     if is_words(pair.answer) and is_plain_number(pair.gold):
         return Comparison(False, "words", "words where a number is due")
     return None
+
+
+def content_of(text: str) -> list[str]:
+    """The stems of plain words, without a general noun behind the one that tells: "isosceles triangle" as isosceles."""
+    stems = [word_stem(word) for word in bare_words(text).split()]
+    return stems[:-1] if len(stems) == 2 and stems[1] in _GENERAL and stems[0] not in _GENERAL else stems
+
+
+def _says(text: str) -> list[str]:
+    """What a sentence without a denial or a second choice says that it is: Friday in "It is on a Friday"."""
+    if _BOUNDED.search(text) or _DENIALS & set(bare_words(text).split()) or "," in text:
+        return []
+    statement = _STATEMENT.fullmatch(text)
+    return content_of(statement["rest"]) if statement else []
 
 
 def quotes(answer: str, gold: str) -> bool:
@@ -135,7 +159,7 @@ def is_words(text: str) -> bool:
     """Whether the text is plain words with at least three letters in a row, and no name of a function."""
     return (
         _WORDS.fullmatch(text) is not None
-        and re.search(r"[A-Za-z]{4,}|^[A-Za-z]{3}$", text) is not None
+        and re.search(r"[A-Za-z]{4,}|^[A-Za-z]{3}$|^(?:the|an?) [a-z]{3}", text) is not None
         and text.lower() not in NO_UNITS
     )
 
