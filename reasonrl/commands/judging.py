@@ -23,6 +23,7 @@ from verifiers.optional import (
     row_fields,
     verify_answers,
 )
+from verifiers.sandbox.types import SandboxUnavailable
 from verifiers.types import Status, Verdict, Verifier
 
 
@@ -80,7 +81,9 @@ def named_verifier(name: str, options: dict[str, Any], *, workers: int | None = 
     Args:
         workers: for a verifier with this option, unless `options` holds it.
 
-    Raises UsageError: it cannot be loaded, or its options do not fit.
+    Raises:
+        UsageError: it cannot be loaded, or its options do not fit.
+        ReasonRLError: this machine lacks what it needs.
     """
     try:
         chosen = {**_command_options(name), **options}
@@ -99,6 +102,8 @@ def named_verifier(name: str, options: dict[str, Any], *, workers: int | None = 
         return NamedVerifier(GuardedVerifier(verifier, f"the verifier {name!r}", UsageError), name, chosen)
     except UsageError:
         raise
+    except SandboxUnavailable as error:
+        raise ReasonRLError(f"the verifier {name!r}: {error}") from error
     except BadOption as error:
         raise UsageError(f"{error} (write --option NAME=VALUE)") from error
     except (TypeError, ValueError, VerifierError) as error:

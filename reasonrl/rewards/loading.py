@@ -9,7 +9,7 @@ from typing import Any
 
 from critics.types import CriticEpisode
 from reasonrl.environments.base import Episode
-from reasonrl.errors import RecipeError
+from reasonrl.errors import ReasonRLError, RecipeError
 from reasonrl.plugins import import_dotted
 from reasonrl.recipe.schema import Recipe
 from reasonrl.rewards.base import RewardPart
@@ -20,6 +20,7 @@ from reasonrl.rewards.scoring import finite_reward
 from reasonrl.user_code import call_user_code, detached_problem
 from verifiers.errors import BadOption, MissingPackage, UnknownVerifier
 from verifiers.loading import load_verifier
+from verifiers.sandbox.types import SandboxUnavailable
 from verifiers.types import Verifier
 
 
@@ -28,10 +29,14 @@ def make_verifier(recipe: Recipe) -> Verifier:
 
 
 def _load(name: str, options: dict[str, Any], key: str) -> Verifier:
-    """A verifier by its name. Raises RecipeError where it cannot be loaded; the message begins with `key`."""
+    """A verifier by its name. Raises RecipeError where it cannot be loaded, and ReasonRLError where this machine lacks
+    what it needs; the message begins with `key`.
+    """
     if ":" not in name:
         try:
             return load_verifier(name, **options)
+        except SandboxUnavailable as error:
+            raise ReasonRLError(f"{key}: {error}") from error
         except (ValueError, TypeError, OverflowError, MissingPackage) as error:
             raise RecipeError(f"{key}: {error}") from error
     try:
