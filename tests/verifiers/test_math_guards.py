@@ -43,6 +43,15 @@ def test_the_same_said_alike_stays_equal(answer: str, gold: str) -> None:
     assert comparison is not None and comparison.equal
 
 
+@pytest.mark.parametrize(
+    "gold", [r"\lim_{n \to \infty} \sqrt[n]{2}", r"\lim\limits_{n\rightarrow\infty} \frac{n}{n+1}"]
+)
+def test_the_arrow_of_a_limit_in_a_reference_strikes_nothing_out(gold: str) -> None:
+    assert compare("1", gold) is None
+    struck = compare(r"1 \to 2", "2")
+    assert struck is not None and not struck.equal
+
+
 def test_inequalities_that_scale_a_letter_are_left_to_algebra() -> None:
     assert compare("2x < 10", "x < 5") is None
 

@@ -23,6 +23,7 @@ _STRUCK = re.compile(
 )
 _STRUCK_OTHERWISE = re.compile(r"~~|<!--|[\u202a-\u202e\u2066-\u2069]|[\u0300-\u036f\u20d0-\u20f0]")
 """What hides an answer, crosses it out or leads away from it, for a person who sees it."""
+_LIMIT = re.compile(r"\\lim(?:sup|inf)?\s*(?:\\limits\s*)?_\s*\{[^{}]*\}")
 _NAMES = re.compile(r"(?<![\\A-Za-z])[A-Za-z]|[^\x00-\x7f]|[$'\"]|\\pounds")
 """A word, a unit or a currency; commands of LaTeX are none."""
 _FOR_ALGEBRA = re.compile(r"\\(?:(?:sum|prod|i*nt|lim|operatorname|det|mod|bmod|pmod)(?![A-Za-z])|begin\{[vV]matrix\})")
@@ -46,6 +47,8 @@ def contradiction(answer: str, gold: str, pair: Pair) -> Comparison | None:
 
 
 def _struck(text: str) -> re.Match[str] | None:
+    if "\\lim" in text:  # the arrow of a limit leads nowhere
+        text = _LIMIT.sub(" ", text)
     match = _STRUCK.search(text) if "\\" in text else None
     if match is None and (not text.isascii() or "~~" in text or "<!--" in text):
         match = _STRUCK_OTHERWISE.search(text)
