@@ -31,9 +31,14 @@ def launch(interpreter: Interpreter, channel: int, errors: IO[bytes]) -> subproc
     program = shutil.which("bwrap")
     if program is None:
         raise SandboxUnavailable(f"bubblewrap is not installed; {INSTALL}")
+    return start([program], interpreter, channel, errors)
+
+
+def start(program: list[str], interpreter: Interpreter, channel: int, errors: IO[bytes]) -> subprocess.Popen[bytes]:
+    """Starts a zygote with a program that takes bubblewrap's arguments."""
     files = {path: _in_memory(path, text) for path, text in runner_files().items()}
     try:
-        command = [program, *_arguments(interpreter, files, channel)]
+        command = [*program, *_arguments(interpreter, files, channel)]
         if os.getuid() == 0:
             hidden = [str(prefix) for prefix in interpreter.prefixes]
             command = [sys.executable, "-I", "-S", str(_LAUNCH), str(NOBODY), *hidden, "--", *command]

@@ -120,6 +120,7 @@ class Sample:
         self._control = control
         self._limits = limits
         self._program: _Program | None = None
+        self._load_failure: Outcome | None = None
 
     def close(self) -> None:
         if self._program:
@@ -157,10 +158,13 @@ class Sample:
     def call(self, source: str, wanted: Call, number: int) -> Outcome:
         """One call of a function of the program, which is started if it does not run. Raises CellFailed."""
         started = time.monotonic()
+        if self._load_failure is not None:  # the module's own lines fail, so every call does
+            return self._load_failure
         if self._program is None:
             self._program = _Program(self._control, self._limits, "calls")
             self._program.say({"source": source})
             if (failed := self._answer(self._program, lambda frame: "ready" in frame, started)) is not None:
+                self._load_failure = failed if failed.is_judged else None
                 return failed
         program = self._program
         arguments = encode((wanted.args, wanted.kwargs))

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import difflib
 import functools
-from typing import Literal, get_args
+from collections.abc import Callable
+from typing import IO
 
-from verifiers.sandbox import bubblewrap
-from verifiers.sandbox.interpreter import find_interpreter
+from verifiers.sandbox import bubblewrap, namespaces
+from verifiers.sandbox.cell import Process
+from verifiers.sandbox.interpreter import Interpreter, find_interpreter
 from verifiers.sandbox.local import LocalSandbox
-from verifiers.sandbox.types import Sandbox
+from verifiers.sandbox.types import Ending, SandboxUnavailable, Stdin
 
-Isolation = Literal["auto", "bubblewrap"]
+LAYERS: dict[str, Callable[[Interpreter, int, IO[bytes]], Process]] = {
+    bubblewrap.NAME: bubblewrap.launch,
+    namespaces.NAME: namespaces.launch,
+}
+"""The strongest first. All of them keep programs apart from this machine; a layer that does not has no place here."""
 
 
 def open_sandbox(isolation: str = "auto", *, workers: int = 1, python: str = "") -> LocalSandbox:
-    """A sandbox with the isolation that is named; auto: the strongest that works here.
+    """A sandbox with the isolation that is named; auto: the strongest that works here, tried with a program.
 
     Args:
         workers: samples that run at one time.
@@ -24,12 +31,40 @@ def open_sandbox(isolation: str = "auto", *, workers: int = 1, python: str = "")
         ValueError: there is no such isolation.
         SandboxUnavailable: this machine does not offer it.
     """
-    if isolation not in get_args(Isolation):
-        raise ValueError(f"isolation is {isolation!r}; write one of {', '.join(get_args(Isolation))}")
-    interpreter = find_interpreter(python)
-    launch = functools.partial(bubblewrap.launch, interpreter)
-    return LocalSandbox(bubblewrap.NAME, launch, bubblewrap.layer_settings(), workers=workers)
+    if isolation != "auto":
+        if isolation not in LAYERS:
+            near = difflib.get_close_matches(isolation, LAYERS, n=1)
+            hint = f"; did you mean {near[0]!r}?" if near else ""
+            raise ValueError(f"there is no isolation {isolation!r}{hint} Write auto, {', '.join(LAYERS)}")
+        if problem := problem_of(isolation, python):
+            raise SandboxUnavailable(f"the isolation {isolation!r} does not work on this machine: {problem}")
+    else:
+        problems = {}
+        for isolation in LAYERS:
+            problems[isolation] = problem_of(isolation, python)
+            if not problems[isolation]:
+                break
+        else:
+            listed = "; ".join(f"{name}: {problem}" for name, problem in problems.items())
+            raise SandboxUnavailable(f"no isolation works on this machine, so no program is run. {listed}")
+    return _open(isolation, python, workers)
 
 
-def _is_sandbox(sandbox: LocalSandbox) -> Sandbox:
-    return sandbox
+@functools.cache
+def problem_of(isolation: str, python: str = "") -> str:
+    """Empty if this layer works here; otherwise one line. Tried once, with a program that prints a number."""
+    sandbox = _open(isolation, python, 1)
+    try:
+        (outcome,) = sandbox.run("print(6 * 7)", [Stdin()])
+    except SandboxUnavailable as error:
+        return str(error)
+    finally:
+        sandbox.close()
+    if outcome.ending is Ending.FINISHED and outcome.stdout == b"42\n":
+        return ""
+    return outcome.error or f"a program that prints 42 ended with {outcome.ending.value}"
+
+
+def _open(isolation: str, python: str, workers: int) -> LocalSandbox:
+    launch = functools.partial(LAYERS[isolation], find_interpreter(python))
+    return LocalSandbox(isolation, launch, bubblewrap.layer_settings(), workers=workers)

@@ -1,4 +1,4 @@
-"""Run as root, in a process of its own: gives up root and becomes bubblewrap.
+"""Run as root, in a process of its own: gives up root and becomes another program.
 
     python launch.py UID FOLDER... -- COMMAND...
 
@@ -56,8 +56,10 @@ def _is_open(folder: str) -> bool:
 
 
 def _moved(command: list[str], folder: str, place: str) -> list[str]:
-    """--ro-bind FOLDER FOLDER becomes --ro-bind PLACE FOLDER."""
+    """--ro-bind FOLDER FOLDER becomes --ro-bind PLACE FOLDER; a program below FOLDER is started from PLACE."""
     moved = list(command)
+    if command[0].startswith(folder + "/"):
+        moved[0] = place + command[0][len(folder) :]
     for number, word in enumerate(command):
         if word == "--ro-bind" and command[number + 1] == folder:
             moved[number + 1] = place

@@ -27,6 +27,7 @@ MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_REC, MS_PRIVATE, MS_BIND, MS_REMOU
     1 << 12,
     1 << 5,
 )
+_MS_NOATIME = 1 << 10
 _MNT_DETACH = 2
 _PR_SET_DUMPABLE, _PR_SET_SECCOMP, _PR_CAPBSET_DROP, _PR_SET_NO_NEW_PRIVS = 4, 22, 24, 38
 _PR_SET_CHILD_SUBREAPER = 36
@@ -85,6 +86,14 @@ def mount(source: str, target: str, kind: str | None, flags: int, options: str =
 
 def detach(target: str) -> None:
     _checked(_libc.umount2(target.encode(), _MNT_DETACH), f"umount {target}")
+
+
+def make_read_only(target: str) -> None:
+    """A mount that is there already, in this mount namespace alone; its other flags stay."""
+    has = os.statvfs(target).f_flag
+    other = {os.ST_NOSUID: MS_NOSUID, os.ST_NODEV: MS_NODEV, os.ST_NOEXEC: MS_NOEXEC, os.ST_NOATIME: _MS_NOATIME}
+    flags = sum(flag for seen, flag in other.items() if has & seen)
+    mount("none", target, None, MS_REMOUNT | MS_BIND | MS_RDONLY | flags)
 
 
 def private_mounts() -> None:

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import atexit
 import builtins
+import gc
 import io
 import math
 import os
@@ -162,6 +163,7 @@ def _calls(channel: socket.socket, message: dict[str, Any], settings: dict[str, 
             seconds = math.ceil(used.ru_utime + used.ru_stime + settings["cpu_s"])
             resource.setrlimit(resource.RLIMIT_CPU, (seconds, resource.getrlimit(resource.RLIMIT_CPU)[1]))
             _call(channel, call, names, settings)
+            gc.collect()
             continue
         child = os.fork()
         if child == 0:

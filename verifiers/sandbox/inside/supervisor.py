@@ -56,6 +56,7 @@ def _supervise(
     if layer["namespaces"]:
         kernel.private_mounts()
         processes = _hidden_processes()
+        kernel.make_read_only("/dev")  # files there would outlive the sample
         fresh_folder(settings["disk_mb"], first=True)
     else:
         kernel.adopt_orphans()
