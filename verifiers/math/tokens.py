@@ -7,7 +7,20 @@ import re
 from verifiers.math.vocabulary import FUNCTIONS, GREEK_SIGNS, SYNONYMS
 
 _IGNORED = frozenset(
-    {"\\limits", "\\nolimits", "\\big", "\\Big", "\\bigg", "\\Bigg", "\\bigl", "\\bigr", "\\Bigl", "\\Bigr", "\\middle"}
+    {
+        "\\limits",
+        "\\nolimits",
+        "\\big",
+        "\\Big",
+        "\\bigg",
+        "\\Bigg",
+        "\\bigl",
+        "\\bigr",
+        "\\Bigl",
+        "\\Bigr",
+        "\\middle",
+        "\\checkmark",
+    }
 )
 
 _TOKEN = re.compile(
@@ -26,6 +39,8 @@ _CHOSEN = re.compile(r"(?:\{\s*\}\s*)?_\{?(\w{1,9})\}?\s*C\s*_\{?(\w{1,9})\}?")
 _UNIT_VECTOR = re.compile(r"\\hat\s*\{?\s*\\?([ijk])(?:math)?\s*\}?")
 _NAMED = re.compile(r"\\operatorname\*?\s*\{\s*([a-z]+)\s*\}")
 _CHOSEN_FROM = re.compile(r"(?<![A-Za-z\\])C\s*_\s*\{?(\d{1,4})\}?\s*\^\s*\{?(\d{1,4})\}?")
+_DASHED = re.compile(r"(^|[(\[,=^{*+])\s*[\u2013\u2014]\s*(?=[\d.\\A-Za-z(])")
+"""A dash that is a minus sign: at the beginning, or after an operator."""
 MAX_REPEATING = 40
 
 
@@ -61,7 +76,7 @@ def tokens_of(text: str) -> tuple[list[str], list[bool]]:
 def respelt(text: str) -> str:
     """A repeating decimal as a fraction, 6 x 10^5 with \\times, {}_{5}C_{2} as a binomial, and the letters of Greek."""
     if not text.isascii():
-        text = text.translate(GREEK_SIGNS)
+        text = _DASHED.sub(r"\1-", text.translate(GREEK_SIGNS))
     if "." in text and ("\\" in text or "(" in text):
         text = _REPEATING.sub(_as_fraction, text)
     if "C" in text and "_" in text:

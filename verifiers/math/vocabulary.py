@@ -86,7 +86,7 @@ GREEK_SIGNS = (
             strict=True,
         )
     }
-    | {0x22C5: "\\cdot ", 0x2219: "\\cdot ", 0x2032: "'"}
+    | {0x22C5: "\\cdot ", 0x2219: "\\cdot ", 0x2032: "'", 0x2713: "", 0x2714: "", 0x2705: ""}
 )
 """Signs outside ASCII as LaTeX, for str.translate."""
 PRODUCT = frozenset({"*", "\\cdot", "\\times", "\\ast", "\\bullet"})

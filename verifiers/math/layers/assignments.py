@@ -11,9 +11,11 @@ NAME = r"\\?[A-Za-z]{1,8}(?:_(?:\w|\{[^{}]*\}))?'{0,2}"
 _GEOMETRY = re.compile(
     r"(?:m\s*)?\\(?:angle|measuredangle|widehat|overline|overrightarrow|vec|triangle)\s*\{?\s*[A-Z]{1,3}'*\s*\}?"
     r"|\\?[lr]?vert\s*[^|=]{1,30}?\\?[lr]?vert|\|\s*(?:\\\w+\s*\{?\s*)?[A-Za-z]{1,4}\s*\}?\s*\|"
+    r"|\\[dt]?frac\s*\{\s*d\s*[a-zA-Z]\s*\}\s*\{\s*d\s*[a-zA-Z]\s*\}|\\[dt]?frac\s*\{\s*[A-Z]{2}\s*\}\s*\{\s*[A-Z]{2}\s*\}"
+    r"|[A-Za-z]\s*\^\s*\{\s*-\s*1\s*\}\s*\(\s*[a-z]\s*\)"
     r"|\\(?:sin|cos|tan|cot)\s*(?:\(?\s*\\?[A-Za-z]{1,6}\s*\)?|\\angle\s*[A-Z]{1,3})|[A-Z]{2,4}'*|S_\{?\\?(?:triangle)?\s*[A-Z]{3,4}\}?"
 )
-"""Lengths, angles, areas and the cosine of an angle: what a value may be said to be of."""
+"""What a value may be said to be of: lengths, angles, areas, ratios, derivatives, inverse functions, cosines."""
 _ASSIGNED = re.compile(
     rf"(?:{NAME}|{NAME}\s*\(\s*[^()=]{{1,40}}\)|\({NAME}(?:\([^()]*\))?(?:\s*,\s*{NAME}(?:\([^()]*\))?)*\)|{NAME}(?:\s*:\s*{NAME})+)"
 )
@@ -33,7 +35,7 @@ def is_head(text: str) -> bool:
     if _GEOMETRY.fullmatch(text):
         return True
     names = re.findall(r"[A-Za-z]+", text)
-    return _ASSIGNED.fullmatch(text) is not None and names[0] not in FUNCTIONS and text not in ("e", "i", "\\pi")
+    return _ASSIGNED.fullmatch(text) is not None and names[0] not in FUNCTIONS and text not in ("i", "\\pi")
 
 
 def assigned_value(text: str) -> str:

@@ -82,7 +82,9 @@ def is_false_chain(pair: Pair, text: str) -> bool:
     if "=" not in text or len(text) > MAX_CHAIN:
         return False
     constants = []
-    for side in sides(text):
+    for place, side in enumerate(sides(text)):
+        if place == 0 and side == "e":  # an eccentricity
+            continue
         try:
             node = read_expression(side)
         except Unreadable:
@@ -115,15 +117,24 @@ def rebound(pair: Pair, answer: str, gold: str, letter: str, *, in_answer: bool)
     """Whether both are equal once the bound letter ("for some integer t") of one side is renamed to the letter that
     only the other side has; None if not exactly one letter is missing.
     """
-    answer_letters, gold_letters = (
-        set(re.findall(r"(?<![A-Za-z\\])[A-Za-z](?![A-Za-z])", sides(text)[-1])) for text in (answer, gold)
-    )
+    answer_letters, gold_letters = (_letters(sides(text)[-1]) for text in (answer, gold))
     missing = (gold_letters - answer_letters) if in_answer else (answer_letters - gold_letters)
     if letter not in (answer_letters if in_answer else gold_letters) or len(missing) != 1:
         return None
-    pattern = re.compile(rf"(?<![A-Za-z\\]){letter}(?![A-Za-z])")
+    pattern = re.compile(rf"(?<![A-Za-z\\]){letter}(?![A-Za-z]{{2}})|(?<=[^A-Za-z\\][A-Za-z]){letter}(?![A-Za-z])")
     renamed_text = pattern.sub(missing.pop(), answer if in_answer else gold)
     return pair.inner(renamed_text, gold) if in_answer else pair.inner(answer, renamed_text)
+
+
+def _name(head: str) -> str:
+    """f(x) and f are one name."""
+    function = _FUNCTION_HEAD.fullmatch(head)
+    return function[1] if function else squeezed(head)
+
+
+def _letters(text: str) -> set[str]:
+    """The letters that stand for themselves: all letters but those of words and commands."""
+    return {letter for run in re.findall(r"(?<![A-Za-z\\])[A-Za-z]{1,2}(?![A-Za-z])", text) for letter in run}
 
 
 def two_equations(pair: Pair, answer_sides: list[str], gold_sides: list[str]) -> Comparison | None:
@@ -132,6 +143,8 @@ def two_equations(pair: Pair, answer_sides: list[str], gold_sides: list[str]) ->
     """
     heads = [_FUNCTION_HEAD.fullmatch(side[0]) for side in (answer_sides, gold_sides)]
     try:
+        if heads[0] and heads[1] and heads[0][1].count("'") != heads[1][1].count("'"):
+            return Comparison(False, "equation", f"{answer_sides[0]} is not {gold_sides[0]}")
         functions = any(head and head[1].removeprefix("\\") in FUNCTIONS for head in heads)
         if (
             heads[0] and heads[1] and not functions and is_head(answer_sides[0]) and is_head(gold_sides[0])
@@ -143,7 +156,7 @@ def two_equations(pair: Pair, answer_sides: list[str], gold_sides: list[str]) ->
             )
             return verdict(same_value(one, other))
         if is_head(answer_sides[0]) and is_head(gold_sides[0]):
-            same_head = squeezed(answer_sides[0]) == squeezed(gold_sides[0])
+            same_head = _name(answer_sides[0]) == _name(gold_sides[0])
             right = pair.inner(answer_sides[1], gold_sides[1])
             if right is not None and right.equal and not same_head and is_plain_number(gold_sides[1]):
                 return Comparison(False, "equation", f"{answer_sides[0]} is not {gold_sides[0]}")

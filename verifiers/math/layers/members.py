@@ -26,7 +26,9 @@ from verifiers.math.structure import (
 MAX_MEMBERS = 64
 """Members of a list that are not the same text are compared one with another."""
 _LABEL = re.compile(r"^[A-Z][A-Za-z ]{2,40}\d?:\s*(?=\S)")
-_CONTAINED = re.compile(rf"{NAME}\s*(?:\\c[ua]p\s*{NAME}\s*)?(?:\\in(?![a-z])|∈|\bin\b|=)\s*(?=\\?\{{|\\lbrace)")
+_CONTAINED = re.compile(
+    rf"(?:{NAME}|\({NAME}(?:\s*,\s*{NAME})+\))\s*(?:\\c[ua]p\s*{NAME}\s*)?(?:\\in(?![a-z])|∈|\bin\b|=)\s*(?=\\?\{{|\\lbrace)"
+)
 _POINT_NAME = re.compile(r"[A-Z]'?\s*(?=\()")
 _UNION = re.compile(r"\\cup(?![a-z])")
 _DOTS = re.compile(r"\\(?:[lc]?dots)(?![a-z])|\.\.\.+|\u2026")
