@@ -63,7 +63,7 @@ _DOUBLED = re.compile(
 )
 _LOOSE_GROUPS = re.compile(r"[+-]?\d{1,3}(?:, ?\d{3}){2,}|[+-]?\d{1,3}(?:,\d{3})+")
 _BOX_AND_BOX = re.compile(r"\}\s*(?:\\q?quad)?\s*\\text\s*\{\s*(?:and|or|,)\s*\}\s*(?:\\q?quad)?\s*\\boxed\s*\{")
-_DISJOINT_UNION = re.compile(r"\\(?:cupdot|sqcup|dot\s*\{?\s*\\cup(?:\s*\})?)(?![A-Za-z])")
+_DISJOINT_UNION = re.compile(r"\\(?:cupdot|sqcup|dot\s*\\cup|dot\s*\{\s*\\cup\s*\})(?![A-Za-z])")
 _TAGS = re.compile(r"</?(?:sup|sub)>")
 _TAG_MEANING = {"<sup>": "^{", "</sup>": "}", "<sub>": "_{", "</sub>": "}"}
 _TEXT = re.compile(r"\\(?:text|mathrm|mathbf|textbf|mathit|textit|mbox|textrm|textnormal|textsf|rm|bf)\s*\{([^{}]*)\}")
