@@ -56,14 +56,8 @@ class Equals(ValueCheck):
     expected: Any
     tolerance: Tolerance = EXACT
     types: Types = "python"
-    int_as_bool: bool = False
-    """For `assert f(x) == True`, which authors of tests write for `assert f(x)`: an expected True or False accepts 1 or
-    0 too (the reference of mbpp/414 returns those). An expected 1 never accepts True.
-    """
 
     def mistake(self, value: Any) -> str:
-        if self.int_as_bool and type(self.expected) is bool and type(value) is int and value in (0, 1):
-            value = bool(value)
         return difference(self.expected, value, self.tolerance, self.types)
 
 

@@ -47,7 +47,7 @@ def read_tests(reference: Mapping[str, Any] | str) -> CodeTests:
         raise BadTests(f"`language` is {language!r}: only Python programs can be judged")
     family = _family(row)
     try:
-        return _READERS[family](row)
+        return replace(_READERS[family](row), prompt=_text(row, "prompt"))
     except BadTests:
         raise
     except ValueError as error:

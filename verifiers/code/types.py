@@ -60,8 +60,12 @@ class CodeTests:
     cases: tuple[Case, ...] = ()
     texts: tuple[TestText, ...] = ()
     prelude: str = ""
-    """Source that stands before the program: the prompt's imports and signature, the benchmark's own imports."""
+    """Source that stands before every program: the benchmark's imports."""
     entry_point: str = ""
+    prompt: str = ""
+    """What the policy was asked. If it is source that a program continues, its signature and its imports are put before
+    the program (`verifiers.code.source`).
+    """
 
     def __post_init__(self) -> None:
         tests: tuple[Case | TestText, ...] = (*self.cases, *self.texts)

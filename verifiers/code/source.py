@@ -1,0 +1,179 @@
+"""From a response to the program that runs: the code is found, and what the benchmark puts before it is added.
+
+    strict    the last fenced block after the thinking
+    lenient   without a fenced block, what stands between [PYTHON] or [BEGIN] tags, or a whole response that is source
+    whole     the response as it stands
+
+Blocks that show a command, an output or a dialogue with an interpreter are passed over. A last block in another
+language is refused; lenient takes the last one in Python before it. One that was cut off is refused; lenient takes it.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+import textwrap
+from collections.abc import Collection
+
+from verifiers.code.fences import Block, fenced_blocks
+from verifiers.code.purity.scopes import local_nodes, module_scope
+from verifiers.code.types import CodeTests
+from verifiers.response import Extraction, Mode, check_mode, is_unfinished_thought, strip_thinking
+
+_TAGS = re.compile(r"\[(PYTHON|BEGIN|CODE)\](.*?)(?:\[/\1\]|\[DONE\]|\Z)", re.DOTALL)
+_END = re.compile(r"(?:</s>|<end_of_turn>|<\|eot\|>|<\|return\|>|<｜end▁of▁sentence｜>)")
+
+
+def program_of(response: str, mode: Mode = "strict") -> Extraction:
+    """The program in a response; `answer` is None if there is none, and `reason` says why.
+
+    Raises:
+        ValueError: the mode is unknown.
+    """
+    check_mode(mode)
+    if mode == "whole":
+        return Extraction(response, "the response") if response.strip() else Extraction(None, "the response is empty")
+    text = _END.split(strip_thinking(response.replace("\r\n", "\n").lstrip("\ufeff")), maxsplit=1)[0]
+    if not text.strip() and is_unfinished_thought(response):
+        return Extraction(None, "the response ends within a thought")
+    blocks = fenced_blocks(text)
+    if (extraction := _last_block(blocks, mode)) is not None:
+        return extraction
+    if mode == "lenient":
+        if tagged := [match[2] for match in _TAGS.finditer(text) if match[2].strip()]:
+            return Extraction(_trimmed(tagged[-1]), "the text between tags")
+        if not blocks and _is_source(text):
+            return Extraction(_trimmed(text), "the whole response, which is source")
+    if blocks:
+        return Extraction(None, "no fenced block holds a program")
+    return Extraction(
+        None, "no fenced block" if mode == "strict" else "no fenced block, and the response is not source"
+    )
+
+
+def _last_block(blocks: list[Block], mode: Mode) -> Extraction | None:
+    """None if no block can be a program."""
+    candidates = [block for block in blocks if block.may_be_program or block.is_other_language]
+    if mode == "lenient":
+        candidates = _readable(candidates)
+    if not candidates:
+        return None
+    block = candidates[-1]
+    if block.is_other_language:
+        return Extraction(None, f"the last code block is in {block.language[:20]}; only Python programs can be judged")
+    if not block.text.strip():
+        return Extraction(None, "the last code block is empty")
+    if not block.is_closed and mode == "strict":
+        return Extraction(None, "the last code block is not closed: the response was cut off")
+    return Extraction(_trimmed(block.text), "the last fenced block")
+
+
+def _readable(blocks: list[Block]) -> list[Block]:
+    """Without blocks of another language or of nothing at the end, if a Python block stands before them; and without
+    blocks that name no language and are not source, as a sample of the output is.
+    """
+    programs = [block for block in blocks if block.may_be_program and block.text.strip()]
+    sources = [block for block in programs if block.language or _is_source(block.text)]
+    return sources or programs or blocks
+
+
+def whole_program(answer: str, tests: CodeTests) -> str:
+    """The source that runs: the benchmark's imports, what the prompt defines and the answer lacks, the answer."""
+    program = _continued(answer, tests.prompt, tests.entry_point)
+    return _after(tests.prelude, program)
+
+
+def _continued(answer: str, prompt: str, entry_point: str) -> str:
+    """An answer that is the body of the prompt's function is put behind its signature; to one that defines the function
+    itself the prompt's imports and helpers are added.
+    """
+    prompt, definitions = _prompt_source(prompt, entry_point)
+    tree = _parsed(answer)
+    if tree is None and (tree := _parsed(textwrap.dedent(answer))) is not None and not _is_body(tree):
+        answer = textwrap.dedent(answer)
+    if not prompt:
+        return answer
+    if tree is None or _is_body(tree):
+        body = textwrap.indent(textwrap.dedent(answer), "    ")
+        for candidate in (prompt + answer, prompt + body, prompt + "    " + answer.lstrip()):
+            if _is_complete(candidate, entry_point):
+                return candidate
+        return answer
+    names = module_scope(tree).names
+    missing = [node for node in definitions if _is_helper(node, names, entry_point)]
+    return _after("".join(f"{ast.unparse(node)}\n" for node in missing), answer)
+
+
+def _prompt_source(prompt: str, entry_point: str) -> tuple[str, list[ast.stmt]]:
+    """The prompt, or the last fenced block in it, and its statements, if that is source that defines the function."""
+    if not entry_point or f"def {entry_point}" not in prompt:
+        return "", []
+    for text in (prompt, *(block.text for block in reversed(fenced_blocks(prompt)))):
+        tree = _parsed(text) or _parsed(text.rstrip() + "\n    pass\n")
+        if tree is not None and entry_point in module_scope(tree).names:
+            return text.rstrip() + "\n", tree.body
+    return "", []
+
+
+def _is_body(tree: ast.Module) -> bool:
+    """Whether this is what stands within a function: it returns or yields at its top."""
+    return any(isinstance(node, ast.Return | ast.Yield | ast.YieldFrom) for node in local_nodes(tree.body))
+
+
+def _is_complete(source: str, entry_point: str) -> bool:
+    """Whether the function has more than a docstring, and nothing returns outside a function."""
+    tree = _parsed(source)
+    if tree is None or _is_body(tree):
+        return False
+    return any(
+        isinstance(node, ast.FunctionDef) and node.name == entry_point and not _is_stub(node) for node in tree.body
+    )
+
+
+def _is_stub(node: ast.FunctionDef) -> bool:
+    return all(isinstance(each, ast.Expr) and isinstance(each.value, ast.Constant) for each in node.body)
+
+
+def _is_helper(node: ast.stmt, names: Collection[str], entry_point: str) -> bool:
+    """What an answer may use without defining it: an import, a function that is written out, a class, a constant."""
+    if isinstance(node, ast.Import | ast.ImportFrom):
+        return True
+    if isinstance(node, ast.FunctionDef):
+        return node.name != entry_point and node.name not in names and not _is_stub(node)
+    if isinstance(node, ast.ClassDef):
+        return node.name not in names
+    targets = node.targets if isinstance(node, ast.Assign) else []
+    return bool(targets) and not any(isinstance(target, ast.Name) and target.id in names for target in targets)
+
+
+def _after(prelude: str, program: str) -> str:
+    """The program behind a prelude. `from __future__` must stand first, wherever it was."""
+    if not prelude.strip():
+        return program
+    if "__future__" not in prelude + program:
+        return f"{prelude.rstrip()}\n{program}"
+    lines = f"{prelude.rstrip()}\n{program}".split("\n")
+    future = [line for line in lines if line.startswith("from __future__ import ")]
+    return "\n".join([*future, *(line for line in lines if not line.startswith("from __future__ import "))])
+
+
+def _is_source(text: str) -> bool:
+    """Whether a text is a program or the body of a function, and no word or number that happens to be Python."""
+    tree = _parsed(text) or _parsed(textwrap.dedent(text)) or _parsed("if True:\n    " + text.strip())
+    if tree is None:
+        return False
+    first = tree.body[0] if tree.body else None
+    statements = first.body if isinstance(first, ast.If) and len(tree.body) == 1 else tree.body
+    return any(not isinstance(node, ast.Expr) or isinstance(node.value, ast.Call) for node in statements)
+
+
+def _parsed(text: str) -> ast.Module | None:
+    try:
+        return ast.parse(text)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return None
+
+
+def _trimmed(text: str) -> str:
+    """Without blank lines around; the first line keeps its indentation."""
+    return re.sub(r"\A(?:[ \t]*\n)+", "", text).rstrip() + "\n"
