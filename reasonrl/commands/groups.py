@@ -33,14 +33,15 @@ critic_app = typer.Typer(help="Train critics and measure them.", no_args_is_help
 def verify(
     name: Annotated[
         str,
-        typer.Argument(help="The verifier: math, math_verify, format, reasoning_gym, or package.module:Class."),
+        typer.Argument(help="The verifier: math, math_verify, code, format, reasoning_gym, or package.module:Class."),
     ],
     source: Annotated[
         Path | None,
         typer.Option(
             "--input",
             help='A .jsonl file of rows {"id", "gold", "response"}. "answer" (bare) may replace "response", and'
-            ' "reference" (an object, as in the data) may replace "gold" (a bare answer).',
+            ' "reference" (an object, as in the data) may replace "gold" (a bare answer). For code: {"id", "tests",'
+            ' "response"}, or "code" (a program), and the other fields of a problem, such as "entry_point".',
         ),
     ] = None,
     output: Annotated[
@@ -59,8 +60,9 @@ def verify(
     mode: Annotated[
         str | None,
         typer.Option(
-            help="For math. lenient (default): a marked answer, or else the last formula or number; strict: a marked"
-            " answer only."
+            help="For math and code. lenient (default): a marked answer, or else the last formula or number (code: a"
+            " fenced block, or else a response that is source as a whole); strict: a marked answer or a block only;"
+            " whole: the response as it stands."
         ),
     ] = None,
     policy: Annotated[
@@ -74,7 +76,10 @@ def verify(
     workers: Annotated[
         int | None,
         typer.Option(
-            min=1, max=256, help="Worker processes, for verifiers that use them (math: for sympy). Default: 2."
+            min=1,
+            max=256,
+            help="Worker processes, for verifiers that use them (math: for sympy; code: programs at one time)."
+            " Default: 2.",
         ),
     ] = None,
     timeout: Annotated[
@@ -82,7 +87,7 @@ def verify(
         typer.Option(help="Time limit for one answer in a worker, in seconds. Default: the verifier's (math: 2)."),
     ] = None,
     explain: Annotated[
-        bool, typer.Option("--explain", help="Show how the verdict was reached (math: the result of each rule).")
+        bool, typer.Option("--explain", help="Show how the verdict was reached (math: each rule; code: each test).")
     ] = False,
     as_json: Json = False,
 ) -> None:
@@ -105,17 +110,17 @@ def audit(
     file: Annotated[
         Path,
         typer.Argument(
-            help="Labelled pairs: columns gold (or reference, an object), pred, equivalent (true/false), form"
-            " (answer/response)."
+            help="Labelled pairs: columns gold (or reference, an object; for code: tests), pred, equivalent"
+            " (true/false), form (answer/response)."
         ),
     ],
     verifier: Annotated[
-        str, typer.Option(help="The verifier: math, math_verify, format, reasoning_gym, or package.module:Class.")
+        str, typer.Option(help="The verifier: math, math_verify, code, format, reasoning_gym, or package.module:Class.")
     ] = "math",
     option: Annotated[
         list[str] | None, typer.Option("--option", "-o", metavar="key=value", help="Options of the verifier.")
     ] = None,
-    mode: Annotated[str | None, typer.Option(help="For math: lenient (default) or strict.")] = None,
+    mode: Annotated[str | None, typer.Option(help="For math and code: lenient (default), strict or whole.")] = None,
     policy: Annotated[
         list[str] | None,
         typer.Option(

@@ -95,6 +95,10 @@ def verify_command(
             _verify_one(verifier, one, explained=explained, as_json=as_json)
         elif not one.is_empty:
             raise UsageError("name a file with --input, or one answer with --gold and --answer, not both")
+        elif explained:
+            raise UsageError(
+                "--explain is for one answer: give it with --gold or --reference, and --answer or --response"
+            )
         elif output is None:
             raise UsageError("--input needs --output: the file to write the verdicts to")
         else:
