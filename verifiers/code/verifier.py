@@ -1,0 +1,366 @@
+"""Judges programs by tests, in a sandbox.
+
+The program is taken from the response; the tests' inputs go into the sandbox, and values and texts come out. What is
+expected, the text of the tests and the comparison stay here. So there is nothing in the program's reach that it could
+change, read or call to look right: it can only give right answers.
+"""
+
+from __future__ import annotations
+
+import collections
+import functools
+import json
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, fields
+from typing import Any, ClassVar, Literal, get_args
+
+from verifiers.code.formats import read_tests
+from verifiers.code.purity import cannot_keep_state
+from verifiers.code.source import program_of, whole_program
+from verifiers.code.types import BadTests, CaseResult, CodeTests, TestText, Trust
+from verifiers.errors import BadReference, NoGoldResponse
+from verifiers.pool.limits import check_count
+from verifiers.response import Extraction, Mode, check_mode
+from verifiers.sandbox import Ending, Limits, Outcome, open_sandbox
+from verifiers.types import Layer, Status, Verdict
+
+Reward = Literal["correctness", "pass_rate"]
+SOLUTIONS = ("reference", "solution", "canonical_solution", "code")
+"""Fields of a reference that may hold a right program."""
+
+_FAILED = {
+    Ending.FINISHED: "wrong_answer",
+    Ending.ERROR: "runtime_error",
+    Ending.TIME_LIMIT: "time_limit",
+    Ending.MEMORY_LIMIT: "memory_limit",
+    Ending.OUTPUT_LIMIT: "output_limit",
+    Ending.STALLED: "sandbox_failure",
+    Ending.BROKEN: "sandbox_failure",
+}
+_MAX_TIME_LIMITS = 3
+"""After so many tests that ended with the time limit the others do not run: they count as failed."""
+_ORDER = (Trust.VALUES, Trust.SEPARATE, Trust.SHARED)
+_MAX_SHOWN = 200
+
+
+@dataclass(frozen=True, slots=True)
+class _Judged:
+    """What all tests of one program came to."""
+
+    results: tuple[CaseResult, ...]
+    deciding: tuple[CaseResult, ...]
+    trust: Trust
+    seconds: float
+
+
+class CodeVerifier:
+    """Verifier of programs (`verifiers.types.Verifier`). Safe to use from several threads.
+
+    Args:
+        mode: strict takes the last fenced block after the thinking; lenient takes a whole response that is source as
+            well; whole takes the response as it stands.
+        reward: correctness gives 1 or 0, and stops at the first test that fails; pass_rate gives the share of the
+            deciding tests that pass. `correct` means all of them, either way.
+        isolation: auto takes the strongest that this machine offers. See docs/sandbox.md.
+        workers: programs that run at one time.
+        limits: fields of `verifiers.sandbox.Limits`, for each test.
+        python: the interpreter that runs the programs; by default the one beneath the current environment.
+        cache_size: verdicts that are remembered, by program and tests.
+
+    Raises:
+        ValueError: an argument is invalid.
+        SandboxUnavailable: the machine does not offer the isolation. Nothing weaker is taken in silence.
+    """
+
+    thread_safe = True
+    command_options: ClassVar[dict[str, Any]] = {"mode": "lenient"}
+    row_fields = ("tests", "entry_point", "prompt", "test_setup_code", "format")
+    answer_field = "code"
+    detail_fields = ("passed", "total", "per_test", "isolation", "trust")
+
+    def __init__(
+        self,
+        *,
+        mode: Mode = "strict",
+        reward: Reward = "correctness",
+        isolation: str = "auto",
+        workers: int = 1,
+        limits: Limits | Mapping[str, Any] | None = None,
+        python: str = "",
+        cache_size: int = 10_000,
+    ) -> None:
+        check_mode(mode)
+        check_count("workers", workers)
+        check_count("cache_size", cache_size, least=0)
+        if reward not in get_args(Reward):
+            raise ValueError(f"reward is {reward!r}; write one of {', '.join(get_args(Reward))}")
+        self.mode: Mode = mode
+        self.reward: Reward = reward
+        self.limits = limits if isinstance(limits, Limits) else _limits_of(limits or {})
+        self._options = {
+            "mode": mode,
+            "reward": reward,
+            "isolation": isolation,
+            "workers": workers,
+            "limits": self.limits,
+            "python": python,
+            "cache_size": cache_size,
+        }
+        self._workers = workers
+        self._sandbox = open_sandbox(isolation, workers=workers, python=python)
+        self._cache: collections.OrderedDict[tuple[str, str], _Judged] = collections.OrderedDict()
+        self._cache_size = cache_size
+        self._lock = threading.Lock()
+
+    @property
+    def isolation(self) -> str:
+        """The layer that runs the programs."""
+        return self._sandbox.isolation
+
+    def verify(self, responses: Sequence[str], references: Sequence[dict[str, Any]]) -> list[Verdict]:
+        """One verdict for each (response, reference), in order.
+
+        No program in the response: UNPARSED, wrong. Tests that cannot be read, or a sandbox that failed: ERROR.
+
+        Raises:
+            ValueError: the two lists differ in length.
+        """
+        if len(responses) != len(references):
+            raise ValueError(f"{len(responses)} responses for {len(references)} references")
+        return self._judge_all(
+            [(lambda tests, text=text: self._extract(text, tests)) for text in responses], references
+        )
+
+    def verify_answers(self, answers: Sequence[str], references: Sequence[dict[str, Any]]) -> list[Verdict]:
+        """`verify` for bare programs: nothing is looked for in them. Same errors."""
+        return self._judge_all([(lambda _, text=text: _bare(text)) for text in answers], references)
+
+    def reference_of(self, gold: Any) -> dict[str, Any]:
+        """The reference of bare tests. What is wrong with them is said in the verdict."""
+        return {"tests": gold}
+
+    def wrap_answer(self, answer: str) -> str:
+        """A response in the format of the mode."""
+        return answer if self.mode == "whole" else f"```python\n{answer}\n```"
+
+    def gold_response(self, reference: dict[str, Any]) -> str:
+        """A response in the format of the mode that must score 1.
+
+        Raises:
+            NoGoldResponse: the tests can be read, and there is no reference solution.
+            BadReference: the tests cannot be read.
+        """
+        _tests_of(reference)
+        for name in SOLUTIONS:
+            if isinstance(reference.get(name), str) and reference[name].strip():
+                return self.wrap_answer(reference[name])
+        raise NoGoldResponse(f"there is no reference solution to check the tests with ({', '.join(SOLUTIONS)})")
+
+    def explain(self, answer: str, reference: dict[str, Any], verdict: Verdict) -> list[Layer]:
+        """What each test came to. All of them run, whatever `reward` is. Raises BadReference."""
+        tests = _tests_of(reference)
+        program = whole_program(answer, tests)
+        judged = self._run(program, tests, stop=False)
+        return [
+            Layer(result.name, " ".join(f"{result.outcome.replace('_', ' ')} {result.detail}".split()), "tests")
+            for result in judged.results
+        ]
+
+    def close(self) -> None:
+        """Ends the sandbox's processes. They also end with the program."""
+        self._sandbox.close()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return functools.partial(CodeVerifier, **self._options), ()  # type: ignore[arg-type]
+
+    def _extract(self, response: str, tests: CodeTests) -> Extraction:
+        return program_of(response, self.mode)
+
+    def _judge_all(self, extractors: Sequence[Any], references: Sequence[dict[str, Any]]) -> list[Verdict]:
+        """Each different program with the same tests runs once, though a group of rollouts may hold it many times."""
+        verdicts: dict[int, Verdict] = {}
+        jobs: dict[tuple[str, str], tuple[str, CodeTests]] = {}
+        rows: dict[int, tuple[Extraction, tuple[str, str]]] = {}
+        for row, (extractor, reference) in enumerate(zip(extractors, references, strict=True)):
+            try:
+                tests = _tests_of(reference)
+            except BadReference as bad:
+                verdicts[row] = Verdict(None, None, Status.ERROR, None, "reference", str(bad), 0.0)
+                continue
+            extraction = extractor(tests)
+            if extraction.answer is None:
+                details = self._details((), tests, _trust_of(tests))
+                verdicts[row] = Verdict(
+                    False, 0.0, Status.UNPARSED, None, "extract", extraction.reason, 0.0, details=details
+                )
+                continue
+            program = whole_program(extraction.answer, tests)
+            key = (program, _key(reference))
+            rows[row] = (extraction, key)
+            jobs[key] = (program, tests)
+        judged = dict(zip(jobs, self._run_all(list(jobs.items())), strict=True))
+        for row, (extraction, key) in rows.items():
+            verdicts[row] = self._verdict(judged[key], extraction, jobs[key][1])
+        return [verdicts[row] for row in range(len(references))]
+
+    def _run_all(self, jobs: list[tuple[tuple[str, str], tuple[str, CodeTests]]]) -> Iterator[_Judged]:
+        if self._workers == 1 or len(jobs) <= 1:
+            yield from (self._remembered(key, *job) for key, job in jobs)
+            return
+        with ThreadPoolExecutor(min(self._workers, len(jobs)), thread_name_prefix="code-verifier") as threads:
+            yield from threads.map(lambda item: self._remembered(item[0], *item[1]), jobs)
+
+    def _remembered(self, key: tuple[str, str], program: str, tests: CodeTests) -> _Judged:
+        """Only what was decided is remembered: a failure of the sandbox may be gone the next time."""
+        with self._lock:
+            if (known := self._cache.get(key)) is not None:
+                self._cache.move_to_end(key)
+                return known
+        judged = self._run(program, tests, stop=self.reward == "correctness")
+        if all(result.outcome != "sandbox_failure" for result in judged.results):
+            with self._lock:
+                self._cache[key] = judged
+                while len(self._cache) > self._cache_size:
+                    self._cache.popitem(last=False)
+        return judged
+
+    def _run(self, program: str, tests: CodeTests, *, stop: bool) -> _Judged:
+        started = time.perf_counter()
+        results: list[tuple[CaseResult, bool]] = []
+        failed = False
+        slow = 0
+        if tests.cases:
+            share = len(tests.cases) > 1 and cannot_keep_state(program)
+            inputs = [case.input for case in tests.cases]
+            outcomes = self._sandbox.run(program, inputs, self.limits, share_process=share)
+            for number, case in enumerate(tests.cases):
+                name = case.name or f"test {number + 1}"
+                if (failed and stop) or slow >= _MAX_TIME_LIMITS:
+                    results.append((CaseResult(name, None, "not_run"), case.visible))
+                    continue
+                outcome = next(outcomes)
+                slow += outcome.ending is Ending.TIME_LIMIT
+                failure = case.check.failure(outcome) if outcome.is_judged else outcome.error
+                results.append((_result(name, outcome, failure), case.visible))
+                failed = failed or (bool(failure) and not case.visible)
+            close = getattr(outcomes, "close", None)
+            if close:
+                close()
+        for number, text in enumerate(tests.texts):
+            name = text.name or f"test text {number + 1}"
+            if failed and stop:
+                results.append((CaseResult(name, None, "not_run"), text.visible))
+                continue
+            outcome = self._run_text(program, text)
+            failure = "" if outcome.ending is Ending.FINISHED else outcome.error or "failed"
+            results.append((_result(name, outcome, failure), text.visible))
+            failed = failed or (bool(failure) and not text.visible)
+        every = tuple(result for result, _ in results)
+        deciding = tuple(result for result, visible in results if not visible)
+        return _Judged(every, deciding, _trust_of(tests), time.perf_counter() - started)
+
+    def _run_text(self, program: str, text: TestText) -> Outcome:
+        if text.functions:
+            return self._sandbox.run_tests(text.source, text.functions, program, self.limits)
+        return self._sandbox.run_shared(text.source, program, self.limits)
+
+    def _verdict(self, judged: _Judged, extraction: Extraction, tests: CodeTests) -> Verdict:
+        passed = sum(result.passed is True for result in judged.deciding)
+        total = len(judged.deciding)
+        details = self._details(judged.results, tests, judged.trust) | {"passed": passed}
+        wrong = [result for result in judged.deciding if result.passed is False]
+        unknown = [result for result in judged.deciding if result.outcome == "sandbox_failure"]
+        if unknown and (self.reward == "pass_rate" or not wrong):
+            reason = f"{unknown[0].name}: {unknown[0].detail}"
+            return Verdict(
+                None, None, Status.ERROR, extraction.answer, "sandbox", reason, judged.seconds, details=details
+            )
+        reason = f"all {total} tests passed" if not wrong else _short(f"{wrong[0].name}: {_why(wrong[0])}")
+        score = passed / total if self.reward == "pass_rate" else float(not wrong)
+        return Verdict(
+            not wrong, score, Status.JUDGED, extraction.answer, "tests", reason, judged.seconds, details=details
+        )
+
+    def _details(self, results: Sequence[CaseResult], tests: CodeTests, trust: Trust) -> dict[str, Any]:
+        total = sum(not test.visible for test in (*tests.cases, *tests.texts))  # type: ignore[attr-defined]
+        return {
+            "isolation": self.isolation,
+            "trust": trust.value,
+            "passed": 0,
+            "total": total,
+            "per_test": [result.outcome for result in results],
+        }
+
+
+def _why(result: CaseResult) -> str:
+    words = result.outcome.replace("_", " ")
+    return f"{words}: {result.detail}" if result.detail else words
+
+
+def _result(name: str, outcome: Outcome, failure: str) -> CaseResult:
+    if not outcome.is_judged:
+        return CaseResult(name, None, "sandbox_failure", outcome.error)
+    if not failure:
+        return CaseResult(name, True, "passed")
+    kind = _FAILED[outcome.ending]
+    if outcome.exception == "AssertionError":  # of test text: the value was not as expected
+        kind = "wrong_answer"
+    return CaseResult(name, False, kind, failure)
+
+
+def _trust_of(tests: CodeTests) -> Trust:
+    """The lowest of the tests that decide."""
+    trusts = [Trust.VALUES for case in tests.cases if not case.visible]
+    trusts += [Trust.SEPARATE if text.functions else Trust.SHARED for text in tests.texts if not text.visible]
+    return max(trusts, key=_ORDER.index)
+
+
+def _bare(answer: str) -> Extraction:
+    return Extraction(answer, "the program") if answer.strip() else Extraction(None, "the program is empty")
+
+
+def _key(reference: Mapping[str, Any]) -> str:
+    return json.dumps(reference, sort_keys=True, default=repr)
+
+
+@functools.lru_cache(maxsize=4096)
+def _tests_of_text(text: str) -> CodeTests | str:
+    try:
+        return read_tests(json.loads(text))
+    except BadTests as bad:
+        return str(bad)
+
+
+def _tests_of(reference: Any) -> CodeTests:
+    """The tests of a reference, read once. Raises BadReference."""
+    if not isinstance(reference, Mapping):
+        raise BadReference(f'the reference is a {type(reference).__name__}; write {{"tests": [...]}}')
+    try:
+        text = json.dumps(reference, sort_keys=True)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise BadReference(f"the reference cannot be written as JSON: {error}") from None
+    tests = _tests_of_text(text)
+    if isinstance(tests, str):
+        raise BadReference(tests)
+    return tests
+
+
+def _limits_of(limits: Mapping[str, Any]) -> Limits:
+    if not isinstance(limits, Mapping):
+        raise ValueError(f"limits is {limits!r}; write a section, such as {{cpu_s: 6}}")
+    known = {field.name: type(field.default) for field in fields(Limits)}
+    for name, value in limits.items():
+        if name not in known:
+            raise ValueError(f"limits has no field {name!r}. Its fields: {', '.join(known)}")
+        is_number = isinstance(value, int) or (isinstance(value, float) and known[name] is float)
+        if isinstance(value, bool) or not is_number or not 0 < value < 1e9:
+            raise ValueError(f"limits.{name} is {value!r}; write a number above 0")
+    return Limits(**limits)
+
+
+def _short(text: str) -> str:
+    text = " ".join(text.split())
+    return text if len(text) <= _MAX_SHOWN else f"{text[: _MAX_SHOWN - 3]}..."
