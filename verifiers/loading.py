@@ -15,6 +15,7 @@ from verifiers.types import Verifier
 BUILT_IN = {
     "math": "verifiers.math.verifier:MathVerifier",
     "math_verify": "verifiers.math.peer:MathVerify",
+    "code": "verifiers.code.verifier:CodeVerifier",
     "reasoning_gym": "verifiers.reasoning_gym:ReasoningGymVerifier",
     "format": "verifiers.format:FormatVerifier",
 }

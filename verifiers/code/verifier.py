@@ -17,6 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields
 from typing import Any, ClassVar, Literal, get_args
 
+from verifiers.code.fields import ROW_FIELDS, SOLUTION_FIELDS
 from verifiers.code.formats import read_tests
 from verifiers.code.purity import cannot_keep_state
 from verifiers.code.source import program_of, whole_program
@@ -28,7 +29,7 @@ from verifiers.sandbox import Ending, Limits, Outcome, open_sandbox
 from verifiers.types import Layer, Status, Verdict
 
 Reward = Literal["correctness", "pass_rate"]
-SOLUTIONS = ("reference", "solution", "canonical_solution", "code")
+SOLUTIONS = (*SOLUTION_FIELDS, "code")
 """Fields of a reference that may hold a right program."""
 
 _FAILED = {
@@ -77,7 +78,7 @@ class CodeVerifier:
 
     thread_safe = True
     command_options: ClassVar[dict[str, Any]] = {"mode": "lenient"}
-    row_fields = ("tests", "entry_point", "prompt", "test_setup_code", "format")
+    row_fields = ROW_FIELDS
     answer_field = "code"
     detail_fields = ("passed", "total", "per_test", "isolation", "trust")
 
