@@ -16,9 +16,8 @@ from typing import Any, Literal
 from verifiers.code.equality import EXACT, Tolerance, Types, difference, shown
 from verifiers.code.output import OutputMode, output_difference
 from verifiers.code.types import Check
-from verifiers.code.wrappers import WRAPPERS
 from verifiers.sandbox.types import Ending, Outcome
-from verifiers.sandbox.values import Opaque, TooLarge
+from verifiers.sandbox.values import Opaque
 
 Operator = Literal["<", "<=", ">", ">="]
 
@@ -176,39 +175,6 @@ class IsInstance(ValueCheck):
         if type(value).__name__ in self.names:
             return ""
         return f"expected a value of type {' or '.join(self.names)}, got {shown(value)} ({type(value).__name__})"
-
-
-@dataclass(frozen=True, slots=True)
-class Applied(ValueCheck):
-    """`set(f(x)) == ...`, `f(x)[0] > 1`: a function of `verifiers.code.wrappers`, by its name, is applied to the value
-    and to `args` after it; `check` decides on what comes out.
-    """
-
-    function: str
-    check: ValueCheck
-    args: tuple[Any, ...] = ()
-
-    def __post_init__(self) -> None:
-        if self.function not in WRAPPERS:
-            raise ValueError(f"there is no wrapper {self.function!r}; there are: {', '.join(sorted(WRAPPERS))}")
-
-    def mistake(self, value: Any) -> str:
-        try:
-            wrapped = WRAPPERS[self.function](value, *self.args)
-        except (TypeError, ValueError, LookupError, ArithmeticError, TooLarge, RecursionError) as error:
-            return f"{self.function} of {shown(value)}: {str(error)[:80]}"
-        line = self.check.mistake(wrapped)
-        return line and f"{self.function} of the value: {line}"
-
-
-@dataclass(frozen=True, slots=True)
-class AllOf:
-    """Every one of the checks."""
-
-    checks: tuple[Check, ...]
-
-    def failure(self, outcome: Outcome) -> str:
-        return next((line for check in self.checks if (line := check.failure(outcome))), "")
 
 
 @dataclass(frozen=True, slots=True)
