@@ -25,7 +25,7 @@ from verifiers.code.types import BadTests, CaseResult, CodeTests, TestText, Trus
 from verifiers.errors import BadReference, NoGoldResponse
 from verifiers.pool.limits import check_count
 from verifiers.response import Extraction, Mode, check_mode
-from verifiers.sandbox import Ending, Limits, Outcome, open_sandbox
+from verifiers.sandbox import Call, Ending, Limits, Outcome, open_sandbox
 from verifiers.types import Layer, Status, Verdict
 
 Reward = Literal["correctness", "pass_rate"]
@@ -234,8 +234,9 @@ class CodeVerifier:
         failed = False
         slow = 0
         if tests.cases:
-            share = len(tests.cases) > 1 and cannot_keep_state(program)
             inputs = [case.input for case in tests.cases]
+            called = {given.function for given in inputs if isinstance(given, Call)}
+            share = len(inputs) > 1 and bool(called) and cannot_keep_state(program, called)
             outcomes = self._sandbox.run(program, inputs, self.limits, share_process=share)
             for number, case in enumerate(tests.cases):
                 name = case.name or f"test {number + 1}"
