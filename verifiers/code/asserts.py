@@ -14,9 +14,11 @@ from dataclasses import dataclass, replace
 
 from verifiers.code.comparison import Equals
 from verifiers.code.equality import member_key
+from verifiers.code.evalplus import without_numpy
 from verifiers.code.gathering import NeverHolds
 from verifiers.code.literals import FAILURES
 from verifiers.code.meaning import Helper, Names, Unconvertible
+from verifiers.code.preparation import prepared, unittest_runs
 from verifiers.code.texts import test_text
 from verifiers.code.types import BadTests, Case, TestText
 from verifiers.code.walk import Walk
@@ -70,15 +72,15 @@ def _read(source: str, around: Surroundings, label: str) -> tuple[list[Case], Te
     tree = parsed(source, label)
     if not _asserts(tree):
         raise BadTests(f"{label} asserts nothing, so every program would pass; {WRITE}")
-    source += _missing_call(tree, around, label)
-    whole = "\n".join(part for part in (around.definitions, around.setup, source) if part)
-    statements = parsed(whole, label).body
     names = around.program_names | ({around.entry_point} if around.entry_point.isidentifier() else frozenset())
+    before = parsed("\n".join((around.definitions, _candidate(tree, around), around.setup)), label).body
+    script = prepared(tree, around.entry_point, label)
+    script.body = [*before, *script.body]
     walk = Walk(_helpers(around.definitions), names)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            _walk(walk, statements)
+            walk.block(script.body)
             _refuse_contradictions(walk.cases)
         if not walk.cases:
             raise BadTests(f"{label} calls nothing of the program, so every program would pass; {WRITE}")
@@ -86,45 +88,24 @@ def _read(source: str, around: Surroundings, label: str) -> tuple[list[Case], Te
     except NeverHolds as error:
         raise BadTests(f"{label}: {error}; correct the test") from None
     except (Unconvertible, RecursionError) as error:
-        text = test_text(whole, names, around.classes, _name(source, around, label), False)
-        if isinstance(error, Unconvertible) and error.shared:
-            text = replace(text, functions=())
+        shared = isinstance(error, Unconvertible) and error.shared
+        script = without_numpy(script)
+        whole = ast.unparse(ast.fix_missing_locations(script)) + unittest_runs(script)
+        text = test_text(whole, names, around.classes, _name(source, label), shared=shared)
         return ([] if text.functions == () else walk.cases), text
 
 
-def _walk(walk: Walk, statements: list[ast.stmt]) -> None:
-    walk.block(statements)
-    tests = [value.definition for name, value in walk.names.items() if isinstance(value, Helper) and _is_test(name)]
-    for definition in tests:
-        if definition.name not in walk.invoked and not definition.args.args:
-            walk.nested({}, definition.body)
-
-
-def _is_test(name: str) -> bool:
-    return name.startswith("test") or name == "check"
+def _candidate(tree: ast.Module, around: Surroundings) -> str:
+    """The line that gives the entry point the name `candidate`, where a test calls it that without a `check`."""
+    names = {part.id for part in ast.walk(tree) if isinstance(part, ast.Name)}
+    parameters = {part.arg for part in ast.walk(tree) if isinstance(part, ast.arg)}
+    if not around.entry_point or "candidate" not in names - parameters - around.program_names:
+        return ""
+    return f"candidate = {around.entry_point}" if around.entry_point != "candidate" else ""
 
 
 def _helpers(definitions: str) -> Names:
     return {node.name: Helper(node) for node in ast.parse(definitions).body if isinstance(node, ast.FunctionDef)}
-
-
-def _missing_call(tree: ast.Module, around: Surroundings, label: str) -> str:
-    """The line that runs a test which only defines itself: HumanEval's `check(candidate)`, pytest's `test_f()`."""
-    called = {node.func.id for node in ast.walk(tree) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)}
-    lines = []
-    for node in tree.body:
-        if isinstance(node, ast.FunctionDef) and node.name not in called:
-            parameters = [argument.arg for argument in node.args.args]
-            if len(parameters) == 1 and (node.name == "check" or parameters == ["candidate"]):
-                if not around.entry_point:
-                    raise BadTests(
-                        f"{label} defines {node.name}({parameters[0]}) and does not call it: give `entry_point`, the "
-                        "name of the function to test"
-                    )
-                lines.append(f"{node.name}({around.entry_point})")
-            elif not parameters and _is_test(node.name):
-                lines.append(f"{node.name}()")
-    return "".join(f"\n{line}" for line in lines) + ("\n" if lines else "")
 
 
 def _asserts(tree: ast.Module) -> bool:
@@ -155,6 +136,6 @@ def _refuse_contradictions(cases: list[Case]) -> None:
                 raise Unconvertible("the program must keep something from one call to the next")
 
 
-def _name(source: str, around: Surroundings, label: str) -> str:
+def _name(source: str, label: str) -> str:
     line = " ".join(source.split())
     return line if len(line) <= 160 and line.startswith("assert") else label

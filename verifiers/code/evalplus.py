@@ -13,6 +13,7 @@ from verifiers.code.meaning import Names, Pending
 from verifiers.code.types import BadTests, Case, Check, TestText
 from verifiers.sandbox.types import Call
 
+_HELPERS = ("assertion", "is_floats")
 PARTS = ("base", "plus")
 RELATIVE = 1e-7
 FLOATS_ABSOLUTE = 1e-6
@@ -44,6 +45,21 @@ def comparison_helper(definition: ast.FunctionDef, arguments: Names) -> Check | 
     if not isinstance(expression, ast.Name) or expression.id != HOLE or type(absolute) not in (int, float):
         return None
     return evalplus_check(values[1], float(absolute))
+
+
+def without_numpy(script: ast.Module) -> ast.Module:
+    """A text in which EvalPlus's `assertion` is written without numpy, which no sandbox needs to have for it."""
+    helpers = [node for node in script.body if isinstance(node, ast.FunctionDef) and node.name in _HELPERS]
+    if not any("allclose" in ast.unparse(node) for node in helpers):
+        return script
+    others = [node for node in script.body if node not in helpers and not _imports_numpy(node)]
+    if any(isinstance(part, ast.Name) and part.id in ("np", "numpy") for node in others for part in ast.walk(node)):
+        return script
+    return ast.Module([*ast.parse(_SAME + _ASSERTION).body, *others], [])
+
+
+def _imports_numpy(node: ast.stmt) -> bool:
+    return isinstance(node, ast.Import) and all(alias.name == "numpy" for alias in node.names)
 
 
 def read_evalplus(reference: Mapping[str, Any], solution: str) -> tuple[tuple[Case, ...], tuple[TestText, ...]]:
@@ -136,4 +152,10 @@ def same(got, expected, atol):
     if isinstance(got, bool) != isinstance(expected, bool):
         return False
     return got == expected or bool(atol) and near(got, expected, atol)
+"""
+
+_ASSERTION = """
+
+def assertion(out, exp, atol):
+    assert same(out, exp, atol)
 """

@@ -29,8 +29,6 @@ class Gathering:
         self.cases: list[Case] = []
         self.passed: set[str] = set()
         """Names of lists and the like that a call of the program has had as an argument and may have changed."""
-        self.invoked: set[str] = set()
-        """Helpers that the text calls itself."""
         self.statements = 0
         self.depth = 0
 

@@ -14,17 +14,41 @@ import sys
 from collections.abc import Iterator
 
 from verifiers.code.conditions import METHOD_NAMES
+from verifiers.code.handing import hands_over_objects
 from verifiers.code.types import TestText
+
+_PROCESS = frozenset(
+    [
+        "redirect_stdout",
+        "redirect_stderr",
+        "capsys",
+        "capfd",
+        "monkeypatch",
+        "patch",
+        "Mock",
+        "MagicMock",
+        "stdin",
+        "stdout",
+        "stderr",
+        "argv",
+        "environ",
+        "globals",
+        "locals",
+        "eval",
+        "inspect",
+    ]
+)
 
 
 def test_text(
-    source: str, program_names: frozenset[str], classes: frozenset[str], name: str, visible: bool
+    source: str, program_names: frozenset[str], classes: frozenset[str], name: str, *, shared: bool
 ) -> TestText:
     """The text, with the functions that it takes from the program if it can run apart from it.
 
     Args:
         program_names: what the program is known to define, built-ins' names included.
         classes: which of these are classes.
+        shared: whether it is known to need the program's process.
     """
     tree = ast.parse(source)
     free = free_names(source) | (program_names & _names(tree))
@@ -32,8 +56,8 @@ def test_text(
     functions = sorted(free - frozenset(modules) - (frozenset(dir(builtins)) - program_names))
     if modules:
         source = "".join(f"import {module}\n" for module in modules) + source
-    shares = not functions or bool(classes & set(functions)) or _needs_the_process(tree, frozenset(functions))
-    return TestText(source, () if shares else tuple(functions), name, visible)
+    shared = shared or not functions or bool(classes & set(functions)) or _needs_the_process(tree, frozenset(functions))
+    return TestText(source, () if shared else tuple(functions), name)
 
 
 def free_names(source: str) -> frozenset[str]:
@@ -76,7 +100,8 @@ def _needs_the_process(tree: ast.Module, functions: frozenset[str]) -> bool:
     ]
     results = _targets(tree, calls)
     return (
-        any(_hands_over_code(call, helpers) or _hands_over_an_object(call, functions) for call in calls)
+        hands_over_objects(tree, calls, functions)
+        or any(isinstance(node, ast.Name | ast.Attribute) and _looks_around(node) for node in ast.walk(tree))
         or any(_reads_an_attribute(node, calls, results) for node in ast.walk(tree))
         or any(isinstance(node, ast.Compare) and _compares_identity(node) for node in ast.walk(tree))
         or _reads_an_argument_again(tree, calls, results)
@@ -106,27 +131,9 @@ def _holds(node: ast.AST, calls: list[ast.Call]) -> bool:
     return any(part is call for part in ast.walk(node) for call in calls)
 
 
-def _hands_over_code(call: ast.Call, helpers: dict[str, ast.FunctionDef]) -> bool:
-    arguments = [*call.args, *(keyword.value for keyword in call.keywords)]
-    return any(
-        isinstance(part, ast.Lambda | ast.GeneratorExp) or (isinstance(part, ast.Name) and part.id in helpers)
-        for argument in arguments
-        for part in ast.walk(argument)
-        if not isinstance(argument, ast.Call) or not isinstance(part, ast.GeneratorExp)
-    )
-
-
-def _hands_over_an_object(call: ast.Call, functions: frozenset[str]) -> bool:
-    """`f([Pair(1, 2)])`: an argument is made by a name of the program that is written like a class."""
-    return any(
-        isinstance(part, ast.Call) and isinstance(part.func, ast.Name) and _is_like_a_class(part.func.id, functions)
-        for argument in (*call.args, *(keyword.value for keyword in call.keywords))
-        for part in ast.walk(argument)
-    )
-
-
-def _is_like_a_class(name: str, functions: frozenset[str]) -> bool:
-    return name in functions and name[0].isupper() and not name.isupper() and "_" not in name
+def _looks_around(node: ast.Name | ast.Attribute) -> bool:
+    """What the program prints, reads or finds in its process."""
+    return (node.id if isinstance(node, ast.Name) else node.attr) in _PROCESS
 
 
 def _reads_an_attribute(node: ast.AST, calls: list[ast.Call], results: set[str]) -> bool:
@@ -139,10 +146,16 @@ def _reads_an_attribute(node: ast.AST, calls: list[ast.Call], results: set[str])
 
 
 def _compares_identity(node: ast.Compare) -> bool:
+    """`is` between two values; not with None, True, a type or `type(x)`."""
     parts = [node.left, *node.comparators]
     return any(isinstance(operation, ast.Is | ast.IsNot) for operation in node.ops) and not any(
-        isinstance(part, ast.Constant) or (isinstance(part, ast.Name) and hasattr(builtins, part.id)) for part in parts
+        isinstance(part, ast.Constant) or _is_built_in(part.func if isinstance(part, ast.Call) else part)
+        for part in parts
     )
+
+
+def _is_built_in(node: ast.expr) -> bool:
+    return isinstance(node, ast.Name) and hasattr(builtins, node.id)
 
 
 def _reads_an_argument_again(tree: ast.Module, calls: list[ast.Call], results: set[str]) -> bool:

@@ -8,6 +8,7 @@ else raises Unconvertible, and the text runs as text.
 from __future__ import annotations
 
 import ast
+import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -24,6 +25,19 @@ from verifiers.sandbox.types import Call
 
 MAX_CASES = 5_000
 MAX_STATEMENTS = 100_000
+
+
+WITHOUT_EFFECT_HERE = frozenset(
+    {
+        "random.seed",
+        "np.random.seed",
+        "numpy.random.seed",
+        "sys.setrecursionlimit",
+        "gc.collect",
+        "warnings.simplefilter",
+    }
+)
+"""Calls by themselves that change no value of the test, which is not random if it can be computed at all."""
 
 
 class Walk(Gathering):
@@ -63,6 +77,8 @@ class Walk(Gathering):
             if isinstance(value.func, ast.Name) and value.func.id == "print" and "print" not in self.names:
                 if not self._calls(value.args):
                     return
+            elif ast.unparse(value.func) in WITHOUT_EFFECT_HERE:
+                return
             elif (condition := condition_of(value)) is not None:
                 self.condition(condition)
                 return
@@ -134,8 +150,11 @@ class Walk(Gathering):
         if node.module == "__future__":
             return
         for alias in node.names:
-            if alias.name == "*" or node.level or not node.module:
+            if node.level or not node.module or (alias.name == "*" and node.module not in ("math", "typing")):
                 raise Unconvertible("an import of all names")
+            if alias.name == "*":
+                self.names |= {name: Module(f"{node.module}.{name}") for name in dir(sys.modules[node.module])}
+                continue
             self.names[alias.asname or alias.name] = Module(f"{node.module}.{alias.name}")
 
     def _functiondef(self, node: ast.FunctionDef) -> None:
@@ -191,7 +210,6 @@ class Walk(Gathering):
         if not isinstance(function, Helper):
             return False
         definition = function.definition
-        self.invoked.add(definition.name)
         if self.depth > 20:
             raise Unconvertible(f"the helper {definition.name} calls itself")
         arguments = self.reducer().arguments(definition, node)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import pytest
@@ -119,6 +120,17 @@ TURNED: dict[str, tuple[str, str, str]] = {
     ),
     "a test function": ("def test_f():\n    assert f(1, 2) == 3", ADD, SUB),
     "a test function that is called": ("def test_f():\n    assert f(1, 2) == 3\n\ntest_f()", ADD, SUB),
+    "a test over parameters": (
+        "import pytest\n@pytest.mark.parametrize('x, y', [(1, 3), (2, 4)])\ndef test_f(x, y):\n    assert f(x, 2) == y",
+        ADD, SUB,
+    ),
+    "a test over two sets of parameters": (
+        "import pytest\n@pytest.mark.parametrize('x', [1, 2])\n@pytest.mark.parametrize(('y',), [(1,), (2,)])\n"
+        "def test_f(x, y):\n    assert f(x, y) == x + y", ADD, SUB,
+    ),
+    "an import of the program": ("from solution import f\n\ndef test_f():\n    assert f(1, 2) == 3", ADD, SUB),
+    "an import of all names": ("from math import *\nassert f(pi, 0) == pi", ADD, "def f(a, b): return 3.14"),
+    "a seed": ("import random\nrandom.seed(0)\nassert f(1, 2) == 3", ADD, SUB),
     "a main block": ("def test_f():\n    assert f(1, 2) == 3\n\nif __name__ == '__main__':\n    test_f()", ADD, SUB),
     "unittest": (
         "import unittest\nclass T(unittest.TestCase):\n    def setUp(self):\n        x = 1\n    def test_f(self):\n"
@@ -129,6 +141,14 @@ TURNED: dict[str, tuple[str, str, str]] = {
         "import unittest\nclass T(unittest.TestCase):\n    def test_f(self):\n"
         "        with self.assertRaises(ZeroDivisionError):\n            f(0)\n"
         "        self.assertRaises(ZeroDivisionError, f, 0)\n", "def f(x): return 1 / x", ECHO,
+    ),
+    "unittest with its main": (
+        "import unittest\nclass T(unittest.TestCase):\n    def test_f(self):\n        self.assertIn(f(1, 2), [3])\n"
+        "if __name__ == '__main__':\n    unittest.main()\n", ADD, SUB,
+    ),
+    "unittest: subtests": (
+        "import unittest\nclass T(unittest.TestCase):\n    def test_f(self):\n        for x in (1, 2):\n"
+        "            with self.subTest(x=x):\n                self.assertFalse(f(x, 1) != x + 1)\n", ADD, SUB,
     ),
     "LeetCode's class": ("assert Solution().f(1, 2) == 3", "class Solution:\n    def f(self, a, b): return a + b",
                          "class Solution:\n    def f(self, a, b): return a - b"),
@@ -168,19 +188,54 @@ def test_each_assert_is_a_case_named_by_its_source() -> None:
     assert [case.name for case in tests.cases] == ["assert f(1) == 2", "assert f(2) == 3"]
 
 
-SEPARATE = {
-    "random inputs": "import random\nfor _ in range(3):\n    x = random.random()\n    assert f(x) == x",
-    "two calls in one condition": "assert f(1) == f(2)",
-    "a call as the argument of another": "assert f(g(1)) == 1",
-    "a loop over what comes back": "for x in f(3):\n    assert x > 0",
-    "a branch on what comes back": "r = f(1)\nif r:\n    assert r == 2\nelse:\n    assert False",
-    "a message of an exception": "try:\n    f(0)\n    assert False\nexcept ValueError as e:\n    assert str(e) == 'no'",
-    "a call that keeps something for the next": "assert f(1) == 1\nassert f(1) == 2",
-    "a call by itself": "f(1)\nassert g() == 1",
-    "the interpreter's own sizes": "assert f((1, 2)) == sys.getsizeof((1, 2))",
-    "a regular expression": "import re\nassert re.fullmatch('a+', f(3))",
-    "while": "i = 0\nwhile i < 3:\n    assert f(i) == i\n    i += 1",
-}
+# (the test, the functions of a program that passes it, and of one that does not)
+SEPARATE: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
+    "random inputs": (
+        "import random\nfor _ in range(3):\n    x = random.random()\n    assert f(x) == x",
+        {"f": lambda x: x}, {"f": lambda x: 1},
+    ),
+    "two calls in one condition": ("assert f(1) == f(2)", {"f": lambda x: 0}, {"f": lambda x: x}),
+    "a call as the argument of another": (
+        "assert f(g(1)) == 1", {"f": lambda x: x, "g": lambda x: x}, {"f": lambda x: 0, "g": lambda x: x},
+    ),
+    "a loop over what comes back": ("for x in f(3):\n    assert x > 0", {"f": lambda x: [x]}, {"f": lambda x: [-x]}),
+    "a branch on what comes back": (
+        "r = f(1)\nif r:\n    assert r == 2\nelse:\n    assert False", {"f": lambda x: 2}, {"f": lambda x: 0},
+    ),
+    "a message of an exception": (
+        "try:\n    f('x')\n    assert False\nexcept ValueError as e:\n    assert 'int' in str(e)",
+        {"f": lambda x: int(x)}, {"f": lambda x: x.index("y")},
+    ),
+    "a call that keeps something for the next": (
+        "assert f(1) == 1\nassert f(1) == 2", {"f": lambda x, seen=[]: seen.append(x) or len(seen)}, {"f": lambda x: 1},
+    ),
+    "a call by itself": (
+        "f(1)\nassert g() == 1", {"f": lambda x: x, "g": lambda: 1}, {"f": lambda x: x, "g": lambda: 2},
+    ),
+    "the interpreter's own sizes": (
+        "assert f((1, 2)) == sys.getsizeof((1, 2))", {"f": sys.getsizeof}, {"f": lambda x: 0},
+    ),
+    "a regular expression": ("import re\nassert re.fullmatch('a+', f(3))", {"f": lambda n: "a" * n}, {"f": str}),
+    "while": (
+        "i = 0\nwhile i < 3:\n    assert f(i) == i\n    i += 1", {"f": lambda x: x}, {"f": lambda x: 0},
+    ),
+    "unittest": (
+        "import unittest\nclass T(unittest.TestCase):\n    def test_f(self):\n        while True:\n"
+        "            self.assertEqual(f(1), 2)\n            break\nif __name__ == '__main__':\n    unittest.main()\n",
+        {"f": lambda x: 2}, {"f": lambda x: 3},
+    ),
+    "a test function": (
+        "def test_f():\n    while True:\n        assert f(1) == 2\n        break\n",
+        {"f": lambda x: 2}, {"f": lambda x: 3},
+    ),
+    "a test over parameters": (
+        "import pytest\n@pytest.mark.parametrize('x', [1])\ndef test_f(x):\n    while True:\n"
+        "        assert f(x) == 2\n        break\n", {"f": lambda x: 2}, {"f": lambda x: 3},
+    ),
+    "an import of the program": (
+        "from solution import f\nassert f(1) == f(2)", {"f": lambda x: 0}, {"f": lambda x: x},
+    ),
+}  # fmt: skip
 SHARED = {
     "an object of the program": "node = Node(1)\nnode.left = Node(2)\nassert height(node) == 2",
     "an object in an argument": "assert chain([Pair(1, 2)], 1) == 1",
@@ -192,14 +247,30 @@ SHARED = {
     "an identity": "x = [1]\nassert f(x) is x",
     "a type as an argument": "assert f([1, 'a'], int) == [1]",
     "a class of the program as a value": "assert issubclass(Custom, ValueError) and f(1) == 1",
+    "an object of a class of the test": "class Node:\n    pass\nassert f(Node()) == 1",
+    "a list of objects made by a helper": (
+        "class Node:\n    pass\ndef chain(values):\n    return [Node() for _ in values]\nassert f(chain([1])) == 1"
+    ),
+    "an object of a module": "from collections import deque\nassert f(deque([1])) == 1",
+    "an object of a module under a name": "import numpy as np\nx = np.array([1])\nassert f(x) == 1",
+    "an iterator": "assert f(iter([1])) == 1",
+    "what the program prints": (
+        "import io, contextlib\nout = io.StringIO()\nwith contextlib.redirect_stdout(out):\n    f(1)\n"
+        "assert out.getvalue() == '1'"
+    ),
+    "what the program reads": "import sys, io\nsys.stdin = io.StringIO('1')\nassert f() == 1",
     "a function handed to map": "assert list(map(f, [1, 2])) == [2, 3]",
 }  # fmt: skip
 
 
 @pytest.mark.parametrize("name", SEPARATE)
 def test_what_cannot_be_turned_runs_apart_from_the_program_if_plain_values_suffice(name: str) -> None:
-    (text,) = read_tests({"tests": [SEPARATE[name]]}).texts
-    assert text.functions in (("f",), ("f", "g"))
+    source, right, wrong = SEPARATE[name]
+    (text,) = read_tests({"tests": [source]}).texts
+    assert text.functions == tuple(right)
+    exec(text.source, {**right, "__name__": "tests"})
+    with pytest.raises((AssertionError, ValueError)):
+        exec(text.source, {**wrong, "__name__": "tests"})
 
 
 @pytest.mark.parametrize("name", SHARED)
@@ -229,6 +300,14 @@ def test_check_is_called_with_the_entry_point_once(source: str) -> None:
     row: dict[str, Any] = {"tests": [source], "entry_point": "f"}
     assert judged(ADD, row) == ["", ""]
     assert "" not in judged(SUB, row)
+
+
+def test_a_test_may_call_the_entry_point_candidate_without_a_check() -> None:
+    assert judged(ADD, {"tests": ["assert candidate(1, 2) == 3"], "entry_point": "f"}) == [""]
+    (text,) = read_tests({"tests": ["assert candidate(1, 2) == candidate(2, 1)"], "entry_point": "f"}).texts
+    exec(text.source, {"f": lambda a, b: a + b})
+    with pytest.raises(AssertionError):
+        exec(text.source, {"f": lambda a, b: a - b})
 
 
 def test_check_of_a_method_of_leetcodes_class() -> None:
@@ -271,6 +350,21 @@ def test_evalplus_sources_compare_floats_within_their_tolerance_and_everything_e
     assert "" not in judged("def f(a, b): return a + b + 1e-3", row)
 
 
+def test_evalplus_sources_with_a_reference_function_run_apart_and_without_numpy() -> None:
+    source = (
+        EVALPLUS.replace("    results = [3.0, 3]\n", "")
+        .replace("(inp, exp)", "inp")
+        .replace("zip(inputs, results)", "inputs")
+        .replace(", exp, 0)", ", ref_func(*inp), 0)")
+    )
+    source = "def ref_func(a, b):\n    c = a\n    c += b\n    return c\n" + source
+    (text,) = read_tests({"tests": [source], "entry_point": "f"}).texts
+    assert text.functions == ("f",) and "numpy" not in text.source
+    exec(text.source, {"f": lambda a, b: a + b})
+    with pytest.raises(AssertionError):
+        exec(text.source, {"f": lambda a, b: a - b})
+
+
 @pytest.mark.parametrize(
     ("row", "message"),
     [
@@ -281,6 +375,7 @@ def test_evalplus_sources_compare_floats_within_their_tolerance_and_everything_e
         ({"tests": ["x = 1\nassert x == 2\nassert f(1) == 1"]}, "no program can pass `x == 2`"),
         ({"tests": ["assert f(1) == 1", ""]}, r"tests\[1\] asserts nothing"),
         ({"tests": [HUMAN_EVAL]}, "give `entry_point`"),
+        ({"tests": ["def test_f(value):\n    assert f(value) == 1"]}, r"defines test_f\(value\) and does not call"),
         ({"tests": [1]}, "`tests` is a list with other items than texts"),
         ({"tests": 3}, "`tests` is a int"),
         ({"tests": ["assert f(1) == 1"], "entry_point": 3}, "`entry_point` is a int"),

@@ -1,0 +1,91 @@
+"""Does a test text hand over anything to the program that is not a plain value?"""
+
+from __future__ import annotations
+
+import ast
+import builtins
+from collections.abc import Iterator
+
+_PLAIN_MODULES = frozenset(
+    [
+        "random",
+        "math",
+        "cmath",
+        "string",
+        "copy",
+        "itertools",
+        "sys",
+        "re",
+        "json",
+        "functools",
+        "operator",
+        "typing",
+        "time",
+        "unittest",
+        "pytest",
+        "statistics",
+        "__future__",
+        "contextlib",
+    ]
+)
+"""Modules of which a text may use anything: what it then hands over is plain, or is seen to be a function."""
+_NOT_PLAIN = frozenset(
+    ["iter", "map", "filter", "zip", "reversed", "enumerate", "range", "open", "object", "memoryview", "bytearray"]
+)
+
+
+def hands_over_objects(tree: ast.Module, calls: list[ast.Call], functions: frozenset[str]) -> bool:
+    """Whether an argument of one of these calls is or holds a function, an iterator, or an object of some class.
+
+    Args:
+        functions: names that the text takes from the program. One that is written like a class is taken for one.
+    """
+    unsafe = set(_unsafe_names(tree)) | {name for name in functions if _is_like_a_class(name)}
+    for node in ast.walk(tree):  # names are bound before they are used, and the walk goes from the top down
+        if isinstance(node, ast.FunctionDef) and _mentions(node, unsafe):
+            unsafe.add(node.name)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Assign | ast.AnnAssign) and node.value is not None and _mentions(node.value, unsafe):
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            unsafe |= {part.id for target in targets for part in ast.walk(target) if isinstance(part, ast.Name)}
+    helpers = {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}
+    return any(
+        _mentions(argument, unsafe) or _is_code(argument, helpers) for call in calls for argument in _arguments(call)
+    )
+
+
+def _arguments(call: ast.Call) -> list[ast.expr]:
+    return [*call.args, *(keyword.value for keyword in call.keywords)]
+
+
+def _unsafe_names(tree: ast.Module) -> Iterator[str]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ClassDef):
+            yield node.name
+        elif isinstance(node, ast.Import):
+            for alias in node.names:
+                if alias.name.split(".")[0] not in _PLAIN_MODULES:
+                    yield alias.asname or alias.name.split(".")[0]
+        elif isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] not in _PLAIN_MODULES:
+            yield from (alias.asname or alias.name for alias in node.names)
+
+
+def _is_like_a_class(name: str) -> bool:
+    return name[0].isupper() and not name.isupper() and "_" not in name
+
+
+def _mentions(node: ast.AST, names: set[str]) -> bool:
+    return any(isinstance(part, ast.Name) and part.id in names for part in ast.walk(node))
+
+
+def _is_code(argument: ast.expr, helpers: set[str]) -> bool:
+    """A lambda, a generator, a function or a type by its name, or what `map` and its like return."""
+    if isinstance(argument, ast.Lambda | ast.GeneratorExp):
+        return True
+    if isinstance(argument, ast.Name):
+        return argument.id in helpers or hasattr(builtins, argument.id)
+    if isinstance(argument, ast.Call):
+        return isinstance(argument.func, ast.Name) and argument.func.id in _NOT_PLAIN
+    if isinstance(argument, ast.List | ast.Tuple | ast.Set | ast.Dict):
+        return any(_is_code(part, helpers) for part in ast.iter_child_nodes(argument) if isinstance(part, ast.expr))
+    return isinstance(argument, ast.Starred) and isinstance(argument.value, ast.Name) and argument.value.id in helpers
