@@ -22,10 +22,10 @@ _MENTIONED = re.compile(r"(?<![\w\\'^_{-])(?:\(([A-J])\)|([A-J]))(?![\w'^_(])")
 _DENIED = re.compile(
     r"\b(?:not|never|neither|nor|isn't|can't|cannot|non|nicht|pas|rather than|instead of|eliminat\w*|rul\w* out"
     r"|exclud\w*|unlike|wrong)\b[^.;!?]*"
-    r"|(?:\(?[A-J]\)?(?:\s*(?:,|and|or)\s*)?)+\s*(?:is|are)\s+(?:not|wrong|incorrect|false|impossible|out)\b[^.;!?]*",
+    r"|(?:\(?[A-J]\)?(?:\s*(?:,|and|or)\s*)?)+\s*(?:is|are)\s+(?:not|wrong|incorrect|false|impossible|out)\b[^.,;!?]*",
 )
 _UNDECIDED = re.compile(
-    r"\b(?:or|either|maybe|perhaps|possibly|could|might|except|unless|any|anything|every|everything|all|but|other)\b",
+    r"\b(?:or|either|maybe|perhaps|possibly|probably|likely|guess|could|might|except|unless|any|anything|every|everything|all|but|other)\b",
     re.IGNORECASE,
 )
 _PROSE = re.compile(r"[^\W\d_]{4,}")

@@ -11,7 +11,6 @@ from verifiers.math.layers.assignments import NAME, is_head
 from verifiers.math.layers.expressions import is_expression, renamed, verdict
 from verifiers.math.layers.numbers import is_plain_number
 from verifiers.math.layers.pair import Comparison, Pair
-from verifiers.math.normalise import squeezed
 from verifiers.math.numeric import mentions, real_value, same_equation, same_value
 from verifiers.math.structure import approximate_sides, sides
 from verifiers.math.tree import Node
@@ -127,9 +126,9 @@ def rebound(pair: Pair, answer: str, gold: str, letter: str, *, in_answer: bool)
 
 
 def _name(head: str) -> str:
-    """f(x) and f are one name."""
+    """f(x) and f are one name, and so are |AB| and AB."""
     function = _FUNCTION_HEAD.fullmatch(head)
-    return function[1] if function else squeezed(head)
+    return function[1] if function else re.sub(r"\\(?:overline|[lr]?vert)(?![a-z])|[|{}\s]", "", head)
 
 
 def _letters(text: str) -> set[str]:

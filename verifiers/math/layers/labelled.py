@@ -21,6 +21,7 @@ _INDEX = re.compile(
     re.IGNORECASE,
 )
 _LABEL = re.compile(r"\s*([^\W\d_][^:=,;()]{0,60}?)\s*(?::|=|\bis\b|\bare\b)\s*(?=\S)")
+_CLOCK = re.compile(r"(\d{1,3}):([0-5]\d)")
 _HALF_INDEX = re.compile(r"(?<![(\w])([a-h]|[ivx]{1,4}|\d)\)\s")
 _POINT = re.compile(r"\s*([A-Z]'?)\s*(\([^()]*,[^()]*\))\s*")
 _WORD = re.compile(r"(?<![\\A-Za-z{])[A-Za-z]{3,}")
@@ -37,6 +38,9 @@ def compound(pair: Pair) -> Comparison | None:
     amounts = [amount_of(text) for text in (pair.answer_words, pair.gold_words)]
     if amounts[0] and amounts[1]:
         return _two_amounts(amounts[0], amounts[1])
+    for amount, other in zip(amounts, (pair.gold_words, pair.answer_words), strict=True):
+        if amount and amount.units == ("h", "min") and (clock := _CLOCK.fullmatch(other)):
+            return Comparison(amount.value == 3600 * int(clock[1]) + 60 * int(clock[2]), "quantity")
     for amount, other in ((amounts[0], pair.gold_words), (amounts[1], pair.answer_words)):
         if amount and (value := rational(MONEY.sub("", other))) is not None:
             same = pair.policy.missing_units and value in (amount.in_last_unit(), amount.in_main_unit())
@@ -113,7 +117,7 @@ def _phrases(pair: Pair) -> Comparison | None:
 
 def _bare_values(text: str) -> list[str] | None:
     """The members of a list or a tuple without labels; None if it is no list, or a set."""
-    if unwrap_set(text) is not None or any(word not in FUNCTIONS for word in _WORD.findall(text)):
+    if unwrap_set(text) is not None or any(word not in FUNCTIONS and word != "and" for word in _WORD.findall(text)):
         return None
     if pack := unwrap_tuple(text):
         return pack[1]

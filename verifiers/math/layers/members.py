@@ -100,6 +100,9 @@ def members(pair: Pair) -> Comparison | None:
         other = pair.gold if _NOTHING.fullmatch(pair.answer) else pair.answer
         if unwrap_set(other) is not None:
             return Comparison(False, "list", "a set with members is not empty")
+    named = _CONTAINED.match(pair.answer), _CONTAINED.match(pair.gold)
+    if named[0] and named[1] and squeezed(named[0].group()) != squeezed(named[1].group()) and "\\in" in pair.gold:
+        return Comparison(False, "list", "another name")
     answer, gold = members_of(pair.answer), members_of(pair.gold)
     for reading in (_assigned_tuple, _named_point, _two_tuples, _decimal_comma):
         if (comparison := reading(pair)) is not None:

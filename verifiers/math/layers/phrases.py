@@ -32,7 +32,7 @@ _YEAR = re.compile(rf"({_MONTH} \d{{1,2}})(?:st|nd|rd|th)?, ?(?=\d{{4}}\b)", re.
 """3 May 2020 and May 3, 2020 are written alike before they are compared."""
 _IDLE_WORDS = (
     "the a an of is are was were be has have had with in on at to for and or each per got gets needs costs cost"
-    " there number total answer about exactly only equals equal respectively that which it he she they we so"
+    " there number total answer about exactly only equals equal quotient respectively that which it he she they we so"
 )
 _IDLE = frozenset(_IDLE_WORDS.split())
 """Words that say nothing of what a number belongs to."""

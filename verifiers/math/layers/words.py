@@ -25,6 +25,12 @@ _BOUNDED = re.compile(
     r"|at least|at most|up to|between|greater than|smaller than|larger than|almost|nearly)\b",
     re.IGNORECASE,
 )
+_CHANGED = re.compile(
+    r"\b(?:half|twice|double|triple|thrice|minus|negative|plus|square of|cube of|root of)(?: of)?(?: the)? [\\$]*\d"
+    r"|\d (?:squared|cubed|and (?:an? |one )?(?:half|third|quarter))\b",
+    re.IGNORECASE,
+)
+"""Words that make another number of the one beside them."""
 _RUN_ON = re.compile(r"\d\s*R\s*\d|(?<![A-Za-z_\\^])[A-Za-z]{1,9}\s+\d")
 _WORD_BY_NUMBER = re.compile(r"\d\s+[A-Za-z]{3,}|(?<![A-Za-z])[A-Za-z]{4,}\s+\d|\d\s*(?:[ap]\.?m\.?)(?![A-Za-z])")
 _FORMULA = re.compile(r"[\\^_{}*+=<>]|\d\s*/\s*(?:[A-Za-z](?![a-z]{2})|\()|\d\s*[-\u2212]\s*\d|\)\s*/")
@@ -216,6 +222,7 @@ def stated_number(text: str) -> Fraction | None:
         _CHOICE_MARK.search(last)
         or _DENIALS & set(re.findall(r"[^\W\d_]+(?:'t)?", last.casefold()))
         or _BOUNDED.search(last)
+        or _CHANGED.search(last)
     ):
         return None
     for part in (last, last.rpartition("=")[2], re.split(r"[\uff0c\u3002\uff1b\u060c]", last)[-1]):
@@ -243,7 +250,11 @@ def prose(pair: Pair) -> Comparison | None:
 
 def _bounded(pair: Pair) -> bool:
     text = f"{pair.answer_words} {pair.gold_words}"
-    return _BOUNDED.search(text) is not None or bool(_DENIALS & set(bare_words(text).split()))
+    return (
+        _BOUNDED.search(text) is not None
+        or _CHANGED.search(text) is not None
+        or bool(_DENIALS & set(bare_words(text).split()))
+    )
 
 
 def is_prose(text: str) -> bool:
