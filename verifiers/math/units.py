@@ -7,78 +7,16 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from verifiers.math.normalise import rational
+from verifiers.math.unit_table import UNITS
 
-_UNITS: dict[str, dict[str, tuple[str, str]]] = {
-    # dimension: {unit: (size, other spellings)}
-    "length": {
-        "nanometer": ("1/1000000000", "nanometre"),
-        "\u00b5m": ("1/1000000", "\u03bcm micrometer micrometre micron"),
-        "mm": ("1/1000", "millimeter millimetre"),
-        "cm": ("1/100", "centimeter centimetre"),
-        "dm": ("1/10", "decimeter decimetre"),
-        "m": ("1", "meter metre"),
-        "km": ("1000", "kilometer kilometre"),
-        "in": ("0.0254", "inch inche"),
-        "ft": ("0.3048", "foot feet"),
-        "yd": ("0.9144", "yard"),
-        "mi": ("1609.344", "mile"),
-    },
-    "mass": {
-        "mg": ("1/1000", "milligram"),
-        "g": ("1", "gram gramme"),
-        "kg": ("1000", "kilogram kilo"),
-        "t": ("1000000", "tonne ton"),
-        "oz": ("28.349523125", "ounce"),
-        "lb": ("453.59237", "pound"),
-    },
-    "time": {
-        "ms": ("1/1000", "millisecond"),
-        "s": ("1", "second sec"),
-        "min": ("60", "minute mins"),
-        "h": ("3600", "hour hr"),
-        "d": ("86400", "day"),
-        "wk": ("604800", "week"),
-    },
-    "months": {"mo": ("1", "month"), "yr": ("12", "year")},
-    "volume": {
-        "ml": ("1/1000", "milliliter millilitre"),
-        "cl": ("1/100", "centiliter centilitre"),
-        "l": ("1", "liter litre"),
-        "pt": ("0.473176473", "pint"),
-        "qt": ("0.946352946", "quart"),
-        "gal": ("3.785411784", "gallon"),
-    },
-    "dollars": {"ct": ("1/100", "cent"), "usd": ("1", "dollar buck")},
-    "euros": {"eur": ("1", "euro")},
-    "pounds": {"penny": ("1/100", "pence"), "gbp": ("1", "")},
-    "yuan": {"cny": ("1", "yuan rmb")},
-    "rupees": {"inr": ("1", "rupee")},
-    "angle": {"arcmin": ("1/60", ""), "deg": ("1", "degree")},
-    "radians": {"rad": ("1", "radian")},
-    "temperature": {"k": ("1", "kelvin")},
-    "celsius": {"celsius": ("1", "centigrade")},
-    "fahrenheit": {"fahrenheit": ("1", "")},
-    "resistance": {"ohm": ("1", ""), "kohm": ("1000", "kiloohm")},
-    "frequency": {
-        "hz": ("1", "hertz"),
-        "khz": ("1000", "kilohertz"),
-        "mhz": ("1000000", "megahertz"),
-        "ghz": ("1000000000", "gigahertz"),
-    },
-    "force": {"n": ("1", "newton")},
-    "energy": {"j": ("1", "joule"), "kj": ("1000", "kilojoule")},
-    "power": {"w": ("1", "watt"), "kw": ("1000", "kilowatt")},
-    "voltage": {"v": ("1", "volt")},
-    "pressure": {"pa": ("1", "pascal"), "kpa": ("1000", "kilopascal"), "hpa": ("100", "hectopascal")},
-}
 _SHORT = {
     spelling: unit
-    for units in _UNITS.values()
+    for units in UNITS.values()
     for unit, (_, names) in units.items()
     for spelling in (unit, *names.split())
 }
 _DIMENSION = {
-    unit: (dimension, Fraction(size)) for dimension, units in _UNITS.items() for unit, (size, _) in units.items()
+    unit: (dimension, Fraction(size)) for dimension, units in UNITS.items() for unit, (size, _) in units.items()
 }
 
 _MARKED = r"\\(?:text|mathrm|mbox|textrm|textnormal|rm|operatorname)\s*\{\s*([A-Za-z. ]+?)\s*\}"
