@@ -24,7 +24,10 @@ from verifiers.code.pure_functions import (
 )
 from verifiers.sandbox.values import Opaque
 
-MAX_STEPS = 300_000
+MAX_STEPS = 150_000
+ITEMS_PER_STEP = 50
+ITEMS_PER_COMPARISON = 5
+SIZED = (str, bytes, list, tuple, set, frozenset, dict)
 FAILURES = (
     ArithmeticError,
     AttributeError,
@@ -49,10 +52,14 @@ class _Walk:
         self.names = names
         self.steps = [0]
 
-    def value(self, node: ast.expr) -> Any:
-        self.steps[0] += 1
+    def charge(self, *values: Any, steps: int = 1) -> None:
+        """Counts a step, and more where a built-in goes through long values: a loop of such calls must end too."""
+        self.steps[0] += steps + sum(len(value) // ITEMS_PER_STEP for value in values if isinstance(value, SIZED))
         if self.steps[0] > MAX_STEPS:
             raise NotPlain("the expression takes too many steps")
+
+    def value(self, node: ast.expr) -> Any:
+        self.charge()
         visit: Callable[[Any], Any] | None = getattr(self, f"_{type(node).__name__.lower()}", None)
         if visit is None:
             raise NotPlain(f"a {type(node).__name__} in a test")
@@ -101,7 +108,9 @@ class _Walk:
         name = type(node.op).__name__
         if name not in OPERATORS:
             raise NotPlain(f"the operator {name} in a test")
-        return OPERATORS[name](self.value(node.left), self.value(node.right))
+        left, right = self.value(node.left), self.value(node.right)
+        self.charge(left, right)
+        return OPERATORS[name](left, right)
 
     def _boolop(self, node: ast.BoolOp) -> Any:
         stops = isinstance(node.op, ast.Or)
@@ -119,6 +128,7 @@ class _Walk:
         left = self.value(node.left)
         for operation, comparator in zip(node.ops, node.comparators, strict=True):
             right = self.value(comparator)
+            self.charge(left, right, steps=(_items(left) + _items(right)) // ITEMS_PER_COMPARISON)
             if not _holds(operation, left, right):
                 return False
             left = right
@@ -137,7 +147,12 @@ class _Walk:
         method = METHODS.get(type(value), {}).get(node.attr)
         if method is None:
             raise NotPlain(f"the attribute {node.attr} of a {type(value).__name__}")
-        return lambda *args, **kwargs: method(value, *args, **kwargs)
+
+        def call(*args: Any, **kwargs: Any) -> Any:
+            self.charge(value)
+            return method(value, *args, **kwargs)
+
+        return call
 
     def _call(self, node: ast.Call) -> Any:
         if isinstance(node.func, ast.Name | ast.Attribute | ast.Lambda):
@@ -154,6 +169,7 @@ class _Walk:
             kwargs.update({name: self._bounded(item, function) for name, item in named.items()})
         if any(isinstance(item, Opaque) for item in args):
             raise NotPlain(f"a value of the program's own type: {args[0]!r}")
+        self.charge(*args)
         return function(*args, **kwargs)
 
     @staticmethod
@@ -198,7 +214,7 @@ class _Walk:
             return
         first, *others = generators
         for item in self.value(first.iter):
-            self.steps[0] += 1
+            self.charge()
             walk = self._within(bindings(first.target, item))
             if all(walk.value(condition) for condition in first.ifs):
                 yield from walk._rounds(others)
@@ -213,6 +229,14 @@ class _Walk:
             raise NotPlain("a long format")
         changes: dict[int, Callable[[Any], str]] = {ord("r"): repr, ord("s"): str, ord("a"): ascii}
         return format(changes[node.conversion](value) if node.conversion in changes else value, specification)
+
+
+def _items(value: Any) -> int:
+    """How many items there are in a value and in the values within it."""
+    if not isinstance(value, list | tuple | set | frozenset | dict):
+        return 0
+    inner = [item for item in (value.values() if isinstance(value, dict) else value) if isinstance(item, SIZED)]
+    return len(value) + sum(map(_items, inner))
 
 
 def _holds(operation: ast.cmpop, left: Any, right: Any) -> bool:

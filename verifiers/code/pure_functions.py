@@ -195,7 +195,7 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "set": lambda items=(): set(hashable(items)),
     "sorted": lambda items, key=None, reverse=False: sorted(listed(items), key=key, reverse=reverse),
     "str": lambda value="": str(value),
-    "sum": lambda items, start=0: sum(listed(items), start),
+    "sum": lambda items, start=0: sum(listed(items), _number(start)),
     "tuple": lambda items=(): tuple(listed(items)),
     "type": lambda value: type(value),
     "zip": zip,
@@ -226,6 +226,12 @@ def _text(part: Any) -> Any:
     if isinstance(part, int):
         raise NotPlain("bytes of a number")
     return part
+
+
+def _number(start: Any) -> Any:
+    if not isinstance(start, int | float | complex):
+        raise NotPlain("a sum of other than numbers")
+    return start
 
 
 CONSTANTS: dict[str, Any] = {
