@@ -189,14 +189,6 @@ class AnyOf:
 
 
 @dataclass(frozen=True, slots=True)
-class Returns:
-    """The call returns, whatever the value: `f(x)` without an assert."""
-
-    def failure(self, outcome: Outcome) -> str:
-        return unfinished(outcome)
-
-
-@dataclass(frozen=True, slots=True)
 class Raises:
     """The call raises one of these exceptions or of their built-in subclasses; any at all where `names` is empty."""
 

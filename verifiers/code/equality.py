@@ -40,6 +40,8 @@ _KINDS = {
     type(None): "none", bool: "bool", int: "number", float: "number", complex: "number", str: "text", bytes: "bytes",
     list: "list", tuple: "tuple", set: "set", frozenset: "set", dict: "dict",
 }  # fmt: skip
+_ATOMS = frozenset({bool, int, str, bytes, type(None)})
+"""Two values of one of these types are equal where Python says so, and hashed by their value."""
 
 
 def difference(expected: Any, got: Any, tolerance: Tolerance = EXACT, types: Types = "python") -> str:
@@ -60,7 +62,9 @@ def difference(expected: Any, got: Any, tolerance: Tolerance = EXACT, types: Typ
         elif kind in ("list", "tuple"):
             if len(left) != len(right):
                 return _unequal(left, right, place, f" ({len(left)} items, not {len(right)})")
-            stack.extend((left[i], right[i], f"{place}[{i}]", depth + 1) for i in reversed(range(len(left))))
+            for i in reversed(range(len(left))):
+                if type(left[i]) not in _ATOMS or type(left[i]) is not type(right[i]) or left[i] != right[i]:
+                    stack.append((left[i], right[i], f"{place}[{i}]", depth + 1))
         elif kind == "dict":
             left, right = _by_key(left, types), _by_key(right, types)
             if left.keys() != right.keys():
@@ -81,8 +85,8 @@ def same_number(expected: complex, got: complex, tolerance: Tolerance = EXACT) -
     if expected == got:
         return True
     if isinstance(expected, complex) or isinstance(got, complex):
-        expected, got = complex(expected), complex(got)
-        return same_number(expected.real, got.real, tolerance) and same_number(expected.imag, got.imag, tolerance)
+        near_real = same_number(expected.real, got.real, tolerance)
+        return near_real and same_number(float(expected.imag), float(got.imag), tolerance)
     if isinstance(expected, int) or math.isinf(expected):
         return False
     if math.isnan(expected):
@@ -160,17 +164,22 @@ def _number_key(value: complex) -> str:
 
 def _by_key(value: dict[Any, Any], types: Types) -> dict[str, tuple[Any, Any]]:
     """Each key's text, with the key itself and its item."""
-    keyed = {}
+    keyed: dict[str, tuple[Any, Any]] = {}
     for key, item in value.items():
-        if types == "json" and type(key) is int and abs(key) < 10**18:
-            key = str(key)
-        keyed[f"opaque {id(key)}" if _kind(key, types) == "opaque" else member_key(key, types)] = (key, item)
+        as_json = types == "json" and type(key) is int and abs(key) < 10**18
+        try:
+            text = member_key(str(key) if as_json else key, types)
+        except ValueError:  # an Opaque: equal to nothing
+            text = f"opaque {id(key)}"
+        keyed[text if text not in keyed else f"again {id(key)}"] = (key, item)
     return keyed
 
 
 def _same_members(expected: Any, got: Any, tolerance: Tolerance) -> bool:
     if len(expected) != len(got):
         return False
+    if all({*map(type, members)} <= _ATOMS - {bool} for members in (expected, got)):
+        return bool(expected == got)
     try:
         left = {member_key(item): item for item in expected}
         right = {member_key(item): item for item in got}
