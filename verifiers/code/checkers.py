@@ -103,7 +103,7 @@ def load_checker(spec: str) -> Checker:
     except (AttributeError, ValueError) as error:
         raise BadTests(f"`checker`: {spec!r}: {error}; write package.module:function") from error
     if not callable(checker):
-        raise BadTests(f"`checker`: {spec!r} is not a function, but of type {type(checker).__name__}")
+        raise BadTests(f"`checker`: {spec!r} is of type {type(checker).__name__}; write package.module:function")
     return checker  # type: ignore[no-any-return]
 
 
@@ -131,7 +131,9 @@ def any_order_within_groups(case_input: Input, expected: Sequence[Sequence[Any]]
 
 def lines_in_any_order(case_input: Input, expected: str, got: Any) -> bool:
     """The lines of a text in any order, each as often as expected, without blanks around them and empty lines."""
-    left, right = (Counter(filter(None, map(str.strip, text.split("\n")))) for text in (expected, str(got)))
+    if not isinstance(got, str):
+        return False
+    left, right = (Counter(filter(None, map(str.strip, text.split("\n")))) for text in (expected, got))
     return left == right
 
 
