@@ -55,7 +55,7 @@ def _ours(row: dict[str, Any]) -> dict[str, Any] | None:
     fields["reference"] = _with_solution(reference, row)
     if question is not None:
         fields["prompt"] = question
-    return fields | {"prompt_form": _form(row, question), "meta": _others(row, reference, *_SOLUTIONS, *_OWN)}
+    return fields | {"prompt_form": _form(row, question), "meta": _others(row, reference, *_SOLUTIONS, *_OWN, "solutions")}
 
 
 def list_of_tests(answer: Any) -> list[Any] | None:
