@@ -8,7 +8,6 @@ for _ in range(100): x = random() ... a TestText
 from __future__ import annotations
 
 import ast
-import warnings
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
@@ -20,6 +19,7 @@ from verifiers.code.literals import FAILURES
 from verifiers.code.meaning import Helper, Names, Unconvertible
 from verifiers.code.preparation import prepared, unittest_runs
 from verifiers.code.texts import test_text
+from verifiers.code.trees import UNPARSABLE, tree_of
 from verifiers.code.types import BadTests, Case, TestText
 from verifiers.code.walk import Walk
 from verifiers.sandbox.types import Call
@@ -60,10 +60,8 @@ def read_asserts(
 def parsed(source: str, label: str, write: str = WRITE) -> ast.Module:
     """The tree of a source. Raises BadTests."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # "\d" in a test's text
-            return ast.parse(source)
-    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        return tree_of(source)
+    except UNPARSABLE as error:
         line = f"line {error.lineno}: {error.msg}" if isinstance(error, SyntaxError) else str(error)
         raise BadTests(f"{label} is not Python source ({line}); {write}") from None
 
@@ -78,10 +76,8 @@ def _read(source: str, around: Surroundings, label: str) -> tuple[list[Case], Te
     script.body = [*before, *script.body]
     walk = Walk(_helpers(around.definitions), names)
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            walk.block(script.body)
-            _refuse_contradictions(walk.cases)
+        walk.block(script.body)
+        _refuse_contradictions(walk.cases)
         if not walk.cases:
             raise BadTests(f"{label} calls nothing of the program, so every program would pass; {WRITE}")
         return walk.cases, None
@@ -91,7 +87,10 @@ def _read(source: str, around: Surroundings, label: str) -> tuple[list[Case], Te
         shared = isinstance(error, Unconvertible) and error.shared
         script = without_numpy(script)
         whole = ast.unparse(ast.fix_missing_locations(script)) + unittest_runs(script)
-        text = test_text(whole, names, around.classes, _name(source, label), shared=shared)
+        try:
+            text = test_text(whole, names, around.classes, _name(source, label), shared=shared)
+        except SyntaxError as mistake:  # what only the compiler sees: a `return` outside a function
+            raise BadTests(f"{label} is not Python source ({mistake.msg}); {WRITE}") from None
         return ([] if text.functions == () else walk.cases), text
 
 
@@ -105,7 +104,7 @@ def _candidate(tree: ast.Module, around: Surroundings) -> str:
 
 
 def _helpers(definitions: str) -> Names:
-    return {node.name: Helper(node) for node in ast.parse(definitions).body if isinstance(node, ast.FunctionDef)}
+    return {node.name: Helper(node) for node in tree_of(definitions).body if isinstance(node, ast.FunctionDef)}
 
 
 def _asserts(tree: ast.Module) -> bool:

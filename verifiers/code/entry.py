@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from dataclasses import replace
 
+from verifiers.code.trees import UNPARSABLE, tree_of
 from verifiers.code.types import Case, CodeTests
 from verifiers.sandbox.types import Call
 
@@ -27,8 +28,8 @@ def _only_methods(program: str) -> frozenset[str]:
     if "class Solution" not in program:
         return frozenset()
     try:
-        body = ast.parse(program).body
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        body = tree_of(program).body
+    except UNPARSABLE:
         return frozenset()
     methods: set[str] = set()
     names: set[str] = set()

@@ -24,6 +24,7 @@ from verifiers.code.contests import BY_TOKENS, GROUPS, read_contests
 from verifiers.code.evalplus import read_evalplus
 from verifiers.code.io_tests import Comparing, comparing, kind_of, read_inputs_outputs, read_test_list
 from verifiers.code.livecodebench import read_livecodebench
+from verifiers.code.trees import UNPARSABLE, tree_of
 from verifiers.code.types import BadTests, CodeTests
 
 _FAMILIES = {
@@ -228,8 +229,8 @@ def _is_helper(node: ast.stmt, entry_point: str) -> bool:
 def _defining(source: str) -> list[ast.stmt]:
     """The statements of a prompt or a solution; none if it is not source (a problem in words)."""
     try:
-        return ast.parse(source).body
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return tree_of(source).body
+    except UNPARSABLE:
         return []
 
 

@@ -15,6 +15,7 @@ from collections.abc import Iterator
 
 from verifiers.code.conditions import METHOD_NAMES
 from verifiers.code.handing import hands_over_objects
+from verifiers.code.trees import tree_of
 from verifiers.code.types import TestText
 
 _PROCESS = frozenset(
@@ -50,7 +51,7 @@ def test_text(
         classes: which of these are classes.
         shared: whether it is known to need the program's process.
     """
-    tree = ast.parse(source)
+    tree = tree_of(source)
     free = free_names(source) | (program_names & _names(tree))
     modules = sorted(free & sys.stdlib_module_names - program_names)
     functions = sorted(free - frozenset(modules) - (frozenset(dir(builtins)) - program_names))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import pickle
+import random
 import zlib
 from typing import Any
 
@@ -343,3 +344,46 @@ def test_rows_that_cannot_be_read_are_refused_in_one_sentence(row: Any, message:
     with pytest.raises(BadTests, match=message) as raised:
         read_tests(row)
     assert "\n" not in str(raised.value)
+
+
+WEIRD: list[Any] = [
+    None, 0, -1, 1.5, True, "", "x", "[", "{}", [], [None], [[]], {}, {"a": 1}, "\x00", "\ud800", 10**30, float("nan"),
+    "assert", "def f(:", "return f(1)\nassert f(1) == f(2)", {"inputs": [1]}, [{"input": 1}],
+]  # fmt: skip
+
+
+def damaged(value: Any, rng: random.Random) -> Any:
+    """A copy of a row in which one thing is something else."""
+    if rng.random() < 0.15:
+        return rng.choice(WEIRD)
+    if isinstance(value, dict) and value:
+        key = rng.choice(sorted(value))
+        return {**value, key: damaged(value[key], rng)}
+    if isinstance(value, list) and value:
+        position = rng.randrange(len(value))
+        return [*value[:position], damaged(value[position], rng), *value[position + 1 :]]
+    if isinstance(value, str) and value:
+        position = rng.randrange(len(value))
+        sign = rng.choice(["", "(", ")", "\n", "'", "0", "assert ", "[", "\\", ":", "=="])
+        return value[:position] + sign + value[position + rng.randint(0, 8) :]
+    return rng.choice(WEIRD)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_damaged_row_is_read_or_refused_in_one_sentence(seed: int) -> None:
+    rng = random.Random(seed)
+    rows = [
+        lcb_row(PRIVATE), contests_row(), plus_row(), {"fn_name": "f", "inputs": ["1\n2"], "outputs": ["3"]},
+        {"tests": ["def check(candidate):\n    for x, y in [(1, 2)]:\n        assert candidate(x, [y]) == {x: y}\n"],
+         "entry_point": "f", "prompt": "import math\ndef f(a, b):\n    pass\n", "test_setup_code": "import math"},
+        {"tests": ["assert abs(f('a', b=[1.5]) - 0.5) < 1e-6", "assert f(1) == f(2)"], "visible": [0]},
+    ]  # fmt: skip
+    refused = 0
+    for _ in range(400):
+        row = damaged(rng.choice(rows), rng)
+        try:
+            read_tests(damaged(row, rng))
+        except BadTests as error:
+            refused += 1
+            assert "\n" not in str(error) and len(str(error)) < 600
+    assert 100 < refused < 390
