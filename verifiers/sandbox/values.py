@@ -10,6 +10,7 @@ no code of the program, and is bounded in depth and size.
     {"f": "0x1.8p+1"}         a float, with nan and inf
     {"t": [..]} {"s": [..]} {"z": [..]} {"d": [[key, value], ..]} {"b": "hex"} {"c": [re, im]}
                               tuple, set, frozenset, dict, bytes, complex
+    {"u": "hex"}              a text with halves of surrogate pairs, as UTF-8
     {"o": ["type", "repr"]}   anything else, by the name of its type: equal to nothing
 """
 
@@ -65,7 +66,7 @@ def _written(value: Any, depth: int, budget: list[int]) -> Any:
     if value is None or kind is bool:
         return value
     if issubclass(kind, str):
-        return str.__str__(value) if kind is str else str.__getitem__(value, slice(None))
+        return _text(str.__getitem__(value, slice(None)))
     if issubclass(kind, int):
         plain = int.__pos__(value)
         return {"i": int.__repr__(plain) if -(10**18) < plain < 10**18 else hex(plain)}
@@ -87,6 +88,13 @@ def _written(value: Any, depth: int, budget: list[int]) -> Any:
             ]
         }
     return {"o": [_name(kind), ""]}
+
+
+def _text(text: str) -> Any:
+    """JSON would read two halves of a surrogate pair as one character."""
+    if text.isascii() or not any("\ud800" <= character <= "\udfff" for character in text):
+        return text
+    return {"u": text.encode("utf-8", "surrogatepass").hex()}
 
 
 def _name(kind: type) -> str:
@@ -123,6 +131,8 @@ def _read(node: Any, depth: int) -> Any:
             return float.fromhex(body)
         if tag == "b":
             return bytes.fromhex(body)
+        if tag == "u":
+            return bytes.fromhex(body).decode("utf-8", "surrogatepass")
     if not isinstance(body, list):
         raise Malformed(f"not an encoded value: a JSON {type(body).__name__} under {tag[:10]!r}")
     if tag == "c":

@@ -220,7 +220,7 @@ def test_a_checker_of_the_user_is_found_by_its_path(tmp_path, monkeypatch):
     assert Special("my_checkers:said", Call("f"), 1).failure(Outcome(Ending.FINISHED, 5)) == "no 5"
     with pytest.raises(TypeError, match="a checker returns True, False or a line of text"):
         Special("my_checkers:nothing", Call("f"), 1).failure(Outcome(Ending.FINISHED, 5))
-    with pytest.raises(BadTests, match="is of type int; write package.module:function"):
+    with pytest.raises(BadTests, match="is of type int; write"):
         Special("my_checkers:value", Call("f"), 1)
 
 
