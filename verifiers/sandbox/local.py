@@ -10,8 +10,9 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from typing import IO, Any
 
-from verifiers.sandbox.cell import Cell, CellFailed, Process, Sample
-from verifiers.sandbox.types import Call, Ending, Input, Limits, Outcome, Stdin
+from verifiers.sandbox.cell import Cell, CellFailed, Process
+from verifiers.sandbox.sample import Sample
+from verifiers.sandbox.types import Call, Ending, Input, Limits, Outcome, SandboxUnavailable, Stdin
 
 Launch = Callable[[int, IO[bytes]], Process]
 _ATTEMPTS = 2
@@ -26,6 +27,7 @@ class LocalSandbox:
         self._launch, self._layer = launch, layer
         self._workers = workers
         self._owner = -1
+        self._has_worked = False
         self._adopt()
 
     def run(
@@ -37,9 +39,9 @@ class LocalSandbox:
             raise ValueError("one program is run as a script or called, not both: give inputs of one kind")
         given = 0
         reason = ""
-        for _ in range(_ATTEMPTS):
+        for attempt in range(_ATTEMPTS):
             try:
-                with self._sample(limits, share_process) as sample:
+                with self._sample(limits, share_process, again=attempt > 0) as sample:
                     for outcome in sample.run(program, inputs[given:]):
                         given += 1
                         yield outcome
@@ -56,9 +58,13 @@ class LocalSandbox:
         """
         limits = limits or Limits()
         reason = ""
-        for _ in range(_ATTEMPTS):
+        for attempt in range(_ATTEMPTS):
             try:
-                with self._sample(limits, False) as judged, self._sample(limits, False, tester=True) as testing:
+                again = attempt > 0
+                with (
+                    self._sample(limits, False, again=again) as judged,
+                    self._sample(limits, False, tester=True, again=again) as testing,
+                ):
                     answers = _Answers(judged, program)
                     outcome = testing.tests(tests, functions, answers)
                 return answers.unjudged or outcome
@@ -71,9 +77,9 @@ class LocalSandbox:
         secret came back that only passing tests should give.
         """
         reason = ""
-        for _ in range(_ATTEMPTS):
+        for attempt in range(_ATTEMPTS):
             try:
-                with self._sample(limits or Limits(), False) as sample:
+                with self._sample(limits or Limits(), False, again=attempt > 0) as sample:
                     return sample.shared(program, tests, secrets.token_hex(16))
             except CellFailed as failed:
                 reason = str(failed)
@@ -107,34 +113,43 @@ class LocalSandbox:
             self._all: list[Cell] = []
 
     @contextlib.contextmanager
-    def _sample(self, limits: Limits, share_process: bool, tester: bool = False) -> Iterator[Sample]:
+    def _sample(
+        self, limits: Limits, share_process: bool, *, tester: bool = False, again: bool = False
+    ) -> Iterator[Sample]:
         """A sample in an idle process. Test text has processes of its own, so that two that wait for each other do not
-        exist.
+        exist. `again`: a process has just failed, so the idle ones may be dead too; a new one is taken.
         """
         self._adopt()
         with self._turns[tester]:
             with self._lock:
-                cell = self._idle[tester].pop() if self._idle[tester] else None
+                cell = self._idle[tester].pop() if self._idle[tester] and not again else None
             if cell is None:
-                cell = Cell(self._launch, self._layer, tempfile.TemporaryFile())  # noqa: SIM115 -- the cell closes it
-                with self._lock:
-                    self._all.append(cell)
-            is_sound = False
+                cell = self._new_cell()
             try:
                 with cell.sample(limits, share_process=share_process) as sample:
                     yield sample
-                is_sound = True
-            except GeneratorExit:  # the caller has heard enough; the sample was ended as always
-                is_sound = True
-                raise
+                self._has_worked = True
             finally:
                 with self._lock:
-                    if is_sound and cell in self._all:
+                    is_lent_again = cell.is_sound and cell in self._all
+                    if is_lent_again:
                         self._idle[tester].append(cell)
                     elif cell in self._all:
                         self._all.remove(cell)
-                if not is_sound:
+                if not is_lent_again:
                     cell.kill()
+
+    def _new_cell(self) -> Cell:
+        """Raises SandboxUnavailable if none has started yet; CellFailed after that: the set-up is sound."""
+        try:
+            cell = Cell(self._launch, self._layer, tempfile.TemporaryFile())  # noqa: SIM115 -- the cell closes it
+        except SandboxUnavailable as error:
+            if self._has_worked:
+                raise CellFailed(str(error)) from error
+            raise
+        with self._lock:
+            self._all.append(cell)
+        return cell
 
 
 class _Answers:

@@ -75,7 +75,7 @@ def _give_up(
         (resource.RLIMIT_FSIZE, settings["disk_mb"] * mb, None),
         (resource.RLIMIT_NOFILE, settings["open_files"], None),
         (resource.RLIMIT_NPROC, settings["processes"] + _OWN_PROCESSES, None),
-        (resource.RLIMIT_CORE, 0, None),
+        (resource.RLIMIT_CORE, 1, None),
         (resource.RLIMIT_MEMLOCK, mb, None),
         (resource.RLIMIT_MSGQUEUE, mb, None),
         (resource.RLIMIT_SIGPENDING, 256, None),

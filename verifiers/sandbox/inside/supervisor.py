@@ -12,21 +12,16 @@ import select
 import signal
 import socket
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
 from verifiers.sandbox.inside import kernel, program
 from verifiers.sandbox.inside.channel import ClosedChannel, receive, send
+from verifiers.sandbox.inside.watch import LATE_S, Running, own_children_s
 
 FOLDER = "/tmp"
 _FRESH = kernel.CLONE_NEWUSER | kernel.CLONE_NEWPID | kernel.CLONE_NEWNS | kernel.CLONE_NEWIPC
 _QUIET_S = 0.1
 """So long a script runs before it is looked at: most have ended by then."""
-_LOOK_S = 0.05
-_LATE_S = 0.02
-_TICKS = os.sysconf("SC_CLK_TCK")
-_PAGE = os.sysconf("SC_PAGESIZE")
 _MESSAGE_BYTES = 1 << 16
 
 
@@ -61,14 +56,14 @@ def _supervise(
     else:
         kernel.adopt_orphans()
     kernel.not_dumpable()
-    running: _Running | None = None
+    running: Running | None = None
     while True:
         timeout = running.next_look() if running else None
         before = time.monotonic()
         waiting: list[Any] = [control, running.handle] if running else [control]
         ready, _, _ = select.select(waiting, [], [], timeout)
         if running and timeout is not None and not ready:
-            running.late += max(0.0, time.monotonic() - before - timeout - _LATE_S)
+            running.late += max(0.0, time.monotonic() - before - timeout - LATE_S)
         if control in ready:
             try:
                 message, descriptors = receive(control, _MESSAGE_BYTES, descriptors=3)
@@ -118,119 +113,24 @@ def fresh_folder(disk_mb: int, first: bool = False) -> None:
 
 def _start(
     message: dict[str, Any], descriptors: list[int], settings: dict[str, Any], filters: bytes | None, handle: int | None
-) -> _Running:
+) -> Running:
     kind = message["start"]
     data, *streams = descriptors
     stdin, stdout = streams if streams else (None, None)
-    baseline = _own_children_s()
+    baseline = own_children_s()
     child = os.fork()
     if child == 0:
         program.start(kind, settings, data, stdin, stdout, filters)
     for descriptor in descriptors:
         os.close(descriptor)
-    running = _Running(child, os.pidfd_open(child), handle, baseline)
+    running = Running(child, os.pidfd_open(child), handle, baseline)
     if kind == "script":
         running.watch(_QUIET_S)
     return running
 
 
-@dataclass
-class _Running:
-    """The program that runs now."""
-
-    process: int
-    handle: int
-    processes: int | None
-    """Descriptor of /proc; None where it could not be had."""
-    baseline_s: float
-    started: float = field(default_factory=time.monotonic)
-    watched_since: float | None = None
-    watched_cpu_s: float = 0.0
-    quiet_until: float = 0.0
-    late: float = 0.0
-    """Seconds in which this supervisor itself was not run when it was due: nobody else was, then, either."""
-
-    def watch(self, quiet_s: float = 0.0, *, on: bool = True) -> None:
-        if not on:
-            self.watched_since = None
-            return
-        now = time.monotonic()
-        self.watched_since = now
-        self.quiet_until = now + quiet_s
-        self.late = 0.0
-        self.watched_cpu_s = 0.0 if quiet_s else self.cpu_s()
-
-    def next_look(self) -> float | None:
-        if self.watched_since is None:
-            return None
-        return max(_LOOK_S, self.quiet_until - time.monotonic())
-
-    def over_limit(self, settings: dict[str, Any]) -> str:
-        """Which limit has been passed since the watch began: time, memory, stalled; empty if none."""
-        if self.watched_since is None:
-            return ""
-        used = self.cpu_s() - self.watched_cpu_s
-        if used >= settings["cpu_s"]:
-            return "time"
-        if self._resident_mb() > settings["memory_mb"] * 1.5:
-            return "memory"
-        elapsed = time.monotonic() - self.watched_since - self.late
-        if elapsed < settings["wall_s"]:
-            return ""
-        # It wanted to run nearly all the time, and used less than its share: others had the processor.
-        return "stalled" if used + self._delay_s() >= 0.8 * elapsed else "time"
-
-    def cpu_s(self) -> float:
-        """Processor seconds of all processes of the sample so far, with those that have ended."""
-        ticks = 0
-        for fields in self._stats():
-            ticks += sum(int(value) for value in fields[11:15])
-        return ticks / _TICKS + _own_children_s() - self.baseline_s
-
-    def _resident_mb(self) -> float:
-        pages = sum(int(fields[21]) for fields in self._stats())
-        return pages * _PAGE / (1 << 20)
-
-    def _delay_s(self) -> float:
-        """The longest time that one process was ready and not run."""
-        longest = 0
-        for name in self._names():
-            text = self._read(f"{name}/schedstat")
-            if text:
-                longest = max(longest, int(text.split()[1]))
-        return longest / 1e9
-
-    def _stats(self) -> Iterator[list[str]]:
-        for name in self._names():
-            text = self._read(f"{name}/stat")
-            if text:
-                yield text.rpartition(")")[2].split()
-
-    def _names(self) -> list[str]:
-        if self.processes is None:
-            return []
-        return [name for name in os.listdir(self.processes) if name.isdigit() and name != "1"]
-
-    def _read(self, name: str) -> str:
-        try:
-            descriptor = os.open(name, os.O_RDONLY, dir_fd=self.processes)
-        except OSError:  # it ended in the meantime
-            return ""
-        try:
-            return os.read(descriptor, 4096).decode()
-        except OSError:
-            return ""
-        finally:
-            os.close(descriptor)
-
-
-def _own_children_s() -> float:
-    times = os.times()
-    return times.children_user + times.children_system
-
-
 def _finish(
-    running: _Running, processes: int | None, reason: str, layer: dict[str, Any], settings: dict[str, Any]
+    running: Running, processes: int | None, reason: str, layer: dict[str, Any], settings: dict[str, Any]
 ) -> dict[str, Any]:
     """Ends everything and says how the program ended."""
     if reason:
@@ -249,7 +149,7 @@ def _finish(
     }
 
 
-def _end_all(running: _Running | None) -> None:
+def _end_all(running: Running | None) -> None:
     """Kills what is left of the sample, and waits for it. Outside a namespace of its own, only its own children."""
     if os.getpid() == 1:
         with contextlib.suppress(ProcessLookupError):

@@ -13,7 +13,7 @@ import socket
 import sys
 from typing import Any
 
-from verifiers.sandbox.inside import kernel, supervisor
+from verifiers.sandbox.inside import seccomp, supervisor
 from verifiers.sandbox.inside.channel import ClosedChannel, receive, send
 
 WARM = (
@@ -81,7 +81,7 @@ def main(descriptor: int) -> None:
     layer, _ = receive(channel, _REQUEST_BYTES)
     for name in WARM:
         importlib.import_module(name)
-    filters = kernel.seccomp_program() if layer["seccomp"] else None
+    filters = seccomp.seccomp_program() if layer["seccomp"] else None
     sys.path[:] = [entry for entry in sys.path if entry != layer["runner"]]
     gc.collect()
     gc.freeze()
@@ -89,8 +89,8 @@ def main(descriptor: int) -> None:
     while True:
         try:
             message, descriptors = receive(channel, _REQUEST_BYTES, descriptors=1)
-        except ClosedChannel:
-            return
+        except (ClosedChannel, OSError):
+            os._exit(0)
         send(channel, _sample(channel, message, descriptors[0], layer, filters))
 
 

@@ -1,0 +1,139 @@
+"""What the supervisor knows of a program that runs: its processor time, its memory, and whether the machine let it run.
+
+The processes are read from a /proc that only the supervisor can reach. A process may give itself any name, and it may
+have children whose times the kernel drops when they end: what was seen of them once is counted for good.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+LATE_S = 0.02
+_LOOK_S = 0.05
+_TICKS = os.sysconf("SC_CLK_TCK")
+_PAGE = os.sysconf("SC_PAGESIZE")
+_MANY_PROCESSES = 64
+"""Started while the watch ran. A crowd of short-lived processes uses time that no look sees and keeps the program
+itself waiting: that is the program's own doing."""
+
+
+def own_children_s() -> float:
+    times = os.times()
+    return times.children_user + times.children_system
+
+
+@dataclass
+class Running:
+    """The program that runs now."""
+
+    process: int
+    handle: int
+    """A pidfd, which can be read when the process has ended."""
+    processes: int | None
+    """Descriptor of /proc; None where it could not be had."""
+    baseline_s: float
+    started: float = field(default_factory=time.monotonic)
+    watched_since: float | None = None
+    watched_cpu_s: float = 0.0
+    quiet_until: float = 0.0
+    late: float = 0.0
+    """Seconds in which this supervisor itself was not run when it was due: nobody else was, then, either."""
+    _seen: dict[tuple[str, str], int] = field(default_factory=dict)
+    """Ticks of each process (its number and its start), as they were seen last."""
+    _delays_s: dict[str, float] = field(default_factory=dict)
+    _born: int = 0
+
+    def watch(self, quiet_s: float = 0.0, *, on: bool = True) -> None:
+        """From now on the limits hold. Nothing is looked at for `quiet_s`."""
+        if not on:
+            self.watched_since = None
+            return
+        now = time.monotonic()
+        self.watched_since = now
+        self.quiet_until = now + quiet_s
+        self.late = 0.0
+        if quiet_s:  # it starts just now, with nothing used
+            self.watched_cpu_s, self._delays_s, self._born = 0.0, {}, 0
+        else:
+            self.watched_cpu_s, self._delays_s, self._born = self.cpu_s(), dict(self._delays()), self._last_process()
+
+    def next_look(self) -> float | None:
+        if self.watched_since is None:
+            return None
+        return max(_LOOK_S, self.quiet_until - time.monotonic())
+
+    def over_limit(self, settings: dict[str, Any]) -> str:
+        """Which limit has been passed since the watch began: time, memory, stalled; empty if none."""
+        if self.watched_since is None:
+            return ""
+        used = self.cpu_s() - self.watched_cpu_s
+        if used >= settings["cpu_s"]:
+            return "time"
+        if self._resident_mb() > settings["memory_mb"] * 1.5:
+            return "memory"
+        elapsed = time.monotonic() - self.watched_since - self.late
+        if elapsed < settings["wall_s"]:
+            return ""
+        return "stalled" if self._was_kept_waiting(used, elapsed) else "time"
+
+    def _was_kept_waiting(self, used_s: float, elapsed_s: float) -> bool:
+        """Whether it wanted to run nearly all the time, and used less than its share: others had the processor."""
+        if self._last_process() - self._born > _MANY_PROCESSES:
+            return False
+        delay_s = max((delay - self._delays_s.get(name, 0.0) for name, delay in self._delays()), default=0.0)
+        return used_s + delay_s >= 0.8 * elapsed_s
+
+    def cpu_s(self) -> float:
+        """Processor seconds of all processes of the sample so far, with those that have ended."""
+        now = 0
+        for name, fields in self._stats():
+            own, with_children = sum(map(int, fields[11:13])), sum(map(int, fields[11:15]))
+            now += with_children
+            self._seen[name, fields[19]] = own
+        waited_for = now / _TICKS + own_children_s() - self.baseline_s
+        return max(waited_for, sum(self._seen.values()) / _TICKS)
+
+    def _resident_mb(self) -> float:
+        pages = sum(int(fields[21]) for _, fields in self._stats())
+        return pages * _PAGE / (1 << 20)
+
+    def _delays(self) -> Iterator[tuple[str, float]]:
+        """For each process, how long it was ready and not run."""
+        for name in self._names():
+            text = self._read(f"{name}/schedstat")
+            if text:
+                yield name, int(text.split()[1]) / 1e9
+
+    def _last_process(self) -> int:
+        """The number of the youngest process or thread."""
+        text = self._read("loadavg")
+        return int(text.split()[-1]) if text else 0
+
+    def _stats(self) -> Iterator[tuple[str, list[str]]]:
+        for name in self._names():
+            text = self._read(f"{name}/stat")
+            if text:
+                yield name, text.rpartition(")")[2].split()
+
+    def _names(self) -> list[str]:
+        if self.processes is None:
+            return []
+        return [name for name in os.listdir(self.processes) if name.isdigit() and name != "1"]
+
+    def _read(self, name: str) -> str:
+        if self.processes is None:
+            return ""
+        try:
+            descriptor = os.open(name, os.O_RDONLY, dir_fd=self.processes)
+        except OSError:  # it ended in the meantime
+            return ""
+        try:
+            return os.read(descriptor, 4096).decode("latin-1")
+        except OSError:
+            return ""
+        finally:
+            os.close(descriptor)

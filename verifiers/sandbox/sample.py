@@ -1,0 +1,177 @@
+"""One program and all its inputs, in namespaces of their own."""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from verifiers.sandbox.outcomes import call_outcome, raised_outcome
+from verifiers.sandbox.running import CellFailed, Ended, RunningProgram
+from verifiers.sandbox.types import Call, Ending, Input, Limits, Outcome, Stdin
+from verifiers.sandbox.values import Malformed, TooLarge, decode, encode
+
+_ASKS = 100_000
+_ASKING_WALLS = 20.0
+"""Test text that asks more often than `_ASKS` times, or waits for answers longer than so many wall limits, is ended:
+the program decides how long a test that loops over its answers runs."""
+
+
+class Sample:
+    """What a `Cell` lends. Used by one thread."""
+
+    def __init__(self, control: socket.socket, limits: Limits) -> None:
+        self._control = control
+        self._limits = limits
+        self._program: RunningProgram | None = None
+        self._load_failure: Outcome | None = None
+
+    def close(self) -> None:
+        """The program, if one still runs, ends with the sample's supervisor."""
+        if self._program:
+            self._program.drop()
+            self._program = None
+
+    def run(self, source: str, inputs: Sequence[Input]) -> Iterator[Outcome]:
+        """One outcome for each input, in order. Raises CellFailed."""
+        for number, wanted in enumerate(inputs):
+            yield self.script(source, wanted) if isinstance(wanted, Stdin) else self.call(source, wanted, number)
+
+    def script(self, source: str, wanted: Stdin) -> Outcome:
+        """One run of the program with a text on its standard input. Raises CellFailed."""
+        stdin = os.memfd_create("stdin")
+        output, stdout = os.pipe()
+        program = None
+        try:
+            with open(stdin, "wb", closefd=False) as file:
+                file.write(_bytes_of(wanted.text))
+            os.lseek(stdin, 0, os.SEEK_SET)
+            os.set_blocking(output, False)
+            program = RunningProgram(self._control, self._limits, "script", (stdin, stdout), output)
+            os.close(stdout)  # else the pipe would have a writer for ever
+            stdout = -1
+            program.say({"source": source})
+            while True:
+                program.next_frame(watch=False)
+                program.unasked()
+        except Ended as ended:
+            assert program is not None
+            return program.outcome_of(ended.report)
+        finally:
+            if program:
+                program.drop()
+            for descriptor in (stdin, output, stdout):
+                if descriptor >= 0:
+                    os.close(descriptor)
+
+    def call(self, source: str, wanted: Call, number: int) -> Outcome:
+        """One call of a function of the program, which is started if it does not run. Raises CellFailed."""
+        started = time.monotonic()
+        if self._load_failure is not None:  # the module's own lines fail, so every call does
+            return self._load_failure
+        if self._program is None:
+            self._program = RunningProgram(self._control, self._limits, "calls")
+            self._program.say({"source": source})
+            if (failed := self._answer(self._program, lambda frame: "ready" in frame, started)) is not None:
+                self._load_failure = failed if failed.is_judged else None
+                return failed
+        program = self._program
+        arguments = encode((wanted.args, wanted.kwargs))
+        program.say({"call": number, "function": wanted.function, "args": arguments})
+        answers: list[dict[str, Any]] = []
+
+        def is_answer(frame: dict[str, Any]) -> bool:
+            if frame.get("call") == number:
+                answers.append(frame)
+            return bool(answers)
+
+        failed = self._answer(program, is_answer, started)
+        return failed if failed is not None else call_outcome(answers[0], started)
+
+    def tests(self, source: str, functions: Sequence[str], ask: Callable[[Call], Outcome]) -> Outcome:
+        """Runs test text; what it calls of `functions` is asked of the caller. Raises CellFailed."""
+        started = time.monotonic()
+        asks, asking_s = 0, 0.0
+        program = self._program = RunningProgram(self._control, self._limits, "tests")
+        program.say({"source": source, "functions": list(functions)})
+        try:
+            while True:
+                frame = program.next_frame(watch=True)
+                if "passed" in frame:
+                    return Outcome(Ending.FINISHED, value=True, wall_s=time.monotonic() - started)
+                if "raised" in frame:
+                    return raised_outcome(frame, started)
+                call = _asked(frame, functions)
+                if call is None:
+                    program.unasked()
+                    continue
+                program.answered()
+                begun = time.monotonic()
+                outcome = ask(call)
+                asks, asking_s = asks + 1, asking_s + time.monotonic() - begun
+                if asks > _ASKS or asking_s > _ASKING_WALLS * self._limits.wall_s:
+                    line = f"the tests were not at their end after {asks} calls in {asking_s:.0f} s"
+                    return Outcome(Ending.TIME_LIMIT, error=line, wall_s=time.monotonic() - started)
+                program.say(
+                    {"value": encode(outcome.value)}
+                    if outcome.ending is Ending.FINISHED
+                    else {"raised": [outcome.exception or "RuntimeError", outcome.error]}
+                )
+        except Ended as ended:
+            self._program = None
+            return program.outcome_of(ended.report)
+
+    def shared(self, source: str, tests: str, secret: str) -> Outcome:
+        """Runs test text in the program's own process, which must give the secret back. Raises CellFailed."""
+        started = time.monotonic()
+        program = self._program = RunningProgram(self._control, self._limits, "shared")
+        program.say({"source": source})
+        if (failed := self._answer(program, lambda frame: "ready" in frame, started)) is not None:
+            return failed
+        program.say({"tests": tests, "secret": secret})
+        if (failed := self._answer(program, lambda frame: frame.get("passed") == secret, started)) is not None:
+            return failed
+        return Outcome(Ending.FINISHED, value=True, wall_s=time.monotonic() - started)
+
+    def _answer(
+        self, program: RunningProgram, is_answer: Callable[[dict[str, Any]], bool], started: float
+    ) -> Outcome | None:
+        """Waits for a frame of the program; an outcome if it fails first. Raises CellFailed."""
+        try:
+            while True:
+                frame = program.next_frame(watch=True)
+                if "raised" in frame and "call" not in frame:
+                    self._program = None
+                    program.end()
+                    return raised_outcome(frame, started)
+                if is_answer(frame):
+                    program.answered()
+                    return None
+                program.unasked()
+        except Ended as ended:
+            self._program = None
+            return program.outcome_of(ended.report)
+
+
+def _bytes_of(text: str) -> bytes:
+    """UTF-8, with the bytes that `surrogateescape` had read. Other halves of characters are written as they are."""
+    try:
+        return text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        return text.encode("utf-8", "surrogatepass")
+
+
+def _asked(frame: dict[str, Any], functions: Sequence[str]) -> Call | None:
+    """The call that test text asks for; None if the frame is not such a question."""
+    if frame.get("function") not in functions:
+        return None
+    try:
+        args, kwargs = decode(frame["args"])
+        return Call(frame["function"], tuple(args), dict(kwargs))
+    except (KeyError, TypeError, ValueError, Malformed, TooLarge):
+        return None
+
+
+__all__ = ["CellFailed", "Sample"]
