@@ -21,6 +21,11 @@ _WORD_UNIT = re.compile(
     r"(?:(?<=[\d}\)!])\s*|(?:(?<=\\pi)|(?<=\\circ))\s+)((?:[A-Za-z]{2,}\.?(?:\s*\^\s*\{?-?\d\}?)?)(?:(?:\s+|\s*/\s*)[A-Za-z]{1,}(?:\^\{?-?\d\}?)?){0,3})\s*[.]?$"
 )
 _WORD_AFTER_VALUE = re.compile(r"[\d})!]\s*[A-Za-z]{2}|\\(?:pi|circ)\s+[A-Za-z]{2}")
+_DIGIT = re.compile(r"[0-9]")
+_NOT_RATIONAL = re.compile(
+    r"\\(?:pi|infty|sin|cos|tan|ln|log)(?![A-Za-z])|(?<![A-Za-z\\])[a-df-hj-wyz](?![A-Za-z])|[=<>]"
+)
+"""What no rational number is written with, so that it need not be read; x may be a times sign."""
 _PERCENT = re.compile(r"\s*(?:\\?%|percent|pct|per cent)$")
 MONEY = re.compile(
     r"^(?:(?:US|CA|AU|HK|[CA])?\\?\$|[€£¥₹₩₽]|Rs\.?|(?:USD|EUR|GBP|RMB|CNY|INR|JPY|CAD|AUD)\b)\s*(?=[\d.])"
@@ -83,7 +88,7 @@ def quantity(text: str, policy: MathPolicy) -> Quantity | None:
     if value is None and text[-1:].isalpha() and policy.missing_units:
         text = LETTER_UNIT.sub("", text)
     if value is None:
-        if not any(sign in text for sign in "0123456789") or any(sign in text for sign in "=<>"):
+        if _NOT_RATIONAL.search(text) or not _DIGIT.search(text):
             return None
         try:
             value = exact(read_expression(text))
