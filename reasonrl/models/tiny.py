@@ -5,6 +5,8 @@ them something.
 0.8 M parameters with a chat template, for the critics' recipes. Its tokens are characters too, except for numbers up to
 99 and the phrases of a critique, which are one token each: a critique of three steps takes 40 tokens instead of 250.
 
+`tiny-programs`: 0.8 M parameters for expressions of Python, whose operators and numbers up to 99 are one token each.
+
 Made in memory from a seed; nothing is downloaded.
 """
 
@@ -15,6 +17,7 @@ from typing import Any
 
 NAME = "tiny-arithmetic"
 CRITIC = "tiny-critic"
+PROGRAMS = "tiny-programs"
 CHARACTERS = "0123456789+-*/=?()., :\nQA"
 ASCII = "".join(map(chr, range(32, 127))) + "\n"
 NUMBERS = tuple(map(str, range(10, 100)))
@@ -46,6 +49,19 @@ PHRASES = (
     "Again.",
     "Spoil.",
 )
+CODE = (
+    "def f(x): return ",
+    "def f(x, y): return ",
+    *(f"{start}f({x}) == " for start in ("", "\n") for x in range(10)),
+    *(f"{start}f({x}, {y}) == " for start in ("", "\n") for x in range(10) for y in range(10)),
+    ", ",
+    *(f" {operator} " for operator in ("+", "-", "*", "**", "//", "%", "<", ">", "<=", ">=", "==", "!=")),
+    " if ",
+    " else ",
+    "abs(",
+    "max(",
+    "min(",
+)
 TEMPLATE = (
     "{% for message in messages %}{% if message['role'] == 'assistant' %}<|assistant|>{{ message['content'] }}{% else"
     " %}<|user|>{{ message['content'] }}{% endif %}{% endfor %}{% if add_generation_prompt %}<|assistant|>{% endif %}"
@@ -66,6 +82,7 @@ class Shape:
 MODELS = {
     NAME: Shape(2, 96, 256, 4, 512, tuple(CHARACTERS)),
     CRITIC: Shape(4, 128, 384, 4, 512, (*ASCII, *NUMBERS, *PHRASES), TEMPLATE),
+    PROGRAMS: Shape(4, 128, 384, 4, 512, (*ASCII, *NUMBERS, *CODE)),
 }
 
 

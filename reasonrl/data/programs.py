@@ -1,0 +1,239 @@
+"""The data source `programs`: find a function of one or two integers from some of its values. Many programs are right.
+
+Which side of the split a function is on depends on its shown values alone, so nothing that fits a held-out prompt is
+trained on.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
+from typing import Any
+
+from reasonrl.data.mistakes import refuse_unknown
+from reasonrl.data.program_trees import Op, Tree, rewritten, text, value
+from reasonrl.data.values import LARGEST_SIZE
+from reasonrl.errors import DataError
+from verifiers.types import Problem
+
+NAMES = ("x", "y")
+SHOWN: dict[int, list[tuple[int, ...]]] = {
+    1: [(0,), (1,), (2,), (3,), (4,), (5,), (7,), (9,)],
+    2: [(0, 1), (1, 0), (2, 2), (1, 3), (3, 1), (5, 2), (2, 5), (9, 7)],
+}
+"""The inputs whose values a prompt shows, by the number of arguments: always the same, so that a small model need not
+learn what an input means.
+"""
+CONSTANTS = range(1, 7)
+MOST_OPERATORS = 6
+HIDDEN_INPUTS = range(-5, 26)
+LARGEST_VALUE = 99
+"""Of a function on the inputs that are shown: each number of a prompt is one token of `tiny-programs`."""
+_WEIGHTS = {"+": 3, "-": 3, "*": 2, "max": 2, "min": 2, "abs": 2, "%": 1, "//": 1, "if": 1}
+_MISSES = 5_000
+
+
+@dataclass(frozen=True, slots=True)
+class _Options:
+    """The options, checked, with their defaults."""
+
+    size: int
+    seed: int
+    repeat: int = 1
+    split: str = "train"
+    test_share: float = 0.2
+    operators: tuple[int, int] = (1, 3)
+    arguments: tuple[int, int] = (1, 2)
+    shown: int = 8
+    hidden: int = 10
+
+
+def programs(options: dict[str, Any], *, seed: int = 0) -> list[Problem]:
+    """Problems of kind "code", each with a right program in reference["demonstration"]. The first problem of each
+    function has it in reference["solution"] too, so that a check of the data runs each function once.
+
+    Options:
+        size: how many functions.
+        repeat: how many problems are generated from each function, with the form of the program drawn again (1).
+        operators: how many operators the function is made from, [least, most] or one number ([1, 3]).
+        arguments: 1, 2, or [1, 2] for both ([1, 2]).
+        shown: how many values the prompt shows (8).
+        hidden: how many further values decide, with the shown ones (10).
+        split, test_share: train or test; a function's side depends on its shown values alone.
+
+    Raises DataError.
+    """
+    checked = _checked(options, seed)
+    stem = f"{checked.split}-{checked.seed}"
+    rng = random.Random(f"programs {stem}")
+    problems: list[Problem] = []
+    for arguments, tree, operators in _functions(checked, rng):
+        tests = _tests(arguments, tree, checked, rng)
+        for form in range(checked.repeat):
+            name = f"programs/{stem}-{len(problems)}"
+            program = f"def f({', '.join(NAMES[:arguments])}): return {text(rewritten(tree, rng))}\n"
+            solution = {"solution": program} if form == 0 else {}
+            reference = {**tests, "demonstration": program, **solution}
+            meta = {"operators": operators, "arguments": arguments}
+            problems.append(Problem(name, _prompt(arguments, tree, checked), "code", reference, "programs", meta))
+    return problems
+
+
+def generate(options: dict[str, Any], *, seed: int, split: str | None, limit: int | None) -> list[Problem]:
+    """The source `programs` of a recipe. Raises DataError."""
+    chosen = {"split": split, **options} if split is not None else options
+    return programs(chosen, seed=seed)[:limit]
+
+
+def _prompt(arguments: int, tree: Tree, options: _Options) -> str:
+    shown = SHOWN[arguments][: options.shown]
+    return "\n".join(f"f({', '.join(map(str, given))}) == {_value(tree, given)}" for given in shown) + "\n"
+
+
+def _tests(arguments: int, tree: Tree, options: _Options, rng: random.Random) -> dict[str, Any]:
+    """The shown and the hidden inputs with their values, as calls of `f`."""
+    inputs = [*SHOWN[arguments][: options.shown], *_hidden_inputs(arguments, options.hidden, rng)]
+    outputs = [_value(tree, given) for given in inputs]
+    return {
+        "format": "call_based",
+        "tests": {"fn_name": "f", "inputs": [list(given) for given in inputs], "outputs": outputs},
+    }
+
+
+def _hidden_inputs(arguments: int, count: int, rng: random.Random) -> list[tuple[int, ...]]:
+    """So many different inputs, none of which can be shown."""
+    chosen: list[tuple[int, ...]] = []
+    while len(chosen) < count:
+        given = tuple(rng.choice(HIDDEN_INPUTS) for _ in range(arguments))
+        if given not in chosen and given not in SHOWN[arguments]:
+            chosen.append(given)
+    return chosen
+
+
+def _value(tree: Tree, given: tuple[int, ...]) -> int:
+    return value(tree, dict(zip(NAMES, given, strict=False)))
+
+
+def _functions(options: _Options, rng: random.Random) -> Iterator[tuple[int, Tree, int]]:
+    """Different functions of one side of the split, with their numbers of arguments and operators."""
+    seen: set[tuple[int, ...]] = set()
+    misses = 0
+    while len(seen) < options.size:
+        arguments, operators = rng.randint(*options.arguments), rng.randint(*options.operators)
+        tree = _tree(operators, NAMES[:arguments], rng)
+        if not _is_plain(tree) or not _fits(tree, arguments):
+            continue
+        values = (arguments, *(_value(tree, given) for given in SHOWN[arguments]))
+        if values in seen or _side(values, options.test_share) != options.split:
+            misses += 1
+            if misses > _MISSES:
+                raise DataError(
+                    f"programs: there are only about {len(seen):,} different functions of {options.size:,}. Ask for"
+                    " fewer, or for more operators"
+                )
+            continue
+        misses = 0
+        seen.add(values)
+        yield arguments, tree, operators
+
+
+def _fits(tree: Tree, arguments: int) -> bool:
+    """Whether the function depends on each argument and its shown values stay small."""
+    if max(abs(_value(tree, given)) for given in SHOWN[arguments]) > LARGEST_VALUE:
+        return False
+    return all(
+        any(_value(tree, given) != _value(tree, (*given[:place], 4, *given[place + 1 :])) for given in SHOWN[arguments])
+        for place in range(arguments)
+    )
+
+
+def _side(values: tuple[int, ...], test_share: float) -> str:
+    digest = hashlib.blake2b(repr(values).encode(), digest_size=8).digest()
+    return "test" if int.from_bytes(digest) < test_share * 2**64 else "train"
+
+
+def _tree(operators: int, names: tuple[str, ...], rng: random.Random) -> Tree:
+    """A random tree of so many operators."""
+    if operators == 0:
+        return _leaf(names, rng)
+    name = rng.choices(list(_WEIGHTS), list(_WEIGHTS.values()))[0]
+    if name == "if" and operators >= 2:
+        condition = Op(rng.choice("<>"), (rng.choice(names), _leaf(names, rng)))
+        first = rng.randint(0, operators - 2)
+        return Op("if", (condition, _tree(first, names, rng), _tree(operators - 2 - first, names, rng)))
+    if name in ("if", "abs"):
+        return Op("abs", (Op("-", (_tree(operators - 1, names, rng), _leaf(names, rng))),))
+    if name in ("%", "//"):
+        return Op(name, (_tree(operators - 1, names, rng), rng.randint(2, 3)))
+    if name == "*" and rng.random() < 0.7:
+        return Op("*", (rng.randint(2, 3), _tree(operators - 1, names, rng)))
+    first = rng.randint(0, operators - 1)
+    return Op(name, (_tree(first, names, rng), _tree(operators - 1 - first, names, rng)))
+
+
+def _leaf(names: tuple[str, ...], rng: random.Random) -> Tree:
+    return rng.choice(names) if rng.random() < 0.7 else rng.choice(CONSTANTS)
+
+
+def _is_plain(tree: Tree) -> bool:
+    """Whether no operator is there in vain: none has only constants, and only + and * have the same operand twice."""
+    if not isinstance(tree, Op):
+        return True
+    operands = tree.operands
+    if all(isinstance(operand, int) for operand in operands):
+        return False
+    if tree.name not in ("+", "*") and len(set(operands)) < len(operands):
+        return False
+    return all(map(_is_plain, operands))
+
+
+def _checked(options: dict[str, Any], seed: int) -> _Options:
+    """All options with their defaults. Raises DataError with all that is wrong."""
+    names = [field.name for field in fields(_Options)]
+    refuse_unknown(options, names, "programs")
+    if "size" not in options:
+        raise DataError("programs: the option size is missing; write the number of functions")
+    given = {"seed": seed} | options
+    wrong = []
+    if not _within(given["size"], 1, LARGEST_SIZE):
+        wrong.append(f"size must be a whole number from 1 to {LARGEST_SIZE:,}, not {given['size']!r}")
+    elif not _within(given.get("repeat", 1), 1, LARGEST_SIZE // given["size"]):
+        wrong.append(
+            f"repeat must be a whole number from 1, and with size give {LARGEST_SIZE:,} at most, not"
+            f" {given['repeat']!r}"
+        )
+    if isinstance(given["seed"], bool) or not isinstance(given["seed"], int):
+        wrong.append(f"seed must be a whole number, not {given['seed']!r}")
+    if given.get("split", "train") not in ("train", "test"):
+        wrong.append(f"split must be train or test, not {given['split']!r}")
+    share = given.get("test_share", 0.2)
+    if isinstance(share, bool) or not isinstance(share, int | float) or not 0 <= share <= 1:
+        wrong.append(f"test_share must be in [0, 1], not {share!r}")
+    for name, most in (("operators", MOST_OPERATORS), ("arguments", len(NAMES))):
+        if name not in given:
+            continue
+        pair = _pair(given[name], most)
+        if pair is None:
+            wrong.append(f"{name} must be a number from 1 to {most} or [least, most], not {given[name]!r}")
+        given[name] = pair
+    for name, most in (("shown", len(SHOWN[1])), ("hidden", 20)):
+        if name in given and not _within(given[name], 1, most):
+            wrong.append(f"{name} must be a whole number from 1 to {most}, not {given[name]!r}")
+    if wrong:
+        raise DataError(f"programs: {'; '.join(wrong)}")
+    return _Options(**given)
+
+
+def _pair(given: Any, most: int) -> tuple[int, int] | None:
+    """[least, most] of what may be one number; None if it is neither."""
+    pair = (given, given) if _within(given, 1, most) else given
+    if not isinstance(pair, list | tuple) or len(pair) != 2:
+        return None
+    least, greatest = pair
+    return (least, greatest) if _within(least, 1, most) and _within(greatest, least, most) else None
+
+
+def _within(number: Any, least: int, most: int) -> bool:
+    return isinstance(number, int) and not isinstance(number, bool) and least <= number <= most

@@ -1,0 +1,125 @@
+"""The source `programs`: functions, their values, and the forms that a program can have."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from reasonrl.data.checks import shared_prompts
+from reasonrl.data.load import load_problems
+from reasonrl.data.program_trees import Op, Tree, rewritten, size, text, value
+from reasonrl.errors import DataError
+from reasonrl.models.tiny import PROGRAMS, build_tokenizer
+
+leaves = st.one_of(st.sampled_from(["x", "y"]), st.integers(1, 6))
+
+
+def _larger(trees: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    condition = st.builds(
+        lambda name, a, b: Op(name, (a, b)), st.sampled_from(["<", ">", "<=", "==", "!="]), trees, trees
+    )
+    return st.one_of(
+        st.builds(lambda name, a, b: Op(name, (a, b)), st.sampled_from(["+", "-", "*", "max", "min"]), trees, trees),
+        st.builds(lambda name, a, b: Op(name, (a, b)), st.sampled_from(["//", "%"]), trees, st.integers(2, 3)),
+        st.builds(lambda name, a: Op(name, (a,)), st.sampled_from(["abs", "negative"]), trees),
+        st.builds(lambda a, b: Op("abs", (Op("-", (a, b)),)), trees, trees),
+        st.builds(lambda a, b, c: Op("if", (a, b, c)), condition, trees, trees),
+    )
+
+
+trees = st.recursive(leaves, _larger, max_leaves=8)
+
+
+def python_value(tree: Tree, x: int, y: int) -> Any:
+    return eval(text(tree), {"__builtins__": {}, "max": max, "min": min, "abs": abs}, {"x": x, "y": y})
+
+
+@given(trees, st.integers(-9, 9), st.integers(-9, 9))
+def test_the_text_of_a_tree_has_the_value_of_the_tree_in_python(tree: Tree, x: int, y: int) -> None:
+    assert python_value(tree, x, y) == value(tree, {"x": x, "y": y})
+
+
+@given(trees, st.integers(-9, 9), st.integers(-9, 9), st.integers(0, 99))
+def test_a_rewritten_tree_is_the_same_function(tree: Tree, x: int, y: int, seed: int) -> None:
+    other = rewritten(tree, random.Random(seed))
+    assert python_value(other, x, y) == value(tree, {"x": x, "y": y})
+
+
+def test_a_text_has_no_brackets_that_it_does_not_need() -> None:
+    difference = Op("-", ("x", Op("-", ("y", 1))))
+    assert text(difference) == "x - (y - 1)"
+    assert text(Op("-", (Op("-", ("x", "y")), 1))) == "x - y - 1"
+    assert text(Op("*", (2, Op("if", (Op("<", ("x", "y")), "x", difference))))) == "2 * (x if x < y else x - (y - 1))"
+    assert text(Op("**", (Op("negative", ("x",)), 2))) == "(-x) ** 2"
+    assert size(difference) == 2
+
+
+def test_a_maximum_has_several_forms() -> None:
+    rng = random.Random(0)
+    forms = {text(rewritten(Op("max", ("x", "y")), rng)) for _ in range(50)}
+    assert forms == {"max(x, y)", "max(y, x)", "x if x > y else y", "y if x < y else x"}
+
+
+@pytest.mark.parametrize("split", ["train", "test"])
+def test_every_demonstration_gives_the_values_that_are_shown_and_the_hidden_ones(split: str) -> None:
+    problems = load_problems("programs", split=split, options={"size": 150, "repeat": 2})
+    assert len({problem.id for problem in problems}) == 300
+    for problem in problems:
+        namespace: dict[str, Any] = {}
+        exec(problem.reference["demonstration"], namespace)
+        tests = problem.reference["tests"]
+        assert [namespace["f"](*arguments) for arguments in tests["inputs"]] == tests["outputs"]
+        for line, arguments, output in zip(
+            problem.prompt.splitlines(), tests["inputs"], tests["outputs"], strict=False
+        ):
+            assert line == f"f({', '.join(map(str, arguments))}) == {output}"
+        assert len(tests["inputs"]) == 18
+
+
+def test_no_prompt_is_on_both_sides_and_the_first_form_alone_is_a_solution() -> None:
+    train = load_problems("programs", split="train", options={"size": 400, "operators": [1, 2], "repeat": 3})
+    test = load_problems("programs", split="test", options={"size": 150, "operators": [1, 2], "seed": 5})
+    assert shared_prompts(train, test) == []
+    assert sum("solution" in problem.reference for problem in train) == 400
+    assert len({problem.prompt for problem in train}) == 400
+
+
+def test_a_smaller_size_gives_the_first_problems_of_a_larger_one() -> None:
+    few, many = (load_problems("programs", options={"size": count}) for count in (20, 60))
+    assert many[:20] == few
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({}, "the option size is missing; write the number of functions"),
+        ({"size": 0}, "size must be a whole number from 1 to 10,000,000, not 0"),
+        ({"size": 5, "repeat": True}, "repeat must be a whole number from 1"),
+        ({"size": 5, "operators": [3, 1]}, r"operators must be a number from 1 to 6 or \[least, most\], not \[3, 1\]"),
+        ({"size": 5, "arguments": 3}, "arguments must be a number from 1 to 2"),
+        ({"size": 5, "shown": 9}, "shown must be a whole number from 1 to 8, not 9"),
+        ({"size": 5, "hidden": 0}, "hidden must be a whole number from 1 to 20, not 0"),
+        ({"size": 5, "split": "dev"}, "split must be train or test, not 'dev'"),
+        ({"size": 5, "test_share": "half"}, "test_share must be in"),
+        ({"size": 5, "seed": "one"}, "seed must be a whole number, not 'one'"),
+        ({"size": 5, "operator": 1}, "Did you mean 'operators'"),
+        ({"size": 500, "operators": 1}, "there are only about .* different functions of 500. Ask for fewer"),
+    ],
+)
+def test_a_wrong_option_is_named(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        load_problems("programs", options=options)
+
+
+def test_the_tokenizer_of_tiny_programs_gives_one_token_to_each_number_and_operator() -> None:
+    tokenizer = build_tokenizer(PROGRAMS)
+    problem = load_problems("programs", options={"size": 1, "arguments": 2, "operators": 3})[0]
+    whole = problem.prompt + problem.reference["demonstration"]
+    ids = tokenizer(whole)["input_ids"]
+    assert tokenizer.decode(ids) == whole
+    assert tokenizer.unk_token_id not in ids
+    assert len(tokenizer("def f(x, y): return x // 2 + 17\n")["input_ids"]) == 7
