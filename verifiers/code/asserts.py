@@ -89,7 +89,7 @@ def _read(source: str, around: Surroundings, label: str) -> tuple[list[Case], Te
         whole = ast.unparse(ast.fix_missing_locations(script)) + unittest_runs(script)
         try:
             text = test_text(whole, names, around.classes, _name(source, label), shared=shared)
-        except SyntaxError as mistake:  # what only the compiler sees: a `return` outside a function
+        except SyntaxError as mistake:
             raise BadTests(f"{label} is not Python source ({mistake.msg}); {WRITE}") from None
         return ([] if text.functions == () else walk.cases), text
 

@@ -15,6 +15,8 @@ from __future__ import annotations
 
 import ast
 import json
+import keyword
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -37,6 +39,8 @@ _FAMILIES = {
 FORMATS = {name: family for family, names in _FAMILIES.items() for name in names.split()}
 _TESTS = ("tests", "test", "test_list", "test_cases", "input_output", "ground_truth")
 _SOLUTIONS = ("solution", "canonical_solution", "reference")
+_ENTRY_POINT = re.compile(r"[^\W\d]\w*(\(\))?(\.[^\W\d]\w*)?")
+"""f, Class.f, or LeetCode's Solution().f"""
 _LANGUAGES = ("", "python", "python3", "py", "python 3")
 
 
@@ -185,6 +189,8 @@ def surroundings(row: Mapping[str, Any]) -> tuple[Surroundings, str]:
     entry_point = row.get("entry_point") or ""
     if not isinstance(entry_point, str):
         raise BadTests(f"`entry_point` is {kind_of(entry_point)}; write the name of the function to test")
+    if entry_point and (not _ENTRY_POINT.fullmatch(entry_point) or keyword.iskeyword(entry_point)):
+        raise BadTests(f"`entry_point` is {entry_point[:60]!r}; write the name of the function to test")
     imports = row.get("test_imports") or []
     if not isinstance(imports, list) or not all(isinstance(line, str) for line in imports):
         raise BadTests("`test_imports` must be a list of import statements")

@@ -49,6 +49,7 @@ def hands_over_objects(tree: ast.Module, calls: list[ast.Call], functions: froze
             targets = node.targets if isinstance(node, ast.Assign) else [node.target]
             unsafe |= {part.id for target in targets for part in ast.walk(target) if isinstance(part, ast.Name)}
     helpers = {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}
+    helpers |= frozenset(dir(builtins)) - _bound(tree)
     return any(
         _mentions(argument, unsafe) or _is_code(argument, helpers) for call in calls for argument in _arguments(call)
     )
@@ -78,12 +79,18 @@ def _mentions(node: ast.AST, names: set[str]) -> bool:
     return any(isinstance(part, ast.Name) and part.id in names for part in ast.walk(node))
 
 
+def _bound(tree: ast.Module) -> set[str]:
+    """Names that the text binds to values, some of them to what was a built-in's name: `str = "ab"`."""
+    stored = {part.id for part in ast.walk(tree) if isinstance(part, ast.Name) and isinstance(part.ctx, ast.Store)}
+    return stored | {part.arg for part in ast.walk(tree) if isinstance(part, ast.arg)}
+
+
 def _is_code(argument: ast.expr, helpers: set[str]) -> bool:
     """A lambda, a generator, a function or a type by its name, or what `map` and its like return."""
     if isinstance(argument, ast.Lambda | ast.GeneratorExp):
         return True
     if isinstance(argument, ast.Name):
-        return argument.id in helpers or hasattr(builtins, argument.id)
+        return argument.id in helpers
     if isinstance(argument, ast.Call):
         return isinstance(argument.func, ast.Name) and argument.func.id in _NOT_PLAIN
     if isinstance(argument, ast.List | ast.Tuple | ast.Set | ast.Dict):

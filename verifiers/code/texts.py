@@ -15,7 +15,7 @@ from collections.abc import Iterator
 
 from verifiers.code.conditions import METHOD_NAMES
 from verifiers.code.handing import hands_over_objects
-from verifiers.code.trees import tree_of
+from verifiers.code.trees import check_compiles, tree_of
 from verifiers.code.types import TestText
 
 _PROCESS = frozenset(
@@ -50,7 +50,10 @@ def test_text(
         program_names: what the program is known to define, built-ins' names included.
         classes: which of these are classes.
         shared: whether it is known to need the program's process.
+
+    Raises SyntaxError.
     """
+    check_compiles(source)
     tree = tree_of(source)
     free = free_names(source) | (program_names & _names(tree))
     modules = sorted(free & sys.stdlib_module_names - program_names)

@@ -16,3 +16,10 @@ def tree_of(source: str) -> ast.Module:
     with _LOCK, warnings.catch_warnings():  # the list of filters belongs to all threads
         warnings.simplefilter("ignore")
         return ast.parse(source)
+
+
+def check_compiles(source: str) -> None:
+    """Raises SyntaxError for what only the compiler sees, such as a `return` outside a function. Runs nothing."""
+    with _LOCK, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        compile(source, "tests", "exec", dont_inherit=True)

@@ -130,6 +130,11 @@ TURNED: dict[str, tuple[str, str, str]] = {
     ),
     "an import of the program": ("from solution import f\n\ndef test_f():\n    assert f(1, 2) == 3", ADD, SUB),
     "an import of all names": ("from math import *\nassert f(pi, 0) == pi", ADD, "def f(a, b): return 3.14"),
+    "a sum over a list": (
+        "xs = list(range(-9, 10, 2))\ntotal = sum([i ** 2 for i in xs if i % 2 != 0 and i > 0])\nassert f(xs) == total",
+        "def f(xs): return sum(x * x for x in xs if x % 2 and x > 0)", "def f(xs): return sum(xs)",
+    ),
+    "a number as text": ("for x in range(2, 8):\n    assert f(x, x + 1) == str(x)", "def f(a, b): return str(a)", ADD),
     "a seed": ("import random\nrandom.seed(0)\nassert f(1, 2) == 3", ADD, SUB),
     "a main block": ("def test_f():\n    assert f(1, 2) == 3\n\nif __name__ == '__main__':\n    test_f()", ADD, SUB),
     "unittest": (
@@ -302,6 +307,38 @@ def test_check_is_called_with_the_entry_point_once(source: str) -> None:
     assert "" not in judged(SUB, row)
 
 
+HELPER_PROMPT = """
+def coded(text: str):
+    \'\'\'Turns each group of three.\'\'\'
+    groups = [text[i:i + 3] for i in range(0, len(text), 3)]
+    return "".join(group[1:] + group[:1] for group in groups)
+
+
+def decoded(text: str):
+    \'\'\'The opposite of coded.\'\'\'
+"""
+
+
+def test_a_test_with_random_texts_and_a_helper_of_the_prompt_runs_apart_and_the_program_cannot_change_the_helper() -> (
+    None
+):
+    source = (
+        "def check(candidate):\n    from random import choice, randint\n    import copy\n    import string\n"
+        "    for _ in range(5):\n"
+        "        str = ''.join(choice(string.ascii_lowercase) for i in range(randint(4, 9)))\n"
+        "        text = coded(str)\n        assert candidate(text) == str\n"
+        "        assert candidate(coded(str)) == str\n"
+    )
+    (text,) = read_tests({"tests": [source], "prompt": HELPER_PROMPT, "entry_point": "decoded"}).texts
+    assert text.functions == ("decoded",)
+    exec(
+        text.source,
+        {"decoded": lambda text: "".join(text[i : i + 3][-1:] + text[i : i + 3][:-1] for i in range(0, len(text), 3))},
+    )
+    with pytest.raises(AssertionError):
+        exec(text.source, {"decoded": lambda text: text, "coded": lambda text: text})
+
+
 def test_a_test_may_call_the_entry_point_candidate_without_a_check() -> None:
     assert judged(ADD, {"tests": ["assert candidate(1, 2) == 3"], "entry_point": "f"}) == [""]
     (text,) = read_tests({"tests": ["assert candidate(1, 2) == candidate(2, 1)"], "entry_point": "f"}).texts
@@ -379,6 +416,9 @@ def test_evalplus_sources_with_a_reference_function_run_apart_and_without_numpy(
         ({"tests": [1]}, "`tests` is a list with other items than texts"),
         ({"tests": 3}, "`tests` is a int"),
         ({"tests": ["assert f(1) == 1"], "entry_point": 3}, "`entry_point` is a int"),
+        ({"tests": ["assert f(1) == 1"], "entry_point": "f(1)"}, r"`entry_point` is 'f\(1\)'"),
+        ({"tests": [HUMAN_EVAL], "entry_point": "class"}, "`entry_point` is 'class'"),
+        ({"tests": ["return 1\nassert f(1) == f(2)"]}, "'return' outside function"),
         ({"tests": [HUMAN_EVAL], "entry_point": "g", "prompt": "def f(a, b):\n    '''Sum.'''\n"}, "defines f"),
         ({"tests": [HUMAN_EVAL], "entry_point": "g", "solution": ADD}, "defines f"),
         ({"tests": ["assert f(1) == 1"], "test_setup_code": "import ("}, "test_setup_code is not Python"),
