@@ -255,6 +255,8 @@ class _Reader:
             self.advance()
         if name in ("i",) and not subscript:
             return Node("i")
+        if name == "Gamma" and not subscript and self.peek() == "(":
+            return Node("factorial", (Node("+", (self.group(), number(-1))),))
         full = name + ("_" + subscript if subscript else "")
         if full == "C" and self.peek() == "(" and self.peek(2) == "," and self.peek(4) == ")":  # C(10, 3)
             return Node("binomial", self.listed())

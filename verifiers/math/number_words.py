@@ -27,6 +27,7 @@ _PARTS = {
     "seventh": 7,
     "eighth": 8,
 } | {"ninth": 9, "tenth": 10, "eleventh": 11, "twelfth": 12, "hundredth": 100, "thousandth": 1000}
+_TIMES = {"once": 1, "twice": 2, "thrice": 3}
 _SCALED = re.compile(r"([+-]?[\d.,]*\d)\s*(thousand|million|billion|trillion)\b", re.IGNORECASE)
 _WORDS = re.compile(r"[A-Za-z]+(?:[ -][A-Za-z]+){0,12}")
 
@@ -46,6 +47,10 @@ def number_in_words(text: str) -> Fraction | None:
     if _WORDS.fullmatch(text) is None:
         return None
     words = [word for word in re.split(r"[ -]", text.casefold()) if word != "and"]
+    if len(words) == 2 and words[1] in ("times", "time"):  # three times
+        words = words[:1]
+    if len(words) == 1 and words[0] in _TIMES:
+        return Fraction(_TIMES[words[0]])
     if len(words) > 1 and words[0] in ("minus", "negative"):
         value = number_in_words(" ".join(words[1:]))
         return None if value is None else -value
@@ -70,6 +75,8 @@ def _whole(words: list[str]) -> int | None:
             current += SMALL[word]
         elif word == "hundred" and 0 < current < 100:
             current *= 100
+        elif word == "dozen" and current:
+            current *= 12
         elif word in _SCALES and current:
             total, current = total + current * _SCALES[word], 0
         else:

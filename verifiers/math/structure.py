@@ -18,7 +18,7 @@ _MATRIX = re.compile(
 _SPACED_ROWS = re.compile(r"\[\s*([^\[\],;]+(?:;[^\[\],;]+)+)\]")
 _SYSTEM = re.compile(r"\\?\{\s*(?=\\begin)")
 _NESTED = re.compile(r"\[\s*((?:\[[^\[\]]{1,500}\]\s*,?\s*){1,20})\]")
-_BARE_SIGN = re.compile(r"\\pm|\\mp")
+_BARE_SIGN = re.compile(r"\\(?:pm|mp)(?![a-z])")
 _RELATION = re.compile(
     r"\\leqslant|\\geqslant|\\leq|\\geq|\\le(?![a-z])|\\ge(?![a-z])|\\lt(?![a-z])|\\gt(?![a-z])|\\neq?(?![a-z])|<=|>=|!=|<|>"
 )

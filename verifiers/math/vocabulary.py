@@ -6,12 +6,20 @@ FUNCTIONS = {
     "sin": "sin", "cos": "cos", "tan": "tan", "cot": "cot", "sec": "sec", "csc": "csc", "tg": "tan", "ctg": "cot",
     "arcsin": "asin", "arccos": "acos", "arctan": "atan", "arccot": "acot", "arcctg": "acot", "arctg": "atan",
     "asin": "asin", "acos": "acos", "atan": "atan",
-    "sinh": "sinh", "cosh": "cosh", "tanh": "tanh",
+    "sinh": "sinh", "cosh": "cosh", "tanh": "tanh", "arcsinh": "asinh", "arccosh": "acosh", "arctanh": "atanh",
     "ln": "ln", "log": "log", "lg": "lg", "exp": "exp", "sqrt": "sqrt", "cbrt": "cbrt",
     "cis": "cis", "abs": "abs", "floor": "floor", "ceil": "ceil",
     "max": "max", "min": "min", "gcd": "gcd", "lcm": "lcm",
 }  # fmt: skip
-INVERSES = {"sin": "asin", "cos": "acos", "tan": "atan", "cot": "acot"}
+INVERSES = {
+    "sin": "asin",
+    "cos": "acos",
+    "tan": "atan",
+    "cot": "acot",
+    "sinh": "asinh",
+    "cosh": "acosh",
+    "tanh": "atanh",
+}
 GREEK = frozenset(
     [
         "alpha",
@@ -68,6 +76,9 @@ SYNONYMS = {
     "\\mathbf": "\\mathrm",
     "\\boldsymbol": "\\mathrm",
     "\\vec": "\\mathrm",
+    "\\varepsilon": "\\epsilon",
+    "\\vartheta": "\\theta",
+    "\\varphi": "\\phi",
     "\\lbrace": "\\{",
     "\\rbrace": "\\}",
 }
@@ -86,7 +97,17 @@ GREEK_SIGNS = (
             strict=True,
         )
     }
-    | {0x22C5: "\\cdot ", 0x2219: "\\cdot ", 0x2032: "'", 0x2713: "", 0x2714: "", 0x2705: ""}
+    | {
+        0x210F: "\\hbar ",
+        0x3D5: "\\phi ",
+        0x3F5: "\\epsilon ",
+        0x22C5: "\\cdot ",
+        0x2219: "\\cdot ",
+        0x2032: "'",
+        0x2713: "",
+        0x2714: "",
+        0x2705: "",
+    }
 )
 """Signs outside ASCII as LaTeX, for str.translate."""
 PRODUCT = frozenset({"*", "\\cdot", "\\times", "\\ast", "\\bullet"})

@@ -25,6 +25,10 @@ _QUALIFIER = re.compile(
     r"\s*(?:,\s*)?(?:\\text\s*\{\s*)?\b(?:for (?:all|any|every|each|some)|where|with|such that|as)\b.*$",
     re.DOTALL | re.IGNORECASE,
 )
+_WHAT = re.compile(
+    r"^(?:the )?(?:straight )?(?:line|circle|curve|plane|parabola|ellipse|function|equation|graph of)(?: is)? (?=.*=)",
+    re.IGNORECASE,
+)
 _BOUND = re.compile(r"\bfor (?:all|any|every|each|some)\s+(?:\w+\s+){0,3}?\$?([a-z])\b", re.IGNORECASE)
 
 
@@ -32,6 +36,8 @@ def equation(pair: Pair) -> Comparison | None:
     """Whether both are the same equation, or one is the other's value (x = 5 and 5); None where neither has two sides,
     or the sides cannot be read.
     """
+    if any(_WHAT.match(text) for text in (pair.answer, pair.gold)):
+        return pair.inner(_WHAT.sub("", pair.answer), _WHAT.sub("", pair.gold))
     bound = [match[1] for text in (pair.answer, pair.gold) if (match := _BOUND.search(text))]
     answer, gold = (_QUALIFIER.sub("", text) or text for text in (pair.answer, pair.gold))
     # "for some integer t" says that any letter would do

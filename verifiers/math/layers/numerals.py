@@ -1,9 +1,10 @@
-"""The layer of numerals that are more than a number: digits with a base, and times of day."""
+"""The layer of numerals that are more than a number: digits with a base, residues, and times of day."""
 
 from __future__ import annotations
 
 import re
 
+from verifiers.math.layers.congruences import congruence
 from verifiers.math.layers.pair import Comparison, Pair
 from verifiers.math.normalise import canonical_decimal
 
@@ -32,6 +33,8 @@ _CLOCK = re.compile(r"(\d{1,2}):(\d{2})(?::(\d{2}))?\s*([AaPp])?\.?\s*(?:[Mm]\.?
 
 def numeral(pair: Pair) -> Comparison | None:
     """4210_7 is 4210_{7}, and 4210 where a missing base is a missing unit; against a plain number the value counts."""
+    if (comparison := congruence(pair)) is not None:
+        return comparison
     answer_match, gold_match = (_BASE.fullmatch(_based(text)) for text in (pair.answer, pair.gold))
     if answer_match and gold_match:
         return Comparison(

@@ -35,13 +35,19 @@ _IDLE_WORDS = (
     "the a an of is are was were be has have had with in on at to for and or each per got gets needs costs cost"
     " there number total answer about exactly only equals equal quotient respectively that which it he she they we so"
 )
-_IDLE = frozenset(_IDLE_WORDS.split())
+IDLE = frozenset(_IDLE_WORDS.split())
 """Words that say nothing of what a number belongs to."""
 _SAME = {
     "converges": "convergent",
     "converge": "convergent",
     "diverges": "divergent",
     "diverge": "divergent",
+    "increases": "increase",
+    "increased": "increase",
+    "increasing": "increase",
+    "decreases": "decrease",
+    "decreased": "decrease",
+    "decreasing": "decrease",
     "r": "remainder",
     "rem": "remainder",
     "a.m": "am",
@@ -119,7 +125,7 @@ def phrase_of(text: str) -> Phrase | None:
             word = word_stem(match["word"])
             if match["word"].casefold() in ("and", "or"):
                 segments.append([])
-            elif word not in _IDLE:
+            elif word not in IDLE:
                 segments[-1].append(word)
         elif match["parting"] and re.search(r"[,;&]", match["parting"]):
             segments.append([])

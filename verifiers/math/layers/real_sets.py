@@ -21,6 +21,12 @@ _IN_WORDS = re.compile(
     r"^(?:(?P<name>[A-Za-z]) )?(?:(?:is|are|must be|can be) )?"
     rf"(?P<words>{'|'.join(words for words, _ in _RELATIONS)}) (?=[-\d\\])"
 )
+_FOR_ALL = re.compile(
+    r"^(?:for )?(?:all|any|every) (?:(?:real|positive|natural|rational|odd|even) )*"
+    r"(?:(?:integers?|numbers?|reals?|values(?: of)?) )?"
+    r"(?=\\?[A-Za-z]{1,8} ?(?:[<>]|\\[lgn]e))"
+)
+_TWO_NAMES = re.compile(r"\s*\\?[A-Za-z]{1,8}\s*(?:[<>]=?|\\[lg]e(?:q|qslant|slant)?(?![a-z]))\s*\\?[A-Za-z]{1,8}\s*")
 _NAMED = re.compile(
     r"\s*(\\?[A-Za-z]{1,8})\s*(?:[<>]=?|\\[lg]e(?:q|qslant|slant)?(?![a-z]))"
     r"(?:[^<>A-Za-z\\]|\\(?:frac|sqrt|pi|infty)(?![a-z]))+"
@@ -33,6 +39,8 @@ def real_set(pair: Pair) -> Comparison | None:
     """
     if not (may_be_set(pair.answer) and may_be_set(pair.gold)):
         return None
+    if all(_TWO_NAMES.fullmatch(text) for text in (pair.answer, pair.gold)):
+        return None  # a < b and b > a
     names = _NAMED.fullmatch(pair.answer), _NAMED.fullmatch(pair.gold)
     if names[0] and names[1] and names[0][1] != names[1][1]:
         return Comparison(False, "real set", f"{names[0][1]} is not {names[1][1]}")
@@ -62,7 +70,8 @@ def real_set(pair: Pair) -> Comparison | None:
 
 
 def _in_signs(text: str) -> str:
-    """x is at least 3 as x \\ge 3."""
+    """x is at least 3, and "all integers x \\ge 3", as x \\ge 3."""
+    text = _FOR_ALL.sub("", text)
     if " " not in text or not (relation := _IN_WORDS.search(text)):
         return text
     sign = next(sign for words, sign in _RELATIONS if re.fullmatch(words, relation["words"]))

@@ -7,7 +7,7 @@ from fractions import Fraction
 
 from verifiers.math.layers.numbers import is_plain_number
 from verifiers.math.layers.pair import Comparison, Pair
-from verifiers.math.layers.phrases import phrase_of, same_phrase, word_stem
+from verifiers.math.layers.phrases import IDLE, phrase_of, same_phrase, word_stem
 from verifiers.math.layers.preparation import MAX_CHARS, NO_UNITS
 from verifiers.math.normalise import rational, squeezed
 from verifiers.math.number_words import number_in_words
@@ -16,6 +16,7 @@ from verifiers.math.vocabulary import FUNCTIONS
 
 _WORDS = re.compile(r"[A-Za-z][A-Za-z' ,.;:!?-]*[A-Za-z.!?]")
 _SENTENCE = re.compile(r"[A-Z][a-z]* [^.!?]*\b(?:is|are|equals|equal to|be)\s+(?P<rest>\S.*?)\.?", re.DOTALL)
+_PLAIN_WORDS = re.compile(r"[A-Za-z' ,.-]+")
 _LONG_WORD = re.compile(r"[A-Za-z]{4,}")
 _PROSE = re.compile(r"(?<![A-Za-z])[A-Za-z]{4,} [A-Za-z]{2,}")
 _FOREIGN = re.compile(r"[^\W\d_\u0000-\u024f\u0370-\u03ff]{2}")
@@ -44,6 +45,10 @@ _SAYINGS = tuple(
         r"\\emptyset|\\varnothing|\u2205|\\?\{\s*\\?\}|(?:the )?empty set"
         r"|(?:there (?:is|are) )?no (?:real |integer |integral |rational |positive |valid |possible |such )*"
         r"(?:solutions?|roots?|values?|integers?|numbers?|pairs?|triples?|functions?|primes?)(?: exists?)?|none",
+        r"perpendicular|orthogonal|at right angles",
+        r"(?:it is )?(?:impossible|not possible)|(?:it )?cannot be done",
+        r"(?:it )?(?:cannot|can not|can't) be determined|(?:there is )?not enough information"
+        r"|insufficient (?:information|data)|indeterminate|undetermined",
         r"(?:(?:it|the limit|limit|the integral|the sum) )?(?:does not|doesn't) exist|d\.?n\.?e\.?",
         r"\\mathbb\s*\{?\s*R\s*\}?|\u211d|(?:the set of )?all (?:the )?real(?: number)?s?"
         r"|(?:any|every) real(?: number)?"
@@ -113,11 +118,11 @@ def words(pair: Pair) -> Comparison | None:
             value = number_in_words(other) if number_in_words(other) is not None else rational(other)
             if value is not None:
                 return Comparison(spelt == value, "words", "a number in words")
-    if re.match(r"not\s", pair.answer) and not re.match(r"not\s", pair.gold):
-        return Comparison(False, "words", "a denial")
     for phrase in _SAYINGS:
         if phrase.fullmatch(pair.answer) and phrase.fullmatch(pair.gold):
             return Comparison(True, "words", "another wording")
+    if re.match(r"not\s", pair.answer) and not re.match(r"not\s", pair.gold):
+        return Comparison(False, "words", "a denial")
     if (opinion := _YES.match(pair.answer)) and re.fullmatch(r"yes|no|true|false", pair.gold, re.IGNORECASE):
         return Comparison(opinion[1].casefold() == pair.gold.casefold() and not _BOUNDED.search(pair.answer), "words")
     if is_words(pair.gold):
@@ -125,17 +130,20 @@ def words(pair: Pair) -> Comparison | None:
             return Comparison(True, "words", "a phrase of the reference")
         if is_words(pair.answer) or is_plain_number(pair.answer):
             answer, gold = content_of(pair.answer), content_of(pair.gold)
-            return Comparison(answer == gold or (pair.policy.sentences and _says(pair.answer) == gold), "words")
+            said = (pair.policy.sentences and _says(pair.answer) == gold != []) or (
+                pair.policy.quoted_words and _says(pair.gold) == answer != []
+            )
+            return Comparison(answer == gold or said, "words")
         return None
     if is_words(pair.answer) and is_plain_number(pair.gold):
         return Comparison(False, "words", "words where a number is due")
     return None
 
 
-def content_of(text: str) -> list[str]:
+def content_of(text: str, idle: frozenset[str] = frozenset()) -> list[str]:
     """The stems of plain words, without a general noun behind the one that tells: "isosceles triangle" as isosceles."""
-    stems = [word_stem(word) for word in bare_words(text).split()]
-    return stems[:-1] if len(stems) == 2 and stems[1] in _GENERAL and stems[0] not in _GENERAL else stems
+    stems = [stem for word in bare_words(text).split() if (stem := word_stem(word)) not in idle]
+    return stems[:-1] if len(stems) > 1 and stems[-1] in _GENERAL and stems[-2] not in _GENERAL else stems
 
 
 def _says(text: str) -> list[str]:
@@ -151,7 +159,12 @@ def quotes(answer: str, gold: str) -> bool:
     denies nothing.
     """
     answer_words, gold_words = bare_words(answer).split(), bare_words(gold).split()
-    if len(gold_words) < 4 or len(answer_words) > len(gold_words) or _DENIALS & set(gold_words) or not answer_words:
+    if (
+        len(gold_words) < (3 if gold_words[:1] == answer_words else 4)
+        or len(answer_words) > len(gold_words)
+        or _DENIALS & set(gold_words)
+        or not answer_words
+    ):
         return False
     if not any(
         gold_words[i : i + len(answer_words)] == answer_words for i in range(len(gold_words) - len(answer_words) + 1)
@@ -241,6 +254,9 @@ def prose(pair: Pair) -> Comparison | None:
     phrases = phrase_of(pair.answer_words), phrase_of(pair.gold_words)
     if phrases[0] and phrases[1]:
         same = same_phrase(phrases[0], phrases[1])
+    elif phrases[0] is None and phrases[1] is None:  # "II only" and II
+        plain = [_PLAIN_WORDS.fullmatch(text) is not None for text in (pair.answer_words, pair.gold_words)]
+        same = all(plain) and content_of(pair.answer_words, IDLE) == content_of(pair.gold_words, IDLE) != []
     else:  # "5% increase" and 5%
         phrase, other = (phrases[0], pair.gold) if phrases[0] else (phrases[1], pair.answer)
         numbers = phrase.numbers if phrase and pair.policy.missing_units and not _bounded(pair) else ()
