@@ -46,7 +46,9 @@ def compound(pair: Pair) -> Comparison | None:
             same = pair.policy.missing_units and value in (amount.in_last_unit(), amount.in_main_unit())
             same = same and currency_of(other) in (None, amount.dimension)
             if len(amount.units) == 1:  # letters may be variables, and what else has one unit is for the numbers
-                known = same and (amount.units[0] in _NO_LETTERS or value != amount.in_last_unit())
+                known = same and (
+                    amount.units[0] in _NO_LETTERS or "/time" in amount.dimension or value != amount.in_last_unit()
+                )
                 return Comparison(True, "quantity") if known else None
             return Comparison(same, "quantity", "" if same else "a quantity in several units against a number")
     return None

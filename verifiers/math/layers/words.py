@@ -130,10 +130,10 @@ def words(pair: Pair) -> Comparison | None:
             return Comparison(True, "words", "a phrase of the reference")
         if is_words(pair.answer) or is_plain_number(pair.answer):
             answer, gold = content_of(pair.answer), content_of(pair.gold)
-            said = (pair.policy.sentences and _says(pair.answer) == gold != []) or (
+            stated = (pair.policy.sentences and _says(pair.answer) == gold != []) or (
                 pair.policy.quoted_words and _says(pair.gold) == answer != []
             )
-            return Comparison(answer == gold or said, "words")
+            return Comparison(answer == gold or stated, "words")
         return None
     if is_words(pair.answer) and is_plain_number(pair.gold):
         return Comparison(False, "words", "words where a number is due")
