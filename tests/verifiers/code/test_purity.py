@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from verifiers.code.livecodebench import PRELUDE
 from verifiers.code.purity import MAX_SOURCE, cannot_keep_state, state_risk
 from verifiers.code.purity.stateless import BUILT_INS, CALLEES, CALLERS, VALUES
 
@@ -87,3 +88,10 @@ def test_what_is_listed_exists():
 def test_the_standard_library_is_read_without_an_error():
     for path in sorted(Path(importlib.__file__).parent.parent.glob("*.py"))[:60]:
         state_risk(path.read_text("utf-8"))
+
+
+def test_the_imports_that_livecodebench_puts_before_a_program_are_no_reason_to_refuse_it():
+    program = "class Solution:\n    def f(self, xs: List[int]) -> int:\n        return sum(Counter(xs)) + "
+    program += "bisect.bisect(xs, pow(2, 3))\n"
+    assert state_risk(PRELUDE + program) == state_risk(PRELUDE + program, ["Solution.f"]) == ""
+    assert "random.choice" in state_risk(PRELUDE + program.replace("sum", "choice"), ["Solution.f"])

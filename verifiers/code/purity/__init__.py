@@ -38,7 +38,8 @@ def state_risk(source: str, functions: Iterable[str] | None = None) -> str:
 
     Args:
         source: the whole program, its prelude included.
-        functions: the names that are called from outside, "Class.method" included. None: any name of the module.
+        functions: the names that are called from outside, "Class.method" included. None: any name that it defines, and
+            none that it imports.
     """
     if len(source) > MAX_SOURCE:
         return f"the program has more than {MAX_SOURCE} characters"

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import ast
+import functools
 import importlib
 from typing import Literal
 
-from verifiers.code.purity.scopes import Import, Scope, module_scope
+from verifiers.code.purity.scopes import Import, Scope, import_binders, module_scope
 from verifiers.code.purity.stateless import STAR_IMPORTS, VALUES
 
 Kind = Literal["built-in", "local", "import", "function", "class", "constant", "table", "unknown"]
@@ -30,11 +31,17 @@ class Names:
             assert isinstance(star, Import)
             if star.module not in STAR_IMPORTS:
                 raise StarImport(f"from {star.module} import *")
-            for name in dir(importlib.import_module(star.module)):
-                if not name.startswith("_"):
-                    self.module.bind(name, Import(star.module, name))
+            for name in _starred(star.module):
+                self.module.bind(name, Import(star.module, name))
         self._assigned = _assigned_values(tree)
+        self._lines = _defining_lines(tree)
         self._kinds: dict[str, Kind] = {}
+
+    @property
+    def defined(self) -> list[str]:
+        """The names of the module that something other than an import binds."""
+        names = self.module.names.items()
+        return [name for name, binders in names if not all(isinstance(binder, Import) for binder in binders)]
 
     def kind(self, name: str, scope: Scope) -> Kind:
         owner = scope.owner(name)
@@ -82,9 +89,14 @@ class Names:
     def _module_kind(self, name: str) -> Kind:
         if name not in self._kinds:
             self._kinds[name] = "unknown"  # what is defined by itself
-            kinds = {self._binder_kind(binder, name) for binder in self.module.names[name]}
+            kinds = {self._binder_kind(binder, name) for binder in self._effective(name)}
             self._kinds[name] = kinds.pop() if len(kinds) == 1 else "unknown"
         return self._kinds[name]
+
+    def _effective(self, name: str) -> list[ast.AST | Import]:
+        """What may have bound a name of the module once all its lines have run."""
+        binders, lines = self.module.names[name], self._lines.get(name, [])
+        return lines[-1:] if len(lines) == len(binders) else binders
 
     def _binder_kind(self, binder: ast.AST | Import, name: str) -> Kind:
         if isinstance(binder, Import):
@@ -118,9 +130,34 @@ class Names:
     def _import_of(self, name: str, scope: Scope) -> Import | None:
         """The import that binds a name, if nothing else binds it in its scope."""
         owner = scope.owner(name)
-        binders = owner.names[name] if owner is not None else [None]
+        if owner is None:
+            return None
+        binders = self._effective(name) if owner.is_module else owner.names[name]
         first = binders[0]
         return first if isinstance(first, Import) and all(each == first for each in binders) else None
+
+
+@functools.cache
+def _starred(module: str) -> tuple[str, ...]:
+    """The names that `from module import *` binds, but for those of `builtins`, which it leaves as they are."""
+    contents = importlib.import_module(module)
+    names = getattr(contents, "__all__", [name for name in dir(contents) if not name.startswith("_")])
+    return () if module == "builtins" else tuple(names)
+
+
+def _defining_lines(tree: ast.Module) -> dict[str, list[ast.AST | Import]]:
+    """What imports and definitions among the module's own lines bind, in order: of a name with no other binder the last
+    one holds.
+    """
+    lines: dict[str, list[ast.AST | Import]] = {}
+    for statement in tree.body:
+        if isinstance(statement, ast.FunctionDef | ast.ClassDef):
+            lines.setdefault(statement.name, []).append(statement)
+        elif isinstance(statement, ast.Import | ast.ImportFrom):
+            for name, binder in import_binders(statement):
+                for each in _starred(binder.module) if name == "*" else (name,):
+                    lines.setdefault(each, []).append(Import(binder.module, each) if name == "*" else binder)
+    return lines
 
 
 def _assigned_values(tree: ast.Module) -> dict[ast.AST, ast.expr]:

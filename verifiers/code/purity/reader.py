@@ -28,11 +28,12 @@ class Reader(Places):
     """Visits a whole program; raises Risk."""
 
     def check(self, called: set[str] | None) -> None:
-        """Visits all of the program, which is called from outside by these names of the module; None: by any."""
+        """Visits all of the program, which is called from outside by these names of the module; None: by any that it
+        defines."""
         for name in self.names.module.names:
             if name.startswith("__"):  # `__builtins__ = ...` gives built-in names another meaning
                 raise Risk(self.tree, f"the name {name}")
-        for name in self.names.module.names if called is None else called:
+        for name in self.names.defined if called is None else called:
             kind = self.names.kind(name, self.names.module)
             if kind not in ("function", "class") and (called is not None or kind == "unknown"):
                 raise Risk(self.tree, f"the name {name} may be a function that was created by another")

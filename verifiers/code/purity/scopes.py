@@ -132,9 +132,13 @@ def _bind_all(body: list[ast.stmt] | list[ast.expr], scope: Scope) -> None:
             scope.bind(node.name, node)
         elif isinstance(node, ast.MatchMapping) and node.rest:
             scope.bind(node.rest, node)
-        elif isinstance(node, ast.Import):
-            for alias in node.names:
-                scope.bind(alias.asname or alias.name.partition(".")[0], Import(alias.name))
-        elif isinstance(node, ast.ImportFrom):
-            for alias in node.names:
-                scope.bind(alias.asname or alias.name, Import(node.module or "", alias.name))
+        elif isinstance(node, ast.Import | ast.ImportFrom):
+            for name, binder in import_binders(node):
+                scope.bind(name, binder)
+
+
+def import_binders(node: ast.Import | ast.ImportFrom) -> list[tuple[str, Import]]:
+    """The names that an import binds, "*" among them, and to what."""
+    if isinstance(node, ast.Import):
+        return [(alias.asname or alias.name.partition(".")[0], Import(alias.name)) for alias in node.names]
+    return [(alias.asname or alias.name, Import(node.module or "", alias.name)) for alias in node.names]

@@ -61,6 +61,7 @@ CALLEES = _table(
     statistics="fmean geometric_mean harmonic_mean mean median median_high median_low mode multimode pstdev pvariance "
     "stdev variance",
     string="capwords",
+    typing="Counter DefaultDict Deque OrderedDict",
 )
 
 AT_START = frozenset({("sys", "setrecursionlimit")})
@@ -75,8 +76,11 @@ HINTS = _table(
     collections__abc="Callable Generator Iterable Iterator Mapping Sequence",
 )
 
-STAR_IMPORTS = frozenset({"bisect", "collections", "heapq", "itertools", "math", "typing"})
-"""Modules of the library that are imported here too, to see which names they bind."""
+STAR_IMPORTS = _names(
+    "bisect builtins collections copy datetime functools heapq io itertools json math operator random re statistics "
+    "string sys typing"
+)
+"""Modules of the library that are imported here too, to see which names they bind: those of LiveCodeBench's prelude."""
 
 CALLERS: Mapping[tuple[str, str], int | None] = {
     ("", "map"): 0,
