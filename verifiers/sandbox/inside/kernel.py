@@ -6,7 +6,6 @@ Every function raises OSError if the kernel refuses: nothing is skipped in silen
 from __future__ import annotations
 
 import ctypes
-import errno
 import os
 import platform
 import signal
@@ -31,7 +30,6 @@ _MS_NOATIME = 1 << 10
 _MNT_DETACH = 2
 _PR_SET_DUMPABLE, _PR_SET_SECCOMP, _PR_CAPBSET_DROP, _PR_SET_NO_NEW_PRIVS = 4, 22, 24, 38
 _PR_SET_CHILD_SUBREAPER = 36
-_LAST_CAPABILITY = 40
 
 _CLONE = {"x86_64": 56, "aarch64": 220}
 
@@ -84,10 +82,6 @@ def mount(source: str, target: str, kind: str | None, flags: int, options: str =
     _checked(result, f"mount {target}")
 
 
-def detach(target: str) -> None:
-    _checked(_libc.umount2(target.encode(), _MNT_DETACH), f"umount {target}")
-
-
 def make_read_only(target: str) -> None:
     """A mount that is there already, in this mount namespace alone; its other flags stay."""
     has = os.statvfs(target).f_flag
@@ -100,24 +94,15 @@ def private_mounts() -> None:
     mount("none", "/", None, MS_REC | MS_PRIVATE)
 
 
-def not_dumpable() -> None:
-    """No other process of this user may read this one's memory or descriptors, or trace it."""
-    _checked(_libc.prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0), "prctl PR_SET_DUMPABLE")
-
-
 def adopt_orphans() -> None:
     _checked(_libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0), "prctl PR_SET_CHILD_SUBREAPER")
 
 
 def give_up_rights() -> None:
-    """No capability, now or after any exec."""
+    """No capability, now; and none after an exec, since no file can give any (PR_SET_NO_NEW_PRIVS) and the user is not
+    root in its own namespace.
+    """
     _checked(_libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "prctl PR_SET_NO_NEW_PRIVS")
-    for capability in range(_LAST_CAPABILITY + 1):
-        if _libc.prctl(_PR_CAPBSET_DROP, capability, 0, 0, 0) != 0 and ctypes.get_errno() not in (
-            errno.EPERM,  # without CAP_SETPCAP there is nothing to give up
-            errno.EINVAL,  # a capability that this kernel does not have
-        ):
-            _checked(-1, "prctl PR_CAPBSET_DROP")
     header = ctypes.create_string_buffer(struct.pack("=Ii", 0x20080522, 0))
     _checked(_libc.capset(header, ctypes.create_string_buffer(24)), "capset")
 

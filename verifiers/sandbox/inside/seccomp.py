@@ -127,7 +127,7 @@ _BY_ARGUMENT = (
     _Argument((302, 261), 1, (4,)),
     _Argument((160, 164), 0, (4,)),  # setrlimit
     _Argument((157, 167), 0, (62,)),  # prctl PR_SCHED_CORE: a processor's other half idles
-    _Argument((72, 25), 1, (1024, 1026)),  # fcntl F_SETLEASE, F_NOTIFY: others wait for files
+    _Argument((72, 25), 1, (1024, 1026, 1031)),  # fcntl F_SETLEASE, F_NOTIFY: others wait; F_SETPIPE_SZ: shared
     _Argument((16, 29), 1, (0x5412, 0x541C)),  # ioctl TIOCSTI, TIOCLINUX: typing into a terminal
 )
 

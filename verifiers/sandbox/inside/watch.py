@@ -26,6 +26,30 @@ def own_children_s() -> float:
     return times.children_user + times.children_system
 
 
+class Processes:
+    """The processes of this namespace that came after this object was made: those of programs."""
+
+    def __init__(self) -> None:
+        self._folder = os.open("/proc", os.O_RDONLY | os.O_DIRECTORY)
+        self._others = frozenset(os.listdir(self._folder))
+
+    def names(self) -> list[str]:
+        return [name for name in os.listdir(self._folder) if name.isdigit() and name not in self._others]
+
+    def read(self, name: str) -> str:
+        """A file of /proc; empty if the process has ended in the meantime."""
+        try:
+            descriptor = os.open(name, os.O_RDONLY, dir_fd=self._folder)
+        except OSError:
+            return ""
+        try:
+            return os.read(descriptor, 4096).decode("latin-1")  # a process may name itself with any bytes
+        except OSError:
+            return ""
+        finally:
+            os.close(descriptor)
+
+
 @dataclass
 class Running:
     """The program that runs now."""
@@ -33,8 +57,7 @@ class Running:
     process: int
     handle: int
     """A pidfd, which can be read when the process has ended."""
-    processes: int | None
-    """Descriptor of /proc; None where it could not be had."""
+    processes: Processes
     baseline_s: float
     started: float = field(default_factory=time.monotonic)
     watched_since: float | None = None
@@ -103,37 +126,18 @@ class Running:
 
     def _delays(self) -> Iterator[tuple[str, float]]:
         """For each process, how long it was ready and not run."""
-        for name in self._names():
-            text = self._read(f"{name}/schedstat")
+        for name in self.processes.names():
+            text = self.processes.read(f"{name}/schedstat")
             if text:
                 yield name, int(text.split()[1]) / 1e9
 
     def _last_process(self) -> int:
         """The number of the youngest process or thread."""
-        text = self._read("loadavg")
+        text = self.processes.read("loadavg")
         return int(text.split()[-1]) if text else 0
 
     def _stats(self) -> Iterator[tuple[str, list[str]]]:
-        for name in self._names():
-            text = self._read(f"{name}/stat")
+        for name in self.processes.names():
+            text = self.processes.read(f"{name}/stat")
             if text:
                 yield name, text.rpartition(")")[2].split()
-
-    def _names(self) -> list[str]:
-        if self.processes is None:
-            return []
-        return [name for name in os.listdir(self.processes) if name.isdigit() and name != "1"]
-
-    def _read(self, name: str) -> str:
-        if self.processes is None:
-            return ""
-        try:
-            descriptor = os.open(name, os.O_RDONLY, dir_fd=self.processes)
-        except OSError:  # it ended in the meantime
-            return ""
-        try:
-            return os.read(descriptor, 4096).decode("latin-1")
-        except OSError:
-            return ""
-        finally:
-            os.close(descriptor)
