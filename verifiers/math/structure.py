@@ -54,16 +54,19 @@ def _brackets(text: str) -> list[str]:
 
 def split_outside(text: str, pattern: re.Pattern[str]) -> list[str]:
     """Cut where `pattern` matches outside all brackets. One pass."""
+    cuts = list(pattern.finditer(text))
+    if not cuts:
+        return [text]
     depths = []
     depth = 0
-    for sign in text:
+    for sign in text[: cuts[-1].start() + 1]:
         if sign in _OPEN:
             depth += 1
         depths.append(depth)
         if sign in _CLOSE:
             depth -= 1
     parts, start = [], 0
-    for match in pattern.finditer(text):
+    for match in cuts:
         if depths[match.start()] == 0 and match.start() >= start:
             parts.append(text[start : match.start()])
             start = match.end()

@@ -107,7 +107,7 @@ def _agree(near: list[str]) -> bool:
     values = []
     for side in near:
         try:
-            values.append(real_value(read_expression(side)))
+            values.append(real_value(read_expression(sides(side)[-1])))  # P = 7/12, of which the right side
         except Unreadable:
             values.append(None)
     known = [value for value in values if value is not None]
