@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterable
+from types import EllipsisType
 
 from verifiers.code.purity.names import Names
 from verifiers.code.purity.scopes import Scope
@@ -66,6 +67,10 @@ class Places(ast.NodeVisitor):
             if isinstance(operator, ast.In | ast.NotIn):
                 self._allow([right], "table")
         operands = [node.left, *_flat(node.comparators)]
+        is_identity = any(isinstance(operator, ast.Is | ast.IsNot) for operator in node.ops)
+        if is_identity and not any(_is_single(each) or is_type(each) for each in operands):
+            # which equal texts are one object may depend on what `namedtuple` interned in an earlier call
+            raise Risk(node, "`is` between two objects")
         if all(is_type(each) or self.kind(each) in ("class", "built-in") for each in operands):
             # type(x) in (int, float); with anything else, its own __eq__ would be given the class
             for each in operands:
@@ -126,6 +131,11 @@ def _attributes(tree: ast.Module) -> tuple[set[str], set[str], bool]:
 
 def _flat(nodes: Iterable[ast.AST | None]) -> list[ast.AST | None]:
     return [item for node in nodes for item in (node.elts if isinstance(node, ast.Tuple) else [node])]
+
+
+def _is_single(node: ast.AST | None) -> bool:
+    """None, True, False, ..."""
+    return isinstance(node, ast.Constant) and (node.value is None or isinstance(node.value, bool | EllipsisType))
 
 
 def is_type(node: ast.AST | None) -> bool:
