@@ -9,6 +9,7 @@ from reasonrl.recipe.schema import Recipe
 from reasonrl.rewards.loading import make_reward_parts, make_verifier
 from reasonrl.rewards.scoring import apply_timeout_policy
 from reasonrl.runs.reading import Row
+from reasonrl.update.samples import LEFT_OUT, LONGEST_REFERENCE
 from verifiers.types import Status, Verifier
 
 CORRECTNESS = "correctness"
@@ -52,10 +53,17 @@ def judge_again(rows: Sequence[Row], verifiers: Mapping[str, Verifier], on_timeo
     """Writes new verdicts and scores into the rows. Returns how many verdicts of correctness changed. An episode whose
     partner failed has nothing to judge, as in `rewards.scoring.verify_episodes`.
 
-    Raises RecipeError: a verifier returns another number of verdicts than there are rows.
+    Raises RecipeError: a verifier returns another number of verdicts than there are rows, or a reference is too long to
+    be in the samples.
     """
     changed = 0
     played = [row for row in rows if not _is_unplayed(row)]
+    if verifiers and any(isinstance(row["reference"], dict) and set(row["reference"]) == {LEFT_OUT} for row in played):
+        raise RecipeError(
+            "the samples hold references of more than"
+            f" {LONGEST_REFERENCE:,} characters by their size alone, so their responses cannot be judged again from them:"
+            " leave out verifier and train.on_timeout, or judge the responses with `reasonrl verify`"
+        )
     for row in rows:
         for name in verifiers if _is_unplayed(row) else ():
             row["verdicts"][name] = dict(row["verdicts"][CORRECTNESS])

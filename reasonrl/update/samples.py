@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from reasonrl.environments.base import Episode, Trajectory
@@ -11,6 +12,11 @@ from reasonrl.rewards.critique import sample_fields
 from reasonrl.update.prepared import PreparedUpdate
 from reasonrl.update.rollouts import StepRollouts
 from reasonrl.user_code import kind_of, shown
+
+LONGEST_REFERENCE = 50_000
+"""Characters of JSON."""
+LEFT_OUT = "left_out"
+"""The key of a reference that samples do not hold."""
 
 
 def train_samples(
@@ -71,9 +77,17 @@ def sample_row(
         **({"others": _other_roles(episode)} if len(episode.trajectories) > 1 else {}),
         "reward_parts": episode.reward_parts,
         "verdicts": {name: verdict.to_dict() for name, verdict in episode.verdicts.items()},
-        "reference": episode.problem.reference,
+        "reference": stored_reference(episode.problem.reference),
         **columns,
     }
+
+
+def stored_reference(reference: dict[str, Any]) -> dict[str, Any]:
+    """The reference as samples hold it: all of it, or its size alone where it is long. Tests of a program may be
+    megabytes, and every response of a run would repeat them.
+    """
+    size = len(json.dumps(reference, default=str))
+    return reference if size <= LONGEST_REFERENCE else {LEFT_OUT: f"{size:,} characters of JSON; see the data set"}
 
 
 def with_columns(row: dict[str, Any], fields: dict[str, Any]) -> dict[str, Any]:

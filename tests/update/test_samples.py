@@ -6,10 +6,12 @@ from typing import Any
 
 import pytest
 
-from reasonrl.errors import TrainingError
-from reasonrl.update.samples import train_samples
+from reasonrl.errors import RecipeError, TrainingError
+from reasonrl.runs.rejudge import judge_again
+from reasonrl.update.samples import LONGEST_REFERENCE, stored_reference, train_samples
 from tests.environments.scripted import TOKENIZER
 from tests.update.test_pipeline import pipeline, rollouts
+from verifiers.math.verifier import MathVerifier
 
 
 def rows_with(fields: Any) -> list[dict[str, Any]]:
@@ -38,3 +40,19 @@ def test_a_column_of_the_users_stands_in_the_row_of_its_episode() -> None:
 def test_a_column_that_would_hide_one_of_the_run_is_refused(fields: Any, words: str) -> None:
     with pytest.raises(TrainingError, match=rf"^Episode\.sample_fields .*{words}"):
         rows_with(fields)
+
+
+def test_a_long_reference_is_stored_by_its_size() -> None:
+    whole = {"tests": "x" * (LONGEST_REFERENCE - len('{"tests": ""}'))}
+    assert stored_reference(whole) is whole
+    assert stored_reference({"tests": whole["tests"] + "x"}) == {
+        "left_out": "50,001 characters of JSON; see the data set"
+    }
+
+
+def test_a_replay_that_would_need_a_long_reference_is_refused() -> None:
+    verdict = {"correct": True, "status": "judged", "method": "m"}
+    row = {"response": "1", "reference": {"left_out": "50,001 characters"}, "verdicts": {"correctness": verdict}}
+    with pytest.raises(RecipeError, match="cannot be judged again from them: leave out verifier"):
+        judge_again([row], {"correctness": MathVerifier()}, "mask")
+    assert judge_again([row], {}, "mask") == 0
