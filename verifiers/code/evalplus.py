@@ -6,6 +6,7 @@ import ast
 from collections.abc import Mapping
 from typing import Any
 
+from verifiers.code.checkers import Special
 from verifiers.code.comparison import Equals
 from verifiers.code.equality import EXACT, Tolerance, Types
 from verifiers.code.holds import HOLE
@@ -17,6 +18,17 @@ _HELPERS = ("assertion", "is_floats")
 PARTS = ("base", "plus")
 RELATIVE = 1e-7
 FLOATS_ABSOLUTE = 1e-6
+
+
+_SET = "similar_elements find_char_long common_in_nested_lists extract_singly larg_nnum intersection_array Diff"
+_CHECKERS = {
+    "find_zero": "polynomial_root",
+    **dict.fromkeys(["check_str", "text_match_three", "text_starta_endb"], "presence"),
+    **dict.fromkeys([*_SET.split(), "find_dissimilar"], "same_members"),
+}
+"""EvalPlus names the functions whose results its scorer compares in another way: any root of the polynomial, a match or
+nothing, the same members.
+"""
 
 
 def evalplus_check(expected: Any, absolute: float, types: Types = "python") -> Check:
@@ -44,6 +56,9 @@ def comparison_helper(definition: ast.FunctionDef, arguments: Names) -> Check | 
     expression, absolute = values[0].expression, values[2]
     if not isinstance(expression, ast.Name) or expression.id != HOLE or type(absolute) not in (int, float):
         return None
+    call = values[0].call
+    if call.function in _CHECKERS:
+        return Special(_CHECKERS[call.function], call, values[1])
     return evalplus_check(values[1], float(absolute))
 
 
@@ -93,8 +108,10 @@ def read_evalplus(reference: Mapping[str, Any], solution: str) -> tuple[tuple[Ca
         if not isinstance(expected, list) or len(expected) != len(rows):
             raise BadTests(f"`expected_output.{part}` must be a list of {len(rows)} values, one for each input")
         for i, (args, value) in enumerate(zip(rows, expected, strict=True)):
-            check = evalplus_check(value, float(absolute), "json")
-            cases.append(Case(Call(entry_point, tuple(args)), check, name=f"{part} test {i}"))
+            call = Call(entry_point, tuple(args))
+            checker = reference.get("checker") or _CHECKERS.get(entry_point)
+            check = Special(checker, call, value) if checker else evalplus_check(value, float(absolute), "json")
+            cases.append(Case(call, check, name=f"{part} test {i}"))
     return tuple(cases), ()
 
 

@@ -37,6 +37,8 @@ _FAMILIES = {
     "evalplus": "evalplus humaneval_plus humanevalplus mbpp_plus mbppplus",
 }
 FORMATS = {name: family for family, names in _FAMILIES.items() for name in names.split()}
+_SCRIPTS = ("stdin_stdout", "stdin", "stdio", "io")
+_CALLS = ("call", "call_based", "functional", "fn_name")
 _TESTS = ("tests", "test", "test_list", "test_cases", "input_output", "ground_truth")
 _SOLUTIONS = ("solution", "canonical_solution", "reference")
 _ENTRY_POINT = re.compile(r"[^\W\d]\w*(\(\))?(\.[^\W\d]\w*)?")
@@ -141,10 +143,14 @@ def _read_inputs_outputs(row: Mapping[str, Any]) -> CodeTests:
     how = comparing(row, BY_TOKENS if FORMATS.get(named) == "code_contests" else Comparing())
     tests = row["tests"]
     function = row.get("fn_name") or row.get("entry_point") or ""
+    if named in _SCRIPTS:
+        function = ""
+    elif named in _CALLS and not function and isinstance(tests, Mapping) and not tests.get("fn_name"):
+        raise BadTests(f"`format` is {named!r} and no function is named; give `fn_name`")
     if isinstance(tests, list):
         cases = read_test_list(tests, how, str(function), "tests")
     else:
-        function = tests.get("fn_name") or row.get("fn_name") or ""
+        function = tests.get("fn_name") or function
         cases = read_inputs_outputs({**tests, "fn_name": function}, how)
     if not cases:
         raise BadTests("`tests` is empty; a problem needs a test")
@@ -185,7 +191,7 @@ _READERS = {
 
 
 def surroundings(row: Mapping[str, Any]) -> tuple[Surroundings, str]:
-    """What a row says beside its tests, and the imports that stand before the program. Raises BadTests."""
+    """What a row says beside its tests, and the source that stands before the program. Raises BadTests."""
     entry_point = row.get("entry_point") or ""
     if not isinstance(entry_point, str):
         raise BadTests(f"`entry_point` is {kind_of(entry_point)}; write the name of the function to test")
@@ -196,7 +202,7 @@ def surroundings(row: Mapping[str, Any]) -> tuple[Surroundings, str]:
         raise BadTests("`test_imports` must be a list of import statements")
     setup = _clean(["\n".join([*imports, _text(row, "test_setup_code")])])[0].strip()
     tree = parsed(setup, "test_setup_code", "write Python source")
-    prelude = "".join(f"{ast.unparse(node)}\n" for node in tree.body if isinstance(node, ast.Import | ast.ImportFrom))
+    prelude = "".join(f"{ast.unparse(node)}\n" for node in tree.body if _stands_before(node))
     prompt = _defining(_text(row, "prompt"))
     solution = _defining(_text(row, "prompt") + _solution(row)) or _defining(_solution(row))
     known = {node.name: node for node in (*prompt, *solution) if isinstance(node, ast.FunctionDef | ast.ClassDef)}
@@ -223,6 +229,11 @@ def surroundings(row: Mapping[str, Any]) -> tuple[Surroundings, str]:
         ),
         prelude,
     )
+
+
+def _stands_before(node: ast.stmt) -> bool:
+    """Imports, and classes that the program may use. What else a setup holds stays with the tests."""
+    return isinstance(node, ast.Import | ast.ImportFrom | ast.ClassDef)
 
 
 def _is_helper(node: ast.stmt, entry_point: str) -> bool:

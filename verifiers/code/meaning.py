@@ -61,9 +61,10 @@ class Helper:
 
 @dataclass(frozen=True, slots=True)
 class Unknown:
-    """A name whose value cannot be computed here."""
+    """A name whose value cannot be computed here. `shared`: a text that uses it must share the program's process."""
 
     reason: str
+    shared: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -77,7 +77,7 @@ class Reducer(ast.NodeTransformer):
         if isinstance(value, Module):
             return ast.Name(value.name, ast.Load())
         if isinstance(value, Unknown):
-            raise Unconvertible(value.reason)
+            raise Unconvertible(value.reason, shared=value.shared)
         if isinstance(value, Program | Instance | Helper):
             raise Unconvertible(f"{node.id} is a function that is not called here", shared=True)
         if isinstance(value, BuiltIn):

@@ -163,7 +163,8 @@ class Walk(Gathering):
     def _classdef(self, node: ast.ClassDef) -> None:
         bases = [ast.unparse(base) for base in node.bases]
         if not set(bases) & UNITTEST:
-            raise Unconvertible(f"the test defines the class {node.name}")
+            self.names[node.name] = Unknown(f"an object of the test's class {node.name}", shared=True)
+            return
         methods = {part.name: part for part in node.body if isinstance(part, ast.FunctionDef)}
         for name, method in methods.items():
             if name.startswith("test"):

@@ -243,6 +243,15 @@ def test_rows_of_evalplus_with_expected_outputs_become_cases() -> None:
     assert judged("def f(a, b): return a + b + 1e-5", plus_row(atol=1e-3))[1] == ""
 
 
+def test_functions_that_evalplus_compares_in_another_way_are_compared_so() -> None:
+    row = plus_row(entry_point="similar_elements", base_input=[[[1, 2], [2, 3]]], plus_input=[])
+    row["expected_output"] = {"base": [[2, 1]]}
+    assert judged("def similar_elements(a, b): return (1, 2)", row) == [""]
+    assert judged("def similar_elements(a, b): return (1, 3)", row) != [""]
+    row = plus_row(entry_point="find_zero", base_input=[[[2, 1]]], plus_input=[], expected_output={"base": [-2.5]})
+    assert judged("def find_zero(xs): return -2.0", row) == [""]
+
+
 def test_rows_of_evalplus_without_them_run_the_reference_in_a_text_of_its_own() -> None:
     row = plus_row(canonical_solution="    return a + b\n", prompt="def f(a, b):\n    '''Sum.'''\n")
     del row["expected_output"]
@@ -296,6 +305,20 @@ def test_imports_of_the_benchmark_stand_before_the_program() -> None:
     assert judged("def f(x): return math.isqrt(x)", row) == [""]
 
 
+def test_classes_of_the_benchmark_stand_before_the_program_and_values_of_the_tests_do_not() -> None:
+    setup = "class Node:\n    def __init__(self, value):\n        self.value = value\nexpected = 3\n"
+    tests = read_tests({"tests": ["assert f(3) == expected"], "test_setup_code": setup})
+    assert "class Node" in tests.prelude and "expected" not in tests.prelude
+    assert failures("def f(x): return Node(x).value", tests) == [""]
+
+
+def test_arguments_of_the_entry_point_may_stand_beside_it() -> None:
+    row: dict[str, Any] = {"tests": {"inputs": [[1, 2]], "outputs": [3]}, "entry_point": "f"}
+    assert judged(ADD, row) == [""]
+    (case,) = read_tests({**row, "tests": {"inputs": ["1 2"], "outputs": ["3"]}, "format": "stdin_stdout"}).cases
+    assert case.input == Stdin("1 2")
+
+
 @pytest.mark.parametrize("name", [name for name, family in FORMATS.items() if family == "asserts"])
 def test_a_format_may_be_named(name: str) -> None:
     assert judged(ADD, {"tests": ["assert f(1, 2) == 3"], "format": name}) == [""]
@@ -326,6 +349,7 @@ def test_a_format_may_be_named(name: str) -> None:
         (3, "neither a mapping nor a list"),
         ({"tests": ["assert f(1) == 1"], "format": "nonsense"}, "`format` is 'nonsense'"),
         ({"tests": ["assert f(1) == 1"], "format": "stdin_stdout"}, "the shape of asserts"),
+        ({"inputs": ["1"], "outputs": ["1"], "format": "call"}, "give `fn_name`"),
         ({"tests": ["assert f(1) == 1"], "language": "cpp"}, "`language` is 'cpp': only Python"),
         ({"inputs": ["1"], "outputs": ["1"], "compare": "x"}, "`compare` is 'x'"),
         ({"inputs": ["1"], "outputs": ["1"], "float_tolerance": "x"}, "`float_tolerance` is 'x'"),
