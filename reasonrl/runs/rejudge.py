@@ -60,9 +60,9 @@ def judge_again(rows: Sequence[Row], verifiers: Mapping[str, Verifier], on_timeo
     played = [row for row in rows if not _is_unplayed(row)]
     if verifiers and any(isinstance(row["reference"], dict) and set(row["reference"]) == {LEFT_OUT} for row in played):
         raise RecipeError(
-            "the samples hold references of more than"
-            f" {LONGEST_REFERENCE:,} characters by their size alone, so their responses cannot be judged again from them:"
-            " leave out verifier and train.on_timeout, or judge the responses with `reasonrl verify`"
+            f"the samples hold references of more than {LONGEST_REFERENCE:,} characters by their size alone, so their"
+            " responses cannot be judged again from them: leave out verifier and train.on_timeout, or judge the"
+            " responses with `reasonrl verify`"
         )
     for row in rows:
         for name in verifiers if _is_unplayed(row) else ():
