@@ -98,3 +98,16 @@ def test_verls_own_reward_loader_finds_compute_score(cluster: None) -> None:
     expected = [compute_score("any", text, gold, mode="lenient")["score"] for text, gold in ROWS[:5]]
     assert expected == [1.0, 0.0, 0.0, 1.0, 1.0]
     assert ray.get(ray.remote(num_cpus=1)(score).remote(config)) == expected
+
+
+def test_programs_are_judged_in_a_sandbox_from_a_task(cluster: None) -> None:
+    program = "```python\ndef double(x):\n    return 2 * x\n```"
+    tests = [["assert double(2) == 4"], ["assert double(2) == 5"], []]
+
+    def score() -> list[tuple[Any, ...]]:
+        rows = [compute_score("any", program, reference, verifier="code") for reference in tests]
+        return [(row["score"], row["status"]) for row in rows]
+
+    expected = score()
+    assert expected == [(1.0, "judged"), (0.0, "judged"), (0.0, "error")]
+    assert ray.get(ray.remote(num_cpus=1)(score).remote()) == expected
