@@ -69,11 +69,22 @@ def map_own_ids(uid: int, gid: int, inside_uid: int | None = None, inside_gid: i
         ("/proc/self/uid_map", f"{uid if inside_uid is None else inside_uid} {uid} 1"),
         ("/proc/self/gid_map", f"{gid if inside_gid is None else inside_gid} {gid} 1"),
     ):
-        descriptor = os.open(path, os.O_WRONLY)
-        try:
-            os.write(descriptor, text.encode())
-        finally:
-            os.close(descriptor)
+        write_file(path, text)
+
+
+def write_file(path: str, text: str) -> None:
+    """A file of /proc, which must be there."""
+    descriptor = os.open(path, os.O_WRONLY)
+    try:
+        os.write(descriptor, text.encode())
+    finally:
+        os.close(descriptor)
+
+
+def look_up() -> None:
+    """Finds the functions of the C library, so that no child has to."""
+    for function in (_libc.prctl, _libc.capset, _libc.mount, _held.syscall):
+        assert function
 
 
 def mount(source: str, target: str, kind: str | None, flags: int, options: str = "") -> None:

@@ -81,14 +81,14 @@ def _give_up(
         (resource.RLIMIT_MSGQUEUE, mb, None),
         (resource.RLIMIT_SIGPENDING, 256, None),
     ):
-        _limit(name, soft, soft if hard is None else hard)
-    _limit(resource.RLIMIT_STACK, _STACK_BYTES, _STACK_BYTES)
+        limit(name, soft, soft if hard is None else hard)
+    limit(resource.RLIMIT_STACK, _STACK_BYTES, _STACK_BYTES)
     if filters is not None:
         kernel.give_up_rights()
         kernel.refuse_system_calls(filters)
 
 
-def _limit(name: int, soft: int, hard: int) -> None:
+def limit(name: int, soft: int, hard: int) -> None:
     """A limit that already is lower stays."""
     _, highest = resource.getrlimit(name)
     if highest != resource.RLIM_INFINITY:
@@ -96,7 +96,7 @@ def _limit(name: int, soft: int, hard: int) -> None:
     resource.setrlimit(name, (soft if hard == resource.RLIM_INFINITY else min(soft, hard), hard))
 
 
-def _module(source: str) -> tuple[dict[str, Any], Any]:
+def module(source: str) -> tuple[dict[str, Any], Any]:
     module = types.ModuleType("__main__")
     module.__dict__["__builtins__"] = builtins
     sys.modules["__main__"] = module
@@ -121,7 +121,7 @@ def _script(channel: socket.socket, message: dict[str, Any], settings: dict[str,
     sys.stdout = sys.__stdout__ = output  # type: ignore[misc]
     status = 0
     try:
-        names, code = _module(message["source"])
+        names, code = module(message["source"])
         exec(code, names)
     except SystemExit as leaving:
         status = leaving.code if isinstance(leaving.code, int) else 0 if leaving.code is None else 1
@@ -143,7 +143,7 @@ def _script(channel: socket.socket, message: dict[str, Any], settings: dict[str,
 
 def _load(channel: socket.socket, source: str) -> dict[str, Any] | None:
     try:
-        names, code = _module(source)
+        names, code = module(source)
         exec(code, names)
     except BaseException as error:  # whatever the program raises is its end
         send(channel, {"raised": _raised(error)})
@@ -163,19 +163,19 @@ def _calls(channel: socket.socket, message: dict[str, Any], settings: dict[str, 
             used = resource.getrusage(resource.RUSAGE_SELF)
             seconds = math.ceil(used.ru_utime + used.ru_stime + settings["cpu_s"])
             resource.setrlimit(resource.RLIMIT_CPU, (seconds, resource.getrlimit(resource.RLIMIT_CPU)[1]))
-            _call(channel, call, names, settings)
+            answer_call(channel, call, names, settings)
             gc.collect()
             continue
         child = os.fork()
         if child == 0:
-            _call(channel, call, names, settings)
+            answer_call(channel, call, names, settings)
             os._exit(_ANSWERED)
         _, status = os.waitpid(child, 0)
         if os.waitstatus_to_exitcode(status) != _ANSWERED:
             send(channel, {"call": call["call"], "died": os.waitstatus_to_exitcode(status)})
 
 
-def _call(channel: socket.socket, call: dict[str, Any], names: dict[str, Any], settings: dict[str, Any]) -> None:
+def answer_call(channel: socket.socket, call: dict[str, Any], names: dict[str, Any], settings: dict[str, Any]) -> None:
     number = call["call"]
     try:
         function = _function(names, call["function"])
@@ -225,7 +225,7 @@ class _Asked:
 
 def _tests(channel: socket.socket, message: dict[str, Any], settings: dict[str, Any]) -> int:
     try:
-        names, code = _module(message["source"])
+        names, code = module(message["source"])
         for function in message["functions"]:
             names[function] = _Asked(channel, function)
         exec(code, names)

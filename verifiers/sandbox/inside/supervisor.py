@@ -100,8 +100,7 @@ def _start(
 def _furnish(settings: dict[str, Any], layer: dict[str, Any]) -> None:
     """Makes the fresh namespaces ready: an empty working folder in memory, and no /proc."""
     kernel.map_own_ids(layer["uid"], layer["gid"])
-    with open("/proc/self/oom_score_adj", "w", encoding="ascii") as file:
-        file.write("1000")  # where the machine's memory runs out, a program goes first
+    kernel.write_file("/proc/self/oom_score_adj", "1000")  # where the machine's memory runs out, a program goes first
     kernel.private_mounts()
     flags = kernel.MS_NOSUID | kernel.MS_NODEV | kernel.MS_NOEXEC
     kernel.mount("tmpfs", "/proc", "tmpfs", flags | kernel.MS_RDONLY, "size=4k,nr_inodes=2")

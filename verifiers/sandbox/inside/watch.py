@@ -80,7 +80,7 @@ class Running:
         self.quiet_until = now + quiet_s
         self.late = 0.0
         if quiet_s:  # it starts just now, with nothing used
-            self.watched_cpu_s, self._delays_s, self._born = 0.0, {}, 0
+            self.watched_cpu_s, self._delays_s, self._born = 0.0, {}, self.process
         else:
             self.watched_cpu_s, self._delays_s, self._born = self.cpu_s(), dict(self._delays()), self._last_process()
 

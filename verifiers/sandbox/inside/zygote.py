@@ -5,6 +5,7 @@ Lives in the namespaces that the isolation layer made: no network, a read-only r
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import importlib
 import os
@@ -14,6 +15,7 @@ import sys
 
 from verifiers.sandbox.inside import kernel, seccomp, supervisor
 from verifiers.sandbox.inside.channel import ClosedChannel, receive, send
+from verifiers.sandbox.inside.rehearsal import rehearse
 
 WARM = (
     "bisect",
@@ -43,7 +45,7 @@ _REQUEST_BYTES = 1 << 16
 def main(descriptor: int) -> None:
     """Serves until the other side of the channel is closed. The first message names the layer."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
-    channel = socket.socket(fileno=descriptor)
+    channel = socket.socket(fileno=_alone(descriptor))
     layer, _ = receive(channel, _REQUEST_BYTES)
     for name in WARM:
         importlib.import_module(name)
@@ -52,6 +54,7 @@ def main(descriptor: int) -> None:
     if not layer["namespaces"]:
         kernel.adopt_orphans()
     around = supervisor.Surroundings(layer, filters)
+    rehearse()
     gc.collect()
     gc.freeze()
     send(channel, {"ready": sys.version.split()[0]})
@@ -68,3 +71,15 @@ def main(descriptor: int) -> None:
                 send(channel, {"ended": False})
                 os._exit(1)  # what still runs ends with this namespace
         send(channel, {"ended": True})
+
+
+def _alone(descriptor: int) -> int:
+    """The channel under a low number, with no other open beside the standard streams. A caller that holds many files
+    hands over a high one, beyond what a program's process closes.
+    """
+    low = os.dup2(descriptor, 3)
+    for name in os.listdir("/proc/self/fd"):
+        if int(name) > low:
+            with contextlib.suppress(OSError):  # that of the listing itself
+                os.close(int(name))
+    return low

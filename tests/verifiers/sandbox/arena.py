@@ -1,0 +1,131 @@
+"""Runs attacks, and looks afterwards for what they must not leave. Also as a program, for another user:
+
+    python -m tests.verifiers.sandbox.arena LAYER      prints one JSON report a line
+
+Standard library alone, so that any Python 3.11 runs it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, field
+
+from tests.verifiers.sandbox.attacks import CALLS, MARK, SCRIPTS, Attack
+from tests.verifiers.sandbox.attacks.floods import LIMITS
+from verifiers.sandbox import Call, Ending, Sandbox, Stdin, open_sandbox
+
+_THREADS = 4
+_ASKED = (0, 99)
+_WATCHED_FOLDERS = ("/", "/tmp", "/var/tmp", "/dev/shm", "/dev", "/usr", "/usr/lib", "/root", os.getcwd(), sys.prefix)
+
+
+@dataclass
+class Report:
+    name: str
+    problems: list[str] = field(default_factory=list)
+    """What went wrong, as sentences. Empty: the attack was held."""
+
+
+def descendants(process: int) -> set[int]:
+    """Processes that this one has started, and theirs."""
+    children: dict[int, list[int]] = {}
+    for name in os.listdir("/proc"):
+        if name.isdigit():
+            try:
+                with open(f"/proc/{name}/stat", encoding="latin-1") as file:
+                    parent = int(file.read().rpartition(")")[2].split()[1])
+            except (OSError, IndexError):  # it ended in the meantime
+                continue
+            children.setdefault(parent, []).append(int(name))
+    found: set[int] = set()
+    waiting = [process]
+    while waiting:
+        for child in children.get(waiting.pop(), []):
+            found.add(child)
+            waiting.append(child)
+    return found
+
+
+def marked_files() -> list[str]:
+    """Files outside that bear the mark of the attacks."""
+    found = []
+    for folder in _WATCHED_FOLDERS:
+        try:
+            found += [os.path.join(folder, name) for name in os.listdir(folder) if MARK in name]
+        except OSError:  # not for this user
+            continue
+    return found
+
+
+def script_problems(sandbox: Sandbox, attack: Attack) -> Iterator[str]:
+    (outcome,) = sandbox.run(attack.program, [Stdin("")], LIMITS)
+    if outcome.ending not in attack.endings:
+        yield f"it ended with {outcome.ending.value} ({outcome.error}), and wrote {outcome.stdout[:200]!r}"
+    elif outcome.ending is not Ending.STALLED and attack.stdout is not None and outcome.stdout != attack.stdout:
+        yield f"it wrote {outcome.stdout[:200]!r} {outcome.error}"
+    yield from line_problems(outcome.error + outcome.exception)
+
+
+def call_problems(sandbox: Sandbox, attack: Attack) -> Iterator[str]:
+    right = []
+    for number, outcome in enumerate(sandbox.run(attack.program, [Call("answer", (x,)) for x in _ASKED], LIMITS)):
+        right.append(type(outcome.value) is int and outcome.value == _ASKED[number] + 1)
+        if outcome.ending is Ending.BROKEN:
+            yield f"the outcome is masked: {outcome.ending.value}: {outcome.error}"
+        yield from line_problems(outcome.error + outcome.exception)
+    if all(right):
+        yield "all its answers were right"
+    if len(right) != len(_ASKED):
+        yield f"{len(right)} outcomes for {len(_ASKED)} calls"
+
+
+def line_problems(line: str) -> Iterator[str]:
+    if not line.isprintable() or len(line) > 500:
+        yield f"its error is not one short printable line: {line[:500]!a}"
+
+
+def held(sandbox: Sandbox, attack: Attack, processes: set[int]) -> Report:
+    """Runs the attack and then an honest program. `processes`: those of an idle sandbox."""
+    report = Report(attack.name)
+    problems = call_problems if attack in CALLS else script_problems
+    report.problems += problems(sandbox, attack)
+    if left := descendants(os.getpid()) & _own(sandbox) - processes:
+        report.problems.append(f"processes were left: {sorted(left)}")
+    (honest,) = sandbox.run("print(6 * 7)", [Stdin("")])
+    if (honest.ending, honest.stdout) != (Ending.FINISHED, b"42\n") and honest.ending is not Ending.STALLED:
+        report.problems.append(f"an honest program after it ended with {honest.ending.value}: {honest.error}")
+    return report
+
+
+def _own(sandbox: Sandbox) -> set[int]:
+    return {process for cell in sandbox.pids for process in (cell, *descendants(cell))}  # type: ignore[attr-defined]
+
+
+def all_held(layer: str, attacks: Sequence[Attack] = (*SCRIPTS, *CALLS)) -> list[Report]:
+    """One report for each attack."""
+
+    def some(first: int) -> list[Report]:
+        sandbox = open_sandbox(layer)
+        try:
+            list(sandbox.run("", [Stdin()]))
+            processes = _own(sandbox)
+            return [held(sandbox, attack, processes) for attack in attacks[first::_THREADS]]
+        finally:
+            sandbox.close()
+
+    with ThreadPoolExecutor(_THREADS) as pool:
+        reports = [report for part in pool.map(some, range(_THREADS)) for report in part]
+    if files := marked_files():
+        reports.append(Report("files", [f"files were left: {files}"]))
+    if left := descendants(os.getpid()):
+        reports.append(Report("processes", [f"processes are left after all: {sorted(left)}"]))
+    return reports
+
+
+if __name__ == "__main__":
+    for one in all_held(sys.argv[1]):
+        print(json.dumps(asdict(one)), flush=True)
