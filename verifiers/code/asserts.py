@@ -18,6 +18,7 @@ from verifiers.code.gathering import NeverHolds
 from verifiers.code.literals import FAILURES
 from verifiers.code.meaning import Helper, Names, Unconvertible
 from verifiers.code.preparation import prepared, unittest_runs
+from verifiers.code.shims import with_shims
 from verifiers.code.texts import test_text
 from verifiers.code.trees import UNPARSABLE, tree_of
 from verifiers.code.types import BadTests, Case, TestText
@@ -70,6 +71,10 @@ def _read(source: str, around: Surroundings, label: str) -> tuple[list[Case], Te
     tree = parsed(source, label)
     if not _asserts(tree):
         raise BadTests(f"{label} asserts nothing, so every program would pass; {WRITE}")
+    if any(
+        isinstance(part, ast.Assert) and isinstance(part.test, ast.Tuple) and part.test.elts for part in ast.walk(tree)
+    ):
+        raise BadTests(f"{label}: `assert (condition, message)` holds for every program; write it without parentheses")
     names = around.program_names | ({around.entry_point} if around.entry_point.isidentifier() else frozenset())
     before = parsed("\n".join((around.definitions, _candidate(tree, around), around.setup)), label).body
     script = prepared(tree, around.entry_point, label)
@@ -85,7 +90,7 @@ def _read(source: str, around: Surroundings, label: str) -> tuple[list[Case], Te
         raise BadTests(f"{label}: {error}; correct the test") from None
     except (Unconvertible, RecursionError) as error:
         shared = isinstance(error, Unconvertible) and error.shared
-        script = without_numpy(script)
+        script = with_shims(without_numpy(script))
         whole = ast.unparse(ast.fix_missing_locations(script)) + unittest_runs(script)
         try:
             text = test_text(whole, names, around.classes, _name(source, label), shared=shared)
@@ -116,7 +121,7 @@ def _asserts(tree: ast.Module) -> bool:
             return True
         if isinstance(node, ast.Name) and node.id in ("raises", "assertion"):
             return True
-        if isinstance(node, ast.Attribute) and node.attr == "raises":
+        if isinstance(node, ast.Attribute) and node.attr in ("raises", "fail"):
             return True
     return False
 

@@ -13,7 +13,7 @@ from typing import Any
 from verifiers.code.comparison import Close, Compared, Contains, Differs, Equals, IsInstance, OneOf, Truthy, ValueCheck
 from verifiers.code.holds import HOLE, Holds
 from verifiers.code.literals import FAILURES, NotPlain, value_of
-from verifiers.code.pure_functions import METHODS, TYPES
+from verifiers.code.tables import METHODS, TYPES
 from verifiers.sandbox.values import MAX_DEPTH
 
 _MIRRORED: dict[type[ast.cmpop], type[ast.cmpop]] = {
@@ -21,7 +21,7 @@ _MIRRORED: dict[type[ast.cmpop], type[ast.cmpop]] = {
     ast.Lt: ast.Gt, ast.LtE: ast.GtE, ast.Gt: ast.Lt, ast.GtE: ast.LtE,
 }  # fmt: skip
 _SIGNS: dict[type[ast.cmpop], Any] = {ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">", ast.GtE: ">="}
-METHOD_NAMES = {name for methods in METHODS.values() for name in methods} | {"real", "imag"}
+METHOD_NAMES = {name for methods in METHODS.values() for name in methods} | {"real", "imag", "__name__"}
 _PLAIN_TYPES = (bool, int, float, complex, str, bytes, type(None))
 
 

@@ -17,6 +17,7 @@ import ast
 import json
 import keyword
 import re
+import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -43,6 +44,7 @@ _TESTS = ("tests", "test", "test_list", "test_cases", "input_output", "ground_tr
 _SOLUTIONS = ("solution", "canonical_solution", "reference")
 _ENTRY_POINT = re.compile(r"[^\W\d]\w*(\(\))?(\.[^\W\d]\w*)?")
 """f, Class.f, or LeetCode's Solution().f"""
+_FENCE = re.compile(r"```[a-z0-9]*\n(.*?)\n?```", re.DOTALL)
 _LANGUAGES = ("", "python", "python3", "py", "python 3")
 
 
@@ -265,7 +267,9 @@ def _text(row: Mapping[str, Any], field: str) -> str:
 
 
 def _clean(sources: Sequence[str]) -> list[str]:
-    return [source.replace("\r\n", "\n").strip("\n") for source in sources]
+    """Sources without a common indent and without the fence of a Markdown block around them."""
+    cleaned = [textwrap.dedent(source.replace("\r\n", "\n")).strip("\n") for source in sources]
+    return [fence.group(1) if (fence := _FENCE.fullmatch(source.strip())) else source for source in cleaned]
 
 
 def _visible(row: Mapping[str, Any], count: int) -> frozenset[int]:

@@ -48,6 +48,10 @@ class Gathering:
             return
         if isinstance(test, ast.BoolOp) and self._either(test):
             return
+        if isinstance(test, ast.Compare) and (pairs := self._each(test)) is not None:
+            for part, names in pairs:
+                self.nested(names, [ast.copy_location(ast.Assert(part, None), test)])
+            return
         reducer = self.reducer()
         expression = reducer.visit(test)
         calls = reducer.calls
@@ -83,6 +87,32 @@ class Gathering:
         self.add(calls[0], AnyOf(tuple(checks)), ast.Assert(test))
         return True
 
+    def _each(self, test: ast.Compare) -> list[tuple[ast.expr, Names]] | None:
+        """The conditions of `[f(x) for x in xs] == values`, for known xs and values of the same number."""
+        left, right = test.left, test.comparators[0]
+        if len(test.ops) != 1 or not isinstance(test.ops[0], ast.Eq) or not isinstance(left, ast.ListComp):
+            return None
+        generator = left.generators[0]
+        if (
+            len(left.generators) != 1
+            or generator.ifs
+            or not self._is_known(generator.iter)
+            or not self._is_known(right)
+        ):
+            return None
+        items, values = list(self.items(generator.iter)), self.known(right)
+        if not isinstance(values, list) or len(values) != len(items):
+            return None
+        return [
+            (ast.Compare(left.elt, [ast.Eq()], [ast.Constant(value)]), bindings(generator.target, item))
+            for item, value in zip(items, values, strict=True)
+        ]
+
+    def _is_known(self, node: ast.expr) -> bool:
+        reducer = self.reducer()
+        reducer.visit(node)
+        return not reducer.calls
+
     def _all(self, test: ast.expr) -> list[tuple[ast.expr, Names]] | None:
         """The conditions of `all([...])` and of `all(... for ... in values)`, with the names of each."""
         if not isinstance(test, ast.Call) or not isinstance(test.func, ast.Name) or test.func.id != "all":
@@ -94,9 +124,7 @@ class Gathering:
             return [(item, {}) for item in items.elts]
         if isinstance(items, ast.ListComp | ast.GeneratorExp) and len(items.generators) == 1:
             generator = items.generators[0]
-            reducer = self.reducer()
-            reducer.visit(generator.iter)
-            if not reducer.calls and not generator.ifs:
+            if self._is_known(generator.iter) and not generator.ifs:
                 return [(items.elt, bindings(generator.target, item)) for item in self.items(generator.iter)]
         return None
 

@@ -10,18 +10,8 @@ import ast
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from verifiers.code.pure_functions import (
-    CONSTANTS,
-    FUNCTIONS,
-    METHODS,
-    OPERATORS,
-    TYPES,
-    NotPlain,
-    hashable,
-    mapping,
-    same,
-    unpacked,
-)
+from verifiers.code.pure_functions import NotPlain, hashable, mapping, same, unpacked
+from verifiers.code.tables import CONSTANTS, FUNCTIONS, METHODS, OPERATORS, TYPES
 from verifiers.sandbox.values import Opaque
 
 MAX_STEPS = 150_000
@@ -142,6 +132,8 @@ class _Walk:
 
     def _attribute(self, node: ast.Attribute) -> Any:
         value = self.value(node.value)
+        if isinstance(value, type) and node.attr == "__name__":
+            return value.__name__
         if type(value) is complex and node.attr in ("real", "imag"):
             return getattr(value, node.attr)
         method = METHODS.get(type(value), {}).get(node.attr)

@@ -13,7 +13,7 @@ from __future__ import annotations
 import ast
 
 from verifiers.code.types import BadTests
-from verifiers.code.unittests import UNITTEST
+from verifiers.code.unittests import SETUPS, is_test_class
 
 PROGRAM_MODULES = frozenset({"solution", "main", "program", "your_module", "submission"})
 _RUNNERS = frozenset({"unittest.main", "pytest.main"})
@@ -22,7 +22,7 @@ _PARAMETRIZE = "pytest.mark.parametrize"
 
 def prepared(tree: ast.Module, entry_point: str, label: str) -> ast.Module:
     """A script that runs every test of a text. Raises BadTests for tests that nothing calls."""
-    body = [node for node in tree.body if not _is_import_of_the_program(node) and not _runs_everything(node)]
+    body = [node for node in _without_the_module(tree).body if not _runs_everything(node)]
     called = _called(body)
     calls: list[ast.stmt] = []
     for i, node in enumerate(body):
@@ -55,15 +55,19 @@ def prepared(tree: ast.Module, entry_point: str, label: str) -> ast.Module:
 
 def unittest_runs(tree: ast.Module) -> str:
     """The lines that run each test of each `unittest` class in a text that runs as text."""
-    names = [node.name for node in tree.body if isinstance(node, ast.ClassDef) and is_unittest(node)]
-    return "".join(
-        f"\nfor _name in __import__('unittest').TestLoader().getTestCaseNames({name}):\n    {name}(_name).debug()\n"
-        for name in names
-    )
-
-
-def is_unittest(node: ast.ClassDef) -> bool:
-    return bool({ast.unparse(base) for base in node.bases} & UNITTEST)
+    lines = []
+    for node in tree.body:
+        if not isinstance(node, ast.ClassDef) or not is_test_class(node):
+            continue
+        if node.bases:
+            lines.append(f"for _name in __import__('unittest').TestLoader().getTestCaseNames({node.name}):")
+            lines.append(f"    {node.name}(_name).debug()")
+            continue
+        methods = [part.name for part in node.body if isinstance(part, ast.FunctionDef)]
+        for method in filter(lambda name: name.startswith("test"), methods):
+            lines.append(f"_test = {node.name}()")
+            lines.extend(f"_test.{name}()" for name in (*SETUPS, method) if name in methods)
+    return "".join(f"\n{line}" for line in lines)
 
 
 def _statement(source: str) -> ast.stmt:
@@ -79,12 +83,29 @@ def _called(body: list[ast.stmt]) -> set[str]:
     }
 
 
-def _is_import_of_the_program(node: ast.stmt) -> bool:
-    return (
-        isinstance(node, ast.ImportFrom)
-        and node.module in PROGRAM_MODULES
-        and all(alias.asname is None for alias in node.names)
-    )
+def _without_the_module(tree: ast.Module) -> ast.Module:
+    """The text without its imports of the program: `solution.f`, where `import solution` stood, is `f`."""
+    modules: set[str] = set()
+    body: list[ast.stmt] = []
+    for node in tree.body:
+        if isinstance(node, ast.Import) and all(alias.name in PROGRAM_MODULES for alias in node.names):
+            modules |= {alias.asname or alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module in PROGRAM_MODULES:
+            body += [_statement(f"{alias.asname} = {alias.name}") for alias in node.names if alias.asname]
+        else:
+            body.append(node)
+    return _WithoutModules(modules).visit(ast.Module(body, [])) if modules else ast.Module(body, [])  # type: ignore[no-any-return]
+
+
+class _WithoutModules(ast.NodeTransformer):
+    def __init__(self, modules: set[str]) -> None:
+        self.modules = modules
+
+    def visit_Attribute(self, node: ast.Attribute) -> ast.AST:
+        self.generic_visit(node)
+        if isinstance(node.value, ast.Name) and node.value.id in self.modules:
+            return ast.copy_location(ast.Name(node.attr, node.ctx), node)
+        return node
 
 
 def _runs_everything(node: ast.stmt) -> bool:

@@ -17,7 +17,7 @@ from verifiers.code.conditions import plain
 from verifiers.code.holds import HOLE
 from verifiers.code.literals import NotPlain, value_of
 from verifiers.code.meaning import BuiltIn, Helper, Instance, Module, Names, Pending, Program, Unconvertible, Unknown
-from verifiers.code.pure_functions import CONSTANTS, FUNCTIONS
+from verifiers.code.tables import APPROX, CONSTANTS, FUNCTIONS
 from verifiers.sandbox.types import Call
 
 MAX_INLINED = 20
@@ -68,7 +68,7 @@ class Reducer(ast.NodeTransformer):
         return ast.copy_location(type(node)(**fields), node)
 
     def visit_Name(self, node: ast.Name) -> ast.expr:
-        if not isinstance(node.ctx, ast.Load) or node.id in self.local:
+        if not isinstance(node.ctx, ast.Load) or node.id in self.local or node.id == APPROX:
             return node
         value = self.lookup(node.id)
         if isinstance(value, Pending):
@@ -123,7 +123,17 @@ class Reducer(ast.NodeTransformer):
             return Instance("Solution")
         return None
 
+    def visit_Compare(self, node: ast.Compare) -> ast.AST:
+        if len(node.ops) == 1 and isinstance(node.ops[0], ast.Eq):
+            for near, other in ((node.comparators[0], node.left), (node.left, node.comparators[0])):
+                if isinstance(near, ast.Call) and self.owner(near.func) == Module("pytest.approx"):
+                    call = ast.Call(ast.Name(APPROX, ast.Load()), [other, *near.args], near.keywords)
+                    return self.generic_visit(call)
+        return self.generic_visit(node)
+
     def visit_Call(self, node: ast.Call) -> ast.AST:
+        if isinstance(node.func, ast.Name) and node.func.id == APPROX:
+            return self.generic_visit(node)
         function = self.owner(node.func)
         if isinstance(function, Program):
             return self.program_call(function.function, node)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import copy
 from collections.abc import Callable
 
 UNITTEST = frozenset({"unittest.TestCase", "TestCase", "unittest.IsolatedAsyncioTestCase"})
@@ -72,3 +73,26 @@ def _almost_equal(node: ast.Call) -> ast.expr | None:
     if not isinstance(places, ast.Constant) or not isinstance(places.value, int):
         return None
     return ast.Compare(gap, [ast.LtE()], [ast.Constant(0.5 * 10.0**-places.value)])
+
+
+SETUPS = ("setUp", "setup_method")
+_OF_THE_CLASS = ("assert", "fail", "subTest", "skipTest")
+
+
+def is_test_class(node: ast.ClassDef) -> bool:
+    """A class of `unittest`, or one of pytest: by its name, without a base."""
+    bases = {ast.unparse(base) for base in node.bases}
+    return bool(bases & UNITTEST) or (not bases and node.name.startswith("Test"))
+
+
+def without_self(body: list[ast.stmt]) -> list[ast.stmt]:
+    """The body of a method in which `self.x` is a name; `self.assertEqual` and its like stay."""
+    return [_WithoutSelf().visit(copy.deepcopy(node)) for node in body]
+
+
+class _WithoutSelf(ast.NodeTransformer):
+    def visit_Attribute(self, node: ast.Attribute) -> ast.AST:
+        self.generic_visit(node)
+        if isinstance(node.value, ast.Name) and node.value.id == "self" and not node.attr.startswith(_OF_THE_CLASS):
+            return ast.copy_location(ast.Name(f"self {node.attr}", node.ctx), node)
+        return node

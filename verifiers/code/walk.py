@@ -18,9 +18,9 @@ from verifiers.code.evalplus import comparison_helper
 from verifiers.code.gathering import Gathering, NeverHolds
 from verifiers.code.literals import FAILURES, bindings
 from verifiers.code.meaning import Helper, Instance, Module, Names, Pending, Program, Unconvertible, Unknown
-from verifiers.code.pure_functions import UNPACKED
 from verifiers.code.raising import expected_exceptions, raising_statement
-from verifiers.code.unittests import UNITTEST, condition_of
+from verifiers.code.tables import UNPACKED
+from verifiers.code.unittests import SETUPS, condition_of, is_test_class, without_self
 from verifiers.sandbox.types import Call
 
 MAX_CASES = 5_000
@@ -38,6 +38,14 @@ WITHOUT_EFFECT_HERE = frozenset(
     }
 )
 """Calls by themselves that change no value of the test, which is not random if it can be computed at all."""
+
+
+class _NextRound(Exception):
+    """`continue`"""
+
+
+class _EndOfLoop(Exception):
+    """`break`"""
 
 
 class Walk(Gathering):
@@ -110,6 +118,9 @@ class Walk(Gathering):
         self.bind(node.target, ast.BinOp(left, node.op, node.value))
 
     def bind(self, target: ast.expr, expression: ast.expr) -> None:
+        if isinstance(expression, ast.Lambda) and isinstance(target, ast.Name):
+            self.names[target.id] = Helper(_named(target.id, expression))
+            return
         reducer = self.reducer()
         try:
             value = reducer.bound(expression)
@@ -161,15 +172,16 @@ class Walk(Gathering):
         self.names[node.name] = Helper(node)
 
     def _classdef(self, node: ast.ClassDef) -> None:
-        bases = [ast.unparse(base) for base in node.bases]
-        if not set(bases) & UNITTEST:
+        if not is_test_class(node):
             self.names[node.name] = Unknown(f"an object of the test's class {node.name}", shared=True)
             return
         methods = {part.name: part for part in node.body if isinstance(part, ast.FunctionDef)}
+        setup = [statement for name in SETUPS if name in methods for statement in methods[name].body]
         for name, method in methods.items():
             if name.startswith("test"):
-                setup = methods["setUp"].body if "setUp" in methods else []
-                self.nested({}, [*setup, *method.body])
+                if method.decorator_list or len(method.args.args) != 1:
+                    raise Unconvertible(f"the parameters of {name}")
+                self.nested({}, without_self([*setup, *method.body]))
 
     def _if(self, node: ast.If) -> None:
         self.block(node.body if self.known(node.test) else node.orelse)
@@ -179,7 +191,18 @@ class Walk(Gathering):
             raise Unconvertible("a loop with `else`")
         for item in self.items(node.iter):
             self.names |= bindings(node.target, item)
-            self.block(node.body)
+            try:
+                self.block(node.body)
+            except _NextRound:
+                continue
+            except _EndOfLoop:
+                break
+
+    def _continue(self, node: ast.Continue) -> None:
+        raise _NextRound
+
+    def _break(self, node: ast.Break) -> None:
+        raise _EndOfLoop
 
     def _try(self, node: ast.Try) -> None:
         names, statement = expected_exceptions(node)
@@ -232,6 +255,11 @@ class Walk(Gathering):
         finally:
             self.names = outer
             self.depth -= 1
+
+
+def _named(name: str, function: ast.Lambda) -> ast.FunctionDef:
+    """`name = lambda ...` as a function."""
+    return ast.FunctionDef(name, function.args, [ast.Return(function.body)], [])
 
 
 def _returns_nothing(node: ast.stmt) -> bool:

@@ -135,6 +135,36 @@ TURNED: dict[str, tuple[str, str, str]] = {
         "def f(xs): return sum(x * x for x in xs if x % 2 and x > 0)", "def f(xs): return sum(xs)",
     ),
     "a number as text": ("for x in range(2, 8):\n    assert f(x, x + 1) == str(x)", "def f(a, b): return str(a)", ADD),
+    "approx": ("import pytest\nassert f(0.1, 0.2) == pytest.approx(0.3)", ADD, SUB),
+    "approx of a list": (
+        "from pytest import approx\nassert approx([0.3, 1], abs=1e-3) == f()",
+        "def f(): return [0.3001, 1.0]", "def f(): return [0.31, 1]",
+    ),
+    "numpy's isclose": ("import numpy as np\nassert np.isclose(f(0.1, 0.2), 0.3)", ADD, SUB),
+    "numpy's allclose": (
+        "import numpy as np\nassert np.allclose(f(), [1, 2])",
+        "def f(): return (1.0, 2.0000001)", "def f(): return [1]",
+    ),
+    "a list of calls": ("assert [f(x) for x in [1, 2]] == [1, 2]", ECHO, "def f(x): return 1"),
+    "a function by lambda": ("near = lambda a, b: abs(a - b) < 1e-6\nassert near(f(0.1, 0.2), 0.3)", ADD, SUB),
+    "a loop that goes on and ends": (
+        "for x in [1, 2, 3, 4]:\n    if x == 2:\n        continue\n    if x == 4:\n        break\n    assert f(x) == x",
+        "def f(x): return x if x in (1, 3) else 0", "def f(x): return 1",
+    ),
+    "an indented text": ("\n    assert f(1, 2) == 3\n    assert f(2, 2) == 4\n", ADD, SUB),
+    "a fenced text": ("```python\nassert f(1, 2) == 3\n```", ADD, SUB),
+    "the name of a type": ("assert type(f(1)).__name__ == 'int'", ECHO, "def f(x): return '1'"),
+    "a text with a number in it": ("assert f(3) == '%d: {}'.format(1) % 3", "def f(x): return '3: 1'", ECHO),
+    "must raise, by pytest.fail": (
+        "import pytest\ntry:\n    f('x')\n    pytest.fail('no')\nexcept ValueError:\n    pass",
+        "def f(x): return int(x)", ECHO,
+    ),
+    "a module of the program": ("import solution\nassert solution.f(1, 2) == 3", ADD, SUB),
+    "a name for the program's function": ("from solution import f as g\nassert g(1, 2) == 3", ADD, SUB),
+    "a class of pytest": (
+        "class TestF:\n    def setup_method(self):\n        self.x = 1\n    def test_f(self):\n"
+        "        assert f(self.x, 2) == 3\n", ADD, SUB,
+    ),
     "a seed": ("import random\nrandom.seed(0)\nassert f(1, 2) == 3", ADD, SUB),
     "a main block": ("def test_f():\n    assert f(1, 2) == 3\n\nif __name__ == '__main__':\n    test_f()", ADD, SUB),
     "unittest": (
@@ -228,6 +258,16 @@ SEPARATE: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
         "import unittest\nclass T(unittest.TestCase):\n    def test_f(self):\n        while True:\n"
         "            self.assertEqual(f(1), 2)\n            break\nif __name__ == '__main__':\n    unittest.main()\n",
         {"f": lambda x: 2}, {"f": lambda x: 3},
+    ),
+    "a message by pytest": (
+        "import pytest\nwith pytest.raises(ValueError, match='int'):\n    f('x')", {"f": int}, {"f": "abc".index},
+    ),
+    "a value near by pytest": (
+        "import pytest\nassert f(1) == pytest.approx(0.3)\nassert f(1) == f(2)",
+        {"f": lambda x: 0.30000001}, {"f": lambda x: 0.31},
+    ),
+    "a class of pytest": (
+        "class TestF:\n    def test_f(self):\n        assert f(1) == f(2)\n", {"f": lambda x: 0}, {"f": lambda x: x},
     ),
     "a test function": (
         "def test_f():\n    while True:\n        assert f(1) == 2\n        break\n",
@@ -413,6 +453,7 @@ def test_evalplus_sources_with_a_reference_function_run_apart_and_without_numpy(
         ({"tests": ["assert f(1) == 1", ""]}, r"tests\[1\] asserts nothing"),
         ({"tests": [HUMAN_EVAL]}, "give `entry_point`"),
         ({"tests": ["def test_f(value):\n    assert f(value) == 1"]}, r"defines test_f\(value\) and does not call"),
+        ({"tests": ["assert (f(1) == 1, 'no')"]}, "holds for every program"),
         ({"tests": [1]}, "`tests` is a list with other items than texts"),
         ({"tests": 3}, "`tests` is a int"),
         ({"tests": ["assert f(1) == 1"], "entry_point": 3}, "`entry_point` is a int"),

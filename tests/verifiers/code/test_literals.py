@@ -38,7 +38,8 @@ def value(source: str, **names: Any) -> Any:
     "'abc'.find('c')", "[1, 2, 1].count(1)", "(1, 2).index(2)", "{'a': 1}.get('b', 2)", "{1, 2}.union({3})",
     "{1} | {2} - {3} & {4}", "(1 + 2j).real", "f'{1 + 1:>4}|{\"a\"!r}'", "[[0] * 2] * 2", "10 ** 100", "2 ** -1",
     "any([0, 1])", "all([])", "'%' in 'a%b'", "[1, 2] < [1, 3]", "1_000", "0x1F", "1e308 * 10", "'ß'.casefold()",
-    "(lambda a, b: a + b)(1, 2)" ,
+    "(lambda a, b: a + b)(1, 2)",
+    "'%d items, %.2f' % (3, 1.5)", "'{} of {n:>4}'.format(1, n=2)", "type(1).__name__" ,
 ])  # fmt: skip
 def test_an_expression_has_the_value_that_python_gives_it(source: str) -> None:
     expected = eval(source)
@@ -58,7 +59,8 @@ def test_equality_is_as_strict_as_the_checks(source: str, expected: bool) -> Non
 
 @pytest.mark.parametrize("source", [
     "open('x')", "__import__('os')", "eval('1')", "exec('1')", "globals()", "getattr(1, 'real')", "().__class__",
-    "[].append(1)", "'a'.format()", "'%s' % 1", "'{0.__class__}'.format(1)", "(1).__add__", "x", "print(1)", "input()",
+    "[].append(1)", "b'%d' % 1", "'{0[0]}'.format([1])", "'{0.__class__}'.format(1)", "(1).__add__", "x",
+    "print(1)", "input()",
     "type('X', (), {})", "[y := 1]", "(yield)", "lambda *a: a", "len.__self__", "str.mro()", "object()", "vars()",
     "int.from_bytes(b'a', 'big')", "''.__class__.__mro__", "(lambda: 1).__globals__", "iter([1])", "super()", "id(1)",
     "1 @ 2", "1 is 1", "[1] is [1]",
@@ -74,7 +76,9 @@ def test_what_is_not_plain_is_refused(source: str) -> None:
     "'a'.center(10 ** 12)", "f'{1:>1000000000000}'", "('a' * 10 ** 6).replace('a', 'b' * 10 ** 6)",
     "sum([[]] * 10, [])", "(lambda f: f(f))(lambda f: f(f))",
     "[x for x in r if r.count(x) > 1]", "[x for x in r if x in r]", "sum(1 for x in r for y in r if x == y)",
-    "all(r == r for x in r)", "[r + r for x in r]", "int('9' * 10 ** 6)", "str(10 ** 10 ** 5)",
+    "all(r == r for x in r)", "[r + r for x in r]", "'%1000000000d' % 1", "'%*d' % (10 ** 9, 1)",
+    "'{:1000000000}'.format(1)",
+    "'{:{}}'.format(1, 10 ** 9)", "int('9' * 10 ** 6)", "str(10 ** 10 ** 5)",
 ])  # fmt: skip
 def test_what_would_take_long_is_refused_soon(source: str) -> None:
     start = time.process_time()
