@@ -74,7 +74,7 @@ class Cell:
             self._control = outer
             with inner:
                 self._tell(settings, (inner.fileno(),))
-            sample = Sample(outer, limits)
+            sample = Sample(outer, limits, share_process=share_process)
             try:
                 yield sample
             except BaseException:

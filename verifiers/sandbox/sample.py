@@ -13,6 +13,7 @@ from verifiers.sandbox.running import CellFailed, Ended, RunningProgram
 from verifiers.sandbox.types import Call, Ending, Input, Limits, Outcome, Stdin
 from verifiers.sandbox.values import Malformed, TooLarge, decode, encode
 
+_AHEAD = 8
 _ASKS = 100_000
 _ASKING_WALLS = 20.0
 """Test text that asks more often than `_ASKS` times, or waits for answers longer than so many wall limits, is ended:
@@ -22,9 +23,11 @@ the program decides how long a test that loops over its answers runs."""
 class Sample:
     """What a `Cell` lends. Used by one thread."""
 
-    def __init__(self, control: socket.socket, limits: Limits) -> None:
+    def __init__(self, control: socket.socket, limits: Limits, *, share_process: bool = False) -> None:
         self._control = control
         self._limits = limits
+        self._ahead = _AHEAD if share_process else 0
+        self._sent: set[int] = set()
         self._program: RunningProgram | None = None
         self._load_failure: Outcome | None = None
 
@@ -37,7 +40,10 @@ class Sample:
     def run(self, source: str, inputs: Sequence[Input]) -> Iterator[Outcome]:
         """One outcome for each input, in order. Raises CellFailed."""
         for number, wanted in enumerate(inputs):
-            yield self.script(source, wanted) if isinstance(wanted, Stdin) else self.call(source, wanted, number)
+            if isinstance(wanted, Stdin):
+                yield self.script(source, wanted)
+            else:
+                yield self.call(source, wanted, number, inputs[number + 1 : number + 1 + self._ahead])
 
     def script(self, source: str, wanted: Stdin) -> Outcome:
         """One run of the program with a text on its standard input. Raises CellFailed."""
@@ -66,20 +72,25 @@ class Sample:
                 if descriptor >= 0:
                     os.close(descriptor)
 
-    def call(self, source: str, wanted: Call, number: int) -> Outcome:
-        """One call of a function of the program, which is started if it does not run. Raises CellFailed."""
+    def call(self, source: str, wanted: Call, number: int, ahead: Sequence[Input] = ()) -> Outcome:
+        """One call of a function of the program, which is started if it does not run. The calls `ahead`, which come
+        next, are handed over too, so that the program need not wait for each. Raises CellFailed.
+        """
         started = time.monotonic()
         if self._load_failure is not None:  # the module's own lines fail, so every call does
             return self._load_failure
         if self._program is None:
             self._program = RunningProgram(self._control, self._limits, "calls")
+            self._sent.clear()
             self._program.say({"source": source})
             if (failed := self._answer(self._program, lambda frame: "ready" in frame, started)) is not None:
                 self._load_failure = failed if failed.is_judged else None
                 return failed
         program = self._program
-        arguments = encode((wanted.args, wanted.kwargs))
-        program.say({"call": number, "function": wanted.function, "args": arguments})
+        for place, call in enumerate((wanted, *ahead), start=number):
+            if place not in self._sent and isinstance(call, Call):
+                self._sent.add(place)
+                program.say({"call": place, "function": call.function, "args": encode((call.args, call.kwargs))})
         answers: list[dict[str, Any]] = []
 
         def is_answer(frame: dict[str, Any]) -> bool:
