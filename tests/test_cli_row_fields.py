@@ -75,11 +75,13 @@ def test_a_reference_may_stand_in_the_row_itself(folder: Path, monkeypatch: pyte
         {"response": "ab", "tests": ["a", "c"]},
         {"code": "ab", "tests": ["$"]},
         {"answer": "ab", "reference": {"tests": ["a"]}},
+        {"answer": "ab", "reference": '{"tests": ["a"]}'},
     )
-    assert [row["id"] for row in out] == [7, 2, 3, 4]
+    assert [row["id"] for row in out] == [7, 2, 3, 4, 5]
     assert [(row["correct"], row["passed"], row["total"]) for row in out] == [
         (True, 2, 2),
         (False, 1, 2),
+        (True, 1, 1),
         (True, 1, 1),
         (True, 1, 1),
     ]
@@ -98,7 +100,9 @@ def test_rows_that_cannot_be_judged_say_why_and_have_every_column(
         ({"tests": ["a"]}, 'needs either "response" (a complete response) or "code"'),
         ({"tests": ["a"], "code": "a", "response": "a"}, 'needs either "response"'),
         ({"tests": ["a"], "code": ["a"]}, '"code" is a list; write a string'),
-        ({"tests": ["a"], "code": 3}, '"code" is a int; write a string'),
+        ({"tests": ["a"], "code": 3}, '"code" is a number; write a string'),
+        ({"tests": ["a"], "reference": [1], "code": "a"}, '"reference" is a list; write a text'),
+        ({"reference": '{"tests": ["a"], "tests": ["b"]}', "code": "a"}, "the key 'tests' is there twice"),
         ({"tests": ["a"], "reference": {"tests": ["b"]}, "code": "a"}, 'has both "reference" and "tests"'),
         ({"tests": ["a"], "gold": "a", "code": "a"}, 'has both "gold" and "tests"'),
     ]

@@ -9,6 +9,7 @@ from typing import Any
 from reasonrl.commands.judging import Item
 from reasonrl.data.files import half_pair_mistake
 from reasonrl.data.json_text import parse_json, with_plain_numbers
+from reasonrl.data.values import Unreadable, parsed
 from verifiers.optional import answer_field, reads_reference, row_fields
 from verifiers.types import Verifier
 
@@ -52,6 +53,8 @@ class RowForm:
         named = [name for name in ("gold", "reference", self.main_field) if name and row.get(name) is not None]
         if fields is not None and "reference" in fields:
             named.remove("reference")
+            if not isinstance(fields["reference"], str):
+                return f'"reference" is {_kind(fields["reference"])}; write a text (a right response), or an object'
         if len(named) > 1:
             return f'has both "{named[0]}" and "{named[1]}"; leave one out'
         if self.needs_reference and fields is None and not {"gold", "reference"} & set(row):
@@ -59,7 +62,7 @@ class RowForm:
             return f"needs {wanted} (it has {', '.join(map(repr, row)) or 'nothing'})"
         if fields is None and not isinstance(row.get("reference", {}), dict):
             instead = f'"{self.main_field}"' if self.main_field else '"gold" for a bare answer'
-            return f'"reference" is a {type(row["reference"]).__name__}; write an object, or {instead}'
+            return f'"reference" is {_kind(row["reference"])}; write an object, or {instead}'
         return ""
 
     def read_line(self, line: bytes) -> tuple[dict[str, Any], str]:
@@ -72,6 +75,12 @@ class RowForm:
             return {}, f"not a JSON object; write {self.example}"
         if mistake := half_pair_mistake(row):
             return {}, mistake
+        try:
+            reference = parsed(row.get("reference"))  # an object, or its JSON text as data sets hold it
+        except Unreadable as error:
+            return {}, str(error)
+        if isinstance(reference, dict):
+            row["reference"] = reference
         return row, self.reference_mistake(row) or self._text_mistake(row)
 
     def item(self, row: dict[str, Any], where: str) -> Item:
@@ -95,5 +104,10 @@ class RowForm:
         if name == "answer" and isinstance(text, int | float) and not isinstance(text, bool):
             row[name] = str(text)
         elif not isinstance(text, str):
-            return f'"{name}" is a {type(text).__name__}; write a string'
+            return f'"{name}" is {_kind(text)}; write a string'
         return ""
+
+
+def _kind(value: Any) -> str:
+    names = {"NoneType": "null", "bool": "true or false", "int": "a number", "float": "a number"}
+    return names.get(type(value).__name__, f"a {type(value).__name__}")
