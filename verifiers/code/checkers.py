@@ -29,7 +29,7 @@ from verifiers.code.equality import Tolerance, difference, member_key, shown
 from verifiers.code.output import same_words
 from verifiers.code.types import BadTests
 from verifiers.sandbox.types import Input, Outcome, Stdin
-from verifiers.sandbox.values import Opaque
+from verifiers.sandbox.values import Items, Opaque
 
 Checker = Callable[..., bool | str]
 
@@ -68,7 +68,7 @@ class Special:
                 got = outcome.stdout.decode("utf-8")
             except UnicodeDecodeError:
                 return "standard output is not UTF-8 text"
-        if isinstance(got, Opaque):
+        if isinstance(got, Opaque | Items):
             return f"expected a plain value, got {shown(got)}, of type {got.type_name}"
         answer = load_checker(self.checker)(self.case_input, self.expected, got, **self.options)
         if isinstance(answer, bool):

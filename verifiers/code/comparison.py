@@ -11,13 +11,13 @@ import math
 import operator
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from verifiers.code.equality import EXACT, Tolerance, Types, difference, shown
 from verifiers.code.output import OutputMode, output_difference
 from verifiers.code.types import Check
 from verifiers.sandbox.types import Ending, Outcome
-from verifiers.sandbox.values import Opaque
+from verifiers.sandbox.values import Items, Opaque
 
 Operator = Literal["<", "<=", ">", ">="]
 
@@ -37,12 +37,16 @@ def unfinished(outcome: Outcome) -> str:
 class ValueCheck:
     """A check of what a call returned. Subclasses say what is wrong with a plain value."""
 
+    takes_items: ClassVar[bool] = False
+    """Whether a generator and the like, as `Items`, is something that the check can decide on."""
+
     def failure(self, outcome: Outcome) -> str:
         if line := unfinished(outcome):
             return line
-        if isinstance(outcome.value, Opaque):
-            return f"expected a plain value, got {shown(outcome.value)}, of type {outcome.value.type_name}"
-        return self.mistake(outcome.value)
+        value = outcome.value
+        if isinstance(value, Opaque) or (isinstance(value, Items) and not self.takes_items):
+            return f"expected a plain value, got {shown(value)}, of type {value.type_name}"
+        return self.mistake(value)
 
     def mistake(self, value: Any) -> str:
         raise NotImplementedError

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 from verifiers.code.comparison import ValueCheck
 from verifiers.code.equality import shown
@@ -23,6 +23,7 @@ class Holds(ValueCheck):
     text: str
     """The condition as the test has it, for the message."""
     condition: ast.expr = field(compare=False, repr=False)
+    takes_items: ClassVar[bool] = True
 
     def mistake(self, value: Any) -> str:
         try:

@@ -11,17 +11,23 @@ no code of the program, and is bounded in depth and size.
     {"t": [..]} {"s": [..]} {"z": [..]} {"d": [[key, value], ..]} {"b": "hex"} {"c": [re, im]}
                               tuple, set, frozenset, dict, bytes, complex
     {"u": "hex"}              a text with halves of surrogate pairs, as UTF-8
+    {"g": ["type", [..], sized]}
+                              what else can be iterated over: a generator, a range, a deque. Its items, and whether it
+                              has a length
     {"o": ["type", "repr"]}   anything else, by the name of its type: equal to nothing
 """
 
 from __future__ import annotations
 
+import itertools
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 MAX_DEPTH = 100
 MAX_ITEMS = 1_000_000
+MAX_ITERATED = 100_000
+"""Items that are taken from a generator and the like. One that has more is an `Opaque`."""
 MAX_EQUAL_HASHES = 50
 """Of the members of a set or the keys of a dict. Numbers can be chosen so that all their hashes are equal, and building
 a set of them takes time quadratic in their count.
@@ -40,6 +46,31 @@ class Opaque:
         return self.text or f"<{self.type_name}>"
 
 
+class Items:
+    """A value that is not plain and can be iterated over: a generator, a range, a deque. Equal to nothing, but
+    `list(f(x))` and `sorted(f(x))` have a value.
+    """
+
+    __slots__ = ("is_sized", "items", "type_name")
+
+    def __init__(self, type_name: str, items: list[Any], is_sized: bool) -> None:
+        self.type_name, self.items, self.is_sized = type_name, items, is_sized
+
+    def __repr__(self) -> str:
+        return f"<{self.type_name}>"
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self.items)
+
+    def __len__(self) -> int:
+        if not self.is_sized:
+            raise TypeError(f"object of type {self.type_name!r} has no len()")
+        return len(self.items)
+
+    def __bool__(self) -> bool:
+        return not self.is_sized or bool(self.items)
+
+
 class TooLarge(ValueError):
     """The value is nested too deeply, refers to itself, or has too many items."""
 
@@ -50,7 +81,8 @@ class Malformed(ValueError):
 
 def encode(value: Any) -> str:
     """The value as JSON text. Subclasses are written as the built-in type beneath them, by that type's own methods, so
-    that an `__eq__` or `__int__` of the program has no say. Raises TooLarge.
+    that an `__eq__` or `__int__` of the program has no say. A generator is run to its end. Raises TooLarge, and what
+    the iteration over the program's own objects raises.
     """
     budget = [MAX_ITEMS]
     return json.dumps(_written(value, 0, budget), ensure_ascii=True, separators=(",", ":"))
@@ -87,6 +119,11 @@ def _written(value: Any, depth: int, budget: list[int]) -> Any:
                 [_written(key, depth + 1, budget), _written(item, depth + 1, budget)] for key, item in dict.items(value)
             ]
         }
+    if getattr(kind, "__iter__", None) is not None:
+        taken = list(itertools.islice(value, MAX_ITERATED + 1))
+        if len(taken) <= MAX_ITERATED:
+            items = [_written(item, depth + 1, budget) for item in taken]
+            return {"g": [_name(kind), items, getattr(kind, "__len__", None) is not None]}
     return {"o": [_name(kind), ""]}
 
 
@@ -139,6 +176,8 @@ def _read(node: Any, depth: int) -> Any:
         return complex(float.fromhex(body[0]), float.fromhex(body[1]))
     if tag == "o":
         return Opaque(str(body[0])[:80], str(body[1])[:200])
+    if tag == "g":
+        return Items(str(body[0])[:80], [_read(item, depth + 1) for item in body[1]], body[2] is True)
     if tag == "d":
         keys = [_read(key, depth + 1) for key, _ in body]
         check_hashes(keys)

@@ -17,9 +17,10 @@ from verifiers.code.comparison import (
     Truthy,
 )
 from verifiers.code.equality import Tolerance
+from verifiers.code.formats import read_tests
 from verifiers.code.types import BadTests
 from verifiers.sandbox.types import Call, Ending, Outcome, Stdin
-from verifiers.sandbox.values import Opaque
+from verifiers.sandbox.values import Items, Opaque
 
 NAN = float("nan")
 OPAQUE = Opaque("E", "<E object>")
@@ -34,6 +35,9 @@ VALUE_CHECKS = [
     Truthy(), Truthy(expected=False), Close(0.0, 1.0), Compared("<", 1), IsInstance(("NoneType",)),
     Special("one_of", Call("f"), [None]), Special("presence", Call("f"), True),
 ]  # fmt: skip
+
+
+ITEMS = Items("generator", [1], False)
 
 
 def passes(check, value):
@@ -89,6 +93,7 @@ def test_no_check_of_a_value_passes_for_a_program_that_did_not_finish(check, out
 @pytest.mark.parametrize("check", VALUE_CHECKS, ids=lambda check: repr(check)[:40])
 def test_no_check_of_a_value_passes_for_an_object_that_is_not_plain(check):
     assert not passes(check, Opaque("E", "3"))
+    assert not passes(check, ITEMS)
 
 
 @pytest.mark.parametrize(
@@ -180,6 +185,25 @@ def test_a_special_checker_accepts_several_texts(checker, expected, right, wrong
     for text in wrong:
         assert check.failure(Outcome(Ending.FINISHED, stdout=text.encode())), text
     assert check.failure(Outcome(Ending.FINISHED, stdout=b"\xff")) == "standard output is not UTF-8 text"
+
+
+@pytest.mark.parametrize(
+    ("test", "passed"),
+    [
+        ("list(f()) == [1]", True),
+        ("sorted(f()) == [1]", True),
+        ("set(f()) == {1} and sum(f()) == 1", True),
+        ("[x + 1 for x in f()] == [2]", True),
+        ("list(f()) == [True]", False),
+        ("len(f()) == 1", False),
+        ("f() == [1]", False),
+        ("isinstance(f(), list)", False),
+        ("f()", False),
+    ],
+)
+def test_a_test_that_lists_a_generator_can_be_passed_by_one(test, passed):
+    cases = read_tests({"tests": [f"assert {test}"]}).cases
+    assert all(case.check.failure(Outcome(Ending.FINISHED, ITEMS)) == "" for case in cases) == passed
 
 
 def test_a_root_of_a_polynomial_is_right_whichever_it_is():

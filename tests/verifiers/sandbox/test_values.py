@@ -2,6 +2,7 @@
 
 import collections
 import enum
+import itertools
 import json
 import math
 import random
@@ -15,7 +16,7 @@ import pytest
 from verifiers.sandbox import values
 from verifiers.sandbox.values import (
     MAX_DEPTH,
-    MAX_EQUAL_HASHES,
+    Items,
     Malformed,
     Opaque,
     TooLarge,
@@ -137,12 +138,7 @@ def test_what_is_not_plain_is_an_opaque_with_the_name_of_its_type():
             return "3"
 
     Equal.__hash__ = lambda self: 0
-    for value, name in (
-        (Equal(), "Equal"),
-        (len, "builtin_function_or_method"),
-        (iter([]), "list_iterator"),
-        (int, "type"),
-    ):
+    for value, name in ((Equal(), "Equal"), (len, "builtin_function_or_method"), (int, "type"), (..., "ellipsis")):
         for text in (encode(value), encode([{"a": value}])):
             opaque = decode(text)
             opaque = opaque if isinstance(opaque, Opaque) else opaque[0]["a"]
@@ -152,6 +148,47 @@ def test_what_is_not_plain_is_an_opaque_with_the_name_of_its_type():
             assert opaque != Opaque(name)
     long_name = type("x" * 1000, (), {})()
     assert len(decode(encode(long_name)).type_name) == 80
+
+
+def numbers(count):
+    yield from range(count)
+
+
+@pytest.mark.parametrize(
+    ("value", "name", "is_sized"),
+    [
+        (numbers(3), "generator", False),
+        (range(3), "range", True),
+        (map(int, "012"), "map", False),
+        (filter(lambda n: True, [0, 1, 2]), "filter", False),
+        (iter([0, 1, 2]), "list_iterator", False),
+        (dict.fromkeys(range(3)).keys(), "dict_keys", True),
+        (collections.deque(range(3)), "deque", True),
+        (type("Three", (), {"__iter__": lambda self: numbers(3)})(), "Three", False),
+    ],
+)
+def test_what_can_be_iterated_over_comes_back_with_its_items_and_equals_nothing(value, name, is_sized):
+    items = decode(encode(value))
+    assert isinstance(items, Items)
+    assert (items.type_name, items.is_sized, repr(items)) == (name, is_sized, f"<{name}>")
+    assert list(items) == list(items) == [0, 1, 2]
+    assert items != [0, 1, 2]
+    assert bool(items)
+    if is_sized:
+        assert len(items) == 3
+    else:
+        with pytest.raises(TypeError, match="has no len"):
+            len(items)
+
+
+def test_an_iterator_without_end_is_an_opaque_and_one_that_raises_raises():
+    assert isinstance(decode(encode(itertools.count())), Opaque)
+    with pytest.raises(ZeroDivisionError):
+        encode(1 // n for n in [1, 0])
+    same_again = type("Ring", (), {"__iter__": lambda self: iter([self])})()
+    with pytest.raises(TooLarge):
+        encode(same_again)
+    assert not decode(encode(range(0)))
 
 
 def test_what_is_too_deep_or_refers_to_itself_is_too_large():
@@ -191,6 +228,7 @@ MALFORMED = [
     '{"d": [["a", null, null]]}', '{"d": [[[], null]]}', '{"d": {"a": 1}}', '{"q": []}', '{"": []}',
     '{"t": [], "s": []}', '{"i": "1", "i2": "2"}', '{"o": [1, 2], "x": 3}', '{"__class__": ["int"]}',
     '{"i": "1" * 9}', "[[]", "\x00", '{"u": "x"}', '{"u": "ff"}', '{"u": []}',
+    '{"g": []}', '{"g": ["a", []]}', '{"g": ["a", 1, true]}', '{"g": "abc"}',
     '{"i": "' + "9" * 5000 + '"}', "9" * 5000, '{"f": "' + "9" * 5000 + '"}[',
 ]  # fmt: skip
 
