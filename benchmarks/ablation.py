@@ -1,13 +1,17 @@
-"""Do the methods do what their papers say, on a small real task? Each method alone and all together, from the same
+"""Do the methods do what their papers say, on small real tasks? Each method alone and all together, from the same
 warmed-up models.
 
     python benchmarks/ablation.py run      trains what is missing in runs/ablation (half a minute a run), then the table
     python benchmarks/ablation.py table    the table, from what is there
+    python benchmarks/ablation.py run --task programs --seeds 1 --methods plain unlikeliness
 
-All methods have the same number of rollouts a step; the held-out problems are of the hard kind (see ablation_task.py).
+Task `sums` (ablation_task.py): held-out problems are of the hard kind. Task `programs` (recipes/programs): a problem
+has many right programs; the table counts the different right ones among 32 samples (program_forms.py).
+
+All methods have the same number of rollouts a step.
 Differences are paired by seed: every method starts from the seed's own warm-up. Intervals are 95%, Student's t over
-seeds. Fixed before the reported seeds were run (101 and 102 served to find sizes and a learning rate): the task, the
-recipe, the methods, and the target of "rollouts to target", which is plain GRPO's mean final accuracy, sampled.
+seeds. Fixed before the reported seeds were run (101 and 102 served to find sizes and a learning rate): the tasks, the
+recipes, the methods, and the target of "rollouts to target", which is plain GRPO's mean final accuracy, sampled.
 """
 
 from __future__ import annotations
@@ -18,6 +22,7 @@ import statistics
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -27,15 +32,11 @@ from rich.table import Table
 from reasonrl.stats import pass_at_k
 
 ROOT = Path(__file__).resolve().parents[1]
-RECIPE = ROOT / "benchmarks" / "ablation.yaml"
-WARM_UP = [
-    "kind=sft",
-    'data.train={source: "benchmarks.ablation_task:problems", split: warm-up}',
-    'sft={steps: 250, rows_per_step: 64, response: " {gold}\\n"}',
-    "model.path=tiny-arithmetic",
-    "optim={lr: 2.0e-3}",
-    "evaluation={samples_per_problem: 32, before: false}",
-]
+if str(ROOT) not in sys.path:  # run as a script
+    sys.path.insert(0, str(ROOT))
+
+from benchmarks.program_forms import normal_form  # noqa: E402
+
 METHODS: dict[str, list[str]] = {
     "plain": [],
     "tempo": ["train.credit=tempo"],
@@ -43,7 +44,61 @@ METHODS: dict[str, list[str]] = {
     "pcl": ["curriculum=pcl"],
     "unlikeliness": ["train.unlikeliness={beta: 0.25}"],
 }
-METHODS["all"] = [override for overrides in METHODS.values() for override in overrides]
+
+
+@dataclass(frozen=True)
+class Task:
+    """What is learnt, from which warm-up, by which methods."""
+
+    recipe: str
+    warm_up: tuple[str, ...]
+    """Overrides of the recipe for the supervised phase."""
+    heldout: str
+    methods: tuple[str, ...]
+    seeds: tuple[int, ...]
+    folder: str
+    programs: bool = False
+    """Whether responses are programs, so that different right ones can be counted."""
+
+    def overrides(self, method: str) -> list[str]:
+        """Of one method, or of `all` together."""
+        names = self.methods if method == "all" else (method,)
+        return [override for name in names for override in METHODS[name]]
+
+
+TASKS = {
+    "sums": Task(
+        recipe="ablation.yaml",
+        warm_up=(
+            "kind=sft",
+            'data.train={source: "benchmarks.ablation_task:problems", split: warm-up}',
+            'sft={steps: 250, rows_per_step: 64, response: " {gold}\\n"}',
+            "model.path=tiny-arithmetic",
+            "optim={lr: 2.0e-3}",
+            "evaluation={samples_per_problem: 32, before: false}",
+        ),
+        heldout="hard",
+        methods=("plain", "tempo", "knapsack", "pcl", "unlikeliness"),
+        seeds=(1, 2, 3, 4, 5, 6, 7, 8),
+        folder="ablation",
+    ),
+    "programs": Task(
+        recipe="ablation_programs.yaml",
+        warm_up=(
+            "kind=sft",
+            "data.train={source: programs, options: {size: 4000, repeat: 5, operators: [1, 3], seed: 1}}",
+            'sft={steps: 1600, rows_per_step: 32, response: "{demonstration}"}',
+            "model.path=tiny-programs",
+            "optim={lr: 2.0e-3, warmup_steps: 30, schedule: linear}",
+            "evaluation={samples_per_problem: 32, before: false}",
+        ),
+        heldout="programs",
+        methods=("plain", "unlikeliness", "tempo", "knapsack"),
+        seeds=(1, 2, 3, 4, 5),
+        folder="ablation-programs",
+        programs=True,
+    ),
+}
 KS = (1, 2, 4, 8, 16, 32)
 T_95 = {1: 12.706, 2: 4.303, 3: 3.182, 4: 2.776, 5: 2.571, 6: 2.447, 7: 2.365, 8: 2.306, 9: 2.262, 10: 2.228}
 
@@ -51,31 +106,38 @@ T_95 = {1: 12.706, 2: 4.303, 3: 3.182, 4: 2.776, 5: 2.571, 6: 2.447, 7: 2.365, 8
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("what", choices=["run", "table"])
-    parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3, 4, 5, 6, 7, 8])
+    parser.add_argument("--task", choices=[*TASKS], default="sums")
+    parser.add_argument("--seeds", type=int, nargs="+", help="default: those that were fixed for the task")
+    parser.add_argument("--methods", nargs="+", choices=[*METHODS, "all"], help="default: each of the task, and all")
     parser.add_argument("--jobs", type=int, default=2, help="runs at a time, a core each")
-    parser.add_argument("--output", type=Path, default=ROOT / "runs" / "ablation")
+    parser.add_argument("--output", type=Path, help="default: a folder under runs for the task")
     parser.add_argument(
         "--set", nargs="*", default=[], metavar="key=value", help="overrides for every run: for trying things out"
     )
     arguments = parser.parse_args()
+    task = TASKS[arguments.task]
+    seeds = arguments.seeds or list(task.seeds)
+    methods = arguments.methods or [*task.methods, "all"]
+    output = arguments.output or ROOT / "runs" / task.folder
     if arguments.what == "run":
         with ThreadPoolExecutor(arguments.jobs) as pool:
-            list(pool.map(lambda seed: warm_up(arguments.output, seed), arguments.seeds))
-            jobs = [(seed, method) for seed in arguments.seeds for method in METHODS]
-            list(pool.map(lambda job: train(arguments.output, *job, arguments.set), jobs))
-    show(arguments.output, arguments.seeds)
+            list(pool.map(lambda seed: warm_up(task, output, seed), seeds))
+            jobs = [(seed, method) for seed in seeds for method in methods]
+            list(pool.map(lambda job: train(task, output, job[0], job[1], arguments.set), jobs))
+    show(task, output, seeds)
 
 
-def warm_up(output: Path, seed: int) -> None:
-    command(output / f"warm-up-{seed}", [f"seed={seed}", *WARM_UP])
+def warm_up(task: Task, output: Path, seed: int) -> None:
+    command(task, output / f"warm-up-{seed}", [f"seed={seed}", *task.warm_up])
 
 
-def train(output: Path, seed: int, method: str, more: list[str]) -> None:
+def train(task: Task, output: Path, seed: int, method: str, more: list[str]) -> None:
     model = max((output / f"warm-up-{seed}" / "checkpoints").glob("step-*"))
-    command(output / f"{method}-{seed}", [f"seed={seed}", f"model.path={model}", *METHODS[method], *more])
+    overrides = [f"seed={seed}", f"model.path={model}", *task.overrides(method), *more]
+    command(task, output / f"{method}-{seed}", overrides)
 
 
-def command(folder: Path, overrides: list[str]) -> None:
+def command(task: Task, folder: Path, overrides: list[str]) -> None:
     """One run, unless it is there already; one that was interrupted goes on."""
     if (folder / "report.html").exists():
         return
@@ -85,7 +147,7 @@ def command(folder: Path, overrides: list[str]) -> None:
         "-m",
         "reasonrl.cli",
         "train",
-        str(RECIPE),
+        str(ROOT / "benchmarks" / task.recipe),
         f"run_dir={folder}",
         *overrides,
         "--quiet",
@@ -97,29 +159,35 @@ def command(folder: Path, overrides: list[str]) -> None:
     print(f"{folder.name} done", file=sys.stderr, flush=True)
 
 
-def read(folder: Path) -> dict[str, Any]:
+def read(task: Task, folder: Path) -> dict[str, Any]:
     """What a run has to say: final accuracies, pass@k, share of rollouts with a gradient, sampled accuracy after each
-    so many rollouts.
+    so many rollouts; for programs, the number of different right ones a problem.
     """
     metrics = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
     trained = [row for row in metrics if row["kind"] == "train"]
     evaluated = [row for row in metrics if row["kind"] == "eval"]
     right: dict[str, list[bool]] = {}
+    forms: dict[str, set[str]] = {}
     last = evaluated[-1]["step"]
     for line in (folder / "samples.jsonl").open(encoding="utf-8"):
         row = json.loads(line)
         if row["kind"] == "eval" and row["step"] == last and row["mode"] == "sampled":
-            right.setdefault(row["problem_id"], []).append(row["verdicts"]["correctness"]["correct"] is True)
+            correct = row["verdicts"]["correctness"]["correct"] is True
+            right.setdefault(row["problem_id"], []).append(correct)
+            if task.programs and correct:
+                forms.setdefault(row["problem_id"], set()).add(normal_form(row["response"]))
     spent, total = {0: 0}, 0
     for row in trained:
         total += row["rollouts/total"]
         spent[row["step"]] = total
     passes = {f"pass@{k}": statistics.fmean(pass_at_k(len(rows), sum(rows), k) for rows in right.values()) for k in KS}
+    programs = {"programs": sum(map(len, forms.values())) / len(right)} if task.programs else {}
     return {
-        "greedy": evaluated[-1]["eval/hard/greedy"],
+        "greedy": evaluated[-1][f"eval/{task.heldout}/greedy"],
         **passes,
+        **programs,
         "gradient": statistics.fmean(row["rollouts/effective_share"] for row in trained),
-        "curve": [(spent[row["step"]], row["eval/hard/sampled"]) for row in evaluated],
+        "curve": [(spent[row["step"]], row[f"eval/{task.heldout}/sampled"]) for row in evaluated],
     }
 
 
@@ -127,53 +195,55 @@ def rollouts_to(curve: list[tuple[int, float]], target: float) -> int | None:
     return next((rollouts for rollouts, accuracy in curve if accuracy >= target), None)
 
 
-def interval(values: list[float]) -> str:
-    """Mean and its 95% interval over seeds, in percentage points."""
-    mean = 100 * statistics.fmean(values)
+def interval(values: list[float], unit: float = 100) -> str:
+    """Mean and its 95% interval over seeds, in percentage points; with `unit` 1, as counts."""
+    mean = unit * statistics.fmean(values)
     if len(values) < 2:
         return f"{mean:+.1f}"
-    half = T_95[min(10, len(values) - 1)] * 100 * statistics.stdev(values) / len(values) ** 0.5
+    half = T_95[min(10, len(values) - 1)] * unit * statistics.stdev(values) / len(values) ** 0.5
     return f"{mean:+.1f} [{mean - half:+.1f}, {mean + half:+.1f}]"
 
 
-def show(output: Path, seeds: list[int]) -> None:
-    made = {
+def show(task: Task, output: Path, seeds: list[int]) -> None:
+    runs_of = {
         method: {
-            seed: read(output / f"{method}-{seed}")
+            seed: read(task, output / f"{method}-{seed}")
             for seed in seeds
             if (output / f"{method}-{seed}" / "report.html").exists()
         }
-        for method in METHODS
+        for method in (*task.methods, "all")
     }
-    plain = made["plain"]
+    plain = runs_of["plain"]
     if not plain:
         raise SystemExit(f"no finished runs of plain under {output}")
     target = statistics.fmean(run["pass@1"] for run in plain.values())
     table = Table(
         title=f"{len(plain)} seeds; plain: mean; others: difference from plain in points, paired by seed [95%, t]"
     )
-    names = ["greedy", "pass@1", "pass@4", "pass@16", "pass@32", "gradient"]
+    names = ["greedy", "pass@1", "pass@4", "pass@16", "pass@32", *(["programs"] if task.programs else []), "gradient"]
     for title in ("", *names, f"rollouts to {target:.1%} sampled"):
         table.add_column(title, justify="left" if not title else "right")
-    for method, runs in made.items():
+    for method, runs in runs_of.items():
         shared = [seed for seed in runs if seed in plain]
         if not shared:
             continue
         cells = []
         for name in names:
+            unit = 1 if name == "programs" else 100
             if method == "plain":
-                cells.append(f"{100 * statistics.fmean(run[name] for run in runs.values()):.1f}%")
+                mean = statistics.fmean(run[name] for run in runs.values())
+                cells.append(f"{unit * mean:.1f}{'%' if unit == 100 else ''}")
             else:
-                cells.append(interval([runs[seed][name] - plain[seed][name] for seed in shared]))
+                cells.append(interval([runs[seed][name] - plain[seed][name] for seed in shared], unit))
         reached = [rollouts_to(runs[seed]["curve"], target) for seed in shared]
         known = [count for count in reached if count is not None]
         median = statistics.median_low([count if count is not None else 10**9 for count in reached])
         cells.append(f"{f'{median:,}' if median < 10**9 else 'not reached'} ({len(known)} of {len(reached)} seeds)")
         table.add_row(method, *cells)
-    Console(width=160).print(table)
-    curves = {method: {str(seed): run["curve"] for seed, run in runs.items()} for method, runs in made.items()}
+    Console(width=180).print(table)
+    curves = {method: {str(seed): run["curve"] for seed, run in runs.items()} for method, runs in runs_of.items()}
     (output / "results.json").write_text(
-        json.dumps({"runs": made, "curves": curves, "target": target}, indent=1), encoding="utf-8"
+        json.dumps({"runs": runs_of, "curves": curves, "target": target}, indent=1), encoding="utf-8"
     )
 
 

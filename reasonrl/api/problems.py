@@ -17,9 +17,9 @@ def load_problems(source: str | Path | Mapping[str, Any], **options: Any) -> lis
     """Load problems and check each of them.
 
     Args:
-        source: a .jsonl, .json, .csv or .parquet file; `arithmetic`, `step_arithmetic`, `reasoning_gym`, `gsm8k` or
-            `math`; a Hugging Face data set id; `package.module:function`; or a dictionary with the keys of `data.train`
-            in a recipe, such as {"source": "arithmetic", "options": {"size": 100}}.
+        source: a .jsonl, .json, .csv or .parquet file; `arithmetic`, `step_arithmetic`, `programs`, `reasoning_gym`,
+            `gsm8k` or `math`; a Hugging Face data set id; `package.module:function`; or a dictionary with the keys of
+            `data.train` in a recipe, such as {"source": "arithmetic", "options": {"size": 100}}.
         options: `split`, `name`, `kind`, `columns`, `limit`, `seed`, `options` as in a recipe, and `offline`. They take
             precedence over the dictionary.
 

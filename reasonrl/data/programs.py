@@ -20,18 +20,18 @@ from verifiers.types import Problem
 
 NAMES = ("x", "y")
 SHOWN: dict[int, list[tuple[int, ...]]] = {
-    1: [(0,), (1,), (2,), (3,), (4,), (5,), (7,), (9,)],
-    2: [(0, 1), (1, 0), (2, 2), (1, 3), (3, 1), (5, 2), (2, 5), (9, 7)],
+    1: [(0,), (1,), (2,), (3,), (4,), (5,), (6,), (9,)],
+    2: [(0, 0), (1, 0), (0, 1), (1, 1), (2, 1), (1, 3), (5, 2), (4, 7)],
 }
 """The inputs whose values a prompt shows, by the number of arguments: always the same, so that a small model need not
 learn what an input means.
 """
-CONSTANTS = range(1, 7)
+CONSTANTS = range(1, 6)
 MOST_OPERATORS = 6
 HIDDEN_INPUTS = range(-5, 26)
-LARGEST_VALUE = 99
+LARGEST_VALUE = 40
 """Of a function on the inputs that are shown: each number of a prompt is one token of `tiny-programs`."""
-_WEIGHTS = {"+": 3, "-": 3, "*": 2, "max": 2, "min": 2, "abs": 2, "%": 1, "//": 1, "if": 1}
+_WEIGHTS = {"+": 4, "-": 4, "*": 2, "max": 2, "min": 2, "abs": 1, "%": 1, "//": 1, "if": 1}
 _MISSES = 5_000
 
 
@@ -51,8 +51,8 @@ class _Options:
 
 
 def programs(options: dict[str, Any], *, seed: int = 0) -> list[Problem]:
-    """Problems of kind "code", each with a right program in reference["demonstration"]. The first problem of each
-    function has it in reference["solution"] too, so that a check of the data runs each function once.
+    """Problems of kind "code", each with a right program in reference["demonstration"]. Where `repeat` is 1 it is the
+    reference["solution"] too, which a check of the data runs; demonstrations by the thousand are not run.
 
     Options:
         size: how many functions.
@@ -71,10 +71,10 @@ def programs(options: dict[str, Any], *, seed: int = 0) -> list[Problem]:
     problems: list[Problem] = []
     for arguments, tree, operators in _functions(checked, rng):
         tests = _tests(arguments, tree, checked, rng)
-        for form in range(checked.repeat):
+        for _ in range(checked.repeat):
             name = f"programs/{stem}-{len(problems)}"
             program = f"def f({', '.join(NAMES[:arguments])}): return {text(rewritten(tree, rng))}\n"
-            solution = {"solution": program} if form == 0 else {}
+            solution = {"solution": program} if checked.repeat == 1 else {}
             reference = {**tests, "demonstration": program, **solution}
             meta = {"operators": operators, "arguments": arguments}
             problems.append(Problem(name, _prompt(arguments, tree, checked), "code", reference, "programs", meta))

@@ -86,7 +86,7 @@ def load_model(
     offline: bool = False,
     attention: str = "sdpa",
 ) -> LanguageModel:
-    """Load an embedded model (`smollm2-135m`, `tiny-arithmetic`, `tiny-critic`), a local folder, or a Hugging Face id.
+    """Load an embedded model (`smollm2-135m`, `tiny-arithmetic`, ...), a local folder, or a Hugging Face id.
 
     `seed` serves models with random weights only. Raises ModelError with one message when the model cannot be found or
     read.

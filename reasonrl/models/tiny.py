@@ -50,6 +50,7 @@ PHRASES = (
     "Spoil.",
 )
 CODE = (
+    *(f"-{number}" for number in range(1, 100)),
     "def f(x): return ",
     "def f(x, y): return ",
     *(f"{start}f({x}) == " for start in ("", "\n") for x in range(10)),

@@ -80,11 +80,12 @@ def test_every_demonstration_gives_the_values_that_are_shown_and_the_hidden_ones
         assert len(tests["inputs"]) == 18
 
 
-def test_no_prompt_is_on_both_sides_and_the_first_form_alone_is_a_solution() -> None:
+def test_no_prompt_is_on_both_sides_and_repeated_functions_have_no_solution_to_be_run() -> None:
     train = load_problems("programs", split="train", options={"size": 400, "operators": [1, 2], "repeat": 3})
     test = load_problems("programs", split="test", options={"size": 150, "operators": [1, 2], "seed": 5})
     assert shared_prompts(train, test) == []
-    assert sum("solution" in problem.reference for problem in train) == 400
+    assert not any("solution" in problem.reference for problem in train)
+    assert all(problem.reference["solution"] == problem.reference["demonstration"] for problem in test)
     assert len({problem.prompt for problem in train}) == 400
 
 
@@ -122,4 +123,4 @@ def test_the_tokenizer_of_tiny_programs_gives_one_token_to_each_number_and_opera
     ids = tokenizer(whole)["input_ids"]
     assert tokenizer.decode(ids) == whole
     assert tokenizer.unk_token_id not in ids
-    assert len(tokenizer("def f(x, y): return x // 2 + 17\n")["input_ids"]) == 7
+    assert len(tokenizer("def f(x, y): return -17 + x // 2 - 5\n")["input_ids"]) == 9

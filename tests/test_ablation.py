@@ -1,0 +1,58 @@
+"""`benchmarks/ablation.py`: what it reads out of a run."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from benchmarks.ablation import METHODS, TASKS, interval, read
+
+ROWS = [  # (problem, response, correct, mode)
+    ("a", "def f(x, y): return x + y", True, "sampled"),
+    ("a", "def f(x, y): return y + x", True, "sampled"),
+    ("a", "def f(x, y): return x - -y", True, "sampled"),
+    ("a", "def f(x, y): return max(x, y) + min(x, y)", True, "sampled"),
+    ("b", "def f(x): return x", False, "sampled"),
+    ("b", "def f(x): return", False, "sampled"),
+    ("b", "def f(x): return 2 * x", True, "sampled"),
+    ("b", "def f(x): return x +", False, "sampled"),
+    ("b", "def f(x): return x * 3 - x", True, "greedy"),
+]
+
+
+def test_different_right_programs_are_counted_per_problem(tmp_path: Path) -> None:
+    metrics = [
+        {"kind": "eval", "step": 0, "eval/programs/greedy": 0.1, "eval/programs/sampled": 0.2},
+        {"kind": "train", "step": 1, "rollouts/total": 64, "rollouts/effective_share": 0.5},
+        {"kind": "eval", "step": 1, "eval/programs/greedy": 0.5, "eval/programs/sampled": 0.625},
+    ]
+    samples = [
+        {"kind": "eval", "step": 1, "mode": mode, "problem_id": problem, "response": response}
+        | {"verdicts": {"correctness": {"correct": correct}}}
+        for problem, response, correct, mode in ROWS
+    ]
+    samples.insert(0, samples[3] | {"step": 0, "response": "def f(x, y): return 2 * x"})
+    for name, rows in (("metrics", metrics), ("samples", samples)):
+        (tmp_path / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    figures = read(TASKS["programs"], tmp_path)
+    assert figures["programs"] == pytest.approx((2 + 1) / 2)
+    assert figures["pass@1"] == pytest.approx((1 + 0.25) / 2)
+    assert figures["pass@4"] == 1
+    assert figures["greedy"] == 0.5
+    assert figures["curve"] == [(0, 0.2), (64, 0.625)]
+
+
+def test_all_methods_of_a_task_are_switched_on_together() -> None:
+    assert TASKS["programs"].overrides("all") == [
+        *METHODS["unlikeliness"],
+        *METHODS["tempo"],
+        *METHODS["knapsack"],
+    ]
+    assert TASKS["sums"].overrides("plain") == []
+
+
+def test_an_interval_is_in_points_or_in_counts() -> None:
+    assert interval([0.01, 0.03]) == "+2.0 [-10.7, +14.7]"
+    assert interval([1.0, 3.0], 1) == "+2.0 [-10.7, +14.7]"
