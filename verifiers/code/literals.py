@@ -12,7 +12,7 @@ from typing import Any
 
 from verifiers.code.pure_functions import NotPlain, hashable, mapping, same, unpacked
 from verifiers.code.tables import CONSTANTS, FUNCTIONS, METHODS, OPERATORS, TYPES
-from verifiers.sandbox.values import Opaque
+from verifiers.sandbox.values import Items, Opaque
 
 MAX_STEPS = 150_000
 ITEMS_PER_STEP = 50
@@ -44,7 +44,7 @@ class _Walk:
 
     def charge(self, *values: Any, steps: int = 1) -> None:
         """Counts a step, and more where a built-in goes through long values: a loop of such calls must end too."""
-        self.steps[0] += steps + sum(len(value) // ITEMS_PER_STEP for value in values if isinstance(value, SIZED))
+        self.steps[0] += steps + sum(_length(value) // ITEMS_PER_STEP for value in values)
         if self.steps[0] > MAX_STEPS:
             raise NotPlain("the expression takes too many steps")
 
@@ -221,6 +221,12 @@ class _Walk:
             raise NotPlain("a long format")
         changes: dict[int, Callable[[Any], str]] = {ord("r"): repr, ord("s"): str, ord("a"): ascii}
         return format(changes[node.conversion](value) if node.conversion in changes else value, specification)
+
+
+def _length(value: Any) -> int:
+    if isinstance(value, Items):
+        return len(value.items)
+    return len(value) if isinstance(value, SIZED) else 0
 
 
 def _items(value: Any) -> int:

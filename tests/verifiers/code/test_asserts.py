@@ -165,6 +165,14 @@ TURNED: dict[str, tuple[str, str, str]] = {
         "class TestF:\n    def setup_method(self):\n        self.x = 1\n    def test_f(self):\n"
         "        assert f(self.x, 2) == 3\n", ADD, SUB,
     ),
+    "a generator as a list": ("assert list(f(3)) == [0, 1, 2]", "def f(n): yield from range(n)", "def f(n): yield n"),
+    "a map as a tuple": (
+        "assert tuple(f('ab')) == ('A', 'B')", "def f(x): return map(str.upper, x)", "def f(x): return map(str, x)",
+    ),
+    "a range, sorted": ("assert sorted(f(3)) == [0, 1, 2]", "def f(n): return range(n)", "def f(n): return range(n + 1)"),
+    "a sum of a generator": (
+        "assert sum(f(3)) == 3", "def f(n): return (i for i in range(n))", "def f(n): return (i for i in [])",
+    ),
     "a seed": ("import random\nrandom.seed(0)\nassert f(1, 2) == 3", ADD, SUB),
     "a main block": ("def test_f():\n    assert f(1, 2) == 3\n\nif __name__ == '__main__':\n    test_f()", ADD, SUB),
     "unittest": (

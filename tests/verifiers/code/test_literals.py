@@ -13,7 +13,7 @@ from verifiers.code.equality import difference
 from verifiers.code.holds import HOLE, Holds
 from verifiers.code.literals import FAILURES, NotPlain, value_of
 from verifiers.sandbox.types import Ending, Outcome
-from verifiers.sandbox.values import Opaque
+from verifiers.sandbox.values import Items, Opaque
 
 
 def value(source: str, **names: Any) -> Any:
@@ -109,3 +109,4 @@ def test_a_condition_fails_in_one_line_for_values_that_it_cannot_be_computed_for
     assert holds("len(f()) == 0", Opaque("Evil")) != ""
     assert holds("[x for x in f()] == []", [Opaque("Evil")]) != ""
     assert "too many steps" in holds("all(x in f() for x in f())", list(range(50_000)))
+    assert "too many steps" in holds("all(x in f() for x in f())", Items("generator", list(range(50_000)), False))
