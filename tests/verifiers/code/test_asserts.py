@@ -169,7 +169,7 @@ TURNED: dict[str, tuple[str, str, str]] = {
     "a map as a tuple": (
         "assert tuple(f('ab')) == ('A', 'B')", "def f(x): return map(str.upper, x)", "def f(x): return map(str, x)",
     ),
-    "a range, sorted": ("assert sorted(f(3)) == [0, 1, 2]", "def f(n): return range(n)", "def f(n): return range(n + 1)"),
+    "a range, sorted": ("assert sorted(f(2)) == [0, 1]", "def f(n): return range(n)", "def f(n): return range(1, n)"),
     "a sum of a generator": (
         "assert sum(f(3)) == 3", "def f(n): return (i for i in range(n))", "def f(n): return (i for i in [])",
     ),
