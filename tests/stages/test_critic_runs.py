@@ -4,6 +4,7 @@ evaluated.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -12,6 +13,7 @@ import subprocess
 import time
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
 
@@ -19,6 +21,7 @@ from reasonrl.errors import RecipeError
 from reasonrl.recipe.reading import load_recipe
 from reasonrl.setup.run_models import model_for_role
 from reasonrl.stages.run import train
+from tests.e2e.commands import Result, reasonrl
 from tests.engines.fake_server import running
 from tests.tiny_runs import (
     command,
@@ -86,16 +89,24 @@ CRITIC: dict[str, Any] = {
 }
 
 
-def runs(folder: Path, *arguments: str | Path, code: int = 0) -> subprocess.CompletedProcess[str]:
+def runs(folder: Path, *arguments: str | Path, code: int = 0) -> Result:
+    """The command in this process: to start another one costs more than most of these commands do."""
+    with mock.patch.dict(os.environ, environment()), contextlib.chdir(folder):
+        result = reasonrl(*arguments)
+    assert result.code == code, result.out + result.err
+    return result
+
+
+def runs_alone(folder: Path, *arguments: str | Path) -> None:
+    """The command in a process of its own, as the one that is killed has."""
     made = run(folder, *arguments, env={**environment(), "PYTHONPATH": str(ROOT)})
-    assert made.returncode == code, made.stdout + made.stderr
-    return made
+    assert made.returncode == 0, made.stdout + made.stderr
 
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("critic")
-    runs(folder, "critic", "train", write_recipe(folder, CRITIC), "run_dir=whole", "-q", "--offline")
+    runs_alone(folder, "critic", "train", write_recipe(folder, CRITIC), "run_dir=whole", "-q", "--offline")
     return folder
 
 
@@ -126,7 +137,7 @@ def test_a_run_in_stages_has_one_page(finished: Path) -> None:
     assert "40 sampled" in page and "right after refinement" in page and "errors found" in page
     assert "&lt;- the first wrong step" in page, "rows of what was collected"
     (finished / "whole" / "report.html").unlink()
-    assert runs(finished, "report", "whole").stdout.strip() == "whole/report.html"
+    assert runs(finished, "report", "whole").out.strip() == "whole/report.html"
     assert (finished / "whole" / "report.html").read_text() == page
 
 
@@ -168,9 +179,9 @@ def test_refinements_are_in_samples_and_metrics(finished: Path) -> None:
 
 
 def test_evaluation_of_a_run_and_of_a_moved_one(finished: Path) -> None:
-    made = json.loads(runs(finished, "eval", "whole", "--n", "0", "--json", "--offline").stdout)
+    made = json.loads(runs(finished, "eval", "whole", "--n", "0", "--json", "--offline").out)
     assert made["metrics"]["eval/sums/greedy_refine_before"] == 0.5
-    compared = json.loads(runs(finished, "eval", "whole", "--n", "0", "--json", "--offline", "--controls").stdout)[
+    compared = json.loads(runs(finished, "eval", "whole", "--n", "0", "--json", "--offline", "--controls").out)[
         "metrics"
     ]
     for control in ("empty", "shuffled", "indicative"):
@@ -178,17 +189,17 @@ def test_evaluation_of_a_run_and_of_a_moved_one(finished: Path) -> None:
         assert compared[f"{name}_low"] <= compared[name] <= compared[f"{name}_high"]
     assert (
         "--controls needs refinements"
-        in runs(finished, "eval", "whole/stages/01-actor", "--controls", "--data", "x.jsonl", code=2).stderr
+        in runs(finished, "eval", "whole/stages/01-actor", "--controls", "--data", "x.jsonl", code=2).err
     )
     moved = finished / "moved" / "elsewhere"
     shutil.copytree(finished / "whole", moved)
-    again = json.loads(runs(finished, "eval", moved, "--n", "0", "--json", "--offline").stdout)
+    again = json.loads(runs(finished, "eval", moved, "--n", "0", "--json", "--offline").out)
     assert again["metrics"] == made["metrics"]
 
 
 def test_critic_eval_of_a_run(finished: Path) -> None:
     data = finished / "whole" / "stages" / "02-solutions" / "sums.jsonl"
-    text = runs(finished, "critic", "eval", "whole", "--data", data, "--output", "out", "--n", "2", "--offline").stdout
+    text = runs(finished, "critic", "eval", "whole", "--data", data, "--output", "out", "--n", "2", "--offline").out
     for figure in (
         "parsed",
         "error accuracy",
@@ -205,22 +216,22 @@ def test_critic_eval_of_a_run(finished: Path) -> None:
     ] == "step_sentence"
     assert (
         "already holds results"
-        in runs(finished, "critic", "eval", "whole", "--data", data, "--output", "out", code=2).stderr
+        in runs(finished, "critic", "eval", "whole", "--data", data, "--output", "out", code=2).err
     )
 
 
 def test_commands_refuse_what_is_no_critic(finished: Path) -> None:
-    assert "trains no critic" in runs(finished, "critic", "train", "smoke", code=2).stderr
+    assert "trains no critic" in runs(finished, "critic", "train", "smoke", code=2).err
     data = finished / "whole" / "stages" / "02-solutions" / "sums.jsonl"
     actor = finished / "whole" / "stages" / "01-actor"
-    assert "trained no critic" in runs(finished, "critic", "eval", actor, "--data", data, code=2).stderr
+    assert "trained no critic" in runs(finished, "critic", "eval", actor, "--data", data, code=2).err
     assert (
         "no OpenAI-compatible server"
-        in runs(finished, "critic", "eval", "http://127.0.0.1:9/v1", "--data", data, code=2).stderr
+        in runs(finished, "critic", "eval", "http://127.0.0.1:9/v1", "--data", data, code=2).err
     )
     plain = finished / "plain.jsonl"
     plain.write_text('{"prompt": "1 + 1", "kind": "math", "answer": "2"}\n')
-    assert "a critic judges solutions" in runs(finished, "critic", "eval", "whole", "--data", plain, code=2).stderr
+    assert "a critic judges solutions" in runs(finished, "critic", "eval", "whole", "--data", plain, code=2).err
 
 
 def test_a_critic_is_no_actor_and_a_run_stands_for_its_newest_model(finished: Path) -> None:
@@ -247,13 +258,13 @@ def test_a_stage_stands_for_its_model(finished: Path) -> None:
         {**sft, "model": {"path": str(stages / "03-demonstrations")}, "data": data, "sft": {"steps": 1}},
         "go-on.yaml",
     )
-    assert "0.8 M parameters" in runs(finished, "train", recipe, "--dry-run", "--offline").stdout
-    text = runs(finished, "train", recipe, "run_dir=gone-on", "--offline").stdout
+    assert "0.8 M parameters" in runs(finished, "train", recipe, "--dry-run", "--offline").out
+    text = runs(finished, "train", recipe, "run_dir=gone-on", "--offline").out
     assert "03-demonstrations/checkpoints/step-000002" in text
 
 
 def test_a_dry_run_names_what_is_collected_later(finished: Path) -> None:
-    text = runs(finished, "critic", "train", finished / "tiny.yaml", "--dry-run", "--offline").stdout
+    text = runs(finished, "critic", "train", finished / "tiny.yaml", "--dry-run", "--offline").out
     assert "comes from stage:solutions/train" in text and "collects        " in text
     assert "is taught       " in text and "  gold response   " in text
 
@@ -276,21 +287,12 @@ def test_the_actor_can_be_a_server(tmp_path: Path) -> None:
         )
         server.mode = "broken"
         address += " run_dir=broken health.max_unjudged_share=1.0"
-        made = run(
-            tmp_path,
-            "critic",
-            "train",
-            recipe,
-            *address.split(),
-            "--offline",
-            env={**environment(), "PYTHONPATH": str(ROOT)},
-        )
-        assert made.returncode == 0, made.stderr
+        made = runs(tmp_path, "critic", "train", recipe, *address.split(), "--offline")
         broken = [
             row for row in rows(tmp_path / "broken" / "stages" / "05-help" / "samples.jsonl") if row["kind"] == "train"
         ]
         assert all(row["reward"] is None and row["verdicts"]["refined"]["status"] == "error" for row in broken)
-        assert "the answer cannot be read" in made.stdout + made.stderr
+        assert "the answer cannot be read" in made.out + made.err
         first = rows(tmp_path / "broken" / "stages" / "05-help" / "metrics.jsonl")
         assert next(row for row in first if row["kind"] == "train")["rollouts/masked"] == 12
 
@@ -334,5 +336,5 @@ def test_killed_in_any_stage_and_resumed_it_ends_the_same(finished: Path, tmp_pa
         time.sleep(0.01)
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
-    runs(tmp_path, "critic", "train", recipe, "run_dir=killed", "-q", "--offline", "--resume")
+    runs_alone(tmp_path, "critic", "train", recipe, "run_dir=killed", "-q", "--offline", "--resume")
     assert comparable(tmp_path / "killed") == comparable(finished / "whole")

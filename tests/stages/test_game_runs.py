@@ -152,7 +152,7 @@ def offline_recipe(folder: Path, played: Path, **data: Any) -> Path:
 
 
 def test_the_dry_run_shows_what_was_said(played: Path, tmp_path: Path) -> None:
-    told = runs(tmp_path, "train", offline_recipe(tmp_path, played, replay=SHOWN), "--dry-run", "--offline").stdout
+    told = runs(tmp_path, "train", offline_recipe(tmp_path, played, replay=SHOWN), "--dry-run", "--offline").out
     assert "was said" in told and "<Answer>" in told
 
 
@@ -162,7 +162,7 @@ def test_what_is_replayed_shows_what_to_say(played: Path, tmp_path: Path) -> Non
     recipe = offline_recipe(tmp_path, played, replay=[SHOWN, {"source": str(bare)}])
     failed = runs(tmp_path, "train", recipe, "run_dir=run", "--offline", code=2)
     assert (
-        "data.replay.1: problem b7 is not a solution to judge" in failed.stderr
+        "data.replay.1: problem b7 is not a solution to judge" in failed.err
         and not (tmp_path / "run" / "checkpoints").exists()
     )
 
@@ -180,6 +180,4 @@ def test_bad_games(tmp_path: Path) -> None:
         game = {**SPC["stages"][3], **change}
         recipe = write_recipe(tmp_path, {**SPC, "stages": [*first, game]}, f"{len(message)}.yaml")
         code = 2
-        assert (
-            message in runs(tmp_path, "train", recipe, f"run_dir={len(message)}", "-q", "--offline", code=code).stderr
-        )
+        assert message in runs(tmp_path, "train", recipe, f"run_dir={len(message)}", "-q", "--offline", code=code).err

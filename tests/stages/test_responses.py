@@ -172,4 +172,4 @@ def test_a_round_as_a_recipe(tmp_path: Path) -> None:
 )
 def test_bad_rounds(tmp_path: Path, stage: dict[str, Any], message: str) -> None:
     recipe = write_recipe(tmp_path, {**ROUNDS, "stages": [{**ROUNDS["stages"][0], **stage}, ROUNDS["stages"][1]]})
-    assert message in runs(tmp_path, "train", recipe, "run_dir=run", "--offline", code=2).stderr
+    assert message in runs(tmp_path, "train", recipe, "run_dir=run", "--offline", code=2).err
