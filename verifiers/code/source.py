@@ -1,7 +1,8 @@
 """From a response to the program that runs: the code is found, and what the benchmark puts before it is added.
 
     strict    the last fenced block after the thinking
-    lenient   without a fenced block, what stands between [PYTHON] or [BEGIN] tags, or a whole response that is source
+    lenient   without a fenced block, what stands between [PYTHON] or [BEGIN] tags, a whole response that is source, or
+              the passage of it that is
     whole     the response as it stands
 
 Blocks that show a command, an output or a dialogue with an interpreter are passed over. A last block in another
@@ -18,8 +19,11 @@ from collections.abc import Collection
 from verifiers.code.fences import Block, fenced_blocks
 from verifiers.code.purity.scopes import local_nodes, module_scope
 from verifiers.code.types import CodeTests
+from verifiers.code.unfenced import is_source, parsed, source_within
 from verifiers.response import Extraction, Mode, check_mode, is_unfinished_thought, strip_thinking
 
+_MAX_SAMPLES = 20
+"""Blocks without a language at the end of a response that are tried as source."""
 _TAGS = re.compile(r"\[(PYTHON|BEGIN|CODE)\](.*?)(?:\[/\1\]|\[DONE\]|\Z)", re.DOTALL)
 _END = re.compile(r"(?:</s>|<end_of_turn>|<\|eot\|>|<\|return\|>|<｜end▁of▁sentence｜>)")
 
@@ -42,13 +46,13 @@ def program_of(response: str, mode: Mode = "strict") -> Extraction:
     if mode == "lenient":
         if tagged := [match[2] for match in _TAGS.finditer(text) if match[2].strip()]:
             return Extraction(_trimmed(tagged[-1]), "the text between tags")
-        if not blocks and _is_source(text):
+        if not blocks and is_source(text):
             return Extraction(_trimmed(text), "the whole response, which is source")
+        if not blocks and (source := source_within(text)):
+            return Extraction(_trimmed(source), "the source in the response, which has no fence around it")
     if blocks:
         return Extraction(None, "no fenced block holds a program")
-    return Extraction(
-        None, "no fenced block" if mode == "strict" else "no fenced block, and the response is not source"
-    )
+    return Extraction(None, "no fenced block" if mode == "strict" else "no fenced block, and no source in the response")
 
 
 def _last_block(blocks: list[Block], mode: Mode) -> Extraction | None:
@@ -73,8 +77,9 @@ def _readable(blocks: list[Block]) -> list[Block]:
     blocks that name no language and are not source, as a sample of the output is.
     """
     programs = [block for block in blocks if block.may_be_program and block.text.strip()]
-    sources = [block for block in programs if block.language or _is_source(block.text)]
-    return sources or programs or blocks
+    last_ones = programs[: -_MAX_SAMPLES - 1 : -1]
+    source = next((block for block in last_ones if block.language or is_source(block.text)), None)
+    return [source] if source is not None else programs or blocks
 
 
 def whole_program(answer: str, tests: CodeTests) -> str:
@@ -88,8 +93,8 @@ def _continued(answer: str, prompt: str, entry_point: str) -> str:
     itself the prompt's imports and helpers are added.
     """
     prompt, definitions = _prompt_source(prompt, entry_point)
-    tree = _parsed(answer)
-    if tree is None and (tree := _parsed(textwrap.dedent(answer))) is not None and not _is_body(tree):
+    tree = parsed(answer)
+    if tree is None and (tree := parsed(textwrap.dedent(answer))) is not None and not _is_body(tree):
         answer = textwrap.dedent(answer)
     if not prompt:
         return answer
@@ -109,7 +114,7 @@ def _prompt_source(prompt: str, entry_point: str) -> tuple[str, list[ast.stmt]]:
     if not entry_point or f"def {entry_point}" not in prompt:
         return "", []
     for text in (prompt, *(block.text for block in reversed(fenced_blocks(prompt)))):
-        tree = _parsed(text) or _parsed(text.rstrip() + "\n    pass\n")
+        tree = parsed(text) or parsed(text.rstrip() + "\n    pass\n")
         if tree is not None and entry_point in module_scope(tree).names:
             return text.rstrip() + "\n", tree.body
     return "", []
@@ -122,7 +127,7 @@ def _is_body(tree: ast.Module) -> bool:
 
 def _is_complete(source: str, entry_point: str) -> bool:
     """Whether the function has more than a docstring, and nothing returns outside a function."""
-    tree = _parsed(source)
+    tree = parsed(source)
     if tree is None or _is_body(tree):
         return False
     return any(
@@ -155,23 +160,6 @@ def _after(prelude: str, program: str) -> str:
     lines = f"{prelude.rstrip()}\n{program}".split("\n")
     future = [line for line in lines if line.startswith("from __future__ import ")]
     return "\n".join([*future, *(line for line in lines if not line.startswith("from __future__ import "))])
-
-
-def _is_source(text: str) -> bool:
-    """Whether a text is a program or the body of a function, and no word or number that happens to be Python."""
-    tree = _parsed(text) or _parsed(textwrap.dedent(text)) or _parsed("if True:\n    " + text.strip())
-    if tree is None:
-        return False
-    first = tree.body[0] if tree.body else None
-    statements = first.body if isinstance(first, ast.If) and len(tree.body) == 1 else tree.body
-    return any(not isinstance(node, ast.Expr) or isinstance(node.value, ast.Call) for node in statements)
-
-
-def _parsed(text: str) -> ast.Module | None:
-    try:
-        return ast.parse(text)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return None
 
 
 def _trimmed(text: str) -> str:

@@ -74,10 +74,10 @@ def test_a_fence_in_a_docstring_does_not_end_the_block():
 @pytest.mark.parametrize(
     ("response", "strict", "lenient"),
     [
-        ("", "no fenced block", "no fenced block, and the response is not source"),
-        ("I cannot do this.", "no fenced block", "no fenced block, and the response is not source"),
-        ("yes", "no fenced block", "no fenced block, and the response is not source"),
-        ("42", "no fenced block", "no fenced block, and the response is not source"),
+        ("", "no fenced block", "no fenced block, and no source in the response"),
+        ("I cannot do this.", "no fenced block", "no fenced block, and no source in the response"),
+        ("yes", "no fenced block", "no fenced block, and no source in the response"),
+        ("42", "no fenced block", "no fenced block, and no source in the response"),
         ("```python\n```", "the last code block is empty", "the last code block is empty"),
         ("```python\n\n  \n```", "the last code block is empty", "the last code block is empty"),
         ("```text\nhello\n```", "no fenced block holds a program", "no fenced block holds a program"),
@@ -112,7 +112,18 @@ def test_a_response_without_a_program_says_why(response, strict, lenient):
         (f"{PY}\n```python\n\n```", None, F),
         (f"[BEGIN]\n{F}[DONE]", None, F),
         (f"Sure. [PYTHON]\n{F}[/PYTHON]\nHere it is.", None, F),
-        (f"The answer is:\n{F}", None, None),
+        (f"The answer is:\n{F}", None, F),
+        (f"The answer is:\n\n{F}\nIt returns x, as it should.", None, F),
+        (f"from the task we see that x is returned.\n{F}Done!", None, F),
+        (f"Indented:\n\n{textwrap.indent(F, '    ')}\nHope it helps.", None, F),
+        (
+            f"import this to see.\nimport math\n\n{F}\nprint(f(1))\nThis prints 1.",
+            None,
+            f"import math\n\n{F}\nprint(f(1))\n",
+        ),
+        ("I would import math and class it as easy.", None, None),
+        ("import math", None, "import math\n"),
+        ("Then:\nimport math\nand nothing else", None, None),
     ],
 )
 def test_lenient_takes_what_strict_refuses(response, strict, lenient):
@@ -133,10 +144,12 @@ def test_a_response_of_any_size_is_read_in_linear_time():
         "```\n" * 50_000,
         "```python\nx\n" * 50_000,
         "`" * 500_000,
+        "def f(:\n" * 50_000,
         "~~~~\n```\n" * 30_000,
         '```\n"""\n' * 30_000,
     ):
         program_of(text, "strict")
+        program_of(text, "lenient")
         fenced_blocks(text)
     assert time.process_time() - started < 10
 
