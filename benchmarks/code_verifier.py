@@ -146,6 +146,7 @@ def main() -> None:
     parser.add_argument("--tests", type=int, default=1)
     parser.add_argument("--file")
     parser.add_argument("--programs", type=int, default=40)
+    parser.add_argument("--rounds", type=int, default=ROUNDS)
     arguments = parser.parse_args()
     if arguments.one:
         one(arguments.one, arguments.tests, arguments.file, repeats=1)
@@ -154,11 +155,11 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder, "programs.json")
         file.write_text(json.dumps(rows), encoding="utf-8")
-        print(f"{len(rows)} programs of HumanEval, one core, median of {ROUNDS} alternating rounds")
+        print(f"{len(rows)} programs of HumanEval, one core, median of {arguments.rounds} alternating rounds")
         for tests in TESTS:
             seconds: dict[str, list[float]] = {system: [] for system in SYSTEMS}
             accepted: dict[str, set[float]] = {system: set() for system in SYSTEMS}
-            for _ in range(ROUNDS):
+            for _ in range(arguments.rounds):
                 for system in SYSTEMS:
                     result = _run(system, tests, file)
                     seconds[system].append(result["seconds"])

@@ -68,7 +68,8 @@ class CodeVerifier:
         isolation: auto takes the strongest that this machine offers. See docs/sandbox.md.
         workers: programs that run at one time.
         limits: fields of `verifiers.sandbox.Limits`, for each test.
-        python: the interpreter that runs the programs; by default the one beneath the current environment.
+        python: the interpreter that runs the programs, e.g. of an environment with the packages that they may import. By
+            default the system's own of this version, else the one beneath the current environment.
         cache_size: verdicts that are remembered, by program and tests.
 
     Raises:
@@ -187,7 +188,8 @@ class CodeVerifier:
         rows: dict[int, tuple[Extraction, tuple[str, str]]] = {}
         for row, (extractor, reference) in enumerate(zip(extractors, references, strict=True)):
             try:
-                tests = _tests_of(reference)
+                text = _text_of(reference)
+                tests = _tests_of_text(text)
             except BadReference as bad:
                 verdicts[row] = Verdict(None, None, Status.ERROR, None, "reference", str(bad), 0.0)
                 continue
@@ -199,7 +201,7 @@ class CodeVerifier:
                 )
                 continue
             program = whole_program(extraction.answer, tests)
-            key = (program, _key(reference))
+            key = (program, text)
             rows[row] = (extraction, key)
             jobs[key] = (program, tests)
         judged = dict(zip(jobs, self._run_all(list(jobs.items())), strict=True))
@@ -324,30 +326,34 @@ def _bare(answer: str) -> Extraction:
     return Extraction(answer, "the program") if answer.strip() else Extraction(None, "the program is empty")
 
 
-def _key(reference: Mapping[str, Any]) -> str:
-    return json.dumps(reference, sort_keys=True, default=repr)
-
-
 @functools.lru_cache(maxsize=4096)
-def _tests_of_text(text: str) -> CodeTests | str:
+def _read_once(text: str) -> CodeTests | str:
     try:
         return read_tests(json.loads(text))
     except BadTests as bad:
         return str(bad)
 
 
-def _tests_of(reference: Any) -> CodeTests:
-    """The tests of a reference, read once. Raises BadReference."""
-    if not isinstance(reference, Mapping):
-        raise BadReference(f'the reference is a {type(reference).__name__}; write {{"tests": [...]}}')
-    try:
-        text = json.dumps(reference, sort_keys=True)
-    except (TypeError, ValueError, RecursionError) as error:
-        raise BadReference(f"the reference cannot be written as JSON: {error}") from None
-    tests = _tests_of_text(text)
+def _tests_of_text(text: str) -> CodeTests:
+    tests = _read_once(text)
     if isinstance(tests, str):
         raise BadReference(tests)
     return tests
+
+
+def _text_of(reference: Any) -> str:
+    """A reference as JSON, by which its tests are read once and its verdicts are remembered. Raises BadReference."""
+    if not isinstance(reference, Mapping):
+        raise BadReference(f'the reference is a {type(reference).__name__}; write {{"tests": [...]}}')
+    try:
+        return json.dumps(reference)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise BadReference(f"the reference cannot be written as JSON: {error}") from None
+
+
+def _tests_of(reference: Any) -> CodeTests:
+    """The tests of a reference. Raises BadReference."""
+    return _tests_of_text(_text_of(reference))
 
 
 def _limits_of(limits: Mapping[str, Any]) -> Limits:

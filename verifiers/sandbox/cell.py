@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import socket
 import subprocess
 from collections.abc import Callable, Iterator
@@ -27,6 +28,11 @@ class Process(Protocol):
 
     def kill(self) -> None: ...
     def wait(self, timeout: float | None = None) -> int: ...
+
+
+@functools.lru_cache(maxsize=16)
+def _settings(limits: Limits, share_process: bool) -> dict[str, Any]:
+    return asdict(limits) | {"wall_s": limits.wall_s, "share": share_process}
 
 
 class Cell:
@@ -69,7 +75,7 @@ class Cell:
     def sample(self, limits: Limits, *, share_process: bool) -> Iterator[Sample]:
         """Fresh namespaces for one sample. When the block is left, all its processes are dead. Raises CellFailed."""
         outer, inner = socket.socketpair()
-        settings = asdict(limits) | {"wall_s": limits.wall_s, "share": share_process}
+        settings = _settings(limits, share_process)
         with outer:
             self._control = outer
             with inner:

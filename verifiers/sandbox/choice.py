@@ -25,7 +25,7 @@ def open_sandbox(isolation: str = "auto", *, workers: int = 1, python: str = "")
 
     Args:
         workers: samples that run at one time.
-        python: the interpreter for programs; by default the one beneath the caller's own environment.
+        python: the interpreter for programs; see `find_interpreter` for the default.
 
     Raises:
         ValueError: there is no such isolation.

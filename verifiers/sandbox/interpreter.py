@@ -25,11 +25,15 @@ class Interpreter:
 
 @functools.cache
 def find_interpreter(python: str = "") -> Interpreter:
-    """The Python that judges programs: the one that is named, else the one beneath the caller's own environment.
+    """The Python that judges programs.
 
-    A virtual environment brings its packages along. Raises SandboxUnavailable: it does not start, or is too old.
+    The one that is named (a virtual environment brings its packages along); else the system's own of the caller's
+    version, which needs nothing outside /usr; else the one beneath the caller's environment.
+
+    Raises SandboxUnavailable: it does not start, or is too old.
     """
-    asked = python or getattr(sys, "_base_executable", "") or sys.executable
+    system = "/usr/bin/python{}.{}".format(*sys.version_info)
+    asked = python or (system if os.path.exists(system) else getattr(sys, "_base_executable", "") or sys.executable)
     try:
         answer = subprocess.run([asked, "-I", "-c", _ASK], capture_output=True, text=True, check=True, timeout=60)
         executable, *prefixes, version = json.loads(answer.stdout)
