@@ -5,7 +5,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: help install environments quickstart test test-slow soak test-floor test-ceiling test-verl venv-verl test-vllm venv-vllm bench-engines lint format wheel browser bench bench-math bench-code bench-algorithms ablation clean
+.PHONY: help install environments quickstart test test-slow soak test-floor test-ceiling test-verl venv-verl test-vllm venv-vllm bench-engines lint format wheel browser sandbox bench bench-math bench-code bench-algorithms ablation clean
 
 help:
 	@echo "make quickstart   install, then train a pretrained model on this machine's CPU (about 10 minutes)"
@@ -27,6 +27,7 @@ help:
 	@echo "make ablation     each learning method alone and all together, eight seeds, on a small task (about 15 minutes)"
 	@echo "make wheel        build the wheel in dist/"
 	@echo "make browser      Chromium for the viewer's tests (Debian, Ubuntu; needs root)"
+	@echo "make sandbox      bubblewrap, which keeps programs of a model apart from this machine (Debian, Ubuntu; needs root)"
 	@echo "make clean        remove the environments and what was built"
 
 install: $(VENV)/.installed
@@ -138,6 +139,9 @@ wheel: install
 
 browser:
 	apt-get update -qq && apt-get install -qq -y chromium chromium-driver
+
+sandbox:
+	apt-get update -qq && apt-get install -qq -y bubblewrap
 
 clean:
 	rm -rf $(VENV) .venv-floor .venv-ceiling .venv-verl .venv-vllm .venv-bench build dist

@@ -12,13 +12,14 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 
 from tests.verifiers.sandbox.attacks import CALLS, MARK, SCRIPTS, Attack
+from tests.verifiers.sandbox.attacks.attack import HELD
 from tests.verifiers.sandbox.attacks.floods import LIMITS
-from verifiers.sandbox import Call, Ending, Sandbox, Stdin, open_sandbox
+from verifiers.sandbox import Call, Ending, Outcome, Sandbox, Stdin, open_sandbox
 
-_THREADS = 4
+_THREADS = 6
 _ASKED = (0, 99)
 _WATCHED_FOLDERS = ("/", "/tmp", "/var/tmp", "/dev/shm", "/dev", "/usr", "/usr/lib", "/root", os.getcwd(), sys.prefix)
 
@@ -61,26 +62,36 @@ def marked_files() -> list[str]:
     return found
 
 
+def _script(sandbox: Sandbox, program: str, may_stall: bool) -> Outcome:
+    """Again with more time if the machine was too busy for it."""
+    (outcome,) = sandbox.run(program, [Stdin("")], LIMITS)
+    if outcome.ending is Ending.STALLED and not may_stall:
+        (outcome,) = sandbox.run(program, [Stdin("")], replace(LIMITS, wall_factor=50.0))
+    return outcome
+
+
 def script_problems(sandbox: Sandbox, attack: Attack) -> Iterator[str]:
-    (outcome,) = sandbox.run(attack.program, [Stdin("")], LIMITS)
-    if outcome.ending not in attack.endings:
+    outcome = _script(sandbox, attack.program, Ending.STALLED in attack.endings)
+    if outcome.ending not in attack.endings or attack.stdout not in (None, outcome.stdout):
         yield f"it ended with {outcome.ending.value} ({outcome.error}), and wrote {outcome.stdout[:200]!r}"
-    elif outcome.ending is not Ending.STALLED and attack.stdout is not None and outcome.stdout != attack.stdout:
-        yield f"it wrote {outcome.stdout[:200]!r} {outcome.error}"
     yield from line_problems(outcome.error + outcome.exception)
+    if attack.then:
+        after = _script(sandbox, attack.then, may_stall=False)
+        if after.stdout != HELD:
+            yield f"the next sample wrote {after.stdout[:200]!r} {after.error}"
 
 
 def call_problems(sandbox: Sandbox, attack: Attack) -> Iterator[str]:
     right = []
-    for number, outcome in enumerate(sandbox.run(attack.program, [Call("answer", (x,)) for x in _ASKED], LIMITS)):
-        right.append(type(outcome.value) is int and outcome.value == _ASKED[number] + 1)
+    for wanted, outcome in zip(
+        _ASKED, sandbox.run(attack.program, [Call("answer", (x,)) for x in _ASKED], LIMITS), strict=True
+    ):
+        right.append(type(outcome.value) is int and outcome.value == wanted + 1)
         if outcome.ending is Ending.BROKEN:
-            yield f"the outcome is masked: {outcome.ending.value}: {outcome.error}"
+            yield f"the outcome is masked: {outcome.error}"
         yield from line_problems(outcome.error + outcome.exception)
     if all(right):
         yield "all its answers were right"
-    if len(right) != len(_ASKED):
-        yield f"{len(right)} outcomes for {len(_ASKED)} calls"
 
 
 def line_problems(line: str) -> Iterator[str]:
@@ -120,9 +131,9 @@ def all_held(layer: str, attacks: Sequence[Attack] = (*SCRIPTS, *CALLS)) -> list
     with ThreadPoolExecutor(_THREADS) as pool:
         reports = [report for part in pool.map(some, range(_THREADS)) for report in part]
     if files := marked_files():
-        reports.append(Report("files", [f"files were left: {files}"]))
+        reports.append(Report("left", [f"files: {files}"]))
     if left := descendants(os.getpid()):
-        reports.append(Report("processes", [f"processes are left after all: {sorted(left)}"]))
+        reports.append(Report("left", [f"processes: {sorted(left)}"]))
     return reports
 
 

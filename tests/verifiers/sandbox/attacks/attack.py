@@ -21,6 +21,8 @@ class Attack:
     endings: frozenset[Ending] = frozenset({Ending.FINISHED})
     stdout: bytes | None = HELD
     """What it must write: `HELD` where it looks for itself whether it was held. None: anything."""
+    then: str = ""
+    """A program that runs after it in the same sandbox, as another sample, and must write `HELD`."""
 
 
 def held(name: str, body: str) -> Attack:

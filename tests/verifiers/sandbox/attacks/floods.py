@@ -5,7 +5,7 @@ from __future__ import annotations
 from tests.verifiers.sandbox.attacks.attack import HELD, TIME, Attack
 from verifiers.sandbox import Ending, Limits
 
-LIMITS = Limits(cpu_s=1.0, wall_factor=1.5, memory_mb=256, processes=8, output_bytes=1 << 16)
+LIMITS = Limits(cpu_s=0.8, wall_factor=1.5, memory_mb=256, processes=8, output_bytes=1 << 16)
 
 _MEMORY = frozenset({Ending.MEMORY_LIMIT})
 _OUTPUT = frozenset({Ending.OUTPUT_LIMIT})

@@ -1,4 +1,4 @@
-"""Passing something from one sample to the next. Each leaves something; a later one of the same name looks for it."""
+"""Passing something from one sample to the next: each leaves something, and another program looks for it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ print("held")
 _FIND_FILES = f"""
 import os
 folders = ("/", "/tmp", "/dev", "/dev/shm", "/runner", "/proc", "/usr", "/etc", "/root")
-found = [(folder, name) for folder in folders if os.path.isdir(folder) for name in os.listdir(folder) if "{MARK}" in name]
+names = [os.path.join(folder, name) for folder in folders if os.path.isdir(folder) for name in os.listdir(folder)]
+found = [name for name in names if "{MARK}" in name]
 print(found or "held")
 """
 
@@ -58,10 +59,7 @@ print("held" if "LEFT" not in os.environ and "/tmp" not in sys.path and os.getcw
 """
 
 NEIGHBOURS = (
-    Attack("files for the next: left", _LEAVE_FILES),
-    Attack("files for the next: looked for", _FIND_FILES),
-    Attack("a socket for the next: left", _LEAVE_SOCKET),
-    Attack("a socket for the next: looked for", _FIND_SOCKET),
-    Attack("a changed interpreter for the next: left", _LEAVE_STATE),
-    Attack("a changed interpreter for the next: looked for", _FIND_STATE),
+    Attack("files for the next sample", _LEAVE_FILES, then=_FIND_FILES),
+    Attack("a socket for the next sample", _LEAVE_SOCKET, then=_FIND_SOCKET),
+    Attack("a changed interpreter for the next sample", _LEAVE_STATE, then=_FIND_STATE),
 )
