@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from reasonrl.errors import DataError
 from verifiers.errors import NoGoldResponse
+from verifiers.loading import BUILT_IN
 from verifiers.types import Problem, Verdict, Verifier
 
 SHOWN = 10
@@ -37,6 +38,8 @@ class DataReport:
     """Ids of problems whose reference was read and holds no right response, such as tests without a solution."""
     contradicting: list[str] = field(default_factory=list)
     """Ids of problems whose prompt an earlier problem has too, with another answer."""
+    hint: str = ""
+    """What may have been meant, where references cannot be read because they are another verifier's."""
 
     @property
     def ok(self) -> bool:
@@ -55,6 +58,7 @@ class DataReport:
         lines += [f"  row {row.row} ({row.id}): {row.reason}" for row in self.offending[:SHOWN]]
         if len(self.offending) > SHOWN:
             lines.append(f"  ... and {len(self.offending) - SHOWN:,} more")
+        lines += [f"  {self.hint}"] if self.hint else []
         return "\n".join(lines)
 
     def raise_if_bad(self) -> None:
@@ -77,6 +81,7 @@ def check_problems(problems: Sequence[Problem], verifier: Verifier) -> DataRepor
     golds: list[tuple[int, Problem, str]] = []
     readable: list[tuple[int, Problem]] = []
     without_gold: list[str] = []
+    hint = ""
     for row, problem in enumerate(problems, 1):
         try:
             golds.append((row, problem, verifier.gold_response(problem.reference)))
@@ -84,6 +89,7 @@ def check_problems(problems: Sequence[Problem], verifier: Verifier) -> DataRepor
             without_gold.append(problem.id)
         except ValueError as error:
             offending.append(RowReport(row, problem.id, f"the reference cannot be read: {error}"))
+            hint = hint or _hint(problem.kind, verifier)
             continue
         readable.append((row, problem))
     gold_texts, gold_problems = [gold for *_, gold in golds], [problem for _, problem, _ in golds]
@@ -105,7 +111,18 @@ def check_problems(problems: Sequence[Problem], verifier: Verifier) -> DataRepor
         sorted(offending, key=lambda row: row.row),
         without_gold,
         contradicting(problems),
+        hint,
     )
+
+
+def _hint(kind: str, verifier: Verifier) -> str:
+    """That problems of a kind which has a built-in verifier of its own are read by another built-in one."""
+    meant, present = BUILT_IN.get(kind, ""), type(verifier)
+    if not meant or kind == "math" or not present.__module__.startswith("verifiers."):
+        return ""
+    if meant == f"{present.__module__}:{present.__name__}":
+        return ""
+    return f"these are problems of kind {kind}: write verifier: {{name: {kind}}}"
 
 
 def _objection(verdict: Verdict, wanted: float, subject: str, subject_with_text: str) -> str:

@@ -15,6 +15,7 @@ from reasonrl.recipe.reading import parse_recipe
 from reasonrl.setup.data import RunData
 from reasonrl.stages import stage_kind
 from verifiers.errors import NoGoldResponse
+from verifiers.math.verifier import MathVerifier
 from verifiers.types import Problem, Status, Verdict
 
 
@@ -59,6 +60,15 @@ def test_it_is_read_and_an_empty_response_must_still_fail() -> None:
         ("p1", "an empty answer scores 1: run"),
         ("p2", "the gold answer 'd' scores 0: run"),
     ]
+
+
+def test_references_of_another_verifier_are_said_to_be_that() -> None:
+    verifier = MathVerifier()
+    report = check_problems(problems({"tests": ["assert f() == 1"]}), verifier)
+    assert str(report).splitlines()[-1] == "  these are problems of kind code: write verifier: {name: code}"
+    mathematical = check_problems([Problem("p", "q", "math", {"answer": ""})], verifier)
+    assert not mathematical.ok and not mathematical.hint
+    assert not check_problems(problems({"tests": ["broken"]}), Tested()).hint, "a verifier of the user's own"
 
 
 def test_all_sources_of_a_set_are_looked_through() -> None:

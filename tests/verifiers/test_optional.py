@@ -32,6 +32,13 @@ BUILT_IN: dict[str, tuple[dict[str, Any], list[tuple[str, dict[str, Any]]]]] = {
             for answer in ("0.5", r"\pi+\sqrt3", "(x-1)(x+1)", r"2\sin x\cos x", r"\sum_{k=1}^{n} k", "")
         ],
     ),
+    "code": (
+        {"mode": "whole"},
+        [
+            (f"def f(x):\n    return {body}", {"tests": ["assert f(2) == 4", "assert f(3) == 6"]})
+            for body in ("2 * x", "x * x", "1 / 0")
+        ],
+    ),
     "format": ({"pattern": "a+b"}, [("aab", {}), ("ba", {}), ("", {})]),
     "reasoning_gym": (
         {"timeout_s": 20.0},
