@@ -68,8 +68,8 @@ class CodeVerifier:
         isolation: auto takes the strongest that this machine offers. See docs/sandbox.md.
         workers: programs that run at one time.
         limits: fields of `verifiers.sandbox.Limits`, for each test.
-        python: the interpreter that runs the programs, e.g. of an environment with the packages that they may import. By
-            default the system's own of this version, else the one beneath the current environment.
+        python: the interpreter that runs the programs, e.g. of an environment with the packages that they may import.
+            By default the system's own of this version, else the one beneath the current environment.
         cache_size: verdicts that are remembered, by program and tests.
 
     Raises:
@@ -238,7 +238,7 @@ class CodeVerifier:
         if tests.cases:
             inputs = [case.input for case in tests.cases]
             called = {given.function for given in inputs if isinstance(given, Call)}
-            share = len(inputs) > 1 and bool(called) and cannot_keep_state(program, called)
+            share = bool(called) and (len(inputs) == 1 or cannot_keep_state(program, called))
             outcomes = self._sandbox.run(program, inputs, self.limits, share_process=share)
             for number, case in enumerate(tests.cases):
                 name = case.name or f"test {number + 1}"

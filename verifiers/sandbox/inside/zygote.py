@@ -19,18 +19,14 @@ from verifiers.sandbox.inside.rehearsal import rehearse
 
 WARM = (
     "bisect",
-    "cmath",
     "collections.abc",
     "copy",
-    "datetime",
     "functools",
-    "hashlib",
     "heapq",
     "itertools",
     "json",
     "math",
     "operator",
-    "random",
     "re",
     "string",
     "threading",
