@@ -17,6 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields
 from typing import Any, ClassVar, Literal, get_args
 
+from verifiers.code.entry import at_entry
 from verifiers.code.fields import ROW_FIELDS, SOLUTION_FIELDS
 from verifiers.code.formats import read_tests
 from verifiers.code.purity import cannot_keep_state
@@ -232,6 +233,7 @@ class CodeVerifier:
 
     def _run(self, program: str, tests: CodeTests, *, stop: bool) -> _Judged:
         started = time.perf_counter()
+        tests = at_entry(tests, program)
         results: list[tuple[CaseResult, bool]] = []
         failed = False
         slow = 0
