@@ -56,8 +56,9 @@ class Cell:
             send(self._channel, layer)
             answer, _ = receive(self._channel, _MESSAGE_BYTES)
         except (OSError, ClosedChannel, ValueError) as error:
+            self._end()  # it has said all then
             reason = self._said()
-            self.kill()
+            self._errors.close()
             raise SandboxUnavailable(reason or f"the sandbox process did not start: {error}") from error
         self.python: str = answer["ready"]
 
@@ -113,6 +114,10 @@ class Cell:
 
     def kill(self) -> None:
         """Ends the process and what it started."""
+        self._end()
+        self._errors.close()
+
+    def _end(self) -> None:
         self.is_sound = False
         for channel in (self._control, self._channel):
             if channel is not None:
@@ -124,7 +129,6 @@ class Cell:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
-        self._errors.close()
 
 
 __all__ = ["Cell", "CellFailed", "Process"]

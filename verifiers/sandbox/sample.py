@@ -13,7 +13,6 @@ from verifiers.sandbox.running import CellFailed, Ended, RunningProgram
 from verifiers.sandbox.types import Call, Ending, Input, Limits, Outcome, Stdin
 from verifiers.sandbox.values import Malformed, TooLarge, decode, encode
 
-_AHEAD = 8
 _ASKS = 100_000
 _ASKING_WALLS = 20.0
 """Test text that asks more often than `_ASKS` times, or waits for answers longer than so many wall limits, is ended:
@@ -26,8 +25,10 @@ class Sample:
     def __init__(self, control: socket.socket, limits: Limits, *, share_process: bool = False) -> None:
         self._control = control
         self._limits = limits
-        self._ahead = _AHEAD if share_process else 0
-        self._sent: set[int] = set()
+        self._shares = share_process
+        self._batch = range(0)
+        self._running = -1
+        self._answers: dict[int, dict[str, Any]] = {}
         self._program: RunningProgram | None = None
         self._load_failure: Outcome | None = None
 
@@ -42,8 +43,10 @@ class Sample:
         for number, wanted in enumerate(inputs):
             if isinstance(wanted, Stdin):
                 yield self.script(source, wanted)
+            elif self._shares:
+                yield self.shared_call(source, inputs, number)
             else:
-                yield self.call(source, wanted, number, inputs[number + 1 : number + 1 + self._ahead])
+                yield self.call(source, wanted, number)
 
     def script(self, source: str, wanted: Stdin) -> Outcome:
         """One run of the program with a text on its standard input. Raises CellFailed."""
@@ -72,25 +75,19 @@ class Sample:
                 if descriptor >= 0:
                     os.close(descriptor)
 
-    def call(self, source: str, wanted: Call, number: int, ahead: Sequence[Input] = ()) -> Outcome:
-        """One call of a function of the program, which is started if it does not run. The calls `ahead`, which come
-        next, are handed over too, so that the program need not wait for each. Raises CellFailed.
-        """
+    def call(self, source: str, wanted: Call, number: int) -> Outcome:
+        """One call of a function of the program, which is started if it does not run. Raises CellFailed."""
         started = time.monotonic()
         if self._load_failure is not None:  # the module's own lines fail, so every call does
             return self._load_failure
         if self._program is None:
             self._program = RunningProgram(self._control, self._limits, "calls")
-            self._sent.clear()
             self._program.say({"source": source})
             if (failed := self._answer(self._program, lambda frame: "ready" in frame, started)) is not None:
                 self._load_failure = failed if failed.is_judged else None
                 return failed
         program = self._program
-        for place, call in enumerate((wanted, *ahead), start=number):
-            if place not in self._sent and isinstance(call, Call):
-                self._sent.add(place)
-                program.say({"call": place, "function": call.function, "args": encode((call.args, call.kwargs))})
+        program.say(_said(wanted, number))
         answers: list[dict[str, Any]] = []
 
         def is_answer(frame: dict[str, Any]) -> bool:
@@ -100,6 +97,54 @@ class Sample:
 
         failed = self._answer(program, is_answer, started)
         return failed if failed is not None else call_outcome(answers[0], started)
+
+    def shared_call(self, source: str, inputs: Sequence[Input], number: int) -> Outcome:
+        """The same, in a process that is given all calls from here on at once. Raises CellFailed."""
+        started = time.monotonic()
+        is_alone = False
+        while number not in self._answers:
+            if self._load_failure is not None:
+                return self._load_failure
+            if self._program is None or number not in self._batch:
+                self._start_batch(source, inputs, range(number, number + 1 if is_alone else len(inputs)))
+            failed = self._collect(number, started)
+            if failed is not None and (self._running == number or len(self._batch) == 1):
+                return failed
+            # It may have ended in a later call, and answers with it: then this one is called again, alone.
+            is_alone = failed is not None
+        return call_outcome(self._answers.pop(number), started)
+
+    def _start_batch(self, source: str, inputs: Sequence[Input], batch: range) -> None:
+        if self._program is not None:
+            self._program.end()
+        self._program = RunningProgram(self._control, self._limits, "calls")
+        self._batch, self._running = batch, -1
+        self._program.say({"source": source, "calls": [_said(inputs[place], place) for place in batch]})
+
+    def _collect(self, number: int, started: float) -> Outcome | None:
+        """Takes answers until that of the call `number` is there; an outcome if the program ends before."""
+        program = self._program
+        assert program is not None
+        try:
+            while number not in self._answers:
+                frame = program.next_frame(watch=True)
+                place, running = frame.get("call"), frame.get("running")
+                if "raised" in frame and place is None:
+                    self._program = None
+                    program.end()
+                    self._load_failure = raised_outcome(frame, started)
+                    return self._load_failure
+                if type(place) is int and place in self._batch and place >= number and place not in self._answers:
+                    self._answers[place] = frame
+                elif type(running) is int and running in self._batch and running > self._running:
+                    self._running = running
+                else:
+                    program.unasked()
+            program.answered()
+            return None
+        except Ended as ended:
+            self._program = None
+            return program.outcome_of(ended.report)
 
     def tests(self, source: str, functions: Sequence[str], ask: Callable[[Call], Outcome]) -> Outcome:
         """Runs test text; what it calls of `functions` is asked of the caller. Raises CellFailed."""
@@ -164,6 +209,11 @@ class Sample:
         except Ended as ended:
             self._program = None
             return program.outcome_of(ended.report)
+
+
+def _said(wanted: Input, number: int) -> dict[str, Any]:
+    assert isinstance(wanted, Call)
+    return {"call": number, "function": wanted.function, "args": encode((wanted.args, wanted.kwargs))}
 
 
 def _bytes_of(text: str) -> bytes:

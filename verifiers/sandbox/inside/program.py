@@ -5,7 +5,7 @@ On descriptor 3 come frames from the caller, and frames go back. The first is {"
 line of the program has run yet. Then, by kind:
 
     script  <- {"source"}                      -> {"raised": [class, line]} before an exit that is not 0
-    calls   <- {"source", "share"}             -> {"ready"} or {"raised"}
+    calls   <- {"source"}                      -> {"ready"} or {"raised"}
             <- {"call", "function", "args"}    -> {"call", "value"} or {"call", "raised"} or {"call", "died": status}
     tests   <- {"source", "functions"}         -> {"ask", "function", "args"}, answered by {"value"} or {"raised"}
                                                -> {"passed"} or {"raised"}
@@ -21,6 +21,7 @@ import io
 import math
 import os
 import resource
+import signal
 import socket
 import sys
 import threading
@@ -29,10 +30,11 @@ import types
 from typing import Any, NoReturn
 
 from verifiers.sandbox.inside import kernel
-from verifiers.sandbox.inside.channel import receive, send
+from verifiers.sandbox.inside.channel import frame_of, receive, send
 from verifiers.sandbox.values import TooLarge, decode, encode
 
 DATA = 3
+_FLUSH_S = 0.02
 _FRAME_BYTES = 1 << 28
 _STACK_BYTES = 120 << 20  # the kernel keeps 128 MiB of address space free below the stack
 _ANSWERED = 123  # the exit status of a process that has answered its call; a program that ends itself has another
@@ -152,44 +154,74 @@ def _load(channel: socket.socket, source: str) -> dict[str, Any] | None:
 
 
 def _calls(channel: socket.socket, message: dict[str, Any], settings: dict[str, Any]) -> int:
-    share = bool(settings.get("share"))
     names = _load(channel, message["source"])
     if names is None:
         return 1
+    if settings.get("share"):
+        _shared_process(channel, message["calls"], names, settings)
     send(channel, {"ready": True})
     while True:
         call, _ = receive(channel, _FRAME_BYTES)
-        if share:
-            used = resource.getrusage(resource.RUSAGE_SELF)
-            seconds = math.ceil(used.ru_utime + used.ru_stime + settings["cpu_s"])
-            resource.setrlimit(resource.RLIMIT_CPU, (seconds, resource.getrlimit(resource.RLIMIT_CPU)[1]))
-            answer_call(channel, call, names, settings)
-            gc.collect()
-            continue
         child = os.fork()
         if child == 0:
-            answer_call(channel, call, names, settings)
+            send(channel, answer_call(call, names, settings))
             os._exit(_ANSWERED)
         _, status = os.waitpid(child, 0)
         if os.waitstatus_to_exitcode(status) != _ANSWERED:
             send(channel, {"call": call["call"], "died": os.waitstatus_to_exitcode(status)})
 
 
-def answer_call(channel: socket.socket, call: dict[str, Any], names: dict[str, Any], settings: dict[str, Any]) -> None:
+def _shared_process(
+    channel: socket.socket, calls: list[dict[str, Any]], names: dict[str, Any], settings: dict[str, Any]
+) -> NoReturn:
+    """All calls in this process, for programs that cannot keep anything from one to the next.
+
+    Answers are sent together at the end; and every `_FLUSH_S` those that there are, with the number of the call that
+    runs, so that the caller knows which one did not end.
+    """
+    answers = bytearray()
+    running = -1
+
+    def flush(*_: Any) -> None:
+        nonlocal running
+        news = bytes(answers)
+        answers.clear()
+        if running >= 0:
+            news += frame_of({"running": running})
+            running = -1
+        channel.sendall(news)
+
+    signal.signal(signal.SIGALRM, flush)
+    signal.setitimer(signal.ITIMER_REAL, _FLUSH_S, _FLUSH_S)
+    for call in calls:
+        used = resource.getrusage(resource.RUSAGE_SELF)
+        seconds = math.ceil(used.ru_utime + used.ru_stime + settings["cpu_s"])
+        if seconds != resource.getrlimit(resource.RLIMIT_CPU)[0]:
+            resource.setrlimit(resource.RLIMIT_CPU, (seconds, resource.getrlimit(resource.RLIMIT_CPU)[1]))
+        running = call["call"]
+        answer = frame_of(answer_call(call, names, settings))
+        running = -1
+        answers += answer
+        gc.collect()
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    flush()
+    while True:
+        signal.pause()
+
+
+def answer_call(call: dict[str, Any], names: dict[str, Any], settings: dict[str, Any]) -> dict[str, Any]:
     number = call["call"]
     try:
         function = _function(names, call["function"])
         args, kwargs = decode(call["args"])
         text = encode(function(*args, **kwargs))
     except TooLarge as error:
-        send(channel, {"call": number, "too_large": str(error)})
+        return {"call": number, "too_large": str(error)}
     except BaseException as error:  # whatever the program raises is the outcome
-        send(channel, {"call": number, "raised": _raised(error)})
-    else:
-        if len(text) > settings["output_bytes"]:
-            send(channel, {"call": number, "too_large": f"a value of {len(text)} bytes"})
-        else:
-            send(channel, {"call": number, "value": text})
+        return {"call": number, "raised": _raised(error)}
+    if len(text) > settings["output_bytes"]:
+        return {"call": number, "too_large": f"a value of {len(text)} bytes"}
+    return {"call": number, "value": text}
 
 
 def _function(names: dict[str, Any], path: str) -> Any:

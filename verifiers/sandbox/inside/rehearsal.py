@@ -42,5 +42,5 @@ def rehearse() -> None:
             names, code = program.module(message["source"])
             exec(code, names)
             call = {"call": number, "function": "f", "args": encode(((number,), {}))}
-            program.answer_call(its, call, names, settings)
+            send(its, program.answer_call(call, names, settings))
             receive(ours, 1 << 16)
