@@ -16,18 +16,15 @@ from __future__ import annotations
 import re
 
 from verifiers.math.compare import compare
-from verifiers.math.expression import Unreadable, read_expression
-from verifiers.math.layers.choices import choice_in_sentence, choice_of
-from verifiers.math.normalise import plain_text, readable, same_plain
+from verifiers.math.layers.choices import choice_of
+from verifiers.math.normalise import plain_text, same_plain
+from verifiers.math.unmarked import last_expression, trimmed
 from verifiers.math.wording import without_lead
 from verifiers.response import Extraction, Mode, boxes, check_mode, strip_thinking
 
 TAIL_CHARS = 600  # "The answer is x" counts at the end only
 LENIENT_CHARS = 4000  # the last number or formula is looked for in so much text
 
-_LAST_CHARS = 200
-_LETTER = re.compile(r"[A-Za-z]")
-_TWO_LETTERS = re.compile(r"(?<![\\A-Za-z])[^\W\d_]{2}")
 _HEADING = re.compile(r"[*_]*(?:\d+(?:\.\d+)*[.):]\s+)?[^\W\d_]{3,}(?=[-\s:*_]|$)")
 _BETWEEN_BOXES = re.compile(r"\\boxed\b")
 _ANSWER_TAG = re.compile(r"</?answer>", re.IGNORECASE)
@@ -44,10 +41,6 @@ _CHOICE_PHRASE = re.compile(
     re.IGNORECASE,
 )
 _CHOICE_FIRST = re.compile(r"\(?[A-J](?:\)?[.:]|\))\s")
-_FORMULA = re.compile(r"\$\$(.+?)\$\$|(?<!\\)\$([^$\n]+?)(?<!\\)\$|\\\((.+?)\\\)|\\\[(.+?)\\\]", re.DOTALL)
-_LONE_LETTER = re.compile(r"\s*\\?[A-Za-z]+\s*")
-_BULLETS = re.compile(r"[.,;]?\s*\n\s*[-*\u2022]\s+")
-_CONNECTOR = re.compile(r"\s*(?:,|;|and|or|,\s*(?:and|or))\s*", re.IGNORECASE)
 _DISPLAY = frozenset({"\\[", "\\]", "$$", "\\(", "\\)"})
 _PART = re.compile(
     r"(?:[-*\u2022]\s+)?[*_$\\(\[\s]*(?:(?:part|case|question|problem)\s*)?"
@@ -55,21 +48,10 @@ _PART = re.compile(
     r"(?:(?P<name>\\?[A-Za-z]{1,8}(?:_\{?\w+\}?)?)\s*=|[^\W\d_][\w ']{0,40}(?::|\bis|\bare|=))?[*_$\\(\[\s]*",
     re.IGNORECASE,
 )
-_DENIAL = re.compile(
-    r"\b(?:answer|result|value|solution)\s+(?:is\s+not|isn't|can(?:not|'t)\s+be|is\s+never)\b(?:(?![.!?]\s+[A-Z])[^\n])*$",
-    re.IGNORECASE,
-)
 _PLACEHOLDER = re.compile(
     r"(?:\.{2,}|\\[lc]?dots|\u2026|\?|(?:\\text\{)?\s*(?:the |your |my )?(?:final )?answer\s*\}?|)", re.IGNORECASE
 )
 _INVISIBLE = re.compile("[\u00ad\u200b-\u200f\u2060\ufeff]")
-_SCRIPTS = re.compile(r"[\u2e80-\ufaff\uff00-\uff0f\uff1a-\uffef\u0590-\u0fff]+")
-_COMPOSED = re.compile(r"[\u03c0\u221a\u221b^*/!]|\d[eE]\d|\dpi\b")
-_SIGN = r"(?<![A-Za-z0-9_.])[-+\u2212]?"
-_NUMBER = re.compile(
-    rf"(?:{_SIGN}\d+\s+\d+/\d+|{_SIGN}(?:\d{{1,3}}(?:,\d{{3}})+(?!\d)|\d+)(?:\.\d+)?(?:/\d+)?%?|{_SIGN}\.\d+%?)"
-    r"(?![\d.]*[xyzkni](?![A-Za-z0-9_]))"
-)
 
 
 def extract(response: str, mode: Mode = "strict") -> Extraction:
@@ -102,7 +84,7 @@ def extract(response: str, mode: Mode = "strict") -> Extraction:
         answer, mark = marked[-1]
         return Extraction(answer, mark)
     if mode == "lenient":
-        last = _last_expression(text[-LENIENT_CHARS:])
+        last = last_expression(text[-LENIENT_CHARS:])
         if last is not None:
             return last
     return Extraction(None, "no marked final answer" if mode == "strict" else "no answer, formula or number")
@@ -152,7 +134,7 @@ def _is_heading(line: str, following: str) -> bool:
 def _unboxed(text: str) -> str:
     """What a mark holds: the box in it, if there is one, since the box is the more exact mark."""
     contents, _ = boxes(text)
-    return contents[-1] if contents else _trim(text)
+    return contents[-1] if contents else trimmed(text)
 
 
 def _final_phrase(text: str) -> str:
@@ -186,19 +168,7 @@ def _final_phrase(text: str) -> str:
         return ""
     if answer.count("{") != answer.count("}"):  # words inside a box are no mark of their own
         return ""
-    return _trim(answer)
-
-
-def _trim(text: str) -> str:
-    """Without the spaces, the stars of Markdown, the dollars around the whole and the full stop of the sentence."""
-    text = text.strip().strip("*`").strip()
-    while text.endswith((".", ",", ";")) and not text.endswith("\\,"):
-        text = text[:-1].rstrip("*` ")
-    for left, right in (("$$", "$$"), ("$", "$"), ("\\(", "\\)"), ("\\[", "\\]")):
-        inner = text[len(left) : len(text) - len(right)]
-        if len(text) > len(left) + len(right) and text.startswith(left) and text.endswith(right) and left not in inner:
-            return inner.strip()
-    return text
+    return trimmed(answer)
 
 
 def _different(answers: list[str]) -> list[str]:
@@ -273,82 +243,6 @@ def _boxes_on_lines(text: str) -> str | None:
 
 def _part_label(label: re.Match[str]) -> str:
     return f"({label['index']}) " if label["index"] else f"{label['name']} = " if label["name"] else ""
-
-
-def _last_expression(text: str) -> Extraction | None:
-    if not _TWO_LETTERS.search(text) and not re.search(r"[\n$=]", text) and re.search(r"\w", text):
-        return Extraction(_trim(text), "the whole response")  # "3+2": an expression and nothing else
-    lower = text.casefold()
-    if any(word in lower for word in ("not", "n't", "never")) and _DENIAL.search(text):
-        return None
-    formulas = list(_FORMULA.finditer(text))
-    # A lone letter ("given A and B") is not an answer where there is another formula.
-    while (
-        len(formulas) > 1
-        and _LONE_LETTER.fullmatch(_content(formulas[-1]))
-        and not _LONE_LETTER.fullmatch(_content(formulas[0]))
-    ):
-        formulas.pop()
-    formula = formulas[-1] if formulas else None
-    number = _last_number(text)
-    if formula is not None and (number is None or formula.end() >= number.end()):
-        together = [_content(formula)]
-        end = formula.start()
-        for earlier in reversed(formulas[:-1]):  # "x = -1, x = 2 and x = -2"
-            if _BULLETS.fullmatch(text[earlier.end() : end]) and _assigned_name(_content(earlier)):  # one a line
-                together.insert(0, _content(earlier))
-                end = earlier.start()
-                continue
-            if not _CONNECTOR.fullmatch(text[earlier.end() : end]) or _assigned_name(
-                _content(earlier)
-            ) != _assigned_name(together[0]):
-                break
-            together.insert(0, _content(earlier))
-            end = earlier.start()
-        content = ", ".join(_trim(part) for part in together)
-        mark = "last formula" if len(together) == 1 else "last formulas"
-        return Extraction(content, mark) if content.strip(" ,") else None  # "$.$" holds nothing
-    if number is None and (letter := choice_in_sentence(text.rsplit("\n", 1)[-1])):
-        return Extraction(letter, "the one choice")
-    if number is not None:
-        return Extraction(_expression_around(text, number) or number.group(), "last number")
-    return None
-
-
-def _last_number(text: str) -> re.Match[str] | None:
-    """The last number. None holds a letter, so the end of the text is searched first, from a letter on."""
-    for chars in (_LAST_CHARS, len(text)):
-        letter = _LETTER.search(text, max(0, len(text) - chars)) if chars < len(text) else None
-        number = None
-        for number in _NUMBER.finditer(text, letter.start() if letter else 0):  # noqa: B007 -- the last one is wanted
-            continue
-        if number is not None:
-            return number
-    return None
-
-
-def _expression_around(text: str, number: re.Match[str]) -> str | None:
-    """The expression without spaces that a number is a piece of: 3√11, (13/12)π, 1.82e11. None if there is none."""
-    start, end = (text.rfind(" ", 0, number.start()) + 1, text.find(" ", number.end()))
-    line = text[start : end if end >= 0 else len(text)].split("\n")[-1]
-    run = next((piece for piece in _SCRIPTS.split(line) if number.group() in piece), "")
-    run = run.strip("*`").rstrip(".,;:?").rpartition("=")[2]
-    if not _COMPOSED.search(run) or number.group() not in run:
-        return None
-    try:
-        read_expression(readable(run))
-    except Unreadable:
-        return None
-    return run
-
-
-def _content(formula: re.Match[str]) -> str:
-    return next(group for group in formula.groups() if group is not None)
-
-
-def _assigned_name(formula: str) -> str:
-    """What an equation x = 1 is about; formulas that are no equations share the empty name."""
-    return formula.partition("=")[0].strip() if "=" in formula else ""
 
 
 def _short(text: str) -> str:
