@@ -49,8 +49,13 @@ class Cell:
         self.is_sound = True
         """Whether it takes another sample."""
         self._channel, inner = socket.socketpair()
-        with inner:
-            self._process = launch(inner.fileno(), errors)
+        try:
+            with inner:
+                self._process = launch(inner.fileno(), errors)
+        except (OSError, SandboxUnavailable) as error:
+            self._channel.close()
+            errors.close()
+            raise SandboxUnavailable(str(error)) from error
         self._channel.settimeout(_START_S)
         try:
             send(self._channel, layer)
