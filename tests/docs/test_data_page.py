@@ -25,7 +25,8 @@ from reasonrl.environments.single_turn import encode_prompt
 from reasonrl.errors import DataError
 from reasonrl.models.loading import load_model
 from reasonrl.recipe.reading import find_recipe, parse_recipe
-from tests.tiny_runs import rows, run, tiny, write_recipe
+from tests.e2e.commands import reasonrl_in
+from tests.tiny_runs import rows, tiny, write_recipe
 from verifiers.types import Problem
 
 PAGE = (Path(__file__).parents[2] / "docs" / "data.md").read_text(encoding="utf-8")
@@ -227,8 +228,8 @@ def test_where_paths_begin_and_what_a_recipe_name_means(tmp_path: Path, monkeypa
     (tmp_path / "smoke").mkdir()
     (tmp_path / "smoke" / "recipe.yaml").write_text("name: folder", encoding="utf-8")
     assert find_recipe("smoke") == Path("smoke/recipe.yaml")
-    shown = run(tmp_path, "train", "recipes/r.yaml", "--dry-run", "--offline", "model.path=tiny-arithmetic")
-    assert shown.returncode == 0, shown.stdout + shown.stderr
+    shown = reasonrl_in(tmp_path, "train", "recipes/r.yaml", "--dry-run", "--offline", "model.path=tiny-arithmetic")
+    assert shown.code == 0, shown.out + shown.err
 
 
 def test_the_fields_of_a_sample(tmp_path: Path) -> None:
@@ -237,8 +238,8 @@ def test_the_fields_of_a_sample(tmp_path: Path) -> None:
         "environment": {"name": "tests.environments.scripted_partner:ScriptedPartner"},
         "max_response_tokens": 60,
     }
-    ended = run(Path(__file__).parents[2], "train", write_recipe(tmp_path, recipe), f"run_dir={tmp_path / 'run'}", "-q")
-    assert ended.returncode == 0, ended.stdout + ended.stderr
+    ended = reasonrl_in(tmp_path, "train", write_recipe(tmp_path, recipe), f"run_dir={tmp_path / 'run'}", "-q")
+    assert ended.code == 0, ended.out + ended.err
     written = {field for row in rows(tmp_path / "run" / "samples.jsonl") for field in row}
     listed = tables("What a run writes of each response")[0]
     assert {field for cell in listed for field in re.findall(r"`(\w+)`", cell)} == written

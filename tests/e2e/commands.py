@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any
 from unittest import mock
 
 from reasonrl.cli import main
-from tests.tiny_runs import tiny, write_recipe
+from tests.tiny_runs import environment, tiny, write_recipe
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,14 @@ def reasonrl(*arguments: str | Path) -> Result:
         except SystemExit as stop:
             code = stop.code or 0
     return Result(int(code), out.getvalue(), err.getvalue())
+
+
+def reasonrl_in(folder: Path, *arguments: str | Path) -> Result:
+    """The command as started in `folder`, in this process: another one costs about 4 s of imports. What depends
+    on the process (signals, streams, imports of the user's code) takes tests.tiny_runs.run.
+    """
+    with mock.patch.dict(os.environ, environment()), contextlib.chdir(folder):
+        return reasonrl(*arguments)
 
 
 def recipe_for(folder: Path, model: Path, rows: Path, heldout: Path | None = None, /, **changes: Any) -> Path:

@@ -15,6 +15,7 @@ from reasonrl.errors import RecipeError, UsageError
 from reasonrl.recipe.reading import load_recipe
 from reasonrl.runs.rejudge import new_verifiers, part_weights
 from reasonrl.runs.replay import replay
+from tests.e2e.commands import reasonrl_in
 from tests.tiny_runs import rows, run, tiny, write_recipe
 
 WARM = {
@@ -32,8 +33,8 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
         stages=[WARM, {"name": "rl", "kind": "rl", "train": {"steps": 4, "prompts_per_step": 15}}],
         evaluation={"before": False, "samples_per_problem": 0}, optim={"lr": 1e-6},
     )  # fmt: skip
-    done = run(folder, "train", write_recipe(folder, recipe), "run_dir=run")
-    assert done.returncode == 0, done.stderr
+    done = reasonrl_in(folder, "train", write_recipe(folder, recipe), "run_dir=run")
+    assert done.code == 0, done.err
     return folder / "run" / "stages" / "02-rl"
 
 
@@ -194,13 +195,15 @@ def test_what_cannot_be_replayed_says_so(trained: Path) -> None:
 
 
 def test_the_command(trained: Path, tmp_path: Path) -> None:
-    done = run(tmp_path, "replay", trained.parents[1], "train.advantage=rloo", "--output", "new.jsonl", "--json")
-    assert done.returncode == 0, done.stderr
-    assert len(json.loads(done.stdout)["steps"]) == 4
+    done = reasonrl_in(
+        tmp_path, "replay", trained.parents[1], "train.advantage=rloo", "--output", "new.jsonl", "--json"
+    )
+    assert done.code == 0, done.err
+    assert len(json.loads(done.out)["steps"]) == 4
     assert len(rows(tmp_path / "new.jsonl")) == 240
-    shown = run(tmp_path, "replay", trained, "train.credit=tempo")
-    assert shown.returncode == 0 and "mixed groups" in shown.stdout
-    assert run(tmp_path, "replay", tmp_path).returncode == 2
+    shown = reasonrl_in(tmp_path, "replay", trained, "train.credit=tempo")
+    assert shown.code == 0 and "mixed groups" in shown.out
+    assert reasonrl_in(tmp_path, "replay", tmp_path).code == 2
 
 
 def test_a_critic_is_replayed_with_the_weights_of_its_own_parts() -> None:

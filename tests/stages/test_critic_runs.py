@@ -4,7 +4,6 @@ evaluated.
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import shutil
@@ -13,7 +12,6 @@ import subprocess
 import time
 from pathlib import Path
 from typing import Any
-from unittest import mock
 
 import pytest
 
@@ -21,7 +19,7 @@ from reasonrl.errors import RecipeError
 from reasonrl.recipe.reading import load_recipe
 from reasonrl.setup.run_models import model_for_role
 from reasonrl.stages.run import train
-from tests.e2e.commands import Result, reasonrl
+from tests.e2e.commands import Result, reasonrl_in
 from tests.engines.fake_server import running
 from tests.tiny_runs import (
     command,
@@ -90,9 +88,7 @@ CRITIC: dict[str, Any] = {
 
 
 def runs(folder: Path, *arguments: str | Path, code: int = 0) -> Result:
-    """The command in this process: to start another one costs more than most of these commands do."""
-    with mock.patch.dict(os.environ, environment()), contextlib.chdir(folder):
-        result = reasonrl(*arguments)
+    result = reasonrl_in(folder, *arguments)
     assert result.code == code, result.out + result.err
     return result
 

@@ -18,8 +18,9 @@ from reasonrl.recipe.reading import parse_recipe
 from reasonrl.stages.rl import RLStage
 from reasonrl.trainer.timer import Timer
 from reasonrl.update.rollouts import StepRollouts
+from tests.e2e.commands import reasonrl_in
 from tests.environments.scripted_partner import REPLIES, THREE_TURNS
-from tests.tiny_runs import context, merged, rows, run, write_recipe
+from tests.tiny_runs import context, merged, rows, write_recipe
 
 
 def partner(**options: Any) -> dict[str, Any]:
@@ -27,9 +28,9 @@ def partner(**options: Any) -> dict[str, Any]:
 
 
 def train(folder: Path, name: str, recipe: dict[str, Any]) -> Path:
-    root = Path(__file__).parents[2]
-    result = run(root, "train", write_recipe(folder, recipe, f"{name}.yaml"), f"run_dir={folder / name}", "--offline")
-    assert result.returncode == 0, result.stderr
+    path = write_recipe(folder, recipe, f"{name}.yaml")
+    result = reasonrl_in(folder, "train", path, f"run_dir={folder / name}", "--offline")
+    assert result.code == 0, result.err
     return folder / name
 
 
@@ -183,14 +184,13 @@ def test_turns_that_share_the_limit_of_one_are_warned_of() -> None:
     ],
 )
 def test_a_mistake_in_the_environment_is_named(tmp_path: Path, rollout: dict[str, Any], message: str) -> None:
-    root = Path(__file__).parents[2]
     recipe = merged(THREE_TURNS, {"rollout": rollout})
     if "name" in rollout.get("environment", ()) or isinstance(rollout.get("environment"), str):
         recipe["rollout"]["environment"] = rollout["environment"]  # instead of the partner, not laid over it
     path = write_recipe(tmp_path, recipe)
-    result = run(root, "train", path, f"run_dir={tmp_path / 'run'}", "--offline", "--dry-run")
-    assert result.returncode == 2, result.stdout + result.stderr
-    assert re.search(message, " ".join(result.stderr.split())), result.stderr
+    result = reasonrl_in(tmp_path, "train", path, f"run_dir={tmp_path / 'run'}", "--offline", "--dry-run")
+    assert result.code == 2, result.out + result.err
+    assert re.search(message, " ".join(result.err.split())), result.err
     assert not (tmp_path / "run").exists()
 
 
