@@ -15,7 +15,7 @@ from verifiers.code.comparison import Equals
 from verifiers.code.equality import member_key
 from verifiers.code.evalplus import without_numpy
 from verifiers.code.gathering import NeverHolds
-from verifiers.code.literals import FAILURES
+from verifiers.code.literals import FAILURES, with_values
 from verifiers.code.meaning import Helper, Names, Unconvertible
 from verifiers.code.preparation import prepared, unittest_runs
 from verifiers.code.shims import with_shims
@@ -68,20 +68,12 @@ def parsed(source: str, label: str, write: str = WRITE) -> ast.Module:
 
 
 def _read(source: str, around: Surroundings, label: str) -> tuple[list[Case], TestText | None]:
-    tree = parsed(source, label)
-    if not _asserts(tree):
-        raise BadTests(f"{label} asserts nothing, so every program would pass; {WRITE}")
-    if any(
-        isinstance(part, ast.Assert) and isinstance(part.test, ast.Tuple) and part.test.elts for part in ast.walk(tree)
-    ):
-        raise BadTests(f"{label}: `assert (condition, message)` holds for every program; write it without parentheses")
+    tree = with_values(parsed(source, label))
+    _refuse_vacuous(tree, label)
     names = around.program_names | ({around.entry_point} if around.entry_point.isidentifier() else frozenset())
-    before = parsed("\n".join((around.definitions, _candidate(tree, around), around.setup)), label).body
-    script = prepared(tree, around.entry_point, label)
-    script.body = [*before, *script.body]
     walk = Walk(_helpers(around.definitions), names)
     try:
-        walk.block(script.body)
+        walk.block(_script(tree, around, label).body)
         _refuse_contradictions(walk.cases)
         if not walk.cases:
             raise BadTests(f"{label} calls nothing of the program, so every program would pass; {WRITE}")
@@ -90,13 +82,19 @@ def _read(source: str, around: Surroundings, label: str) -> tuple[list[Case], Te
         raise BadTests(f"{label}: {error}; correct the test") from None
     except (Unconvertible, RecursionError) as error:
         shared = isinstance(error, Unconvertible) and error.shared
-        script = with_shims(without_numpy(script))
+        script = with_shims(without_numpy(_script(parsed(source, label), around, label)))
         whole = ast.unparse(ast.fix_missing_locations(script)) + unittest_runs(script)
         try:
             text = test_text(whole, names, around.classes, _name(source, label), shared=shared)
         except SyntaxError as mistake:
             raise BadTests(f"{label} is not Python source ({mistake.msg}); {WRITE}") from None
         return ([] if text.functions == () else walk.cases), text
+
+
+def _script(tree: ast.Module, around: Surroundings, label: str) -> ast.Module:
+    """The test with what stands before it, and with the calls that run it."""
+    before = parsed("\n".join((around.definitions, _candidate(tree, around), around.setup)), label).body
+    return ast.Module([*before, *prepared(tree, around.entry_point, label).body], [])
 
 
 def _candidate(tree: ast.Module, around: Surroundings) -> str:
@@ -110,6 +108,16 @@ def _candidate(tree: ast.Module, around: Surroundings) -> str:
 
 def _helpers(definitions: str) -> Names:
     return {node.name: Helper(node) for node in tree_of(definitions).body if isinstance(node, ast.FunctionDef)}
+
+
+def _refuse_vacuous(tree: ast.Module, label: str) -> None:
+    if not _asserts(tree):
+        raise BadTests(f"{label} asserts nothing, so every program would pass; {WRITE}")
+    for part in ast.walk(tree):
+        if isinstance(part, ast.Assert) and isinstance(part.test, ast.Tuple) and part.test.elts:
+            raise BadTests(
+                f"{label}: `assert (condition, message)` holds for every program; write it without parentheses"
+            )
 
 
 def _asserts(tree: ast.Module) -> bool:

@@ -8,7 +8,7 @@ from typing import Any
 
 from verifiers.code.comparison import AnyOf
 from verifiers.code.conditions import check_for
-from verifiers.code.equality import member_key
+from verifiers.code.equality import member_key, shown
 from verifiers.code.literals import bindings, value_of
 from verifiers.code.meaning import Names, Unconvertible
 from verifiers.code.reduction import Reducer
@@ -30,6 +30,8 @@ class Gathering:
         self.passed: set[str] = set()
         """Names of lists and the like that a call of the program has had as an argument and may have changed."""
         self.statements = 0
+        self.rounds = 0
+        """Loops and helpers around the current statement: a case is named by its arguments there."""
         self.depth = 0
 
     def nested(self, names: Names, body: Sequence[ast.stmt]) -> None:
@@ -138,7 +140,12 @@ class Gathering:
         return "" if left.func.id in self.names else left.func.id
 
     def add(self, call: Call, check: Check, node: ast.AST) -> None:
-        self.cases.append(Case(call, check, name=text_of(node)))
+        name = text_of(node)
+        if self.rounds:
+            arguments = [shown(value) for value in call.args]
+            arguments += [f"{word}={shown(value)}" for word, value in call.kwargs.items()]
+            name = f"{name}, {call.function}({', '.join(arguments)[:160]})"
+        self.cases.append(Case(call, check, name=name))
 
     def reducer(self) -> Reducer:
         return Reducer(self.names, self.program_names)

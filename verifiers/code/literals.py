@@ -17,6 +17,8 @@ from verifiers.sandbox.values import Items, Opaque
 MAX_STEPS = 150_000
 ITEMS_PER_STEP = 50
 ITEMS_PER_COMPARISON = 5
+_WRITTEN_OUT = (ast.Constant, ast.List, ast.Tuple, ast.Set, ast.Dict, ast.Name)
+"""Nodes that cost no step: their number is bounded by the length of the text."""
 SIZED = (str, bytes, list, tuple, set, frozenset, dict)
 FAILURES = (
     ArithmeticError,
@@ -37,10 +39,29 @@ def value_of(node: ast.expr, names: Mapping[str, Any] | None = None) -> Any:
     return _Walk(dict(names or {})).value(node)
 
 
+def with_values(tree: ast.Module) -> ast.Module:
+    """The tree with each list, tuple, set and dict of literals as one constant, so that long ones are walked once."""
+    return _Values().visit(tree)  # type: ignore[no-any-return]
+
+
+class _Values(ast.NodeTransformer):
+    def visit_List(self, node: ast.List | ast.Tuple | ast.Set | ast.Dict) -> ast.AST:
+        if isinstance(getattr(node, "ctx", None), ast.Store):
+            return node
+        try:
+            return ast.copy_location(ast.Constant(ast.literal_eval(node)), node)
+        except (ValueError, TypeError):  # not literals alone, or a list as a member of a set
+            return self.generic_visit(node)
+
+    visit_Tuple = visit_Set = visit_Dict = visit_List
+
+
 class _Walk:
     def __init__(self, names: dict[str, Any]) -> None:
         self.names = names
         self.steps = [0]
+        self.repeats = False
+        """Within a comprehension or a lambda, where a node may be visited more often than it is written."""
 
     def charge(self, *values: Any, steps: int = 1) -> None:
         """Counts a step, and more where a built-in goes through long values: a loop of such calls must end too."""
@@ -49,7 +70,8 @@ class _Walk:
             raise NotPlain("the expression takes too many steps")
 
     def value(self, node: ast.expr) -> Any:
-        self.charge()
+        if self.repeats or not isinstance(node, _WRITTEN_OUT):
+            self.charge()
         visit: Callable[[Any], Any] | None = getattr(self, f"_{type(node).__name__.lower()}", None)
         if visit is None:
             raise NotPlain(f"a {type(node).__name__} in a test")
@@ -186,6 +208,7 @@ class _Walk:
     def _within(self, names: dict[str, Any]) -> _Walk:
         walk = _Walk(self.names | names)
         walk.steps = self.steps
+        walk.repeats = True
         return walk
 
     def _listcomp(self, node: ast.ListComp) -> list[Any]:

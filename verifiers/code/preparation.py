@@ -132,7 +132,7 @@ def _loops(node: ast.FunctionDef, marks: list[ast.expr], label: str) -> ast.stmt
         assert isinstance(mark, ast.Call)
         names = _parameter_names(mark.args[0])
         bound += names
-        target = ", ".join(names) + ("," if isinstance(mark.args[0], ast.Tuple | ast.List) else "")
+        target = ", ".join(names) + ("," if _are_listed(mark.args[0]) else "")
         loop = _statement(f"for {target} in _: pass") if names else None
         if not isinstance(loop, ast.For):
             raise BadTests(f"{label}: the names of pytest.mark.parametrize before {node.name} cannot be read")
@@ -144,8 +144,15 @@ def _loops(node: ast.FunctionDef, marks: list[ast.expr], label: str) -> ast.stmt
 
 
 def _parameter_names(node: ast.expr) -> list[str]:
-    """Of "x, y" or ("x", "y")."""
-    parts = node.elts if isinstance(node, ast.Tuple | ast.List) else [node]
-    values = [part.value for part in parts if isinstance(part, ast.Constant) and isinstance(part.value, str)]
-    names = [name.strip() for value in values for name in value.split(",")]
+    """Of "x, y" or ("x", "y"), written or as a value."""
+    try:
+        value = ast.literal_eval(node) if not isinstance(node, ast.Constant) else node.value
+    except ValueError:
+        return []
+    parts = value.split(",") if isinstance(value, str) else value
+    names = [part.strip() for part in parts if isinstance(part, str)] if isinstance(parts, list | tuple) else []
     return [name for name in names if name.isidentifier()]
+
+
+def _are_listed(node: ast.expr) -> bool:
+    return isinstance(node.value if isinstance(node, ast.Constant) else node, ast.Tuple | ast.List | tuple | list)

@@ -191,12 +191,15 @@ class Walk(Gathering):
             raise Unconvertible("a loop with `else`")
         for item in self.items(node.iter):
             self.names |= bindings(node.target, item)
+            self.rounds += 1
             try:
                 self.block(node.body)
             except _NextRound:
                 continue
             except _EndOfLoop:
                 break
+            finally:
+                self.rounds -= 1
 
     def _continue(self, node: ast.Continue) -> None:
         raise _NextRound

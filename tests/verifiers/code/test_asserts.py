@@ -231,6 +231,18 @@ def test_each_assert_is_a_case_named_by_its_source() -> None:
     assert [case.name for case in tests.cases] == ["assert f(1) == 2", "assert f(2) == 3"]
 
 
+def test_a_case_of_a_loop_is_named_by_its_arguments_too() -> None:
+    tests = read_tests({"tests": ["for x in [1, 2]:\n    assert f(x, k=[0] * 99) == x"]})
+    assert tests.cases[1].name.startswith("assert f(x, k=[0] * 99) == x, f(2, k=[0, 0, ")
+    assert len(tests.cases[1].name) < 330
+
+
+def test_long_lists_of_values_are_read_whatever_their_number() -> None:
+    inputs = [[[i, float(i)], -i] for i in range(6_000)]
+    source = f"xs = {inputs!r} + [[[float('inf'), 1.5], 2]]\nassert f(xs[-1]) == xs[-1]\nassert f({inputs!r}) == 1"
+    assert [len(case.input.args[0]) for case in read_tests({"tests": [source]}).cases] == [2, 6_000]  # type: ignore[union-attr]
+
+
 # (the test, the functions of a program that passes it, and of one that does not)
 SEPARATE: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
     "random inputs": (
