@@ -17,6 +17,7 @@ from reasonrl._installation import check_verifiers
 from reasonrl.commands.output import emit
 from reasonrl.errors import ReasonRLError, UsageError
 from reasonrl.homes import home_folder, is_writable
+from verifiers.sandbox.choice import LAYERS, REMEDY, problem_of
 
 TESTED = {"torch": "2.13.0", "transformers": "5.5 to 5.24", "math-verify": "0.9.0"}
 TESTED_VERL = "0.9.1"
@@ -71,6 +72,7 @@ def examine() -> list[Finding]:
                 )
             )
     findings += _clusters()
+    findings.append(_sandbox())
     findings.append(_disk())
     findings += _folders()
     return findings
@@ -104,6 +106,18 @@ def _clusters() -> list[Finding]:
             )
         )
     return findings
+
+
+def _sandbox() -> Finding:
+    """Which isolation runs a model's programs here. Each is tried with a program."""
+    problems = {}
+    for name in LAYERS:
+        problems[name] = problem_of(name)
+        if not problems[name]:
+            better = "".join(f"; {other}: {problem}" for other, problem in problems.items() if problem)
+            return Finding("ok", f"sandbox for programs: {name}{better}")
+    listed = "; ".join(f"{name}: {problem}" for name, problem in problems.items())
+    return Finding("note", f"no sandbox for programs, so verifier: code does not start ({listed})", REMEDY)
 
 
 def _python() -> Finding:

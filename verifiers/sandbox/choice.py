@@ -19,6 +19,11 @@ LAYERS: dict[str, Callable[[Interpreter, int, IO[bytes]], Process]] = {
 }
 """The strongest first. All of them keep programs apart from this machine; a layer that does not has no place here."""
 
+REMEDY = (
+    "as root: apt-get install bubblewrap (make sandbox), and allow user namespaces (sysctl user.max_user_namespaces=15000;"
+    " on Ubuntu 24.04 kernel.apparmor_restrict_unprivileged_userns=0; in Docker --security-opt seccomp=unconfined)"
+)
+
 
 def open_sandbox(isolation: str = "auto", *, workers: int = 1, python: str = "") -> LocalSandbox:
     """A sandbox with the isolation that is named; auto: the strongest that works here, tried with a program.
