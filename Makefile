@@ -46,8 +46,9 @@ quickstart: install
 test: install lint
 	$(BIN)/python -m pytest -m 'not slow and not soak and not gpu and not verl and not vllm' -n 2 --dist loadfile
 
+# One thread for each of the two processes: two that train with two threads each on two cores wait for one another.
 test-slow: install
-	$(BIN)/python -m pytest -m 'slow and not soak and not gpu and not verl and not vllm' -n 2 --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m 'slow and not soak and not gpu and not verl and not vllm' -n 2 --dist loadfile
 
 # Alone on the machine: one of its tests measures time.
 soak: install
