@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from verifiers.math.structure import relation_parts, split_list, split_outside, unwrap_tuple
+from verifiers.math.structure import relation_parts, split_list, split_outside, unwrap_set, unwrap_tuple
 
 _SHIFTED = re.compile(r"(\\?[A-Za-z]{1,8})\s*([+-])\s*((?:[\d./{} ]|\\[dt]?frac|\\sqrt|\\pi(?![a-z]))+)")
 _TURNED = re.compile(r"(?<![\w)}])([\[\]])([^\[\](),;]{1,60})[,;]([^\[\](),;]{1,60})([\[\]])")
@@ -14,6 +14,7 @@ _BUILDER = re.compile(
     r"^\\?\{\s*(?P<name>\\?[A-Za-z]{1,7})\s*(?:\\in\s*(?:\\mathbb\{?R\}?|R)\s*)?(?:\\?\||\\mid|:|\\vert)\s*(?P<rest>.+?)\s*\\?\}$",
     re.DOTALL,
 )
+_REAL_FIRST = re.compile(r"\\?[A-Za-z]{1,7}\s*\\in\s*(?:\\mathbb\s*\{?\s*R\s*\}?|R)\s*,\s*")
 _UNION = re.compile(r"\\cup(?![a-z])|\bU\b|\\bigcup|\\text\s*\{\s*or\s*\}|(?<![A-Za-z\\])or(?![A-Za-z])")
 _SIDES = {"<": ">", ">": "<", "<=": ">=", ">=": "<=", "!=": "!="}
 _BARS = re.compile(r"(?:\\[lr]?vert|\|)(.+?)(?:\\[lr]?vert|\|)")
@@ -37,7 +38,7 @@ def intervals(text: str) -> list[Interval] | None:
     if member := _MEMBER.match(body):
         body = member["rest"].strip()
     if builder := _BUILDER.match(body):
-        body = builder["rest"].strip()
+        body = _REAL_FIRST.sub("", builder["rest"].strip())
     if re.fullmatch(r"\\(?:mathbb|mathbf|Bbb)\s*\{?\s*R\s*\}?|ℝ|R", body):
         return [Interval(None, None, False, False)]
     body = _TURNED.sub(_facing, body)
@@ -46,11 +47,19 @@ def intervals(text: str) -> list[Interval] | None:
         parts = members  # (-\\infty, 2) and (3, \\infty) cannot be points
     union: list[Interval] = []
     for part in parts:
-        part_intervals = _interval(part.strip())
+        part_intervals = _interval(part.strip()) or (_points(part.strip()) if len(parts) > 1 else None)
         if part_intervals is None:
             return None
         union += part_intervals
-    return union or None
+    return union if any(interval.low != interval.high or interval.low is None for interval in union) else None
+
+
+def _points(text: str) -> list[Interval] | None:
+    """x = 0 and \\{0, 1\\} as intervals of one point, where they stand beside others."""
+    inside = unwrap_set(text)
+    value = text.partition("=")[2] if inside is None and _is_variable(text.partition("=")[0]) else ""
+    points = split_list(inside) if inside is not None else [value.strip()] if value.strip() else []
+    return [Interval(point, point, True, True) for point in points] or None
 
 
 def _facing(match: re.Match[str]) -> str:

@@ -17,6 +17,7 @@ _MATRIX = re.compile(
 )
 _SPACED_ROWS = re.compile(r"\[\s*([^\[\],;]+(?:;[^\[\],;]+)+)\]")
 _SYSTEM = re.compile(r"\\?\{\s*(?=\\begin)")
+_CASE = re.compile(r"^(?:\\text\s*\{\s*)?(?:if|when|for|where)\b\s*\}?\s*|\s*[,;.]$")
 _NESTED = re.compile(r"\[\s*((?:\[[^\[\]]{1,500}\]\s*,?\s*){1,20})\]")
 _BARE_SIGN = re.compile(r"\\(?:pm|mp)(?![a-z])")
 _RELATION = re.compile(
@@ -136,7 +137,9 @@ def matrix_rows(text: str) -> list[list[str]] | None:
     body = match["body"].strip()
     body = body.replace("\\\\\\\\", "\\\\")
     rows = [row for row in re.split(r"\\\\(?:\[[^\]]*\])?", body) if row.strip()]
-    return [[cell.strip() for cell in row.split("&")] for row in rows]
+    if match["kind"] == "cases" and "&" not in body:  # 1, if n = 1
+        return [[cell.strip() for cell in row.strip().rstrip(",;.").split(",", 1)] for row in rows]
+    return [[_CASE.sub("", cell.strip()) for cell in row.split("&")] for row in rows]
 
 
 def plus_minus(text: str) -> list[str]:
@@ -156,8 +159,10 @@ def plus_minus(text: str) -> list[str]:
 
 
 def sides(text: str) -> list[str]:
-    """The sides of the equals signs outside brackets."""
-    return [side.strip() for side in split_outside(text, _EQUALS)]
+    """The sides of the equals signs outside brackets and matrices."""
+    before, begin, body = text.partition("\\begin")
+    *first, last = split_outside(before, _EQUALS)
+    return [side.strip() for side in (*first, last + begin + body)]
 
 
 def approximate_sides(text: str) -> list[str]:

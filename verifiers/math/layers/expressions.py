@@ -71,10 +71,12 @@ def expression(pair: Pair) -> Comparison | None:
     except Unreadable:
         return None
     equality = same_value(one, other)
-    if equality.equal is not False:
+    if equality.equal:
         return verdict(equality)
     if pair.policy.rename_parameters and (same := other_letter(one, other)):
         return verdict(same)
+    if equality.equal is None:
+        return None
     if rounding := rounded_decimal(pair.policy, one, other, texts):
         return rounding
     if logarithms(one) and logarithms(other):  # log is the natural one to some, and that of base 10 to others
@@ -125,7 +127,9 @@ def other_letter(one: Node, other: Node) -> Equality | None:
         one_letters | other_letters == {"c", "C"}
         or (one_letters | other_letters <= PARAMETERS and mentions(other, PERIODIC))
     ):
-        equality = same_value(renamed(one, *one_letters, *other_letters), other)
+        if (renamed_one := renamed(one, *one_letters, *other_letters)) == other:  # (-1)^k has few values
+            return Equality(True, "renamed parameter")
+        equality = same_value(renamed_one, other)
         return Equality(True, "renamed parameter") if equality.equal else None
     return None
 

@@ -22,6 +22,14 @@ _INDEX = re.compile(
 )
 _LABEL = re.compile(r"\s*([^\W\d_][^:=,;()]{0,60}?)\s*(?::|=|\bis\b|\bare\b)\s*(?=\S)")
 _CLOCK = re.compile(r"(\d{1,3}):([0-5]\d)")
+_BRACKETED_UNIT = re.compile(r"(?P<number>[^()]*\d[^()]*?)\s*\(\s*(?P<unit>[A-Za-z][A-Za-z /^{}23]*?)\s*\)")
+MAX_BRACKETED = 80
+_FOREIGN_UNIT = re.compile(
+    r"(?P<number>[+-]?\d[\d,]*(?:\.\d+)?(?:/\d+)?)\s*(?P<unit>[^\W\d_\x00-\x7f](?:[^\W\d_\x00-\x7f]|[ /.]){0,14})"
+)
+"""A number with a word that is not written in ASCII: a unit of another language."""
+_SCALE_SIGNS = re.compile("[\u4e07\u4ebf\u5104\u842c\u5343\u767e\u5341\u03c0]|\u0442\u044b\u0441|\u043c\u043b")
+"""Ten thousand, a thousand, a million: not units."""
 _HALF_INDEX = re.compile(r"(?<![(\w])([a-h]|[ivx]{1,4}|\d)\)\s")
 _POINT = re.compile(r"\s*([A-Z]'?)\s*(\([^()]*,[^()]*\))\s*")
 _WORD = re.compile(r"(?<![\\A-Za-z{])[A-Za-z]{3,}")
@@ -35,6 +43,22 @@ def compound(pair: Pair) -> Comparison | None:
     """
     if not _LETTERS.search(pair.answer_words + pair.gold_words):
         return None
+    bracketed = [
+        _BRACKETED_UNIT.fullmatch(text) if text[-1:] == ")" and len(text) < MAX_BRACKETED else None
+        for text in (pair.answer_words, pair.gold_words)
+    ]
+    if any(match and amount_of(f"1 {match['unit']}") for match in bracketed):  # 12 (km/h)
+        return pair.inner(
+            *(
+                f"{m['number']} {m['unit']}" if m else text
+                for m, text in zip(bracketed, (pair.answer, pair.gold), strict=True)
+            )
+        )
+    for text, other in ((pair.answer_words, pair.gold), (pair.gold_words, pair.answer)):
+        if not text.isascii() and pair.policy.missing_units and (foreign := _FOREIGN_UNIT.fullmatch(text)):
+            values = rational(foreign["number"].replace(",", "")), rational(other)
+            if None not in values and not _SCALE_SIGNS.search(foreign["unit"]):
+                return Comparison(values[0] == values[1], "quantity")
     amounts = [amount_of(text) for text in (pair.answer_words, pair.gold_words)]
     if amounts[0] and amounts[1]:
         return _two_amounts(amounts[0], amounts[1])
@@ -46,9 +70,8 @@ def compound(pair: Pair) -> Comparison | None:
             same = pair.policy.missing_units and value in (amount.in_last_unit(), amount.in_main_unit())
             same = same and currency_of(other) in (None, amount.dimension)
             if len(amount.units) == 1:  # letters may be variables, and what else has one unit is for the numbers
-                known = same and (
-                    amount.units[0] in _NO_LETTERS or "/time" in amount.dimension or value != amount.in_last_unit()
-                )
+                unit = amount.units[0]
+                known = same and (unit in _NO_LETTERS or unit[:2] in ("m/", "g/") or value != amount.in_last_unit())
                 return Comparison(True, "quantity") if known else None
             return Comparison(same, "quantity", "" if same else "a quantity in several units against a number")
     return None
@@ -137,7 +160,7 @@ def labelled_values(text: str) -> list[tuple[str, str]] | None:
         text = ", ".join("".join(row).rstrip(" ,;.") for row in rows)
     if text.count(")") > text.count("("):
         text = _HALF_INDEX.sub(r"(\1) ", text)
-    if (listed := _listed_heads(text)) is not None:
+    if (listed := _listed_heads(text) or _shared_value(text)) is not None:
         return listed
     parts = split_list(text)
     if len(parts) == 1 and ")" in text:
@@ -150,6 +173,18 @@ def labelled_values(text: str) -> list[tuple[str, str]] | None:
     pairs = [pair for pair in members if pair]
     labels = {label for label, _ in pairs}
     return pairs if len(labels) == len(pairs) else None
+
+
+def _shared_value(text: str) -> list[tuple[str, str]] | None:
+    """x = y = z = 1 as three labels."""
+    *heads, value = sides(text) if text.count("=") > 1 else [""]
+    if (
+        len(heads) < 2
+        or "," in text
+        or not all(re.fullmatch(r"\\?[A-Za-z]{1,7}(?:_\{?\w\}?)?", head) for head in heads)
+    ):
+        return None
+    return [(_name(head), value) for head in heads] if len(set(heads)) == len(heads) and is_head(heads[0]) else None
 
 
 def _labelled(part: str) -> tuple[str, str] | None:
@@ -169,7 +204,7 @@ def _labelled(part: str) -> tuple[str, str] | None:
 
 def _name(head: str) -> str:
     """a_{1} and a_1 are one name."""
-    return re.sub(r"\{(\w+)\}", r"\1", squeezed(head))
+    return re.sub(r"\{(\w+)\}", r"\1", squeezed(head).replace("\\var", "\\"))
 
 
 def _opened(text: str) -> str:

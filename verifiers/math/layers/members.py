@@ -10,7 +10,8 @@ from verifiers.math.layers.assignments import NAME, assigned_value, unassigned
 from verifiers.math.layers.expressions import is_expression
 from verifiers.math.layers.numbers import DECIMAL_TEXT
 from verifiers.math.layers.pair import Comparison, Pair, all_equal, short
-from verifiers.math.layers.words import bare_words, is_words
+from verifiers.math.layers.statements import bare_words
+from verifiers.math.layers.words import is_words
 from verifiers.math.normalise import plain_text, rational, squeezed
 from verifiers.math.structure import (
     brackets_match,
@@ -30,6 +31,7 @@ _CONTAINED = re.compile(
     rf"(?:{NAME}|\({NAME}(?:\s*,\s*{NAME})+\))\s*(?:\\c[ua]p\s*{NAME}\s*)?(?:\\in(?![a-z])|∈|\bin\b|=)\s*(?=\\?\{{|\\lbrace)"
 )
 _POINT_NAME = re.compile(r"[A-Z]'?\s*(?=\()")
+_GROUPS = re.compile(r";|(?<=\d)\s+or\s+(?=\\?[A-Za-z]{1,7} ?=)")
 _UNION = re.compile(r"\\cup(?![a-z])")
 _DOTS = re.compile(r"\\(?:[lc]?dots)(?![a-z])|\.\.\.+|\u2026")
 _NOTHING = re.compile(r"\\emptyset|\\varnothing|\u2205|\\?\{\s*\\?\}")
@@ -213,8 +215,8 @@ def members_of(text: str) -> list[str]:
     if inside is None and "\\cup" in text:
         sets = [unwrap_set(part) for part in split_outside(text, _UNION)]
         inside = ", ".join(part for part in sets if part) if None not in sets else None
-    if inside is None and ";" in text and "," in text:  # p = 5, q = 2; p = 7, q = 2
-        groups = [[assigned_value(part) for part in split_list(group)] for group in text.split(";")]
+    if inside is None and "," in text and _GROUPS.search(text):  # p = 5, q = 2; p = 7, q = 2
+        groups = [[assigned_value(part) for part in split_list(group)] for group in _GROUPS.split(text)]
         if brackets_match(text) and len({len(group) for group in groups}) == 1 and len(groups[0]) > 1:
             return ["(" + ", ".join(group) + ")" for group in groups]
     bare = _GROUPING.fullmatch(text) is None

@@ -26,6 +26,7 @@ _FOR_ALL = re.compile(
     r"(?:(?:integers?|numbers?|reals?|values(?: of)?) )?"
     r"(?=\\?[A-Za-z]{1,8} ?(?:[<>]|\\[lgn]e))"
 )
+_APART = re.compile(r"\s*(?:,|;|\band\b|\\land)\s*\\?[A-Za-z]{1,7}\s*(?:\\neq?(?![a-z])|!=)\s*(?P<points>[^<>=]+)$")
 _TWO_NAMES = re.compile(r"\s*\\?[A-Za-z]{1,8}\s*(?:[<>]=?|\\[lg]e(?:q|qslant|slant)?(?![a-z]))\s*\\?[A-Za-z]{1,8}\s*")
 _NAMED = re.compile(
     r"\s*(\\?[A-Za-z]{1,8})\s*(?:[<>]=?|\\[lg]e(?:q|qslant|slant)?(?![a-z]))"
@@ -89,6 +90,8 @@ def may_be_set(text: str) -> bool:
 def spread(text: str) -> list[Interval] | None:
     """Intervals, with the points that "- {a, b}" or "\\setminus" takes out."""
     whole, *removed = re.split(r"(?:-|\\setminus|\\backslash)\s*(?=\\?\{)", text)
+    if not removed and not whole.endswith("}") and (apart := _APART.search(whole)):  # -2 < x < 2, x \\ne 0
+        whole, removed = whole[: apart.start()], [f"{{{apart['points']}}}"]
     pieces = intervals(whole.strip())
     if pieces is None or len(removed) > 1:
         return None

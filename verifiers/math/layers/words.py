@@ -7,8 +7,9 @@ from fractions import Fraction
 
 from verifiers.math.layers.numbers import is_plain_number
 from verifiers.math.layers.pair import Comparison, Pair
-from verifiers.math.layers.phrases import IDLE, phrase_of, same_phrase, word_stem
+from verifiers.math.layers.phrases import IDLE, phrase_of, same_phrase
 from verifiers.math.layers.preparation import MAX_CHARS, NO_UNITS
+from verifiers.math.layers.statements import BOUNDED, DENIALS, bare_words, content_of, says, word_lists
 from verifiers.math.normalise import rational, squeezed
 from verifiers.math.number_words import number_in_words
 from verifiers.math.structure import brackets_match
@@ -16,16 +17,12 @@ from verifiers.math.vocabulary import FUNCTIONS
 
 _WORDS = re.compile(r"[A-Za-z][A-Za-z' ,.;:!?-]*[A-Za-z.!?]")
 _SENTENCE = re.compile(r"[A-Z][a-z]* [^.!?]*\b(?:is|are|equals|equal to|be)\s+(?P<rest>\S.*?)\.?", re.DOTALL)
+_NEAR = re.compile(r"(?:about|approximately|exactly|only|just|around) (?=[-+$\\(]*[\d\\.])", re.IGNORECASE)
 _PLAIN_WORDS = re.compile(r"[A-Za-z' ,.-]+")
 _LONG_WORD = re.compile(r"[A-Za-z]{4,}")
 _PROSE = re.compile(r"(?<![A-Za-z])[A-Za-z]{4,} [A-Za-z]{2,}")
 _FOREIGN = re.compile(r"[^\W\d_\u0000-\u024f\u0370-\u03ff]{2}")
 _SENTENCE_END = re.compile(r"(?<=[.!?])\s+(?=[^\W\d_])|[\u3002\uff01\uff1f\u0964\u061f]+|\n+")
-_BOUNDED = re.compile(
-    r"\b(?:or|but|if|unless|except|maybe|perhaps|possibly|could|might|either|more than|less than|fewer than"
-    r"|at least|at most|up to|between|greater than|smaller than|larger than|almost|nearly)\b",
-    re.IGNORECASE,
-)
 _CHANGED = re.compile(
     r"\b(?:half|twice|double|triple|thrice|minus|negative|plus|square of|cube of|root of)(?: of)?(?: the)? [\\$]*\d"
     r"|\d (?:squared|cubed|and (?:an? |one )?(?:half|third|quarter))\b",
@@ -61,34 +58,6 @@ _THREE = re.compile(r"[^\W\d_]{3}")
 _ENVIRONMENT = re.compile(r"\\(?:begin|end|operatorname)\s*\{\w+\*?\}")
 _COMMANDS = re.compile(r"\\[A-Za-z]+")
 _NUMBERS = re.compile(r"(?<![A-Za-z0-9_.])-?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?:/\d+)?(?![A-Za-z0-9_]|\.\d)")
-_DENIALS = frozenset(
-    {
-        "no",
-        "not",
-        "never",
-        "none",
-        "neither",
-        "nor",
-        "cannot",
-        "can't",
-        "isn't",
-        "doesn't",
-        "won't",
-        "without",
-        "nothing",
-        "wrong",
-        "incorrect",
-        "false",
-    }
-)
-_STATEMENT = re.compile(
-    r"(?:(?:[A-Za-z']+ ){1,6}?(?:is|are|was|will be|must be)(?: called| on| an?| the)*|on) (?P<rest>[A-Za-z' -]+?)\.?"
-)
-_GENERAL_NOUNS = (
-    "number function triangle quadrilateral polygon sequence serie curve line one equation angle matrix player team"
-)
-_GENERAL = frozenset(_GENERAL_NOUNS.split())
-"""Nouns that a question has told already."""
 _FILLERS = frozenset(
     {"this", "that", "these", "those", "there", "then", "than", "with", "from", "into", "will", "have", "been", "some"}
 )
@@ -121,37 +90,28 @@ def words(pair: Pair) -> Comparison | None:
     for phrase in _SAYINGS:
         if phrase.fullmatch(pair.answer) and phrase.fullmatch(pair.gold):
             return Comparison(True, "words", "another wording")
+    for text, other, swap in ((pair.answer, pair.gold, False), (pair.gold, pair.answer, True)):
+        if text[:1].isalpha() and (near := _NEAR.match(text)):  # \\text{about } 12
+            return pair.inner(other, text[near.end() :]) if swap else pair.inner(text[near.end() :], other)
     if re.match(r"not\s", pair.answer) and not re.match(r"not\s", pair.gold):
         return Comparison(False, "words", "a denial")
     if (opinion := _YES.match(pair.answer)) and re.fullmatch(r"yes|no|true|false", pair.gold, re.IGNORECASE):
-        return Comparison(opinion[1].casefold() == pair.gold.casefold() and not _BOUNDED.search(pair.answer), "words")
+        return Comparison(opinion[1].casefold() == pair.gold.casefold() and not BOUNDED.search(pair.answer), "words")
     if is_words(pair.gold):
         if pair.policy.quoted_words and is_words(pair.answer) and quotes(pair.answer, pair.gold):
             return Comparison(True, "words", "a phrase of the reference")
         if is_words(pair.answer) or is_plain_number(pair.answer):
             answer, gold = content_of(pair.answer), content_of(pair.gold)
-            stated = (pair.policy.sentences and _says(pair.answer) == gold != []) or (
-                pair.policy.quoted_words and _says(pair.gold) == answer != []
+            if (lists := word_lists(pair)) is not None:
+                return lists
+            stated = (pair.policy.sentences and says(pair.answer) == gold != []) or (
+                pair.policy.quoted_words and says(pair.gold) == answer != []
             )
             return Comparison(answer == gold or stated, "words")
         return None
     if is_words(pair.answer) and is_plain_number(pair.gold):
         return Comparison(False, "words", "words where a number is due")
     return None
-
-
-def content_of(text: str, idle: frozenset[str] = frozenset()) -> list[str]:
-    """The stems of plain words, without a general noun behind the one that tells: "isosceles triangle" as isosceles."""
-    stems = [stem for word in bare_words(text).split() if (stem := word_stem(word)) not in idle]
-    return stems[:-1] if len(stems) > 1 and stems[-1] in _GENERAL and stems[-2] not in _GENERAL else stems
-
-
-def _says(text: str) -> list[str]:
-    """What a sentence without a denial or a second choice says that it is: Friday in "It is on a Friday"."""
-    if _BOUNDED.search(text) or _DENIALS & set(bare_words(text).split()) or "," in text:
-        return []
-    statement = _STATEMENT.fullmatch(text)
-    return content_of(statement["rest"]) if statement else []
 
 
 def quotes(answer: str, gold: str) -> bool:
@@ -162,7 +122,7 @@ def quotes(answer: str, gold: str) -> bool:
     if (
         len(gold_words) < (3 if gold_words[:1] == answer_words else 4)
         or len(answer_words) > len(gold_words)
-        or _DENIALS & set(gold_words)
+        or DENIALS & set(gold_words)
         or not answer_words
     ):
         return False
@@ -170,7 +130,12 @@ def quotes(answer: str, gold: str) -> bool:
         gold_words[i : i + len(answer_words)] == answer_words for i in range(len(gold_words) - len(answer_words) + 1)
     ):
         return False
-    is_name = answer[:1].isupper() and len(answer_words) == 1 and len(answer_words[0]) > 3
+    is_name = (
+        not {"and", "or"} & set(gold_words)
+        and answer[:1].isupper()
+        and len(answer_words) == 1
+        and len(answer_words[0]) > 3
+    )
     return is_name or sum(word not in _FILLERS and len(word) > 3 for word in answer_words) >= 2
 
 
@@ -181,12 +146,6 @@ def is_words(text: str) -> bool:
         and re.search(r"[A-Za-z]{4,}|^[A-Za-z]{3}$|^(?:the|an?) [a-z]{3}", text) is not None
         and text.lower() not in NO_UNITS
     )
-
-
-def bare_words(text: str) -> str:
-    """The words in lower case, without articles and punctuation."""
-    words = re.findall(r"[a-z']+", text.casefold())
-    return " ".join(word for word in words if word not in ("the", "a", "an"))
 
 
 def sentence(pair: Pair) -> Comparison | None:
@@ -233,8 +192,8 @@ def stated_number(text: str) -> Fraction | None:
     last = sentences[-1].replace("$", " ").replace("**", " ")
     if (
         _CHOICE_MARK.search(last)
-        or _DENIALS & set(re.findall(r"[^\W\d_]+(?:'t)?", last.casefold()))
-        or _BOUNDED.search(last)
+        or DENIALS & set(re.findall(r"[^\W\d_]+(?:'t)?", last.casefold()))
+        or BOUNDED.search(last)
         or _CHANGED.search(last)
     ):
         return None
@@ -267,9 +226,9 @@ def prose(pair: Pair) -> Comparison | None:
 def _bounded(pair: Pair) -> bool:
     text = f"{pair.answer_words} {pair.gold_words}"
     return (
-        _BOUNDED.search(text) is not None
+        BOUNDED.search(text) is not None
         or _CHANGED.search(text) is not None
-        or bool(_DENIALS & set(bare_words(text).split()))
+        or bool(DENIALS & set(bare_words(text).split()))
     )
 
 
