@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import operator
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 
@@ -100,6 +100,16 @@ def _text(tree: Tree) -> tuple[str, int]:
 def _within(tree: Tree, least: int) -> str:
     source, binds = _text(tree)
     return source if binds >= least else f"({source})"
+
+
+def total(terms: Sequence[tuple[int, Tree]]) -> Tree:
+    """The sum of terms with signs: (1, x), (-1, 2) is x - 2."""
+    sign, tree = terms[0]
+    if sign < 0:
+        tree = -tree if isinstance(tree, int) else Op("negative", (tree,))
+    for sign, term in terms[1:]:
+        tree = Op("+" if sign > 0 else "-", (tree, term))
+    return tree
 
 
 def rewritten(tree: Tree, rng: random.Random) -> Tree:

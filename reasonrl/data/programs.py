@@ -13,7 +13,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from reasonrl.data.mistakes import refuse_unknown
-from reasonrl.data.program_trees import Op, Tree, rewritten, text, value
+from reasonrl.data.program_trees import Op, Tree, rewritten, text, total, value
 from reasonrl.data.values import LARGEST_SIZE
 from reasonrl.errors import DataError
 from verifiers.types import Problem
@@ -26,12 +26,11 @@ SHOWN: dict[int, list[tuple[int, ...]]] = {
 """The inputs whose values a prompt shows, by the number of arguments: always the same, so that a small model need not
 learn what an input means.
 """
-CONSTANTS = range(1, 6)
-MOST_OPERATORS = 6
+CONSTANTS = range(1, 10)
 HIDDEN_INPUTS = range(-5, 26)
-LARGEST_VALUE = 40
+LARGEST_VALUE = 60
 """Of a function on the inputs that are shown: each number of a prompt is one token of `tiny-programs`."""
-_WEIGHTS = {"+": 4, "-": 4, "*": 2, "max": 2, "min": 2, "abs": 1, "%": 1, "//": 1, "if": 1}
+COEFFICIENTS = (1, 1, 1, 2, 2, 3, 4, -1, -1, -2, -3)
 _MISSES = 5_000
 
 
@@ -44,7 +43,7 @@ class _Options:
     repeat: int = 1
     split: str = "train"
     test_share: float = 0.2
-    operators: tuple[int, int] = (1, 3)
+    wrapped: float = 0.3
     arguments: tuple[int, int] = (1, 2)
     shown: int = 8
     hidden: int = 10
@@ -57,7 +56,8 @@ def programs(options: dict[str, Any], *, seed: int = 0) -> list[Problem]:
     Options:
         size: how many functions.
         repeat: how many problems are generated from each function, with the form of the program drawn again (1).
-        operators: how many operators the function is made from, [least, most] or one number ([1, 3]).
+        wrapped: share of the functions that are more than a sum of multiples: its absolute value, or the larger or the
+            smaller of it and another value (0.3).
         arguments: 1, 2, or [1, 2] for both ([1, 2]).
         shown: how many values the prompt shows (8).
         hidden: how many further values decide, with the shown ones (10).
@@ -69,14 +69,14 @@ def programs(options: dict[str, Any], *, seed: int = 0) -> list[Problem]:
     stem = f"{checked.split}-{checked.seed}"
     rng = random.Random(f"programs {stem}")
     problems: list[Problem] = []
-    for arguments, tree, operators in _functions(checked, rng):
+    for arguments, tree, wrapped in _functions(checked, rng):
         tests = _tests(arguments, tree, checked, rng)
         for _ in range(checked.repeat):
             name = f"programs/{stem}-{len(problems)}"
             program = f"def f({', '.join(NAMES[:arguments])}): return {text(rewritten(tree, rng))}\n"
             solution = {"solution": program} if checked.repeat == 1 else {}
             reference = {**tests, "demonstration": program, **solution}
-            meta = {"operators": operators, "arguments": arguments}
+            meta = {"arguments": arguments, "wrapped": wrapped}
             problems.append(Problem(name, _prompt(arguments, tree, checked), "code", reference, "programs", meta))
     return problems
 
@@ -116,14 +116,14 @@ def _value(tree: Tree, given: tuple[int, ...]) -> int:
     return value(tree, dict(zip(NAMES, given, strict=False)))
 
 
-def _functions(options: _Options, rng: random.Random) -> Iterator[tuple[int, Tree, int]]:
-    """Different functions of one side of the split, with their numbers of arguments and operators."""
+def _functions(options: _Options, rng: random.Random) -> Iterator[tuple[int, Tree, bool]]:
+    """Different functions of one side of the split, with their numbers of arguments, and whether they are wrapped."""
     seen: set[tuple[int, ...]] = set()
     misses = 0
     while len(seen) < options.size:
-        arguments, operators = rng.randint(*options.arguments), rng.randint(*options.operators)
-        tree = _tree(operators, NAMES[:arguments], rng)
-        if not _is_plain(tree) or not _fits(tree, arguments):
+        arguments, wrapped = rng.randint(*options.arguments), rng.random() < options.wrapped
+        tree = _tree(NAMES[:arguments], wrapped, rng)
+        if not _fits(tree, arguments):
             continue
         values = (arguments, *(_value(tree, given) for given in SHOWN[arguments]))
         if values in seen or _side(values, options.test_share) != options.split:
@@ -131,12 +131,12 @@ def _functions(options: _Options, rng: random.Random) -> Iterator[tuple[int, Tre
             if misses > _MISSES:
                 raise DataError(
                     f"programs: there are only about {len(seen):,} different functions of {options.size:,}. Ask for"
-                    " fewer, or for more operators"
+                    " fewer"
                 )
             continue
         misses = 0
         seen.add(values)
-        yield arguments, tree, operators
+        yield arguments, tree, wrapped
 
 
 def _fits(tree: Tree, arguments: int) -> bool:
@@ -154,39 +154,25 @@ def _side(values: tuple[int, ...], test_share: float) -> str:
     return "test" if int.from_bytes(digest) < test_share * 2**64 else "train"
 
 
-def _tree(operators: int, names: tuple[str, ...], rng: random.Random) -> Tree:
-    """A random tree of so many operators."""
-    if operators == 0:
-        return _leaf(names, rng)
-    name = rng.choices(list(_WEIGHTS), list(_WEIGHTS.values()))[0]
-    if name == "if" and operators >= 2:
-        condition = Op(rng.choice("<>"), (rng.choice(names), _leaf(names, rng)))
-        first = rng.randint(0, operators - 2)
-        return Op("if", (condition, _tree(first, names, rng), _tree(operators - 2 - first, names, rng)))
-    if name in ("if", "abs"):
-        return Op("abs", (Op("-", (_tree(operators - 1, names, rng), _leaf(names, rng))),))
-    if name in ("%", "//"):
-        return Op(name, (_tree(operators - 1, names, rng), rng.randint(2, 3)))
-    if name == "*" and rng.random() < 0.7:
-        return Op("*", (rng.randint(2, 3), _tree(operators - 1, names, rng)))
-    first = rng.randint(0, operators - 1)
-    return Op(name, (_tree(first, names, rng), _tree(operators - 1 - first, names, rng)))
+def _tree(names: tuple[str, ...], wrapped: bool, rng: random.Random) -> Tree:
+    """A random sum of multiples of the names and a constant; wrapped, in `abs`, or in the `max` or `min` with a name or
+    a constant.
+    """
+    terms: list[tuple[int, Tree]] = [_term(rng.choice(COEFFICIENTS), name) for name in names]
+    if rng.random() < 0.6:
+        terms.append((rng.choice([1, -1]), rng.choice(CONSTANTS)))
+    tree = total(sorted(terms, key=lambda term: -term[0]))
+    if not wrapped:
+        return tree
+    name = rng.choice(["abs", "max", "min"])
+    if name == "abs":
+        return Op("abs", (tree,))
+    return Op(name, (tree, rng.choice([*names, rng.choice(CONSTANTS)])))
 
 
-def _leaf(names: tuple[str, ...], rng: random.Random) -> Tree:
-    return rng.choice(names) if rng.random() < 0.7 else rng.choice(CONSTANTS)
-
-
-def _is_plain(tree: Tree) -> bool:
-    """Whether no operator is there in vain: none has only constants, and only + and * have the same operand twice."""
-    if not isinstance(tree, Op):
-        return True
-    operands = tree.operands
-    if all(isinstance(operand, int) for operand in operands):
-        return False
-    if tree.name not in ("+", "*") and len(set(operands)) < len(operands):
-        return False
-    return all(map(_is_plain, operands))
+def _term(coefficient: int, name: str) -> tuple[int, Tree]:
+    size = abs(coefficient)
+    return (1 if coefficient > 0 else -1), (name if size == 1 else Op("*", (size, name)))
 
 
 def _checked(options: dict[str, Any], seed: int) -> _Options:
@@ -208,16 +194,15 @@ def _checked(options: dict[str, Any], seed: int) -> _Options:
         wrong.append(f"seed must be a whole number, not {given['seed']!r}")
     if given.get("split", "train") not in ("train", "test"):
         wrong.append(f"split must be train or test, not {given['split']!r}")
-    share = given.get("test_share", 0.2)
-    if isinstance(share, bool) or not isinstance(share, int | float) or not 0 <= share <= 1:
-        wrong.append(f"test_share must be in [0, 1], not {share!r}")
-    for name, most in (("operators", MOST_OPERATORS), ("arguments", len(NAMES))):
-        if name not in given:
-            continue
-        pair = _pair(given[name], most)
+    for name in ("test_share", "wrapped"):
+        share = given.get(name, 0.0)
+        if isinstance(share, bool) or not isinstance(share, int | float) or not 0 <= share <= 1:
+            wrong.append(f"{name} must be in [0, 1], not {share!r}")
+    if "arguments" in given:
+        pair = _pair(given["arguments"], len(NAMES))
         if pair is None:
-            wrong.append(f"{name} must be a number from 1 to {most} or [least, most], not {given[name]!r}")
-        given[name] = pair
+            wrong.append(f"arguments must be 1, 2 or [1, 2], not {given['arguments']!r}")
+        given["arguments"] = pair
     for name, most in (("shown", len(SHOWN[1])), ("hidden", 20)):
         if name in given and not _within(given[name], 1, most):
             wrong.append(f"{name} must be a whole number from 1 to {most}, not {given[name]!r}")

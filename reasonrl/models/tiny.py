@@ -78,12 +78,14 @@ class Shape:
     positions: int
     vocabulary: tuple[str, ...]
     chat_template: str | None = None
+    initial_std: float = 0.02
+    """Of the random weights. One over the root of the width lets attention begin to work sooner."""
 
 
 MODELS = {
     NAME: Shape(2, 96, 256, 4, 512, tuple(CHARACTERS)),
     CRITIC: Shape(4, 128, 384, 4, 512, (*ASCII, *NUMBERS, *PHRASES), TEMPLATE),
-    PROGRAMS: Shape(4, 128, 384, 4, 512, (*ASCII, *NUMBERS, *CODE)),
+    PROGRAMS: Shape(4, 128, 384, 4, 512, (*ASCII, *NUMBERS, *CODE), initial_std=0.08),
 }
 
 
@@ -122,6 +124,7 @@ def build_model(seed: int, dtype: Any, name: str = NAME) -> Any:
         num_attention_heads=shape.heads,
         num_key_value_heads=shape.heads // 2,
         max_position_embeddings=shape.positions,
+        initializer_range=shape.initial_std,
         tie_word_embeddings=False,
         pad_token_id=0,
         eos_token_id=1,

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from reasonrl.data.checks import shared_prompts
 from reasonrl.data.load import load_problems
-from reasonrl.data.program_trees import Op, Tree, rewritten, size, text, value
+from reasonrl.data.program_trees import Op, Tree, rewritten, size, text, total, value
 from reasonrl.errors import DataError
 from reasonrl.models.tiny import PROGRAMS, build_tokenizer
 
@@ -58,6 +58,12 @@ def test_a_text_has_no_brackets_that_it_does_not_need() -> None:
     assert size(difference) == 2
 
 
+def test_a_sum_of_terms_begins_with_the_sign_of_its_first() -> None:
+    assert text(total([(1, "x"), (-1, 2)])) == "x - 2"
+    assert text(total([(-1, Op("*", (2, "x"))), (1, "y"), (-1, 3)])) == "-(2 * x) + y - 3"
+    assert total([(-1, 4)]) == -4
+
+
 def test_a_maximum_has_several_forms() -> None:
     rng = random.Random(0)
     forms = {text(rewritten(Op("max", ("x", "y")), rng)) for _ in range(50)}
@@ -81,8 +87,8 @@ def test_every_demonstration_gives_the_values_that_are_shown_and_the_hidden_ones
 
 
 def test_no_prompt_is_on_both_sides_and_repeated_functions_have_no_solution_to_be_run() -> None:
-    train = load_problems("programs", split="train", options={"size": 400, "operators": [1, 2], "repeat": 3})
-    test = load_problems("programs", split="test", options={"size": 150, "operators": [1, 2], "seed": 5})
+    train = load_problems("programs", split="train", options={"size": 400, "repeat": 3})
+    test = load_problems("programs", split="test", options={"size": 150, "seed": 5})
     assert shared_prompts(train, test) == []
     assert not any("solution" in problem.reference for problem in train)
     assert all(problem.reference["solution"] == problem.reference["demonstration"] for problem in test)
@@ -100,15 +106,18 @@ def test_a_smaller_size_gives_the_first_problems_of_a_larger_one() -> None:
         ({}, "the option size is missing; write the number of functions"),
         ({"size": 0}, "size must be a whole number from 1 to 10,000,000, not 0"),
         ({"size": 5, "repeat": True}, "repeat must be a whole number from 1"),
-        ({"size": 5, "operators": [3, 1]}, r"operators must be a number from 1 to 6 or \[least, most\], not \[3, 1\]"),
-        ({"size": 5, "arguments": 3}, "arguments must be a number from 1 to 2"),
+        ({"size": 5, "wrapped": 1.5}, r"wrapped must be in \[0, 1\], not 1.5"),
+        ({"size": 5, "arguments": [2, 1]}, r"arguments must be 1, 2 or \[1, 2\], not \[2, 1\]"),
         ({"size": 5, "shown": 9}, "shown must be a whole number from 1 to 8, not 9"),
         ({"size": 5, "hidden": 0}, "hidden must be a whole number from 1 to 20, not 0"),
         ({"size": 5, "split": "dev"}, "split must be train or test, not 'dev'"),
         ({"size": 5, "test_share": "half"}, "test_share must be in"),
         ({"size": 5, "seed": "one"}, "seed must be a whole number, not 'one'"),
-        ({"size": 5, "operator": 1}, "Did you mean 'operators'"),
-        ({"size": 500, "operators": 1}, "there are only about .* different functions of 500. Ask for fewer"),
+        ({"size": 5, "wraped": 1}, "Did you mean 'wrapped'"),
+        (
+            {"size": 500, "arguments": 1, "wrapped": 0.0},
+            "there are only about .* different functions of 500. Ask for fewer",
+        ),
     ],
 )
 def test_a_wrong_option_is_named(options: dict[str, Any], message: str) -> None:
@@ -118,7 +127,7 @@ def test_a_wrong_option_is_named(options: dict[str, Any], message: str) -> None:
 
 def test_the_tokenizer_of_tiny_programs_gives_one_token_to_each_number_and_operator() -> None:
     tokenizer = build_tokenizer(PROGRAMS)
-    problem = load_problems("programs", options={"size": 1, "arguments": 2, "operators": 3})[0]
+    problem = load_problems("programs", options={"size": 1, "arguments": 2})[0]
     whole = problem.prompt + problem.reference["demonstration"]
     ids = tokenizer(whole)["input_ids"]
     assert tokenizer.decode(ids) == whole
