@@ -6,6 +6,7 @@ import os
 import socket
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 from verifiers.sandbox.outcomes import call_outcome, raised_outcome
@@ -28,7 +29,6 @@ class Sample:
         self._shares = share_process
         self._batch = range(0)
         self._running = -1
-        self._answers: dict[int, dict[str, Any]] = {}
         self._program: RunningProgram | None = None
         self._load_failure: Outcome | None = None
 
@@ -102,17 +102,18 @@ class Sample:
         """The same, in a process that is given all calls from here on at once. Raises CellFailed."""
         started = time.monotonic()
         is_alone = False
-        while number not in self._answers:
+        while True:
             if self._load_failure is not None:
                 return self._load_failure
             if self._program is None or number not in self._batch:
                 self._start_batch(source, inputs, range(number, number + 1 if is_alone else len(inputs)))
-            failed = self._collect(number, started)
-            if failed is not None and (self._running == number or len(self._batch) == 1):
-                return failed
+            answer = self._collect(number, started)
+            if not isinstance(answer, Outcome):
+                return call_outcome(answer, started)
+            if self._running == number or len(self._batch) == 1:
+                return answer
             # It may have ended in a later call, and answers with it: then this one is called again, alone.
-            is_alone = failed is not None
-        return call_outcome(self._answers.pop(number), started)
+            is_alone = True
 
     def _start_batch(self, source: str, inputs: Sequence[Input], batch: range) -> None:
         if self._program is not None:
@@ -121,12 +122,14 @@ class Sample:
         self._batch, self._running = batch, -1
         self._program.say({"source": source, "calls": [_said(inputs[place], place) for place in batch]})
 
-    def _collect(self, number: int, started: float) -> Outcome | None:
-        """Takes answers until that of the call `number` is there; an outcome if the program ends before."""
+    def _collect(self, number: int, started: float) -> dict[str, Any] | Outcome:
+        """The answer to the call `number`; an outcome if the program ends before. Answers come in order, and those to
+        later calls stay where they are: a program cannot make the caller hold more than one.
+        """
         program = self._program
         assert program is not None
         try:
-            while number not in self._answers:
+            while True:
                 frame = program.next_frame(watch=True)
                 place, running = frame.get("call"), frame.get("running")
                 if "raised" in frame and place is None:
@@ -134,17 +137,16 @@ class Sample:
                     program.end()
                     self._load_failure = raised_outcome(frame, started)
                     return self._load_failure
-                if type(place) is int and place in self._batch and place >= number and place not in self._answers:
-                    self._answers[place] = frame
-                elif type(running) is int and running in self._batch and running > self._running:
+                if type(place) is int and place == number:
+                    program.answered()
+                    return frame
+                if type(running) is int and running in self._batch and running > self._running:
                     self._running = running
                 else:
                     program.unasked()
-            program.answered()
-            return None
         except Ended as ended:
             self._program = None
-            return program.outcome_of(ended.report)
+            return _unanswered(program.outcome_of(ended.report))
 
     def tests(self, source: str, functions: Sequence[str], ask: Callable[[Call], Outcome]) -> Outcome:
         """Runs test text; what it calls of `functions` is asked of the caller. Raises CellFailed."""
@@ -177,7 +179,7 @@ class Sample:
                 )
         except Ended as ended:
             self._program = None
-            return program.outcome_of(ended.report)
+            return _unanswered(program.outcome_of(ended.report))
 
     def shared(self, source: str, tests: str, secret: str) -> Outcome:
         """Runs test text in the program's own process, which must give the secret back. Raises CellFailed."""
@@ -208,7 +210,14 @@ class Sample:
                 program.unasked()
         except Ended as ended:
             self._program = None
-            return program.outcome_of(ended.report)
+            return _unanswered(program.outcome_of(ended.report))
+
+
+def _unanswered(outcome: Outcome) -> Outcome:
+    """Of a program that has ended: status 0 is no success where an answer was due, and no answer is not None."""
+    if outcome.ending is not Ending.FINISHED:
+        return outcome
+    return replace(outcome, ending=Ending.ERROR, error="the program ended before it answered")
 
 
 def _said(wanted: Input, number: int) -> dict[str, Any]:

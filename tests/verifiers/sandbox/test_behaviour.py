@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import resource
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -268,6 +269,40 @@ def test_eight_threads_get_their_own_outcomes(sandbox: LocalSandbox) -> None:
         outcomes = list(pool.map(one, range(40)))
 
     assert outcomes == [(f"{number * 7}\n".encode(), number * 7) for number in range(40)]
+
+
+@pytest.mark.parametrize("share", [False, True])
+@pytest.mark.parametrize(
+    "program",
+    [
+        "import os\nos._exit(0)",
+        "import sys\nsys.exit(0)",
+        "import os\ndef f():\n    os._exit(0)",
+        "import sys\ndef f():\n    sys.exit(0)",
+        "import os\nos.execv('/bin/true', ['true'])",
+        "import os\ndef f():\n    os.execv('/bin/true', ['true'])",
+        "import os\nos.close(3)\nos._exit(0)",
+        "import os\ndef f():\n    os.kill(os.getpid(), 9)\n    os._exit(0)",
+    ],
+)
+def test_a_program_that_ends_has_not_returned_none(sandbox: LocalSandbox, program: str, share: bool) -> None:
+    outcomes = list(sandbox.run(program, [Call("f")] * 2, SHORT, share_process=share))
+    tests = sandbox.run_tests("assert f() is None", ["f"], program, SHORT)
+
+    assert [outcome.ending for outcome in outcomes] == [Ending.ERROR] * 2
+    assert tests.value is None
+
+
+def test_a_program_cannot_make_the_judge_hold_all_its_values_at_once(sandbox: LocalSandbox) -> None:
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    outcomes = sandbox.run("def f(): return 'x' * 900_000", [Call("f")] * 200, Limits(), share_process=True)
+    lengths = []
+    for outcome in outcomes:
+        assert isinstance(outcome.value, str)
+        lengths.append(len(outcome.value))
+
+    assert lengths == [900_000] * 200
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 60_000, "180 MB went through"
 
 
 def test_test_text_asks_the_program_in_another_process(sandbox: LocalSandbox) -> None:
