@@ -42,6 +42,13 @@ _SCRIPTS = ("stdin_stdout", "stdin", "stdio", "io")
 _CALLS = ("call", "call_based", "functional", "fn_name")
 _TESTS = ("tests", "test", "test_list", "test_cases", "input_output", "ground_truth")
 _SOLUTIONS = ("solution", "canonical_solution", "reference")
+_COMPATIBLE = (
+    ("evalplus", "asserts"),
+    ("asserts", "evalplus"),
+    ("livecodebench", "inputs_outputs"),
+    ("code_contests", "inputs_outputs"),
+)
+"""A named format and another shape that its tests may have: EvalPlus publishes sources too, others hand on lists."""
 _ENTRY_POINT = re.compile(r"[^\W\d]\w*(\(\))?(\.[^\W\d]\w*)?")
 """f, Class.f, or LeetCode's Solution().f"""
 _FENCE = re.compile(r"```[a-z0-9]*\n(.*?)\n?```", re.DOTALL)
@@ -113,18 +120,9 @@ def _family(row: Mapping[str, Any]) -> str:
         raise BadTests(f"`format` is {name!r}; write one of {', '.join(FORMATS)}, or leave it out")
     if not shape:
         raise BadTests("there are no tests: write `tests`")
-    if (
-        family != shape
-        and not (family == "code_contests" and shape == "inputs_outputs")
-        and not _is_subset(family, shape)
-    ):
+    if family != shape and (family, shape) not in _COMPATIBLE and (str(name), shape) != ("function", "inputs_outputs"):
         raise BadTests(f"`format` is {name!r}, and the tests have the shape of {shape}; correct one of them")
     return shape
-
-
-def _is_subset(family: str, shape: str) -> bool:
-    """EvalPlus publishes assert-style sources too, and LiveCodeBench's rows are often handed on as lists of tests."""
-    return (family, shape) in (("evalplus", "asserts"), ("asserts", "evalplus"), ("livecodebench", "inputs_outputs"))
 
 
 def _shape(row: Mapping[str, Any]) -> str:

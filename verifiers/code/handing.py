@@ -4,34 +4,15 @@ from __future__ import annotations
 
 import ast
 import builtins
-from collections.abc import Iterator
 
-_PLAIN_MODULES = frozenset(
-    [
-        "random",
-        "math",
-        "cmath",
-        "string",
-        "copy",
-        "itertools",
-        "sys",
-        "re",
-        "json",
-        "functools",
-        "operator",
-        "typing",
-        "time",
-        "unittest",
-        "pytest",
-        "statistics",
-        "__future__",
-        "contextlib",
-    ]
+_PLAIN = (
+    "random math cmath string copy itertools sys re json functools operator typing time unittest pytest statistics "
+    "__future__ contextlib"
 )
+_PLAIN_MODULES = frozenset(_PLAIN.split())
 """Modules of which a text may use anything: what it then hands over is plain, or is seen to be a function."""
-_NOT_PLAIN = frozenset(
-    ["iter", "map", "filter", "zip", "reversed", "enumerate", "range", "open", "object", "memoryview", "bytearray"]
-)
+_RETURN_OBJECTS = "iter map filter zip reversed enumerate range open object memoryview bytearray"
+_NOT_PLAIN = frozenset(_RETURN_OBJECTS.split())
 
 
 def hands_over_objects(tree: ast.Module, calls: list[ast.Call], functions: frozenset[str]) -> bool:
@@ -40,18 +21,18 @@ def hands_over_objects(tree: ast.Module, calls: list[ast.Call], functions: froze
     Args:
         functions: names that the text takes from the program. One that is written like a class is taken for one.
     """
-    unsafe = set(_unsafe_names(tree)) | {name for name in functions if _is_like_a_class(name)}
+    unsafe = classes_of(tree) | objects_of_modules(tree) | {name for name in functions if is_like_a_class(name)}
     for node in ast.walk(tree):  # names are bound before they are used, and the walk goes from the top down
-        if isinstance(node, ast.FunctionDef) and _mentions(node, unsafe):
+        if isinstance(node, ast.FunctionDef) and mentions(node, unsafe):
             unsafe.add(node.name)
     for node in ast.walk(tree):
-        if isinstance(node, ast.Assign | ast.AnnAssign) and node.value is not None and _mentions(node.value, unsafe):
+        if isinstance(node, ast.Assign | ast.AnnAssign) and node.value is not None and mentions(node.value, unsafe):
             targets = node.targets if isinstance(node, ast.Assign) else [node.target]
             unsafe |= {part.id for target in targets for part in ast.walk(target) if isinstance(part, ast.Name)}
     helpers = {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}
     helpers |= frozenset(dir(builtins)) - _bound(tree)
     return any(
-        _mentions(argument, unsafe) or _is_code(argument, helpers) for call in calls for argument in _arguments(call)
+        mentions(argument, unsafe) or _is_code(argument, helpers) for call in calls for argument in _arguments(call)
     )
 
 
@@ -59,23 +40,28 @@ def _arguments(call: ast.Call) -> list[ast.expr]:
     return [*call.args, *(keyword.value for keyword in call.keywords)]
 
 
-def _unsafe_names(tree: ast.Module) -> Iterator[str]:
+def classes_of(tree: ast.Module) -> set[str]:
+    return {node.name for node in ast.walk(tree) if isinstance(node, ast.ClassDef)}
+
+
+def objects_of_modules(tree: ast.Module) -> set[str]:
+    """Names imported from modules whose values need not be plain: Decimal, deque, np."""
+    names = set()
     for node in ast.walk(tree):
-        if isinstance(node, ast.ClassDef):
-            yield node.name
-        elif isinstance(node, ast.Import):
+        if isinstance(node, ast.Import):
             for alias in node.names:
                 if alias.name.split(".")[0] not in _PLAIN_MODULES:
-                    yield alias.asname or alias.name.split(".")[0]
+                    names.add(alias.asname or alias.name.split(".")[0])
         elif isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] not in _PLAIN_MODULES:
-            yield from (alias.asname or alias.name for alias in node.names)
+            names |= {alias.asname or alias.name for alias in node.names}
+    return names
 
 
-def _is_like_a_class(name: str) -> bool:
+def is_like_a_class(name: str) -> bool:
     return name[0].isupper() and not name.isupper() and "_" not in name
 
 
-def _mentions(node: ast.AST, names: set[str]) -> bool:
+def mentions(node: ast.AST, names: set[str]) -> bool:
     return any(isinstance(part, ast.Name) and part.id in names for part in ast.walk(node))
 
 

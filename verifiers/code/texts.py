@@ -14,31 +14,15 @@ import sys
 from collections.abc import Iterator
 
 from verifiers.code.conditions import METHOD_NAMES
-from verifiers.code.handing import hands_over_objects
+from verifiers.code.handing import hands_over_objects, is_like_a_class, mentions, objects_of_modules
 from verifiers.code.trees import check_compiles, tree_of
 from verifiers.code.types import TestText
 
-_PROCESS = frozenset(
-    [
-        "redirect_stdout",
-        "redirect_stderr",
-        "capsys",
-        "capfd",
-        "monkeypatch",
-        "patch",
-        "Mock",
-        "MagicMock",
-        "stdin",
-        "stdout",
-        "stderr",
-        "argv",
-        "environ",
-        "globals",
-        "locals",
-        "eval",
-        "inspect",
-    ]
+_OF_THE_PROCESS = (
+    "redirect_stdout redirect_stderr capsys capfd monkeypatch patch Mock MagicMock stdin stdout stderr argv environ "
+    "globals locals eval inspect"
 )
+_PROCESS = frozenset(_OF_THE_PROCESS.split())
 
 
 def test_text(
@@ -60,7 +44,8 @@ def test_text(
     functions = sorted(free - frozenset(modules) - (frozenset(dir(builtins)) - program_names))
     if modules:
         source = "".join(f"import {module}\n" for module in modules) + source
-    shared = shared or not functions or bool(classes & set(functions)) or _needs_the_process(tree, frozenset(functions))
+    objects = classes | {function for function in functions if is_like_a_class(function)} - program_names
+    shared = shared or not functions or bool(objects & set(functions)) or _needs_the_process(tree, frozenset(functions))
     return TestText(source, () if shared else tuple(functions), name)
 
 
@@ -104,7 +89,8 @@ def _needs_the_process(tree: ast.Module, functions: frozenset[str]) -> bool:
     ]
     results = _targets(tree, calls)
     return (
-        hands_over_objects(tree, calls, functions)
+        mentions(tree, objects_of_modules(tree))
+        or hands_over_objects(tree, calls, functions)
         or any(isinstance(node, ast.Name | ast.Attribute) and _looks_around(node) for node in ast.walk(tree))
         or any(_reads_an_attribute(node, calls, results) for node in ast.walk(tree))
         or any(isinstance(node, ast.Compare) and _compares_identity(node) for node in ast.walk(tree))

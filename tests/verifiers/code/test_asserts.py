@@ -318,6 +318,8 @@ SHARED = {
     ),
     "an object of a module": "from collections import deque\nassert f(deque([1])) == 1",
     "an object of a module under a name": "import numpy as np\nx = np.array([1])\nassert f(x) == 1",
+    "a value of a module": "from decimal import Decimal\nassert f(1) + f(2) == Decimal('1.5')",
+    "a value of a class that is not imported": "assert f(1) + f(2) == Decimal('1.5')",
     "an iterator": "assert f(iter([1])) == 1",
     "what the program prints": (
         "import io, contextlib\nout = io.StringIO()\nwith contextlib.redirect_stdout(out):\n    f(1)\n"

@@ -319,6 +319,10 @@ def test_arguments_of_the_entry_point_may_stand_beside_it() -> None:
     assert case.input == Stdin("1 2")
 
 
+def test_a_call_may_have_the_format_function() -> None:
+    assert judged(ADD, {"tests": {"fn_name": "f", "inputs": [[1, 2]], "outputs": [3]}, "format": "function"}) == [""]
+
+
 @pytest.mark.parametrize("name", [name for name, family in FORMATS.items() if family == "asserts"])
 def test_a_format_may_be_named(name: str) -> None:
     assert judged(ADD, {"tests": ["assert f(1, 2) == 3"], "format": name}) == [""]
