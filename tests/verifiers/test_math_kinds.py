@@ -31,6 +31,9 @@ SAME: dict[str, list[tuple[str, str]]] = {
         (r"\epsilon_0", r"\varepsilon_0"),
     ],
     "intervals and bounds": [
+        (r"\{-1\} \cup [2,\infty)", r"x=-1 \text{ or } x\ge2"),
+        (r"(-2,0) \cup (0,2)", r"-2<x<2, x\neq0"),
+        (r"\{x|x\in\mathbb{R}, x\ne0\}", r"x\ne0"),
         ("(2,5)", "]2,5["),
         ("[2,5)", "[2,5["),
         (r"x\le 3", r"]-\infty,3]"),
@@ -43,6 +46,7 @@ SAME: dict[str, list[tuple[str, str]]] = {
         ("a<b", "b>a"),
     ],
     "sets": [
+        (r"(m,n)=(1,2),(2,1)", r"m=1,n=2 \text{ or } m=2,n=1"),
         (r"\{1,2,3\}", r"S = \{1,2,3\}"),
         (r"\{1,2,3\}", r"\{1\}\cup\{2,3\}"),
         (r"\{1,2,3\}", r"\lbrace 1,2,3 \rbrace"),
@@ -59,11 +63,16 @@ SAME: dict[str, list[tuple[str, str]]] = {
         (r"\begin{pmatrix}1&2\\3&4\end{pmatrix}", "[1 2; 3 4]"),
     ],
     "systems": [
+        ("x=y=z=1", "(1,1,1)"),
+        (r"a_n=\begin{cases}1,n=1\\2n,n\ge2\end{cases}", r"a_n = \begin{cases} 1 & n = 1 \\ 2n & n \geq 2 \end{cases}"),
         (r"\begin{cases}x=1\\y=2\end{cases}", "y=2, x=1"),
         (r"\left\{\begin{array}{l}x=1\\y=2\end{array}\right.", "x=1, y=2"),
         ("x=1, y=2", r"\begin{aligned}x&=1\\y&=2\end{aligned}"),
     ],
     "quantities": [
+        (r"12\left(\mathrm{cm}^{2}\right)", "12 cm^2"),
+        ("12", "12 \u5143"),
+        ("12", "12 \u043a\u043c/\u0447"),
         (r"\$0.75", "75 cents"),
         (r"\$12.50", "12 dollars and 50 cents"),
         ("2 hours 15 minutes", "2:15"),
@@ -76,6 +85,9 @@ SAME: dict[str, list[tuple[str, str]]] = {
     ],
     "dates": [("July 4, 1776", "4 July 1776"), ("December 25", "25th of December"), ("Wednesday", "Wed")],
     "words": [
+        ("red and blue", "blue and red"),
+        ("Vasya", "Vasya wins"),
+        ("the first player wins", "the first player has a winning strategy"),
         ("isosceles triangle", "isosceles"),
         ("Friday", "It will be on a Friday."),
         ("The sum is even", r"\text{even}"),
@@ -93,6 +105,8 @@ SAME: dict[str, list[tuple[str, str]]] = {
         (r"n\equiv -1 \pmod 4", r"n\equiv 3 \pmod 4"),
     ],
     "names": [
+        (r"(-1)^k \frac{\pi}{6}+k\pi", r"(-1)^{n}\frac{\pi}{6}+n\pi"),
+        (r"\frac{7}{12}", r"P = \frac{7}{12} \approx 0.583"),
         (r"\frac{\sqrt2}{2}", r"e=\frac{1}{\sqrt2}"),
         ("2x", r"\frac{dy}{dx}=2x"),
         (r"\frac{x-1}{2}", r"f^{-1}(x)=\frac{x-1}{2}"),
@@ -117,6 +131,9 @@ DIFFERENT: dict[str, list[tuple[str, str]]] = {
     ],
     "Greek signs": [("\u03bb", "\u03bc"), (r"\alpha+\beta", "a+b")],
     "intervals and bounds": [
+        (r"(-2,0) \cup (0,2)", "-2<x<2"),
+        (r"(-2,0) \cup (0,2)", r"-2<x<2, x\neq1"),
+        (r"\{-1\} \cup [2,\infty)", r"x\ge2"),
         ("(2,5)", "[2,5]"),
         ("]2,5[", "[2,5]"),
         ("|x-1|<2", "(-2,2)"),
@@ -142,8 +159,16 @@ DIFFERENT: dict[str, list[tuple[str, str]]] = {
         (r"\begin{pmatrix}1&2\\3&4\end{pmatrix}", r"\begin{vmatrix}1&2\\3&4\end{vmatrix}"),
         (r"\begin{bmatrix}1&3\\2&4\end{bmatrix}", "[1 2; 3 4]"),
     ],
-    "systems": [(r"\begin{cases}x=1\\y=2\end{cases}", "x=2, y=1"), (r"\begin{cases}x=1\\y=2\end{cases}", "(2,1)")],
+    "systems": [
+        ("x=y=z=1", "(1,1,2)"),
+        (r"a_n=\begin{cases}1,n=1\\2n,n\ge2\end{cases}", r"a_n = \begin{cases} 2 & n = 1 \\ 2n & n \geq 2 \end{cases}"),
+        (r"\begin{cases}x=1\\y=2\end{cases}", "x=2, y=1"),
+        (r"\begin{cases}x=1\\y=2\end{cases}", "(2,1)"),
+    ],
     "quantities": [
+        ("12", "12\u4e07"),
+        ("12", "13 \u5143"),
+        ("12 cm^2", r"12\left(\mathrm{cm}\right)"),
         (r"\$75", "75 cents"),
         (r"\$12.50", "12.50 euros"),
         ("9.8 m/s^2", "9.8 m/s"),
@@ -156,6 +181,10 @@ DIFFERENT: dict[str, list[tuple[str, str]]] = {
     ],
     "dates": [("July 4, 1776", "July 4"), ("December 25", "December 24"), ("Wednesday", "Tue")],
     "words": [
+        ("red and blue", "red and green"),
+        ("Monday and Friday", "Monday"),
+        ("Alice, then Bob", "Bob, then Alice"),
+        ("Vasya", "Petya wins"),
         ("right triangle", "isosceles triangle"),
         ("Friday", "It is not Friday"),
         ("a circle", "a circle or a line"),

@@ -88,6 +88,7 @@ def split_condition(text: str) -> tuple[str, Condition | None]:
             r"[<>\u2208\u2264\u2265]|\\in|\\g|\\l|\\n|\\forall|in|number|constant|real|\bat\b|when|dots", text
         )
         or len(text) > 500
+        or "\\begin" in text
     ):
         return text, None
     if place := _PLACE.search(text):
