@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from verifiers.code.io_tests import NEAR, Comparing, read_inputs_outputs
+from verifiers.code.io_tests import NEAR, Comparing, read_inputs_outputs, read_test_list
 from verifiers.code.types import BadTests, Case, CodeTests
 
 GROUPS = ("public_tests", "private_tests", "generated_tests")
@@ -26,10 +26,13 @@ def read_contests(reference: Mapping[str, Any], how: Comparing) -> CodeTests:
     groups: dict[str, tuple[Case, ...]] = {}
     for group in GROUPS:
         tests = reference.get(group) or {"input": [], "output": []}
-        if not isinstance(tests, Mapping):
-            raise BadTests(f'`{group}` must be a mapping {{"input": [...], "output": [...]}}')
         label = group.removesuffix("_tests")
-        cases = read_inputs_outputs(tests, how, group)
+        if isinstance(tests, list):
+            cases = read_test_list(tests, how, "", group)
+        elif isinstance(tests, Mapping):
+            cases = read_inputs_outputs(tests, how, group)
+        else:
+            raise BadTests(f'`{group}` must be a mapping {{"input": [...], "output": [...]}}')
         groups[group] = tuple(replace(case, name=f"{label} {case.name}") for case in cases)
     hidden = groups["private_tests"] + groups["generated_tests"]
     shown = groups["public_tests"]

@@ -40,7 +40,7 @@ _FAMILIES = {
 FORMATS = {name: family for family, names in _FAMILIES.items() for name in names.split()}
 _SCRIPTS = ("stdin_stdout", "stdin", "stdio", "io")
 _CALLS = ("call", "call_based", "functional", "fn_name")
-_TESTS = ("tests", "test", "test_list", "test_cases", "input_output", "ground_truth")
+_TESTS = ("tests", "test", "test_list", "test_cases", "input_output", "ground_truth", "verification_info")
 _SOLUTIONS = ("solution", "canonical_solution", "reference")
 _COMPATIBLE = (
     ("evalplus", "asserts"),
@@ -83,7 +83,7 @@ def _row(reference: Any) -> dict[str, Any]:
         return {"tests": {name: row.pop(name) for name in ("inputs", "outputs", "fn_name") if name in row}, **row}
     name, tests = _field(row)
     if isinstance(tests, str) and tests.lstrip()[:1] in ("{", "["):
-        tests = _json(tests, name)
+        tests = tests if "\n" in tests and _defining(tests)[1:] else _json(tests, name)
     if isinstance(tests, Mapping) and "inputs" not in tests and "input" not in tests:
         return {**{key: value for key, value in row.items() if key != name}, **_row(tests)}  # a row within a row
     if name:
@@ -128,7 +128,7 @@ def _family(row: Mapping[str, Any]) -> str:
 def _shape(row: Mapping[str, Any]) -> str:
     if row.get("public_test_cases") or row.get("private_test_cases"):
         return "livecodebench"
-    if any(isinstance(row.get(group), Mapping) for group in GROUPS):
+    if any(isinstance(row.get(group), Mapping | list) for group in GROUPS):
         return "code_contests"
     if row.get("base_input") is not None or row.get("plus_input") is not None:
         return "evalplus"
@@ -178,6 +178,9 @@ def _read_evalplus(row: Mapping[str, Any]) -> CodeTests:
     if solution and "entry_point" in row and f"def {row['entry_point']}" not in solution:
         solution = prompt + solution
     cases, texts = read_evalplus(row, solution)
+    if texts and "tests" in row:  # HumanEval's own tests beside EvalPlus's inputs
+        base = _read_asserts(row)
+        cases, texts = base.cases, (*base.texts, *texts)
     return CodeTests(cases, texts, surroundings(row)[1], str(row.get("entry_point") or ""))
 
 

@@ -224,6 +224,12 @@ def test_public_tests_of_codecontests_decide_where_there_are_no_others() -> None
     assert not case.visible
 
 
+def test_groups_of_codecontests_may_be_lists_of_tests() -> None:
+    one = [{"input": "1\n", "output": "2\n"}]
+    cases = read_tests({"public_tests": one, "private_tests": one}).cases
+    assert [(case.input, case.visible) for case in cases] == [(Stdin("1\n"), True), (Stdin("1\n"), False)]
+
+
 def test_problems_that_read_files_are_refused() -> None:
     with pytest.raises(BadTests, match=r"`input_file` is 'in\.txt'"):
         read_tests(contests_row(input_file="in.txt"))
@@ -263,6 +269,15 @@ def test_rows_of_evalplus_without_them_run_the_reference_in_a_text_of_its_own() 
             exec(text.source, {"f": lambda a, b: a + b + 1})
 
 
+def test_humanevals_own_tests_beside_the_inputs_of_evalplus_decide_too() -> None:
+    row = plus_row(canonical_solution="    return a + b\n", prompt="def f(a, b):\n    '''Sum.'''\n")
+    row["test"] = "def check(candidate):\n    assert candidate(5, 6) == 11\n"
+    del row["expected_output"]
+    tests = read_tests(row)
+    assert failures(ADD, tests) == [""] and len(tests.texts) == 2
+    assert failures(SUB, tests) != [""]
+
+
 def test_evalplus_texts_are_strict_about_types_and_near_about_floats() -> None:
     row = plus_row(canonical_solution="def f(a, b):\n    return [a + b, float(a)]", base_input=[[1, 2]], plus_input=[])
     del row["expected_output"]
@@ -291,6 +306,9 @@ def test_evalplus_texts_are_strict_about_types_and_near_about_floats() -> None:
     {"input_output": json.dumps({"fn_name": "f", "inputs": [[1, 2]], "outputs": [3]})},
     {"ground_truth": json.dumps({"tests": ["assert f(1, 2) == 3"]})},
     {"test_cases": ["assert f(1, 2) == 3"]},
+    {"verification_info": json.dumps({"language": "python", "test_cases": [
+        {"type": "function_call", "fn_name": "f", "input": "1\n2", "output": "3"}]})},
+    {"tests": "[1]\nassert f(1, 2) == 3"},
 ])  # fmt: skip
 def test_rows_are_read_under_the_names_that_their_publishers_use(row: Any) -> None:
     tests = read_tests(row)
@@ -360,7 +378,8 @@ def test_a_format_may_be_named(name: str) -> None:
         ({"inputs": ["1"], "outputs": ["1"], "checker": "any_ordr"}, "did you mean 'any_order'"),
         ({"public_test_cases": "[]", "private_test_cases": "[]"}, "are empty"),
         (contests_row(public_tests={"input": [], "output": []}, private_tests=None, generated_tests=None), "are empty"),
-        (contests_row(private_tests=["1"]), "`private_tests` must be a mapping"),
+        (contests_row(private_tests=["1"]), r"`private_tests\[0\]` must be a mapping"),
+        (contests_row(private_tests="1"), "`private_tests` must be a mapping"),
         (plus_row(entry_point=None), "`entry_point` is missing"),
         (plus_row(expected_output=None), "comes without `expected_output`"),
         (plus_row(expected_output={"base": [3], "plus": []}), "`expected_output.plus` must be a list of 1 values"),
