@@ -180,14 +180,13 @@ class RunningProgram:
             self._data.close()
             return False
         try:
-            bodies = self._reader.feed(data)
+            for body in self._reader.feed(data):
+                self._claim(body)
+                if self._stopped:
+                    return False
         except FrameTooLarge:
             self._stop("output")
             return False
-        for body in bodies:
-            self._claim(body)
-            if self._stopped:
-                return False
         return True
 
     def _claim(self, body: bytes) -> None:

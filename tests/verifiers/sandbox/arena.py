@@ -82,16 +82,17 @@ def script_problems(sandbox: Sandbox, attack: Attack) -> Iterator[str]:
 
 
 def call_problems(sandbox: Sandbox, attack: Attack) -> Iterator[str]:
-    right = []
-    for wanted, outcome in zip(
-        _ASKED, sandbox.run(attack.program, [Call("answer", (x,)) for x in _ASKED], LIMITS), strict=True
-    ):
-        right.append(type(outcome.value) is int and outcome.value == wanted + 1)
-        if outcome.ending is Ending.BROKEN:
-            yield f"the outcome is masked: {outcome.error}"
-        yield from line_problems(outcome.error + outcome.exception)
-    if all(right):
-        yield "all its answers were right"
+    calls = [Call("answer", (x,)) for x in _ASKED]
+    for share in (False, True):
+        right = []
+        outcomes = sandbox.run(attack.program, calls, LIMITS, share_process=share)
+        for wanted, outcome in zip(_ASKED, outcomes, strict=True):
+            right.append(type(outcome.value) is int and outcome.value == wanted + 1)
+            if outcome.ending is Ending.BROKEN:
+                yield f"the outcome is masked: {outcome.error}"
+            yield from line_problems(outcome.error + outcome.exception)
+        if all(right):
+            yield "all its answers were right"
 
 
 def line_problems(line: str) -> Iterator[str]:

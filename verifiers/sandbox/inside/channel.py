@@ -11,6 +11,7 @@ import json
 import os
 import socket
 import struct
+from collections.abc import Iterator
 from typing import Any
 
 _LENGTH = struct.Struct("<I")
@@ -77,16 +78,15 @@ class FrameReader:
         self._limit = limit
         self._data = bytearray()
 
-    def feed(self, data: bytes) -> list[bytes]:
-        """The bodies of the frames that are complete now. Raises FrameTooLarge."""
+    def feed(self, data: bytes) -> Iterator[bytes]:
+        """The bodies of the frames that are complete now. Raises FrameTooLarge, after those that are before it."""
         self._data += data
-        bodies = []
         while len(self._data) >= _LENGTH.size:
             (length,) = _LENGTH.unpack_from(self._data)
             if length > self._limit:
                 raise FrameTooLarge(f"{length} bytes")
             if len(self._data) < _LENGTH.size + length:
                 break
-            bodies.append(bytes(self._data[_LENGTH.size : _LENGTH.size + length]))
+            body = bytes(self._data[_LENGTH.size : _LENGTH.size + length])
             del self._data[: _LENGTH.size + length]
-        return bodies
+            yield body
