@@ -27,7 +27,9 @@ THINKING_TAGS = (
 
 _SIGNS_OF_TAGS = ("<", "THINK]", "\u25c1")
 """One of these stands in each tag, and in each token that ends the turn. Most responses have none."""
-_END_OF_TURN = re.compile(r"<\|(?:im_start|im_end|eot_id|end_of_text|endoftext|start_header_id)\|>")
+_END_OF_TURN = re.compile(
+    r"<\|(?:im_start|im_end|eot_id|end_of_text|endoftext|start_header_id|return)\|>|</s>|<eos>|<end_of_turn>"
+)
 _BOX = re.compile(r"\\(?:boxed|fbox)\b[ ]*")
 _BRACE = re.compile(r"\\.|[{}]", re.DOTALL)
 _WORD = re.compile(r"[A-Za-z`'\"]{2,}")

@@ -59,6 +59,7 @@ SETTLED = frozenset(
     {
         "decimal",
         "rational",
+        "base",
         "probing",
         "magnitude",
         "undefined",

@@ -21,7 +21,7 @@ _TAIL = re.compile(
       |(?:for|giving|with)\s+a\s+total\b(?!\s+of\s+\d).*
       |by\s+(?:the|our|using|symmetry|induction|definition)\b.*
       |(?:giving|making|meaning|leaving|yielding)\b[^\d]*
-      |not\s+\S+(?:\s+\S+)?
+      |(?<!\bdoes\s)(?<!\bis\s)(?<!\bdo\s)(?<!\bcan\s)not\s+\S+(?:\s+\S+)?
       |(?:is|are|was)\s+(?:the|our|my)\s+(?:final\s+)?(?:answer|result|solution|total)\b.*
       )\s*[.!]*\s*$""",
     re.IGNORECASE | re.VERBOSE | re.DOTALL,

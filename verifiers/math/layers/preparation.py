@@ -53,6 +53,8 @@ NO_UNITS = frozenset(
         "but",
         "except",
         "unless",
+        "squared",
+        "cubed",
     }
 )
 _CLAUSE = frozenset(["is", "are", "for", "where", "if", "with", "when", "such", "and", "or", "not"])
