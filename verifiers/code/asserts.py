@@ -22,10 +22,9 @@ from verifiers.code.shims import with_shims
 from verifiers.code.texts import test_text
 from verifiers.code.trees import UNPARSABLE, tree_of
 from verifiers.code.types import BadTests, Case, TestText
+from verifiers.code.vacuous import WRITE, refuse_uncalled, refuse_vacuous
 from verifiers.code.walk import Walk
 from verifiers.sandbox.types import Call
-
-WRITE = 'write Python assert statements, e.g. "assert add(1, 2) == 3"'
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +68,7 @@ def parsed(source: str, label: str, write: str = WRITE) -> ast.Module:
 
 def _read(source: str, around: Surroundings, label: str) -> tuple[list[Case], TestText | None]:
     tree = with_values(parsed(source, label))
-    _refuse_vacuous(tree, label)
+    refuse_vacuous(tree, label)
     names = around.program_names | ({around.entry_point} if around.entry_point.isidentifier() else frozenset())
     walk = Walk(_helpers(around.definitions), names)
     try:
@@ -82,7 +81,9 @@ def _read(source: str, around: Surroundings, label: str) -> tuple[list[Case], Te
         raise BadTests(f"{label}: {error}; correct the test") from None
     except (Unconvertible, RecursionError) as error:
         shared = isinstance(error, Unconvertible) and error.shared
-        script = with_shims(without_numpy(_script(parsed(source, label), around, label)))
+        script = _script(parsed(source, label), around, label)
+        refuse_uncalled(script, label)
+        script = with_shims(without_numpy(script))
         whole = ast.unparse(ast.fix_missing_locations(script)) + unittest_runs(script)
         try:
             text = test_text(whole, names, around.classes, _name(source, label), shared=shared)
@@ -108,30 +109,6 @@ def _candidate(tree: ast.Module, around: Surroundings) -> str:
 
 def _helpers(definitions: str) -> Names:
     return {node.name: Helper(node) for node in tree_of(definitions).body if isinstance(node, ast.FunctionDef)}
-
-
-def _refuse_vacuous(tree: ast.Module, label: str) -> None:
-    if not _asserts(tree):
-        raise BadTests(f"{label} asserts nothing, so every program would pass; {WRITE}")
-    for part in ast.walk(tree):
-        if isinstance(part, ast.Assert) and isinstance(part.test, ast.Tuple) and part.test.elts:
-            raise BadTests(
-                f"{label}: `assert (condition, message)` holds for every program; write it without parentheses"
-            )
-
-
-def _asserts(tree: ast.Module) -> bool:
-    """Whether anything in the text can fail."""
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Assert | ast.Raise):
-            return True
-        if isinstance(node, ast.Attribute) and node.attr.startswith("assert"):
-            return True
-        if isinstance(node, ast.Name) and node.id in ("raises", "assertion"):
-            return True
-        if isinstance(node, ast.Attribute) and node.attr in ("raises", "fail"):
-            return True
-    return False
 
 
 def _refuse_contradictions(cases: list[Case]) -> None:

@@ -10,8 +10,10 @@ import ast
 
 from verifiers.code.meaning import Unconvertible
 
-_SWALLOW = frozenset({"AssertionError", "Exception", "BaseException"})
-"""A handler for one of these catches the `assert False` of its own test too: such a test is run as text."""
+SWALLOW = frozenset({"AssertionError", "Exception", "BaseException"})
+"""A handler for one of these catches the assert of its own test too. `try: f(0); assert False; except Exception: pass`
+is read as it is meant: the call must raise.
+"""
 _RAISES = frozenset({"pytest.raises", "raises", "self.assertRaises"})
 
 
@@ -27,8 +29,8 @@ def expected_exceptions(node: ast.Try | ast.With) -> tuple[tuple[str, ...], ast.
     if not all(isinstance(part, ast.Pass) or _is_true(part) for part in handler.body):
         raise Unconvertible("an `except` that looks at the exception")
     names = _names(handler.type)
-    if not names or (others and set(names) & _SWALLOW):
-        raise Unconvertible("an `except` for whatever is raised")
+    if "AssertionError" in names:
+        raise Unconvertible("an `except` for the assert itself")
     return names, statement
 
 
@@ -48,6 +50,22 @@ def _with(node: ast.With) -> tuple[tuple[str, ...], ast.stmt]:
     if _text(manager.func) not in _RAISES or len(manager.args) != 1 or manager.keywords or len(node.body) != 1:
         raise Unconvertible("a With statement")
     return _names(manager.args[0]), node.body[0]
+
+
+def swallows(node: ast.Try) -> bool:
+    """Whether an assert in the body of a `try` holds for every program, because an `except` passes over it."""
+    if not any(isinstance(part, ast.Assert) and not _fails(part) for inner in node.body for part in ast.walk(inner)):
+        return False
+    for handler in node.handlers:
+        parts = handler.type.elts if isinstance(handler.type, ast.Tuple) else [handler.type]
+        catches = any(part is None or _text(part) in SWALLOW for part in parts)
+        if catches and not any(isinstance(part, ast.Raise | ast.Assert) or _exits(part) for part in ast.walk(handler)):
+            return True
+    return False
+
+
+def _exits(node: ast.AST) -> bool:
+    return isinstance(node, ast.Call) and _text(node.func) in ("exit", "sys.exit", "quit", "pytest.fail", "self.fail")
 
 
 def _text(node: ast.expr) -> str:

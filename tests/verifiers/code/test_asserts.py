@@ -220,6 +220,13 @@ def test_no_case_passes_for_an_exception_unless_it_asks_for_one(name: str) -> No
     assert "" not in judged(program, {"tests": [source]})
 
 
+@pytest.mark.parametrize("handler", ["except Exception", "except", "except BaseException"])
+def test_a_test_that_any_exception_passes_is_not_passed_without_one(handler: str) -> None:
+    row = {"tests": [f"try:\n    f(0)\n    assert False\n{handler}:\n    pass"]}
+    assert judged("def f(x): return 1 / x", row) == [""]
+    assert judged(ECHO, row) != [""]
+
+
 def test_a_test_of_a_boolean_accepts_the_number_that_the_benchmarks_solutions_return_and_no_other_value() -> None:
     assert judged("def f(): return 1", {"tests": ["assert f() == True"]}) == [""]
     assert judged("def f(): return 'yes'", {"tests": ["assert f() == True"]}) != [""]
@@ -476,6 +483,10 @@ def test_evalplus_sources_with_a_reference_function_run_apart_and_without_numpy(
         ({"tests": [HUMAN_EVAL]}, "give `entry_point`"),
         ({"tests": ["def test_f(value):\n    assert f(value) == 1"]}, r"defines test_f\(value\) and does not call"),
         ({"tests": ["assert (f(1) == 1, 'no')"]}, "holds for every program"),
+        ({"tests": ["try:\n    assert f(1) == 1\nexcept Exception as e:\n    print(e)"]}, "passes over the assert"),
+        ({"tests": ["try:\n    assert f(1) == 1\nexcept:\n    pass"]}, "passes over the assert"),
+        ({"tests": ["async def test_f():\n    assert await f(1) == 1"]}, "in functions that nothing calls"),
+        ({"tests": ["def run():\n    assert f(1) == 1\nx = f(1)\nwhile x:\n    x = 0"]}, "that nothing calls"),
         ({"tests": [1]}, "`tests` is a list with other items than texts"),
         ({"tests": 3}, "`tests` is a int"),
         ({"tests": ["assert f(1) == 1"], "entry_point": 3}, "`entry_point` is a int"),
