@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from verifiers.math.compare import compare
+from verifiers.math.extract import extract
 
 SAME: dict[str, list[tuple[str, str]]] = {
     "repeating decimals": [
@@ -225,3 +226,24 @@ def test_near_answers_of_a_kind_are_wrong(kind: str) -> None:
 
 def test_every_kind_has_rows_of_both_sorts() -> None:
     assert set(SAME) == set(DIFFERENT)
+
+
+UNMARKED = [
+    ("The area is 36 cm$^2$.", "36"),
+    (r"The area is $36$ $\text{cm}^2$.", "$36$"),
+    ("The area is 36 cm^2.", "36"),
+    ("The train arrives at 2:30 PM.", "2:30 PM"),
+    ("The ratio is 3:5.", "3:5"),
+    ("The value is - 5.", "- 5"),
+    ("The population is 1.5 million.", "1.5 million"),
+    ("f(x) = x^2 - 4", "x^2 - 4"),
+    ("\u6545\u9009D\u3002", "D"),
+    ("He pays 12 dollars.</s>", "12"),
+]
+
+
+@pytest.mark.parametrize(("response", "answer"), UNMARKED)
+def test_a_lenient_answer_is_read_with_what_belongs_to_it(response: str, answer: str) -> None:
+    extracted = extract(response, "lenient").answer
+    assert extracted is not None and extracted.strip("$ ") == answer.strip("$ ")
+    assert extract(response, "strict").answer is None

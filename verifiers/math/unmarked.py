@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from verifiers.math.expression import Unreadable, read_expression
-from verifiers.math.layers.choices import choice_in_sentence
+from verifiers.math.layers.choices import choice_in_sentence, choice_of
 from verifiers.math.normalise import readable
 from verifiers.response import Extraction
 
@@ -23,11 +23,21 @@ _DENIAL = re.compile(
 )
 _SCRIPTS = re.compile(r"[\u2e80-\ufaff\uff00-\uff0f\uff1a-\uffef\u0590-\u0fff]+")
 _COMPOSED = re.compile(r"[\u03c0\u221a\u221b^*/!]|\d[eE]\d|\dpi\b")
-_SIGN = r"(?<![A-Za-z0-9_.])[-+\u2212]?"
+_SIGN = r"(?:(?:(?<=is )|(?<== )|(?<=: ))[-\u2212] (?=\d)|(?<![A-Za-z0-9_.])[-+\u2212]?)"
 _NUMBER = re.compile(
-    rf"(?:{_SIGN}\d+\s+\d+/\d+|{_SIGN}(?:\d{{1,3}}(?:,\d{{3}})+(?!\d)|\d+)(?:\.\d+)?(?:/\d+)?%?|{_SIGN}\.\d+%?)"
+    rf"(?:(?<![\w.:])\d{{1,4}}(?::\d{{1,4}}){{1,3}}(?![\d:])(?:\s?[AaPp]\.?[Mm]\b)?|{_SIGN}\d+\s+\d+/\d+|{_SIGN}(?:\d{{1,3}}(?:,\d{{3}})+(?!\d)|\d+)(?:\.\d+)?(?:/\d+)?%?|{_SIGN}\.\d+%?)"
     r"(?![\d.]*[xyzkni](?![A-Za-z0-9_]))"
 )
+"""Also 2:30 PM and 3:5, and "- 5" behind "is" or an equals sign."""
+_SCALE = re.compile(r"\s(?:thousand|million|billion|trillion)\b")
+_LENGTH = r"(?:[mcdk]?m|in|ft|yd|units?|inches|feet|meters?|metres?)"
+_UNIT_FORMULA = re.compile(
+    rf"(?<=[A-Za-z ])\$(?=\S)(?:\\(?:text|mathrm|rm)\s*\{{\s*[A-Za-z ]+\s*\}}|{_LENGTH})?"
+    r"\s*(?:\^\s*\{?\s*[23]\s*\}?)?\s*\$"
+    rf"|(?<=\d)(?P<unit>\s*{_LENGTH})\^\{{?[23]\}}?"
+)
+"""The unit behind a number, in a formula of its own: 36 cm$^2$, $36$ $\\text{cm}^2$, 36 cm^2."""
+_PLAIN_FORMULA = re.compile(r"=\s*(?P<formula>[\w.()+*/^ -]{3,60}?)\s*[.!]?\s*$")
 
 
 def last_expression(text: str) -> Extraction | None:
@@ -39,6 +49,8 @@ def last_expression(text: str) -> Extraction | None:
     lower = text.casefold()
     if any(word in lower for word in ("not", "n't", "never")) and _DENIAL.search(text):
         return None
+    if "$" in text or "^" in text:
+        text = _UNIT_FORMULA.sub(lambda unit: unit["unit"] or " ", text)
     formulas = list(_FORMULA.finditer(text))
     # A lone letter ("given A and B") is not an answer where there is another formula.
     while (
@@ -66,10 +78,15 @@ def last_expression(text: str) -> Extraction | None:
         content = ", ".join(trimmed(part) for part in together)
         mark = "last formula" if len(together) == 1 else "last formulas"
         return Extraction(content, mark) if content.strip(" ,") else None  # "$.$" holds nothing
-    if number is None and (letter := choice_in_sentence(text.rsplit("\n", 1)[-1])):
+    last_line = text.rsplit("\n", 1)[-1].strip()
+    if number is None and (choice := choice_of(last_line)) and not choice.statement:
+        return Extraction(choice.letter, "the one choice")
+    if number is None and (letter := choice_in_sentence(last_line)):
         return Extraction(letter, "the one choice")
     if number is not None:
-        return Extraction(_expression_around(text, number) or number.group(), "last number")
+        if scale := _SCALE.match(text, number.end()):
+            return Extraction(number.group() + scale.group(), "last number")
+        return Extraction(_written_out(text) or _expression_around(text, number) or number.group(), "last number")
     return None
 
 
@@ -83,6 +100,18 @@ def _last_number(text: str) -> re.Match[str] | None:
         if number is not None:
             return number
     return None
+
+
+def _written_out(text: str) -> str | None:
+    """The formula with a letter that stands at the end behind an equals sign: x^2 - 4 in "f(x) = x^2 - 4"."""
+    match = _PLAIN_FORMULA.search(text[-100:])
+    if match is None or not re.search(r"[a-z]", match["formula"]) or _TWO_LETTERS.search(match["formula"]):
+        return None
+    try:
+        read_expression(match["formula"])
+    except Unreadable:
+        return None
+    return match["formula"]
 
 
 def _expression_around(text: str, number: re.Match[str]) -> str | None:
