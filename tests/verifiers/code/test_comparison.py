@@ -1,5 +1,7 @@
 """The checks of one outcome, and special checkers."""
 
+from pathlib import Path
+
 import pytest
 
 from verifiers.code.checkers import CHECKERS, Special, load_checker
@@ -264,6 +266,15 @@ def test_a_checker_that_does_not_exist_is_refused_when_the_tests_are_read(spec, 
         Special(spec, Call("f"), 1)
 
 
-def test_every_built_in_checker_can_be_loaded():
+def test_every_built_in_checker_can_be_loaded_and_is_on_the_page():
+    page = (Path(__file__).parents[3] / "docs" / "code.md").read_text("utf-8")
     for name, path in CHECKERS.items():
         assert load_checker(name) is load_checker(path)
+        assert f"| `{name}` |" in page
+
+
+def test_a_row_names_a_checker_and_its_options():
+    row = {"tests": {"fn_name": "f", "inputs": ["1"], "outputs": ["1.0"]}}
+    for options, passed in (({"absolute": 0.5}, True), ({}, False)):
+        (case,) = read_tests({**row, "checker": "near", "checker_options": options}).cases
+        assert passes(case.check, 1.4) == passed
