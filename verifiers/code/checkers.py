@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import difflib
 import importlib
+import inspect
 import os
 import pkgutil
 import sys
@@ -27,7 +28,7 @@ from typing import Any
 from verifiers.code.comparison import unfinished
 from verifiers.code.equality import Tolerance, difference, member_key, shown
 from verifiers.code.output import same_words
-from verifiers.code.types import BadTests
+from verifiers.code.types import BadTests, BrokenCheck
 from verifiers.sandbox.types import Input, Outcome, Stdin
 from verifiers.sandbox.values import Items, Opaque
 
@@ -49,7 +50,7 @@ CHECKERS = {
 
 @dataclass(frozen=True, slots=True)
 class Special:
-    """The check that asks a checker. Raises BadTests where there is no such checker."""
+    """The check that asks a checker. Raises BadTests where there is no such checker or it has no such options."""
 
     checker: str
     case_input: Input
@@ -57,9 +58,21 @@ class Special:
     options: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        load_checker(self.checker)
+        checker = load_checker(self.checker)
+        try:
+            signature = inspect.signature(checker)
+        except (TypeError, ValueError):  # a function of an extension module does not say
+            return
+        try:
+            signature.bind(self.case_input, self.expected, None, **self.options)
+        except TypeError as error:
+            raise BadTests(
+                f"`checker_options`: {self.checker!r} is called with an input, the expected and the actual answer, and "
+                f"{shown(dict(self.options))}: {error}"
+            ) from error
 
     def failure(self, outcome: Outcome) -> str:
+        """Raises BrokenCheck."""
         if line := unfinished(outcome):
             return line
         got = outcome.value
@@ -70,12 +83,16 @@ class Special:
                 return "standard output is not UTF-8 text"
         if isinstance(got, Opaque | Items):
             return f"expected a plain value, got {shown(got)}, of type {got.type_name}"
-        answer = load_checker(self.checker)(self.case_input, self.expected, got, **self.options)
+        try:
+            answer = load_checker(self.checker)(self.case_input, self.expected, got, **self.options)
+        except Exception as error:  # code of the user
+            line = " ".join(f"{type(error).__name__}: {error}".split())[:150]
+            raise BrokenCheck(f"the checker {self.checker!r} raised {line}") from error
         if isinstance(answer, bool):
             return "" if answer else f"expected {shown(self.expected)} by the checker {self.checker}, got {shown(got)}"
         if isinstance(answer, str):
             return " ".join(answer.split())[:200]
-        raise TypeError(
+        raise BrokenCheck(
             f"the checker {self.checker!r} returned {shown(answer)}; a checker returns True, False or a line of text"
         )
 

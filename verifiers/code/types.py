@@ -77,6 +77,10 @@ class BadTests(ValueError):
     """The tests of a problem cannot be read. The message names the field and says what to write instead."""
 
 
+class BrokenCheck(RuntimeError):
+    """A special checker raised, or returned what none may: no verdict on the program. The message is one line."""
+
+
 @dataclass(frozen=True, slots=True)
 class CaseResult:
     """What one test came to."""

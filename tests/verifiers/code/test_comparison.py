@@ -20,7 +20,7 @@ from verifiers.code.comparison import (
 )
 from verifiers.code.equality import Tolerance
 from verifiers.code.formats import read_tests
-from verifiers.code.types import BadTests
+from verifiers.code.types import BadTests, BrokenCheck
 from verifiers.sandbox.types import Call, Ending, Outcome, Stdin
 from verifiers.sandbox.values import Items, Opaque
 
@@ -237,6 +237,7 @@ def test_a_checker_of_the_user_is_found_by_its_path(tmp_path, monkeypatch):
     (tmp_path / "my_checkers.py").write_text(
         "def even(case_input, expected, got, *, least=0):\n    return got % 2 == 0 and got >= least\n"
         "def said(case_input, expected, got):\n    return f'no\\n{got}'\n"
+        "def broken(case_input, expected, got):\n    return got / 0\n"
         "def nothing(case_input, expected, got):\n    pass\nvalue = 3\n"
     )
     monkeypatch.chdir(tmp_path)
@@ -244,8 +245,14 @@ def test_a_checker_of_the_user_is_found_by_its_path(tmp_path, monkeypatch):
     assert passes(check, 4)
     assert not passes(check, 2)
     assert Special("my_checkers:said", Call("f"), 1).failure(Outcome(Ending.FINISHED, 5)) == "no 5"
-    with pytest.raises(TypeError, match="a checker returns True, False or a line of text"):
+    with pytest.raises(BrokenCheck, match="a checker returns True, False or a line of text"):
         Special("my_checkers:nothing", Call("f"), 1).failure(Outcome(Ending.FINISHED, 5))
+    with pytest.raises(
+        BrokenCheck, match="the checker 'my_checkers:broken' raised ZeroDivisionError: division by zero"
+    ):
+        Special("my_checkers:broken", Call("f"), 1).failure(Outcome(Ending.FINISHED, 5))
+    with pytest.raises(BadTests, match=r"`checker_options`: 'my_checkers:even' .* unexpected keyword argument 'most'"):
+        Special("my_checkers:even", Call("f"), None, {"most": 3})
     with pytest.raises(BadTests, match="is of type int; write"):
         Special("my_checkers:value", Call("f"), 1)
 
