@@ -84,7 +84,7 @@ def read_evalplus(reference: Mapping[str, Any], solution: str) -> tuple[tuple[Ca
     entry_point = reference.get("entry_point")
     if not isinstance(entry_point, str) or not entry_point.isidentifier():
         raise BadTests("`entry_point` is missing; write the name of the function to test")
-    absolute = reference.get("atol") or 0
+    absolute = reference.get("atol") or reference.get("float_tolerance") or 0
     if isinstance(absolute, bool) or not isinstance(absolute, int | float):
         raise BadTests(f"`atol` is {absolute!r}; write a number, e.g. 1e-6")
     inputs = {part: _inputs(reference, part) for part in PARTS}
@@ -110,7 +110,11 @@ def read_evalplus(reference: Mapping[str, Any], solution: str) -> tuple[tuple[Ca
         for i, (args, value) in enumerate(zip(rows, expected, strict=True)):
             call = Call(entry_point, tuple(args))
             checker = reference.get("checker") or _CHECKERS.get(entry_point)
-            check = Special(checker, call, value) if checker else evalplus_check(value, float(absolute), "json")
+            check = (
+                Special(checker, call, value, reference.get("checker_options") or {})
+                if checker
+                else evalplus_check(value, float(absolute), "json")
+            )
             cases.append(Case(call, check, name=f"{part} test {i}"))
     return tuple(cases), ()
 

@@ -24,6 +24,7 @@ from typing import Any
 
 from verifiers.code.asserts import Surroundings, parsed, read_asserts
 from verifiers.code.contests import BY_TOKENS, GROUPS, read_contests
+from verifiers.code.equality import EXACT
 from verifiers.code.evalplus import read_evalplus
 from verifiers.code.io_tests import Comparing, comparing, kind_of, read_inputs_outputs, read_test_list
 from verifiers.code.livecodebench import read_livecodebench
@@ -170,7 +171,14 @@ def _read_asserts(row: Mapping[str, Any]) -> CodeTests:
         raise BadTests("`tests` is an empty list; a problem needs a test")
     around, prelude = surroundings(row)
     cases, texts = read_asserts(_clean(sources), around, visible=_visible(row, len(sources)))
-    return CodeTests(cases, texts, prelude, around.entry_point)
+    how = comparing(row, Comparing(values=EXACT))
+    if row.get("compare"):
+        raise BadTests("`compare` is for standard output, and these tests are asserts; leave it out")
+    if texts and (how.checker or how.values != EXACT):
+        raise BadTests(
+            f"`checker` and `float_tolerance` are for values, and {texts[0].name} runs as text; leave them out"
+        )
+    return CodeTests(tuple(how.of_assert(case) for case in cases), texts, prelude, around.entry_point)
 
 
 def _read_evalplus(row: Mapping[str, Any]) -> CodeTests:

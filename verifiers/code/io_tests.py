@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from verifiers.code.checkers import Special, load_checker
@@ -50,6 +50,14 @@ class Comparing:
         if self.checker:
             return Special(self.checker, case_input, expected, self.options or {})
         return Equals(expected, self.values, "json")
+
+    def of_assert(self, case: Case) -> Case:
+        """A case of an assert: where it expects a value, that value is compared in this way."""
+        if not isinstance(case.check, Equals) or not isinstance(case.input, Call):
+            return case
+        if self.checker:
+            return replace(case, check=Special(self.checker, case.input, case.check.expected, self.options or {}))
+        return replace(case, check=replace(case.check, tolerance=self.values)) if self.values != EXACT else case
 
 
 def comparing(reference: Mapping[str, Any], default: Comparing) -> Comparing:

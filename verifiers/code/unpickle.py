@@ -23,7 +23,7 @@ def packed_text(encoded: str) -> str:
     if len(encoded) > MAX_ENCODED:
         raise ValueError(f"longer than {MAX_ENCODED >> 20} MB")
     try:
-        compressed = base64.b64decode(encoded, validate=True)
+        compressed = base64.b64decode("".join(encoded.split()), validate=True)
     except (binascii.Error, ValueError):
         raise ValueError("neither JSON nor base64") from None
     return pickled_text(inflated(compressed))

@@ -429,6 +429,15 @@ def test_a_helper_of_the_prompt_is_the_prompts_own_and_not_the_programs() -> Non
     assert judged("def double(x): return 0\ndef f(x): return 0", row) != [""]
 
 
+def test_a_row_can_say_how_the_values_of_its_asserts_are_compared() -> None:
+    row: dict[str, Any] = {"tests": ["assert f() == 0.5"], "float_tolerance": 0.01}
+    assert judged("def f(): return 0.501", row) == [""]
+    assert judged("def f(): return 0.55", row) != [""]
+    row = {"tests": ["assert f() == [1, 2]"], "checker": "any_order"}
+    assert judged("def f(): return [2, 1]", row) == [""]
+    assert judged("def f(): return [2, 2]", row) != [""]
+
+
 EVALPLUS = """
 import numpy as np
 def is_floats(x):
@@ -487,6 +496,9 @@ def test_evalplus_sources_with_a_reference_function_run_apart_and_without_numpy(
         ({"tests": ["try:\n    assert f(1) == 1\nexcept:\n    pass"]}, "passes over the assert"),
         ({"tests": ["async def test_f():\n    assert await f(1) == 1"]}, "in functions that nothing calls"),
         ({"tests": ["def run():\n    assert f(1) == 1\nx = f(1)\nwhile x:\n    x = 0"]}, "that nothing calls"),
+        ({"tests": ["assert f() == 1"], "compare": "lines"}, "`compare` is for standard output"),
+        ({"tests": ["assert f(1) == f(2)"], "checker": "any_order"}, "runs as text"),
+        ({"tests": ["assert f() == 1"], "checker": "any_ordr"}, "did you mean 'any_order'"),
         ({"tests": [1]}, "`tests` is a list with other items than texts"),
         ({"tests": 3}, "`tests` is a int"),
         ({"tests": ["assert f(1) == 1"], "entry_point": 3}, "`entry_point` is a int"),
