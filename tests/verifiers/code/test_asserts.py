@@ -227,6 +227,28 @@ def test_a_test_that_any_exception_passes_is_not_passed_without_one(handler: str
     assert judged(ECHO, row) != [""]
 
 
+EQUAL_TO_EVERYTHING = """
+class Anything:
+    def answer(self, *args): return True
+    __eq__ = __lt__ = __le__ = __gt__ = __ge__ = __contains__ = answer
+    def zero(self, *args): return 0
+    __sub__ = __rsub__ = __abs__ = __hash__ = zero
+    def itself(self, *args): return self
+    __getitem__ = __round__ = __call__ = lower = itself
+    def __iter__(self): return iter([self])
+    def __len__(self): return 2
+def f(*args, **kwargs): return Anything()
+max = f
+class Solution:
+    def f(self, *args, **kwargs): return Anything()
+"""
+
+
+@pytest.mark.parametrize("name", TURNED)
+def test_an_object_that_is_equal_to_everything_passes_no_test(name: str) -> None:
+    assert set(judged(EQUAL_TO_EVERYTHING, {"tests": [TURNED[name][0]]})) != {""}
+
+
 def test_a_test_of_a_boolean_accepts_the_number_that_the_benchmarks_solutions_return_and_no_other_value() -> None:
     assert judged("def f(): return 1", {"tests": ["assert f() == True"]}) == [""]
     assert judged("def f(): return 'yes'", {"tests": ["assert f() == True"]}) != [""]
