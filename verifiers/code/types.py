@@ -89,5 +89,7 @@ class CaseResult:
     passed: bool | None
     """None if it was not run (an earlier one failed) or says nothing about the program."""
     outcome: str
-    """passed, wrong_answer, runtime_error, time_limit, memory_limit, output_limit, sandbox_failure, not_run."""
+    """passed, wrong_answer, runtime_error, time_limit, memory_limit, output_limit, sandbox_failure, checker_failure,
+    not_run.
+    """
     detail: str = field(default="")

@@ -22,7 +22,7 @@ from verifiers.code.fields import ROW_FIELDS, SOLUTION_FIELDS
 from verifiers.code.formats import read_tests
 from verifiers.code.purity import cannot_keep_state
 from verifiers.code.source import program_of, whole_program
-from verifiers.code.types import BadTests, CaseResult, CodeTests, TestText, Trust
+from verifiers.code.types import BadTests, BrokenCheck, CaseResult, Check, CodeTests, TestText, Trust
 from verifiers.errors import BadReference, NoGoldResponse
 from verifiers.pool.limits import check_count
 from verifiers.response import Extraction, Mode, check_mode
@@ -44,6 +44,8 @@ _FAILED = {
 }
 _MAX_TIME_LIMITS = 3
 """After so many tests that ended with the time limit the others do not run: they count as failed."""
+_UNDECIDED = ("sandbox_failure", "checker_failure")
+"""Outcomes that say nothing about the program."""
 _ORDER = (Trust.VALUES, Trust.SEPARATE, Trust.SHARED)
 _MAX_SHOWN = 200
 
@@ -224,7 +226,7 @@ class CodeVerifier:
                 self._cache.move_to_end(key)
                 return known
         judged = self._run(program, tests, stop=self.reward == "correctness")
-        if all(result.outcome != "sandbox_failure" for result in judged.results):
+        if all(result.outcome not in _UNDECIDED for result in judged.results):
             with self._lock:
                 self._cache[key] = judged
                 while len(self._cache) > self._cache_size:
@@ -242,19 +244,21 @@ class CodeVerifier:
             called = {given.function for given in inputs if isinstance(given, Call)}
             share = bool(called) and (len(inputs) == 1 or cannot_keep_state(program, called))
             outcomes = self._sandbox.run(program, inputs, self.limits, share_process=share)
-            for number, case in enumerate(tests.cases):
-                name = case.name or f"test {number + 1}"
-                if (failed and stop) or slow >= _MAX_TIME_LIMITS:
-                    results.append((CaseResult(name, None, "not_run"), case.visible))
-                    continue
-                outcome = next(outcomes)
-                slow += outcome.ending is Ending.TIME_LIMIT
-                failure = case.check.failure(outcome) if outcome.is_judged else outcome.error
-                results.append((_result(name, outcome, failure), case.visible))
-                failed = failed or (bool(failure) and not case.visible)
-            close = getattr(outcomes, "close", None)
-            if close:
-                close()
+            try:
+                for number, case in enumerate(tests.cases):
+                    name = case.name or f"test {number + 1}"
+                    if (failed and stop) or slow >= _MAX_TIME_LIMITS:
+                        results.append((CaseResult(name, None, "not_run"), case.visible))
+                        continue
+                    outcome = next(outcomes)
+                    slow += outcome.ending is Ending.TIME_LIMIT
+                    result = _checked(name, case.check, outcome)
+                    results.append((result, case.visible))
+                    failed = failed or (result.passed is not True and not case.visible)
+            finally:  # a sandbox that is not given back is missing to other threads
+                close = getattr(outcomes, "close", None)
+                if close:
+                    close()
         for number, text in enumerate(tests.texts):
             name = text.name or f"test text {number + 1}"
             if failed and stop:
@@ -278,12 +282,11 @@ class CodeVerifier:
         total = len(judged.deciding)
         details = self._details(judged.results, tests, judged.trust) | {"passed": passed}
         wrong = [result for result in judged.deciding if result.passed is False]
-        unknown = [result for result in judged.deciding if result.outcome == "sandbox_failure"]
+        unknown = [result for result in judged.deciding if result.outcome in _UNDECIDED]
         if unknown and (self.reward == "pass_rate" or not wrong):
             reason = f"{unknown[0].name}: {unknown[0].detail}"
-            return Verdict(
-                None, None, Status.ERROR, extraction.answer, "sandbox", reason, judged.seconds, details=details
-            )
+            method = unknown[0].outcome.removesuffix("_failure")
+            return Verdict(None, None, Status.ERROR, extraction.answer, method, reason, judged.seconds, details=details)
         reason = f"all {total} tests passed" if not wrong else _short(f"{wrong[0].name}: {_why(wrong[0])}")
         score = passed / total if self.reward == "pass_rate" else float(not wrong)
         return Verdict(
@@ -304,6 +307,14 @@ class CodeVerifier:
 def _why(result: CaseResult) -> str:
     words = result.outcome.replace("_", " ")
     return f"{words}: {result.detail}" if result.detail else words
+
+
+def _checked(name: str, check: Check, outcome: Outcome) -> CaseResult:
+    try:
+        failure = check.failure(outcome) if outcome.is_judged else outcome.error
+    except BrokenCheck as broken:  # a checker of the user's own; it must not end a run of days
+        return CaseResult(name, None, "checker_failure", str(broken))
+    return _result(name, outcome, failure)
 
 
 def _result(name: str, outcome: Outcome, failure: str) -> CaseResult:

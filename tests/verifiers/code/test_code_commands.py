@@ -89,6 +89,16 @@ def test_rows_that_cannot_be_judged_are_errors_with_a_reason(tmp_path: Path, mon
         assert all(row[name] is None for name in COLUMNS)
 
 
+def test_a_checker_that_breaks_is_an_error_of_its_row_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "broken_checker.py").write_text("def divides(case_input, expected, got):\n    return 1 / 0\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    streams = {"tests": SUMS, "code": "print(sum(map(int, input().split())))"}
+    rows = [{**streams, "checker": "broken_checker:divides"}, streams] * 3
+    out = verified(monkeypatch, tmp_path, [{**row, "id": i} for i, row in enumerate(rows)], "--workers", "2")
+    assert [(row["status"], row["correct"]) for row in out] == [("error", None), ("judged", True)] * 3
+    assert "ZeroDivisionError" in out[0]["reason"] and out[0]["per_test"][0] == "checker_failure"
+
+
 def test_a_response_without_a_program_is_wrong(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     rows = [{"tests": TESTS, "response": "I do not know."}, {"tests": TESTS, "response": DOUBLE}]
     lenient = verified(monkeypatch, tmp_path, rows)
