@@ -87,7 +87,7 @@ class Sample:
                 self._load_failure = failed if failed.is_judged else None
                 return failed
         program = self._program
-        program.say(_said(wanted, number))
+        program.say(call_frame(wanted, number))
         answers: list[dict[str, Any]] = []
 
         def is_answer(frame: dict[str, Any]) -> bool:
@@ -120,7 +120,7 @@ class Sample:
             self._program.end()
         self._program = RunningProgram(self._control, self._limits, "calls")
         self._batch, self._running = batch, -1
-        self._program.say({"source": source, "calls": [_said(inputs[place], place) for place in batch]})
+        self._program.say({"source": source, "calls": [call_frame(inputs[place], place) for place in batch]})
 
     def _collect(self, number: int, started: float) -> dict[str, Any] | Outcome:
         """The answer to the call `number`; an outcome if the program ends before. Answers come in order, and those to
@@ -161,7 +161,7 @@ class Sample:
                     return Outcome(Ending.FINISHED, value=True, wall_s=time.monotonic() - started)
                 if "raised" in frame:
                     return raised_outcome(frame, started)
-                call = _asked(frame, functions)
+                call = asked_call(frame, functions)
                 if call is None:
                     program.unasked()
                     continue
@@ -172,11 +172,7 @@ class Sample:
                 if asks > _ASKS or asking_s > _ASKING_WALLS * self._limits.wall_s:
                     line = f"the tests were not at their end after {asks} calls in {asking_s:.0f} s"
                     return Outcome(Ending.TIME_LIMIT, error=line, wall_s=time.monotonic() - started)
-                program.say(
-                    {"value": encode(outcome.value)}
-                    if outcome.ending is Ending.FINISHED
-                    else {"raised": [outcome.exception or "RuntimeError", outcome.error]}
-                )
+                program.say(reply_to(outcome))
         except Ended as ended:
             self._program = None
             return _unanswered(program.outcome_of(ended.report))
@@ -220,7 +216,15 @@ def _unanswered(outcome: Outcome) -> Outcome:
     return replace(outcome, ending=Ending.ERROR, error="the program ended before it answered")
 
 
-def _said(wanted: Input, number: int) -> dict[str, Any]:
+def reply_to(outcome: Outcome) -> dict[str, Any]:
+    """What test text is told of a call that it asked for."""
+    if outcome.ending is Ending.FINISHED:
+        return {"value": encode(outcome.value)}
+    return {"raised": [outcome.exception or "RuntimeError", outcome.error]}
+
+
+def call_frame(wanted: Input, number: int) -> dict[str, Any]:
+    """What a program is told of a call."""
     assert isinstance(wanted, Call)
     return {"call": number, "function": wanted.function, "args": encode((wanted.args, wanted.kwargs))}
 
@@ -233,7 +237,7 @@ def _bytes_of(text: str) -> bytes:
         return text.encode("utf-8", "surrogatepass")
 
 
-def _asked(frame: dict[str, Any], functions: Sequence[str]) -> Call | None:
+def asked_call(frame: dict[str, Any], functions: Sequence[str]) -> Call | None:
     """The call that test text asks for; None if the frame is not such a question."""
     if frame.get("function") not in functions:
         return None
@@ -244,4 +248,4 @@ def _asked(frame: dict[str, Any], functions: Sequence[str]) -> Call | None:
         return None
 
 
-__all__ = ["CellFailed", "Sample"]
+__all__ = ["CellFailed", "Sample", "asked_call", "call_frame", "reply_to"]

@@ -122,6 +122,14 @@ class Sandbox(Protocol):
         """
         ...
 
+    def run_tests(self, tests: str, functions: Sequence[str], program: str, limits: Limits = ...) -> Outcome:
+        """Runs test text apart from the program, whose `functions` it calls. `value` is True if all passed."""
+        ...
+
+    def run_shared(self, tests: str, program: str, limits: Limits = ...) -> Outcome:
+        """Runs test text in the program's own process. `value` is True if a secret of this run came back."""
+        ...
+
     def close(self) -> None:
         """Ends all processes. They also end with the program that uses the sandbox."""
         ...

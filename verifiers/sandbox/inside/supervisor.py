@@ -18,6 +18,7 @@ from typing import Any
 
 from verifiers.sandbox.inside import kernel, program
 from verifiers.sandbox.inside.channel import ClosedChannel, receive, send
+from verifiers.sandbox.inside.folder import WorkingFolder
 from verifiers.sandbox.inside.watch import LATE_S, Processes, Running, own_children_s
 
 FOLDER = "/tmp"
@@ -36,6 +37,8 @@ class Surroundings:
     filters: bytes | None
     """What seccomp refuses."""
     processes: Processes = field(default_factory=Processes)
+    folder: WorkingFolder | None = None
+    """Where programs run in a layer without namespaces."""
 
 
 def supervise(control: socket.socket, settings: dict[str, Any], around: Surroundings) -> None:
@@ -78,10 +81,14 @@ def _start(
     data, *streams = descriptors
     stdin, stdout = streams if streams else (None, None)
     baseline = own_children_s()
-    child = kernel.fork_into(_FRESH) if around.layer["namespaces"] else os.fork()
+    if around.folder:
+        around.folder.make()
+    child = os.fork() if around.folder else kernel.fork_into(_FRESH)
     if child == 0:
         try:
-            if around.layer["namespaces"]:
+            if around.folder:
+                settings = around.folder.enter(settings)
+            else:
                 _furnish(settings, around.layer)
             program.start(kind, settings, data, stdin, stdout, around.filters)
         except OSError as error:  # nothing of the program has run
@@ -118,28 +125,11 @@ def _finish(running: Running, reason: str, around: Surroundings) -> dict[str, An
     _, status, usage = os.wait4(running.process, 0)  # process 1 of a namespace is reaped when all others are gone
     wall = time.monotonic() - running.started
     os.close(running.handle)
-    if not around.layer["namespaces"]:
-        _end_orphans(running.process)
+    if around.folder:
+        around.folder.clear()
     return {
         "ended": os.waitstatus_to_exitcode(status),
         "reason": reason,
         "cpu_s": usage.ru_utime + usage.ru_stime,
         "wall_s": wall,
     }
-
-
-def _end_orphans(group: int) -> None:
-    """Without a namespace: the program's group, and those of its processes that this one has adopted."""
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(group, signal.SIGKILL)
-    for _ in range(100):
-        with open(f"/proc/self/task/{os.getpid()}/children", encoding="ascii") as file:
-            children = [int(number) for number in file.read().split()]
-        if not children:
-            return
-        for child in children:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(child, signal.SIGKILL)
-        for child in children:
-            with contextlib.suppress(ChildProcessError):
-                os.waitpid(child, 0)

@@ -49,6 +49,11 @@ class Processes:
         finally:
             os.close(descriptor)
 
+    def last(self) -> int:
+        """The number of the youngest process or thread."""
+        text = self.read("loadavg")
+        return int(text.split()[-1]) if text else 0
+
 
 @dataclass
 class Running:
@@ -82,7 +87,7 @@ class Running:
         if quiet_s:  # it starts just now, with nothing used
             self.watched_cpu_s, self._delays_s, self._born = 0.0, {}, self.process
         else:
-            self.watched_cpu_s, self._delays_s, self._born = self.cpu_s(), dict(self._delays()), self._last_process()
+            self.watched_cpu_s, self._delays_s, self._born = self.cpu_s(), dict(self._delays()), self.processes.last()
 
     def next_look(self) -> float | None:
         if self.watched_since is None:
@@ -105,7 +110,7 @@ class Running:
 
     def _was_kept_waiting(self, used_s: float, elapsed_s: float) -> bool:
         """Whether it wanted to run nearly all the time, and used less than its share: others had the processor."""
-        if self._last_process() - self._born > _MANY_PROCESSES:
+        if self.processes.last() - self._born > _MANY_PROCESSES:
             return False
         delay_s = max((delay - self._delays_s.get(name, 0.0) for name, delay in self._delays()), default=0.0)
         return used_s + delay_s >= 0.8 * elapsed_s
@@ -130,11 +135,6 @@ class Running:
             text = self.processes.read(f"{name}/schedstat")
             if text:
                 yield name, int(text.split()[1]) / 1e9
-
-    def _last_process(self) -> int:
-        """The number of the youngest process or thread."""
-        text = self.processes.read("loadavg")
-        return int(text.split()[-1]) if text else 0
 
     def _stats(self) -> Iterator[tuple[str, list[str]]]:
         for name in self.processes.names():

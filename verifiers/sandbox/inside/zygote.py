@@ -13,8 +13,9 @@ import signal
 import socket
 import sys
 
-from verifiers.sandbox.inside import kernel, seccomp, supervisor
+from verifiers.sandbox.inside import seccomp, supervisor
 from verifiers.sandbox.inside.channel import ClosedChannel, receive, send
+from verifiers.sandbox.inside.folder import Descendants, WorkingFolder, remove_tree
 from verifiers.sandbox.inside.rehearsal import rehearse
 
 WARM = (
@@ -47,9 +48,11 @@ def main(descriptor: int) -> None:
         importlib.import_module(name)
     filters = seccomp.seccomp_program() if layer["seccomp"] else None
     sys.path[:] = [entry for entry in sys.path if entry != layer["runner"]]
-    if not layer["namespaces"]:
-        kernel.adopt_orphans()
-    around = supervisor.Surroundings(layer, filters)
+    if layer["namespaces"]:
+        around = supervisor.Surroundings(layer, filters)
+    else:
+        processes = Descendants()
+        around = supervisor.Surroundings(layer, filters, processes, WorkingFolder(processes))
     rehearse()
     gc.collect()
     gc.freeze()
@@ -58,6 +61,8 @@ def main(descriptor: int) -> None:
         try:
             message, descriptors = receive(channel, _REQUEST_BYTES, descriptors=1)
         except (ClosedChannel, OSError):
+            if around.folder:
+                remove_tree(os.getcwd())
             os._exit(0)
         with socket.socket(fileno=descriptors[0]) as control:
             try:

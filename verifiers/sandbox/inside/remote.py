@@ -1,0 +1,168 @@
+"""Sent to a server with each run: starts one program there, watches it, and writes a report between two markers.
+
+The server keeps the program apart from its machine, and this process alone keeps it apart from the report. So a report
+is a claim of the program's, as all that comes back is: it says what the program gives out as its output, and is
+compared elsewhere.
+
+A job: kind, settings, marker, source; of calls: calls; of shared: tests and secret; of tests: functions, and the
+questions that were answered before, each with its answer. A report: ended, reason (time, output, garbage, changed),
+begun, frames, stdout, cpu_s, wall_s, and the question that waits for an answer, if one does.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import json
+import os
+import select
+import signal
+import socket
+import sys
+import threading
+import time
+from typing import Any
+
+from verifiers.sandbox.inside import program
+from verifiers.sandbox.inside.channel import FrameReader, FrameTooLarge, send
+
+_SPARE_FRAMES = 16
+_LEAST_WAIT_S, _MOST_WAIT_S = 0.001, 0.05
+
+
+def main(job: dict[str, Any]) -> None:
+    """Runs one job and writes its report to standard output."""
+    report = Job(job).run()
+    sys.stdout.write(job["marker"] + json.dumps(report) + job["marker"] + "\n")
+    sys.stdout.flush()
+
+
+class Job:
+    """One program."""
+
+    def __init__(self, job: dict[str, Any]) -> None:
+        self._job = job
+        self._settings = job["settings"]
+        self._frames: list[dict[str, Any]] = []
+        self._reader = FrameReader(2 * self._settings["output_bytes"] + (1 << 16))
+        self._stdout = bytearray()
+        self._begun = False
+        self._reason = ""
+        self._is_answered = False
+        self._replies = list(job.get("answered", ()))
+        self._question: dict[str, Any] | None = None
+        self._then = {
+            "calls": job.get("calls"),
+            "shared": [{"tests": job.get("tests"), "secret": job.get("secret")}],
+        }.get(job["kind"])
+
+    def run(self) -> dict[str, Any]:
+        kind = self._job["kind"]
+        ours, its = socket.socketpair()
+        output, stdout = os.pipe()
+        started = time.monotonic()
+        child = os.fork()
+        if child == 0:
+            stdin, written = (0, stdout) if kind == "script" else (None, None)
+            program.start(kind, self._settings, its.fileno(), stdin, written, None)
+        its.close()
+        os.close(stdout)
+        self._send(ours, [{"source": self._job["source"], "functions": self._job.get("functions", [])}])
+        self._watch(child, ours, output)
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(child, signal.SIGKILL)
+        with contextlib.suppress(ProcessLookupError):  # before it had a group of its own
+            os.kill(child, signal.SIGKILL)
+        _, status, usage = os.wait4(child, 0)
+        return {
+            "ended": os.waitstatus_to_exitcode(status),
+            "reason": self._reason,
+            "begun": self._begun,
+            "frames": self._frames,
+            "question": self._question,
+            "stdout": base64.b64encode(self._stdout).decode(),
+            "cpu_s": usage.ru_utime + usage.ru_stime,
+            "wall_s": time.monotonic() - started,
+        }
+
+    def _send(self, channel: socket.socket, messages: list[Any]) -> None:
+        """In the background: a program need not read."""
+
+        def write() -> None:
+            with contextlib.suppress(OSError):
+                for message in messages:
+                    send(channel, message)
+
+        threading.Thread(target=write, daemon=True).start()
+
+    def _watch(self, child: int, channel: socket.socket, output: int) -> None:
+        """Until the program has ended, has answered all, or is past a limit."""
+        deadline = time.monotonic() + self._settings["wall_s"]
+        reading: list[Any] = [channel, output]
+        wait_s = _LEAST_WAIT_S
+        while not self._reason and not self._is_answered:
+            ready, _, _ = select.select(reading, [], [], wait_s)
+            if output in ready and not self._read_output(output):
+                reading.remove(output)
+            if channel in ready:
+                try:
+                    data = channel.recv(1 << 16)
+                except OSError:  # it ended with something unread
+                    data = b""
+                if not data:
+                    reading.remove(channel)
+                elif self._read_frames(channel, data):
+                    deadline = time.monotonic() + self._settings["wall_s"]
+            wait_s = _LEAST_WAIT_S if ready else min(2 * wait_s, _MOST_WAIT_S)
+            if not ready and os.waitid(os.P_PID, child, os.WEXITED | os.WNOHANG | os.WNOWAIT):
+                return
+            if time.monotonic() > deadline:
+                self._reason = "time"
+
+    def _read_output(self, output: int) -> bool:
+        data = os.read(output, 1 << 16)
+        self._stdout += data
+        if len(self._stdout) > self._settings["output_bytes"]:
+            del self._stdout[self._settings["output_bytes"] :]
+            self._reason = "output"
+        return bool(data)
+
+    def _read_frames(self, channel: socket.socket, data: bytes) -> bool:
+        """Whether an answer came."""
+        try:
+            frames = [json.loads(body) for body in self._reader.feed(data)]
+        except FrameTooLarge:
+            self._reason = "output"
+            return False
+        except ValueError:
+            frames = [None]
+        calls = self._job.get("calls", [])
+        for frame in frames:
+            if not isinstance(frame, dict) or len(self._frames) > len(calls) + _SPARE_FRAMES:
+                self._reason = "garbage"
+                return False
+            if "begun" in frame:
+                self._begun = True
+            elif "ready" in frame and self._then:
+                self._send(channel, self._then)
+                self._then = []
+            elif "ask" in frame and self._job["kind"] == "tests":
+                self._reply(channel, frame)
+            else:
+                self._frames.append(frame)
+                last = calls[-1]["call"] if calls else None
+                self._is_answered = "passed" in frame or (last is not None and frame.get("call") == last)
+        return bool(frames)
+
+    def _reply(self, channel: socket.socket, frame: dict[str, Any]) -> None:
+        """Test text has asked for a call. Where the answer is not known yet, the run ends with the question."""
+        question = {key: frame.get(key) for key in ("function", "args")}
+        if not self._replies:
+            self._question, self._is_answered = question, True
+            return
+        known, answer = self._replies.pop(0)
+        if known != question:
+            self._reason = "changed"
+        else:
+            with contextlib.suppress(OSError):
+                send(channel, answer)
