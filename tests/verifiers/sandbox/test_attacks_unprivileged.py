@@ -8,7 +8,7 @@ import platform
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -27,28 +27,27 @@ pytestmark = [
 
 
 @pytest.fixture(scope="module")
-def problems(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, list[str]]]:
+def problems() -> dict[str, list[str]]:
     """By attack. The sources are copied to where that user can read them."""
     need("bubblewrap")
-    folder = tmp_path_factory.mktemp("for_others")
-    for parent in (folder, *folder.parents):
-        if parent.owner() == "root" and parent.name.startswith(("pytest", "for_others")):
-            parent.chmod(0o755)
-    _copy_packages(folder)
-    done = subprocess.run(
-        [_python(), "-B", "-m", "tests.verifiers.sandbox.arena", "bubblewrap"],
-        cwd=folder,
-        env={"PATH": os.environ["PATH"], "PYTHONPATH": str(folder)},
-        user=UID,
-        group=UID,
-        extra_groups=[],
-        capture_output=True,
-        text=True,
-        timeout=240,
-    )
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        _copy_packages(folder)
+        done = subprocess.run(
+            [_python(), "-B", "-m", "tests.verifiers.sandbox.arena", "bubblewrap"],
+            cwd=folder,
+            env={"PATH": os.environ["PATH"], "PYTHONPATH": str(folder)},
+            user=UID,
+            group=UID,
+            extra_groups=[],
+            capture_output=True,
+            text=True,
+            timeout=240,
+        )
     assert done.returncode == 0, done.stderr
     reports = [json.loads(line) for line in done.stdout.splitlines()]
-    yield {report["name"]: report["problems"] for report in reports}
+    return {report["name"]: report["problems"] for report in reports}
 
 
 def _copy_packages(folder: Path) -> None:
