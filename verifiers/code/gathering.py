@@ -15,6 +15,9 @@ from verifiers.code.reduction import Reducer
 from verifiers.code.types import Case, Check
 from verifiers.sandbox.types import Call
 
+_NEVER_DEFINED = frozenset({"callable", "eval", "exec", "getattr", "globals", "hasattr", "hash", "id", "open", "vars"})
+"""Built-ins that no program is asked to define: an assert that calls one looks at the program in another way."""
+
 
 class NeverHolds(ValueError):
     """An assert that no program can pass."""
@@ -137,7 +140,7 @@ class Gathering:
             left = left.operand
         if self.program_names or not isinstance(left, ast.Call) or not isinstance(left.func, ast.Name):
             return ""
-        return "" if left.func.id in self.names else left.func.id
+        return "" if left.func.id in self.names or left.func.id in _NEVER_DEFINED else left.func.id
 
     def add(self, call: Call, check: Check, node: ast.AST) -> None:
         name = text_of(node)

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from verifiers.code.equality import difference
-from verifiers.sandbox.values import check_hashes
+from verifiers.sandbox.values import Items, check_hashes
 
 MAX_ITEMS = 1_000_000
 MAX_BITS = 1_000_000
@@ -95,6 +95,13 @@ def hashable(items: Iterable[Any]) -> list[Any]:
     values = listed(items)
     check_hashes(values)
     return values
+
+
+def first(items: Any, *default: Any) -> Any:
+    """`next(f(x))` of what a generator gave."""
+    if not isinstance(items, Items) or items.is_sized:
+        raise TypeError(f"a {type(items).__name__} is not an iterator")
+    return next(iter(items.items), *default)
 
 
 def same(left: Any, right: Any) -> bool:

@@ -15,6 +15,7 @@ from typing import Any
 from verifiers.code.closeness import all_close, approx
 from verifiers.code.pure_functions import (
     bounded_range,
+    first,
     formatted,
     hashable,
     is_instance,
@@ -85,6 +86,7 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "map": map,
     "max": max,
     "min": min,
+    "next": first,
     "oct": oct,
     "ord": ord,
     "pow": power,

@@ -166,6 +166,7 @@ TURNED: dict[str, tuple[str, str, str]] = {
         "        assert f(self.x, 2) == 3\n", ADD, SUB,
     ),
     "a generator as a list": ("assert list(f(3)) == [0, 1, 2]", "def f(n): yield from range(n)", "def f(n): yield n"),
+    "the first item of a generator": ("assert next(f()) == 1", "def f(): yield 1", "def f(): return [1]"),
     "a map as a tuple": (
         "assert tuple(f('ab')) == ('A', 'B')", "def f(x): return map(str.upper, x)", "def f(x): return map(str, x)",
     ),
@@ -355,6 +356,7 @@ SHARED = {
         "assert out.getvalue() == '1'"
     ),
     "what the program reads": "import sys, io\nsys.stdin = io.StringIO('1')\nassert f() == 1",
+    "a call by eval": "assert eval('f(1)') == 1",
     "a function handed to map": "assert list(map(f, [1, 2])) == [2, 3]",
 }  # fmt: skip
 
