@@ -86,10 +86,10 @@ TASKS = {
         recipe="ablation_programs.yaml",
         warm_up=(
             "kind=sft",
-            "data.train={source: programs, options: {size: 4000, repeat: 5, operators: [1, 3], seed: 1}}",
-            'sft={steps: 1600, rows_per_step: 32, response: "{demonstration}"}',
+            "data.train={source: programs, options: {size: 2000, repeat: 4, seed: 1}}",
+            'sft={steps: 450, rows_per_step: 64, response: "{demonstration}"}',
             "model.path=tiny-programs",
-            "optim={lr: 2.0e-3, warmup_steps: 30, schedule: linear}",
+            "optim={lr: 3.0e-3, warmup_steps: 30, schedule: linear}",
             "evaluation={samples_per_problem: 32, before: false}",
         ),
         heldout="programs",
