@@ -17,6 +17,7 @@ from verifiers.math.algebra import POOL_INITIALIZER, POOL_TARGET, concluded
 from verifiers.math.compare import UNEVALUATED, Comparison, compare, explain
 from verifiers.math.extract import extract
 from verifiers.math.policy import MathPolicy
+from verifiers.math.whole import number_and_words
 from verifiers.pool.limits import check_count
 from verifiers.pool.pool import Outcome, WorkerPool
 from verifiers.response import Extraction, Mode, bare_answer, check_mode, wrap_answer
@@ -111,7 +112,7 @@ class MathVerifier:
             elif verdict is None and extraction.answer is not None:
                 pair = (extraction.answer, gold)
                 try:
-                    comparison = self._remembered(pair) or compare(*pair, self.policy)
+                    comparison = self._remembered(pair) or self._compare(*pair)
                 except (
                     Exception
                 ) as broken:  # a fault of ours must not end a run of days: the row is not judged, counted, and says why
@@ -175,6 +176,10 @@ class MathVerifier:
 
     def __reduce__(self) -> tuple[Any, ...]:
         return functools.partial(MathVerifier, **self._options), ()  # type: ignore[arg-type]
+
+    def _compare(self, answer: str, gold: str) -> Comparison | None:
+        seen = number_and_words(answer, gold) if self.mode == "whole" else None
+        return seen or compare(answer, gold, self.policy)
 
     def _remembered(self, pair: tuple[str, str]) -> Comparison | None:
         with self._lock:

@@ -15,6 +15,7 @@ _HEDGES = re.compile(
 _TAIL = re.compile(
     r"""(?:\s*[,;:]\s*|\s+[-\u2013\u2014]+\s+|\s+|(?<=\$)\s*)
     (?:(?:which|because|since|hence|thus|therefore|so\s+(?:that|we|this|the|it)|after\s+\w+ing|given\s+that)\b.*
+      |i\.\s?e\.,?\s.*
       |as\s+(?:the|all|both|there|it|this|that|these|no|only|each|every|an?|required|desired|needed|claimed|expected
         |shown|stated|wanted|asked|given|requested|we|can|per|was|in|computed|found|calculated|above|before)\b.*
       |(?:in\s+(?:total|all|sum)|altogether|overall|combined|respectively|all\s+together|as\s+well)\b
@@ -33,12 +34,12 @@ _ASIDE = re.compile(
     re.IGNORECASE,
 )
 """What follows the value in "157 (since f(2) = 36)"."""
-_REMARK = re.compile(r"\s+\((?!mod\b|not?\b|un|im|in)[A-Za-z][A-Za-z' ,.-]{3,60}\)\s*[.]?\s*$")
+_REMARK = re.compile(r"\s+\((?!mod\b|not?\b|un|im|in|neg|minus)[A-Za-z][A-Za-z' ,.-]{3,60}\)\s*[.]?\s*$")
 """What follows the value in "12 (a dozen)"; but 3 (mod 7) and "possible (impossible)" stay whole."""
 _STATES = re.compile(r"\b(?:is|are|equals|be)\s+[$\\(]*[-\d\\]\S*$")
 """A clause that ends with the value is not one that may be dropped: "the chance that..., given that..., is 1"."""
-_TWO_LETTERS = re.compile(r"[A-Za-z]{2}")
-_SPACED_WORD = re.compile(r"[\s,;:$][A-Za-z]{2}")
+_TWO_LETTERS = re.compile(r"[A-Za-z]{2}|i\.\s?e\.")
+_SPACED_WORD = re.compile(r"[\s,;:$](?:[A-Za-z]{2}|i\.\s?e\.)")
 """Where no word begins behind a space or a comma, there is no `_TAIL`."""
 _LEAD = re.compile(
     # "therefore $84$"

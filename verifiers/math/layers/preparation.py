@@ -32,6 +32,12 @@ NO_UNITS = frozenset(
         "or",
         "to",
         "times",
+        "plus",
+        "minus",
+        "over",
+        "squared",
+        "cubed",
+        "divided",
         "mod",
         "inf",
         "oo",
@@ -53,8 +59,6 @@ NO_UNITS = frozenset(
         "but",
         "except",
         "unless",
-        "squared",
-        "cubed",
     }
 )
 _CLAUSE = frozenset(["is", "are", "for", "where", "if", "with", "when", "such", "and", "or", "not"])
