@@ -64,6 +64,7 @@ SAME: dict[str, list[tuple[str, str]]] = {
         (r"\begin{pmatrix}1&2\\3&4\end{pmatrix}", "[1 2; 3 4]"),
     ],
     "systems": [
+        (r"\begin{cases}1&x>0\\0&x\le0\end{cases}", r"\begin{cases}0&x\le0\\1&x>0\end{cases}"),
         ("x=y=z=1", "(1,1,1)"),
         (r"a_n=\begin{cases}1,n=1\\2n,n\ge2\end{cases}", r"a_n = \begin{cases} 1 & n = 1 \\ 2n & n \geq 2 \end{cases}"),
         (r"\begin{cases}x=1\\y=2\end{cases}", "y=2, x=1"),
@@ -71,6 +72,7 @@ SAME: dict[str, list[tuple[str, str]]] = {
         ("x=1, y=2", r"\begin{aligned}x&=1\\y&=2\end{aligned}"),
     ],
     "quantities": [
+        ("12 km", "12 \u043a\u043c"),
         (r"12\left(\mathrm{cm}^{2}\right)", "12 cm^2"),
         ("12", "12 \u5143"),
         ("12", "12 \u043a\u043c/\u0447"),
@@ -161,12 +163,14 @@ DIFFERENT: dict[str, list[tuple[str, str]]] = {
         (r"\begin{bmatrix}1&3\\2&4\end{bmatrix}", "[1 2; 3 4]"),
     ],
     "systems": [
+        ("x=y=2", "x=2"),
         ("x=y=z=1", "(1,1,2)"),
         (r"a_n=\begin{cases}1,n=1\\2n,n\ge2\end{cases}", r"a_n = \begin{cases} 2 & n = 1 \\ 2n & n \geq 2 \end{cases}"),
         (r"\begin{cases}x=1\\y=2\end{cases}", "x=2, y=1"),
         (r"\begin{cases}x=1\\y=2\end{cases}", "(2,1)"),
     ],
     "quantities": [
+        ("12 m", "12 \u043a\u043c"),
         ("12", "12\u4e07"),
         ("12", "13 \u5143"),
         ("12 cm^2", r"12\left(\mathrm{cm}\right)"),
@@ -182,6 +186,10 @@ DIFFERENT: dict[str, list[tuple[str, str]]] = {
     ],
     "dates": [("July 4, 1776", "July 4"), ("December 25", "December 24"), ("Wednesday", "Tue")],
     "words": [
+        ("Friday", "The day after is Friday"),
+        ("Alice", "The loser is Alice"),
+        ("Alice or Bob", "Alice and Bob"),
+        ("84", "84 plus tax"),
         ("red and blue", "red and green"),
         ("Monday and Friday", "Monday"),
         ("Alice, then Bob", "Bob, then Alice"),
@@ -201,11 +209,21 @@ DIFFERENT: dict[str, list[tuple[str, str]]] = {
     ],
     "choices": [("B", "\u7b54\u6848\u662fC"), ("C", "probably C"), ("C", "C is wrong")],
     "congruences": [
+        (r"n\equiv2\pmod5", r"m\equiv2\pmod5"),
         (r"n\equiv 1 \pmod 4", r"n\equiv 3 \pmod 4"),
         (r"3 \pmod 7", r"3 \pmod 8"),
         (r"n\equiv 1 \pmod 4", "1"),
     ],
-    "names": [("f'(x)=2x", "f(x)=2x"), ("|AB|=3", "AB=-3"), (r"\frac{\sqrt2}{2}", "e=2")],
+    "names": [
+        ("y'=x", "y=x"),
+        (r"\frac{dy}{dx}=x", r"\frac{dx}{dy}=x"),
+        (r"\angle A=30^\circ", r"\angle B=30^\circ"),
+        ("f^{-1}(x)=x", "f(x)=x"),
+        (r"a=\sqrt2", r"b=\sqrt2"),
+        ("f'(x)=2x", "f(x)=2x"),
+        ("|AB|=3", "AB=-3"),
+        (r"\frac{\sqrt2}{2}", "e=2"),
+    ],
     "bases": [("110_2", "0b111"), ("2A_{16}", "0x2B")],
     "hyperbolic functions": [(r"\sinh^{-1}(1)", r"\frac{1}{\sinh 1}")],
 }

@@ -65,3 +65,11 @@ UNITS: dict[str, dict[str, tuple[str, str]]] = {
     "voltage": {"v": ("1", "volt")},
     "pressure": {"pa": ("1", "pascal"), "kpa": ("1000", "kilopascal"), "hpa": ("100", "hectopascal")},
 }
+FOREIGN_UNITS = {
+    "\u043c\u043c": "mm", "\u0441\u043c": "cm", "\u043c": "m", "\u043a\u043c": "km", "\u043a\u0433": "kg",
+    "\u0433": "g", "\u0441": "s", "\u043c\u0438\u043d": "min", "\u0447": "h", "\u043a\u043c/\u0447": "km/h",
+    "\u043b": "l", "\u6beb\u7c73": "mm", "\u5398\u7c73": "cm", "\u7c73": "m", "\u5343\u7c73": "km",
+    "\u516c\u91cc": "km", "\u514b": "g", "\u5343\u514b": "kg", "\u516c\u65a4": "kg", "\u79d2": "s",
+    "\u5206\u949f": "min", "\u5c0f\u65f6": "h", "\u5929": "d", "\u5143": "yuan", "\u5347": "l",
+}  # fmt: skip
+"""Russian and Chinese."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from verifiers.math.normalise import rational
-from verifiers.math.unit_table import UNITS
+from verifiers.math.unit_table import FOREIGN_UNITS, UNITS
 
 _SHORT = {
     spelling: unit
@@ -61,6 +61,7 @@ _SIGNS = {
 } | {"'": "ft", '"': "in", "''": "in"}
 
 
+_FOREIGN = re.compile(r"(?<=[\d ])(?:" + "|".join(sorted(FOREIGN_UNITS, key=len, reverse=True)) + r")(?!\w)")
 _POWER_OF_TEN = re.compile(r"([+-]?\d+(?:\.\d+)?)?\D*?10\s*\^\s*(?:\{\s*(-?\d{1,2})\s*\}|(\d))")
 
 
@@ -94,6 +95,8 @@ def amount_of(text: str) -> Amount | None:
     if len(text) > 200:
         return None
     text = text.strip()
+    if not text.isascii():
+        text = _FOREIGN.sub(lambda word: FOREIGN_UNITS[word.group()], text)
     parts: list[tuple[Fraction, str]] = []
     place = 0
     while place < len(text) and len(parts) < 5:

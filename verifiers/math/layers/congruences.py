@@ -10,6 +10,7 @@ from verifiers.math.normalise import squeezed
 _MODULUS = re.compile(
     r"\s*\(?\s*(?:\\(?:pmod|bmod|mod)(?![a-z])|(?<![A-Za-z\\])mod(?:ulo)?(?![A-Za-z]))\s*\{?\s*(?P<modulus>\d{1,9})\s*\}?\s*\)?\s*\.?$"
 )
+_NAME = re.compile(r"\\?[A-Za-z]{1,7}(?:_\{?\w\}?)?")
 _EQUIVALENT = re.compile(r"\\equiv(?![a-z])|\u2261|=")
 
 
@@ -30,6 +31,8 @@ def congruence(pair: Pair) -> Comparison | None:
         if sides[0]["modulus"] != sides[1]["modulus"]:
             return Comparison(False, "congruence", "another modulus")
         if len(parts[0]) == len(parts[1]) == 2 and squeezed(parts[0][0].strip()) != squeezed(parts[1][0].strip()):
+            if all(_NAME.fullmatch(part[0].strip()) for part in parts):
+                return Comparison(False, "congruence", "another name")
             return None
         residues = [_integer(part[-1]) for part in parts]
         if residues[0] is None or residues[1] is None:

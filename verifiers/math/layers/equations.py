@@ -11,6 +11,7 @@ from verifiers.math.layers.assignments import NAME, is_head
 from verifiers.math.layers.expressions import is_expression, renamed, verdict
 from verifiers.math.layers.numbers import is_plain_number
 from verifiers.math.layers.pair import Comparison, Pair
+from verifiers.math.normalise import squeezed
 from verifiers.math.numeric import mentions, real_value, same_equation, same_value
 from verifiers.math.structure import approximate_sides, sides
 from verifiers.math.tree import Node
@@ -137,6 +138,20 @@ def _name(head: str) -> str:
     return function[1] if function else re.sub(r"\\(?:overline|[lr]?vert)(?![a-z])|[|{}\s]", "", head)
 
 
+def _marks(head: str) -> tuple[int, bool, str]:
+    """How often a name is derived, whether it is an inverse, and what is divided by what: y' is not y."""
+    quotient = squeezed(head) if "\\frac" in head else ""
+    derived = 1 if re.search(r"\{\s*d", head) and quotient else head.count("'")
+    return derived, "^{-1}" in squeezed(head), quotient.replace("\\dfrac", "\\frac")
+
+
+def _is_constant(text: str) -> bool:
+    try:
+        return is_plain_number(text) or not read_expression(text).symbols()
+    except Unreadable:
+        return False
+
+
 def _letters(text: str) -> set[str]:
     """The letters that stand for themselves: all letters but those of words and commands."""
     return {letter for run in re.findall(r"(?<![A-Za-z\\])[A-Za-z]{1,2}(?![A-Za-z])", text) for letter in run}
@@ -148,7 +163,7 @@ def two_equations(pair: Pair, answer_sides: list[str], gold_sides: list[str]) ->
     """
     heads = [_FUNCTION_HEAD.fullmatch(side[0]) for side in (answer_sides, gold_sides)]
     try:
-        if heads[0] and heads[1] and heads[0][1].count("'") != heads[1][1].count("'"):
+        if heads[0] and heads[1] and _marks(answer_sides[0]) != _marks(gold_sides[0]):
             return Comparison(False, "equation", f"{answer_sides[0]} is not {gold_sides[0]}")
         functions = any(head and head[1].removeprefix("\\") in FUNCTIONS for head in heads)
         if (
@@ -162,8 +177,10 @@ def two_equations(pair: Pair, answer_sides: list[str], gold_sides: list[str]) ->
             return verdict(same_value(one, other))
         if is_head(answer_sides[0]) and is_head(gold_sides[0]):
             same_head = _name(answer_sides[0]) == _name(gold_sides[0])
+            if _marks(answer_sides[0]) != _marks(gold_sides[0]):
+                return Comparison(False, "equation", f"{answer_sides[0]} is not {gold_sides[0]}")
             right = pair.inner(answer_sides[1], gold_sides[1])
-            if right is not None and right.equal and not same_head and is_plain_number(gold_sides[1]):
+            if right is not None and right.equal and not same_head and _is_constant(gold_sides[1]):
                 return Comparison(False, "equation", f"{answer_sides[0]} is not {gold_sides[0]}")
             if same_head or right is None or right.equal:
                 return right

@@ -56,6 +56,8 @@ def compound(pair: Pair) -> Comparison | None:
         )
     for text, other in ((pair.answer_words, pair.gold), (pair.gold_words, pair.answer)):
         if not text.isascii() and pair.policy.missing_units and (foreign := _FOREIGN_UNIT.fullmatch(text)):
+            if amount_of(text) is None and amount_of(other) is not None:
+                return Comparison(False, "units", f"{foreign['unit']} is no unit that is known")
             values = rational(foreign["number"].replace(",", "")), rational(other)
             if None not in values and not _SCALE_SIGNS.search(foreign["unit"]):
                 return Comparison(values[0] == values[1], "quantity")
@@ -104,6 +106,10 @@ def labelled(pair: Pair) -> Comparison | None:
                 list(zip(values, bare, strict=True) if swap else zip(bare, values, strict=True)),
                 "labels in order",
             )
+    for text, other in ((pair.gold, pair.answer), (pair.answer, pair.gold)):
+        shared, single = _shared_value(text), sides(other)
+        if shared and len(single) == 2 and single[0] in dict(shared):  # x = y = 2 and x = 2
+            return Comparison(False, "labels", "another number of members")
     return _phrases(pair)
 
 

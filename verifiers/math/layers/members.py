@@ -54,6 +54,10 @@ def matrix(pair: Pair) -> Comparison | None:
         return _vector(pair, answer, gold)
     if [len(row) for row in answer] != [len(row) for row in gold]:
         return Comparison(False, "matrix", "another shape")
+    if "{cases}" in pair.answer and "{cases}" in pair.gold:
+        places = {squeezed(row[-1]): row for row in gold}
+        if len(places) == len(gold) and all(squeezed(row[-1]) in places for row in answer):
+            gold = [places[squeezed(row[-1])] for row in answer]
     cells = [(a, g) for one, other in zip(answer, gold, strict=True) for a, g in zip(one, other, strict=True)]
     return all_equal(pair, cells, "matrix")
 

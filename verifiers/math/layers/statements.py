@@ -33,9 +33,14 @@ DENIALS = frozenset(
     }
 )
 _STATEMENT = re.compile(
-    r"(?:(?:[A-Za-z']+ ){1,6}?(?:is|are|was|will be|must be)(?: called| on| an?| the)*|on) (?P<rest>[A-Za-z' -]+?)\.?"
+    r"(?:(?:[Ii]t|[Tt]his|[Tt]hat|[Tt]he(?: [A-Za-z']+){1,5}?) (?:is|are|was|will be|must be)"
+    r"(?: called| on| an?| the)*|on) (?P<rest>[A-Za-z' -]+?)\.?"
 )
 _WORD_SEPARATORS = re.compile(r",\s*(?:and\b|or\b)?|\band\b|\bor\b")
+_OTHERS = frozenset(
+    {"loser", "other", "opposite", "after", "before", "next", "previous", "last", "yesterday", "tomorrow"}
+)
+"""Words that turn what a sentence is about into something else: "the day after is Friday"."""
 _ORDERED = re.compile(r"\b(?:then|before|after|followed|first|second|third|last|next|beats?|to)\b", re.IGNORECASE)
 _WINS = re.compile(r" (?:wins|won|will win|can always win|has (?:a|the) winning strategy)(?: the game)?\.?$")
 _GENERAL_NOUNS = (
@@ -54,7 +59,7 @@ def content_of(text: str, idle: frozenset[str] = frozenset()) -> list[str]:
 
 def word_lists(pair: Pair) -> Comparison | None:
     """red and blue, blue and red. None unless both are lists of words without an order."""
-    if _ORDERED.search(pair.gold) or _ORDERED.search(pair.answer):
+    if any(map(_ORDERED.search, (pair.gold, pair.answer))) or (" or " in pair.gold) != (" or " in pair.answer):
         return None
     lists = [[content_of(part) for part in _WORD_SEPARATORS.split(text)] for text in (pair.answer, pair.gold)]
     if (
@@ -68,7 +73,7 @@ def word_lists(pair: Pair) -> Comparison | None:
 
 def says(text: str) -> list[str]:
     """What a sentence without a denial or a second choice says that it is: Friday in "It is on a Friday"."""
-    if BOUNDED.search(text) or DENIALS & set(bare_words(text).split()) or "," in text:
+    if BOUNDED.search(text) or (DENIALS | _OTHERS) & set(bare_words(text).split()) or "," in text:
         return []
     statement = _STATEMENT.fullmatch(text)
     return content_of(statement["rest"]) if statement else []

@@ -25,7 +25,7 @@ _FOREIGN = re.compile(r"[^\W\d_\u0000-\u024f\u0370-\u03ff]{2}")
 _SENTENCE_END = re.compile(r"(?<=[.!?])\s+(?=[^\W\d_])|[\u3002\uff01\uff1f\u0964\u061f]+|\n+")
 _CHANGED = re.compile(
     r"\b(?:half|twice|double|triple|thrice|minus|negative|plus|square of|cube of|root of)(?: of)?(?: the)? [\\$]*\d"
-    r"|\d (?:squared|cubed|and (?:an? |one )?(?:half|third|quarter))\b",
+    r"|\d \(?(?:squared|cubed|plus|minus|negative|and (?:an? |one )?(?:half|third|quarter))\b",
     re.IGNORECASE,
 )
 """Words that make another number of the one beside them."""
