@@ -42,8 +42,12 @@ def open_sandbox(isolation: str = "auto", *, workers: int = 1, python: str = "")
     """
     if isolation != "auto":
         _check_name(isolation, python)
-        if problem := problem_of(isolation, python):
-            raise SandboxUnavailable(f"the isolation {isolation!r} does not work on this machine: {problem}")
+        if fusion.is_fusion(isolation):  # a server may come back: nothing is remembered
+            problem, place = _tried(isolation, python), ""
+        else:
+            problem, place = problem_of(isolation, python), " on this machine"
+        if problem:
+            raise SandboxUnavailable(f"the isolation {isolation!r} does not work{place}: {problem}")
         if isolation == rlimits.NAME:
             rlimits.warn_once()
     else:
@@ -75,6 +79,10 @@ def _check_name(isolation: str, python: str) -> None:
 @functools.cache
 def problem_of(isolation: str, python: str = "") -> str:
     """Empty if this layer works here; otherwise one line. Tried once, with a program that prints a number."""
+    return _tried(isolation, python)
+
+
+def _tried(isolation: str, python: str) -> str:
     sandbox = _open(isolation, python, 1)
     try:
         (outcome,) = sandbox.run("print(6 * 7)", [Stdin()])

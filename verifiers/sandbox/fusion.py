@@ -6,8 +6,9 @@ A request is POST /run_code with the program, its inputs and `inside/remote.py`,
 stays here: neither values nor, but for test text that must share the program's process, tests go to the server. What
 comes back is a claim of the program's about itself.
 
-A server that does not answer, answers with an error or in another format is `Ending.BROKEN`, after three attempts. A
-run past its wall time is followed by a run of our own: if the server is slow with that too, it was `Ending.STALLED`.
+A server that does not answer, answers with an error or in another format is `Ending.BROKEN`, after three attempts. Time
+limits are those of the other layers. Where the server's own limit ends a run, or hides what the program waited for, a
+run of our own follows: if the server is slow with that too, it was `Ending.STALLED`.
 
 The server limits what all processes of a run use together; the limits on processor time, address space, file size and
 open files are set by the program's process itself, as in the other layers. `Limits.processes` and the sum of
@@ -46,7 +47,7 @@ _SPARE_MB = 512
 _SPARE_BYTES = 1 << 18
 _NO_LIMIT = 1 << 20
 _LINE_CHARACTERS = 300
-_REASONS = ("time", "output", "garbage", "changed")
+_REASONS = ("time", "stalled", "memory", "late", "output", "garbage", "changed")
 _START = """
 import base64, json, os, shutil, sys, tempfile, zlib
 folder = tempfile.mkdtemp()
@@ -209,8 +210,8 @@ class FusionSandbox:
             if not report["begun"]:
                 reason = f"the program's process ended before the program began (exit status {report['ended']})"
                 return Outcome(Ending.BROKEN, error=f"the sandbox failed: {self._address}: {reason}")
-            if report["reason"] == "time" and self._is_slow():
-                report["reason"] = "stalled"
+            if report["reason"] == "late":
+                report["reason"] = "stalled" if self._is_slow() else "time"
             return report
         if result["return_code"] and result["stderr"].strip():  # of our own lines: the program has no standard error
             line = printable(result["stderr"].strip().splitlines()[-1][:_LINE_CHARACTERS])

@@ -32,9 +32,22 @@ class Descendants(Processes):
         self._met.update(names)
         return names
 
-    def everyone(self) -> list[str]:
-        """Also those with a number that another process had when this object was made."""
-        return self._below([name for name in os.listdir(self._folder) if name.isdigit()])
+    def end(self) -> None:
+        """Ends them all. Raises OSError if that is not possible."""
+        deadline = time.monotonic() + _END_S
+        stopped: set[str] = set()
+        while left := self._below([name for name in os.listdir(self._folder) if name.isdigit()]):
+            if time.monotonic() > deadline:
+                raise OSError(f"{len(left)} processes of a program do not end")
+            # What is stopped cannot fork. When all are, none can escape what comes next.
+            which = signal.SIGSTOP if set(left) - stopped else signal.SIGKILL
+            stopped.update(left)
+            for name in left:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(int(name), which)
+            with contextlib.suppress(ChildProcessError):
+                while os.waitpid(-1, os.WNOHANG)[0]:
+                    pass
 
     def last(self) -> int:
         """The machine's counter says nothing about the program: other processes start too."""
@@ -82,24 +95,8 @@ class WorkingFolder:
 
     def clear(self) -> None:
         """Ends what still runs, and removes the folder. Raises OSError."""
-        self._end_processes()
+        self._processes.end()
         remove_tree(self._path)
-
-    def _end_processes(self) -> None:
-        deadline = time.monotonic() + _END_S
-        stopped: set[str] = set()
-        while left := self._processes.everyone():
-            if time.monotonic() > deadline:
-                raise OSError(f"{len(left)} processes of a program do not end")
-            # What is stopped cannot fork. When all are, none can escape what comes next.
-            which = signal.SIGSTOP if set(left) - stopped else signal.SIGKILL
-            stopped.update(left)
-            for name in left:
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(int(name), which)
-            with contextlib.suppress(ChildProcessError):
-                while os.waitpid(-1, os.WNOHANG)[0]:
-                    pass
 
 
 def _free_uid() -> int:

@@ -5,8 +5,9 @@ is a claim of the program's, as all that comes back is: it says what the program
 compared elsewhere.
 
 A job: kind, settings, marker, source; of calls: calls; of shared: tests and secret; of tests: functions, and the
-questions that were answered before, each with its answer. A report: ended, reason (time, output, garbage, changed),
-begun, frames, stdout, cpu_s, wall_s, and the question that waits for an answer, if one does.
+questions that were answered before, each with its answer. A report: ended, reason, begun, frames, stdout, cpu_s,
+wall_s, and the question that waits for an answer, if one does. Reasons are those of `Running.over_limit`; late (past
+the wall time, for reasons that cannot be seen), output, garbage, changed.
 """
 
 from __future__ import annotations
@@ -23,8 +24,10 @@ import threading
 import time
 from typing import Any
 
-from verifiers.sandbox.inside import program
+from verifiers.sandbox.inside import kernel, program
 from verifiers.sandbox.inside.channel import FrameReader, FrameTooLarge, send
+from verifiers.sandbox.inside.folder import Descendants
+from verifiers.sandbox.inside.watch import Running, own_children_s
 
 _SPARE_FRAMES = 16
 _LEAST_WAIT_S, _MOST_WAIT_S = 0.001, 0.05
@@ -61,6 +64,9 @@ class Job:
         ours, its = socket.socketpair()
         output, stdout = os.pipe()
         started = time.monotonic()
+        kernel.adopt_orphans()
+        processes = Descendants() if os.path.exists("/proc/self/stat") else None
+        baseline_s = own_children_s()
         child = os.fork()
         if child == 0:
             stdin, written = (0, stdout) if kind == "script" else (None, None)
@@ -68,12 +74,15 @@ class Job:
         its.close()
         os.close(stdout)
         self._send(ours, [{"source": self._job["source"], "functions": self._job.get("functions", [])}])
-        self._watch(child, ours, output)
+        running = Running(child, -1, processes, baseline_s) if processes else None
+        self._watch(child, running, ours, output)
         with contextlib.suppress(ProcessLookupError):
             os.killpg(child, signal.SIGKILL)
         with contextlib.suppress(ProcessLookupError):  # before it had a group of its own
             os.kill(child, signal.SIGKILL)
         _, status, usage = os.wait4(child, 0)
+        if processes:
+            processes.end()
         return {
             "ended": os.waitstatus_to_exitcode(status),
             "reason": self._reason,
@@ -95,8 +104,10 @@ class Job:
 
         threading.Thread(target=write, daemon=True).start()
 
-    def _watch(self, child: int, channel: socket.socket, output: int) -> None:
+    def _watch(self, child: int, running: Running | None, channel: socket.socket, output: int) -> None:
         """Until the program has ended, has answered all, or is past a limit."""
+        if running:
+            running.watch(_LEAST_WAIT_S)
         deadline = time.monotonic() + self._settings["wall_s"]
         reading: list[Any] = [channel, output]
         wait_s = _LEAST_WAIT_S
@@ -113,11 +124,15 @@ class Job:
                     reading.remove(channel)
                 elif self._read_frames(channel, data):
                     deadline = time.monotonic() + self._settings["wall_s"]
+                    if running:
+                        running.watch()
             wait_s = _LEAST_WAIT_S if ready else min(2 * wait_s, _MOST_WAIT_S)
             if not ready and os.waitid(os.P_PID, child, os.WEXITED | os.WNOHANG | os.WNOWAIT):
                 return
-            if time.monotonic() > deadline:
-                self._reason = "time"
+            if running and not ready:
+                self._reason = self._reason or running.over_limit(self._settings)
+            elif time.monotonic() > deadline:  # no look at the processes for so long, or none is possible
+                self._reason = "late"
 
     def _read_output(self, output: int) -> bool:
         data = os.read(output, 1 << 16)
