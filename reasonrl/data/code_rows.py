@@ -55,7 +55,8 @@ def _ours(row: dict[str, Any]) -> dict[str, Any] | None:
     fields["reference"] = _with_solution(reference, row)
     if question is not None:
         fields["prompt"] = question
-    return fields | {"prompt_form": _form(row, question), "meta": _others(row, reference, *_SOLUTIONS, *_OWN, "solutions")}
+    meta = _others(row, reference, *_SOLUTIONS, *_OWN, "solutions")
+    return fields | {"prompt_form": _form(row, question), "meta": meta}
 
 
 def list_of_tests(answer: Any) -> list[Any] | None:
