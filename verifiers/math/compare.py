@@ -26,12 +26,13 @@ from verifiers.math.layers.choices import choice
 from verifiers.math.layers.conditions import conditioned
 from verifiers.math.layers.equations import equation
 from verifiers.math.layers.expressions import expression
-from verifiers.math.layers.labelled import compound, labelled
+from verifiers.math.layers.labelled import labelled
 from verifiers.math.layers.members import matrix, members
 from verifiers.math.layers.numbers import number
 from verifiers.math.layers.numerals import numeral
 from verifiers.math.layers.pair import Comparison, Layer, Pair
 from verifiers.math.layers.preparation import MAX_CHARS, forms
+from verifiers.math.layers.quantities import compound
 from verifiers.math.layers.real_sets import real_set
 from verifiers.math.layers.words import prose, same_text, sentence, unlike, words
 from verifiers.math.policy import MathPolicy

@@ -1,90 +1,25 @@
-"""The layers of labels and units: what belongs to which number, and compound quantities as one quantity."""
+"""The layer of labels: what belongs to which number."""
 
 from __future__ import annotations
 
 import re
 
 from verifiers.math.layers.assignments import is_head
-from verifiers.math.layers.numbers import MONEY
 from verifiers.math.layers.pair import Comparison, Pair, all_equal
 from verifiers.math.layers.phrases import phrase_of, same_phrase, word_stem
 from verifiers.math.normalise import rational, squeezed
 from verifiers.math.structure import matrix_rows, sides, split_list, split_outside, unwrap_set, unwrap_tuple
-from verifiers.math.units import Amount, amount_of, currency_of
 from verifiers.math.vocabulary import FUNCTIONS
 
-_LETTERS = re.compile(r"[^\W\d_]|['\"\u00a2\u2103\u2109]")
-_NO_LETTERS = frozenset({"celsius", "fahrenheit", "ohm"})
-"""Units that are signs of their own or words: no product of letters, and unknown to the layer of numbers."""
 _INDEX = re.compile(
     r"\s*(?:\(([a-h]|[ivx]{1,4}|\d)\)|([a-h]|[ivx]{1,4}|\d)\)|(?:part|case)\s+\(?([a-h]|\d)\)?:?)\s*(?:[:=]\s*)?(?=\S)",
     re.IGNORECASE,
 )
 _LABEL = re.compile(r"\s*([^\W\d_][^:=,;()]{0,60}?)\s*(?::|=|\bis\b|\bare\b)\s*(?=\S)")
-_CLOCK = re.compile(r"(\d{1,3}):([0-5]\d)")
-_BRACKETED_UNIT = re.compile(r"(?P<number>[^()]*\d[^()]*?)\s*\(\s*(?P<unit>[A-Za-z][A-Za-z /^{}23]*?)\s*\)")
-MAX_BRACKETED = 80
-_FOREIGN_UNIT = re.compile(
-    r"(?P<number>[+-]?\d[\d,]*(?:\.\d+)?(?:/\d+)?)\s*(?P<unit>[^\W\d_\x00-\x7f](?:[^\W\d_\x00-\x7f]|[ /.]){0,14})"
-)
-"""A number with a word that is not written in ASCII: a unit of another language."""
-_SCALE_SIGNS = re.compile("[\u4e07\u4ebf\u5104\u842c\u5343\u767e\u5341\u03c0]|\u0442\u044b\u0441|\u043c\u043b")
-"""Ten thousand, a thousand, a million: not units."""
 _HALF_INDEX = re.compile(r"(?<![(\w])([a-h]|[ivx]{1,4}|\d)\)\s")
 _POINT = re.compile(r"\s*([A-Z]'?)\s*(\([^()]*,[^()]*\))\s*")
 _WORD = re.compile(r"(?<![\\A-Za-z{])[A-Za-z]{3,}")
 _INDICES = re.compile(r"(?:^|(?<=[\s,;]))(?=\((?:[a-h]|[ivx]{1,4}|\d)\)\s*[^\s,;)])", re.IGNORECASE)
-
-
-def compound(pair: Pair) -> Comparison | None:
-    """Whether two quantities of one dimension are equal: 3 hours 20 minutes and 200 minutes. A compound quantity equals
-    a bare number that is its value in the unit it ends with. None unless both are quantities, and where both are
-    written in the same single unit.
-    """
-    if not _LETTERS.search(pair.answer_words + pair.gold_words):
-        return None
-    bracketed = [
-        _BRACKETED_UNIT.fullmatch(text) if text[-1:] == ")" and len(text) < MAX_BRACKETED else None
-        for text in (pair.answer_words, pair.gold_words)
-    ]
-    if any(match and amount_of(f"1 {match['unit']}") for match in bracketed):  # 12 (km/h)
-        return pair.inner(
-            *(
-                f"{m['number']} {m['unit']}" if m else text
-                for m, text in zip(bracketed, (pair.answer, pair.gold), strict=True)
-            )
-        )
-    for text, other in ((pair.answer_words, pair.gold), (pair.gold_words, pair.answer)):
-        if not text.isascii() and pair.policy.missing_units and (foreign := _FOREIGN_UNIT.fullmatch(text)):
-            if amount_of(text) is None and amount_of(other) is not None:
-                return Comparison(False, "units", f"{foreign['unit']} is no unit that is known")
-            values = rational(foreign["number"].replace(",", "")), rational(other)
-            if None not in values and not _SCALE_SIGNS.search(foreign["unit"]):
-                return Comparison(values[0] == values[1], "quantity")
-    amounts = [amount_of(text) for text in (pair.answer_words, pair.gold_words)]
-    if amounts[0] and amounts[1]:
-        return _two_amounts(amounts[0], amounts[1])
-    for amount, other in zip(amounts, (pair.gold_words, pair.answer_words), strict=True):
-        if amount and amount.units == ("h", "min") and (clock := _CLOCK.fullmatch(other)):
-            return Comparison(amount.value == 3600 * int(clock[1]) + 60 * int(clock[2]), "quantity")
-    for amount, other in ((amounts[0], pair.gold_words), (amounts[1], pair.answer_words)):
-        if amount and (value := rational(MONEY.sub("", other))) is not None:
-            same = pair.policy.missing_units and value in (amount.in_last_unit(), amount.in_main_unit())
-            same = same and currency_of(other) in (None, amount.dimension)
-            if len(amount.units) == 1:  # letters may be variables, and what else has one unit is for the numbers
-                unit = amount.units[0]
-                known = same and (unit in _NO_LETTERS or unit[:2] in ("m/", "g/") or value != amount.in_last_unit())
-                return Comparison(True, "quantity") if known else None
-            return Comparison(same, "quantity", "" if same else "a quantity in several units against a number")
-    return None
-
-
-def _two_amounts(answer: Amount, gold: Amount) -> Comparison | None:
-    if answer.dimension != gold.dimension:
-        return Comparison(False, "units", f"{answer.units[0]} is not {gold.units[0]}")
-    if len(answer.units) == len(gold.units) == 1 and answer.units == gold.units and answer.value != gold.value:
-        return None
-    return Comparison(answer.value == gold.value, "quantity", "" if answer.value == gold.value else "another quantity")
 
 
 def labelled(pair: Pair) -> Comparison | None:
@@ -107,8 +42,8 @@ def labelled(pair: Pair) -> Comparison | None:
                 "labels in order",
             )
     for text, other in ((pair.gold, pair.answer), (pair.answer, pair.gold)):
-        shared, single = _shared_value(text), sides(other)
-        if shared and len(single) == 2 and single[0] in dict(shared):  # x = y = 2 and x = 2
+        shared = _shared_value(text) if text.count("=") > 1 else None
+        if shared and len(single := sides(other)) == 2 and single[0] in dict(shared):  # x = y = 2 and x = 2
             return Comparison(False, "labels", "another number of members")
     return _phrases(pair)
 
