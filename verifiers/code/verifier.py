@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import collections
 import functools
+import hashlib
 import json
 import threading
 import time
@@ -48,6 +49,7 @@ _UNDECIDED = ("sandbox_failure", "checker_failure")
 """Outcomes that say nothing about the program."""
 _ORDER = (Trust.VALUES, Trust.SEPARATE, Trust.SHARED)
 _MAX_SHOWN = 200
+_SMALL_CHARS = 50_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,7 +206,7 @@ class CodeVerifier:
                 )
                 continue
             program = whole_program(extraction.answer, tests)
-            key = (program, text)
+            key = (program, hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest())
             rows[row] = (extraction, key)
             jobs[key] = (program, tests)
         judged = dict(zip(jobs, self._run_all(list(jobs.items())), strict=True))
@@ -339,16 +341,20 @@ def _bare(answer: str) -> Extraction:
     return Extraction(answer, "the program") if answer.strip() else Extraction(None, "the program is empty")
 
 
-@functools.lru_cache(maxsize=4096)
-def _read_once(text: str) -> CodeTests | str:
+def _read(text: str) -> CodeTests | str:
     try:
         return read_tests(json.loads(text))
     except BadTests as bad:
         return str(bad)
 
 
+_read_small = functools.lru_cache(maxsize=4096)(_read)
+_read_large = functools.lru_cache(maxsize=8)(_read)
+"""A group of rollouts is judged by the same tests. Those of one problem may be tens of megabytes."""
+
+
 def _tests_of_text(text: str) -> CodeTests:
-    tests = _read_once(text)
+    tests = _read_small(text) if len(text) <= _SMALL_CHARS else _read_large(text)
     if isinstance(tests, str):
         raise BadReference(tests)
     return tests

@@ -1,8 +1,8 @@
 """What mode `whole` reads into a response that is a number and goes on: the model did not stop where it should have.
 
 Words behind the number are left out of account: "19 apples", "19 Smaller than". Words behind a comma or a semicolon,
-and a number in words in a bracket, are not: that may be a second answer, and the prompt asked for the bare one. In the other modes
-the answer is marked, so that a clause behind it explains it ("84, which is the total"); see `wording`.
+and a number in words in a bracket, are not: that may be a second answer, and the prompt asked for the bare one. In the
+other modes the answer is marked, so that a clause behind it explains it ("84, which is the total"); see `wording`.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import re
 from verifiers.math.layers.pair import Comparison
 from verifiers.math.normalise import rational
 
-_GOES_ON = re.compile(r"\s*(?P<number>[+-]?\d+(?:\.\d+)?)(?P<rest>(?:\s+[^\W\d_]|\s*[,;(]).*)", re.DOTALL)
+_GOES_ON = re.compile(r"\s*(?P<number>[+-]?\d+(?:\.\d+)?)(?P<tail>(?:\s+[^\W\d_]|\s*[,;(]).*)", re.DOTALL)
 _NUMBER = re.compile(r"[+-]?\d+(?:\.\d+)?")
 _STOPS = re.compile(r"[,;]\s*[^\W\d_]|\(\s*(?:one|two|three|four|five|six|seven|eight|nine|ten)\b", re.IGNORECASE)
 _OTHER = re.compile(
@@ -27,11 +27,11 @@ def number_and_words(answer: str, gold: str) -> Comparison | None:
     match = _GOES_ON.fullmatch(answer)
     if match is None or not _NUMBER.fullmatch(gold.strip()):
         return None
-    rest = match["rest"]
-    if not re.search(r"[^\W\d_]{2}", rest):
+    tail = match["tail"]
+    if not re.search(r"[^\W\d_]{2}", tail):
         return None
-    if _STOPS.search(rest):
+    if _STOPS.search(tail):
         return Comparison(False, "goes on", "more than the bare answer")
-    if _OTHER.search(rest):
+    if _OTHER.search(tail):
         return None
     return Comparison(rational(match["number"]) == rational(gold), "number and words")

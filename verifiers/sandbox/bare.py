@@ -58,8 +58,8 @@ def _make_read_only(place: str) -> None:
     for target in targets:
         if target == place or target.startswith(place + "/"):
             has = os.statvfs(target).f_flag
-            kept = sum(flag for seen, flag in _KEPT_FLAGS.items() if has & seen)
-            _mount("none", target, "none", _BIND | _REMOUNT | _RDONLY | _NOSUID | kept)
+            other_flags = sum(flag for seen, flag in _KEPT_FLAGS.items() if has & seen)
+            _mount("none", target, "none", _BIND | _REMOUNT | _RDONLY | _NOSUID | other_flags)
 
 
 class _Root:

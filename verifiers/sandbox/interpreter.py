@@ -33,14 +33,14 @@ def find_interpreter(python: str = "") -> Interpreter:
     Raises SandboxUnavailable: it does not start, or is too old.
     """
     system = "/usr/bin/python{}.{}".format(*sys.version_info)
-    asked = python or (system if os.path.exists(system) else getattr(sys, "_base_executable", "") or sys.executable)
+    path = python or (system if os.path.exists(system) else getattr(sys, "_base_executable", "") or sys.executable)
     try:
-        answer = subprocess.run([asked, "-I", "-c", _ASK], capture_output=True, text=True, check=True, timeout=60)
+        answer = subprocess.run([path, "-I", "-c", _ASK], capture_output=True, text=True, check=True, timeout=60)
         executable, *prefixes, version = json.loads(answer.stdout)
     except (OSError, subprocess.SubprocessError, ValueError) as error:
-        raise SandboxUnavailable(f"the Python for programs, {asked!r}, does not start: {error}") from error
+        raise SandboxUnavailable(f"the Python for programs, {path!r}, does not start: {error}") from error
     if version < _OLDEST:
-        raise SandboxUnavailable(f"the Python for programs, {asked!r}, is {version[0]}.{version[1]}; take 3.9 or newer")
+        raise SandboxUnavailable(f"the Python for programs, {path!r}, is {version[0]}.{version[1]}; take 3.9 or newer")
     folders = dict.fromkeys(path for prefix in prefixes for path in (Path(prefix), Path(os.path.realpath(prefix))))
     outside = [folder for folder in folders if not folder.is_relative_to("/usr")]
     return Interpreter(Path(executable), tuple(outside))

@@ -62,7 +62,7 @@ class LocalSandbox:
             try:
                 again = attempt > 0
                 with (
-                    self._sample(limits, False, again=again) as judged,
+                    self._sample(limits, True, again=again) as judged,
                     self._sample(limits, False, tester=True, again=again) as testing,
                 ):
                     answers = _Answers(judged, program)

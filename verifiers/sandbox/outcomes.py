@@ -6,6 +6,7 @@ import signal
 import time
 from typing import Any
 
+from verifiers.sandbox.inside.watch import PATIENCE
 from verifiers.sandbox.types import Ending, Limits, Outcome
 from verifiers.sandbox.values import Malformed, TooLarge, decode
 
@@ -19,7 +20,7 @@ def ending_of(report: dict[str, Any], limits: Limits, stopped: str) -> tuple[End
     status, reason = report["ended"], report["reason"]
     used_up = f"more than {limits.cpu_s:g} s of processor time, or {limits.wall_s:g} s asleep"
     if reason == "stalled":
-        return Ending.STALLED, f"the machine was too busy to run the program within {limits.wall_s:g} s"
+        return Ending.STALLED, f"the machine was too busy to run the program within {PATIENCE * limits.wall_s:g} s"
     if reason == "time" or status == -signal.SIGXCPU or (status == -signal.SIGKILL and report["cpu_s"] >= limits.cpu_s):
         return Ending.TIME_LIMIT, used_up
     if reason == "memory" or status == 71:

@@ -16,6 +16,7 @@ import time
 from typing import Any
 
 from verifiers.sandbox.inside.channel import ClosedChannel, FrameReader, FrameTooLarge, frame_of, receive, send
+from verifiers.sandbox.inside.watch import PATIENCE
 from verifiers.sandbox.outcomes import ending_of, named
 from verifiers.sandbox.types import Ending, Limits, Outcome
 
@@ -72,7 +73,7 @@ class RunningProgram:
         self._renew()
 
     def _renew(self) -> None:
-        self._deadline = time.monotonic() + self._limits.wall_s + _GRACE_S
+        self._deadline = time.monotonic() + PATIENCE * self._limits.wall_s + _GRACE_S
 
     def _tell(self, message: dict[str, Any], descriptors: tuple[int, ...] = ()) -> None:
         try:

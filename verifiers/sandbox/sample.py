@@ -166,9 +166,9 @@ class Sample:
                     program.unasked()
                     continue
                 program.answered()
-                begun = time.monotonic()
+                since = time.monotonic()
                 outcome = ask(call)
-                asks, asking_s = asks + 1, asking_s + time.monotonic() - begun
+                asks, asking_s = asks + 1, asking_s + time.monotonic() - since
                 if asks > _ASKS or asking_s > _ASKING_WALLS * self._limits.wall_s:
                     line = f"the tests were not at their end after {asks} calls in {asking_s:.0f} s"
                     return Outcome(Ending.TIME_LIMIT, error=line, wall_s=time.monotonic() - started)

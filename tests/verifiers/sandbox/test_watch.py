@@ -94,13 +94,22 @@ def test_time_before_the_watch_does_not_count(machine: Machine) -> None:
 def test_sleep_is_the_programs_own(machine: Machine) -> None:
     machine.process(10, cpu_s=1.0, waited_s=0.1)
 
-    assert machine.after(18.1) == "time"
+    assert machine.after(18.2) == "time"
 
 
-def test_a_program_that_waited_for_the_processor_was_stalled(machine: Machine) -> None:
+def test_time_in_which_others_had_the_processor_is_not_the_programs_own(machine: Machine) -> None:
     machine.process(10, cpu_s=2.0, waited_s=15.0)
 
-    assert machine.after(18.1) == "stalled"
+    assert machine.after(18.1) == ""
+    assert machine.after(32.9) == ""
+    assert machine.after(33.1) == "time"
+
+
+def test_a_program_that_waited_for_the_processor_all_along_was_stalled(machine: Machine) -> None:
+    machine.process(10, cpu_s=2.0, waited_s=80.0)
+
+    assert machine.after(89.9) == ""
+    assert machine.after(90.1) == "stalled"
 
 
 def test_what_it_waited_for_before_the_watch_is_no_excuse(machine: Machine) -> None:
@@ -108,7 +117,7 @@ def test_what_it_waited_for_before_the_watch_is_no_excuse(machine: Machine) -> N
     machine.running.watch()
     machine.process(10, cpu_s=1.1, waited_s=100.1)
 
-    assert machine.after(18.1) == "time"
+    assert machine.after(18.2) == "time"
 
 
 def test_a_supervisor_that_did_not_run_gives_the_program_more_time(machine: Machine) -> None:
@@ -156,7 +165,7 @@ def test_no_name_of_a_process_misleads_the_supervisor(machine: Machine, name: by
 
 def test_nothing_is_looked_at_while_nobody_waits(machine: Machine) -> None:
     machine.process(10, cpu_s=100.0)
-    machine.running.watch(on=False)
+    machine.running.watch(active=False)
 
     assert machine.running.over_limit(SETTINGS) == ""
     assert machine.running.next_look() is None

@@ -71,7 +71,10 @@ class WorkingFolder:
         """Below the current folder. Raises OSError: as root, where there is no other user to become."""
         self._path = os.path.join(os.getcwd(), "work")
         self._processes = processes
-        self._uid = _free_uid() if os.geteuid() == 0 else -1
+        self._uid = -1
+        if os.geteuid() == 0:
+            with open("/proc/self/uid_map", encoding="ascii") as file:
+                self._uid = free_uid(file.read())
         kernel.adopt_orphans()
 
     def make(self) -> None:
@@ -99,11 +102,12 @@ class WorkingFolder:
         remove_tree(self._path)
 
 
-def _free_uid() -> int:
-    """A user that is not root and that this process may become: inside a container not every number is mapped."""
+def free_uid(uid_map: str) -> int:
+    """A user that is not root and that this process may become: inside a container not every number is mapped. Raises
+    OSError if there is none.
+    """
     wanted = _FIRST_UID + os.getpid() % _UIDS
-    with open("/proc/self/uid_map", encoding="ascii") as file:
-        ranges = [(int(words[0]), int(words[2])) for words in map(str.split, file)]
+    ranges = [(int(words[0]), int(words[2])) for words in map(str.split, uid_map.splitlines())]
     if any(first <= wanted < first + count for first, count in ranges):
         return wanted
     highest = max(first + count - 1 for first, count in ranges)

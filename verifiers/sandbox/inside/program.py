@@ -157,11 +157,15 @@ def _calls(channel: socket.socket, message: dict[str, Any], settings: dict[str, 
     names = _load(channel, message["source"])
     if names is None:
         return 1
-    if settings.get("share"):
+    if "calls" in message:
         _shared_process(channel, message["calls"], names, settings)
     send(channel, {"ready": True})
     while True:
         call, _ = receive(channel, _FRAME_BYTES)
+        if settings["share"]:
+            _renew_time(settings)
+            send(channel, answer_call(call, names, settings))
+            continue
         child = os.fork()
         if child == 0:
             send(channel, answer_call(call, names, settings))
@@ -169,6 +173,15 @@ def _calls(channel: socket.socket, message: dict[str, Any], settings: dict[str, 
         _, status = os.waitpid(child, 0)
         if os.waitstatus_to_exitcode(status) != _ANSWERED:
             send(channel, {"call": call["call"], "died": os.waitstatus_to_exitcode(status)})
+
+
+def _renew_time(settings: dict[str, Any]) -> None:
+    """The limit of a call counts from here on."""
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    seconds = math.ceil(used.ru_utime + used.ru_stime + settings["cpu_s"])
+    soft, hard = resource.getrlimit(resource.RLIMIT_CPU)
+    if seconds != soft:
+        resource.setrlimit(resource.RLIMIT_CPU, (seconds, hard))
 
 
 def _shared_process(
@@ -194,10 +207,7 @@ def _shared_process(
     signal.signal(signal.SIGALRM, flush)
     signal.setitimer(signal.ITIMER_REAL, _FLUSH_S, _FLUSH_S)
     for call in calls:
-        used = resource.getrusage(resource.RUSAGE_SELF)
-        seconds = math.ceil(used.ru_utime + used.ru_stime + settings["cpu_s"])
-        if seconds != resource.getrlimit(resource.RLIMIT_CPU)[0]:
-            resource.setrlimit(resource.RLIMIT_CPU, (seconds, resource.getrlimit(resource.RLIMIT_CPU)[1]))
+        _renew_time(settings)
         running = call["call"]
         answer = frame_of(answer_call(call, names, settings))
         running = -1
@@ -231,10 +241,10 @@ def _function(names: dict[str, Any], path: str) -> Any:
     target = names.get(owner) or getattr(builtins, owner)
     if not method:
         return target
-    made = target()
-    if not hasattr(made, method):
+    instance = target()
+    if not hasattr(instance, method):
         raise NameError(f"the program's class {owner!r} does not define {method!r}")
-    return getattr(made, method)
+    return getattr(instance, method)
 
 
 class _Asked:

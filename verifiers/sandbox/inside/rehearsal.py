@@ -23,9 +23,9 @@ _SOURCE = "def f(x):\n    return [x, str(x)]\n"
 
 def rehearse() -> None:
     """Nothing of it has an effect: mounts go nowhere, limits stay as they are, the program is three lines of ours."""
-    ours, its = socket.socketpair()
+    caller, child = socket.socketpair()
     settings = {"output_bytes": 1000, "disk_mb": 1}
-    with ours, its:
+    with caller, child:
         for number in range(_TIMES):
             for attempt in (
                 lambda: kernel.mount("tmpfs", _NOWHERE, "tmpfs", kernel.MS_NOSUID, f"size={settings['disk_mb']}m"),
@@ -37,10 +37,10 @@ def rehearse() -> None:
             kernel.look_up()
             soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
             program.limit(resource.RLIMIT_NOFILE, soft, hard)
-            send(ours, {"source": _SOURCE})
-            message, _ = receive(its, 1 << 16)
+            send(caller, {"source": _SOURCE})
+            message, _ = receive(child, 1 << 16)
             names, code = program.module(message["source"])
             exec(code, names)
             call = {"call": number, "function": "f", "args": encode(((number,), {}))}
-            send(its, program.answer_call(call, names, settings))
-            receive(ours, 1 << 16)
+            send(child, program.answer_call(call, names, settings))
+            receive(caller, 1 << 16)

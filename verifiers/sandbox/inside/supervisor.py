@@ -60,7 +60,7 @@ def supervise(control: socket.socket, settings: dict[str, Any], around: Surround
                 return
             if "watch" in message:
                 if running:
-                    running.watch(on=message["watch"])
+                    running.watch(active=message["watch"])
             elif "stop" in message:
                 if running:
                     send(control, _finish(running, message["stop"], around))

@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+PATIENCE = 5
+"""On a busy machine a program has up to so many times its wall limit: while it is kept waiting, its clock stands."""
 LATE_S = 0.02
 _LOOK_S = 0.05
 _TICKS = os.sysconf("SC_CLK_TCK")
@@ -75,9 +77,9 @@ class Running:
     _delays_s: dict[str, float] = field(default_factory=dict)
     _born: int = 0
 
-    def watch(self, quiet_s: float = 0.0, *, on: bool = True) -> None:
+    def watch(self, quiet_s: float = 0.0, *, active: bool = True) -> None:
         """From now on the limits hold. Nothing is looked at for `quiet_s`."""
-        if not on:
+        if not active:
             self.watched_since = None
             return
         now = time.monotonic()
@@ -106,22 +108,23 @@ class Running:
         elapsed = time.monotonic() - self.watched_since - self.late
         if elapsed < settings["wall_s"]:
             return ""
-        return "stalled" if self._was_kept_waiting(used, elapsed) else "time"
+        if elapsed - self._kept_waiting_s() >= settings["wall_s"]:
+            return "time"  # it slept, or waited for something
+        return "stalled" if elapsed >= PATIENCE * settings["wall_s"] else ""
 
-    def _was_kept_waiting(self, used_s: float, elapsed_s: float) -> bool:
-        """Whether it wanted to run nearly all the time, and used less than its share: others had the processor."""
+    def _kept_waiting_s(self) -> float:
+        """How long it was ready to run and others had the processor."""
         if self.processes.last() - self._born > _MANY_PROCESSES:
-            return False
-        delay_s = max((delay - self._delays_s.get(name, 0.0) for name, delay in self._delays()), default=0.0)
-        return used_s + delay_s >= 0.8 * elapsed_s
+            return 0.0
+        return max((delay - self._delays_s.get(name, 0.0) for name, delay in self._delays()), default=0.0)
 
     def cpu_s(self) -> float:
         """Processor seconds of all processes of the sample so far, with those that have ended."""
         now = 0
         for name, fields in self._stats():
-            own, with_children = sum(map(int, fields[11:13])), sum(map(int, fields[11:15]))
+            alone, with_children = sum(map(int, fields[11:13])), sum(map(int, fields[11:15]))
             now += with_children
-            self._seen[name, fields[19]] = own
+            self._seen[name, fields[19]] = alone
         waited_for = now / _TICKS + own_children_s() - self.baseline_s
         return max(waited_for, sum(self._seen.values()) / _TICKS)
 
