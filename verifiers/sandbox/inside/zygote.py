@@ -71,7 +71,8 @@ def main(descriptor: int) -> None:
                 send(control, {"failed": str(error)})
                 send(channel, {"ended": False})
                 os._exit(1)  # what still runs ends with this namespace
-        send(channel, {"ended": True})
+        with contextlib.suppress(OSError):  # the caller is gone, as the next look will say
+            send(channel, {"ended": True})
 
 
 def _alone(descriptor: int) -> int:
