@@ -21,7 +21,7 @@ import os
 import pkgutil
 import sys
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -97,9 +97,28 @@ class Special:
         )
 
 
+_TRUSTED: set[str] = set()
+
+
+def trust_checkers(specs: Iterable[str]) -> None:
+    """From now on rows may name these checkers, "package.module:function". Raises BadTests: one cannot be loaded."""
+    for spec in specs:
+        _load(spec, spec)
+        _TRUSTED.add(spec)
+
+
 def load_checker(spec: str) -> Checker:
     """By a name in CHECKERS, or "package.module:function". Modules of the current folder are found. Raises BadTests."""
     path = CHECKERS.get(spec, spec)
+    if path == spec and ":" in spec and spec not in _TRUSTED:
+        raise BadTests(
+            f"`checker`: {spec!r} is code, and a row does not decide which code runs here; name it in the verifier's "
+            f"option `checkers` as well, e.g. checkers: [{spec!r}]"
+        )
+    return _load(spec, path)
+
+
+def _load(spec: str, path: str) -> Checker:
     if ":" not in path:
         near_names = difflib.get_close_matches(spec, CHECKERS, n=1, cutoff=0.5)
         hint = f"; did you mean {near_names[0]!r}?" if near_names else "."

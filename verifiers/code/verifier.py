@@ -18,6 +18,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields
 from typing import Any, ClassVar, Literal, get_args
 
+from verifiers.code.checkers import trust_checkers
 from verifiers.code.entry import at_entry
 from verifiers.code.fields import ROW_FIELDS, SOLUTION_FIELDS
 from verifiers.code.formats import read_tests
@@ -75,6 +76,7 @@ class CodeVerifier:
         limits: fields of `verifiers.sandbox.Limits`, for each test.
         python: the interpreter that runs the programs, e.g. of an environment with the packages that they may import.
             By default the system's own of this version, else the one beneath the current environment.
+        checkers: special checkers of the user's own that rows may name, "package.module:function". They run here.
         cache_size: verdicts that are remembered, by program and tests.
 
     Raises:
@@ -97,6 +99,7 @@ class CodeVerifier:
         workers: int = 1,
         limits: Limits | Mapping[str, Any] | None = None,
         python: str = "",
+        checkers: Sequence[str] = (),
         cache_size: int = 10_000,
     ) -> None:
         check_mode(mode)
@@ -104,6 +107,9 @@ class CodeVerifier:
         check_count("cache_size", cache_size, least=0)
         if reward not in get_args(Reward):
             raise ValueError(f"reward is {reward!r}; write one of {', '.join(get_args(Reward))}")
+        if isinstance(checkers, str) or not all(isinstance(spec, str) for spec in checkers):
+            raise ValueError(f"checkers is {checkers!r}; write a list of package.module:function")
+        trust_checkers(checkers)
         self.mode: Mode = mode
         self.reward: Reward = reward
         self.limits = limits if isinstance(limits, Limits) else _limits_of(limits or {})
@@ -114,6 +120,7 @@ class CodeVerifier:
             "workers": workers,
             "limits": self.limits,
             "python": python,
+            "checkers": list(checkers),
             "cache_size": cache_size,
         }
         self._workers = workers

@@ -94,7 +94,15 @@ def test_a_checker_that_breaks_is_an_error_of_its_row_alone(tmp_path: Path, monk
     monkeypatch.syspath_prepend(str(tmp_path))
     streams = {"tests": SUMS, "code": "print(sum(map(int, input().split())))"}
     rows = [{**streams, "checker": "broken_checker:divides"}, streams] * 3
-    out = verified(monkeypatch, tmp_path, [{**row, "id": i} for i, row in enumerate(rows)], "--workers", "2")
+    out = verified(
+        monkeypatch,
+        tmp_path,
+        [{**row, "id": i} for i, row in enumerate(rows)],
+        "-o",
+        "checkers=[broken_checker:divides]",
+        "--workers",
+        "2",
+    )
     assert [(row["status"], row["correct"]) for row in out] == [("error", None), ("judged", True)] * 3
     assert "ZeroDivisionError" in out[0]["reason"] and out[0]["per_test"][0] == "checker_failure"
 

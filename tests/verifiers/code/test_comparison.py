@@ -1,10 +1,11 @@
 """The checks of one outcome, and special checkers."""
 
+import pkgutil
 from pathlib import Path
 
 import pytest
 
-from verifiers.code.checkers import CHECKERS, Special, load_checker
+from verifiers.code.checkers import CHECKERS, Special, load_checker, trust_checkers
 from verifiers.code.comparison import (
     AnyOf,
     Close,
@@ -241,6 +242,9 @@ def test_a_checker_of_the_user_is_found_by_its_path(tmp_path, monkeypatch):
         "def nothing(case_input, expected, got):\n    pass\nvalue = 3\n"
     )
     monkeypatch.chdir(tmp_path)
+    with pytest.raises(BadTests, match="a row does not decide which code runs here; name it in the verifier's option"):
+        Special("my_checkers:even", Call("f"), None)
+    trust_checkers(f"my_checkers:{name}" for name in ("even", "said", "broken", "nothing"))
     check = Special("my_checkers:even", Call("f"), None, {"least": 3})
     assert passes(check, 4)
     assert not passes(check, 2)
@@ -254,7 +258,7 @@ def test_a_checker_of_the_user_is_found_by_its_path(tmp_path, monkeypatch):
     with pytest.raises(BadTests, match=r"`checker_options`: 'my_checkers:even' .* unexpected keyword argument 'most'"):
         Special("my_checkers:even", Call("f"), None, {"most": 3})
     with pytest.raises(BadTests, match="is of type int; write"):
-        Special("my_checkers:value", Call("f"), 1)
+        trust_checkers(["my_checkers:value"])
 
 
 @pytest.mark.parametrize(
@@ -270,13 +274,15 @@ def test_a_checker_of_the_user_is_found_by_its_path(tmp_path, monkeypatch):
 )
 def test_a_checker_that_does_not_exist_is_refused_when_the_tests_are_read(spec, message):
     with pytest.raises(BadTests, match=message):
+        trust_checkers([spec])
+    with pytest.raises(BadTests):
         Special(spec, Call("f"), 1)
 
 
 def test_every_built_in_checker_can_be_loaded_and_is_on_the_page():
     page = (Path(__file__).parents[3] / "docs" / "code.md").read_text("utf-8")
     for name, path in CHECKERS.items():
-        assert load_checker(name) is load_checker(path)
+        assert load_checker(name) is pkgutil.resolve_name(path)
         assert f"| `{name}` |" in page
 
 
