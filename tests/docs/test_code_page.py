@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from verifiers.adapters import compute_score
-from verifiers.code.output import OUTPUT_MODES
+from verifiers.code.comparison.output import OUTPUT_MODES
 from verifiers.code.types import Trust
 from verifiers.code.verifier import CodeVerifier
 from verifiers.response import Mode

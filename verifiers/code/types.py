@@ -64,7 +64,7 @@ class CodeTests:
     entry_point: str = ""
     prompt: str = ""
     """What the policy was asked. If it is source that a program continues, its signature and its imports are put before
-    the program (`verifiers.code.source`).
+    the program (`verifiers.code.source.program`).
     """
 
     def __post_init__(self) -> None:

@@ -18,12 +18,12 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields
 from typing import Any, ClassVar, Literal, get_args
 
-from verifiers.code.checkers import trust_checkers
-from verifiers.code.entry import at_entry
+from verifiers.code.comparison.checkers import trust_checkers
 from verifiers.code.fields import ROW_FIELDS, SOLUTION_FIELDS
-from verifiers.code.formats import read_tests
+from verifiers.code.formats.reading import read_tests
 from verifiers.code.purity import cannot_keep_state
-from verifiers.code.source import program_of, whole_program
+from verifiers.code.source.entry import at_entry
+from verifiers.code.source.program import program_of, whole_program
 from verifiers.code.types import BadTests, BrokenCheck, CaseResult, Check, CodeTests, TestText, Trust
 from verifiers.errors import BadReference, NoGoldResponse
 from verifiers.pool.limits import check_count

@@ -9,8 +9,8 @@ import contextlib
 import io
 from typing import Any
 
-from verifiers.code.entry import at_entry
-from verifiers.code.formats import read_tests
+from verifiers.code.formats.reading import read_tests
+from verifiers.code.source.entry import at_entry
 from verifiers.code.types import CodeTests
 from verifiers.sandbox.types import Call, Ending, Outcome
 from verifiers.sandbox.values import decode, encode

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.verifiers.code.judging import judged
-from verifiers.code.formats import read_tests
+from verifiers.code.formats.reading import read_tests
 from verifiers.code.types import BadTests
 
 ADD = "def f(a, b): return a + b"

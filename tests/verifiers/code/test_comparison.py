@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from verifiers.code.checkers import CHECKERS, Special, load_checker, trust_checkers
-from verifiers.code.comparison import (
+from verifiers.code.comparison.checkers import CHECKERS, Special, load_checker, trust_checkers
+from verifiers.code.comparison.checks import (
     AnyOf,
     Close,
     Compared,
@@ -19,8 +19,8 @@ from verifiers.code.comparison import (
     StdoutMatches,
     Truthy,
 )
-from verifiers.code.equality import Tolerance
-from verifiers.code.formats import read_tests
+from verifiers.code.comparison.equality import Tolerance
+from verifiers.code.formats.reading import read_tests
 from verifiers.code.types import BadTests, BrokenCheck
 from verifiers.sandbox.types import Call, Ending, Outcome, Stdin
 from verifiers.sandbox.values import Items, Opaque

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from verifiers.code.equality import EXACT, Tolerance, difference, member_key, same_number, shown
+from verifiers.code.comparison.equality import EXACT, Tolerance, difference, member_key, same_number, shown
 from verifiers.sandbox.values import Opaque, decode, encode
 
 NAN = float("nan")

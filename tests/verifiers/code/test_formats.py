@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from tests.verifiers.code.judging import failures, judged
-from verifiers.code.formats import FORMATS, read_tests
+from verifiers.code.formats.reading import FORMATS, read_tests
 from verifiers.code.types import BadTests, Check
 from verifiers.sandbox.types import Call, Ending, Outcome, Stdin
 
@@ -197,7 +197,7 @@ def test_private_tests_that_hold_anything_but_text_are_refused_and_nothing_of_th
 
 
 def test_private_tests_that_inflate_without_end_are_refused_early(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("verifiers.code.unpickle.MAX_BYTES", 1 << 20)
+    monkeypatch.setattr("verifiers.code.formats.unpickle.MAX_BYTES", 1 << 20)
     with pytest.raises(BadTests, match="inflates to more than 1 MB"):
         read_tests(lcb_row(packed(b"\0" * (2 << 20))))
 

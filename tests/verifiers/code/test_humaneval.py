@@ -8,8 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from tests.verifiers.code.humaneval import disagreements, mutated, problems, reference, solution
-from verifiers.code.entry import at_entry
-from verifiers.code.formats import read_tests
+from verifiers.code.formats.reading import read_tests
+from verifiers.code.source.entry import at_entry
 from verifiers.code.verifier import CodeVerifier
 from verifiers.sandbox import open_sandbox
 

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from verifiers.code.equality import difference
-from verifiers.code.holds import HOLE, Holds
-from verifiers.code.literals import FAILURES, NotPlain, value_of
+from verifiers.code.asserts.holds import HOLE, Holds
+from verifiers.code.asserts.literals import FAILURES, NotPlain, value_of
+from verifiers.code.comparison.equality import difference
 from verifiers.sandbox.types import Ending, Outcome
 from verifiers.sandbox.values import Items, Opaque
 

@@ -4,8 +4,8 @@ import time
 
 import pytest
 
-from verifiers.code.equality import Tolerance
-from verifiers.code.output import output_difference
+from verifiers.code.comparison.equality import Tolerance
+from verifiers.code.comparison.output import output_difference
 
 NEAR = Tolerance(relative=1e-6, absolute=1e-6)
 ALL = ("exact", "lines", "tokens", "numbers")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from verifiers.code.livecodebench import PRELUDE
+from verifiers.code.formats.livecodebench import PRELUDE
 from verifiers.code.purity import MAX_SOURCE, cannot_keep_state, state_risk
 from verifiers.code.purity.stateless import BUILT_INS, CALLEES, CALLERS, VALUES
 

@@ -7,9 +7,9 @@ import time
 import pytest
 
 from verifiers.code import types
-from verifiers.code.fences import fenced_blocks
-from verifiers.code.formats import read_tests
-from verifiers.code.source import program_of, whole_program
+from verifiers.code.formats.reading import read_tests
+from verifiers.code.source.fences import fenced_blocks
+from verifiers.code.source.program import program_of, whole_program
 
 F = "def f(x):\n    return x\n"
 G = "def g(x):\n    return -x\n"

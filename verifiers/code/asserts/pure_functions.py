@@ -14,7 +14,7 @@ import string
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from verifiers.code.equality import difference
+from verifiers.code.comparison.equality import difference
 from verifiers.sandbox.values import Items, check_hashes
 
 MAX_ITEMS = 1_000_000
@@ -105,7 +105,7 @@ def first(items: Any, *default: Any) -> Any:
 
 
 def same(left: Any, right: Any) -> bool:
-    """`==` as `verifiers.code.equality` has it: True is not 1, nan is nan. Types are equal to themselves alone."""
+    """`==` as `verifiers.code.comparison.equality` has it: True is not 1, nan is nan. A type is equal to itself alone."""
     if isinstance(left, type) or isinstance(right, type):
         return left is right
     return not difference(left, right)

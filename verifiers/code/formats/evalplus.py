@@ -6,11 +6,11 @@ import ast
 from collections.abc import Mapping
 from typing import Any
 
-from verifiers.code.checkers import Special
-from verifiers.code.comparison import Equals
-from verifiers.code.equality import EXACT, Tolerance, Types
-from verifiers.code.holds import HOLE
-from verifiers.code.meaning import Names, Pending
+from verifiers.code.asserts.holds import HOLE
+from verifiers.code.asserts.meaning import Names, Pending
+from verifiers.code.comparison.checkers import Special
+from verifiers.code.comparison.checks import Equals
+from verifiers.code.comparison.equality import EXACT, Tolerance, Types
 from verifiers.code.types import BadTests, Case, Check, TestText
 from verifiers.sandbox.types import Call
 

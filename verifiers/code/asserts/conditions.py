@@ -10,10 +10,20 @@ from __future__ import annotations
 import ast
 from typing import Any
 
-from verifiers.code.comparison import Close, Compared, Contains, Differs, Equals, IsInstance, OneOf, Truthy, ValueCheck
-from verifiers.code.holds import HOLE, Holds
-from verifiers.code.literals import FAILURES, NotPlain, value_of
-from verifiers.code.tables import METHODS, TYPES
+from verifiers.code.asserts.holds import HOLE, Holds
+from verifiers.code.asserts.literals import FAILURES, NotPlain, value_of
+from verifiers.code.asserts.tables import METHODS, TYPES
+from verifiers.code.comparison.checks import (
+    Close,
+    Compared,
+    Contains,
+    Differs,
+    Equals,
+    IsInstance,
+    OneOf,
+    Truthy,
+    ValueCheck,
+)
 from verifiers.sandbox.values import MAX_DEPTH
 
 _MIRRORED: dict[type[ast.cmpop], type[ast.cmpop]] = {

@@ -14,12 +14,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from verifiers.code.checkers import Special, load_checker
-from verifiers.code.comparison import AnyOf, Equals, StdoutMatches
-from verifiers.code.conditions import plain
-from verifiers.code.equality import EXACT, Tolerance
-from verifiers.code.output import OUTPUT_MODES, OutputMode
-from verifiers.code.pure_functions import NotPlain
+from verifiers.code.asserts.conditions import plain
+from verifiers.code.asserts.pure_functions import NotPlain
+from verifiers.code.comparison.checkers import Special, load_checker
+from verifiers.code.comparison.checks import AnyOf, Equals, StdoutMatches
+from verifiers.code.comparison.equality import EXACT, Tolerance
+from verifiers.code.comparison.output import OUTPUT_MODES, OutputMode
 from verifiers.code.types import BadTests, Case, Check
 from verifiers.sandbox.types import Call, Stdin
 

@@ -16,10 +16,10 @@ import re
 import textwrap
 from collections.abc import Collection
 
-from verifiers.code.fences import Block, fenced_blocks
 from verifiers.code.purity.scopes import local_nodes, module_scope
+from verifiers.code.source.fences import Block, fenced_blocks
+from verifiers.code.source.unfenced import is_source, parsed, source_within
 from verifiers.code.types import CodeTests
-from verifiers.code.unfenced import is_source, parsed, source_within
 from verifiers.response import Extraction, Mode, check_mode, is_unfinished_thought, strip_thinking
 
 _MAX_SAMPLES = 20

@@ -10,8 +10,8 @@ import ast
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from verifiers.code.pure_functions import NotPlain, hashable, mapping, same, unpacked
-from verifiers.code.tables import CONSTANTS, FUNCTIONS, METHODS, OPERATORS, TYPES
+from verifiers.code.asserts.pure_functions import NotPlain, hashable, mapping, same, unpacked
+from verifiers.code.asserts.tables import CONSTANTS, FUNCTIONS, METHODS, OPERATORS, TYPES
 from verifiers.sandbox.values import Items, Opaque
 
 MAX_STEPS = 150_000

@@ -11,19 +11,19 @@ import ast
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
-from verifiers.code.comparison import Equals
-from verifiers.code.equality import member_key
-from verifiers.code.evalplus import without_numpy
-from verifiers.code.gathering import NeverHolds
-from verifiers.code.literals import FAILURES, with_values
-from verifiers.code.meaning import Helper, Names, Unconvertible
-from verifiers.code.preparation import prepared, unittest_runs
-from verifiers.code.shims import with_shims
-from verifiers.code.texts import test_text
+from verifiers.code.asserts.gathering import NeverHolds
+from verifiers.code.asserts.literals import FAILURES, with_values
+from verifiers.code.asserts.meaning import Helper, Names, Unconvertible
+from verifiers.code.asserts.preparation import prepared, unittest_runs
+from verifiers.code.asserts.shims import with_shims
+from verifiers.code.asserts.texts import test_text
+from verifiers.code.asserts.vacuous import WRITE, refuse_uncalled, refuse_vacuous
+from verifiers.code.asserts.walk import Walk
+from verifiers.code.comparison.checks import Equals
+from verifiers.code.comparison.equality import member_key
+from verifiers.code.formats.evalplus import without_numpy
 from verifiers.code.trees import UNPARSABLE, tree_of
 from verifiers.code.types import BadTests, Case, TestText
-from verifiers.code.vacuous import WRITE, refuse_uncalled, refuse_vacuous
-from verifiers.code.walk import Walk
 from verifiers.sandbox.types import Call
 
 

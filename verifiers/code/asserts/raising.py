@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ast
 
-from verifiers.code.meaning import Unconvertible
+from verifiers.code.asserts.meaning import Unconvertible
 
 SWALLOW = frozenset({"AssertionError", "Exception", "BaseException"})
 """A handler for one of these catches the assert of its own test too. `try: f(0); assert False; except Exception: pass`

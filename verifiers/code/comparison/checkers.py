@@ -25,9 +25,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from verifiers.code.comparison import unfinished
-from verifiers.code.equality import Tolerance, difference, member_key, shown
-from verifiers.code.output import same_words
+from verifiers.code.comparison.checks import unfinished
+from verifiers.code.comparison.equality import Tolerance, difference, member_key, shown
+from verifiers.code.comparison.output import same_words
 from verifiers.code.types import BadTests, BrokenCheck
 from verifiers.sandbox.types import Input, Outcome, Stdin
 from verifiers.sandbox.values import Items, Opaque
@@ -35,16 +35,16 @@ from verifiers.sandbox.values import Items, Opaque
 Checker = Callable[..., bool | str]
 
 CHECKERS = {
-    "any_order": "verifiers.code.checkers:any_order",
-    "any_order_at_all_levels": "verifiers.code.checkers:any_order_at_all_levels",
-    "any_order_within_groups": "verifiers.code.checkers:any_order_within_groups",
-    "lines_in_any_order": "verifiers.code.checkers:lines_in_any_order",
-    "near": "verifiers.code.checkers:near",
-    "one_of": "verifiers.code.checkers:one_of",
-    "polynomial_root": "verifiers.code.checkers:polynomial_root",
-    "presence": "verifiers.code.checkers:presence",
-    "same_members": "verifiers.code.checkers:same_members",
-    "words_in_any_case": "verifiers.code.checkers:words_in_any_case",
+    "any_order": "verifiers.code.comparison.checkers:any_order",
+    "any_order_at_all_levels": "verifiers.code.comparison.checkers:any_order_at_all_levels",
+    "any_order_within_groups": "verifiers.code.comparison.checkers:any_order_within_groups",
+    "lines_in_any_order": "verifiers.code.comparison.checkers:lines_in_any_order",
+    "near": "verifiers.code.comparison.checkers:near",
+    "one_of": "verifiers.code.comparison.checkers:one_of",
+    "polynomial_root": "verifiers.code.comparison.checkers:polynomial_root",
+    "presence": "verifiers.code.comparison.checkers:presence",
+    "same_members": "verifiers.code.comparison.checkers:same_members",
+    "words_in_any_case": "verifiers.code.comparison.checkers:words_in_any_case",
 }
 
 

@@ -13,8 +13,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
-from verifiers.code.equality import EXACT, Tolerance, Types, difference, shown
-from verifiers.code.output import OutputMode, output_difference
+from verifiers.code.comparison.equality import EXACT, Tolerance, Types, difference, shown
+from verifiers.code.comparison.output import OutputMode, output_difference
 from verifiers.code.types import Check
 from verifiers.sandbox.types import Ending, Outcome
 from verifiers.sandbox.values import Items, Opaque
@@ -54,7 +54,7 @@ class ValueCheck:
 
 @dataclass(frozen=True, slots=True)
 class Equals(ValueCheck):
-    """`f(x) == expected`, by the rules of `verifiers.code.equality`."""
+    """`f(x) == expected`, by the rules of `verifiers.code.comparison.equality`."""
 
     expected: Any
     tolerance: Tolerance = EXACT
@@ -219,7 +219,7 @@ def _is_subclass(name: str, base: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class StdoutMatches:
-    """A script that exits with status 0 and writes the expected text, by the rules of `verifiers.code.output`."""
+    """A script that exits with status 0 and writes the expected text, by the rules of `comparison.output`."""
 
     expected: str
     mode: OutputMode = "lines"

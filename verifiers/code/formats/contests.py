@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from verifiers.code.io_tests import NEAR, Comparing, read_inputs_outputs, read_test_list
+from verifiers.code.formats.io_tests import NEAR, Comparing, read_inputs_outputs, read_test_list
 from verifiers.code.types import BadTests, Case, CodeTests
 
 GROUPS = ("public_tests", "private_tests", "generated_tests")

@@ -6,12 +6,12 @@ import ast
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from verifiers.code.comparison import AnyOf
-from verifiers.code.conditions import check_for
-from verifiers.code.equality import member_key, shown
-from verifiers.code.literals import bindings, value_of
-from verifiers.code.meaning import Names, Unconvertible
-from verifiers.code.reduction import Reducer
+from verifiers.code.asserts.conditions import check_for
+from verifiers.code.asserts.literals import bindings, value_of
+from verifiers.code.asserts.meaning import Names, Unconvertible
+from verifiers.code.asserts.reduction import Reducer
+from verifiers.code.comparison.checks import AnyOf
+from verifiers.code.comparison.equality import member_key, shown
 from verifiers.code.types import Case, Check
 from verifiers.sandbox.types import Call
 

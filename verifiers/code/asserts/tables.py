@@ -12,8 +12,8 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from verifiers.code.closeness import all_close, approx
-from verifiers.code.pure_functions import (
+from verifiers.code.asserts.closeness import all_close, approx
+from verifiers.code.asserts.pure_functions import (
     bounded_range,
     first,
     formatted,

@@ -22,12 +22,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from verifiers.code.asserts import Surroundings, parsed, read_asserts
-from verifiers.code.contests import BY_TOKENS, GROUPS, read_contests
-from verifiers.code.equality import EXACT
-from verifiers.code.evalplus import read_evalplus
-from verifiers.code.io_tests import Comparing, comparing, kind_of, read_inputs_outputs, read_test_list
-from verifiers.code.livecodebench import read_livecodebench
+from verifiers.code.asserts.reading import Surroundings, parsed, read_asserts
+from verifiers.code.comparison.equality import EXACT
+from verifiers.code.formats.contests import BY_TOKENS, GROUPS, read_contests
+from verifiers.code.formats.evalplus import read_evalplus
+from verifiers.code.formats.io_tests import Comparing, comparing, kind_of, read_inputs_outputs, read_test_list
+from verifiers.code.formats.livecodebench import read_livecodebench
 from verifiers.code.trees import UNPARSABLE, tree_of
 from verifiers.code.types import BadTests, CodeTests
 

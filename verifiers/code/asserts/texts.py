@@ -13,8 +13,8 @@ import symtable
 import sys
 from collections.abc import Iterator
 
-from verifiers.code.conditions import METHOD_NAMES
-from verifiers.code.handing import hands_over_objects, is_like_a_class, mentions, objects_of_modules
+from verifiers.code.asserts.conditions import METHOD_NAMES
+from verifiers.code.asserts.handing import hands_over_objects, is_like_a_class, mentions, objects_of_modules
 from verifiers.code.trees import check_compiles, tree_of
 from verifiers.code.types import TestText
 

@@ -16,7 +16,7 @@ import decimal
 from decimal import Decimal
 from typing import Literal, get_args
 
-from verifiers.code.equality import EXACT, Tolerance, shown
+from verifiers.code.comparison.equality import EXACT, Tolerance, shown
 
 OutputMode = Literal["exact", "lines", "tokens", "numbers"]
 

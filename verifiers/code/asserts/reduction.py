@@ -13,11 +13,21 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from verifiers.code.conditions import plain
-from verifiers.code.holds import HOLE
-from verifiers.code.literals import NotPlain, value_of
-from verifiers.code.meaning import BuiltIn, Helper, Instance, Module, Names, Pending, Program, Unconvertible, Unknown
-from verifiers.code.tables import APPROX, CONSTANTS, FUNCTIONS
+from verifiers.code.asserts.conditions import plain
+from verifiers.code.asserts.holds import HOLE
+from verifiers.code.asserts.literals import NotPlain, value_of
+from verifiers.code.asserts.meaning import (
+    BuiltIn,
+    Helper,
+    Instance,
+    Module,
+    Names,
+    Pending,
+    Program,
+    Unconvertible,
+    Unknown,
+)
+from verifiers.code.asserts.tables import APPROX, CONSTANTS, FUNCTIONS
 from verifiers.sandbox.types import Call
 
 MAX_INLINED = 20

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from verifiers.code.io_tests import Comparing, read_test_list
+from verifiers.code.formats.io_tests import Comparing, read_test_list
+from verifiers.code.formats.unpickle import packed_text
 from verifiers.code.types import BadTests, CodeTests
-from verifiers.code.unpickle import packed_text
 
 _STARRED = (
     "string re datetime collections heapq bisect copy math random statistics itertools functools operator io sys json "

@@ -6,9 +6,9 @@ import ast
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from verifiers.code.comparison import ValueCheck
-from verifiers.code.equality import shown
-from verifiers.code.literals import FAILURES, value_of
+from verifiers.code.asserts.literals import FAILURES, value_of
+from verifiers.code.comparison.checks import ValueCheck
+from verifiers.code.comparison.equality import shown
 
 HOLE = "_result_"
 """The name that stands for the call's value."""
@@ -17,7 +17,7 @@ HOLE = "_result_"
 @dataclass(frozen=True, slots=True)
 class Holds(ValueCheck):
     """`len(f(x)) == 3 and f(x)[0] > 1`, with every call of the program replaced by one name. Nothing is executed: see
-    `verifiers.code.literals`.
+    `verifiers.code.asserts.literals`.
     """
 
     text: str

@@ -12,15 +12,15 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from verifiers.code.comparison import Raises
-from verifiers.code.conditions import has_hole
-from verifiers.code.evalplus import comparison_helper
-from verifiers.code.gathering import Gathering, NeverHolds
-from verifiers.code.literals import FAILURES, bindings
-from verifiers.code.meaning import Helper, Instance, Module, Names, Pending, Program, Unconvertible, Unknown
-from verifiers.code.raising import expected_exceptions, raising_statement
-from verifiers.code.tables import UNPACKED
-from verifiers.code.unittests import SETUPS, condition_of, is_test_class, without_self
+from verifiers.code.asserts.conditions import has_hole
+from verifiers.code.asserts.gathering import Gathering, NeverHolds
+from verifiers.code.asserts.literals import FAILURES, bindings
+from verifiers.code.asserts.meaning import Helper, Instance, Module, Names, Pending, Program, Unconvertible, Unknown
+from verifiers.code.asserts.raising import expected_exceptions, raising_statement
+from verifiers.code.asserts.tables import UNPACKED
+from verifiers.code.asserts.unittests import SETUPS, condition_of, is_test_class, without_self
+from verifiers.code.comparison.checks import Raises
+from verifiers.code.formats.evalplus import comparison_helper
 from verifiers.sandbox.types import Call
 
 MAX_CASES = 5_000

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import ast
 
-from verifiers.code.raising import swallows
+from verifiers.code.asserts.raising import swallows
+from verifiers.code.asserts.unittests import is_test_class
 from verifiers.code.types import BadTests
-from verifiers.code.unittests import is_test_class
 
 WRITE = 'write Python assert statements, e.g. "assert add(1, 2) == 3"'
 

@@ -12,8 +12,8 @@ from __future__ import annotations
 
 import ast
 
+from verifiers.code.asserts.unittests import SETUPS, is_test_class
 from verifiers.code.types import BadTests
-from verifiers.code.unittests import SETUPS, is_test_class
 
 PROGRAM_MODULES = frozenset({"solution", "main", "program", "your_module", "submission"})
 _RUNNERS = frozenset({"unittest.main", "pytest.main"})

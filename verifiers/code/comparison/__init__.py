@@ -1,0 +1,1 @@
+"""What is expected of an outcome, decided in the caller's process."""

@@ -1,0 +1,1 @@
+"""The benchmarks' own forms of tests, one file each."""

@@ -1,0 +1,1 @@
+"""From a response to the program that runs."""
