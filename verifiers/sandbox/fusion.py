@@ -24,13 +24,15 @@ import secrets
 import threading
 import time
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import Any
 from urllib.parse import urlsplit
 
 from verifiers.sandbox.fusion_http import AnswerTooLarge, ServerFailed, run_code
-from verifiers.sandbox.outcomes import OWN_CHANNEL, call_outcome, ending_of, named, printable, raised_outcome
+from verifiers.sandbox.fusion_report import answer_of, checked_report, ending_of_report
+from verifiers.sandbox.inside.watch import PATIENCE
+from verifiers.sandbox.outcomes import OWN_CHANNEL, call_outcome, printable, raised_outcome
 from verifiers.sandbox.runner import FOLDER, runner_files
 from verifiers.sandbox.sample import asked_call, call_frame, reply_to
 from verifiers.sandbox.types import Call, Ending, Input, Limits, Outcome, Stdin
@@ -47,7 +49,6 @@ _SPARE_MB = 512
 _SPARE_BYTES = 1 << 18
 _NO_LIMIT = 1 << 20
 _LINE_CHARACTERS = 300
-_REASONS = ("time", "stalled", "memory", "late", "output", "garbage", "changed")
 _START = """
 import base64, json, os, shutil, sys, tempfile, zlib
 folder = tempfile.mkdtemp()
@@ -117,11 +118,13 @@ class FusionSandbox:
             size = min(2 * size, _BATCH)
 
     def run_tests(self, tests: str, functions: Sequence[str], program: str, limits: Limits | None = None) -> Outcome:
-        """The test text runs by itself. At each call of the program it ends, the call is made, and the text runs again
-        with all answers so far: test text whose questions change from run to run is `Ending.BROKEN`.
+        """The test text runs by itself. At each call of the program it ends, all calls so far are made in one process
+        of the program, and the text runs again with all answers so far. Test text whose questions change from run to
+        run is `Ending.BROKEN`.
         """
         limits = limits or Limits()
         answered: list[Any] = []
+        calls: list[Call] = []
         while len(answered) < _MOST_QUESTIONS:
             job = {"kind": "tests", "source": tests, "functions": list(functions), "answered": answered}
             report = self._report(job, limits)
@@ -132,13 +135,16 @@ class FusionSandbox:
                     Ending.BROKEN, error="the tests call the program with other arguments each time they run"
                 )
             if not (question := report["question"]):
-                return _answer_of(report, limits, lambda frame: frame.get("passed") is True)
+                return answer_of(report, limits, lambda frame: frame.get("passed") is True)
             call = asked_call(question, functions)
             if call is None:
                 return Outcome(Ending.ERROR, error=OWN_CHANNEL)
-            (outcome,) = self.run(program, [call], limits)
+            calls.append(call)
+            outcome = self._calls(program, calls, limits, share=True)[-1]
             if not outcome.is_judged:
                 return outcome
+            if outcome.ending is not Ending.FINISHED and not outcome.exception:
+                calls = []  # its process has ended, so the next call starts a new one
             answered.append([question, reply_to(outcome)])
         line = f"the tests call the program more than {_MOST_QUESTIONS} times: too often for a remote server"
         return Outcome(Ending.BROKEN, error=line)
@@ -150,7 +156,7 @@ class FusionSandbox:
         report = self._report({"kind": "shared", "source": program, "tests": tests, "secret": secret}, limits)
         if isinstance(report, Outcome):
             return report
-        return _answer_of(report, limits, lambda frame: frame.get("passed") == secret)
+        return answer_of(report, limits, lambda frame: frame.get("passed") == secret)
 
     def close(self) -> None:
         """Nothing runs here."""
@@ -159,15 +165,15 @@ class FusionSandbox:
         report = self._report({"kind": "script", "source": program}, limits, stdin=wanted.text)
         if isinstance(report, Outcome):
             return report
-        ending, error, exception = _ending_of(report, limits)
+        ending, error, exception = ending_of_report(report, limits)
         stdout = base64.b64decode(report["stdout"])
         return Outcome(ending, None, stdout, error, exception, report["cpu_s"], report["wall_s"])
 
-    def _calls(self, program: str, calls: Sequence[Call], limits: Limits) -> list[Outcome]:
+    def _calls(self, program: str, calls: Sequence[Call], limits: Limits, *, share: bool = False) -> list[Outcome]:
         """Outcomes of the first of these calls, at least one: a program that ends in a call answers no later one."""
         started = time.monotonic()
         frames = [call_frame(wanted, number) for number, wanted in enumerate(calls)]
-        report = self._report({"kind": "calls", "source": program, "calls": frames}, limits)
+        report = self._report({"kind": "calls", "source": program, "calls": frames}, limits, share=share)
         if isinstance(report, Outcome):
             return [report]
         outcomes: list[Outcome] = []
@@ -177,18 +183,20 @@ class FusionSandbox:
             if len(outcomes) < len(calls) and frame.get("call") == len(outcomes):
                 outcomes.append(call_outcome(frame, started))
         if len(outcomes) < len(calls):
-            outcomes.append(_answer_of(report, limits, lambda frame: False))
+            outcomes.append(answer_of(report, limits, lambda frame: False))
         return outcomes
 
-    def _report(self, job: dict[str, Any], limits: Limits, stdin: str | None = None) -> dict[str, Any] | Outcome:
+    def _report(
+        self, job: dict[str, Any], limits: Limits, *, stdin: str | None = None, share: bool = False
+    ) -> dict[str, Any] | Outcome:
         """What `inside/remote.py` says of a job; an outcome where it says nothing of use."""
         marker = f"--{secrets.token_hex(16)}--"
-        settings = asdict(limits) | {"wall_s": limits.wall_s, "processes": _NO_LIMIT}
+        settings = asdict(limits) | {"wall_s": limits.wall_s, "processes": _NO_LIMIT, "share": share}
         text = json.dumps(job | {"settings": settings, "marker": marker})
         runs = max(1, len(job.get("calls", ())))
         payload = {
             "compile_timeout": _SPARE_S,
-            "run_timeout": limits.wall_s * runs + _SPARE_S,
+            "run_timeout": limits.wall_s * (PATIENCE + runs - 1) + _SPARE_S,
             "memory_limit_MB": 2 * limits.memory_mb + _SPARE_MB,
             "language": "python",
             "code": _code() + (f"main(json.loads({text!r}))" if stdin is not None else "main(json.load(sys.stdin))"),
@@ -206,7 +214,7 @@ class FusionSandbox:
             ending = Ending.STALLED if self._is_slow() else Ending.TIME_LIMIT
             return Outcome(ending, error=f"more than {payload['run_timeout']:g} s on the server")
         parts = result["stdout"].split(marker)
-        if len(parts) >= 3 and (report := _checked(parts[1], limits)):
+        if len(parts) >= 3 and (report := checked_report(parts[1])):
             if not report["begun"]:
                 reason = f"the program's process ended before the program began (exit status {report['ended']})"
                 return Outcome(Ending.BROKEN, error=f"the sandbox failed: {self._address}: {reason}")
@@ -239,46 +247,3 @@ def _code() -> str:
     """Puts the runner's files in their places, and imports what runs a job."""
     packed = zlib.compress(json.dumps(runner_files()).encode(), 9)
     return _START.format(files=base64.b64encode(packed).decode(), runner=FOLDER)
-
-
-def _checked(text: str, limits: Limits) -> dict[str, Any] | None:
-    """A report with all that it should hold, or None: the program may have written it."""
-    try:
-        report = json.loads(text)
-        base64.b64decode(report["stdout"], validate=True)
-    except (ValueError, RecursionError, TypeError, KeyError):
-        return None
-    kinds = {"ended": int, "reason": str, "begun": bool, "frames": list, "cpu_s": float, "wall_s": float}
-    if any(type(report.get(name)) is not kind for name, kind in kinds.items()):
-        return None
-    if not all(isinstance(frame, dict) for frame in report["frames"]) or abs(report["ended"]) > 1 << 16:
-        return None
-    if report.get("question") is not None and not isinstance(report["question"], dict):
-        return None
-    report["reason"] = report["reason"] if report["reason"] in _REASONS else ""
-    return dict(report)
-
-
-def _ending_of(report: dict[str, Any], limits: Limits) -> tuple[Ending, str, str]:
-    """How the program ended, one line, and the class of the exception."""
-    stopped = report["reason"] if report["reason"] in ("output", "garbage") else ""
-    ending, error = ending_of(report, limits, stopped)
-    raised = [frame for frame in report["frames"] if "raised" in frame and "call" not in frame]
-    if ending is Ending.ERROR and raised and not stopped:
-        exception, error = named(raised[-1])
-        if exception == "MemoryError":
-            return Ending.MEMORY_LIMIT, f"more than {limits.memory_mb} MB of memory", exception
-        return ending, error, exception
-    return ending, error, ""
-
-
-def _answer_of(report: dict[str, Any], limits: Limits, is_answer: Callable[[dict[str, Any]], bool]) -> Outcome:
-    """`value` is True if the answer is among the frames. An exit without one is no success."""
-    if any(is_answer(frame) for frame in report["frames"]):
-        return Outcome(Ending.FINISHED, value=True, wall_s=report["wall_s"])
-    ending, error, exception = _ending_of(report, limits)
-    if ending is Ending.FINISHED:
-        ending, error = Ending.ERROR, "the program ended before it answered"
-    elif exception:
-        ending = Ending.MEMORY_LIMIT if exception == "MemoryError" else Ending.ERROR
-    return Outcome(ending, None, b"", error, exception, report["cpu_s"], report["wall_s"])

@@ -48,7 +48,7 @@ def test_it_is_opened_by_its_address_and_tried_with_a_program(server: FakeServer
     assert sandbox.isolation == "fusion"
     (request,) = server.requests
     assert set(request) == FIELDS
-    assert (request["language"], request["run_timeout"], request["memory_limit_MB"]) == ("python", 28.0, 2560)
+    assert (request["language"], request["run_timeout"], request["memory_limit_MB"]) == ("python", 100.0, 2560)
 
 
 @pytest.mark.parametrize("name", ["fusion", "fusion:", "fusion:localhost:8080", "fusion:http://", "fusion:http://a:b"])
@@ -166,6 +166,7 @@ def test_a_program_that_does_not_load_fails_in_every_call(sandbox: Sandbox) -> N
             "def f(x): raise ValueError",
             Ending.FINISHED,
         ),
+        ("f(1)\nassert f(2) == [1, 2]", "seen = []\ndef f(x):\n    seen.append(x)\n    return seen", Ending.FINISHED),
         ("import os\nassert f(os.getpid()) != f(0)", "def f(x):\n    return x", Ending.BROKEN),
         ("while True:\n    f(1)", "def f(x):\n    return x", Ending.BROKEN),
     ],

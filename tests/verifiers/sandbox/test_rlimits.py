@@ -106,7 +106,7 @@ def test_calls_and_test_text(sandbox: LocalSandbox) -> None:
     outcomes = list(sandbox.run(program, [Call("f", (x,)) for x in range(3)]))
 
     assert [outcome.value for outcome in outcomes] == [[0], [1], [2]]
-    assert sandbox.run_tests("assert f(1) == [1]", ["f"], program).value is True
+    assert [sandbox.run_tests("assert f(1) == [1]", ["f"], program).value for _ in range(20)] == [True] * 20
     assert sandbox.run_tests("assert f(1) == [2]", ["f"], program).exception == "AssertionError"
     assert sandbox.run_shared("assert f(1) == [1]", program).value is True
 

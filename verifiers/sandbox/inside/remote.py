@@ -27,7 +27,7 @@ from typing import Any
 from verifiers.sandbox.inside import kernel, program
 from verifiers.sandbox.inside.channel import FrameReader, FrameTooLarge, send
 from verifiers.sandbox.inside.folder import Descendants
-from verifiers.sandbox.inside.watch import Running, own_children_s
+from verifiers.sandbox.inside.watch import PATIENCE, Running, own_children_s
 
 _SPARE_FRAMES = 16
 _LEAST_WAIT_S, _MOST_WAIT_S = 0.001, 0.05
@@ -108,11 +108,13 @@ class Job:
         """Until the program has ended, has answered all, or is past a limit."""
         if running:
             running.watch(_LEAST_WAIT_S)
-        deadline = time.monotonic() + self._settings["wall_s"]
+        patience_s = self._settings["wall_s"] * (PATIENCE if running else 1)
+        deadline = time.monotonic() + patience_s
         reading: list[Any] = [channel, output]
         wait_s = _LEAST_WAIT_S
         while not self._reason and not self._is_answered:
-            ready, _, _ = select.select(reading, [], [], wait_s)
+            has_ended = os.waitid(os.P_PID, child, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+            ready, _, _ = select.select(reading, [], [], 0 if has_ended else wait_s)
             if output in ready and not self._read_output(output):
                 reading.remove(output)
             if channel in ready:
@@ -123,11 +125,11 @@ class Job:
                 if not data:
                     reading.remove(channel)
                 elif self._read_frames(channel, data):
-                    deadline = time.monotonic() + self._settings["wall_s"]
+                    deadline = time.monotonic() + patience_s
                     if running:
                         running.watch()
             wait_s = _LEAST_WAIT_S if ready else min(2 * wait_s, _MOST_WAIT_S)
-            if not ready and os.waitid(os.P_PID, child, os.WEXITED | os.WNOHANG | os.WNOWAIT):
+            if has_ended and not ready:  # all that it wrote is read
                 return
             if running and not ready:
                 self._reason = self._reason or running.over_limit(self._settings)

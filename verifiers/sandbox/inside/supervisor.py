@@ -63,7 +63,7 @@ def supervise(control: socket.socket, settings: dict[str, Any], around: Surround
                     running.watch(active=message["watch"])
             elif "stop" in message:
                 if running:
-                    send(control, _finish(running, message["stop"], around))
+                    _tell(control, _finish(running, message["stop"], around))
                     running = None
             else:
                 running = _start(message["start"], descriptors, settings, around, control)
@@ -71,8 +71,14 @@ def supervise(control: socket.socket, settings: dict[str, Any], around: Surround
             ended = running.handle in ready
             reason = "" if ended else running.over_limit(settings)
             if ended or reason:
-                send(control, _finish(running, reason, around))
+                _tell(control, _finish(running, reason, around))
                 running = None
+
+
+def _tell(control: socket.socket, report: dict[str, Any]) -> None:
+    """A caller that has what it wants may be gone when a program ends. That is no failure."""
+    with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+        send(control, report)
 
 
 def _start(

@@ -68,8 +68,9 @@ def main(descriptor: int) -> None:
             try:
                 supervisor.supervise(control, message, around)
             except OSError as error:
-                send(control, {"failed": str(error)})
-                send(channel, {"ended": False})
+                with contextlib.suppress(OSError):  # the caller is gone
+                    send(control, {"failed": str(error)})
+                    send(channel, {"ended": False})
                 os._exit(1)  # what still runs ends with this namespace
         with contextlib.suppress(OSError):  # the caller is gone, as the next look will say
             send(channel, {"ended": True})
