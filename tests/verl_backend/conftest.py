@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import json
 import os
+import shutil
 import signal
 import time
 from dataclasses import dataclass
@@ -76,3 +78,78 @@ def critic_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("critic")
     assert launch(critique(), folder).wait(timeout=600) == 0, (folder / "out.txt").read_text()[-3000:]
     return folder / "run"
+
+
+DEATHS = {"server 2": "HFServer", "agent 2": "AgentLoopWorkerTQ", "trainer 3": "WorkerDict"}
+"""What dies in which step, and the class that the message names."""
+
+
+@dataclass
+class Launch:
+    """How one launch ended: its exit code, what it printed, and the steps that had a checkpoint then."""
+
+    code: int
+    output: str
+    saved_steps: list[int]
+
+
+@dataclass
+class FaultyRun:
+    folder: Path
+    launches: dict[str, Launch]
+    lines_before_last: list[str]
+
+    @property
+    def stage(self) -> Path:
+        return self.folder / "run" / "stages" / "02-grpo"
+
+
+@pytest.fixture(scope="session")
+def faulty_run(tmp_path_factory: pytest.TempPathFactory) -> FaultyRun:
+    """Adapters on two workers, in five launches: something dies in each of the first three, the fourth ends, and the
+    last has only the evaluation to make up for. All the while a reward function hangs on every fourth problem or so.
+    """
+    folder = tmp_path_factory.mktemp("faulty")
+    recipe: dict[str, Any] = copy.deepcopy(ON_TWO) | {
+        "curriculum": {"name": "uniform"},
+        "budget": {"name": "uniform"},
+        "evaluation": {"before": False, "samples_per_problem": 0},
+        # One of two servers that dies costs half of the rollouts that do not hang; a quarter hangs anyway.
+        "health": {"max_unjudged_share": 0.45},
+        "reward": {
+            "correctness": 1.0,
+            "service": {"weight": 1.0, "function": "tests.verl_backend.rewards:sometimes_stuck"},
+        },
+    }
+    recipe["verl"]["judge_timeout_s"] = 2
+    recipe["stages"][0]["sft"]["steps"] = 60
+    recipe["stages"][1] |= {
+        "model": {"lora": {"rank": 4, "alpha": 8}},
+        "train": {"steps": 3, "prompts_per_step": 8, "kl": {"coefficient": 0.05}},
+        "optim": {"lr": 1.0e-2},
+        "checkpoint": {"every_steps": 1, "keep_last": 3},
+    }
+    made = FaultyRun(folder, {}, [])
+    output = folder / "out.txt"
+
+    def next_launch(name: str, victim: str = "nobody 0") -> None:
+        begins = len(output.read_text()) if made.launches else 0
+        again = ["--resume"] if made.launches else []
+        process = launch(recipe, folder, *again, probe=folder / "probe", PROBE_FOLDER="", PROBE_KILL=victim)
+        code = process.wait(timeout=900)
+        saved = [checkpoint.step for checkpoint in list_checkpoints(made.stage / "checkpoints")]
+        made.launches[name] = Launch(code, output.read_text()[begins:], saved)
+
+    for victim in DEATHS:
+        next_launch(victim, victim)
+    next_launch("to the end")
+    assert made.launches["to the end"].code == 0, output.read_text()[-3000:]
+    # As if the run had been killed after its last checkpoint and before its evaluation.
+    metrics = made.stage / "metrics.jsonl"
+    lines = metrics.read_text().splitlines(keepends=True)
+    made.lines_before_last = [line for line in lines if json.loads(line)["kind"] == "train"]
+    metrics.write_text("".join(made.lines_before_last))
+    shutil.rmtree(made.stage / "best")
+    next_launch("evaluation alone")
+    assert made.launches["evaluation alone"].code == 0, output.read_text()[-3000:]
+    return made

@@ -16,11 +16,12 @@ import pytest
 import yaml
 
 from reasonrl.runs.checkpoint import list_checkpoints
+from tests.verl_backend.conftest import DEATHS, FaultyRun
 from tests.verl_backend.recipes import EVERYTHING, launch, processes_of
 
 pytestmark = [
     pytest.mark.verl,
-    pytest.mark.timeout(900),
+    pytest.mark.timeout(1800),
     pytest.mark.skipif(importlib.util.find_spec("verl") is None, reason="needs verl: make test-verl"),
 ]
 
@@ -52,50 +53,28 @@ def test_a_critic_is_trained_on_what_becomes_of_its_critiques(critic_run: Path) 
     )
 
 
-def test_what_is_stuck_is_masked_and_what_dies_ends_the_run_with_its_name(tmp_path: Path) -> None:
-    """Four launches of one run: three end because something of it dies in the middle of a step, and the next goes on
-    where it was.
-
-    All the while a reward function hangs on every fourth problem or so; those rollouts are masked and counted, and the
-    others learnt from.
-    """
-    recipe = yaml.safe_load(yaml.safe_dump(EVERYTHING))
-    recipe |= {"curriculum": {"name": "uniform"}, "evaluation": {"before": False, "samples_per_problem": 0}}
-    recipe["reward"] = {
-        "correctness": 1.0,
-        "service": {"weight": 1.0, "function": "tests.verl_backend.rewards:sometimes_stuck"},
-    }
-    recipe["verl"]["judge_timeout_s"] = 2
-    recipe["stages"][1]["train"] = {"steps": 3, "prompts_per_step": 8}
-    recipe["stages"][1]["checkpoint"] = {"every_steps": 1, "keep_last": 3}
-    recipe["stages"][0]["sft"]["steps"] = 20
-    stage = tmp_path / "run" / "stages" / "02-grpo"
-    deaths = {"server 2": "HFServer", "agent 2": "AgentLoopWorkerTQ", "trainer 3": "WorkerDict"}
-    for number, (victim, name) in enumerate(deaths.items()):
-        begins = len((tmp_path / "out.txt").read_text()) if number else 0
-        again = ["--resume"] if number else []
-        ended = launch(recipe, tmp_path, *again, probe=tmp_path / "probe", PROBE_FOLDER="", PROBE_KILL=victim).wait(
-            timeout=300
-        )
-        said = (tmp_path / "out.txt").read_text()[begins:]
-        step = int(victim[-1])
-        assert ended == 1, said[-3000:]
+def test_what_dies_ends_the_run_with_its_name_and_the_next_continues(faulty_run: FaultyRun) -> None:
+    """Three launches end because something of them dies in the middle of a step, and the next continues from there."""
+    for victim, name in DEATHS.items():
+        step, ended = int(victim[-1]), faulty_run.launches[victim]
+        assert ended.code == 1, ended.output[-3000:]
         assert (
-            re.search(rf"verl ended with 1: step {step}: .*{name}.* has died; its last output", said)
-            and "--resume" in said
-        ), said[-2000:]
-        assert "Traceback" not in said
-        assert [c.step for c in list_checkpoints(stage / "checkpoints")] == list(range(1, step))
-    assert launch(recipe, tmp_path, "--resume", probe=tmp_path / "probe").wait(timeout=300) == 0, (
-        tmp_path / "out.txt"
-    ).read_text()[-3000:]
-    train = [row for row in rows(stage / "metrics.jsonl") if row["kind"] == "train"]
+            re.search(rf"verl ended with 1: step {step}: .*{name}.* has died; its last output", ended.output)
+            and "--resume" in ended.output
+        ), ended.output[-2000:]
+        assert "Traceback" not in ended.output
+        assert ended.saved_steps == list(range(1, step))
+    train = [row for row in rows(faulty_run.stage / "metrics.jsonl") if row["kind"] == "train"]
     assert [row["step"] for row in train] == [1, 2, 3]
-    samples = [row for row in rows(stage / "samples.jsonl") if row["kind"] == "train"]
+
+
+def test_what_is_stuck_is_masked_and_counted_and_the_others_are_learnt_from(faulty_run: FaultyRun) -> None:
+    train = [row for row in rows(faulty_run.stage / "metrics.jsonl") if row["kind"] == "train"]
+    samples = [row for row in rows(faulty_run.stage / "samples.jsonl") if row["kind"] == "train"]
     assert not any(int(row["reference"]["answer"]) % 4 == 0 for row in samples)
     stuck = [row["rollouts/failed"] for row in train]
     assert sum(stuck) > 0 and len(samples) == 3 * 32 - sum(stuck), "every rollout is kept or counted"
-    log = (stage / "verl" / "log.txt").read_text(errors="replace")
+    log = (faulty_run.stage / "verl" / "log.txt").read_text(errors="replace")
     assert "no verdict after 2 s (verl.judge_timeout_s)" in log and "they are left out" in log
 
 
