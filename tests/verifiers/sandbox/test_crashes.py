@@ -86,7 +86,8 @@ def test_a_sandbox_process_that_was_killed_while_idle_is_replaced(own: LocalSand
     hello(own)
     victim = own.pids[0]
     for process in descendants(victim) if inside else {victim}:
-        os.kill(process, signal.SIGKILL)
+        with contextlib.suppress(ProcessLookupError):  # it went with the one before
+            os.kill(process, signal.SIGKILL)
 
     assert hello(own) == b"hello\n"
 
@@ -119,13 +120,11 @@ def test_a_sample_whose_process_was_killed_once_is_run_again(own: LocalSandbox) 
     caller.start()
     time.sleep(0.5)
     for process in descendants(own.pids[0]):
-        try:
+        with contextlib.suppress(ProcessLookupError):  # it went with the one before
             os.kill(process, signal.SIGKILL)
-        except ProcessLookupError:  # it went with the one before
-            pass
     caller.join()
 
-    assert [(outcome.ending, outcome.stdout) for outcome in outcomes] == [(Ending.FINISHED, b"done\n")]
+    assert [(outcome.ending, outcome.stdout) for outcome in outcomes] == [(Ending.FINISHED, b"done\n")], outcomes
 
 
 def test_a_fork_of_the_caller_starts_its_own_processes(own: LocalSandbox) -> None:
