@@ -109,15 +109,21 @@ def _clusters() -> list[Finding]:
 
 
 def _sandbox() -> Finding:
-    """Which isolation runs a model's programs here. Each is tried with a program."""
-    problems = {}
+    """Which isolation runs a model's programs here. Each is tried with a program, the strongest first."""
+    problems: dict[str, str] = {}
     for name in LAYERS:
-        problems[name] = problem_of(name)
-        if not problems[name]:
-            better = "".join(f"; {other}: {problem}" for other, problem in problems.items() if problem)
-            return Finding("ok", f"sandbox for programs: {name}{better}")
+        problem = problem_of(name)
+        if not problem:
+            stronger = "; ".join(f"{other}: {why}" for other, why in problems.items())
+            return Finding(
+                "ok", f"sandbox for programs: {name}", f"stronger, but not here: {stronger}" if stronger else ""
+            )
+        problems[name] = problem
     listed = "; ".join(f"{name}: {problem}" for name, problem in problems.items())
-    return Finding("note", f"no sandbox for programs, so verifier: code does not start ({listed})", REMEDY)
+    remedy = (
+        f"{REMEDY}; or name a server (isolation: fusion:http://HOST:PORT). Weaker: isolation: rlimits, no protection"
+    )
+    return Finding("note", f"no sandbox for programs, so verifier: code does not start ({listed})", remedy)
 
 
 def _python() -> Finding:

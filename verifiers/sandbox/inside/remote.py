@@ -61,7 +61,7 @@ class Job:
 
     def run(self) -> dict[str, Any]:
         kind = self._job["kind"]
-        ours, its = socket.socketpair()
+        near, far = socket.socketpair()
         output, stdout = os.pipe()
         started = time.monotonic()
         kernel.adopt_orphans()
@@ -70,12 +70,12 @@ class Job:
         child = os.fork()
         if child == 0:
             stdin, written = (0, stdout) if kind == "script" else (None, None)
-            program.start(kind, self._settings, its.fileno(), stdin, written, None)
-        its.close()
+            program.start(kind, self._settings, far.fileno(), stdin, written, None)
+        far.close()
         os.close(stdout)
-        self._send(ours, [{"source": self._job["source"], "functions": self._job.get("functions", [])}])
+        self._send(near, [{"source": self._job["source"], "functions": self._job.get("functions", [])}])
         running = Running(child, -1, processes, baseline_s) if processes else None
-        self._watch(child, running, ours, output)
+        self._watch(child, running, near, output)
         with contextlib.suppress(ProcessLookupError):
             os.killpg(child, signal.SIGKILL)
         with contextlib.suppress(ProcessLookupError):  # before it had a group of its own
