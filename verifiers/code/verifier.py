@@ -274,7 +274,7 @@ class CodeVerifier:
                 results.append((CaseResult(name, None, "not_run"), text.visible))
                 continue
             outcome = self._run_text(program, text)
-            failure = "" if outcome.ending is Ending.FINISHED else outcome.error or "failed"
+            failure = "" if outcome.value is True else outcome.error or "failed"
             results.append((_result(name, outcome, failure), text.visible))
             failed = failed or (bool(failure) and not text.visible)
         every = tuple(result for result, _ in results)

@@ -11,7 +11,7 @@ from verifiers.sandbox import bubblewrap, fusion, namespaces, rlimits
 from verifiers.sandbox.cell import Process
 from verifiers.sandbox.interpreter import Interpreter, find_interpreter
 from verifiers.sandbox.local import LocalSandbox
-from verifiers.sandbox.types import Ending, Sandbox, SandboxUnavailable, Stdin
+from verifiers.sandbox.types import Call, Ending, Sandbox, SandboxUnavailable, Stdin
 
 LAYERS: dict[str, Callable[[Interpreter, int, IO[bytes]], Process]] = {
     bubblewrap.NAME: bubblewrap.launch,
@@ -78,7 +78,7 @@ def _check_name(isolation: str, python: str) -> None:
 
 @functools.cache
 def problem_of(isolation: str, python: str = "") -> str:
-    """Empty if this layer works here; otherwise one line. Tried once, with a program that prints a number."""
+    """Empty if this layer works here; otherwise one line. Tried once, with a program that runs and is called."""
     return _tried(isolation, python)
 
 
@@ -86,13 +86,16 @@ def _tried(isolation: str, python: str) -> str:
     sandbox = _open(isolation, python, 1)
     try:
         (outcome,) = sandbox.run("print(6 * 7)", [Stdin()])
+        called = [*sandbox.run("def double(x): return 2 * x", [Call("double", (21,))])] if outcome.stdout else []
     except SandboxUnavailable as error:
         return str(error)
     finally:
         sandbox.close()
     if outcome.ending is Ending.FINISHED and outcome.stdout == b"42\n":
-        return ""
-    return outcome.error or f"a program that prints 42 ended with {outcome.ending.value}"
+        outcome = called[0]
+        if outcome.value == 42:
+            return ""
+    return outcome.error or f"a program that gives 42 ended with {outcome.ending.value}"
 
 
 def _open(isolation: str, python: str, workers: int) -> Sandbox:

@@ -80,7 +80,7 @@ def test_a_layer_in_which_programs_go_wrong_is_not_taken(monkeypatch: pytest.Mon
     choice.problem_of.cache_clear()
     monkeypatch.setattr("verifiers.sandbox.local.LocalSandbox.run", lambda *args: iter([_outcome()]))
 
-    with pytest.raises(SandboxUnavailable, match="a program that prints 42 ended with finished"):
+    with pytest.raises(SandboxUnavailable, match="a program that gives 42 ended with finished"):
         open_sandbox("bubblewrap")
 
 

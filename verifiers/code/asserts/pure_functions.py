@@ -105,7 +105,7 @@ def first(items: Any, *default: Any) -> Any:
 
 
 def same(left: Any, right: Any) -> bool:
-    """`==` as `verifiers.code.comparison.equality` has it: True is not 1, nan is nan. A type is equal to itself alone."""
+    """`==` by the rules of `comparison.equality`: True is not 1, nan is nan. A type is equal to itself alone."""
     if isinstance(left, type) or isinstance(right, type):
         return left is right
     return not difference(left, right)
