@@ -41,12 +41,12 @@ def finished(stdout: str, code: int = 0, status: str = "Finished", stderr: str =
     return answer(run, "Success" if status == "Finished" and code == 0 else "Failed")
 
 
-def test_it_is_opened_by_its_address_and_tried_with_a_program(server: FakeServer) -> None:
+def test_it_is_opened_by_its_address_and_tried_with_programs(server: FakeServer) -> None:
     server.requests.clear()
     sandbox = open_sandbox(f"fusion:{server.address}/")
 
     assert sandbox.isolation == "fusion"
-    (request,) = server.requests
+    request, _ = server.requests  # a script, and a call
     assert set(request) == FIELDS
     assert (request["language"], request["run_timeout"], request["memory_limit_MB"]) == ("python", 100.0, 2560)
 
@@ -119,6 +119,33 @@ def test_a_process_that_stays_is_ended_and_does_not_hold_the_program_up(sandbox:
 
     assert (outcome.ending, outcome.stdout) == (Ending.FINISHED, b"1\n")
     assert outcome.wall_s < 30
+
+
+FRAMES = "import os, struct\ndef say(body):\n    os.write(3, struct.pack('<I', len(body)) + body)\n"
+
+
+@pytest.mark.parametrize(
+    "program",
+    [
+        "while True:\n    say(b'{\"begun\":true}')",
+        "while True:\n    say(b'{\"ready\":true}')",
+        'while True:\n    say(b\'{"call":5,"value":"1"}\')',
+        "import time\nfor _ in range(9):\n    say(b'{\"begun\":true}')\n    time.sleep(0.5)\nos._exit(1)",
+        "say(b'[' * 100000)\nos._exit(0)",
+        'say(b\'{"call":0,"value":"{}"}\')\nos._exit(0)',
+        'say(b\'{"call":[],"value":[]}\')\nos._exit(0)',
+        "say(b'1')\nos._exit(0)",
+        "os.write(3, b'\\xff' * 1000)\nos._exit(0)",
+        "os.kill(os.getppid(), 19)",
+    ],
+)
+def test_messages_of_the_program_neither_pass_nor_mask_it(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, program: str
+) -> None:
+    monkeypatch.setattr("verifiers.sandbox.fusion._SPARE_S", 0.5)
+    outcome = next(sandbox.run(FRAMES + program, [Call("f", (1,))], SHORT))
+
+    assert outcome.is_judged and outcome.ending is not Ending.FINISHED, outcome
 
 
 CALLS = """
