@@ -147,33 +147,37 @@ class Job:
 
     def _read_frames(self, channel: socket.socket, data: bytes) -> bool:
         """Whether something came that was waited for. What was not does not reset the clock, and is counted."""
+        is_expected = False
         try:
-            frames = [json.loads(body) for body in self._reader.feed(data)]
+            for body in self._reader.feed(data):
+                is_expected = self._take(channel, json.loads(body)) or is_expected
         except FrameTooLarge:
             self._reason = "output"
-            return False
         except (ValueError, RecursionError):
             self._reason = "garbage"
+        if len(self._frames) - self._answers > _SPARE_FRAMES:
+            self._reason = "garbage"
+        return is_expected
+
+    def _take(self, channel: socket.socket, frame: Any) -> bool:
+        """Whether this message was waited for."""
+        if not isinstance(frame, dict):
+            self._reason = "garbage"
             return False
-        is_expected = False
-        for frame in frames:
-            if not isinstance(frame, dict):
-                self._reason = "garbage"
-            elif "begun" in frame and not self._begun:
-                self._begun = True
-            elif "ready" in frame and self._then:
-                self._send(channel, self._then)
-                self._then, is_expected = [], True
-            elif "ask" in frame and self._job["kind"] == "tests":
-                self._reply(channel, frame)
-                is_expected = True
-            else:
-                self._frames.append(frame)
-                if frame.get("call") == self._answers:
-                    self._answers, is_expected = self._answers + 1, True
-                self._is_answered = "passed" in frame or self._answers == len(self._job.get("calls", [None]))
-            if len(self._frames) - self._answers > _SPARE_FRAMES:
-                self._reason = "garbage"
+        if "begun" in frame and not self._begun:
+            self._begun = True
+            return False
+        if "ready" in frame and self._then:
+            self._send(channel, self._then)
+            self._then = []
+            return True
+        if "ask" in frame and self._job["kind"] == "tests":
+            self._reply(channel, frame)
+            return True
+        self._frames.append(frame)
+        is_expected = bool(frame.get("call") == self._answers)
+        self._answers += is_expected
+        self._is_answered = "passed" in frame or self._answers == len(self._job.get("calls", [None]))
         return is_expected
 
     def _reply(self, channel: socket.socket, frame: dict[str, Any]) -> None:
