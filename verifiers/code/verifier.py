@@ -85,7 +85,7 @@ class CodeVerifier:
     """
 
     thread_safe = True
-    command_options: ClassVar[dict[str, Any]] = {"mode": "lenient"}
+    command_options: ClassVar[dict[str, Any]] = {"mode": "lenient", "reward": "pass_rate"}
     row_fields = ROW_FIELDS
     answer_field = "code"
     detail_fields = ("passed", "total", "per_test", "isolation", "trust")
