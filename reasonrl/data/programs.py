@@ -167,7 +167,8 @@ def _tree(names: tuple[str, ...], wrapped: bool, rng: random.Random) -> Tree:
     name = rng.choice(["abs", "max", "min"])
     if name == "abs":
         return Op("abs", (tree,))
-    return Op(name, (tree, rng.choice([*names, rng.choice(CONSTANTS)])))
+    others: list[Tree] = [*names, rng.choice(CONSTANTS)]
+    return Op(name, (tree, rng.choice(others)))
 
 
 def _term(coefficient: int, name: str) -> tuple[int, Tree]:
