@@ -154,7 +154,9 @@ def contradicting(problems: Iterable[Problem]) -> list[str]:
 
 
 def _answer(problem: Problem) -> object:
-    return problem.reference.get("answer") if problem.kind == "math" else problem.reference
+    if problem.kind == "math":
+        return problem.reference.get("answer")
+    return {name: value for name, value in problem.reference.items() if name != "demonstration"}
 
 
 def shared_prompts(train: Iterable[Problem], test: Iterable[Problem]) -> list[str]:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reasonrl.data.checks import shared_prompts
+from reasonrl.data.checks import contradicting, shared_prompts
 from reasonrl.data.load import load_problems
 from reasonrl.data.program_trees import Op, Tree, rewritten, size, text, total, value
 from reasonrl.errors import DataError
@@ -93,6 +93,7 @@ def test_no_prompt_is_on_both_sides_and_repeated_functions_have_no_solution_to_b
     assert not any("solution" in problem.reference for problem in train)
     assert all(problem.reference["solution"] == problem.reference["demonstration"] for problem in test)
     assert len({problem.prompt for problem in train}) == 400
+    assert contradicting(train) == []
 
 
 def test_a_smaller_size_gives_the_first_problems_of_a_larger_one() -> None:
