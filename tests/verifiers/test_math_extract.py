@@ -84,6 +84,21 @@ def test_lenient_falls_back_where_strict_does_not(response: str, answer: str) ->
     assert extract(response, "strict").answer is None
 
 
+@pytest.mark.parametrize(
+    ("response", "answer"),
+    [
+        ("Therefore it equals $$55^{4}$$.", "55^{4}"),
+        ("So it is\n$$\\frac{1}{2}$$", "\\frac{1}{2}"),
+        ("The area is $36 cm^2$.", "36 cm^2"),
+        ("The area is 36 cm$^2$.", "36"),
+        ("The area is $36$ $\\text{cm}^2$.", "36"),
+        ("The area is 36 cm^2.", "36"),
+    ],
+)
+def test_lenient_keeps_powers_of_formulas_and_drops_those_of_units(response: str, answer: str) -> None:
+    assert extract(response, "lenient").answer == answer
+
+
 def test_lenient_finds_nothing_in_words() -> None:
     assert extract("I do not know", "lenient").answer is None
 

@@ -265,3 +265,23 @@ def test_a_lenient_answer_is_read_with_what_belongs_to_it(response: str, answer:
     extracted = extract(response, "lenient").answer
     assert extracted is not None and extracted.strip("$ ") == answer.strip("$ ")
     assert extract(response, "strict").answer is None
+
+
+@pytest.mark.parametrize(
+    ("answer", "gold", "equal"),
+    [
+        ("f(2) = 11", "5 + 6 = 11", True),
+        ("f(2) = 10", "5 + 6 = 11", False),
+        ("5 + 6 = 11", "x = 11", True),
+        ("5 + 6 = 11", "x = 10", False),
+    ],
+)
+def test_a_named_value_and_a_sum_that_is_worked_out(answer: str, gold: str, equal: bool) -> None:
+    comparison = compare(answer, gold)
+
+    assert comparison is not None and comparison.equal is equal
+
+
+@pytest.mark.parametrize("response", ["D and A remain.", "It could not be B; D, A remain."])
+def test_a_choice_beside_another_is_no_article(response: str) -> None:
+    assert extract(response, "lenient").answer is None

@@ -32,11 +32,12 @@ _NUMBER = re.compile(
 _SCALE = re.compile(r"\s(?:thousand|million|billion|trillion)\b")
 _LENGTH = r"(?:[mcdk]?m|in|ft|yd|units?|inches|feet|meters?|metres?)"
 _UNIT_FORMULA = re.compile(
-    rf"(?<=[A-Za-z ])\$(?=\S)(?:\\(?:text|mathrm|rm)\s*\{{\s*[A-Za-z ]+\s*\}}|{_LENGTH})?"
+    rf"(?<=[A-Za-z ])\$(?=[^\s$])(?:\\(?:text|mathrm|rm)\s*\{{\s*[A-Za-z ]+\s*\}}|{_LENGTH})?"
     r"\s*(?:\^\s*\{?\s*[23]\s*\}?)?\s*\$"
-    rf"|(?<=\d)(?P<unit>\s*{_LENGTH})\^\{{?[23]\}}?"
 )
-"""The unit behind a number, in a formula of its own: 36 cm$^2$, $36$ $\\text{cm}^2$, 36 cm^2."""
+"""The unit behind a number, in a formula of its own: 36 cm$^2$, $36$ $\\text{cm}^2$."""
+_UNIT_POWER = re.compile(rf"(?<=\d)(\s*{_LENGTH})\^\{{?[23]\}}?")
+"""36 cm^2, whose last number is not the answer."""
 _PLAIN_FORMULA = re.compile(r"=\s*(?P<formula>[\w.()+*/^ -]{3,60}?)\s*[.!]?\s*$")
 
 
@@ -49,8 +50,10 @@ def last_expression(text: str) -> Extraction | None:
     lower = text.casefold()
     if any(word in lower for word in ("not", "n't", "never")) and _DENIAL.search(text):
         return None
-    if "$" in text or "^" in text:
-        text = _UNIT_FORMULA.sub(lambda unit: unit["unit"] or " ", text)
+    if "$" in text:
+        text = _UNIT_FORMULA.sub(" ", text)
+    elif "^" in text:
+        text = _UNIT_POWER.sub(r"\1", text)
     formulas = list(_FORMULA.finditer(text))
     # A lone letter ("given A and B") is not an answer where there is another formula.
     while (

@@ -95,6 +95,11 @@ def _several(answer: str, gold: str) -> Comparison | None:
     return Comparison(set(letters[0]) == set(letters[1]), "choice")
 
 
+_ARTICLE = re.compile(r"\s+(?!and\b|or\b|is\b|as\b)[a-z]")
+_LISTED_BEFORE = re.compile(r"(?<![A-Za-z])[A-J]\)?\s*(?:,|,?\s(?:and|or))\s*$")
+"""Another choice stands right before: "D and A remain"."""
+
+
 def choice_in_sentence(text: str) -> str | None:
     """The only choice that a sentence names without a denial: D in "D, it can't be A or B". None if there is none, or
     if there are several.
@@ -107,7 +112,8 @@ def choice_in_sentence(text: str) -> str | None:
         return None
     for match in _MENTIONED.finditer(undenied):
         letter = match[1] or match[2]
-        if letter == "A" and not match[1] and re.match(r"\s+(?!and\b|or\b|is\b|as\b)[a-z]", undenied[match.end() :]):
+        before, behind = undenied[: match.start()], undenied[match.end() :]
+        if letter == "A" and not match[1] and _ARTICLE.match(behind) and not _LISTED_BEFORE.search(before):
             continue  # the article
         if letter == "I" and not match[1]:
             continue

@@ -21,6 +21,7 @@ MAX_SIDES = 6
 """Sides of a chain of approximations."""
 UNKNOWN = frozenset({"apply"})
 MAX_CHAIN = 2000
+_LETTER = re.compile(r"[A-Za-z]")
 _FUNCTION_HEAD = re.compile(rf"({NAME})\s*\(\s*({NAME})\s*\)")
 _QUALIFIER = re.compile(
     r"\s*(?:,\s*)?(?:\\text\s*\{\s*)?\b(?:for (?:all|any|every|each|some)|where|with|such that|as)\b.*$",
@@ -79,6 +80,9 @@ def equation(pair: Pair) -> Comparison | None:
             return Comparison(False, "equation", "an equation against an expression") if is_expression(short) else None
         return pair.inner(long[1], gold) if long is answer_sides else pair.inner(answer, long[1])
     if len(answer_sides) == len(gold_sides) == 2:
+        for named, worked_out in ((answer_sides, gold_sides), (gold_sides, answer_sides)):
+            if is_head(named[0]) and not _LETTER.search(worked_out[0]):  # x = 11 and 5 + 6 = 11
+                return pair.inner(answer_sides[1], gold_sides[1])
         return two_equations(pair, answer_sides, gold_sides)
     return None
 
