@@ -16,9 +16,9 @@ import typer
 from reasonrl._installation import installation_facts
 from reasonrl.commands.groups import MOST, AllowChanges, Json, Offline, audit, critic_app, data_app, recipes_app, verify
 from reasonrl.errors import ReasonRLError
-from reasonrl.homes import ensure_home
-from reasonrl.outputs import as_os_error, is_users_mistake, memory_error_text, os_error_text, user_path, user_text
-from reasonrl.terminal import lasting_streams, lost_output, print_json
+from reasonrl.host.homes import ensure_home
+from reasonrl.host.outputs import as_os_error, is_users_mistake, memory_error_text, os_error_text, user_path, user_text
+from reasonrl.host.terminal import lasting_streams, lost_output, print_json
 from verifiers.errors import PoolError
 
 NARROWEST = 20

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from reasonrl.errors import ReasonRLError, RecipeError, UsageError
-from reasonrl.process_state import process_as_before
-from reasonrl.user_code import describe_error, prints_to_stderr, user_place
+from reasonrl.user_code.guards import describe_error, prints_to_stderr, user_place
+from reasonrl.user_code.process_state import process_as_before
 from reasonrl.words import did_you_mean
 
 

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from reasonrl.files import replace_folder
-from reasonrl.outputs import memory_error_text
+from reasonrl.host.files import replace_folder
+from reasonrl.host.outputs import memory_error_text
 from reasonrl.recipe.reading import shipped_recipes
 from tests.test_cli import in_process
 

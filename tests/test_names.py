@@ -74,3 +74,8 @@ def test_what_is_allowed(tmp_path: Path, source: str) -> None:
     path = tmp_path / "module.py"
     path.write_text(source)
     assert not forbidden_names(path, "module.py")
+
+
+def test_only_what_belongs_to_no_room_is_a_loose_module() -> None:
+    loose = {path.stem for path in (ROOT / "reasonrl").glob("*.py")}
+    assert loose == {"__init__", "__main__", "_installation", "cli", "errors", "plugins", "stats", "words"}

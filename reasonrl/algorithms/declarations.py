@@ -16,8 +16,8 @@ from typing import Any, Literal, TypeVar, get_args, get_type_hints
 
 from reasonrl.errors import RecipeError
 from reasonrl.plugins import import_dotted
-from reasonrl.process_state import process_as_before
-from reasonrl.user_code import call_user_code, describe_error, shown
+from reasonrl.user_code.guards import call_user_code, describe_error, shown
+from reasonrl.user_code.process_state import process_as_before
 from reasonrl.words import did_you_mean
 
 Aggregation = Literal["token_mean", "sequence_mean", "sequence_sum"]

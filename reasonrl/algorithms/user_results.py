@@ -11,7 +11,7 @@ from torch import Tensor
 
 from reasonrl.algorithms.moments import PromptMoments
 from reasonrl.errors import TrainingError
-from reasonrl.user_code import kind_of, shown
+from reasonrl.user_code.guards import kind_of, shown
 
 
 def sound_advantages(estimate: Any, rewards: Tensor, subject: str) -> Tensor:

@@ -17,7 +17,7 @@ from reasonrl.commands.results import refuse_old_results, results_folder, write_
 from reasonrl.errors import UsageError
 from reasonrl.evaluation import compare as comparing
 from reasonrl.evaluation.evaluate import Evaluation
-from reasonrl.outputs import user_path, user_text
+from reasonrl.host.outputs import user_path, user_text
 from reasonrl.runs.folder import run_facts
 from reasonrl.setup.standalone import prepare_evaluation
 from reasonrl.stages.gathering import close_verifier

@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 from reasonrl.errors import RecipeError
-from reasonrl.outputs import user_text
+from reasonrl.host.outputs import user_text
 from reasonrl.recipe import reading
 from reasonrl.recipe.reading import LoadedRecipe
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from reasonrl.errors import UsageError
-from reasonrl.outputs import user_path
+from reasonrl.host.outputs import user_path
 from reasonrl.runs import reading
 from reasonrl.runs.samples import SampleFilter
 from reasonrl.words import did_you_mean

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from reasonrl.api.recipes import RecipeLike, load_recipe
 from reasonrl.api.runs import Run
-from reasonrl.outputs import user_path
+from reasonrl.host.outputs import user_path
 from reasonrl.runs.folder import run_dir_for
 
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from reasonrl.commands.output import emit, key_values
 from reasonrl.data import load_problems
-from reasonrl.outputs import check_file
-from reasonrl.terminal import json_text
+from reasonrl.host.outputs import check_file
+from reasonrl.host.terminal import json_text
 
 
 def show_command(

@@ -16,7 +16,7 @@ import typer
 from reasonrl._installation import check_verifiers
 from reasonrl.commands.output import emit
 from reasonrl.errors import ReasonRLError, UsageError
-from reasonrl.homes import home_folder, is_writable
+from reasonrl.host.homes import home_folder, is_writable
 from verifiers.sandbox.choice import LAYERS, REMEDY, problem_of
 
 TESTED = {"torch": "2.13.0", "transformers": "5.5 to 5.24", "math-verify": "0.9.0"}

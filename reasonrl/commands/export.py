@@ -10,7 +10,7 @@ from pathlib import Path
 
 from reasonrl.commands.output import emit
 from reasonrl.errors import CheckpointError, UsageError
-from reasonrl.outputs import refuse_checkpoints
+from reasonrl.host.outputs import refuse_checkpoints
 from reasonrl.runs.lock import LOCK_FILE, entries, locked, refuse_locked
 
 

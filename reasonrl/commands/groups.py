@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from reasonrl.outputs import user_path, user_text
+from reasonrl.host.outputs import user_path, user_text
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
 Offline = Annotated[bool, typer.Option("--offline", help="Do not use the network.")]

@@ -12,7 +12,7 @@ from reasonrl.commands.output import key_values
 from reasonrl.errors import ReasonRLError, UsageError
 from reasonrl.rewards.guarded import GuardedVerifier
 from reasonrl.runs.row_text import row_text
-from reasonrl.user_code import call_user_code
+from reasonrl.user_code.guards import call_user_code
 from verifiers.errors import BadOption, MissingMethod, PoolError, UnknownVerifier, VerifierError
 from verifiers.loading import command_options, load_verifier, option_names
 from verifiers.optional import (

@@ -8,8 +8,8 @@ from typing import Any
 import yaml
 
 from reasonrl.errors import UsageError
+from reasonrl.host.terminal import print_json
 from reasonrl.recipe.yaml_text import AmbiguousYaml, load_yaml
-from reasonrl.terminal import print_json
 
 
 def emit(as_json: bool, value: Mapping[str, Any], text: str) -> None:

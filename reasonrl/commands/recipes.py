@@ -11,8 +11,8 @@ import yaml
 
 from reasonrl.commands.output import emit
 from reasonrl.errors import UsageError
-from reasonrl.files import create_folder
-from reasonrl.outputs import check_folder
+from reasonrl.host.files import create_folder
+from reasonrl.host.outputs import check_folder
 from reasonrl.recipe.reading import find_recipe, shipped_recipes
 from reasonrl.recipe.reference import NAME, Key, Section, sections
 from reasonrl.words import did_you_mean

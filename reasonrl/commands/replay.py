@@ -8,10 +8,10 @@ from statistics import fmean
 
 from reasonrl.commands.inspect import last_stage
 from reasonrl.commands.output import emit
-from reasonrl.files import replacing
-from reasonrl.outputs import check_file
+from reasonrl.host.files import replacing
+from reasonrl.host.outputs import check_file
+from reasonrl.host.terminal import json_text
 from reasonrl.runs.replay import Replay, replay
-from reasonrl.terminal import json_text
 
 SHOWN_STEPS = 12
 

@@ -12,11 +12,11 @@ import typer
 
 from reasonrl.commands.output import emit
 from reasonrl.errors import ReasonRLError, UsageError
-from reasonrl.files import remove_empty, replace_text
-from reasonrl.outputs import cannot_write, check_folder, os_error_text
+from reasonrl.host.files import remove_empty, replace_text
+from reasonrl.host.outputs import cannot_write, check_folder, os_error_text
+from reasonrl.host.terminal import json_text
 from reasonrl.runs.folder import append_rows, claimed_run_dir
 from reasonrl.runs.lock import locked, refuse_locked
-from reasonrl.terminal import json_text
 
 ADVICE = "Wait for it, or name another folder with --output"
 

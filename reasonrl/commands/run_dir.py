@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from reasonrl.errors import UsageError
-from reasonrl.outputs import check_folder
+from reasonrl.host.outputs import check_folder
 from reasonrl.runs.folder import has_begun
 from reasonrl.runs.lock import entries, refuse_locked
 

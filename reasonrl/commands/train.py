@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from reasonrl.commands.output import emit
-from reasonrl.outputs import check_folder
+from reasonrl.host.outputs import check_folder
 from reasonrl.recipe.reading import load_recipe
 from reasonrl.recipe.schema import Recipe
 from reasonrl.runs.folder import require_run, run_dir_for

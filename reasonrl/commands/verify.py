@@ -14,8 +14,8 @@ from reasonrl.commands.judged_rows import RowForm
 from reasonrl.commands.judging import Item, judge, named_verifier
 from reasonrl.commands.output import emit
 from reasonrl.errors import UsageError
-from reasonrl.files import replacing
-from reasonrl.outputs import check_file
+from reasonrl.host.files import replacing
+from reasonrl.host.outputs import check_file
 from reasonrl.runs.row_text import row_text
 from verifiers.errors import MissingMethod
 from verifiers.optional import close, detail_fields, explain, reads_reference, reference_of

@@ -18,7 +18,7 @@ from reasonrl.data.mistakes import Mistakes
 from reasonrl.data.problem import checked_list
 from reasonrl.data.rows import SourceRow, jsonable
 from reasonrl.errors import DataError
-from reasonrl.files import replacing
+from reasonrl.host.files import replacing
 from verifiers.types import Message, Problem
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from reasonrl.data.files import jsonable
 from reasonrl.errors import DataError
 from reasonrl.plugins import import_dotted
-from reasonrl.user_code import call_user_code, detached_problem
+from reasonrl.user_code.guards import call_user_code, detached_problem
 from verifiers.types import Problem
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from reasonrl.data.mistakes import refuse_unknown
 from reasonrl.data.rows import SourceRow, jsonable
 from reasonrl.errors import DataError, DataNotHere
-from reasonrl.network import hub_is_reachable
+from reasonrl.host.network import hub_is_reachable
 
 OPTIONS = ("revision", "data_dir", "data_files")
 INSTEAD = "Or download it once elsewhere and name the local file (.jsonl, .json, .parquet, .csv) as the source"

@@ -8,7 +8,7 @@ from typing import Any
 
 from reasonrl.environments.base import Episode, Trajectory, Turn
 from reasonrl.errors import TrainingError
-from reasonrl.user_code import describe_error, kind_of, shown
+from reasonrl.user_code.guards import describe_error, kind_of, shown
 from verifiers.types import Problem, Status, Verdict
 
 _LARGEST_ID = 2**31

@@ -14,9 +14,9 @@ from reasonrl.environments.base import Environment, Episode
 from reasonrl.environments.episode_checks import checked_episode
 from reasonrl.environments.roles import ServedFailure
 from reasonrl.errors import ReasonRLError, TrainingError
-from reasonrl.process_state import process_as_before
-from reasonrl.slow_calls import named_when_slow
-from reasonrl.user_code import describe_error, detached_problem, prints_to_stderr, shown, user_place
+from reasonrl.user_code.guards import describe_error, detached_problem, prints_to_stderr, shown, user_place
+from reasonrl.user_code.process_state import process_as_before
+from reasonrl.user_code.slow_calls import named_when_slow
 from verifiers.types import Problem
 
 KEY = "rollout.environment"

@@ -12,7 +12,7 @@ from reasonrl.environments.base import Environment
 from reasonrl.environments.guarded import KEY, GuardedEnvironment
 from reasonrl.errors import RecipeError
 from reasonrl.plugins import import_dotted
-from reasonrl.user_code import call_user_code, describe_error, detached, kind_of
+from reasonrl.user_code.guards import call_user_code, describe_error, detached, kind_of
 from reasonrl.words import did_you_mean
 
 BUILT_IN = {

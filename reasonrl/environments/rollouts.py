@@ -8,10 +8,10 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
-from reasonrl.daemon_threads import DaemonThreads
 from reasonrl.engines.base import BatchEngine, RoleEngines, derive_seed
 from reasonrl.engines.batching import run_episodes
 from reasonrl.environments.base import Environment, Episode
+from reasonrl.user_code.daemon_threads import DaemonThreads
 from verifiers.types import Problem
 
 

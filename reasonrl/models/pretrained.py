@@ -18,10 +18,10 @@ from typing import Any
 import torch
 
 from reasonrl.errors import ModelError, ModelNotHere, ReasonRLError
+from reasonrl.host.network import no_waiting_for_the_hub
+from reasonrl.host.outputs import user_path
 from reasonrl.models.hub import explain_hub_error
 from reasonrl.models.progress import bars_on_terminals_only
-from reasonrl.network import no_waiting_for_the_hub
-from reasonrl.outputs import user_path
 
 COPY_TOKENIZER = "Copy the tokenizer's files from the model that this one was trained from"
 NO_TOKENIZER = "there is no tokenizer.json or other file of a tokenizer that can be read"

@@ -12,7 +12,7 @@ from typing import Any
 from torch import Tensor
 
 from reasonrl.errors import UsageError
-from reasonrl.files import replace_folder
+from reasonrl.host.files import replace_folder
 from reasonrl.models.tied import are_untied, embedding_and_head, says_tied, write_untied
 
 

@@ -14,7 +14,7 @@ from reasonrl.plugins import import_dotted
 from reasonrl.recipe.schema import Recipe
 from reasonrl.stages.critiques import critique_style
 from reasonrl.stages.user_labels import user_demonstration, user_label
-from reasonrl.user_code import is_no_answer
+from reasonrl.user_code.guards import is_no_answer
 from verifiers.types import Problem, Verifier
 
 WRONG = "I do not know."

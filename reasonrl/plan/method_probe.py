@@ -19,7 +19,7 @@ from reasonrl.recipe.schema import Recipe
 from reasonrl.rewards.base import RewardPart
 from reasonrl.update.advantages import AdvantageSteps
 from reasonrl.update.objective import objective_of
-from reasonrl.user_code import describe_error
+from reasonrl.user_code.guards import describe_error
 
 MOST_TOKENS = 6
 """Tokens of the longest response that is made up."""

@@ -22,7 +22,7 @@ from reasonrl.rewards.critique import CritiqueRewards
 from reasonrl.rewards.scoring import score_episodes
 from reasonrl.setup.environments import EnvironmentFor, rollout_sampling
 from reasonrl.setup.run_models import runs_elsewhere
-from reasonrl.user_code import is_no_answer
+from reasonrl.user_code.guards import is_no_answer
 from verifiers.types import Problem, Verifier
 
 PROBED = 2

@@ -26,7 +26,7 @@ from reasonrl.recipe.fields import (
 )
 from reasonrl.recipe.guarded_format import GuardedFormat
 from reasonrl.recipe.mistakes import Mistake, MistakesError
-from reasonrl.user_code import call_user_code
+from reasonrl.user_code.guards import call_user_code
 
 REWARDS = ("critique_rl", "refcritic", "ctrl", "criticlean", "crl", "deepcritic", "spc")
 

@@ -8,7 +8,7 @@ from typing import Any
 from critics.formats import CritiqueFormat
 from critics.types import Critique
 from reasonrl.errors import TrainingError
-from reasonrl.user_code import call_user_code, detached_problem, kind_of
+from reasonrl.user_code.guards import call_user_code, detached_problem, kind_of
 from verifiers.types import Problem
 
 RETURNS: dict[str, type] = {

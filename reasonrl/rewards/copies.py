@@ -6,7 +6,7 @@ import dataclasses
 
 from critics.types import CriticEpisode
 from reasonrl.environments.base import Episode, Trajectory
-from reasonrl.user_code import detached, detached_problem
+from reasonrl.user_code.guards import detached, detached_problem
 
 
 def detached_episode(episode: Episode) -> Episode:

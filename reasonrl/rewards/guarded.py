@@ -8,7 +8,7 @@ from typing import Any
 
 from reasonrl.environments.episode_checks import sound_verdict
 from reasonrl.errors import ReasonRLError, RecipeError, TrainingError
-from reasonrl.user_code import call_user_code, detached, kind_of
+from reasonrl.user_code.guards import call_user_code, detached, kind_of
 from verifiers.types import Verdict, Verifier
 
 OPTIONAL_METHODS = {"reference_of": (ValueError,), "wrap_answer": (ValueError,), "verify_answers": (), "explain": ()}

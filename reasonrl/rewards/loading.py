@@ -17,7 +17,7 @@ from reasonrl.rewards.copies import detached_critique, detached_episode
 from reasonrl.rewards.critique import critic_parts
 from reasonrl.rewards.guarded import GuardedVerifier
 from reasonrl.rewards.scoring import finite_reward
-from reasonrl.user_code import call_user_code, detached_problem
+from reasonrl.user_code.guards import call_user_code, detached_problem
 from verifiers.errors import BadOption, MissingPackage, UnknownVerifier
 from verifiers.loading import load_verifier
 from verifiers.sandbox.types import SandboxUnavailable

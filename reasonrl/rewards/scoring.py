@@ -10,7 +10,7 @@ from typing import Any
 from reasonrl.environments.base import Episode
 from reasonrl.errors import TrainingError
 from reasonrl.rewards.base import RewardPart
-from reasonrl.user_code import call_user_code, detached_problem, shown
+from reasonrl.user_code.guards import call_user_code, detached_problem, shown
 from verifiers.errors import PoolError
 from verifiers.types import Status, Verdict
 

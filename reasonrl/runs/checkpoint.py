@@ -18,7 +18,7 @@ from typing import Any
 from torch import Tensor
 
 from reasonrl.errors import CheckpointError
-from reasonrl.files import remove_folder, remove_leftovers, replace_folder
+from reasonrl.host.files import remove_folder, remove_leftovers, replace_folder
 from reasonrl.models.saving import disk_errors, save_weights
 
 MANIFEST = "manifest.json"

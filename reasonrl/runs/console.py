@@ -16,9 +16,9 @@ from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, NamedTuple, TextIO
 
+from reasonrl.host.terminal import reader_is_gone
 from reasonrl.runs.accuracy import MODES, accuracy_in_row
 from reasonrl.runs.reading import eval_sets
-from reasonrl.terminal import reader_is_gone
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from reasonrl.errors import UsageError
-from reasonrl.files import replace_text
+from reasonrl.host.files import replace_text
 from reasonrl.recipe.differences import recipe_differences
 from reasonrl.recipe.reading import is_saved
 from reasonrl.runs.console import TrainConsole

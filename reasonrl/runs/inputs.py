@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from reasonrl.errors import RecipeError, UsageError
-from reasonrl.files import replace_text
+from reasonrl.host.files import replace_text
 from reasonrl.recipe.differences import recipe_differences
 from reasonrl.recipe.reading import read_mapping
 from verifiers.types import Problem

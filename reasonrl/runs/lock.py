@@ -26,9 +26,9 @@ from pathlib import Path
 from typing import Any
 
 from reasonrl.errors import UsageError
-from reasonrl.files import missing_folders
-from reasonrl.files import remove_empty as remove_empty
-from reasonrl.outputs import cannot_write
+from reasonrl.host.files import missing_folders
+from reasonrl.host.files import remove_empty as remove_empty
+from reasonrl.host.outputs import cannot_write
 
 LOCK_FILE = ".lock"
 _TRIES = 100

@@ -11,7 +11,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from reasonrl.files import replace_text
+from reasonrl.host.files import replace_text
 from reasonrl.runs import headline, method_plots, plots
 from reasonrl.runs.accuracy import MODES
 from reasonrl.runs.inputs import changes_allowed

@@ -12,7 +12,7 @@ import math
 from collections.abc import Mapping, Set
 from typing import Any
 
-from reasonrl.user_code import shown
+from reasonrl.user_code.guards import shown
 
 _DEEPEST = 100
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from reasonrl.errors import UsageError
-from reasonrl.files import replace_text
+from reasonrl.host.files import replace_text
 from reasonrl.recipe.kinds import KINDS
 from reasonrl.runs import headline
 from reasonrl.runs.accuracy import MODES

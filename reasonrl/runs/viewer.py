@@ -24,9 +24,9 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 from reasonrl.errors import UsageError
+from reasonrl.host.terminal import json_text
 from reasonrl.runs.reading import Run
 from reasonrl.runs.viewer_api import metrics_data, run_data, samples_data, tokens_data
-from reasonrl.terminal import json_text
 
 LOCAL_HOSTS = frozenset({"127.0.0.1", "localhost", "[::1]"})
 

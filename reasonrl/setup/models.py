@@ -18,7 +18,7 @@ from reasonrl.models.lora import check_target_modules
 from reasonrl.plugins import import_dotted
 from reasonrl.recipe.model import LoraSpec
 from reasonrl.recipe.schema import Recipe
-from reasonrl.user_code import call_user_code
+from reasonrl.user_code.guards import call_user_code
 
 
 def load_language_model(recipe: Recipe, source: str, *, offline: bool) -> LanguageModel:

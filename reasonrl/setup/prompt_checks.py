@@ -8,10 +8,10 @@ from typing import Any
 
 from reasonrl.environments.single_turn import encode_prompt
 from reasonrl.errors import DataError
+from reasonrl.host.outputs import user_path
 from reasonrl.models.chat_template import date_warning, name_of, turn_end_warning, unopened_turn_warning
 from reasonrl.models.loading import end_token_ids, load_generation_config
 from reasonrl.models.special_tokens import special_tokens
-from reasonrl.outputs import user_path
 from reasonrl.recipe.schema import Recipe
 from verifiers.types import Message, Problem, Verifier
 

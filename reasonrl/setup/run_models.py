@@ -7,7 +7,7 @@ from functools import cache
 from pathlib import Path
 
 from reasonrl.errors import RecipeError
-from reasonrl.outputs import user_path
+from reasonrl.host.outputs import user_path
 from reasonrl.recipe.kinds import KINDS
 from reasonrl.recipe.reading import load_recipe
 from reasonrl.recipe.schema import Recipe

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from reasonrl.data.convert import write_problems
-from reasonrl.files import replace_text
+from reasonrl.host.files import replace_text
+from reasonrl.host.terminal import json_text
 from reasonrl.recipe.critics import RoleSpec
 from reasonrl.recipe.schema import Recipe
 from reasonrl.rewards.loading import make_verifier
@@ -16,7 +17,6 @@ from reasonrl.setup.data import RunData
 from reasonrl.stages.base import Session
 from reasonrl.stages.inputs import check_inputs, identity_of
 from reasonrl.stages.journal import Journal
-from reasonrl.terminal import json_text
 from verifiers.types import Problem, Verifier
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from critics.types import Solution
 from reasonrl.errors import TrainingError
-from reasonrl.user_code import call_user_code, detached, detached_problem, kind_of, shown
+from reasonrl.user_code.guards import call_user_code, detached, detached_problem, kind_of, shown
 from verifiers.types import Problem
 
 StepLabeller = Callable[[Problem, Solution], int | None]

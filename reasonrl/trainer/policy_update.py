@@ -21,7 +21,7 @@ from reasonrl.errors import NotFiniteError, TrainingError
 from reasonrl.models.logprobs import Packing, TokenLogprobs, TokenRow, response_logprobs
 from reasonrl.models.prefix_tree import split_rows
 from reasonrl.recipe.schema import Recipe
-from reasonrl.user_code import describe_error
+from reasonrl.user_code.guards import describe_error
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from reasonrl.errors import TrainingError
 from reasonrl.rewards.critique import sample_fields
 from reasonrl.update.prepared import PreparedUpdate
 from reasonrl.update.rollouts import StepRollouts
-from reasonrl.user_code import kind_of, shown
+from reasonrl.user_code.guards import kind_of, shown
 
 LONGEST_REFERENCE = 50_000
 """Characters of JSON."""

@@ -16,7 +16,7 @@ from typing import Any
 import torch
 
 from reasonrl.errors import TrainingError
-from reasonrl.files import replace_text
+from reasonrl.host.files import replace_text
 from reasonrl.recipe.schema import Recipe
 from reasonrl.runs.checkpoint import MANIFEST, list_checkpoints, write_folder
 from reasonrl.runs.folder import RunFolder

@@ -20,7 +20,7 @@ from verl.experimental.reward_loop.reward_manager.base import RewardManagerBase
 from reasonrl.errors import RecipeError
 from reasonrl.models.special_tokens import opened_thought, visible_text
 from reasonrl.rewards.guarded import GuardedVerifier
-from reasonrl.user_code import call_user_code
+from reasonrl.user_code.guards import call_user_code
 from verifiers.loading import load_verifier
 
 

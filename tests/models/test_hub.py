@@ -119,6 +119,6 @@ def test_a_model_in_the_cache_needs_no_hub(
 ) -> None:
     load_model(NAME, device="cpu")
     point_to("http://127.0.0.1:9", monkeypatch)
-    monkeypatch.setattr("reasonrl.network.PAUSE_S", 0.0)
+    monkeypatch.setattr("reasonrl.host.network.PAUSE_S", 0.0)
     again = load_model(NAME, device="cpu").model
     assert torch.equal(first_weights(again), first_weights(load_model(str(folders["main"]), device="cpu").model))

@@ -14,7 +14,7 @@ from reasonrl.rewards.base import RewardPart
 from reasonrl.rewards.copies import detached_episode
 from reasonrl.rewards.guarded import GuardedVerifier
 from reasonrl.rewards.scoring import score_episodes
-from reasonrl.user_code import detached
+from reasonrl.user_code.guards import detached
 from verifiers.types import Problem, Status, Verdict
 
 MESSAGES = [{"role": "user", "content": "1 + 2"}]

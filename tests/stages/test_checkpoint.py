@@ -16,7 +16,7 @@ from safetensors import SafetensorError
 
 from reasonrl import cli
 from reasonrl.errors import CheckpointError
-from reasonrl.files import replace_text
+from reasonrl.host.files import replace_text
 from reasonrl.models import tiny as tiny_model
 from reasonrl.runs.checkpoint import (
     MANIFEST,

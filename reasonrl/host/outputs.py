@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from reasonrl.errors import UsageError
-from reasonrl.files import missing_folders, remove_empty
+from reasonrl.host.files import missing_folders, remove_empty
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
 _SHOWN_CHARACTERS = 120

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from types import FrameType
 from typing import Any
 
-from reasonrl.user_lines import innermost_user_line
+from reasonrl.user_code.lines import innermost_user_line
 
 NOTICE_S = 30.0
 """Seconds after which a call is named. It is named again after twice as long, and so on."""

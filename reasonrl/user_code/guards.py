@@ -20,11 +20,11 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TextIO
 
-from reasonrl.daemon_threads import DaemonThreads
 from reasonrl.errors import ReasonRLError, TrainingError
-from reasonrl.process_state import process_as_before
-from reasonrl.slow_calls import named_when_slow
-from reasonrl.user_lines import innermost_user_line
+from reasonrl.user_code.daemon_threads import DaemonThreads
+from reasonrl.user_code.lines import innermost_user_line
+from reasonrl.user_code.process_state import process_as_before
+from reasonrl.user_code.slow_calls import named_when_slow
 from verifiers.types import Problem
 
 _SHOWN = 600

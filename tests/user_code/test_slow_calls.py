@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
-from reasonrl import slow_calls
 from reasonrl.engines.base import Generation, Request, RoleEngines, Sampling
 from reasonrl.environments.base import Episode, Trajectory
 from reasonrl.environments.guarded import GuardedEnvironment
 from reasonrl.environments.rollouts import roll_out
-from reasonrl.user_code import call_user_code
+from reasonrl.user_code import slow_calls
+from reasonrl.user_code.guards import call_user_code
 from verifiers.types import Problem
 
 Read = Callable[[], str]
@@ -78,7 +78,7 @@ def test_a_loop_is_named_as_well_and_a_call_in_another_thread() -> None:
     thread.start()
     call.thread = thread.ident or 0
     (message,) = slow_calls.notices([call], {}, 30.0)
-    assert message.startswith("verifier: has not returned for 30 s. It is at tests/test_slow_calls.py, line ")
+    assert message.startswith("verifier: has not returned for 30 s. It is at tests/user_code/test_slow_calls.py, line ")
     assert slow_calls.notices([call], {}, 45.0) == [], "the next one comes after twice as long"
     assert len(slow_calls.notices([call], {}, 60.0)) == 1
     thread.join()

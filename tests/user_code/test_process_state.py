@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from reasonrl.plugins import import_dotted
-from reasonrl.process_state import process_as_before
+from reasonrl.user_code.process_state import process_as_before
 
 CHANGES = (
     "os.chdir(os.path.dirname(os.getcwd()))",

@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from reasonrl.errors import DataError, RecipeError, TrainingError
-from reasonrl.user_code import call_user_code, describe_error, user_place
+from reasonrl.user_code.guards import call_user_code, describe_error, user_place
 from verifiers.types import Status, Verdict
 
 
@@ -56,7 +56,7 @@ def test_whatever_is_raised_is_one_message_with_key_and_line(
 ) -> None:
     with pytest.raises(error_class) as caught:
         call_user_code("reward.mine.function", fails, error, error_class=error_class)
-    place = f"test_user_code.py, line {fails.__code__.co_firstlineno + 1})"
+    place = f"test_guards.py, line {fails.__code__.co_firstlineno + 1})"
     assert str(caught.value).startswith(f"reward.mine.function: {words} (")
     assert str(caught.value).endswith(place)
     assert caught.value.__cause__ is error
@@ -77,7 +77,7 @@ def test_what_the_contract_allows_passes_through() -> None:
 def test_the_place_is_the_users_line_not_that_of_a_library_below_it() -> None:
     with pytest.raises(json.JSONDecodeError) as caught:
         json.loads("{")
-    assert "test_user_code.py, line " in user_place(caught.value)
+    assert "test_guards.py, line " in user_place(caught.value)
     with pytest.raises(TrainingError, match=r"JSONDecodeError: [^()]*\(char 1\)$"):  # no line of the user's at all
         call_user_code("key", json.loads, "{")
 
@@ -86,7 +86,7 @@ def test_the_place_of_a_dataclass_is_the_line_that_makes_it() -> None:
     def judge() -> Verdict:
         return Verdict(False, 1.0, Status.JUDGED, None, "m", "", 0.0)
 
-    with pytest.raises(TrainingError, match=rf"test_user_code\.py, line {judge.__code__.co_firstlineno + 1}\)$"):
+    with pytest.raises(TrainingError, match=rf"test_guards\.py, line {judge.__code__.co_firstlineno + 1}\)$"):
         call_user_code("key", judge)
 
 
@@ -136,7 +136,7 @@ def test_what_an_async_function_raises_names_its_line(error: BaseException) -> N
         raise error
 
     line = mine.__code__.co_firstlineno + 2
-    with pytest.raises(TrainingError, match=rf"^key: .*\(.*test_user_code\.py, line {line}\)$"):
+    with pytest.raises(TrainingError, match=rf"^key: .*\(.*test_guards\.py, line {line}\)$"):
         call_user_code("key", mine)
 
 

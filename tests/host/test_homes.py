@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from reasonrl.errors import ModelError
-from reasonrl.homes import ensure_home, home_folder, is_writable, temporary_folder
+from reasonrl.host.homes import ensure_home, home_folder, is_writable, temporary_folder
 from reasonrl.models import embedded
 from tests.test_cli import in_process
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from reasonrl.files import create_folder, replace_folder, replace_text, replacing
+from reasonrl.host.files import create_folder, replace_folder, replace_text, replacing
 
 
 def test_a_folder_replaces_its_own_leftovers_and_leaves_those_of_others(tmp_path: Path) -> None:

@@ -11,11 +11,11 @@ from collections.abc import Sequence
 
 import pytest
 
-from reasonrl.daemon_threads import DaemonThreads
 from reasonrl.engines.base import Generation, Request, RoleEngines
 from reasonrl.environments.base import Episode
 from reasonrl.environments.rollouts import roll_out
-from reasonrl.user_code import call_user_code
+from reasonrl.user_code.daemon_threads import DaemonThreads
+from reasonrl.user_code.guards import call_user_code
 from verifiers.types import Problem
 
 
@@ -65,7 +65,7 @@ def test_a_loop_ends_although_a_call_hangs() -> None:
 
 
 def test_a_process_ends_although_a_call_hangs() -> None:
-    code = "import time; from reasonrl.daemon_threads import DaemonThreads; DaemonThreads().submit(time.sleep, 600)"
+    code = "import time; from reasonrl.user_code.daemon_threads import DaemonThreads as D; D().submit(time.sleep, 600)"
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
 
 

@@ -15,8 +15,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from reasonrl.host.terminal import LastingOutput, json_text, lasting_streams, reader_is_gone, results
 from reasonrl.runs.console import TrainConsole
-from reasonrl.terminal import LastingOutput, json_text, lasting_streams, reader_is_gone, results
 from tests.tiny_runs import environment, rows, tiny, write_recipe
 
 ROW = '{"id": "é", "prompt": "日本 1 + 1 =", "answer": "2"}\n'
@@ -78,7 +78,7 @@ def test_with_json_only_results_are_on_standard_output(capsys: pytest.CaptureFix
 def test_what_is_printed_late_and_around_python_does_not_follow_the_results() -> None:
     code = """
 import atexit, ctypes, os, subprocess, sys
-from reasonrl.terminal import lasting_streams, print_json
+from reasonrl.host.terminal import lasting_streams, print_json
 with lasting_streams(results_only=True):
     ctypes.CDLL(None).puts(b"from C, in its buffer")
     sys.__stdout__.write("in the buffer of Python")

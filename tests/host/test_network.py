@@ -9,8 +9,8 @@ import pytest
 from huggingface_hub import constants
 from huggingface_hub.errors import LocalEntryNotFoundError, OfflineModeIsEnabled
 
-from reasonrl import network
-from reasonrl.network import HubUnreachable, hub_is_reachable, no_waiting_for_the_hub
+from reasonrl.host import network
+from reasonrl.host.network import HubUnreachable, hub_is_reachable, no_waiting_for_the_hub
 
 
 @pytest.fixture(autouse=True)

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from reasonrl import cli
 from reasonrl.commands.results import results_folder, write_and_emit
 from reasonrl.errors import ReasonRLError, UsageError
-from reasonrl.outputs import check_file, check_folder, os_error_text, user_path, user_text
+from reasonrl.host.outputs import check_file, check_folder, os_error_text, user_path, user_text
 from tests.test_cli import in_process
 from tests.tiny_runs import tiny, write_recipe
 
