@@ -171,4 +171,4 @@ def test_long_texts_take_no_longer_than_they_are_long(unit: str) -> None:
     compare(text, text + "1")
     compare(text, "5")
     compare("1e" + "9" * 100_000, "1/" + "3" * 100_000)
-    assert time.process_time() - started < 0.5
+    assert time.process_time() - started < 2  # 0.1 s on a quiet machine; quadratic time would be minutes
