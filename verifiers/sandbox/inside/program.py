@@ -24,7 +24,6 @@ import resource
 import signal
 import socket
 import sys
-import threading
 import traceback
 import types
 from typing import Any, NoReturn
@@ -132,7 +131,8 @@ def _script(channel: socket.socket, message: dict[str, Any], settings: dict[str,
     except BaseException as error:  # whatever the program raises is its end
         send(channel, {"raised": _raised(error)})
         status = 1
-    threading._shutdown()  # type: ignore[attr-defined]  # waits for threads, as the end of an interpreter does
+    if threads := sys.modules.get("threading"):  # not imported here: what it does after a fork is dear
+        threads._shutdown()  # waits for threads, as the end of an interpreter does
     atexit._run_exitfuncs()
     for stream in {output, sys.stdout}:
         try:

@@ -30,7 +30,6 @@ WARM = (
     "operator",
     "re",
     "string",
-    "threading",
     "typing",
 )
 """Modules that programs import often, so that a program's own import of them is a look-up. Few: what this process holds
