@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import json
 import socket
 import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from typing import IO, Any, Protocol
 
-from verifiers.sandbox.inside.channel import ClosedChannel, receive, send
+from verifiers.sandbox.inside.channel import ClosedChannel, receive, send_order
 from verifiers.sandbox.running import CellFailed
 from verifiers.sandbox.sample import Sample
 from verifiers.sandbox.types import Limits, SandboxUnavailable
@@ -32,7 +33,8 @@ class Process(Protocol):
 
 @functools.lru_cache(maxsize=16)
 def _settings(limits: Limits, share_process: bool) -> dict[str, Any]:
-    return asdict(limits) | {"wall_s": limits.wall_s, "share": share_process}
+    """As JSON has them: what `marshal` writes must be of the built-in types themselves, not of classes below them."""
+    return dict(json.loads(json.dumps(asdict(limits) | {"wall_s": limits.wall_s, "share": share_process})))
 
 
 class Cell:
@@ -58,8 +60,8 @@ class Cell:
             raise SandboxUnavailable(str(error)) from error
         self._channel.settimeout(_START_S)
         try:
-            send(self._channel, layer)
-            answer, _ = receive(self._channel, _MESSAGE_BYTES)
+            send_order(self._channel, layer)
+            answer = receive(self._channel, _MESSAGE_BYTES)
         except (OSError, ClosedChannel, ValueError) as error:
             self._end()  # it has said all then
             reason = self._said()
@@ -112,7 +114,7 @@ class Cell:
 
     def _tell(self, message: Any, descriptors: tuple[int, ...]) -> None:
         try:
-            send(self._channel, message, descriptors)
+            send_order(self._channel, message, descriptors)
         except OSError as error:
             self.is_sound = False
             raise CellFailed(self._said() or f"the sandbox process is gone: {error}") from error

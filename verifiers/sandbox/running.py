@@ -15,7 +15,7 @@ import socket
 import time
 from typing import Any
 
-from verifiers.sandbox.inside.channel import ClosedChannel, FrameReader, FrameTooLarge, frame_of, receive, send
+from verifiers.sandbox.inside.channel import ClosedChannel, FrameReader, FrameTooLarge, order_of, receive, send_order
 from verifiers.sandbox.inside.watch import PATIENCE
 from verifiers.sandbox.outcomes import ending_of, named
 from verifiers.sandbox.types import Ending, Limits, Outcome
@@ -77,13 +77,13 @@ class RunningProgram:
 
     def _tell(self, message: dict[str, Any], descriptors: tuple[int, ...] = ()) -> None:
         try:
-            send(self._control, message, descriptors)
+            send_order(self._control, message, descriptors)
         except OSError as error:
             raise CellFailed(f"the supervisor is gone: {error}") from error
 
     def say(self, message: dict[str, Any]) -> None:
         """To the program. Written while `next_frame` waits."""
-        self._unsent += frame_of(message)
+        self._unsent += order_of(message)
         self._renew()
 
     def drop(self) -> None:
@@ -227,7 +227,7 @@ class RunningProgram:
 
     def _report(self) -> None:
         try:
-            message, _ = receive(self._control, _MESSAGE_BYTES)
+            message = receive(self._control, _MESSAGE_BYTES)
         except (OSError, ClosedChannel, ValueError) as error:
             raise CellFailed(f"the supervisor is gone: {error}") from error
         if "failed" in message:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import marshal
 import os
 import socket
 import time
@@ -12,7 +13,7 @@ from typing import Any
 from verifiers.sandbox.outcomes import call_outcome, raised_outcome
 from verifiers.sandbox.running import CellFailed, Ended, RunningProgram
 from verifiers.sandbox.types import Call, Ending, Input, Limits, Outcome, Stdin
-from verifiers.sandbox.values import Malformed, TooLarge, decode, encode
+from verifiers.sandbox.values import Malformed, TooLarge, decode, encode, is_plain
 
 _ASKS = 100_000
 _ASKING_WALLS = 20.0
@@ -61,7 +62,7 @@ class Sample:
             program = RunningProgram(self._control, self._limits, "script", (stdin, stdout), output)
             os.close(stdout)  # else the pipe would have a writer for ever
             stdout = -1
-            program.say({"source": source})
+            program.say({"source": str.__str__(source)})
             while True:
                 program.next_frame(watch=False)
                 program.unasked()
@@ -82,12 +83,12 @@ class Sample:
             return self._load_failure
         if self._program is None:
             self._program = RunningProgram(self._control, self._limits, "calls")
-            self._program.say({"source": source})
+            self._program.say({"source": str.__str__(source)})
             if (failed := self._answer(self._program, lambda frame: "ready" in frame, started)) is not None:
                 self._load_failure = failed if failed.is_judged else None
                 return failed
         program = self._program
-        program.say(call_frame(wanted, number))
+        program.say(_call_order(wanted, number))
         answers: list[dict[str, Any]] = []
 
         def is_answer(frame: dict[str, Any]) -> bool:
@@ -120,7 +121,9 @@ class Sample:
             self._program.end()
         self._program = RunningProgram(self._control, self._limits, "calls")
         self._batch, self._running = batch, -1
-        self._program.say({"source": source, "calls": [call_frame(inputs[place], place) for place in batch]})
+        self._program.say(
+            {"source": str.__str__(source), "calls": [_call_order(inputs[place], place) for place in batch]}
+        )
 
     def _collect(self, number: int, started: float) -> dict[str, Any] | Outcome:
         """The answer to the call `number`; an outcome if the program ends before. Answers come in order, and those to
@@ -153,7 +156,7 @@ class Sample:
         started = time.monotonic()
         asks, asking_s = 0, 0.0
         program = self._program = RunningProgram(self._control, self._limits, "tests")
-        program.say({"source": source, "functions": list(functions)})
+        program.say({"source": str.__str__(source), "functions": [str.__str__(name) for name in functions]})
         try:
             while True:
                 frame = program.next_frame(watch=True)
@@ -181,10 +184,10 @@ class Sample:
         """Runs test text in the program's own process, which must give the secret back. Raises CellFailed."""
         started = time.monotonic()
         program = self._program = RunningProgram(self._control, self._limits, "shared")
-        program.say({"source": source})
+        program.say({"source": str.__str__(source)})
         if (failed := self._answer(program, lambda frame: "ready" in frame, started)) is not None:
             return failed
-        program.say({"tests": tests, "secret": secret})
+        program.say({"tests": str.__str__(tests), "secret": secret})
         if (failed := self._answer(program, lambda frame: frame.get("passed") == secret, started)) is not None:
             return failed
         return Outcome(Ending.FINISHED, value=True, wall_s=time.monotonic() - started)
@@ -223,10 +226,19 @@ def reply_to(outcome: Outcome) -> dict[str, Any]:
     return {"raised": [outcome.exception or "RuntimeError", outcome.error]}
 
 
+def _call_order(wanted: Input, number: int) -> dict[str, Any]:
+    """`call_frame`, with plain arguments as `marshal` has them, which costs a fifth."""
+    assert isinstance(wanted, Call)
+    arguments = (wanted.args, wanted.kwargs)
+    if not is_plain(arguments):
+        return call_frame(wanted, number)
+    return {"call": number, "function": str.__str__(wanted.function), "args": marshal.dumps(arguments, 2)}
+
+
 def call_frame(wanted: Input, number: int) -> dict[str, Any]:
     """What a program is told of a call."""
     assert isinstance(wanted, Call)
-    return {"call": number, "function": wanted.function, "args": encode((wanted.args, wanted.kwargs))}
+    return {"call": number, "function": str.__str__(wanted.function), "args": encode((wanted.args, wanted.kwargs))}
 
 
 def _bytes_of(text: str) -> bytes:

@@ -79,13 +79,31 @@ class Malformed(ValueError):
     """The text is not an encoded value."""
 
 
+_ENCODER = json.JSONEncoder(ensure_ascii=True, separators=(",", ":"))
+_ATOMS = frozenset({type(None), bool, int, float, str, bytes, complex})
+
+
+def is_plain(value: Any, depth: int = 0) -> bool:
+    """Whether a value consists of lists, tuples, dicts, numbers and texts of these types themselves, not too deep."""
+    kind = type(value)
+    if kind in _ATOMS:
+        return True
+    if depth >= MAX_DEPTH:
+        return False
+    if kind is list or kind is tuple:
+        return _ATOMS.issuperset(map(type, value)) or all(is_plain(item, depth + 1) for item in value)
+    if kind is dict:
+        return is_plain([*value], depth) and is_plain([*value.values()], depth)
+    return False
+
+
 def encode(value: Any) -> str:
     """The value as JSON text. Subclasses are written as the built-in type beneath them, by that type's own methods, so
     that an `__eq__` or `__int__` of the program has no say. A generator is run to its end. Raises TooLarge, and what
     the iteration over the program's own objects raises.
     """
     budget = [MAX_ITEMS]
-    return json.dumps(_written(value, 0, budget), ensure_ascii=True, separators=(",", ":"))
+    return _ENCODER.encode(_written(value, 0, budget))
 
 
 def _written(value: Any, depth: int, budget: list[int]) -> Any:
@@ -97,6 +115,10 @@ def _written(value: Any, depth: int, budget: list[int]) -> Any:
     kind = type(value)
     if value is None or kind is bool:
         return value
+    if kind is int and -(10**18) < value < 10**18:
+        return {"i": int.__repr__(value)}
+    if kind is list:
+        return [_written(item, depth + 1, budget) for item in value]
     if issubclass(kind, str):
         return _text(str.__getitem__(value, slice(None)))
     if issubclass(kind, int):

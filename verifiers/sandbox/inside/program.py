@@ -18,6 +18,7 @@ import atexit
 import builtins
 import gc
 import io
+import marshal
 import math
 import os
 import resource
@@ -29,7 +30,7 @@ import types
 from typing import Any, NoReturn
 
 from verifiers.sandbox.inside import kernel
-from verifiers.sandbox.inside.channel import frame_of, receive, send
+from verifiers.sandbox.inside.channel import frame_of, receive_order, send
 from verifiers.sandbox.values import TooLarge, decode, encode
 
 DATA = 3
@@ -49,7 +50,7 @@ def start(
         _give_up(settings, data, stdin, stdout, filters, kind)
         channel = socket.socket(fileno=DATA)
         send(channel, {"begun": True})
-        message, _ = receive(channel, _FRAME_BYTES)
+        message, _ = receive_order(channel, _FRAME_BYTES)
         run = {"script": _script, "calls": _calls, "tests": _tests, "shared": _shared}[kind]
         status = run(channel, message, settings)
     except MemoryError:
@@ -161,7 +162,7 @@ def _calls(channel: socket.socket, message: dict[str, Any], settings: dict[str, 
         _shared_process(channel, message["calls"], names, settings)
     send(channel, {"ready": True})
     while True:
-        call, _ = receive(channel, _FRAME_BYTES)
+        call, _ = receive_order(channel, _FRAME_BYTES)
         if settings["share"]:
             _renew_time(settings)
             send(channel, answer_call(call, names, settings))
@@ -223,7 +224,8 @@ def answer_call(call: dict[str, Any], names: dict[str, Any], settings: dict[str,
     number = call["call"]
     try:
         function = _function(names, call["function"])
-        args, kwargs = decode(call["args"])
+        arguments = call["args"]
+        args, kwargs = marshal.loads(arguments) if isinstance(arguments, bytes) else decode(arguments)
         text = encode(function(*args, **kwargs))
     except TooLarge as error:
         return {"call": number, "too_large": str(error)}
@@ -255,7 +257,7 @@ class _Asked:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         send(self._channel, {"ask": True, "function": self.__name__, "args": encode((args, kwargs))})
-        answer, _ = receive(self._channel, _FRAME_BYTES)
+        answer, _ = receive_order(self._channel, _FRAME_BYTES)
         if "raised" not in answer:
             return decode(answer["value"])
         name, line = answer["raised"]
@@ -283,7 +285,7 @@ def _shared(channel: socket.socket, message: dict[str, Any], settings: dict[str,
     if names is None:
         return 1
     send(channel, {"ready": True})
-    tests, _ = receive(channel, _FRAME_BYTES)
+    tests, _ = receive_order(channel, _FRAME_BYTES)
     try:
         exec(compile(tests["tests"], "tests.py", "exec", dont_inherit=True), names)
     except BaseException as error:  # a failed assert, or what the program raises

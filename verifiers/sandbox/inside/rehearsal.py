@@ -8,12 +8,12 @@ child is ready in a third of the time.
 from __future__ import annotations
 
 import contextlib
+import marshal
 import resource
 import socket
 
 from verifiers.sandbox.inside import kernel, program
-from verifiers.sandbox.inside.channel import receive, send
-from verifiers.sandbox.values import encode
+from verifiers.sandbox.inside.channel import receive, receive_order, send, send_order
 
 _TIMES = 20
 """Byte code adapts within the first dozen runs."""
@@ -37,10 +37,10 @@ def rehearse() -> None:
             kernel.look_up()
             soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
             program.limit(resource.RLIMIT_NOFILE, soft, hard)
-            send(caller, {"source": _SOURCE})
-            message, _ = receive(child, 1 << 16)
+            send_order(caller, {"source": _SOURCE})
+            message, _ = receive_order(child, 1 << 16)
             names, code = program.module(message["source"])
             exec(code, names)
-            call = {"call": number, "function": "f", "args": encode(((number,), {}))}
+            call = {"call": number, "function": "f", "args": marshal.dumps(((number,), {}), 2)}
             send(child, program.answer_call(call, names, settings))
             receive(caller, 1 << 16)

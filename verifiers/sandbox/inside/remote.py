@@ -25,7 +25,7 @@ import time
 from typing import Any
 
 from verifiers.sandbox.inside import kernel, program
-from verifiers.sandbox.inside.channel import FrameReader, FrameTooLarge, send
+from verifiers.sandbox.inside.channel import FrameReader, FrameTooLarge, send_order
 from verifiers.sandbox.inside.folder import Descendants
 from verifiers.sandbox.inside.watch import PATIENCE, Running, own_children_s
 
@@ -101,7 +101,7 @@ class Job:
         def write() -> None:
             with contextlib.suppress(OSError):
                 for message in messages:
-                    send(channel, message)
+                    send_order(channel, message)
 
         threading.Thread(target=write, daemon=True).start()
 
@@ -191,4 +191,4 @@ class Job:
             self._reason = "changed"
         else:
             with contextlib.suppress(OSError):
-                send(channel, answer)
+                send_order(channel, answer)

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from verifiers.sandbox.inside import kernel, program
-from verifiers.sandbox.inside.channel import ClosedChannel, receive, send
+from verifiers.sandbox.inside.channel import ClosedChannel, receive_order, send
 from verifiers.sandbox.inside.folder import WorkingFolder
 from verifiers.sandbox.inside.watch import LATE_S, Processes, Running, own_children_s
 
@@ -53,7 +53,7 @@ def supervise(control: socket.socket, settings: dict[str, Any], around: Surround
             running.late += max(0.0, time.monotonic() - before - timeout - LATE_S)
         if control in ready:
             try:
-                message, descriptors = receive(control, _MESSAGE_BYTES, descriptors=3)
+                message, descriptors = receive_order(control, _MESSAGE_BYTES, descriptors=3)
             except (ClosedChannel, OSError):
                 if running:
                     _finish(running, "gone", around)

@@ -14,7 +14,7 @@ import socket
 import sys
 
 from verifiers.sandbox.inside import seccomp, supervisor
-from verifiers.sandbox.inside.channel import ClosedChannel, receive, send
+from verifiers.sandbox.inside.channel import ClosedChannel, receive_order, send
 from verifiers.sandbox.inside.folder import Descendants, WorkingFolder, remove_tree
 from verifiers.sandbox.inside.rehearsal import rehearse
 
@@ -42,7 +42,7 @@ def main(descriptor: int) -> None:
     """Serves until the other side of the channel is closed. The first message names the layer."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     channel = socket.socket(fileno=_alone(descriptor))
-    layer, _ = receive(channel, _REQUEST_BYTES)
+    layer, _ = receive_order(channel, _REQUEST_BYTES)
     for name in WARM:
         importlib.import_module(name)
     filters = seccomp.seccomp_program() if layer["seccomp"] else None
@@ -58,7 +58,7 @@ def main(descriptor: int) -> None:
     send(channel, {"ready": sys.version.split()[0]})
     while True:
         try:
-            message, descriptors = receive(channel, _REQUEST_BYTES, descriptors=1)
+            message, descriptors = receive_order(channel, _REQUEST_BYTES, descriptors=1)
         except (ClosedChannel, OSError):
             if around.folder:
                 remove_tree(os.getcwd())
