@@ -1,13 +1,21 @@
 """Programs whose calls may share a process, and programs that carry something from one call to the next."""
 
+import argparse
+import ast
+import dataclasses
 import importlib
+import inspect
+import statistics
 import sys
+import textwrap
+import types
 from pathlib import Path
 
 import pytest
 
 from verifiers.code.formats.livecodebench import PRELUDE
 from verifiers.code.purity import MAX_SOURCE, cannot_keep_state, state_risk
+from verifiers.code.purity.scopes import all_nodes
 from verifiers.code.purity.stateless import BUILT_INS, CALLEES, CALLERS, VALUES
 
 
@@ -98,3 +106,24 @@ def test_the_imports_that_livecodebench_puts_before_a_program_are_no_reason_to_r
     program += "bisect.bisect(xs, pow(2, 3))\n"
     assert state_risk(PRELUDE + program) == state_risk(PRELUDE + program, ["Solution.f"]) == ""
     assert "random.choice" in state_risk(PRELUDE + program.replace("sum", "choice"), ["Solution.f"])
+
+
+@pytest.mark.parametrize("module", [ast, argparse, dataclasses, statistics, textwrap])
+def test_the_quick_walk_sees_every_node_but_contexts_and_operators(module: types.ModuleType) -> None:
+    tree = ast.parse(inspect.getsource(module) + _RARE_SYNTAX)
+    leaves = (ast.expr_context, ast.operator, ast.unaryop, ast.cmpop, ast.boolop)
+    expected = [node for node in ast.walk(tree) if not isinstance(node, leaves)]
+    assert all_nodes(tree) == expected
+
+
+_RARE_SYNTAX = """
+async def f(a, /, b=1, *c, d, e=2, **g):
+    global h
+    async with a as b, c: nonlocal_ = f"{a!r:>{b}}"
+    async for x in y: await z
+    match a:
+        case {"k": v, **rest} | A(1, b=2) | [*_, None] | [1, *more] if (n := a): return {**a, b: c}
+        case B() as name: raise C from d
+    try: del x[1:2, ...]
+    except* E as error: yield
+"""

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from types import EllipsisType
+from typing import Any, ClassVar
 
 from verifiers.code.purity.names import Names
-from verifiers.code.purity.scopes import Scope
+from verifiers.code.purity.scopes import Scope, all_nodes, children
 from verifiers.code.purity.stateless import CALLERS, READERS, READING_METHODS
 
 
@@ -19,6 +20,11 @@ class Risk(Exception):
 class Places(ast.NodeVisitor):
     """Visits a program and notes those places in `allowed`, each before what stands there is visited itself."""
 
+    _methods: ClassVar[dict[type, Callable[[Any, Any], None]]]
+
+    def __init_subclass__(cls) -> None:
+        cls._methods = {}
+
     def __init__(self, tree: ast.Module) -> None:
         self.tree = tree
         self.names = Names(tree)
@@ -26,6 +32,20 @@ class Places(ast.NodeVisitor):
         self.allowed: set[ast.AST | None] = set()
         """Nodes in a place where a function, a class, a table or `type` of something does no harm."""
         self.attributes, self.static_methods, self.may_have_sort = _attributes(tree)
+
+    def visit(self, node: ast.AST) -> None:
+        """As in the base class, with the method of each class of nodes looked up once."""
+        kind = type(node)
+        if kind not in self._methods:
+            self._methods[kind] = getattr(type(self), f"visit_{kind.__name__}", type(self).generic_visit)
+        self._methods[kind](self, node)
+
+    def generic_visit(self, node: ast.AST) -> None:
+        for child in children(node):
+            self.visit(child)
+
+    def visit_Constant(self, node: ast.Constant) -> None:
+        """Nothing is below it."""
 
     def kind(self, node: ast.AST | None) -> str:
         return self.names.kind(node.id, self.scope) if isinstance(node, ast.Name) else ""
@@ -113,7 +133,7 @@ def _attributes(tree: ast.Module) -> tuple[set[str], set[str], bool]:
     """Attributes and methods that the program names itself; its static methods; and whether an object of its own may
     have a method `sort`.
     """
-    nodes = list(ast.walk(tree))
+    nodes = all_nodes(tree)
     functions = [node for node in nodes if isinstance(node, ast.FunctionDef)]
     attributes = {node.attr for node in nodes if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store)}
     static = {

@@ -16,8 +16,46 @@ Function = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
 Comprehension = ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp
 
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
+_DEFINITIONS = (*FUNCTIONS, ast.ClassDef)
 _NAMED = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.ExceptHandler, ast.MatchAs, ast.MatchStar)
 COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
+
+
+_NO_NODES = frozenset({
+    "arg", "asname", "attr", "conversion", "ctx", "id", "is_async", "kind", "kwd_attrs", "level", "module", "name",
+    "op", "ops", "rest", "simple", "tag", "type_comment",
+})  # fmt: skip
+_FIELDS: dict[type[ast.AST], tuple[str, ...]] = {
+    ast.Constant: (),
+    ast.MatchSingleton: (),
+    ast.Global: (),
+    ast.Nonlocal: (),
+}
+"""The fields of each class of nodes that hold nodes, but for contexts and operators."""
+
+
+def children(node: ast.AST) -> list[ast.AST]:
+    """The nodes right below this one, in order, but for contexts and operators. Cheaper than `ast.iter_child_nodes`."""
+    kind = type(node)
+    names = _FIELDS.get(kind)
+    if names is None:
+        names = _FIELDS[kind] = tuple(name for name in kind._fields if name not in _NO_NODES)
+    below: list[ast.AST] = []
+    for name in names:
+        value = getattr(node, name, None)
+        if type(value) is list:
+            below += filter(None, value)
+        elif value is not None:
+            below.append(value)
+    return below
+
+
+def all_nodes(tree: ast.AST) -> list[ast.AST]:
+    """The node and all below it, as far as `children` names them."""
+    nodes = [tree]
+    for node in nodes:
+        nodes += children(node)
+    return nodes
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +113,7 @@ def function_scope(node: Function, parent: Scope) -> Scope:
     if isinstance(node, ast.Lambda):
         _bind_all([node.body], scope)
         return scope
-    _bind_all(node.body, scope)
-    for name in {name for each in local_nodes(node.body) if isinstance(each, ast.Nonlocal) for name in each.names}:
+    for name in _bind_all(node.body, scope):
         scope.names.pop(name, None)
     return scope
 
@@ -108,9 +145,9 @@ def local_nodes(body: list[ast.stmt] | list[ast.expr]) -> Iterator[ast.AST]:
         if isinstance(node, ast.NamedExpr):
             yield node.target
             stack.append((node.value, in_comprehension))
-        elif not isinstance(node, (*FUNCTIONS, ast.ClassDef)):
+        elif not isinstance(node, _DEFINITIONS):
             inside = in_comprehension or isinstance(node, COMPREHENSIONS)
-            stack.extend((child, inside) for child in reversed([*ast.iter_child_nodes(node)]))
+            stack += [(child, inside) for child in reversed(children(node))]
         else:  # decorators, defaults and bases belong to the scope around
             stack.extend((child, in_comprehension) for child in outer_expressions(node))
 
@@ -124,10 +161,13 @@ def outer_expressions(node: ast.AST) -> list[ast.expr]:
     return defaults if isinstance(node, ast.Lambda) else [*node.decorator_list, *defaults]
 
 
-def _bind_all(body: list[ast.stmt] | list[ast.expr], scope: Scope) -> None:
+def _bind_all(body: list[ast.stmt] | list[ast.expr], scope: Scope) -> set[str]:
+    """Returns the names that are declared as `nonlocal`."""
+    elsewhere: set[str] = set()
     for node in local_nodes(body):
-        if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load):
-            scope.bind(node.id, node)
+        if isinstance(node, ast.Name):
+            if not isinstance(node.ctx, ast.Load):
+                scope.bind(node.id, node)
         elif isinstance(node, _NAMED) and node.name:
             scope.bind(node.name, node)
         elif isinstance(node, ast.MatchMapping) and node.rest:
@@ -135,6 +175,9 @@ def _bind_all(body: list[ast.stmt] | list[ast.expr], scope: Scope) -> None:
         elif isinstance(node, ast.Import | ast.ImportFrom):
             for name, binder in import_binders(node):
                 scope.bind(name, binder)
+        elif isinstance(node, ast.Nonlocal):
+            elsewhere.update(node.names)
+    return elsewhere
 
 
 def import_binders(node: ast.Import | ast.ImportFrom) -> list[tuple[str, Import]]:
