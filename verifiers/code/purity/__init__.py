@@ -23,6 +23,7 @@ from collections.abc import Iterable
 from verifiers.code.purity.names import StarImport
 from verifiers.code.purity.places import Risk
 from verifiers.code.purity.reader import Reader
+from verifiers.code.source.unfenced import parsed
 
 MAX_SOURCE = 100_000
 """Characters. A longer program is not looked at."""
@@ -44,7 +45,7 @@ def state_risk(source: str, functions: Iterable[str] | None = None) -> str:
     if len(source) > MAX_SOURCE:
         return f"the program has more than {MAX_SOURCE} characters"
     try:
-        tree = ast.parse(source)
+        tree = parsed(source) or ast.parse(source)
         Reader(tree).check(None if functions is None else {name.partition(".")[0] for name in functions})
     except (Risk, StarImport) as risk:
         return str(risk)

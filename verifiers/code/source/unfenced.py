@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import ast
+import functools
 import re
 import textwrap
 
 MAX_STARTS = 10
 MAX_CUTS = 10
 MAX_CHARACTERS = 50_000
+_REMEMBERED_CHARACTERS = 20_000
 _START = re.compile(r"^[ \t]*(?:(?:async )?def |class |import |from |@)\w", re.MULTILINE)
 
 
+_remembered = functools.lru_cache(maxsize=8)(ast.parse)
+"""One program is looked at several times: for its functions, and for the state that it may keep."""
+
+
 def parsed(text: str) -> ast.Module | None:
-    """The tree of a source text; None if it is not source."""
+    """The tree of a source text; None if it is not source. Not to be changed: it may be handed out again."""
     try:
-        return ast.parse(text)
+        return _remembered(text) if len(text) <= _REMEMBERED_CHARACTERS else ast.parse(text)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return None
 
