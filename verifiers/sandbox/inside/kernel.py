@@ -38,6 +38,9 @@ _held = ctypes.PyDLL(None, use_errno=True)
 """Calls that keep the interpreter's lock: the child of a fork has no thread to give it back."""
 
 
+_CAPABILITIES, _NO_CAPABILITY = struct.pack("=Ii", 0x20080522, 0), bytes(24)
+
+
 def _checked(result: int, what: str) -> None:
     if result != 0:
         code = ctypes.get_errno()
@@ -120,16 +123,14 @@ def give_up_rights() -> None:
     root in its own namespace.
     """
     _checked(_libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "prctl PR_SET_NO_NEW_PRIVS")
-    header = ctypes.create_string_buffer(struct.pack("=Ii", 0x20080522, 0))
-    _checked(_libc.capset(header, ctypes.create_string_buffer(24)), "capset")
+    _checked(_libc.capset(_CAPABILITIES, _NO_CAPABILITY), "capset")
 
 
 class _Filter(ctypes.Structure):
-    _fields_ = (("length", ctypes.c_ushort), ("instructions", ctypes.c_void_p))
+    _fields_ = (("length", ctypes.c_ushort), ("instructions", ctypes.c_char_p))
 
 
 def refuse_system_calls(program: bytes) -> None:
     """Loads a filter for this process and all that it starts. After `give_up_rights`."""
-    buffer = ctypes.create_string_buffer(program, len(program))
-    filters = _Filter(len(program) // 8, ctypes.cast(buffer, ctypes.c_void_p))
+    filters = _Filter(len(program) // 8, program)
     _checked(_libc.prctl(_PR_SET_SECCOMP, 2, ctypes.byref(filters), 0, 0), "prctl PR_SET_SECCOMP")

@@ -38,6 +38,7 @@ _FLUSH_S = 0.02
 _FRAME_BYTES = 1 << 28
 _STACK_BYTES = 120 << 20  # the kernel keeps 128 MiB of address space free below the stack
 _ANSWERED = 123  # the exit status of a process that has answered its call; a program that ends itself has another
+_BEGUN = frame_of({"begun": True})
 _OWN_PROCESSES = 1  # the program itself
 
 
@@ -49,7 +50,7 @@ def start(
     try:
         _give_up(settings, data, stdin, stdout, filters, kind)
         channel = socket.socket(fileno=DATA)
-        send(channel, {"begun": True})
+        channel.sendall(_BEGUN)
         message, _ = receive_order(channel, _FRAME_BYTES)
         run = {"script": _script, "calls": _calls, "tests": _tests, "shared": _shared}[kind]
         status = run(channel, message, settings)
@@ -205,16 +206,19 @@ def _shared_process(
             running = -1
         channel.sendall(news)
 
-    signal.signal(signal.SIGALRM, flush)
-    signal.setitimer(signal.ITIMER_REAL, _FLUSH_S, _FLUSH_S)
-    for call in calls:
+    if len(calls) > 1:  # of one call that does not end the caller knows which it is
+        signal.signal(signal.SIGALRM, flush)
+        signal.setitimer(signal.ITIMER_REAL, _FLUSH_S, _FLUSH_S)
+    for place, call in enumerate(calls):
+        if place > 0:
+            gc.collect()
         _renew_time(settings)
         running = call["call"]
         answer = frame_of(answer_call(call, names, settings))
         running = -1
         answers += answer
-        gc.collect()
-    signal.setitimer(signal.ITIMER_REAL, 0)
+    if len(calls) > 1:
+        signal.setitimer(signal.ITIMER_REAL, 0)
     flush()
     while True:
         signal.pause()
