@@ -55,8 +55,10 @@ def supervise(control: socket.socket, settings: dict[str, Any], around: Surround
             try:
                 message, descriptors = receive_order(control, _MESSAGE_BYTES, descriptors=3)
             except (ClosedChannel, OSError):
-                if running:
-                    _finish(running, "gone", around)
+                if running:  # nobody waits for a report
+                    os.kill(running.process, signal.SIGKILL)
+                    os.waitpid(running.process, 0)
+                    _clear(running, around)
                 return
             if "watch" in message:
                 if running:
@@ -130,12 +132,17 @@ def _finish(running: Running, reason: str, around: Surroundings) -> dict[str, An
         os.kill(running.process, signal.SIGKILL)
     _, status, usage = os.wait4(running.process, 0)  # process 1 of a namespace is reaped when all others are gone
     wall = time.monotonic() - running.started
-    os.close(running.handle)
-    if around.folder:
-        around.folder.clear()
+    _clear(running, around)
     return {
         "ended": os.waitstatus_to_exitcode(status),
         "reason": reason,
         "cpu_s": usage.ru_utime + usage.ru_stime,
         "wall_s": wall,
     }
+
+
+def _clear(running: Running, around: Surroundings) -> None:
+    """After the program has ended."""
+    os.close(running.handle)
+    if around.folder:
+        around.folder.clear()

@@ -14,7 +14,7 @@ import socket
 import sys
 
 from verifiers.sandbox.inside import seccomp, supervisor
-from verifiers.sandbox.inside.channel import ClosedChannel, receive_order, send
+from verifiers.sandbox.inside.channel import ClosedChannel, frame_of, receive_order, send
 from verifiers.sandbox.inside.folder import Descendants, WorkingFolder, remove_tree
 from verifiers.sandbox.inside.rehearsal import rehearse
 
@@ -36,6 +36,7 @@ WARM = (
 is copied for each program.
 """
 _REQUEST_BYTES = 1 << 16
+_ENDED = frame_of({"ended": True})
 
 
 def main(descriptor: int) -> None:
@@ -71,8 +72,10 @@ def main(descriptor: int) -> None:
                     send(control, {"failed": str(error)})
                     send(channel, {"ended": False})
                 os._exit(1)  # what still runs ends with this namespace
-        with contextlib.suppress(OSError):  # the caller is gone, as the next look will say
-            send(channel, {"ended": True})
+        try:
+            channel.sendall(_ENDED)
+        except OSError:  # the caller is gone, as the next look will say
+            continue
 
 
 def _alone(descriptor: int) -> int:
