@@ -59,7 +59,7 @@ def programs(options: dict[str, Any], *, seed: int = 0) -> list[Problem]:
         wrapped: share of the functions that are more than a sum of multiples: its absolute value, or the larger or the
             smaller of it and another value (0.3).
         arguments: 1, 2, or [1, 2] for both ([1, 2]).
-        shown: how many values the prompt shows (8).
+        shown: how many values the prompt shows (8). Use the same number for all sets of a run: it decides the split.
         hidden: how many further values decide, with the shown ones (10).
         split, test_share: train or test; a function's side depends on its shown values alone.
 
@@ -123,9 +123,10 @@ def _functions(options: _Options, rng: random.Random) -> Iterator[tuple[int, Tre
     while len(seen) < options.size:
         arguments, wrapped = rng.randint(*options.arguments), rng.random() < options.wrapped
         tree = _tree(NAMES[:arguments], wrapped, rng)
-        if not _fits(tree, arguments):
+        shown = SHOWN[arguments][: options.shown]
+        if not _fits(tree, arguments) or (wrapped and not _shows_its_wrapper(tree, shown)):
             continue
-        values = (arguments, *(_value(tree, given) for given in SHOWN[arguments]))
+        values = (arguments, *(_value(tree, given) for given in shown))
         if values in seen or _side(values, options.test_share) != options.split:
             misses += 1
             if misses > _MISSES:
@@ -147,6 +148,17 @@ def _fits(tree: Tree, arguments: int) -> bool:
         any(_value(tree, given) != _value(tree, (*given[:place], 4, *given[place + 1 :])) for given in SHOWN[arguments])
         for place in range(arguments)
     )
+
+
+def _shows_its_wrapper(tree: Tree, shown: list[tuple[int, ...]]) -> bool:
+    """Whether the shown values of `abs`, `max` or `min` differ from those of each operand and of its negative.
+
+    If they did not, the prompt could not tell the function from a simpler one, and hidden values would decide by luck.
+    """
+    assert isinstance(tree, Op)
+    values = [_value(tree, given) for given in shown]
+    operands = [[_value(operand, given) for given in shown] for operand in tree.operands]
+    return all(values != operand and values != [-v for v in operand] for operand in operands)
 
 
 def _side(values: tuple[int, ...], test_share: float) -> str:

@@ -14,8 +14,8 @@ class SourceSpec(Spec):
 
     source: str
     """Problems come from here: a file (`.jsonl`, `.json`, `.parquet`, `.csv`), `arithmetic`, `step_arithmetic`,
-    `programs`, `reasoning_gym`, `gsm8k`, `math`, a Hugging Face id, `stage:NAME/SET` (problems that an earlier stage
-    wrote), or `package.module:function`.
+    `programs`, `reasoning_gym`, `gsm8k`, `math`, `humaneval`, `mbpp`, `livecodebench`, `code_contests`, a Hugging Face
+    id, `stage:NAME/SET` (problems that an earlier stage wrote), or `package.module:function`.
     """
     split: str | None = None
     """This split of the data set is read; of a file, the rows whose column `split` has this value. Empty: `train`, or
@@ -24,8 +24,8 @@ class SourceSpec(Spec):
     name: str | None = None
     """This configuration of a Hugging Face data set is read."""
     kind: str = "math"
-    """Problems whose rows do not name a kind are of this kind: `math`, `reasoning_gym`, `critique`, or a word of yours
-    (docs/data.md).
+    """Problems whose rows do not name a kind are of this kind: `math`, `code`, `reasoning_gym`, `critique`, or a word
+    of yours (docs/data.md).
     """
     columns: dict[str, str] = {}
     """Each of our field names is read from the column given here: `{prompt: question, answer: target}`."""

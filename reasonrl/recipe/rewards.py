@@ -14,8 +14,8 @@ class VerifierSpec(NamedSpec):
     """A verifier and its options."""
 
     name: str
-    """Write `math`, `math_verify`, `reasoning_gym`, `format`, or `package.module:Class`. All other keys of this section
-    are passed to the verifier as its options.
+    """Write `math`, `math_verify`, `code`, `reasoning_gym`, `format`, or `package.module:Class`. All other keys of this
+    section are passed to the verifier as its options.
     """
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import random
 from typing import Any
 
@@ -94,6 +95,32 @@ def test_no_prompt_is_on_both_sides_and_repeated_functions_have_no_solution_to_b
     assert all(problem.reference["solution"] == problem.reference["demonstration"] for problem in test)
     assert len({problem.prompt for problem in train}) == 400
     assert contradicting(train) == []
+
+
+@pytest.mark.parametrize("shown", [5, 8])
+def test_what_is_wrapped_can_be_seen_in_the_shown_values(shown: int) -> None:
+    problems = load_problems("programs", options={"size": 150, "wrapped": 1.0, "shown": shown})
+    checked = 0
+    for problem in problems:
+        tests = problem.reference["tests"]
+        body = ast.parse(problem.reference["demonstration"].split("return ")[1].strip(), mode="eval").body
+        if not (isinstance(body, ast.Call) and isinstance(body.func, ast.Name)):
+            continue  # written as a conditional expression
+        assert body.func.id in ("abs", "max", "min")
+        for operand in body.args:
+            function = eval(f"lambda x, y=0: {ast.unparse(operand)}")
+            values = [function(*arguments) for arguments in tests["inputs"][:shown]]
+            assert tests["outputs"][:shown] not in (values, [-value for value in values])
+            checked += 1
+    assert checked > 100
+
+
+@pytest.mark.parametrize("shown", [3, 8])
+def test_fewer_shown_values_leave_no_prompt_on_both_sides(shown: int) -> None:
+    train = load_problems("programs", split="train", options={"size": 60, "shown": shown})
+    test = load_problems("programs", split="test", options={"size": 20, "shown": shown, "seed": 5})
+    assert shared_prompts(train, test) == []
+    assert len({problem.prompt for problem in train}) == 60
 
 
 def test_a_smaller_size_gives_the_first_problems_of_a_larger_one() -> None:
