@@ -19,6 +19,8 @@ _ASKS = 100_000
 _ASKING_WALLS = 20.0
 """Test text that asks more often than `_ASKS` times, or waits for answers longer than so many wall limits, is ended:
 the program decides how long a test that loops over its answers runs."""
+_PLAIN_BYTES = 1 << 20
+"""Larger arguments are encoded item by item, which bounds how many there are."""
 
 
 class Sample:
@@ -232,7 +234,10 @@ def _call_order(wanted: Input, number: int) -> dict[str, Any]:
     arguments = (wanted.args, wanted.kwargs)
     if not is_plain(arguments):
         return call_frame(wanted, number)
-    return {"call": number, "function": str.__str__(wanted.function), "args": marshal.dumps(arguments, 2)}
+    written = marshal.dumps(arguments, 2)
+    if len(written) > _PLAIN_BYTES:
+        return call_frame(wanted, number)  # refuses what is too large
+    return {"call": number, "function": str.__str__(wanted.function), "args": written}
 
 
 def call_frame(wanted: Input, number: int) -> dict[str, Any]:
