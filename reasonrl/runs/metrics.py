@@ -114,6 +114,9 @@ Five numbers say most about a run. A count, such as `groups/mixed`, is compared 
 
 FIRST
 
+A line of the terminal abbreviates: `right` is `accuracy/train`, `mixed` `groups/mixed`, `solved` `groups/all_correct`,
+`failed` `groups/all_wrong`, `unread` the share of `rollouts/unparsed`, `cut off` the share of `rollouts/truncated`.
+
 Where time is lost is in [it is slow](troubleshooting.md#it-is-slow).
 
 ## All metrics
