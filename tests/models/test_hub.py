@@ -43,6 +43,8 @@ def point_to(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(constants, "ENDPOINT", address)
     monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", address + "/{repo_id}/resolve/{revision}/{filename}")
     monkeypatch.setattr(huggingface_hub.hf_api.api, "endpoint", address)
+    # transformers shares one client, with the address of the moment when a process first needed it.
+    monkeypatch.setattr("transformers.utils.hub._hf_api", None, raising=False)
 
 
 def first_weights(model: object) -> torch.Tensor:
