@@ -13,13 +13,14 @@ import sys
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
+from queue import Empty, SimpleQueue
 
 from tests.verifiers.sandbox.attacks import CALLS, MARK, SCRIPTS, Attack
 from tests.verifiers.sandbox.attacks.attack import HELD
 from tests.verifiers.sandbox.attacks.floods import LIMITS
 from verifiers.sandbox import Call, Ending, Outcome, Sandbox, Stdin, open_sandbox
 
-_THREADS = 6
+_THREADS = 8
 _ASKED = (0, 99)
 _WATCHED_FOLDERS = ("/", "/tmp", "/var/tmp", "/dev/shm", "/dev", "/usr", "/usr/lib", "/root", os.getcwd(), sys.prefix)
 
@@ -117,15 +118,24 @@ def _own(sandbox: Sandbox) -> set[int]:
     return {process for cell in sandbox.pids for process in (cell, *descendants(cell))}  # type: ignore[attr-defined]
 
 
-def all_held(layer: str, attacks: Sequence[Attack] = (*SCRIPTS, *CALLS)) -> list[Report]:
-    """One report for each attack."""
+def all_held(layer: str, attacks: Sequence[Attack] = (*CALLS, *SCRIPTS)) -> list[Report]:
+    """One report for each attack. The calls come first: some wait for the end of several limits, one after another."""
+    waiting: SimpleQueue[Attack] = SimpleQueue()
+    for attack in attacks:
+        waiting.put(attack)
 
-    def some(first: int) -> list[Report]:
+    def some(_: int) -> list[Report]:
         sandbox = open_sandbox(layer)
+        reports: list[Report] = []
         try:
             list(sandbox.run("", [Stdin()]))
             processes = _own(sandbox)
-            return [held(sandbox, attack, processes) for attack in attacks[first::_THREADS]]
+            while True:
+                try:
+                    attack = waiting.get_nowait()
+                except Empty:
+                    return reports
+                reports.append(held(sandbox, attack, processes))
         finally:
             sandbox.close()
 
