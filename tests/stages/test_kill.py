@@ -15,11 +15,11 @@ import pytest
 
 from reasonrl.errors import UsageError
 from reasonrl.runs.folder import start_run
+from tests.e2e.commands import reasonrl_in
 from tests.tiny_runs import (
     command,
     environment,
     rows,
-    run,
     tiny,
     write_recipe,
 )
@@ -51,8 +51,8 @@ def recipe(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def undisturbed(recipe: Path) -> Path:
-    done = run(recipe.parent, "train", recipe, "run_dir=whole")
-    assert done.returncode == 0, done.stderr
+    done = reasonrl_in(recipe.parent, "train", recipe, "run_dir=whole")
+    assert done.code == 0, done.err
     return recipe.parent / "whole"
 
 
@@ -126,8 +126,8 @@ Moment = Callable[[Path], bool]
 def kill_at(recipe: Path, name: str, moments: list[Moment]) -> None:
     for i, moment in enumerate(moments):
         assert start_and_signal(recipe, name, moment, signal.SIGKILL, *(["--resume"] if i else [])) == -signal.SIGKILL
-    done = run(recipe.parent, "train", recipe, f"run_dir={name}", "--resume")
-    assert done.returncode == 0, done.stderr
+    done = reasonrl_in(recipe.parent, "train", recipe, f"run_dir={name}", "--resume")
+    assert done.code == 0, done.err
 
 
 def test_killed_four_times_and_resumed_is_the_same_run(recipe: Path, undisturbed: Path) -> None:
@@ -178,8 +178,8 @@ def test_control_c_saves_stops_and_goes_on(recipe: Path, undisturbed: Path) -> N
     saved = sorted(p.name for p in (folder / GRPO / "checkpoints").iterdir())
     assert saved[-1] == f"step-{steps[-1]:06d}"
     assert len(steps) < 7
-    done = run(recipe.parent, "train", folder / "recipe.yaml", "run_dir=interrupted", "--resume")
-    assert done.returncode == 0, done.stderr
+    done = reasonrl_in(recipe.parent, "train", folder / "recipe.yaml", "run_dir=interrupted", "--resume")
+    assert done.code == 0, done.err
     # The extra checkpoint at the interrupted step may have pushed out an older one: the result is what must be the
     # same.
     last = f"{GRPO}/checkpoints/step-000007"
@@ -188,8 +188,8 @@ def test_control_c_saves_stops_and_goes_on(recipe: Path, undisturbed: Path) -> N
     for name in ("metrics.jsonl", "samples.jsonl"):
         assert without_clock(rows(folder / GRPO / name)) == without_clock(rows(undisturbed / GRPO / name))
     # Finished: to resume it once more changes nothing.
-    again = run(recipe.parent, "train", recipe, "run_dir=interrupted", "--resume")
-    assert again.returncode == 0, again.stderr
+    again = reasonrl_in(recipe.parent, "train", recipe, "run_dir=interrupted", "--resume")
+    assert again.code == 0, again.err
     assert without_clock(rows(folder / GRPO / "metrics.jsonl")) == without_clock(
         rows(undisturbed / GRPO / "metrics.jsonl")
     )
