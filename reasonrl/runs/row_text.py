@@ -24,12 +24,20 @@ def row_text(row: Mapping[str, Any]) -> str:
     try:
         text = json.dumps(row, ensure_ascii=False, allow_nan=False)
     except (ValueError, TypeError, RecursionError):
-        text = json.dumps(_plain(row, ()), ensure_ascii=False, allow_nan=False)
+        text = _plain_text(row)
+    else:
+        # Where user code raised Python's recursion limit, this may be nested too deeply for readers with the usual one.
+        if text.count("[") + text.count("{") > _DEEPEST:
+            text = _plain_text(row)
     try:
         text.encode()
     except UnicodeEncodeError:
         return json.dumps(json.loads(text))
     return text
+
+
+def _plain_text(row: Mapping[str, Any]) -> str:
+    return json.dumps(_plain(row, ()), ensure_ascii=False, allow_nan=False)
 
 
 def _plain(value: Any, outer: tuple[int, ...]) -> Any:

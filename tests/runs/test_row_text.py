@@ -7,6 +7,7 @@ import decimal
 import enum
 import json
 import math
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -83,8 +84,20 @@ def test_a_value_that_json_lacks_becomes_the_nearest_one(value: Any, expected: A
     assert expected in shown if expected == "Silent" else shown == expected
 
 
-def test_what_is_nested_too_deeply_is_cut() -> None:
-    assert "..." in row_text({"value": DEEP})
+@pytest.mark.parametrize("limit", [1000, 20_000])
+def test_what_is_nested_too_deeply_is_cut_whatever_python_allows(limit: int) -> None:
+    before = sys.getrecursionlimit()
+    sys.setrecursionlimit(limit)
+    try:
+        text = row_text({"value": DEEP})
+    finally:
+        sys.setrecursionlimit(before)
+    assert '"..."' in text and strict(text)
+
+
+def test_a_row_of_many_lists_that_are_not_deep_is_written_whole() -> None:
+    row = {"value": [[i, {"i": (i,)}] for i in range(500)]}
+    assert row_text(row) == json.dumps(row)
 
 
 PLAIN = st.recursive(
