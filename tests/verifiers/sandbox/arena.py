@@ -120,6 +120,7 @@ def _own(sandbox: Sandbox) -> set[int]:
 
 def all_held(layer: str, attacks: Sequence[Attack] = (*CALLS, *SCRIPTS)) -> list[Report]:
     """One report for each attack. The calls come first: some wait for the end of several limits, one after another."""
+    others = descendants(os.getpid())
     waiting: SimpleQueue[Attack] = SimpleQueue()
     for attack in attacks:
         waiting.put(attack)
@@ -143,7 +144,7 @@ def all_held(layer: str, attacks: Sequence[Attack] = (*CALLS, *SCRIPTS)) -> list
         reports = [report for part in pool.map(some, range(_THREADS)) for report in part]
     if files := marked_files():
         reports.append(Report("left", [f"files: {files}"]))
-    if left := descendants(os.getpid()):
+    if left := descendants(os.getpid()) - others:
         reports.append(Report("left", [f"processes: {sorted(left)}"]))
     return reports
 
