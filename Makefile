@@ -43,14 +43,16 @@ $(VENV)/.installed: pyproject.toml constraints/cpu.txt
 quickstart: install
 	$(BIN)/reasonrl train quickstart
 
-# Bytecode is kept, whatever the environment says: half the time before the first test is spent on compiling tests.
-# Files go out in the order of their names: the order by size puts long files with few tests last, on one process.
-test: install lint
-	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -m 'not slow and not soak and not gpu and not verl and not vllm' -n 2 --dist loadfile --no-loadscope-reorder
+# One thread for each of two processes: two that train with two threads each on two cores wait for one another. Bytecode
+# is kept, whatever the environment says: half the time before the first test was spent on compiling tests. Files go out
+# in the order of their names: the order by size puts long files with few tests last, on one process.
+TWO_PROCESSES := OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
-# One thread for each of the two processes: two that train with two threads each on two cores wait for one another.
+test: install lint
+	$(TWO_PROCESSES) -m 'not slow and not soak and not gpu and not verl and not vllm'
+
 test-slow: install
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m 'slow and not soak and not gpu and not verl and not vllm' -n 2 --dist loadfile
+	$(TWO_PROCESSES) -m 'slow and not soak and not gpu and not verl and not vllm'
 
 # Alone on the machine: one of its tests measures time.
 soak: install

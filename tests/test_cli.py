@@ -365,6 +365,7 @@ def test_plain_questions_become_chat_messages_for_a_chat_model(
         assert [json.loads(line)["prompt"] for line in Path(name, "samples.jsonl").read_text().splitlines()] == expected
 
 
+@pytest.mark.slow
 def test_everything_of_the_users_own_by_dotted_path(tmp_path: Path) -> None:
     """A verifier, a reward function, an environment and a data function, all in one module of the current folder."""
     (tmp_path / "mine.py").write_text("""

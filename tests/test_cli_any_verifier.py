@@ -6,6 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.test_cli_verify import run
 
 GYM = {"dataset": "chain_sum", "entry": {"question": "4 + 3 =", "answer": "7", "metadata": {}}}
@@ -133,6 +135,7 @@ def test_a_verifier_without_the_optional_methods_says_what_to_write(tmp_path: Pa
     assert "returned 0 verdicts for 1 responses" in message
 
 
+@pytest.mark.slow
 def test_a_verifier_that_cannot_be_loaded_is_one_clear_message(tmp_path: Path) -> None:
     folder = folder_with(tmp_path, [])
     (folder / "broken.py").write_text("import a_package_that_is_not_there\n")

@@ -126,8 +126,8 @@ def plan_stage(recipe: Recipe, *, offline: bool, backends: Mapping[str, BackendP
         if recipe.kind == "sft" and data.train:
             target = kind.target(recipe, verifier, data.train[0])
             warnings += filter(None, [taught_thought_warning(tokenizer, data.train[0], target)])
-    probe_warnings, untried = probe_rewards(recipe, parts, verifier, data.train, tokenizer)
-    untried += probe_collecting(recipe, verifier, data.train)
+    probe = probe_rewards(recipe, parts, verifier, data.train, tokenizer)
+    untried = [*probe.untried, *probe_collecting(recipe, verifier, data.train)]
     shown = data.train[:SHOWN] if tokenizer is not None else []
     return StagePlan(
         name=recipe.name,
@@ -152,7 +152,8 @@ def plan_stage(recipe: Recipe, *, offline: bool, backends: Mapping[str, BackendP
         minutes=minutes,
         backend=backend,
         not_checked=[*missing, *missing_roles, *missing_data, *untried],
-        warnings=[*warnings, *probe_warnings],
+        warnings=[*warnings, *probe.warnings],
+        rewards=probe.rewards,
     )
 
 

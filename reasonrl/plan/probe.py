@@ -5,6 +5,7 @@ plan.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from critics.formats import CritiqueFormat
@@ -28,8 +29,16 @@ from verifiers.types import Problem, Verifier
 PROBED = 2
 """Problems that are tried, each with a whole group of responses: a function may compare those of a prompt."""
 
-Notes = tuple[list[str], list[str]]
-"""Warnings, and what could not be tried here."""
+
+@dataclass
+class RewardProbe:
+    """What calling the reward functions once has shown."""
+
+    warnings: list[str] = field(default_factory=list)
+    untried: list[str] = field(default_factory=list)
+    """What could not be tried here, and why."""
+    rewards: dict[str, str] = field(default_factory=dict)
+    """By the key of a function: what it returned for gold and for empty responses."""
 
 
 def probe_environment(recipe: Recipe, tokenizer: Any, environment_for: EnvironmentFor) -> None:
@@ -40,7 +49,7 @@ def probe_environment(recipe: Recipe, tokenizer: Any, environment_for: Environme
 
 def probe_rewards(
     recipe: Recipe, parts: Sequence[RewardPart], verifier: Verifier, problems: Sequence[Problem], tokenizer: Any
-) -> Notes:
+) -> RewardProbe:
     """Call each reward function on gold and empty responses. (Verifiers are tried by `reasonrl.plan.checks`.)
 
     A function that looks at episodes is not tried where the user's own environment plays them: only that knows what it
@@ -48,12 +57,11 @@ def probe_rewards(
 
     Raises RecipeError: what one of them raises or returns would stop the run.
     """
-    warnings: list[str] = []
-    untried: list[str] = []
+    probe = RewardProbe()
     if recipe.critic is not None:
         problems = [problem for problem in problems if problem.kind == "critique" and recipe.kind == "rl"]
     if not problems:
-        return warnings, untried
+        return probe
     own_environment = recipe.rollout.environment.name not in BUILT_IN
     episodes = probe_episodes(recipe, verifier, problems[:PROBED], tokenizer)
     if recipe.critic is not None and not own_environment:
@@ -63,19 +71,22 @@ def probe_rewards(
     for part in [*parts[:1], *(part for part in parts[1:] if part.verifier is None)]:
         if part.episodes is not None and own_environment:
             key = _key(part, recipe)
-            untried.append(f"{key} looks at episodes, which only {recipe.rollout.environment.name} can play")
+            probe.untried.append(f"{key} looks at episodes, which only {recipe.rollout.environment.name} can play")
             continue
         try:
             for batch in batches:
                 score_episodes(batch, [part], on_timeout=recipe.train.on_timeout, step=1)
         except TrainingError as error:
             if is_no_answer(error.__cause__):
-                untried.append(f"{error}: what it asks does not answer here")
+                probe.untried.append(f"{error}: what it asks does not answer here")
                 continue
             raise RecipeError(str(error)) from error
-        if part.verifier is None and (warning := _constant(part, episodes, _key(part, recipe))) is not None:
-            warnings.append(warning)
-    return warnings, untried
+        if part.verifier is None:
+            key = _key(part, recipe)
+            probe.rewards[key] = _returned(part, episodes)
+            if (warning := _constant(part, episodes, key)) is not None:
+                probe.warnings.append(warning)
+    return probe
 
 
 def add_critique(episode: Episode, spec: CriticSpec, parts: Sequence[RewardPart], *, is_right: bool) -> None:
@@ -115,6 +126,22 @@ def probe_episodes(recipe: Recipe, verifier: Verifier, problems: Sequence[Proble
 def _key(part: RewardPart, recipe: Recipe) -> str:
     """The key of the recipe that names the function of a part."""
     return f"reward.{part.name}.function" if part.name in recipe.reward else "critic.reward"
+
+
+def _returned(part: RewardPart, episodes: Sequence[Episode]) -> str:
+    """ "1 for gold responses, 0 to 0.5 for empty ones"; None where a function leaves rollouts unjudged."""
+    empty = {episode.reward_parts[part.name] for episode in episodes if not episode.text}
+    gold = {episode.reward_parts[part.name] for episode in episodes if episode.text}
+    texts = [f"{_range(gold)} for gold responses"] if gold else []
+    return ", ".join([*texts, f"{_range(empty)} for empty {'ones' if gold else 'responses'}"])
+
+
+def _range(values: set[float | None]) -> str:
+    numbers = sorted(value for value in values if value is not None)
+    texts = (
+        [f"{numbers[0]:g}" if numbers[0] == numbers[-1] else f"{numbers[0]:g} to {numbers[-1]:g}"] if numbers else []
+    )
+    return " or ".join([*texts, *(["None"] if None in values else [])])
 
 
 def _constant(part: RewardPart, episodes: Sequence[Episode], key: str) -> str | None:

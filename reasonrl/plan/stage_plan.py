@@ -46,6 +46,8 @@ class StagePlan:
     """Of the first prompts: how many tokens, and those at both ends."""
     response_text: str = ""
     """Which special tokens a verifier, a format reward and a person see in a response; empty without the tokenizer."""
+    rewards: dict[str, str] = field(default_factory=dict)
+    """By the key of a reward function: what it returned for gold and for empty responses."""
 
 
 @dataclass(frozen=True)

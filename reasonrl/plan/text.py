@@ -16,6 +16,7 @@ def plan_text(plan: Plan) -> str:
 def stage_text(plan: StagePlan) -> str:
     lines = [f"stage {plan.name} ({plan.kind})", _line("problems", _problems(plan))]
     lines += [_line(f"check {name:<9}", text) for name, text in plan.data_checks.items()]
+    lines += [_line("reward", f"{key} returned {text}") for key, text in plan.rewards.items()]
     shown = zip(plan.first_prompts, plan.first_prompt_tokens, plan.gold_responses, strict=True)
     for prompt, tokens, gold in shown:
         lines += [

@@ -69,7 +69,18 @@ def load_data(recipe: Recipe, verifier: Verifier, *, offline: bool = False) -> R
                     f"data.heldout.{name}: {len(shared)} of {len(problems)} problems are also in {field_name} (first:"
                     f" {shared[0]}). Held-out accuracy would measure memorisation. Use another split"
                 )
-    return RunData(train, heldout, loader.reports, replay, loader.warnings)
+    return RunData(train, heldout, loader.reports, replay, [*loader.warnings, *repeating_warnings(recipe, len(train))])
+
+
+def repeating_warnings(recipe: Recipe, problems: int) -> list[str]:
+    """Fewer training problems than a step of kind rl has prompts."""
+    prompts = recipe.train.prompts_per_step
+    if recipe.kind != "rl" or prompts <= problems:
+        return []
+    return [
+        f"train.prompts_per_step: {prompts} is more than the {problems} problems of data.train, so each step has some"
+        f" of them more than once. Write at most {problems}, or add problems"
+    ]
 
 
 class _Loader:

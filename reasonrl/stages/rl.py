@@ -86,7 +86,11 @@ class RLStage:
             for warning in record.warnings:
                 self.context.console.warn(warning)
             self.context.folder.add_samples(record.samples)
-        return record.metrics | update_metrics | timer.metrics()
+        row = record.metrics | update_metrics | timer.metrics()
+        if record.stop is not None:
+            self.context.folder.add_metrics(row)
+            raise record.stop
+        return row
 
     def gather_rollouts(self, step: int, timer: Timer) -> StepRollouts:
         """Steps 1 to 5; with `train.refill` again, for new prompts, until enough groups carry signal."""

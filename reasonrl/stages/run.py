@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
 
-from reasonrl.errors import UsageError
+from reasonrl.errors import TrainingError, UsageError
 from reasonrl.recipe.kinds import KINDS
 from reasonrl.recipe.links import check_links, stage_folder, with_paths
 from reasonrl.recipe.reading import LoadedRecipe, stage_text
@@ -16,6 +17,7 @@ from reasonrl.recipe.schema import Recipe
 from reasonrl.runs.console import TrainConsole
 from reasonrl.runs.folder import require_run, start_run
 from reasonrl.runs.lock import locked
+from reasonrl.runs.reading import Run
 from reasonrl.runs.report import write_report
 from reasonrl.runs.stages_report import write_stages_report
 from reasonrl.setup.models import check_engine
@@ -104,7 +106,7 @@ def _run_stages(
                 refuse_other_recipe(recipe, folder)
             init_from = starting_model(recipe, run_dir, loaded, model)
             session = Session(console, interrupt, init_from, resume, offline, backends, allow_changes, recipe)
-            with errors_of_start(recipe):
+            with errors_of_start(recipe), report_of_failure(folder, console):
                 result = stage_kind(recipe.kind).run(with_paths(recipe, run_dir, newest_model), folder, session)
             if KINDS[recipe.kind].trains:
                 model, report = result, write_report(folder)
@@ -114,6 +116,17 @@ def _run_stages(
     if loaded.staged:
         report = write_stages_report(run_dir)
     return TrainResult(run_dir, model, report)
+
+
+@contextmanager
+def report_of_failure(folder: Path, console: TrainConsole) -> Iterator[None]:
+    """A stage that breaks after its first step leaves a report: what led there is what its owner looks for."""
+    try:
+        yield
+    except TrainingError:
+        if Run.open(folder).metrics():
+            console.note(f"report: {write_report(folder)}")
+        raise
 
 
 def run_text(loaded: LoadedRecipe) -> str:

@@ -19,6 +19,7 @@ from reasonrl.algorithms.batch import RolloutBatch
 from reasonrl.algorithms.groups import GroupMix, group_mix
 from reasonrl.curricula.rates import Features
 from reasonrl.engines.base import derive_seed
+from reasonrl.errors import TrainingError
 from reasonrl.recipe.schema import Recipe
 from reasonrl.rewards.base import RewardPart
 from reasonrl.update.advantages import AdvantageSteps
@@ -41,6 +42,8 @@ class StepRecord:
     """A row of samples.jsonl for each rollout."""
     warnings: list[str]
     """For the terminal."""
+    stop: TrainingError | None = None
+    """Why the recipe's section `health` ends the run here. To be raised once the rows are written: they show why."""
 
 
 class UpdatePipeline:
@@ -119,16 +122,17 @@ class UpdatePipeline:
         )
 
     def record(self, rollouts: StepRollouts, prepared: PreparedUpdate, *, step: int) -> StepRecord:
-        """Metrics, sample rows and warnings of a step.
-
-        Raises TrainingError where the recipe's section `health` says to stop.
-        """
+        """Metrics, sample rows and warnings of a step, and whether the run stops here."""
         outcomes = count_outcomes([episode for episode in rollouts.episodes if not episode.off_policy])
         learns = bool((prepared.rollout_advantages != 0).any())
         watched = outcomes
         if rollouts.greedy_episodes:  # one of them that could not be judged masks its whole group
             watched = count_outcomes([*(e for e in rollouts.episodes if not e.off_policy), *rollouts.greedy_episodes])
-        alarm = self.health.observe(step, prepared.groups, watched, rollouts.unjudged_reason(), learns=learns)
+        alarm, stop = None, None
+        try:
+            alarm = self.health.observe(step, prepared.groups, watched, rollouts.unjudged_reason(), learns=learns)
+        except TrainingError as error:
+            stop = error
         failures = [e.refinement_failure for e in rollouts.episodes if e.refinement_failure is not None]
         warnings = [alarm] if alarm else []
         if failures:
@@ -146,6 +150,7 @@ class UpdatePipeline:
             metrics,
             train_samples(rollouts, prepared, step=step, tokenizer=self.tokenizer, credited=credited),
             warnings,
+            stop,
         )
 
     def _eligible(self, rollouts: StepRollouts, batch: RolloutBatch) -> Tensor:

@@ -178,6 +178,9 @@ class ReasonrlTrainer(PPOTrainerSync):
         for warning in record.warnings:
             warn(warning)
         self.run.add_samples(record.samples)
+        if record.stop is not None:
+            self.run.add_metrics(record.metrics)
+            raise record.stop
         self._row = record.metrics | update_metrics(prepared, self.objective, scores)
         self._row["rollouts/failed"] = self.pending.failed
         metrics |= {f"reasonrl/{name}": value for name, value in self._row.items() if isinstance(value, int | float)}

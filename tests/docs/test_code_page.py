@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 from typing import Any, get_args
 
+from tests.e2e.commands import reasonrl_in
 from verifiers.adapters import compute_score
 from verifiers.code.comparison.output import OUTPUT_MODES
 from verifiers.code.types import Trust
@@ -46,6 +47,17 @@ def test_a_wrong_program_fails_the_same_tests() -> None:
     assert [
         (row["id"], v.correct) for row, v in zip(wrong, judged(*wrong), strict=True) if v.correct is not False
     ] == []
+
+
+def test_a_row_that_the_command_writes_is_shown_as_it_is(tmp_path: Path) -> None:
+    (shown,) = [json.loads(text) for text in re.findall(r"^```jsonl\n(.*?)^```", PAGE, re.M | re.S)]
+    (tmp_path / "rows.jsonl").write_text(json.dumps({**ROWS[0], "code": shown["extracted"]}))
+    done = reasonrl_in(tmp_path, "verify", "code", "--input", "rows.jsonl", "--output", "verdicts.jsonl")
+    assert done.code == 0, done.err
+    row = json.loads((tmp_path / "verdicts.jsonl").read_text())
+    varies = ("seconds", "isolation")
+    assert {k: v for k, v in row.items() if k not in varies} == {k: v for k, v in shown.items() if k not in varies}
+    assert list(row) == list(shown)
 
 
 def test_the_words_of_the_tables() -> None:

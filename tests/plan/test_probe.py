@@ -50,7 +50,8 @@ def probe(module: Callable[[str], str]) -> Probe:
         recipe = parse_recipe(text, "r").stages[0]
         verifier = make_verifier(recipe)
         problems = [Problem(f"p{i}", f"1 + {i}", "math", {"answer": str(1 + i)}) for i in range(3)]
-        return probe_rewards(recipe, make_reward_parts(recipe, verifier), verifier, problems, None)
+        shown = probe_rewards(recipe, make_reward_parts(recipe, verifier), verifier, problems, None)
+        return shown.warnings, shown.untried
 
     return call
 
@@ -99,6 +100,25 @@ def test_a_reward_function_that_breaks_on_gold_or_empty_responses_is_refused(
     with pytest.raises(RecipeError) as caught:
         probe(f"def f(responses, problems):\n    {body}\n")
     assert str(caught.value).startswith(f"reward.mine.function: {message}")
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        ("return [1.0 if r else 0.0 for r in responses]", "1 for gold responses, 0 for empty ones"),
+        (
+            "return [float(i) if r else None for i, r in enumerate(responses)]",
+            "0 to 6 for gold responses, None for empty",
+        ),
+        (
+            "return [None if i % 4 else 0.5 for i, _ in enumerate(responses)]",
+            "0.5 or None for gold responses, None for",
+        ),
+    ],
+)
+def test_the_plan_says_what_a_sound_function_returned(dry_run: DryRun, body: str, words: str) -> None:
+    code, out, _ = dry_run(f"def f(responses, problems):\n    {body}\n", FUNCTION)
+    assert code == 0 and f"reward          reward.mine.function returned {words}" in out, out
 
 
 def test_the_command_refuses_with_one_line(dry_run: DryRun) -> None:
@@ -222,7 +242,8 @@ def probe_critic(module: Callable[[str], str]) -> Probe:
             )
             for i in range(2)
         ]
-        return probe_rewards(recipe, parts, verifier, problems, None)
+        shown = probe_rewards(recipe, parts, verifier, problems, None)
+        return shown.warnings, shown.untried
 
     return call
 

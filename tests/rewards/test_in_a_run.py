@@ -47,6 +47,7 @@ def test_the_command_says_what_failed(
     assert done.returncode == exit_code
 
 
+@pytest.mark.slow
 def test_an_async_function_trains(tmp_path: Path) -> None:
     (tmp_path / "my_code.py").write_text("async def f(responses, problems):\n    return [1.0 for _ in responses]\n")
     done = run(tmp_path, "train", write_recipe(tmp_path, tiny(train={"steps": 1}) | FUNCTION), "--quiet")

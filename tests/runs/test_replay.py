@@ -139,6 +139,7 @@ def judged_by_the_user(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "run"
 
 
+@pytest.mark.slow
 def test_a_run_of_a_users_verifier_is_replayed(judged_by_the_user: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(judged_by_the_user.parent)
     made, saved = replay(judged_by_the_user, []), samples(judged_by_the_user)

@@ -148,6 +148,7 @@ def test_two_trainings_in_one_folder_and_an_export_and_a_report_beside_them(fold
     assert len(json.loads((run / "run.json").read_text())["sessions"]) == 1
 
 
+@pytest.mark.slow
 def test_two_resumes_of_a_stopped_run(folder: Path, alone: Path) -> None:
     run = folder / "stopped"
     shutil.copytree(alone, run)
@@ -162,6 +163,7 @@ def test_two_resumes_of_a_stopped_run(folder: Path, alone: Path) -> None:
     same_result(run, alone)
 
 
+@pytest.mark.slow
 def test_two_trainings_without_a_folder_get_one_each(folder: Path) -> None:
     processes = [start(folder, "tiny.yaml", "train.steps=1", f"seed={seed}") for seed in (1, 2)]
     for process in processes:

@@ -77,3 +77,12 @@ def test_a_source_that_is_there_twice_is_warned_of(tmp_path: Path) -> None:
         words = "data.train.1: all of its problems are in an earlier source too, so they are drawn more often"
         assert (words in loaded.warnings) is warned
         assert len({problem.id for problem in loaded.train}) == len(loaded.train)
+
+
+def test_a_step_with_more_prompts_than_problems_is_warned_of(tmp_path: Path) -> None:
+    rows = file(tmp_path / "few.jsonl", [{"prompt": f"{n} + 1", "answer": str(n + 1)} for n in range(10)])
+    for prompts, warned in ((11, True), (10, False)):
+        text = {"name": "n", "data": {"train": {"source": str(rows)}}, "train": {"prompts_per_step": prompts}}
+        recipe = parse_recipe(yaml.safe_dump(text), "test").stages[0]
+        words = f"train.prompts_per_step: {prompts} is more than the 10 problems of data.train"
+        assert any(words in warning for warning in load_data(recipe, make_verifier(recipe)).warnings) is warned

@@ -265,6 +265,7 @@ def test_a_dry_run_names_what_is_collected_later(finished: Path) -> None:
     assert "is taught       " in text and "  gold response   " in text
 
 
+@pytest.mark.slow
 def test_the_actor_can_be_a_server(tmp_path: Path) -> None:
     """One key of the recipe. A server that breaks masks the episodes, and the run says why."""
     recipe = write_recipe(tmp_path, CRITIC)

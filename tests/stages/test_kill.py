@@ -162,6 +162,7 @@ def test_other_moments(moments: list[Moment], recipe: Path, undisturbed: Path) -
     assert_same_run(recipe.parent / name, undisturbed)
 
 
+@pytest.mark.slow
 def test_control_c_saves_stops_and_goes_on(recipe: Path, undisturbed: Path) -> None:
     """First in the last step of a stage: the next one is not begun. Then within a stage: a checkpoint at that step."""
     folder = recipe.parent / "interrupted"

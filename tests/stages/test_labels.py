@@ -56,6 +56,7 @@ def test_labels_are_the_exact_ones(tmp_path: Path, completer: Any) -> None:
     assert len(made) >= 60 and len(set(labels)) == 4, "every step is the first wrong one of some solution"
 
 
+@pytest.mark.slow
 def test_a_completer_behind_a_server(tmp_path: Path) -> None:
     with running() as server:
         url = f"http://127.0.0.1:{server.server_port}/v1"
