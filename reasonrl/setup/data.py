@@ -75,7 +75,7 @@ def load_data(recipe: Recipe, verifier: Verifier, *, offline: bool = False) -> R
 def repeating_warnings(recipe: Recipe, problems: int) -> list[str]:
     """Fewer training problems than a step of kind rl has prompts."""
     prompts = recipe.train.prompts_per_step
-    if recipe.kind != "rl" or prompts <= problems:
+    if recipe.kind != "rl" or not 0 < problems < prompts:
         return []
     return [
         f"train.prompts_per_step: {prompts} is more than the {problems} problems of data.train, so each step has some"
