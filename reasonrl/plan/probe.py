@@ -129,7 +129,7 @@ def _key(part: RewardPart, recipe: Recipe) -> str:
 
 
 def _returned(part: RewardPart, episodes: Sequence[Episode]) -> str:
-    """ "1 for gold responses, 0 to 0.5 for empty ones"; None where a function leaves rollouts unjudged."""
+    """Such as "1 for gold responses, 0 to 0.5 for empty ones"; None is what leaves a rollout unjudged."""
     empty = {episode.reward_parts[part.name] for episode in episodes if not episode.text}
     gold = {episode.reward_parts[part.name] for episode in episodes if episode.text}
     texts = [f"{_range(gold)} for gold responses"] if gold else []

@@ -27,7 +27,7 @@ def row_text(row: Mapping[str, Any]) -> str:
         text = _plain_text(row)
     else:
         # Where user code raised Python's recursion limit, this may be nested too deeply for readers with the usual one.
-        if text.count("[") + text.count("{") > _DEEPEST:
+        if text.count("[") + text.count("{") > _DEEPEST and _is_deeper(row, _DEEPEST):
             text = _plain_text(row)
     try:
         text.encode()
@@ -38,6 +38,14 @@ def row_text(row: Mapping[str, Any]) -> str:
 
 def _plain_text(row: Mapping[str, Any]) -> str:
     return json.dumps(_plain(row, ()), ensure_ascii=False, allow_nan=False)
+
+
+def _is_deeper(value: Any, levels: int) -> bool:
+    """Whether more than `levels` containers of JSON stand in one another."""
+    if not isinstance(value, dict | list | tuple):
+        return False
+    inner = value.values() if isinstance(value, dict) else value
+    return levels == 0 or any(_is_deeper(item, levels - 1) for item in inner)
 
 
 def _plain(value: Any, outer: tuple[int, ...]) -> Any:
