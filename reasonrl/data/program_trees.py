@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import operator
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 
@@ -43,6 +43,7 @@ COMPARISONS: dict[str, Callable[[int, int], bool]] = {
 TURNED = {"<": ">", ">": "<", "<=": ">=", ">=": "<=", "==": "==", "!=": "!="}
 """The comparison with its sides exchanged."""
 NEGATED = {"<": ">=", ">": "<=", "<=": ">", ">=": "<", "==": "!=", "!=": "=="}
+_CONFUSED = {"+": "-", "-": "+", "max": "min", "min": "max"}
 _PRECEDENCE = {"if": 0, "+": 2, "-": 2, "*": 3, "//": 3, "%": 3, "negative": 4, "**": 5} | dict.fromkeys(COMPARISONS, 1)
 _LEAF = 6
 
@@ -120,6 +121,29 @@ def rewritten(tree: Tree, rng: random.Random) -> Tree:
         return tree
     node = Op(tree.name, tuple(rewritten(operand, rng) for operand in tree.operands))
     return rng.choice([node, *_other_forms(node)])
+
+
+def with_a_mistake(tree: Tree, rng: random.Random) -> Tree:
+    """The tree with one mistake at a place drawn evenly: a constant or an argument off by one, another sign, an operand
+    left out, `max` for `min`. It can still be the same function.
+    """
+    return rng.choice(list(_with_one_mistake(tree)))
+
+
+def _with_one_mistake(tree: Tree) -> Iterator[Tree]:
+    if isinstance(tree, int):
+        yield from (tree - 1, tree + 1)
+        return
+    if isinstance(tree, str):
+        yield from (Op("+", (tree, 1)), Op("-", (tree, 1)))
+        return
+    if tree.name in _CONFUSED:
+        yield Op(_CONFUSED[tree.name], tree.operands)
+    if tree.name != "if":
+        yield from tree.operands
+    for place, operand in enumerate(tree.operands):
+        for wrong in _with_one_mistake(operand):
+            yield Op(tree.name, (*tree.operands[:place], wrong, *tree.operands[place + 1 :]))
 
 
 def _other_forms(tree: Op) -> list[Tree]:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from reasonrl.data.mistakes import refuse_unknown
-from reasonrl.data.program_trees import Op, Tree, rewritten, text, total, value
+from reasonrl.data.program_trees import Op, Tree, rewritten, text, total, value, with_a_mistake
 from reasonrl.data.values import LARGEST_SIZE
 from reasonrl.errors import DataError
 from verifiers.types import Problem
@@ -44,20 +44,22 @@ class _Options:
     split: str = "train"
     test_share: float = 0.2
     wrapped: float = 0.3
+    careless: float = 0.0
     arguments: tuple[int, int] = (1, 2)
     shown: int = 8
     hidden: int = 10
 
 
 def programs(options: dict[str, Any], *, seed: int = 0) -> list[Problem]:
-    """Problems of kind "code", each with a right program in reference["demonstration"]. Where `repeat` is 1 it is the
-    reference["solution"] too, which a check of the data runs; demonstrations by the thousand are not run.
+    """Problems of kind "code", each with a program in reference["demonstration"]. Where `repeat` is 1, a right one is
+    reference["solution"], which a check of the data runs; demonstrations by the thousand are not run.
 
     Options:
         size: how many functions.
         repeat: how many problems are generated from each function, with the form of the program drawn again (1).
         wrapped: share of the functions that are more than a sum of multiples: its absolute value, or the larger or the
             smaller of it and another value (0.3).
+        careless: share of the demonstrations with one mistake, which at least one shown value tells (0).
         arguments: 1, 2, or [1, 2] for both ([1, 2]).
         shown: how many values the prompt shows (8). Use the same number for all sets of a run: it decides the split.
         hidden: how many further values decide, with the shown ones (10).
@@ -67,16 +69,19 @@ def programs(options: dict[str, Any], *, seed: int = 0) -> list[Problem]:
     """
     checked = _checked(options, seed)
     stem = f"{checked.split}-{checked.seed}"
-    rng = random.Random(f"programs {stem}")
+    rng, rng_of_forms = random.Random(f"programs {stem}"), random.Random(f"forms of programs {stem}")
     problems: list[Problem] = []
     for arguments, tree, wrapped in _functions(checked, rng):
         tests = _tests(arguments, tree, checked, rng)
         for _ in range(checked.repeat):
             name = f"programs/{stem}-{len(problems)}"
-            program = f"def f({', '.join(NAMES[:arguments])}): return {text(rewritten(tree, rng))}\n"
+            program = _program(arguments, tree, rng_of_forms)
             solution = {"solution": program} if checked.repeat == 1 else {}
+            careless = rng_of_forms.random() < checked.careless
+            if careless:
+                program = _program(arguments, _mistaken(tree, arguments, checked, rng_of_forms), rng_of_forms)
             reference = {**tests, "demonstration": program, **solution}
-            meta = {"arguments": arguments, "wrapped": wrapped}
+            meta = {"arguments": arguments, "wrapped": wrapped, "careless": careless}
             problems.append(Problem(name, _prompt(arguments, tree, checked), "code", reference, "programs", meta))
     return problems
 
@@ -85,6 +90,19 @@ def generate(options: dict[str, Any], *, seed: int, split: str | None, limit: in
     """The source `programs` of a recipe. Raises DataError."""
     chosen = {"split": split, **options} if split is not None else options
     return programs(chosen, seed=seed)[:limit]
+
+
+def _program(arguments: int, tree: Tree, rng: random.Random) -> str:
+    return f"def f({', '.join(NAMES[:arguments])}): return {text(rewritten(tree, rng))}\n"
+
+
+def _mistaken(tree: Tree, arguments: int, options: _Options, rng: random.Random) -> Tree:
+    """The tree with one mistake, which at least one of the shown values tells."""
+    shown = SHOWN[arguments][: options.shown]
+    while True:
+        wrong = with_a_mistake(tree, rng)
+        if any(_value(wrong, given) != _value(tree, given) for given in shown):
+            return wrong
 
 
 def _prompt(arguments: int, tree: Tree, options: _Options) -> str:
@@ -207,7 +225,7 @@ def _checked(options: dict[str, Any], seed: int) -> _Options:
         wrong.append(f"seed must be a whole number, not {given['seed']!r}")
     if given.get("split", "train") not in ("train", "test"):
         wrong.append(f"split must be train or test, not {given['split']!r}")
-    for name in ("test_share", "wrapped"):
+    for name in ("test_share", "wrapped", "careless"):
         share = given.get(name, 0.0)
         if isinstance(share, bool) or not isinstance(share, int | float) or not 0 <= share <= 1:
             wrong.append(f"{name} must be in [0, 1], not {share!r}")

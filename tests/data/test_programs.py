@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 
 from reasonrl.data.checks import contradicting, shared_prompts
 from reasonrl.data.load import load_problems
-from reasonrl.data.program_trees import Op, Tree, rewritten, size, text, total, value
+from reasonrl.data.program_trees import Op, Tree, rewritten, size, text, total, value, with_a_mistake
 from reasonrl.errors import DataError
 from reasonrl.models.tiny import PROGRAMS, build_tokenizer
+from verifiers.types import Problem
 
 leaves = st.one_of(st.sampled_from(["x", "y"]), st.integers(1, 6))
 
@@ -48,6 +49,23 @@ def test_the_text_of_a_tree_has_the_value_of_the_tree_in_python(tree: Tree, x: i
 def test_a_rewritten_tree_is_the_same_function(tree: Tree, x: int, y: int, seed: int) -> None:
     other = rewritten(tree, random.Random(seed))
     assert python_value(other, x, y) == value(tree, {"x": x, "y": y})
+
+
+@given(trees, st.integers(0, 99))
+def test_a_mistake_changes_one_place_and_leaves_a_program(tree: Tree, seed: int) -> None:
+    wrong = with_a_mistake(tree, random.Random(seed))
+    assert wrong != tree
+    assert abs(size(wrong) - size(tree)) <= max(1, size(tree))
+    ast.parse(text(wrong))
+
+
+def test_the_mistakes_of_a_product() -> None:
+    rng = random.Random(0)
+    mistakes = {text(with_a_mistake(Op("-", ("x", Op("*", (2, "y")))), rng)) for _ in range(200)}
+    assert mistakes == {
+        *("x + 2 * y", "x", "2 * y", "x + 1 - 2 * y", "x - 1 - 2 * y"),
+        *("x - 2", "x - y", "x - 1 * y", "x - 3 * y", "x - 2 * (y + 1)", "x - 2 * (y - 1)"),
+    }
 
 
 def test_a_text_has_no_brackets_that_it_does_not_need() -> None:
@@ -85,6 +103,31 @@ def test_every_demonstration_gives_the_values_that_are_shown_and_the_hidden_ones
         ):
             assert line == f"f({', '.join(map(str, arguments))}) == {output}"
         assert len(tests["inputs"]) == 18
+
+
+def failures(problem: Problem, program: str) -> int:
+    """Of how many shown values the program misses."""
+    namespace: dict[str, Any] = {}
+    exec(program, namespace)
+    tests = problem.reference["tests"]
+    return sum(
+        namespace["f"](*given) != out for given, out in list(zip(tests["inputs"], tests["outputs"], strict=True))[:8]
+    )
+
+
+def test_careless_demonstrations_miss_a_shown_value_and_the_solution_stays_right() -> None:
+    problems = load_problems("programs", options={"size": 400, "careless": 0.4})
+    careless = [problem for problem in problems if problem.meta["careless"]]
+    assert 0.3 < len(careless) / 400 < 0.5
+    for problem in problems:
+        assert (failures(problem, problem.reference["demonstration"]) > 0) == problem.meta["careless"]
+        assert failures(problem, problem.reference["solution"]) == 0
+
+
+def test_the_functions_are_the_same_however_many_demonstrations_they_have() -> None:
+    plain = load_problems("programs", options={"size": 40})
+    careless = load_problems("programs", options={"size": 40, "careless": 0.5, "repeat": 2})
+    assert [problem.prompt for problem in plain] == [problem.prompt for problem in careless[::2]]
 
 
 def test_no_prompt_is_on_both_sides_and_repeated_functions_have_no_solution_to_be_run() -> None:
