@@ -140,8 +140,12 @@ class _Root:
     def _chdir(self, folder: str) -> None:
         self.folder = folder
 
+    def _dir(self, target: str) -> None:
+        os.makedirs(self._inside(target), exist_ok=True)
+
     def _remount_ro(self, target: str) -> None:
-        pass  # the last step of all, see `main`
+        if target != "/":  # the root is the last step of all, see `main`
+            _make_read_only(self._inside(target))
 
     def _hostname(self, name: str) -> None:
         self.hostname = name

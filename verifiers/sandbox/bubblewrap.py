@@ -18,12 +18,14 @@ from verifiers.sandbox.types import SandboxUnavailable
 
 NAME = "bubblewrap"
 NOBODY = 65534
+_EMPTY = "/empty"
+"""A folder of the root, read-only as all of it, for what a program shall not see."""
 INSTALL = "install it: apt-get install bubblewrap (Debian, Ubuntu), dnf install bubblewrap (Fedora); here: make sandbox"
 _LAUNCH = Path(__file__).with_name("launch.py")
 
 
 def layer_settings() -> dict[str, Any]:
-    return {"namespaces": True, "seccomp": True, "uid": NOBODY, "gid": NOBODY, "runner": FOLDER}
+    return {"namespaces": True, "seccomp": True, "uid": NOBODY, "gid": NOBODY, "runner": FOLDER, "empty": _EMPTY}
 
 
 def launch(interpreter: Interpreter, channel: int, errors: IO[bytes]) -> subprocess.Popen[bytes]:
@@ -80,7 +82,7 @@ def _arguments(interpreter: Interpreter, files: dict[str, int], channel: int) ->
     arguments += ["--ro-bind-try", "/etc/ld.so.cache", "/etc/ld.so.cache"]
     for prefix in interpreter.prefixes:
         arguments += ["--ro-bind", str(prefix), str(prefix)]
-    arguments += ["--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp"]
+    arguments += ["--proc", "/proc", "--dir", _EMPTY, "--dev", "/dev", "--remount-ro", "/dev", "--tmpfs", "/tmp"]
     for path, descriptor in files.items():
         arguments += ["--perms", "0444", "--file", str(descriptor), path]
     start = (

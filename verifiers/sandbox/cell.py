@@ -12,7 +12,7 @@ from dataclasses import asdict
 from typing import IO, Any, Protocol
 
 from verifiers.sandbox.inside.channel import ClosedChannel, receive, send_order
-from verifiers.sandbox.running import CellFailed
+from verifiers.sandbox.running import CellFailed, Control
 from verifiers.sandbox.sample import Sample
 from verifiers.sandbox.types import Limits, SandboxUnavailable
 
@@ -47,7 +47,7 @@ class Cell:
     def __init__(self, launch: Callable[[int, IO[bytes]], Process], layer: dict[str, Any], errors: IO[bytes]) -> None:
         """Raises SandboxUnavailable with what the layer's own program said."""
         self._errors = errors
-        self._control: socket.socket | None = None
+        self._control: Control | None = None
         self.is_sound = True
         """Whether it takes another sample."""
         self._channel, inner = socket.socketpair()
@@ -82,29 +82,29 @@ class Cell:
     @contextlib.contextmanager
     def sample(self, limits: Limits, *, share_process: bool) -> Iterator[Sample]:
         """Fresh namespaces for one sample. When the block is left, all its processes are dead. Raises CellFailed."""
-        outer, inner = socket.socketpair()
         settings = _settings(limits, share_process)
-        with outer:
-            self._control = outer
-            with inner:
-                self._tell(settings, (inner.fileno(),))
-            sample = Sample(outer, limits, share_process=share_process)
+        control = Control(lambda order, descriptors: self._tell({"settings": settings} | order, descriptors))
+        with contextlib.closing(control):
+            self._control = control
+            sample = Sample(control, limits, share_process=share_process)
             try:
                 yield sample
             except BaseException:
-                self._finish(sample, outer)
+                self._finish(sample, control)
                 raise
-            if reason := self._finish(sample, outer):
+            if reason := self._finish(sample, control):
                 raise CellFailed(reason)
 
-    def _finish(self, sample: Sample, control: socket.socket) -> str:
+    def _finish(self, sample: Sample, control: Control) -> str:
         """Ends the sample; why that was not possible, or nothing."""
-        self.is_sound = False
         self._control = None
         sample.close()
+        if not control.has_begun:
+            return ""
+        self.is_sound = False
         try:
             with contextlib.suppress(OSError):  # the supervisor is gone already
-                control.shutdown(socket.SHUT_RDWR)
+                control.socket.shutdown(socket.SHUT_RDWR)
             self._channel.settimeout(_END_S)
             receive(self._channel, _MESSAGE_BYTES)
         except (OSError, ClosedChannel, ValueError) as error:
@@ -126,7 +126,7 @@ class Cell:
 
     def _end(self) -> None:
         self.is_sound = False
-        for channel in (self._control, self._channel):
+        for channel in (self._control.socket if self._control else None, self._channel):
             if channel is not None:
                 with contextlib.suppress(OSError):
                     channel.shutdown(socket.SHUT_RDWR)

@@ -8,7 +8,7 @@ from typing import Any
 
 from verifiers.sandbox.inside.watch import PATIENCE
 from verifiers.sandbox.types import Ending, Limits, Outcome
-from verifiers.sandbox.values import Malformed, TooLarge, decode
+from verifiers.sandbox.values import Malformed, TooLarge, decode_node
 
 _NAME_CHARACTERS = 100
 _LINE_CHARACTERS = 300
@@ -69,7 +69,7 @@ def call_outcome(frame: dict[str, Any], started: float) -> Outcome:
         return raised_outcome(frame, started)
     if "value" in frame:
         try:
-            return Outcome(Ending.FINISHED, value=decode(frame["value"]), wall_s=wall)
+            return Outcome(Ending.FINISHED, value=decode_node(frame["value"]), wall_s=wall)
         except Malformed as error:
             return Outcome(Ending.ERROR, error=f"not a value: {printable(str(error))}", wall_s=wall)
         except TooLarge as error:

@@ -13,6 +13,7 @@ import os
 import select
 import socket
 import time
+from collections.abc import Callable
 from typing import Any
 
 from verifiers.sandbox.inside.channel import ClosedChannel, FrameReader, FrameTooLarge, order_of, receive, send_order
@@ -43,12 +44,38 @@ class Ended(Exception):
         self.report = report
 
 
+class Control:
+    """The line to the supervisor of a sample. The sample begins with the first order: one message less to wait for."""
+
+    def __init__(self, begin: Callable[[dict[str, Any], tuple[int, ...]], None]) -> None:
+        """`begin` sends the first order with its descriptors, and before those the other end of this line."""
+        self.socket, self._inner = socket.socketpair()
+        self._begin = begin
+        self.has_begun = False
+
+    def tell(self, order: dict[str, Any], descriptors: tuple[int, ...] = ()) -> None:
+        """Raises CellFailed."""
+        if not self.has_begun:
+            with self._inner:
+                self._begin(order, (self._inner.fileno(), *descriptors))
+            self.has_begun = True
+            return
+        try:
+            send_order(self.socket, order, descriptors)
+        except OSError as error:
+            raise CellFailed(f"the supervisor is gone: {error}") from error
+
+    def close(self) -> None:
+        self._inner.close()
+        self.socket.close()
+
+
 class RunningProgram:
-    """Started at once, in the sample that listens on `control`."""
+    """Started at once, in the sample that `control` leads to."""
 
     def __init__(
         self,
-        control: socket.socket,
+        control: Control,
         limits: Limits,
         kind: str,
         streams: tuple[int, ...] = (),
@@ -62,7 +89,7 @@ class RunningProgram:
         self._data, inner = socket.socketpair()
         self._data.setblocking(False)
         with inner:
-            self._tell({"start": kind}, (inner.fileno(), *streams))
+            control.tell({"start": kind}, (inner.fileno(), *streams))
         self._reader = FrameReader(limits.output_bytes * 2 + _FRAME_BYTES)
         self._frames: list[dict[str, Any]] = []
         self._spare = _SPARE_FRAMES
@@ -75,16 +102,11 @@ class RunningProgram:
     def _renew(self) -> None:
         self._deadline = time.monotonic() + PATIENCE * self._limits.wall_s + _GRACE_S
 
-    def _tell(self, message: dict[str, Any], descriptors: tuple[int, ...] = ()) -> None:
-        try:
-            send_order(self._control, message, descriptors)
-        except OSError as error:
-            raise CellFailed(f"the supervisor is gone: {error}") from error
-
     def say(self, message: dict[str, Any]) -> None:
-        """To the program. Written while `next_frame` waits."""
+        """To the program. What the socket does not take at once is written while `next_frame` waits."""
         self._unsent += order_of(message)
         self._renew()
+        self._write()
 
     def drop(self) -> None:
         """Stops listening. The program ends with its sample."""
@@ -107,7 +129,7 @@ class RunningProgram:
             self._stopped = reason
             self._frames.clear()
             if not self._ended:
-                self._tell({"stop": reason})
+                self._control.tell({"stop": reason})
 
     def next_frame(self, *, watch: bool) -> dict[str, Any]:
         """The next claim of the program. Raises Ended with the supervisor's report; CellFailed.
@@ -122,7 +144,7 @@ class RunningProgram:
             if time.monotonic() > self._deadline:
                 raise CellFailed("the supervisor did not end a program that is past its limits")
             if first and not self._frames and not self._stopped:
-                self._tell({"watch": True})
+                self._control.tell({"watch": True})
                 self._watched = True
 
     def answered(self) -> None:
@@ -130,7 +152,7 @@ class RunningProgram:
         self._spare = _SPARE_FRAMES
         if self._watched:
             self._watched = False
-            self._tell({"watch": False})
+            self._control.tell({"watch": False})
 
     def unasked(self) -> None:
         """A claim that nobody waits for. Many of them are no accident, and end the program."""
@@ -141,7 +163,7 @@ class RunningProgram:
     def _turn(self, timeout: float) -> None:
         """One round of reading and writing. `poll`: a trainer has more files open than `select` can take."""
         poll = select.poll()
-        poll.register(self._control, select.POLLIN)
+        poll.register(self._control.socket, select.POLLIN)
         data = self._data.fileno() if not self._stopped else -1
         if data >= 0:
             poll.register(data, select.POLLIN | (select.POLLOUT if self._unsent else 0))
@@ -156,7 +178,7 @@ class RunningProgram:
             self._read()
         if output in readable:
             self._drain(once=True)
-        if self._control.fileno() in readable and data not in readable:
+        if self._control.socket.fileno() in readable and data not in readable:
             self._report()
 
     def _write(self) -> None:
@@ -227,7 +249,7 @@ class RunningProgram:
 
     def _report(self) -> None:
         try:
-            message = receive(self._control, _MESSAGE_BYTES)
+            message = receive(self._control.socket, _MESSAGE_BYTES)
         except (OSError, ClosedChannel, ValueError) as error:
             raise CellFailed(f"the supervisor is gone: {error}") from error
         if "failed" in message:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import marshal
 import os
-import socket
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
 from verifiers.sandbox.outcomes import call_outcome, raised_outcome
-from verifiers.sandbox.running import CellFailed, Ended, RunningProgram
+from verifiers.sandbox.running import CellFailed, Control, Ended, RunningProgram
 from verifiers.sandbox.types import Call, Ending, Input, Limits, Outcome, Stdin
 from verifiers.sandbox.values import Malformed, TooLarge, decode, encode, is_plain
 
@@ -26,7 +25,7 @@ _PLAIN_BYTES = 1 << 20
 class Sample:
     """What a `Cell` lends. Used by one thread."""
 
-    def __init__(self, control: socket.socket, limits: Limits, *, share_process: bool = False) -> None:
+    def __init__(self, control: Control, limits: Limits, *, share_process: bool = False) -> None:
         self._control = control
         self._limits = limits
         self._shares = share_process

@@ -4,9 +4,9 @@ This file is sent into the sandbox and runs there too, so it uses the standard l
 project. What comes back was written by a process that nobody trusts: `decode` builds built-in types and `Opaque`, runs
 no code of the program, and is bounded in depth and size.
 
-    null, booleans, texts     as in JSON
+    null, booleans, texts     as in JSON, and ints of up to 18 digits
     [..]                      a list
-    {"i": "123"}              an int (hexadecimal beyond 18 digits: reading decimals of any length is quadratic)
+    {"i": "0x123"}            a longer int (in hexadecimal: reading decimals of any length is quadratic)
     {"f": "0x1.8p+1"}         a float, with nan and inf
     {"t": [..]} {"s": [..]} {"z": [..]} {"d": [[key, value], ..]} {"b": "hex"} {"c": [re, im]}
                               tuple, set, frozenset, dict, bytes, complex
@@ -113,17 +113,15 @@ def _written(value: Any, depth: int, budget: list[int]) -> Any:
     if budget[0] < 0:
         raise TooLarge(f"more than {MAX_ITEMS} items")
     kind = type(value)
-    if value is None or kind is bool:
+    if value is None or kind is bool or (kind is int and -(10**18) < value < 10**18):
         return value
-    if kind is int and -(10**18) < value < 10**18:
-        return {"i": int.__repr__(value)}
     if kind is list:
         return [_written(item, depth + 1, budget) for item in value]
     if issubclass(kind, str):
         return _text(str.__getitem__(value, slice(None)))
     if issubclass(kind, int):
         plain = int.__pos__(value)
-        return {"i": int.__repr__(plain) if -(10**18) < plain < 10**18 else hex(plain)}
+        return plain if -(10**18) < plain < 10**18 else {"i": hex(plain)}
     if issubclass(kind, float):
         return {"f": float.hex(float.__pos__(value))}
     if issubclass(kind, complex):
@@ -164,7 +162,18 @@ def _name(kind: type) -> str:
 def decode(text: str | bytes) -> Any:
     """The value that `encode` wrote. Raises Malformed, TooLarge."""
     try:
-        return _read(json.loads(text), 0)
+        node = json.loads(text)
+    except RecursionError:
+        raise TooLarge("nested too deeply") from None
+    except (ValueError, TypeError) as error:
+        raise Malformed(f"not an encoded value: {str(error)[:80]}") from None
+    return decode_node(node)
+
+
+def decode_node(node: Any) -> Any:
+    """The same, of what JSON made of the text. Raises Malformed, TooLarge."""
+    try:
+        return _read(node, 0)
     except RecursionError:
         raise TooLarge("nested too deeply") from None
     except (TooLarge, Malformed):
@@ -176,7 +185,7 @@ def decode(text: str | bytes) -> Any:
 def _read(node: Any, depth: int) -> Any:
     if depth > MAX_DEPTH:
         raise TooLarge(f"nested more than {MAX_DEPTH} levels deep")
-    if node is None or isinstance(node, (bool, str)):
+    if node is None or isinstance(node, (bool, int, str)):
         return node
     if isinstance(node, list):
         return [_read(item, depth + 1) for item in node]
@@ -184,8 +193,8 @@ def _read(node: Any, depth: int) -> Any:
         raise Malformed(f"not an encoded value: a JSON {type(node).__name__}")
     ((tag, body),) = node.items()
     if isinstance(body, str):
-        if tag == "i":
-            return int(body, 16) if "x" in body else int(body)
+        if tag == "i" and "x" in body:
+            return int(body, 16)
         if tag == "f":
             return float.fromhex(body)
         if tag == "b":

@@ -132,7 +132,7 @@ FRAMES = "import os, struct\ndef say(body):\n    os.write(3, struct.pack('<I', l
         'while True:\n    say(b\'{"call":5,"value":"1"}\')',
         "import time\nfor _ in range(9):\n    say(b'{\"begun\":true}')\n    time.sleep(0.5)\nos._exit(1)",
         "say(b'[' * 100000)\nos._exit(0)",
-        'say(b\'{"call":0,"value":"{}"}\')\nos._exit(0)',
+        'say(b\'{"call":0,"value":{}}\')\nos._exit(0)',
         'say(b\'{"call":[],"value":[]}\')\nos._exit(0)',
         "say(b'1')\nos._exit(0)",
         "os.write(3, b'\\xff' * 1000)\nos._exit(0)",

@@ -34,8 +34,16 @@ _FIELDS: dict[type[ast.AST], tuple[str, ...]] = {
 """The fields of each class of nodes that hold nodes, but for contexts and operators."""
 
 
+_BELOW = "reasonrl_below"
+
+
 def children(node: ast.AST) -> list[ast.AST]:
-    """The nodes right below this one, in order, but for contexts and operators. Cheaper than `ast.iter_child_nodes`."""
+    """The nodes right below this one, in order, but for contexts and operators. Noted in the node: they are asked for
+    several times.
+    """
+    known: list[ast.AST] | None = node.__dict__.get(_BELOW)
+    if known is not None:
+        return known
     kind = type(node)
     names = _FIELDS.get(kind)
     if names is None:
@@ -47,6 +55,7 @@ def children(node: ast.AST) -> list[ast.AST]:
             below += filter(None, value)
         elif value is not None:
             below.append(value)
+    node.__dict__[_BELOW] = below
     return below
 
 

@@ -31,7 +31,11 @@ class ClosedChannel(EOFError):
 
 
 def frame_of(message: Any) -> bytes:
-    body = _ENCODER.encode(message).encode()
+    return framed(_ENCODER.encode(message).encode())
+
+
+def framed(body: bytes) -> bytes:
+    """A frame of what is JSON already."""
     return _LENGTH.pack(len(body)) + body
 
 

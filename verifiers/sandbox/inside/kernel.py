@@ -16,18 +16,7 @@ CLONE_NEWIPC, CLONE_NEWUSER, CLONE_NEWPID, CLONE_NEWNET = 0x08000000, 0x10000000
 _ANY_NAMESPACE = (
     CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET
 )
-MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_REC, MS_PRIVATE, MS_BIND, MS_REMOUNT = (
-    1,
-    2,
-    4,
-    8,
-    1 << 14,
-    1 << 18,
-    1 << 12,
-    1 << 5,
-)
-_MS_NOATIME = 1 << 10
-_MNT_DETACH = 2
+MS_NOSUID, MS_NODEV, MS_BIND, MS_REC, MS_PRIVATE = 1 << 1, 1 << 2, 1 << 12, 1 << 14, 1 << 18
 _PR_SET_DUMPABLE, _PR_SET_SECCOMP, _PR_CAPBSET_DROP, _PR_SET_NO_NEW_PRIVS = 4, 22, 24, 38
 _PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
 
@@ -94,14 +83,6 @@ def mount(source: str, target: str, kind: str | None, flags: int, options: str =
     filesystem = kind.encode() if kind else None
     result = _libc.mount(source.encode(), target.encode(), filesystem, ctypes.c_ulong(flags), options.encode() or None)
     _checked(result, f"mount {target}")
-
-
-def make_read_only(target: str) -> None:
-    """A mount that is there already, in this mount namespace alone; its other flags stay."""
-    has = os.statvfs(target).f_flag
-    other = {os.ST_NOSUID: MS_NOSUID, os.ST_NODEV: MS_NODEV, os.ST_NOEXEC: MS_NOEXEC, os.ST_NOATIME: _MS_NOATIME}
-    flags = sum(flag for seen, flag in other.items() if has & seen)
-    mount("none", target, None, MS_REMOUNT | MS_BIND | MS_RDONLY | flags)
 
 
 def private_mounts() -> None:

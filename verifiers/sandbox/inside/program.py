@@ -25,16 +25,18 @@ import resource
 import signal
 import socket
 import sys
+import time
 import traceback
 import types
 from typing import Any, NoReturn
 
 from verifiers.sandbox.inside import kernel
-from verifiers.sandbox.inside.channel import frame_of, receive_order, send
+from verifiers.sandbox.inside.channel import frame_of, framed, receive_order, send
 from verifiers.sandbox.values import TooLarge, decode, encode
 
 DATA = 3
 _FLUSH_S = 0.02
+_RENEW_S = 0.1
 _FRAME_BYTES = 1 << 28
 _STACK_BYTES = 120 << 20  # the kernel keeps 128 MiB of address space free below the stack
 _ANSWERED = 123  # the exit status of a process that has answered its call; a program that ends itself has another
@@ -166,11 +168,11 @@ def _calls(channel: socket.socket, message: dict[str, Any], settings: dict[str, 
         call, _ = receive_order(channel, _FRAME_BYTES)
         if settings["share"]:
             _renew_time(settings)
-            send(channel, answer_call(call, names, settings))
+            channel.sendall(answer_frame(call, names, settings))
             continue
         child = os.fork()
         if child == 0:
-            send(channel, answer_call(call, names, settings))
+            channel.sendall(answer_frame(call, names, settings))
             os._exit(_ANSWERED)
         _, status = os.waitpid(child, 0)
         if os.waitstatus_to_exitcode(status) != _ANSWERED:
@@ -178,9 +180,9 @@ def _calls(channel: socket.socket, message: dict[str, Any], settings: dict[str, 
 
 
 def _renew_time(settings: dict[str, Any]) -> None:
-    """The limit of a call counts from here on."""
+    """The limit of a call counts from here on, and for those that begin within `_RENEW_S`."""
     used = resource.getrusage(resource.RUSAGE_SELF)
-    seconds = math.ceil(used.ru_utime + used.ru_stime + settings["cpu_s"])
+    seconds = math.ceil(used.ru_utime + used.ru_stime + settings["cpu_s"] + _RENEW_S)
     soft, hard = resource.getrlimit(resource.RLIMIT_CPU)
     if seconds != soft:
         resource.setrlimit(resource.RLIMIT_CPU, (seconds, hard))
@@ -209,12 +211,15 @@ def _shared_process(
     if len(calls) > 1:  # of one call that does not end the caller knows which it is
         signal.signal(signal.SIGALRM, flush)
         signal.setitimer(signal.ITIMER_REAL, _FLUSH_S, _FLUSH_S)
+    renewed = -_RENEW_S
     for place, call in enumerate(calls):
         if place > 0:
             gc.collect()
-        _renew_time(settings)
+        if (now := time.monotonic()) - renewed >= _RENEW_S:
+            renewed = now
+            _renew_time(settings)
         running = call["call"]
-        answer = frame_of(answer_call(call, names, settings))
+        answer = answer_frame(call, names, settings)
         running = -1
         answers += answer
     if len(calls) > 1:
@@ -224,7 +229,7 @@ def _shared_process(
         signal.pause()
 
 
-def answer_call(call: dict[str, Any], names: dict[str, Any], settings: dict[str, Any]) -> dict[str, Any]:
+def answer_frame(call: dict[str, Any], names: dict[str, Any], settings: dict[str, Any]) -> bytes:
     number = call["call"]
     try:
         function = _function(names, call["function"])
@@ -232,12 +237,12 @@ def answer_call(call: dict[str, Any], names: dict[str, Any], settings: dict[str,
         args, kwargs = marshal.loads(arguments) if isinstance(arguments, bytes) else decode(arguments)
         text = encode(function(*args, **kwargs))
     except TooLarge as error:
-        return {"call": number, "too_large": str(error)}
+        return frame_of({"call": number, "too_large": str(error)})
     except BaseException as error:  # whatever the program raises is the outcome
-        return {"call": number, "raised": _raised(error)}
+        return frame_of({"call": number, "raised": _raised(error)})
     if len(text) > settings["output_bytes"]:
-        return {"call": number, "too_large": f"a value of {len(text)} bytes"}
-    return {"call": number, "value": text}
+        return frame_of({"call": number, "too_large": f"a value of {len(text)} bytes"})
+    return framed(f'{{"call":{number},"value":{text}}}'.encode())
 
 
 def _function(names: dict[str, Any], path: str) -> Any:

@@ -13,7 +13,7 @@ import resource
 import socket
 
 from verifiers.sandbox.inside import kernel, program
-from verifiers.sandbox.inside.channel import receive, receive_order, send, send_order
+from verifiers.sandbox.inside.channel import receive, receive_order, send_order
 
 _TIMES = 20
 """Byte code adapts within the first dozen runs."""
@@ -29,7 +29,7 @@ def rehearse() -> None:
         for number in range(_TIMES):
             for attempt in (
                 lambda: kernel.mount("tmpfs", _NOWHERE, "tmpfs", kernel.MS_NOSUID, f"size={settings['disk_mb']}m"),
-                lambda: kernel.make_read_only(_NOWHERE),
+                lambda: kernel.mount(_NOWHERE, _NOWHERE, None, kernel.MS_BIND),
                 lambda: kernel.write_file(_NOWHERE, "0"),
             ):
                 with contextlib.suppress(OSError):
@@ -42,5 +42,5 @@ def rehearse() -> None:
             names, code = program.module(message["source"])
             exec(code, names)
             call = {"call": number, "function": "f", "args": marshal.dumps(((number,), {}), 2)}
-            send(child, program.answer_call(call, names, settings))
+            child.sendall(program.answer_frame(call, names, settings))
             receive(caller, 1 << 16)

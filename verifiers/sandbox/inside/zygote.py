@@ -59,14 +59,14 @@ def main(descriptor: int) -> None:
     send(channel, {"ready": sys.version.split()[0]})
     while True:
         try:
-            message, descriptors = receive_order(channel, _REQUEST_BYTES, descriptors=1)
+            order, descriptors = receive_order(channel, _REQUEST_BYTES, descriptors=4)
         except (ClosedChannel, OSError):
             if around.folder:
                 remove_tree(os.getcwd())
             os._exit(0)
         with socket.socket(fileno=descriptors[0]) as control:
             try:
-                supervisor.supervise(control, message, around)
+                supervisor.supervise(control, order, descriptors[1:], around)
             except OSError as error:
                 with contextlib.suppress(OSError):  # the caller is gone
                     send(control, {"failed": str(error)})

@@ -64,12 +64,12 @@ total = 0
 for folder in ("/tmp", "/dev/shm"):
     for number in range(20):
         try:
-            with open(f"{folder}/{number}", "wb") as file:
+            with open(f"{folder}/{len(folder)}-{number}", "wb") as file:
                 for _ in range(20):
                     total += file.write(b"x" * 1_000_000)
         except OSError:
             pass
-print("held" if total < 60_000_000 else total)
+print("held" if total < 40_000_000 else total)
 """
 
 _DESCRIPTORS = """
