@@ -87,7 +87,7 @@ def _resident_mb() -> float:
 def check(count: int, seed: int) -> Weather:
     """Raises AssertionError if an attack paid, an honest program suffered, or the judge grew."""
     weather = storm(count, seed)
-    assert weather.problems == []
+    assert weather.problems == [], weather.problems[:10]
     assert weather.honest >= 20
     _, *later = weather.memory_mb
     assert max(later) - min(later) < 12, weather
