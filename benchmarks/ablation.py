@@ -1,12 +1,15 @@
 """Do the methods do what their papers say, on small real tasks? Each method alone and all together, from the same
 warmed-up models.
 
-    python benchmarks/ablation.py run      trains what is missing in runs/ablation (half a minute a run), then the table
+    python benchmarks/ablation.py run      trains what is missing (half a minute a run), then the table
     python benchmarks/ablation.py table    the table, from what is there
     python benchmarks/ablation.py run --task programs --seeds 1 --methods plain unlikeliness
 
 Task `sums` (ablation_task.py): held-out problems are of the hard kind. Task `programs` (recipes/programs): a problem
 has many right programs; the table counts the different right ones among 32 samples (program_forms.py).
+
+The figures of each run are written to benchmarks/results as it ends, with a digest of its settings: runs of the same
+settings are not trained again, on any machine. With --output they lie in that folder.
 
 All methods have the same number of rollouts a step.
 Differences are paired by seed: every method starts from the seed's own warm-up. Intervals are 95%, Student's t over
@@ -17,10 +20,12 @@ recipes, the methods, and the target of "rollouts to target", which is plain GRP
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import statistics
 import subprocess
 import sys
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -119,22 +124,51 @@ def main() -> None:
     seeds = arguments.seeds or list(task.seeds)
     methods = arguments.methods or [*task.methods, "all"]
     output = arguments.output or ROOT / "runs" / task.folder
+    file = output / "results.json" if arguments.output else ROOT / "benchmarks" / "results" / f"{task.folder}.json"
+    results = Results(task, file, arguments.set)
     if arguments.what == "run":
+        jobs = [(seed, method) for seed in seeds for method in methods if results.of(method, seed) is None]
         with ThreadPoolExecutor(arguments.jobs) as pool:
-            list(pool.map(lambda seed: warm_up(task, output, seed), seeds))
-            jobs = [(seed, method) for seed in seeds for method in methods]
-            list(pool.map(lambda job: train(task, output, job[0], job[1], arguments.set), jobs))
-    show(task, output, seeds)
+            list(pool.map(lambda seed: warm_up(task, output, seed), sorted({seed for seed, _ in jobs})))
+            list(pool.map(lambda job: train(task, output, job[0], job[1], arguments.set, results), jobs))
+    show(task, results, seeds)
+
+
+class Results:
+    """The figures of finished runs, in a file."""
+
+    def __init__(self, task: Task, file: Path, more: list[str]) -> None:
+        self._task, self._file, self._more = task, file, more
+        self._lock = threading.Lock()
+        self._runs: dict[str, dict[str, Any]] = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+
+    def of(self, method: str, seed: int) -> dict[str, Any] | None:
+        """None if there is no run of these settings."""
+        run = self._runs.get(f"{method}-{seed}")
+        return run if run is not None and run["settings"] == self._settings(method) else None
+
+    def add(self, method: str, seed: int, figures: dict[str, Any]) -> None:
+        with self._lock:
+            self._runs[f"{method}-{seed}"] = {"settings": self._settings(method), **figures}
+            rows = [f"{json.dumps(name)}: {json.dumps(self._runs[name])}" for name in sorted(self._runs)]
+            self._file.parent.mkdir(parents=True, exist_ok=True)
+            self._file.write_text("{\n" + ",\n".join(rows) + "\n}\n", encoding="utf-8")
+
+    def _settings(self, method: str) -> str:
+        recipe = (ROOT / "benchmarks" / self._task.recipe).read_text(encoding="utf-8")
+        text = json.dumps([recipe, self._task.warm_up, self._task.overrides(method), self._more])
+        return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
 
 
 def warm_up(task: Task, output: Path, seed: int) -> None:
     command(task, output / f"warm-up-{seed}", [f"seed={seed}", *task.warm_up])
 
 
-def train(task: Task, output: Path, seed: int, method: str, more: list[str]) -> None:
+def train(task: Task, output: Path, seed: int, method: str, more: list[str], results: Results) -> None:
     model = max((output / f"warm-up-{seed}" / "checkpoints").glob("step-*"))
     overrides = [f"seed={seed}", f"model.path={model}", *task.overrides(method), *more]
     command(task, output / f"{method}-{seed}", overrides)
+    results.add(method, seed, read(task, output / f"{method}-{seed}"))
 
 
 def command(task: Task, folder: Path, overrides: list[str]) -> None:
@@ -204,18 +238,14 @@ def interval(values: list[float], unit: float = 100) -> str:
     return f"{mean:+.1f} [{mean - half:+.1f}, {mean + half:+.1f}]"
 
 
-def show(task: Task, output: Path, seeds: list[int]) -> None:
+def show(task: Task, results: Results, seeds: list[int]) -> None:
     runs_of = {
-        method: {
-            seed: read(task, output / f"{method}-{seed}")
-            for seed in seeds
-            if (output / f"{method}-{seed}" / "report.html").exists()
-        }
+        method: {seed: run for seed in seeds if (run := results.of(method, seed)) is not None}
         for method in (*task.methods, "all")
     }
     plain = runs_of["plain"]
     if not plain:
-        raise SystemExit(f"no finished runs of plain under {output}")
+        raise SystemExit("there is no finished run of plain with these settings")
     target = statistics.fmean(run["pass@1"] for run in plain.values())
     table = Table(
         title=f"{len(plain)} seeds; plain: mean; others: difference from plain in points, paired by seed [95%, t]"
@@ -241,10 +271,6 @@ def show(task: Task, output: Path, seeds: list[int]) -> None:
         cells.append(f"{f'{median:,}' if median < 10**9 else 'not reached'} ({len(known)} of {len(reached)} seeds)")
         table.add_row(method, *cells)
     Console(width=180).print(table)
-    curves = {method: {str(seed): run["curve"] for seed, run in runs.items()} for method, runs in runs_of.items()}
-    (output / "results.json").write_text(
-        json.dumps({"runs": runs_of, "curves": curves, "target": target}, indent=1), encoding="utf-8"
-    )
 
 
 if __name__ == "__main__":

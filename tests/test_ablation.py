@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.ablation import METHODS, TASKS, interval, read
+from benchmarks.ablation import METHODS, TASKS, Results, interval, read
 
 ROWS = [  # (problem, response, correct, mode)
     ("a", "def f(x, y): return x + y", True, "sampled"),
@@ -56,3 +56,15 @@ def test_all_methods_of_a_task_are_switched_on_together() -> None:
 def test_an_interval_is_in_points_or_in_counts() -> None:
     assert interval([0.01, 0.03]) == "+2.0 [-10.7, +14.7]"
     assert interval([1.0, 3.0], 1) == "+2.0 [-10.7, +14.7]"
+
+
+def test_a_run_of_the_same_settings_is_found_again_and_no_other(tmp_path: Path) -> None:
+    file = tmp_path / "results.json"
+    Results(TASKS["programs"], file, []).add("plain", 3, {"greedy": 0.5})
+    Results(TASKS["programs"], file, []).add("tempo", 3, {"greedy": 0.6})
+    again = Results(TASKS["programs"], file, [])
+    assert again.of("plain", 3) == {"greedy": 0.5, "settings": json.loads(file.read_text())["plain-3"]["settings"]}
+    assert again.of("tempo", 3) is not None
+    assert again.of("plain", 4) is None
+    assert Results(TASKS["programs"], file, ["train.steps=5"]).of("plain", 3) is None
+    assert Results(TASKS["sums"], file, []).of("plain", 3) is None

@@ -238,6 +238,21 @@ def test_each_call_has_the_whole_time(sandbox: LocalSandbox) -> None:
         assert [outcome.ending for outcome in outcomes] == [Ending.FINISHED] * 2
 
 
+def test_a_sample_without_inputs_starts_nothing_and_is_over_at_once(sandbox: LocalSandbox) -> None:
+    started = time.monotonic()
+    assert list(sandbox.run("def f(): pass", [])) == []
+    assert time.monotonic() - started < 5
+    assert value_of(sandbox, Call("value", ("none",))) is None
+
+
+def test_memory_that_processes_share_lies_in_the_working_folder(sandbox: LocalSandbox) -> None:
+    """So that its limit is the folder's, and it goes with it."""
+    program = "open('/dev/shm/a', 'w').write('x'); import os; print(os.listdir('/tmp'), os.listdir('/proc'))"
+    for _ in range(2):
+        (outcome,) = sandbox.run(program, [Stdin()])
+        assert outcome.stdout == b"['a'] []\n"
+
+
 def test_outcomes_come_one_by_one(sandbox: LocalSandbox) -> None:
     outcomes = sandbox.run("import time\ndef f(x): time.sleep(x)", [Call("f", (0,)), Call("f", (60,))])
     started = time.monotonic()
