@@ -77,7 +77,7 @@ def shapes(batches: list[int]) -> list[Shape]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--batches", type=int, nargs="+", default=[8, 32, 64])
+    parser.add_argument("--batches", type=int, nargs="*", default=[8, 32, 64])
     parser.add_argument("--dtype", choices=["bfloat16", "float32"], default="bfloat16")
     parser.add_argument("--json", type=Path)
     parser.add_argument("--memory", choices=ENGINES[1:])

@@ -31,7 +31,8 @@ class Sampling:
     engines do not read it.
     """
     may_continue: bool = False
-    """The episode may ask again behind this response: an engine can keep what it has computed until the episode ends."""
+    """The episode may ask again behind this response: an engine can keep what it has computed until the episode ends.
+    """
 
     @property
     def response_limit(self) -> int:

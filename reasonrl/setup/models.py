@@ -49,7 +49,9 @@ def check_engine(recipe: Recipe) -> None:
         )
     if name not in ("hf", "hf_cached", "vllm"):
         if ":" not in name:
-            raise RecipeError(f"rollout.engine: '{name}' is not known; write hf, hf_cached, vllm, or package.module:Class")
+            raise RecipeError(
+                f"rollout.engine: '{name}' is not known; write hf, hf_cached, vllm, or package.module:Class"
+            )
         import_dotted(name, "rollout.engine")
 
 

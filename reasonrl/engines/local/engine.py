@@ -33,8 +33,8 @@ class CachedEngine:
     """Continuous batching over a block cache. At most `rows_per_batch` rows are sampled at a time.
 
     Keys and values take at most `cache_gib`; where that is not enough for all rows, some are computed again.
-    Raises ModelError for a model with a running state, and, with the first batch, for one whose attention cannot use the
-    cache.
+    Raises ModelError for a model with a running state, and, with the first batch, for one whose attention cannot use
+    the cache.
     """
 
     def __init__(
