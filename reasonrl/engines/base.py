@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Hashable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, Protocol, TypeVar, runtime_checkable
 
@@ -30,6 +30,9 @@ class Sampling:
     """All turns of an episode together, tokens of the environment included; None: `max_new_tokens`. For environments;
     engines do not read it.
     """
+    may_continue: bool = False
+    """The episode may ask again behind this response: an engine can keep what it has computed until the episode ends.
+    """
 
     @property
     def response_limit(self) -> int:
@@ -38,7 +41,7 @@ class Sampling:
 
     def for_turn(self, max_new_tokens: int) -> Sampling:
         """The same for one request of at most `max_new_tokens`."""
-        return replace(self, max_new_tokens=max_new_tokens, max_response_tokens=None)
+        return replace(self, max_new_tokens=max_new_tokens, max_response_tokens=None, may_continue=True)
 
 
 @dataclass(frozen=True)
@@ -59,6 +62,8 @@ class Request:
     token_ids: Sequence[int]
     sampling: Sampling
     seed: int
+    episode: Hashable = None
+    """The episode that asks, where it may ask again."""
 
 
 class Engine(Protocol):
@@ -94,6 +99,15 @@ class BatchEngine(Protocol):
     """An engine that runs in this process and wants batches."""
 
     def generate_batch(self, requests: Sequence[Request]) -> list[Generation]: ...
+
+
+@runtime_checkable
+class KeepingEngine(Protocol):
+    """An engine that keeps what it has computed for an episode from one turn to the next."""
+
+    def end_episode(self, episode: Hashable) -> None:
+        """The episode will not ask again."""
+        ...
 
 
 @runtime_checkable

@@ -17,13 +17,14 @@ round up until that is done.
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from reasonrl.engines.base import BatchEngine, Generation, Request, RoleEngines, Sampling
+from reasonrl.engines.base import BatchEngine, Generation, KeepingEngine, Request, RoleEngines, Sampling
 from reasonrl.engines.finite import require_finite_logprobs
 
 Result = TypeVar("Result")
@@ -51,6 +52,9 @@ class Batching:
     _elsewhere: Counter[int] = field(default_factory=Counter)
     """How many calls each episode has under way elsewhere."""
     _running: bool = False
+    _over: list[int] = field(default_factory=list)
+    """Episodes that have ended and of which the engines have not been told: one may be running."""
+    _number: int = field(default_factory=itertools.count().__next__)
     _thread: ThreadPoolExecutor | None = None
 
     def submit(self, order: int, role: str, requests: list[Request]) -> asyncio.Future[list[Generation]]:
@@ -72,7 +76,19 @@ class Batching:
     def end(self, order: int) -> None:
         """An episode is over."""
         del self.rounds[order]
+        self._over.append(order)
         self.look_soon()
+
+    def name_of(self, order: int) -> tuple[int, int]:
+        """The episode's name for the engines, which may serve several calls of `run_episodes` one after another."""
+        return self._number, order
+
+    def _tell_engines(self) -> None:
+        for engine in self.engines.values():
+            if isinstance(engine, KeepingEngine):
+                for order in self._over:
+                    engine.end_episode(self.name_of(order))
+        self._over.clear()
 
     def look_soon(self) -> None:
         """Look for a batch when what is ready to run has run: an episode may ask for several things at once."""
@@ -81,9 +97,14 @@ class Batching:
     def close(self) -> None:
         if self._thread is not None:
             self._thread.shutdown()
+        self._over.extend(self.rounds)
+        self._tell_engines()
 
     def _look(self) -> None:
-        if self.failed or self._running or not self._waiting:
+        if self.failed or self._running:
+            return
+        self._tell_engines()
+        if not self._waiting:
             return
         lowest = min(self.rounds.values())
         members = {order for order, round_number in self.rounds.items() if round_number == lowest}
@@ -148,7 +169,8 @@ class EpisodeEngine:
     async def generate_many(
         self, prompts: Sequence[Sequence[int]], sampling: Sampling, seeds: Sequence[int]
     ) -> list[Generation]:
-        requests = [Request(tuple(ids), sampling, seed) for ids, seed in zip(prompts, seeds, strict=True)]
+        episode = self.batching.name_of(self.order) if sampling.may_continue else None
+        requests = [Request(tuple(ids), sampling, seed, episode) for ids, seed in zip(prompts, seeds, strict=True)]
         return await self.batching.submit(self.order, self.name, requests) if requests else []
 
     async def elsewhere(self, call: Awaitable[Result]) -> Result:

@@ -12,6 +12,7 @@ import torch
 
 from reasonrl.engines.base import BatchEngine
 from reasonrl.engines.hf import HFEngine
+from reasonrl.engines.local.engine import CachedEngine
 from reasonrl.errors import RecipeError
 from reasonrl.models.loading import LanguageModel, load_model
 from reasonrl.models.lora import check_target_modules
@@ -46,20 +47,24 @@ def check_engine(recipe: Recipe) -> None:
             "rollout.engine: vllm is not installed. Run `pip install '.[vllm]'` (GPU) or `make venv-vllm` (CPU) in the"
             " checkout, or write rollout.engine: hf"
         )
-    if name not in ("hf", "vllm"):
+    if name not in ("hf", "hf_cached", "vllm"):
         if ":" not in name:
-            raise RecipeError(f"rollout.engine: '{name}' is not known; write hf, vllm, or package.module:Class")
+            raise RecipeError(
+                f"rollout.engine: '{name}' is not known; write hf, hf_cached, vllm, or package.module:Class"
+            )
         import_dotted(name, "rollout.engine")
 
 
 def make_engine(recipe: Recipe, language_model: LanguageModel, updates: Callable[[], int] = lambda: 0) -> BatchEngine:
-    """`hf`, `vllm`, or package.module:Class, which is called as Class(language_model, rows_per_batch=...).
+    """`hf`, `hf_cached`, `vllm`, or package.module:Class, which is called as Class(language_model, rows_per_batch=...).
 
     `updates` returns how often the weights have changed; engines that keep a copy of them compare it.
     """
     name = recipe.rollout.engine
     if name == "hf":
         return HFEngine(language_model, rows_per_batch=recipe.rollout.rows_per_batch)
+    if name == "hf_cached":
+        return CachedEngine(language_model, rows_per_batch=recipe.rollout.rows_per_batch)
     if name == "vllm":
         from reasonrl.engines.vllm import VLLMEngine
 

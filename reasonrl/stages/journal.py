@@ -11,19 +11,22 @@ import base64
 import hashlib
 import json
 from array import array
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from reasonrl.engines.base import BatchEngine, Generation, Request, Sampling
+from reasonrl.engines.base import BatchEngine, Generation, KeepingEngine, Request, Sampling
 from reasonrl.engines.hf import HFEngine
+from reasonrl.engines.local.engine import CachedEngine
 from reasonrl.runs.folder import append_rows
 from reasonrl.setup.roles import Roles
 
 JOURNAL = "generated.jsonl"
 LARGE_BATCH = 4096
 """Requests for an engine that schedules them itself."""
+_BATCHES = 8
+"""So many times `rows_per_batch` requests are written at once for CachedEngine: what a kill may cost."""
 
 
 class Journal:
@@ -47,7 +50,7 @@ class Journal:
         return sum(map(len, self._batches.values()))
 
     def engine(self, engine: BatchEngine, rows_per_batch: int, role: str = "") -> BatchEngine:
-        """The same engine, recorded. `rows_per_batch` bounds the requests that HFEngine decodes together."""
+        """The same engine, recorded. `rows_per_batch` is the setting of the recipe."""
         return _RecordedEngine(self, role, engine, rows_per_batch)
 
     def roles(self, roles: Roles, rows_per_batch: int) -> Roles:
@@ -96,13 +99,17 @@ class _RecordedEngine:
     def __init__(self, journal: Journal, role: str, engine: BatchEngine, rows_per_batch: int) -> None:
         self._journal, self._role, self._engine, self._rows_per_batch = journal, role, engine, rows_per_batch
 
+    def end_episode(self, episode: Hashable) -> None:
+        if isinstance(self._engine, KeepingEngine):
+            self._engine.end_episode(episode)
+
     def generate_batch(self, requests: Sequence[Request]) -> list[Generation]:
-        """In the batches that `HFEngine` makes of all requests, so that each number is the one without a journal. Other
-        engines get large batches, in order.
+        """In the batches that `HFEngine` makes of all requests, so that each number is the one without a journal.
+        Other engines schedule themselves; they get batches large enough for that, in order.
         """
         if not isinstance(self._engine, HFEngine):
-            starts = range(0, len(requests), LARGE_BATCH)
-            batches = [requests[start : start + LARGE_BATCH] for start in starts]
+            size = _BATCHES * self._rows_per_batch if isinstance(self._engine, CachedEngine) else LARGE_BATCH
+            batches = [requests[start : start + size] for start in range(0, len(requests), size)]
             return [each for batch in batches for each in self._journal.generate(self._role, self._engine, batch)]
         by_sampling: dict[Sampling, list[int]] = {}
         for i, request in enumerate(requests):

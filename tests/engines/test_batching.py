@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import time
 from collections.abc import Awaitable, Callable, Sequence
 
@@ -153,3 +154,54 @@ def test_an_error_of_the_engine_in_its_thread_is_raised_as_it_is(error: BaseExce
 
     with pytest.raises(type(error)):
         run_episodes([scripted(0, "e", [0.2]), scripted(1, "g", [0.0])], Broken())
+
+
+class KeepingEngine(RecordingEngine):
+    """A fake that remembers which episodes asked and which were ended, and whether one was ended while it ran."""
+
+    def __init__(self, seconds: float = 0.0) -> None:
+        super().__init__(seconds)
+        self.asked: list[object] = []
+        self.ended: list[object] = []
+
+    def generate_batch(self, requests: Sequence[Request]) -> list[Generation]:
+        self.asked += [request.episode for request in requests]
+        return super().generate_batch(requests)
+
+    def end_episode(self, episode: object) -> None:
+        assert not self.running
+        self.ended.append(episode)
+
+
+def test_an_engine_hears_which_episodes_may_ask_again_and_when_they_end() -> None:
+    engine = KeepingEngine(0.02)
+
+    async def several(turns: int, away: float, engine: RoleEngines) -> None:
+        for turn in range(turns):
+            await engine.generate([turn], SAMPLING.for_turn(4), 0)
+            await engine.elsewhere(asyncio.sleep(away))
+
+    async def one(engine: RoleEngines) -> None:
+        await engine.generate([7], SAMPLING, 0)
+
+    plays = [functools.partial(several, turns, away) for turns, away in ((3, 0.0), (1, 0.05), (2, 0.01))]
+    run_episodes([*plays, one], engine)
+    names = {episode for episode in engine.asked if episode is not None}
+    assert len(names) == 3
+    assert engine.asked.count(None) == 1
+    assert sorted(engine.ended, key=repr) == sorted([*names, next(n for n in engine.ended if n not in names)], key=repr)
+    before = list(engine.ended)
+    run_episodes(plays, engine)
+    assert not names & set(engine.ended[len(before) :])  # another call, other episodes
+
+
+def test_episodes_of_a_call_that_failed_are_ended_too() -> None:
+    engine = KeepingEngine()
+
+    async def fails(engine: RoleEngines) -> None:
+        await engine.generate([1], SAMPLING.for_turn(4), 0)
+        raise ValueError("broken")
+
+    with pytest.raises(ValueError, match="broken"):
+        run_episodes([fails, fails], engine)
+    assert set(engine.asked) <= set(engine.ended)

@@ -1,0 +1,154 @@
+"""Keys and values of many sequences in blocks of `BLOCK` tokens, as vLLM's paged attention has them (arXiv 2309.06180).
+
+A sequence has a table: the numbers of its blocks, in order. A full block of a prompt can stand in many tables; the last
+block of a sequence, which is being filled, in one. Storage is a table of blocks for each layer, made when the layer is
+first met, and grows by doubling.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from reasonrl.engines.local.kernel import BLOCK
+
+_FIRST_BLOCKS = 64
+
+
+@dataclass
+class LayerStore:
+    """One layer's blocks."""
+
+    keys: Tensor
+    """[blocks, heads, key size, BLOCK]"""
+    values: Tensor
+    """[blocks, heads, BLOCK, value size]"""
+
+
+class CacheFull(Exception):
+    """No block is free, and the limit allows no more."""
+
+
+@dataclass
+class BlockCache:
+    """Which blocks are free, and what the others hold."""
+
+    most_bytes: float = math.inf
+    layers: dict[int, LayerStore] = field(default_factory=dict)
+    capacity: int = 0
+    _scratch: int | None = None
+    _free: list[int] = field(default_factory=list)
+    _users: Counter[int] = field(default_factory=Counter)
+    _known: dict[tuple[int, tuple[int, ...]], int] = field(default_factory=dict)
+    """Full blocks of prompts by what they hold: the block before, -1 for the first, and their tokens."""
+    _contents: dict[int, tuple[int, tuple[int, ...]]] = field(default_factory=dict)
+
+    @property
+    def scratch(self) -> int:
+        """A block for tokens that nobody reads."""
+        if self._scratch is None:
+            self._scratch = self.take()
+        return self._scratch
+
+    @property
+    def blocks_in_use(self) -> int:
+        return self.capacity - len(self._free)
+
+    def take(self) -> int:
+        """A block for one user. Raises CacheFull."""
+        if not self._free:
+            self._grow()
+        block = self._free.pop()
+        self._users[block] = 1
+        return block
+
+    def share(self, blocks: Sequence[int]) -> None:
+        """One user more for each."""
+        for block in blocks:
+            self._users[block] += 1
+
+    def give_back(self, blocks: Sequence[int]) -> None:
+        """One user less for each; without users a block is free and known no more."""
+        for block in blocks:
+            self._users[block] -= 1
+            if not self._users[block]:
+                del self._users[block]
+                self._free.append(block)
+                contents = self._contents.pop(block, None)
+                if contents is not None:
+                    del self._known[contents]
+
+    def known_prefix(self, tokens: Sequence[int]) -> list[int]:
+        """The full blocks that hold the beginning of `tokens` already, each with one user more."""
+        table: list[int] = []
+        for start in range(0, len(tokens) - BLOCK + 1, BLOCK):
+            block = self._known.get((table[-1] if table else -1, tuple(tokens[start : start + BLOCK])))
+            if block is None:
+                break
+            table.append(block)
+        self.share(table)
+        return table
+
+    def make_known(self, table: Sequence[int], tokens: Sequence[int], place: int) -> None:
+        """Block `place` of a table is full of these tokens, or will be after the pass that comes next."""
+        contents = (table[place - 1] if place else -1, tuple(tokens[place * BLOCK : (place + 1) * BLOCK]))
+        if contents not in self._known and table[place] not in self._contents:
+            self._known[contents] = table[place]
+            self._contents[table[place]] = contents
+
+    def copy(self, pairs: Sequence[tuple[int, int]]) -> None:
+        """The contents of blocks [(from, to)] in all layers."""
+        if not pairs:
+            return
+        for store in self.layers.values():
+            source = torch.tensor([pair[0] for pair in pairs], device=store.keys.device)
+            target = torch.tensor([pair[1] for pair in pairs], device=store.keys.device)
+            store.keys[target] = store.keys[source]
+            store.values[target] = store.values[source]
+
+    def store(self, layer: int, key: Tensor, value: Tensor) -> LayerStore:
+        """The blocks of a layer whose new keys and values are [1, heads, tokens, size]."""
+        store = self.layers.get(layer)
+        if store is None:
+            _, heads, _, size = key.shape
+            store = self.layers[layer] = LayerStore(
+                key.new_zeros(self.capacity, heads, size, BLOCK),
+                value.new_zeros(self.capacity, heads, BLOCK, value.shape[-1]),
+            )
+        return store
+
+    @property
+    def most_blocks(self) -> float:
+        """How many there may be. Not known before the first pass, and then no limit."""
+        block_bytes = sum(store.keys[0].nbytes + store.values[0].nbytes for store in self.layers.values())
+        return self.most_bytes // block_bytes if block_bytes else math.inf
+
+    @property
+    def room(self) -> float:
+        """How many blocks can still be taken."""
+        return max(self.capacity, self.most_blocks) - self.blocks_in_use
+
+    def _grow(self) -> None:
+        more = int(min(max(_FIRST_BLOCKS, self.capacity // 2), self.most_blocks - self.capacity))
+        if more <= 0:
+            raise CacheFull
+        for store in self.layers.values():
+            store.keys = torch.cat([store.keys, store.keys.new_zeros(more, *store.keys.shape[1:])])
+            store.values = torch.cat([store.values, store.values.new_zeros(more, *store.values.shape[1:])])
+        self._free.extend(range(self.capacity + more - 1, self.capacity - 1, -1))
+        self.capacity += more
+
+    def clear(self) -> None:
+        """Forget all, and give the memory back."""
+        self.layers.clear()
+        self.capacity = 0
+        self._scratch = None
+        self._free.clear()
+        self._users.clear()
+        self._known.clear()
+        self._contents.clear()

@@ -1,0 +1,293 @@
+"""Which rows run when: a prompt is computed once for all that begin with it, a row that ends makes room at once for the
+next that waits, and an episode's next turn begins where its last one ended.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Hashable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from reasonrl.engines.base import Request
+from reasonrl.engines.local.attention import Pass
+from reasonrl.engines.local.cache import BlockCache, CacheFull
+from reasonrl.engines.local.kernel import BLOCK
+from reasonrl.engines.sampling import row_noise
+from reasonrl.models.prefix_tree import common_prefix
+
+PASS_TOKENS = 1024
+"""Tokens of prompts that go through the model in one pass, beside those that were drawn last."""
+
+
+@dataclass(eq=False)
+class Computed:
+    """Tokens, some of which have keys and values in the cache."""
+
+    tokens: list[int]
+    table: list[int] = field(default_factory=list)
+    computed: int = 0
+    state: Tensor | None = None
+    """[H] what the head gets at the last token, until a token is drawn from it."""
+
+
+@dataclass(eq=False)
+class Prompt(Computed):
+    """One prompt and the requests that continue it."""
+
+    waiting: deque[int] = field(default_factory=deque)
+    """Requests that have no row yet."""
+
+
+@dataclass(eq=False)
+class Row(Computed):
+    """One response that is being drawn; `tokens` begin with its prompt."""
+
+    request: int = -1
+    noise: np.ndarray[Any, np.dtype[np.float64]] = field(default_factory=lambda: np.zeros(0))
+    logprobs: list[float] = field(default_factory=list)
+
+
+class Kept:
+    """Sequences of episodes that wait for their next turn, the oldest first."""
+
+    def __init__(self, cache: BlockCache) -> None:
+        self._cache = cache
+        self._of: dict[Hashable, list[Computed]] = {}
+
+    def __bool__(self) -> bool:
+        return bool(self._of)
+
+    def add(self, episode: Hashable, sequence: Computed) -> None:
+        """Takes over the blocks of the sequence. What it continues is not needed any more."""
+        before = self._of.pop(episode, [])
+        stays = []
+        for old in before:
+            if old.tokens == sequence.tokens[: len(old.tokens)]:
+                self._cache.give_back(old.table)
+            else:
+                stays.append(old)
+        self._of[episode] = [*stays, sequence]
+
+    def longest(self, episode: Hashable, tokens: Sequence[int]) -> tuple[list[int], int]:
+        """The blocks that hold the beginning of `tokens`, and how many tokens they hold of it. They stay the episode's
+        own.
+        """
+        best: tuple[list[int], int] = ([], 0)
+        for old in self._of.get(episode, ()):
+            same = min(common_prefix(old.tokens, tokens), old.computed)
+            if same > best[1]:
+                best = (old.table[: -(-same // BLOCK)], same)
+        return best
+
+    def drop(self, episode: Hashable) -> None:
+        for sequence in self._of.pop(episode, ()):
+            self._cache.give_back(sequence.table)
+
+    def drop_oldest(self) -> bool:
+        """Whether there was one."""
+        if not self._of:
+            return False
+        self.drop(next(iter(self._of)))
+        return True
+
+
+class Rows:
+    """All rows of one call of the engine."""
+
+    def __init__(self, cache: BlockCache, kept: Kept, requests: Sequence[Request], most: int) -> None:
+        self._cache = cache
+        self._kept = kept
+        self._requests = requests
+        self._most = most
+        prompts: dict[tuple[int, ...], Prompt] = {}
+        for i, request in enumerate(requests):
+            prompts.setdefault(tuple(request.token_ids), Prompt(list(request.token_ids))).waiting.append(i)
+        # Sorted, so that prompts of the same beginning follow each other.
+        self._unopened = deque(prompts[tokens] for tokens in sorted(prompts))
+        self._open: list[Prompt] = []
+        self._paused: deque[Row] = deque()
+        self.live: list[Row] = []
+
+    @property
+    def is_done(self) -> bool:
+        return not (self.live or self._open or self._paused or self._unopened)
+
+    # ---------------------------------------------------------------- who begins
+
+    def admit(self) -> None:
+        """Continues paused rows, starts rows of computed prompts, and opens prompts for those that will find room."""
+        while self._paused and (not self.live or self._cache.room > self._blocks_of(self._paused[0]) + len(self.live)):
+            self.live.append(self._paused.popleft())
+        for prompt in list(self._open):
+            while prompt.state is not None and prompt.waiting and len(self.live) < self._most and not self._paused:
+                self._start(prompt)
+        expected = len(self.live) + sum(len(prompt.waiting) for prompt in self._open)
+        while self._unopened and expected < self._most and not self._paused:
+            prompt = self._unopened.popleft()
+            self._find_beginning(prompt)
+            self._open.append(prompt)
+            expected += len(prompt.waiting)
+
+    def _find_beginning(self, prompt: Prompt) -> None:
+        """What of it is in the cache. The last token is computed anyway, for what follows it."""
+        known = self._cache.known_prefix(prompt.tokens[:-1])
+        prompt.table, prompt.computed = known, len(known) * BLOCK
+        episode = self._requests[prompt.waiting[0]].episode
+        table, same = self._kept.longest(episode, prompt.tokens[:-1]) if episode is not None else ([], 0)
+        if same > prompt.computed:
+            self._cache.give_back(known)
+            prompt.table, prompt.computed = self._beginning_of(table, same), same
+
+    def _beginning_of(self, table: Sequence[int], tokens: int) -> list[int]:
+        """Full blocks are shared; one that is not full is copied, since it will be filled further."""
+        full = tokens // BLOCK
+        own = list(table[:full])
+        self._cache.share(own)
+        if tokens % BLOCK:
+            own.append(self._cache.take())
+            self._cache.copy([(table[full], own[full])])
+        return own
+
+    def _start(self, prompt: Prompt) -> None:
+        i = prompt.waiting.popleft()
+        if prompt.waiting:
+            table = self._beginning_of(prompt.table, len(prompt.tokens))
+        else:  # the last one takes the prompt's own blocks over
+            table = prompt.table
+            self._open.remove(prompt)
+        request = self._requests[i]
+        noise = row_noise([request.seed], request.sampling.max_new_tokens)[0].numpy()
+        self.live.append(Row(list(prompt.tokens), table, len(prompt.tokens), prompt.state, i, noise))
+
+    def _blocks_of(self, row: Row) -> int:
+        return -(-len(row.tokens) // BLOCK)
+
+    # ---------------------------------------------------------------- what is computed next
+
+    def plan(self, multiple: int) -> tuple[Pass, list[int], dict[int, Computed]] | None:
+        """The next pass, its tokens, and by place whose state is computed there; None if there is nothing to compute.
+        The tokens are filled up to a multiple.
+        """
+        parts: list[tuple[Computed, int, int]] = []
+        room = PASS_TOKENS
+        for one in self._pending():
+            if room <= 0 and len(one.tokens) - one.computed > 1:
+                continue
+            if isinstance(one, Prompt):
+                self._meet(one)
+            start, end = one.computed, min(len(one.tokens), one.computed + max(1, room))
+            if not self._make_room(one, end):
+                continue
+            if isinstance(one, Prompt):
+                for place in range(start // BLOCK, end // BLOCK):
+                    self._cache.make_known(one.table, one.tokens, place)
+            room -= end - start if end - start > 1 else 0
+            one.computed = end
+            parts.append((one, start, end))
+        parts = [part for part in parts if part[0].table]  # not of rows that were paused for another's room
+        return self._pass_of(parts, multiple) if parts else None
+
+    def _pending(self) -> list[Computed]:
+        return [
+            *(row for row in self.live if row.state is None),
+            *(prompt for prompt in self._open if prompt.state is None),
+        ]
+
+    def _meet(self, prompt: Prompt) -> None:
+        """Takes over blocks that a prompt before it has filled since, or fills in this pass."""
+        known = self._cache.known_prefix(prompt.tokens[:-1])
+        if len(known) * BLOCK > prompt.computed:
+            self._cache.give_back(prompt.table)
+            prompt.table, prompt.computed = known, len(known) * BLOCK
+        else:
+            self._cache.give_back(known)
+
+    def _make_room(self, one: Computed, tokens: int) -> bool:
+        """Blocks for so many tokens of it. Where the cache is full, kept episodes are forgotten, oldest first; then the
+        youngest rows are paused, and computed again later. False: it waits itself.
+        """
+        while len(one.table) * BLOCK < tokens:
+            try:
+                one.table.append(self._cache.take())
+            except CacheFull:
+                if self._kept.drop_oldest():
+                    continue
+                youngest = self.live[-1] if self.live else None
+                if youngest is None or youngest is one:
+                    if youngest is one and len(self.live) > 1:
+                        self._pause(youngest)
+                        return False
+                    if isinstance(one, Prompt) and len(self._open) > 1:
+                        return False
+                    raise
+                if isinstance(one, Prompt):
+                    return False
+                self._pause(youngest)
+        return True
+
+    def _pause(self, row: Row) -> None:
+        self._cache.give_back(row.table)
+        row.table, row.computed, row.state = [], 0, None
+        self.live.remove(row)
+        self._paused.appendleft(row)
+
+    def _pass_of(
+        self, parts: Sequence[tuple[Computed, int, int]], multiple: int
+    ) -> tuple[Pass, list[int], dict[int, Computed]]:
+        tokens: list[int] = []
+        places: list[int] = []
+        sequence: list[int] = []
+        tables: list[list[int]] = []
+        ends: dict[int, Computed] = {}
+        for one, start, end in parts:
+            tokens += one.tokens[start:end]
+            places += range(start, end)
+            sequence += [len(tables)] * (end - start)
+            tables.append(one.table)
+            if end == len(one.tokens):
+                ends[len(tokens) - 1] = one
+        if more := -len(tokens) % multiple:
+            sequence += [len(tables)] * more
+            tables.append([self._cache.scratch])
+            tokens += [0] * more
+            places += [0] * more
+        width = max(map(len, tables))
+        table = np.zeros((len(tables), width), np.int32)
+        for i, blocks in enumerate(tables):
+            table[i, : len(blocks)] = blocks
+        step = Pass(self._cache, table, np.array(sequence, np.int32), np.array(places, np.int32))
+        return step, tokens, ends
+
+    # ---------------------------------------------------------------- who ends
+
+    def end(self, rows: Iterable[Row]) -> None:
+        """These rows have ended. Those of episodes are kept for the next turn."""
+        ended = set(map(id, rows))
+        for row in self.live:
+            if id(row) in ended:
+                episode = self._requests[row.request].episode
+                if episode is None:
+                    self._cache.give_back(row.table)
+                else:
+                    self._kept.add(episode, Computed(row.tokens, row.table, row.computed))
+        self.live = [row for row in self.live if id(row) not in ended]
+
+    def give_back(self) -> None:
+        """After an error: all blocks."""
+        for one in (*self.live, *self._open):
+            self._cache.give_back(one.table)
+        self.live, self._open = [], []
+        self._paused.clear()
+        self._unopened.clear()
+
+
+def alike(rows: Sequence[Row], requests: Sequence[Request]) -> list[list[Row]]:
+    """The rows, by how their tokens are drawn."""
+    by_sampling: dict[Any, list[Row]] = {}
+    for row in rows:
+        by_sampling.setdefault(requests[row.request].sampling.for_turn(0), []).append(row)
+    return list(by_sampling.values())

@@ -1,0 +1,205 @@
+"""The engine with a block cache: the same responses as plain decoding, and the same bits in any company."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from reasonrl.engines.base import Generation, Request, Sampling
+from reasonrl.engines.hf import HFEngine
+from reasonrl.engines.local import rows
+from reasonrl.engines.local.engine import CachedEngine
+from reasonrl.errors import ModelError
+from reasonrl.models import tiny
+from reasonrl.models.loading import LanguageModel, load_model
+from reasonrl.models.logprobs import TokenRow, response_logprobs
+from tests.e2e.made_models import make_tokenizer
+from tests.engines.test_architectures import PROMPTS, SCALED, SIZES
+
+LONGEST = 90
+
+
+@pytest.fixture(scope="module")
+def model() -> LanguageModel:
+    return load_model(tiny.NAME, device="cpu", seed=3)
+
+
+def asked(seed: int, prompts: int, copies: int, shared: int, new_tokens: int = 24) -> list[Request]:
+    """Requests for prompts of many lengths, some of which begin alike."""
+    source = random.Random(seed)
+    beginning = [source.randint(3, 20) for _ in range(shared)]
+    made = []
+    for number in range(prompts):
+        end = [source.randint(3, 20) for _ in range(source.randint(1, LONGEST - shared))]
+        ids = tuple(beginning + end if number % 3 else end)
+        for copy in range(copies):
+            sampling = Sampling(source.randint(1, new_tokens), source.choice([1.0, 1.0, 0.0]), ignore_eos=copy % 2 == 0)
+            made.append(Request(ids, sampling, source.randrange(10**9)))
+    source.shuffle(made)
+    return made
+
+
+@given(
+    seed=st.integers(0, 10**6),
+    prompts=st.integers(1, 6),
+    copies=st.integers(1, 4),
+    shared=st.sampled_from([0, 20, 32, 64, 70]),
+    most=st.sampled_from([1, 2, 5, 128]),
+)
+@settings(max_examples=25, deadline=None)
+def test_responses_are_those_of_plain_decoding_and_the_same_bits_in_any_company(
+    model: LanguageModel, seed: int, prompts: int, copies: int, shared: int, most: int
+) -> None:
+    requests = asked(seed, prompts, copies, shared)
+    together = CachedEngine(model).generate_batch(requests)
+    for made, plain in zip(together, HFEngine(model).generate_batch(requests), strict=True):
+        assert (made.token_ids, made.finish_reason) == (plain.token_ids, plain.finish_reason)
+        assert made.logprobs == pytest.approx(plain.logprobs, abs=1e-5)
+    few = CachedEngine(model, rows_per_batch=most).generate_batch(requests[::-1])[::-1]
+    assert few == together
+    place = seed % len(requests)
+    assert CachedEngine(model).generate_batch([requests[place]]) == [together[place]]
+
+
+def test_long_prompts_go_through_in_pieces_and_give_the_same(
+    model: LanguageModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    requests = asked(5, 6, 2, 40)
+    whole = CachedEngine(model).generate_batch(requests)
+    monkeypatch.setattr(rows, "PASS_TOKENS", 17)
+    assert CachedEngine(model).generate_batch(requests) == whole
+
+
+@pytest.mark.parametrize("mib", [0.35, 0.6, 1.5])
+def test_a_small_cache_costs_time_and_changes_nothing(model: LanguageModel, mib: float) -> None:
+    requests = asked(7, 8, 3, 20, new_tokens=60)
+    engine = CachedEngine(model, cache_gib=mib / 1024)
+    assert engine.generate_batch(requests) == CachedEngine(model).generate_batch(requests)
+
+
+def test_logprobs_are_those_of_the_trainer(model: LanguageModel) -> None:
+    requests = [Request(r.token_ids, Sampling(30, 0.7), r.seed) for r in asked(3, 5, 2, 10)]
+    made = CachedEngine(model).generate_batch(requests)
+    token_rows = [TokenRow(r.token_ids, g.token_ids) for r, g in zip(requests, made, strict=True)]
+    with torch.no_grad():
+        scored = response_logprobs(model.model, token_rows, temperature=0.7).logprobs
+    for generation, row in zip(made, scored, strict=True):
+        assert generation.logprobs == pytest.approx(row[: len(generation.token_ids)].tolist(), abs=1e-4)
+
+
+class Counting(CachedEngine):
+    """Remembers how many tokens went through the model."""
+
+    tokens = 0
+
+    def _states(self, tokens: list[int], position: Any, places: list[int]) -> torch.Tensor:
+        self.tokens += len(tokens)
+        return super()._states(tokens, position, places)
+
+
+def turn(answers: list[Generation], before: list[Request], said: int, seed: int) -> list[Request]:
+    """The next turn: what stood there, the answer, and a message of the environment."""
+    source = random.Random(seed)
+    return [
+        Request(
+            (*request.token_ids, *answer.token_ids, *(source.randint(3, 20) for _ in range(said))),
+            request.sampling,
+            request.seed + 1,
+            request.episode,
+        )
+        for answer, request in zip(answers, before, strict=True)
+    ]
+
+
+def test_the_next_turn_of_an_episode_costs_its_new_tokens(model: LanguageModel) -> None:
+    first = [
+        Request(request.token_ids, Sampling(20, ignore_eos=True), request.seed, episode=i)
+        for i, request in enumerate(asked(11, 4, 2, 30))
+    ]
+    engine = Counting(model)
+    answers = engine.generate_batch(first)
+    second = turn(answers, first, 5, 1)
+    engine.tokens = 0
+    kept = engine.generate_batch(second)
+    # of each turn: the answer's last token, which was never read, the message, and the new tokens but the last
+    assert engine.tokens <= len(second) * (1 + 5 + 19) + 7 * 20
+    assert kept == CachedEngine(model).generate_batch(second)
+    third = turn(kept, second, 3, 2)
+    assert engine.generate_batch(third) == CachedEngine(model).generate_batch(third)
+    for i in range(len(first)):
+        engine.end_episode(i)
+    assert engine._cache.blocks_in_use == 0
+
+
+def test_episodes_that_find_no_room_are_computed_again(model: LanguageModel) -> None:
+    first = [
+        Request(request.token_ids, Sampling(20, ignore_eos=True), request.seed, episode=i)
+        for i, request in enumerate(asked(13, 6, 1, 30))
+    ]
+    engine = CachedEngine(model, cache_gib=0.5 / 1024)
+    second = turn(engine.generate_batch(first), first, 5, 1)
+    assert engine.generate_batch(second) == CachedEngine(model).generate_batch(second)
+
+
+def test_a_turn_that_goes_back_behind_what_was_kept(model: LanguageModel) -> None:
+    """The environment may rewrite the conversation: what still agrees is used, and nothing else."""
+    (request,) = [Request(r.token_ids, Sampling(20, ignore_eos=True), r.seed, episode="one") for r in asked(2, 1, 1, 0)]
+    engine = CachedEngine(model)
+    (answer,) = engine.generate_batch([request])
+    for cut in (3, 10, 19):
+        other = Request((*request.token_ids, *answer.token_ids[:cut], 5, 6), request.sampling, 9, "one")
+        assert engine.generate_batch([other]) == CachedEngine(model).generate_batch([other])
+
+
+def test_an_error_leaves_nothing_in_the_cache(model: LanguageModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = CachedEngine(model)
+    monkeypatch.setattr(engine, "_head", lambda states, multiple: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        engine.generate_batch(asked(1, 3, 2, 10))
+    assert engine._cache.blocks_in_use == 0
+    assert model.model.config._attn_implementation == "sdpa"
+
+
+FAMILIES: dict[str, dict[str, Any]] = {
+    **SCALED,
+    "Qwen3": {},
+    "Mistral": {"sliding_window": 6},
+    "Gemma3Text": {"sliding_window": 6},
+    "GPT2": {"n_embd": 32, "n_layer": 2, "n_head": 4, "n_positions": 128},
+}
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_other_architectures_give_the_same_as_plain_decoding(family: str) -> None:
+    import transformers
+
+    sizes = {} if family == "GPT2" else SIZES
+    config = getattr(transformers, f"{family}Config")(**{**sizes, "vocab_size": 100, **FAMILIES[family]})
+    torch.manual_seed(0)
+    model = transformers.AutoModelForCausalLM.from_config(config).eval()
+    model.set_attn_implementation("eager")  # Gemma 2 caps its scores, and sdpa does not
+    language_model = LanguageModel(model, make_tokenizer(), family)
+    requests = [Request(PROMPTS[i % 3], Sampling(40, ignore_eos=True), i) for i in range(6)]
+    made = CachedEngine(language_model).generate_batch(requests)
+    for ours, plain in zip(made, HFEngine(language_model).generate_batch(requests), strict=True):
+        assert ours.token_ids == plain.token_ids
+        assert ours.logprobs == pytest.approx(plain.logprobs, abs=1e-4)
+
+
+@pytest.mark.parametrize("family", ["Bloom", "Mpt"])
+def test_an_architecture_that_tells_places_by_a_mask_is_refused(family: str) -> None:
+    import transformers
+
+    config = getattr(transformers, f"{family}Config")(
+        vocab_size=100, hidden_size=32, n_layer=2, n_head=4, n_heads=4, n_layers=2, d_model=32
+    )
+    torch.manual_seed(0)
+    model = getattr(transformers, f"{family}ForCausalLM")(config).eval()
+    engine = CachedEngine(LanguageModel(model, make_tokenizer(), family))
+    with pytest.raises(ModelError, match=r"does not attend through the cache .* Write rollout.engine: hf"):
+        engine.generate_batch([Request((5, 6, 7), Sampling(3), 0)])
