@@ -112,10 +112,11 @@ def load_kernel(shape: HeadShape) -> Kernel:
 
 def _compiler() -> str:
     named = os.environ.get("CC")
-    found = shlex.split(named)[0] if named else next(filter(shutil.which, _COMPILERS), None)
-    if not found or not shutil.which(found):
+    compiler = shlex.split(named)[0] if named else next(filter(shutil.which, _COMPILERS), None)
+    path = shutil.which(compiler) if compiler else None
+    if path is None:
         raise NoKernel("no C compiler is installed (gcc or clang)")
-    return str(shutil.which(found))
+    return path
 
 
 def _processor() -> str:

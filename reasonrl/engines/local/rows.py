@@ -98,9 +98,9 @@ class Kept:
 class Rows:
     """All rows of one call of the engine."""
 
-    def __init__(self, cache: BlockCache, kept: Kept, requests: Sequence[Request], most: int) -> None:
+    def __init__(self, cache: BlockCache, episodes: Kept, requests: Sequence[Request], most: int) -> None:
         self._cache = cache
-        self._kept = kept
+        self._kept = episodes
         self._requests = requests
         self._most = most
         prompts: dict[tuple[int, ...], Prompt] = {}
@@ -145,12 +145,12 @@ class Rows:
     def _beginning_of(self, table: Sequence[int], tokens: int) -> list[int]:
         """Full blocks are shared; one that is not full is copied, since it will be filled further."""
         full = tokens // BLOCK
-        own = list(table[:full])
-        self._cache.share(own)
+        beginning = list(table[:full])
+        self._cache.share(beginning)
         if tokens % BLOCK:
-            own.append(self._cache.take())
-            self._cache.copy([(table[full], own[full])])
-        return own
+            beginning.append(self._cache.take())
+            self._cache.copy([(table[full], beginning[full])])
+        return beginning
 
     def _start(self, prompt: Prompt) -> None:
         i = prompt.waiting.popleft()
