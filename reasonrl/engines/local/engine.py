@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import inspect
 import math
+import warnings
 from collections.abc import Hashable, Sequence
 from typing import Any
 
@@ -19,7 +20,7 @@ from torch import Tensor
 
 from reasonrl.engines.base import Generation, Request, Sampling
 from reasonrl.engines.local.attention import cached_attention, computing
-from reasonrl.engines.local.cache import BlockCache
+from reasonrl.engines.local.cache import BlockCache, CacheFull
 from reasonrl.engines.local.rounding import row_multiple
 from reasonrl.engines.local.rows import Kept, Row, Rows, alike
 from reasonrl.engines.local.trial import attends_alike
@@ -65,11 +66,16 @@ class CachedEngine:
         was_training = model.training
         model.eval()
         rows = Rows(self._cache, self._kept, requests, self._rows_per_batch)
-        multiple, _ = self._row_multiple(), self._heads_give_logits()  # both try the model as it is
-        self._check_attention()
         try:
+            multiple, _ = self._row_multiple(), self._heads_give_logits()  # both try the model as it is
+            self._check_attention()
             with torch.inference_mode(), cached_attention(self._causal.config.get_text_config()):
                 return self._decode(requests, rows, multiple)
+        except CacheFull:
+            raise ModelError(
+                f"the cache of hf_cached has {self._cache.most_bytes / 2**30:.3g} GiB, which does not hold one row of"
+                " these requests. Give it more, or lower rollout.max_new_tokens"
+            ) from None
         finally:
             rows.give_back()
             if not self._kept:
@@ -148,7 +154,14 @@ class CachedEngine:
         if not self._exact or self._lm.device.type != "cpu":
             return 1
         if not self._multiple:
-            self._multiple = row_multiple(self._lm.model) or 32
+            multiple = row_multiple(self._lm.model)
+            if multiple is None:
+                warnings.warn(
+                    "matrix products of this machine round differently in batches of other sizes, whatever their size:"
+                    " what a row gets may depend on its company in the last bits",
+                    stacklevel=2,
+                )
+            self._multiple = multiple or 1
         return self._multiple
 
     @property

@@ -103,6 +103,7 @@ class Rows:
         self._kept = episodes
         self._requests = requests
         self._most = most
+        assert cache.scratch >= 0  # taken while there is room
         prompts: dict[tuple[int, ...], Prompt] = {}
         for i, request in enumerate(requests):
             prompts.setdefault(tuple(request.token_ids), Prompt(list(request.token_ids))).waiting.append(i)
@@ -148,9 +149,21 @@ class Rows:
         beginning = list(table[:full])
         self._cache.share(beginning)
         if tokens % BLOCK:
-            beginning.append(self._cache.take())
+            beginning.append(self._take())
             self._cache.copy([(table[full], beginning[full])])
         return beginning
+
+    def _take(self) -> int:
+        """A block for a row that is about to begin. Raises CacheFull if no other can make room."""
+        while True:
+            try:
+                return self._cache.take()
+            except CacheFull:
+                if self._kept.drop_oldest():
+                    continue
+                if not self.live:
+                    raise
+                self._pause(self.live[-1])
 
     def _start(self, prompt: Prompt) -> None:
         i = prompt.waiting.popleft()

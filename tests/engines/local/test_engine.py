@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from reasonrl.engines.base import Generation, Request, Sampling
 from reasonrl.engines.hf import HFEngine
-from reasonrl.engines.local import rows
+from reasonrl.engines.local import cache, rows
 from reasonrl.engines.local.engine import CachedEngine
 from reasonrl.errors import ModelError
 from reasonrl.models import tiny
@@ -75,11 +75,23 @@ def test_long_prompts_go_through_in_pieces_and_give_the_same(
     assert CachedEngine(model).generate_batch(requests) == whole
 
 
-@pytest.mark.parametrize("mib", [0.35, 0.6, 1.5])
-def test_a_small_cache_costs_time_and_changes_nothing(model: LanguageModel, mib: float) -> None:
+@pytest.mark.parametrize("mib", [0.3, 0.35, 0.4, 0.45, 0.5, 0.6, 1.5])
+def test_a_small_cache_costs_time_and_changes_nothing(
+    model: LanguageModel, mib: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cache, "_FIRST_BLOCKS", 2)
     requests = asked(7, 8, 3, 20, new_tokens=60)
     engine = CachedEngine(model, cache_gib=mib / 1024)
     assert engine.generate_batch(requests) == CachedEngine(model).generate_batch(requests)
+
+
+def test_a_cache_that_does_not_hold_one_row_is_said(model: LanguageModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cache, "_FIRST_BLOCKS", 2)
+    model.model.train()
+    with pytest.raises(ModelError, match=r"has 1e-05 GiB, which does not hold one row"):
+        CachedEngine(model, cache_gib=1e-5).generate_batch([Request((5,) * 40, Sampling(300, ignore_eos=True), 0)])
+    assert model.model.training
+    model.model.eval()
 
 
 def test_logprobs_are_those_of_the_trainer(model: LanguageModel) -> None:
