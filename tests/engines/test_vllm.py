@@ -84,11 +84,11 @@ def largest_gap(model: LanguageModel, requests: list[Request], made: list[Genera
     )
 
 
-def nudge(parameters: Any, seed: int) -> None:
+def nudge(parameters: Any, seed: int, size: float = 0.05) -> None:
     torch.manual_seed(seed)
     with torch.no_grad():
         for parameter in parameters:
-            parameter.add_(0.05 * torch.randn_like(parameter))
+            parameter.add_(size * torch.randn_like(parameter))
 
 
 @pytest.mark.vllm
@@ -161,7 +161,9 @@ def test_the_pretrained_model_says_the_same_and_ends_the_same(vllm_stopped: None
     )
     assert largest_gap(model, drawn, made) < 1e-3
     for step in range(3):
-        nudge([p for name, p in model.model.named_parameters() if "norm" in name or "embed" in name], step)
+        # Small: with embeddings that are mostly noise, rounding alone moves the log-probs by 1e-3.
+        nudge([p for name, p in model.model.named_parameters() if "norm" in name or "embed" in name], step, 0.005)
+        assert largest_gap(model, drawn, engine.generate_batch(drawn)) > 1e-2, "nothing was changed"
         updates.value += 1
         assert largest_gap(model, drawn, engine.generate_batch(drawn)) < 1e-3
     with pytest.raises(ValueError, match=r"rollout.vllm.max_model_len or lower rollout.max_new_tokens"):
