@@ -11,10 +11,10 @@ The names below are imported when they are first used, so `import reasonrl` load
 from __future__ import annotations
 
 import importlib
-import os
 from typing import TYPE_CHECKING, Any
 
 from reasonrl._installation import check_verifiers
+from reasonrl.host.tuning import wait_patiently
 
 if TYPE_CHECKING:
     from reasonrl.api.evaluation import EvaluationResult, compare, evaluate
@@ -59,11 +59,9 @@ _MODULES = {
 }
 
 # Threads of torch's OpenMP spin while they wait, so two processes on the same cores take each other's time. Measured on
-# 2 cores, steps of the recipe quickstart: alone 22.4 s, and 21.6 s with this setting; two side by side 243 s, and
-# 22.5 s. Recipe smoke: alone 10.7 s and 12.1 s; two 53 s and 11 s. OpenMP reads it when torch is imported; what a user
-# has set counts.
-if "GOMP_SPINCOUNT" not in os.environ:
-    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+# 2 cores, steps of the recipe quickstart: two side by side 243 s, and 22.5 s with this setting. OpenMP reads it when
+# torch is imported. Commands that compute for long take it back for one process at a time.
+wait_patiently()
 
 check_verifiers()
 

@@ -20,6 +20,7 @@ from reasonrl.errors import ReasonRLError
 from reasonrl.host.homes import ensure_home
 from reasonrl.host.outputs import as_os_error, is_users_mistake, memory_error_text, os_error_text, user_path, user_text
 from reasonrl.host.terminal import lasting_streams, lost_output, print_json
+from reasonrl.host.tuning import tune_for_computing
 from verifiers.errors import PoolError
 
 NARROWEST = 20
@@ -80,6 +81,8 @@ def train(
     pairs = [user_text(pair) for pair in overrides or []]
     if dry_run:
         check_run_dir(pairs, resume=resume)
+    else:
+        tune_for_computing()
     train_command(
         user_text(recipe),
         pairs,
@@ -126,6 +129,7 @@ def evaluate(
     as_json: Json = False,
 ) -> None:
     """Measure the accuracy of a model on problems, greedy and sampled, with 95% intervals."""
+    tune_for_computing()
     from reasonrl.commands.evaluate import eval_command
 
     eval_command(

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from reasonrl.host.outputs import user_path, user_text
+from reasonrl.host.tuning import tune_for_computing
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
 Offline = Annotated[bool, typer.Option("--offline", help="Do not use the network.")]
@@ -177,6 +178,8 @@ def critic_train(
     pairs = [user_text(pair) for pair in overrides or []]
     if dry_run:
         check_run_dir(pairs, resume=resume)
+    else:
+        tune_for_computing()
     critic_train_command(
         user_text(recipe),
         pairs,
@@ -227,6 +230,7 @@ def critic_eval(
     as_json: Json = False,
 ) -> None:
     """Measure a critic on labelled solutions, subset by subset, with 95% intervals."""
+    tune_for_computing()
     from reasonrl.commands.critic import critic_eval_command
     from reasonrl.commands.output import key_values
 

@@ -64,7 +64,7 @@ def make_engine(recipe: Recipe, language_model: LanguageModel, updates: Callable
     if name == "hf":
         return HFEngine(language_model, rows_per_batch=recipe.rollout.rows_per_batch)
     if name == "hf_cached":
-        return CachedEngine(language_model, rows_per_batch=recipe.rollout.rows_per_batch)
+        return CachedEngine(language_model, rows_per_batch=recipe.rollout.rows_per_batch, updates=updates)
     if name == "vllm":
         from reasonrl.engines.vllm import VLLMEngine
 

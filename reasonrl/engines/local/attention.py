@@ -84,14 +84,21 @@ def _attend(
     step = _current.get()
     if query.shape[0] != 1 or query.shape[2] != len(step.position):
         raise ValueError(f"a pass of {len(step.position)} tokens was given {tuple(query.shape)} queries")
-    store = step.cache.store(module.layer_idx, key, value)
     scale = query.shape[-1] ** -0.5 if scaling is None else scaling
+    return attend(step, module.layer_idx, query, key, value, scale, sliding_window or 0, softcap or 0.0), None
+
+
+def attend(
+    step: Pass, layer: int, query: Tensor, key: Tensor, value: Tensor, scale: float, window: int = 0, cap: float = 0.0
+) -> Tensor:
+    """Adds keys and values of a pass to the cache, and attends; shapes as of `_attend`. A window of 0 has no end."""
+    store = step.cache.store(layer, key, value)
     heads, key_heads = query.shape[1], key.shape[1]
     kernel = None
     if query.device.type == "cpu" and step.with_kernel:
         kernel = kernel_for(HeadShape(key.shape[-1], value.shape[-1], heads // key_heads, query.dtype))
     if kernel is None:
-        return _attend_with_torch(step, store, query, key, value, scale, sliding_window or 0, softcap or 0.0), None
+        return _attend_with_torch(step, store, query, key, value, scale, window, cap)
     query, key, value = (x if x.stride(-1) == 1 else x.contiguous() for x in (query, key, value))
     out = query.new_empty(1, query.shape[2], heads, value.shape[-1])
     kernel(
@@ -103,13 +110,13 @@ def _attend(
             len(step.runs) - 1,
             step.tables.shape[1],
             key_heads,
-            sliding_window or 0,
+            window,
             scale,
-            softcap or 0.0,
+            cap,
             torch.get_num_threads(),
         )
     )
-    return out, None
+    return out
 
 
 def _attend_with_torch(

@@ -9,22 +9,24 @@ attends to each sequence by itself.
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import math
 import warnings
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from reasonrl.engines.base import Generation, Request, Sampling
-from reasonrl.engines.local.attention import cached_attention, computing
+from reasonrl.engines.local.attention import Pass, cached_attention, computing
 from reasonrl.engines.local.cache import BlockCache, CacheFull
-from reasonrl.engines.local.rounding import row_multiple
+from reasonrl.engines.local.decoder import Decoder, Unsuitable, adapters_at_work, decodes_alike
+from reasonrl.engines.local.drawing import draw
+from reasonrl.engines.local.rounding import linear_products, packed_products, row_multiple
 from reasonrl.engines.local.rows import Kept, Row, Rows, alike
 from reasonrl.engines.local.trial import attends_alike
-from reasonrl.engines.sampling import draw_tokens
 from reasonrl.errors import ModelError
 from reasonrl.models.architecture import logits_are_heads, refuse_stateful
 from reasonrl.models.loading import LanguageModel
@@ -45,6 +47,7 @@ class CachedEngine:
         rows_per_batch: int = 128,
         exact: bool = True,
         cache_gib: float = math.inf,
+        updates: Callable[[], int] | None = None,
     ) -> None:
         refuse_stateful(language_model.model.config)
         self._lm = language_model
@@ -54,6 +57,11 @@ class CachedEngine:
         self._plain_head: bool | None = None
         self._multiple = 0
         self._attends_alike: bool | None = None
+        self._updates = updates
+        self._decoder: Decoder | None = None
+        self._copied: tuple[Any, ...] = ()
+        """What the weights were when the decoder was made."""
+        self._has_decoder = True
         self._cache = BlockCache(cache_gib * 2**30)
         self._kept = Kept(self._cache)
 
@@ -67,9 +75,9 @@ class CachedEngine:
         model.eval()
         rows = Rows(self._cache, self._kept, requests, self._rows_per_batch)
         try:
+            self._copy_weights()
             multiple, _ = self._row_multiple(), self._heads_give_logits()  # both try the model as it is
-            self._check_attention()
-            with torch.inference_mode(), cached_attention(self._causal.config.get_text_config()):
+            with torch.inference_mode(), self._attending():
                 return self._decode(requests, rows, multiple)
         except CacheFull:
             raise ModelError(
@@ -78,14 +86,42 @@ class CachedEngine:
             ) from None
         finally:
             rows.give_back()
-            if not self._kept:
-                self._cache.clear()
+            self._give_back()
             model.train(was_training)
 
     def end_episode(self, episode: Hashable) -> None:
         self._kept.drop(episode)
+        self._give_back()
+
+    def _give_back(self) -> None:
+        """The memory, where no episode waits for its next turn."""
         if not self._kept:
             self._cache.clear()
+            self._decoder = None
+
+    def _copy_weights(self) -> None:
+        """Makes the decoder, where the model can have one, from the weights as they are now."""
+        if not self._has_decoder:
+            return
+        state = (self._updates(), adapters_at_work(self._lm.model)) if self._updates else ()
+        if self._decoder is not None and state and state == self._copied:
+            return
+        is_first, self._decoder = not self._copied and self._multiple == 0, None
+        try:
+            decoder = Decoder(self._lm.model)
+        except Unsuitable:
+            self._has_decoder = False
+            return
+        if is_first and not decodes_alike(decoder, self._lm.model):
+            self._has_decoder = False
+            return
+        self._decoder, self._copied = decoder, state
+
+    def _attending(self) -> contextlib.AbstractContextManager[None]:
+        if self._decoder is not None:
+            return contextlib.nullcontext()
+        self._check_attention()
+        return cached_attention(self._causal.config.get_text_config())
 
     def _decode(self, requests: Sequence[Request], rows: Rows, multiple: int) -> list[Generation]:
         results: dict[int, Generation] = {}
@@ -93,44 +129,50 @@ class CachedEngine:
             rows.admit()
             planned = rows.plan(multiple)
             if planned:
-                step, tokens, ends = planned
-                with computing(step):
-                    states = self._states(tokens, step.position, list(ends))
-                for (_, one), state in zip(ends.items(), states, strict=True):
+                states = self._states(planned.tokens, planned.step, list(planned.ends))
+                for one, state in zip(planned.ends.values(), states, strict=True):
                     one.state = state
-            drawing = [row for row in rows.live if row.state is not None]
-            if drawing:
-                rows.end(list(self._draw(drawing, requests, results, multiple)))
+            ended = []
+            for some in alike([row for row in rows.live if row.state is not None], requests):
+                drawn = self._draw(some, requests[some[0].request].sampling, multiple)
+                for row, token, logprob in zip(some, *drawn, strict=True):
+                    if self._add(row, token, logprob, requests[row.request], results):
+                        ended.append(row)
+            rows.end(ended)
         return [results[i] for i in range(len(requests))]
 
-    def _draw(
-        self, rows: list[Row], requests: Sequence[Request], results: dict[int, Generation], multiple: int
-    ) -> list[Row]:
-        """Draws a token for each row. Returns the rows that have ended, whose results are set."""
-        ended = []
-        for chosen in alike(rows, requests):
-            states = torch.stack([row.state for row in chosen if row.state is not None])
-            logits = self._head(states, multiple)
-            noise = torch.tensor([row.noise[len(row.logprobs)] for row in chosen], dtype=torch.float64)
-            drawn, logprobs = draw_tokens(logits, noise, requests[chosen[0].request].sampling)
-            for row, token, logprob in zip(chosen, drawn.tolist(), logprobs.tolist(), strict=True):
-                request = requests[row.request]
-                row.tokens.append(token)
-                row.logprobs.append(logprob)
-                row.state = None
-                response = row.tokens[len(request.token_ids) :]
-                stopped = self._ends(response, request.sampling)
-                if stopped or len(response) == request.sampling.max_new_tokens:
-                    results[row.request] = Generation(response, row.logprobs, "stop" if stopped else "length")
-                    ended.append(row)
+    def _draw(self, rows: Sequence[Row], sampling: Sampling, multiple: int) -> tuple[list[int], list[float]]:
+        """A token for each row, and its log-prob."""
+        logits = self._head(torch.stack([row.state for row in rows if row.state is not None]), multiple)
+        noise = torch.tensor([row.noise[len(row.logprobs)] for row in rows], dtype=torch.float64)
+        return draw(logits, noise, sampling)
+
+    def _add(
+        self, row: Row, token: int, logprob: float, request: Request, results: dict[int, Generation]
+    ) -> bool:
+        """Whether the row has ended with this token. Then its result is set."""
+        row.tokens.append(token)
+        row.logprobs.append(logprob)
+        row.state = None
+        response = row.tokens[len(request.token_ids) :]
+        stopped = self._ends(response, request.sampling)
+        ended = stopped or len(response) == request.sampling.max_new_tokens
+        if ended:
+            results[row.request] = Generation(response, row.logprobs, "stop" if stopped else "length")
         return ended
 
-    def _states(self, tokens: list[int], position: Any, places: list[int]) -> Tensor:
+    def _states(self, tokens: list[int], step: Pass, places: list[int]) -> Tensor:
         """What the head gets at some places of a packed row [places, H], or the logits there [places, V] where the
         model caps or scales them.
         """
+        if self._decoder is not None:
+            return self._decoder.states(tokens, step, places)
+        with computing(step):
+            return self._states_of_modules(tokens, step, places)
+
+    def _states_of_modules(self, tokens: list[int], step: Pass, places: list[int]) -> Tensor:
         device = self._lm.device
-        positions = torch.from_numpy(position).long()[None].to(device)
+        positions = torch.from_numpy(step.position).long()[None].to(device)
         ids = torch.tensor([tokens], device=device)
         wanted = torch.tensor(places, device=device, dtype=torch.long)
         if self._heads_give_logits():
@@ -148,13 +190,15 @@ class CachedEngine:
         count = len(states)
         if more := -count % multiple:
             states = torch.cat([states, states.new_zeros(more, states.shape[1])])
-        return self._lm.model.get_output_embeddings()(states)[:count]  # type: ignore[no-any-return]
+        head = self._lm.model.get_output_embeddings() if self._decoder is None else self._decoder.head
+        return head(states)[:count]  # type: ignore[no-any-return]
 
     def _row_multiple(self) -> int:
         if not self._exact or self._lm.device.type != "cpu":
             return 1
         if not self._multiple:
-            multiple = row_multiple(self._lm.model)
+            decoder = self._decoder
+            multiple = row_multiple(packed_products(decoder.products) if decoder else linear_products(self._lm.model))
             if multiple is None:
                 warnings.warn(
                     "matrix products of this machine round differently in batches of other sizes, whatever their size:"

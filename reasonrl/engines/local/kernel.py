@@ -1,7 +1,7 @@
-"""Compiles `attention.c` for one shape of heads, with this machine's instructions, and loads it.
+"""Compiles `attention.c` for one shape of heads, and `layers.c`, with this machine's instructions, and loads them.
 
 It takes a second and is kept in the folder of embedded models. Without a C compiler, or where the result does not do
-what it should, there is no kernel, and `attention` computes with torch.
+what it should, there is no kernel, and the engine computes with torch.
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ from reasonrl.models.embedded import cache_folders
 BLOCK = 32
 TILE = 4
 """As in attention.c."""
-_SOURCE = Path(__file__).with_name("attention.c")
+_FOLDER = Path(__file__).parent
+_HEADER = "vectors.h"
 _FLAGS = (
     "-O3", "-march=native", "-fopenmp", "-fPIC", "-shared", "-fno-math-errno", "-fno-trapping-math",
     "-ffp-contract=fast",
@@ -86,25 +87,50 @@ def kernel_for(shape: HeadShape) -> Kernel | None:
 
 def load_kernel(shape: HeadShape) -> Kernel:
     """Raises NoKernel with the reason."""
-    if shape.dtype not in (torch.bfloat16, torch.float32):
-        raise NoKernel(f"it computes with bfloat16 and float32, not with {shape.dtype}")
-    compiler = _compiler()
-    words = [
+    library = _library(
+        "attention",
+        shape.dtype,
         f"-DKEY_SIZE={shape.key_size}",
         f"-DVALUE_SIZE={shape.value_size}",
         f"-DQUERIES={shape.queries}",
-        f"-DBF16={int(shape.dtype is torch.bfloat16)}",
-    ]
-    name = hashlib.blake2b(
-        "\0".join([_SOURCE.read_text(encoding="utf-8"), *_FLAGS, *words, compiler, _processor()]).encode(),
-        digest_size=12,
+    )
+    return Kernel(library)
+
+
+@functools.cache
+def layers_for(dtype: torch.dtype) -> ctypes.CDLL | None:
+    """The functions of layers.c; None where there can be none."""
+    try:
+        library = _library("layers", dtype)
+    except NoKernel:
+        return None
+    pointer, whole, number, threads = ctypes.c_void_p, ctypes.c_int64, ctypes.c_float, ctypes.c_int32
+    library.add_and_norm.argtypes = [*[pointer] * 4, *[whole] * 2, number, threads]
+    library.rotate.argtypes = [*[pointer] * 5, *[whole] * 5, number, threads]
+    library.gate.argtypes = [*[pointer] * 2, *[whole] * 2, threads]
+    library.draw.argtypes = [*[pointer] * 4, *[whole] * 2, number, threads]
+    for function in (library.add_and_norm, library.rotate, library.gate, library.draw):
+        function.restype = None
+    return library
+
+
+def _library(name: str, dtype: torch.dtype, *defines: str) -> ctypes.CDLL:
+    """Raises NoKernel."""
+    if dtype not in (torch.bfloat16, torch.float32):
+        raise NoKernel(f"it computes with bfloat16 and float32, not with {dtype}")
+    compiler = _compiler()
+    source = _FOLDER / f"{name}.c"
+    words = [*defines, f"-DBF16={int(dtype is torch.bfloat16)}"]
+    texts = [path.read_text(encoding="utf-8") for path in (source, _FOLDER / _HEADER)]
+    digest = hashlib.blake2b(
+        "\0".join([*texts, *_FLAGS, *words, compiler, _processor()]).encode(), digest_size=12
     ).hexdigest()
     for folder in cache_folders():
-        path = folder / "kernels" / f"attention-{name}.so"
-        if not path.exists() and not _compile(compiler, words, path):
+        path = folder / "kernels" / f"{name}-{digest}.so"
+        if not path.exists() and not _compile(compiler, source, words, path):
             continue
         try:
-            return Kernel(ctypes.CDLL(str(path)))
+            return ctypes.CDLL(str(path))
         except OSError as error:
             raise NoKernel(f"{path.name} cannot be loaded: {error}") from error
     raise NoKernel("no folder can be written to")
@@ -128,7 +154,7 @@ def _processor() -> str:
     return next((line for line in lines if line.startswith(("flags", "Features"))), platform.machine())
 
 
-def _compile(compiler: str, words: list[str], path: Path) -> bool:
+def _compile(compiler: str, source: Path, words: list[str], path: Path) -> bool:
     """Whether it could be written there. Raises NoKernel if it does not compile."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -138,7 +164,7 @@ def _compile(compiler: str, words: list[str], path: Path) -> bool:
     os.close(descriptor)
     try:
         done = subprocess.run(
-            [compiler, *_FLAGS, *words, "-o", unfinished, str(_SOURCE)],
+            [compiler, *_FLAGS, *words, "-o", unfinished, str(source), "-lm"],
             capture_output=True,
             text=True,
             timeout=_COMPILE_S,

@@ -7,36 +7,51 @@ reads. Tried on the shapes of the model's own layers.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from reasonrl.engines.local.linear import PackedLinear
+
 _TRIED = (1, 2, 3, 4, 5, 7, 8, 11, 16, 24, 31, 32, 40, 48, 57, 64)
 _MULTIPLES = (1, 8, 16, 32)
 
 
-def row_multiple(model: Any) -> int | None:
-    """Rows come in multiples of this; None if no multiple helps."""
-    weights: dict[tuple[int, ...], Tensor] = {}
-    for module in model.modules():
-        if isinstance(module, torch.nn.Linear):
-            weights.setdefault((*module.weight.shape, module.weight.dtype.itemsize), module.weight)
+def row_multiple(products: Sequence[tuple[Callable[[Tensor], Tensor], Tensor]]) -> int | None:
+    """Rows come in multiples of this; None if no multiple helps. `products`: each with rows to try it on [64, in]."""
     for multiple in _MULTIPLES:
-        if all(_is_steady(weight, multiple) for weight in weights.values()):
+        if all(_is_steady(product, rows, multiple) for product, rows in products):
             return multiple
     return None
 
 
-def _is_steady(weight: Tensor, multiple: int) -> bool:
+def linear_products(model: Any) -> list[tuple[Callable[[Tensor], Tensor], Tensor]]:
+    """One linear layer of each shape."""
+    modules: dict[tuple[int, ...], torch.nn.Linear] = {}
+    for module in model.modules():
+        if isinstance(module, torch.nn.Linear):
+            modules.setdefault((*module.weight.shape, module.weight.dtype.itemsize), module)
+    return [(module, rows_for(module.weight.shape[1], module.weight)) for module in modules.values()]
+
+
+def packed_products(products: Sequence[PackedLinear]) -> list[tuple[Callable[[Tensor], Tensor], Tensor]]:
+    """One of each shape."""
+    shapes = {tuple(product.weight.shape): product for product in products}
+    return [(one, rows_for(one.inputs, torch.empty(0, dtype=one.dtype))) for one in shapes.values()]
+
+
+def rows_for(inputs: int, like: Tensor) -> Tensor:
     generator = torch.Generator().manual_seed(0)
-    rows = torch.randn(64, weight.shape[1], generator=generator).to(weight.device, weight.dtype)
-    with torch.no_grad():
-        all_rows = torch.nn.functional.linear(rows, weight)
+    return torch.randn(64, inputs, generator=generator).to(like.device, like.dtype)
+
+
+def _is_steady(product: Callable[[Tensor], Tensor], rows: Tensor, multiple: int) -> bool:
+    with torch.inference_mode():
+        all_rows = product(rows)
         for count in _TRIED:
             padded = -(-count // multiple) * multiple
-            if padded <= 64:
-                few = torch.nn.functional.linear(rows[:padded], weight)
-                if not torch.equal(few, all_rows[:padded]):
-                    return False
+            if padded <= 64 and not torch.equal(product(rows[:padded]), all_rows[:padded]):
+                return False
     return True

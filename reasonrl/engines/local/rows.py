@@ -51,6 +51,19 @@ class Row(Computed):
     logprobs: list[float] = field(default_factory=list)
 
 
+Part = tuple[Computed, int, int]
+"""Tokens of a sequence that are computed next: from, to."""
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A pass and its tokens, and by place whose state is computed there."""
+
+    step: Pass
+    tokens: list[int]
+    ends: dict[int, Computed]
+
+
 class Kept:
     """Sequences of episodes that wait for their next turn, the oldest first."""
 
@@ -111,6 +124,7 @@ class Rows:
         self._unopened = deque(prompts[tokens] for tokens in sorted(prompts))
         self._open: list[Prompt] = []
         self._paused: deque[Row] = deque()
+        self._copies: list[tuple[int, int]] = []
         self.live: list[Row] = []
 
     @property
@@ -132,6 +146,7 @@ class Rows:
             self._find_beginning(prompt)
             self._open.append(prompt)
             expected += len(prompt.waiting)
+        self._copy()
 
     def _find_beginning(self, prompt: Prompt) -> None:
         """What of it is in the cache. The last token is computed anyway, for what follows it."""
@@ -150,8 +165,13 @@ class Rows:
         self._cache.share(beginning)
         if tokens % BLOCK:
             beginning.append(self._take())
-            self._cache.copy([(table[full], beginning[full])])
+            self._copies.append((table[full], beginning[full]))
         return beginning
+
+    def _copy(self) -> None:
+        """All copies at once, before anything is computed and before a block that is copied is given back."""
+        self._cache.copy(self._copies)
+        self._copies.clear()
 
     def _take(self) -> int:
         """A block for a row that is about to begin. Raises CacheFull if no other can make room."""
@@ -159,6 +179,7 @@ class Rows:
             try:
                 return self._cache.take()
             except CacheFull:
+                self._copy()
                 if self._kept.drop_oldest():
                     continue
                 if not self.live:
@@ -181,11 +202,9 @@ class Rows:
 
     # ---------------------------------------------------------------- what is computed next
 
-    def plan(self, multiple: int) -> tuple[Pass, list[int], dict[int, Computed]] | None:
-        """The next pass, its tokens, and by place whose state is computed there; None if there is nothing to compute.
-        The tokens are filled up to a multiple.
-        """
-        parts: list[tuple[Computed, int, int]] = []
+    def plan(self, multiple: int) -> Planned | None:
+        """The next pass; None if there is nothing to compute."""
+        parts: list[Part] = []
         room = PASS_TOKENS
         for one in self._pending():
             if room <= 0 and len(one.tokens) - one.computed > 1:
@@ -248,9 +267,8 @@ class Rows:
         self.live.remove(row)
         self._paused.appendleft(row)
 
-    def _pass_of(
-        self, parts: Sequence[tuple[Computed, int, int]], multiple: int
-    ) -> tuple[Pass, list[int], dict[int, Computed]]:
+    def _pass_of(self, parts: Sequence[Part], multiple: int) -> Planned:
+        """The tokens are filled up to a multiple."""
         tokens: list[int] = []
         places: list[int] = []
         sequence: list[int] = []
@@ -273,7 +291,7 @@ class Rows:
         for i, blocks in enumerate(tables):
             table[i, : len(blocks)] = blocks
         step = Pass(self._cache, table, np.array(sequence, np.int32), np.array(places, np.int32))
-        return step, tokens, ends
+        return Planned(step, tokens, ends)
 
     # ---------------------------------------------------------------- who ends
 

@@ -6,6 +6,7 @@ given (ALiBi, learned windows). Their texts would be wrong, and nothing would sa
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -25,32 +26,52 @@ def attends_alike(model: Any) -> bool:
     """`model`: a causal language model, with adapters or without."""
     causal = model.get_base_model() if hasattr(model, "get_base_model") else model
     config = causal.config.get_text_config()
-    generator = torch.Generator().manual_seed(0)
     device = next(model.parameters()).device
-    tokens = torch.randint(0, config.vocab_size, (1, _TOKENS), generator=generator).to(device)
-    other = tokens.clone()
-    other[:, : _TOKENS - 1] = torch.randint(0, config.vocab_size, (1, _TOKENS - 1), generator=generator).to(device)
+    tokens, other = trial_tokens(config.vocab_size)
+
+    def logits(some: Sequence[int], step: Pass) -> Tensor:
+        with computing(step):
+            positions = torch.from_numpy(step.position).long()[None].to(device)
+            ids = torch.tensor([some], device=device)
+            made: Tensor = model(input_ids=ids, position_ids=positions, use_cache=False).logits[0, -1]
+        return made
+
     with torch.inference_mode():
-        plain, changed = (_last(model(input_ids=ids, use_cache=False).logits) for ids in (tokens, other))
+        plain, changed = (last_logprobs(model, ids) for ids in (tokens, other))
         try:
-            cached = _through_cache(model, config, tokens)
+            with cached_attention(config):
+                cached = through_cache(BlockCache(), tokens, logits)
         except (LookupError, ValueError, TypeError, RuntimeError, AttributeError):
             return False  # an architecture that calls it otherwise
-    return bool((cached - plain).abs().max() <= _SHARE * (changed - plain).abs().max() + 1e-4)
+    return alike_share(cached, plain, changed)
 
 
-def _through_cache(model: Any, config: Any, tokens: Tensor) -> Tensor:
-    """In two passes, the second of one token."""
-    cache = BlockCache()
+def trial_tokens(vocabulary: int) -> tuple[list[int], list[int]]:
+    """Random tokens, and others of which only the last is the same."""
+    generator = torch.Generator().manual_seed(0)
+    tokens, other = torch.randint(0, vocabulary, (2, _TOKENS), generator=generator).tolist()
+    return tokens, [*other[:-1], tokens[-1]]
+
+
+def last_logprobs(model: Any, tokens: Sequence[int]) -> Tensor:
+    """The model's own, after the last token [V]."""
+    ids = torch.tensor([tokens], device=next(model.parameters()).device)
+    return torch.log_softmax(model(input_ids=ids, use_cache=False).logits[0, -1].float(), -1)
+
+
+def through_cache(
+    cache: BlockCache, tokens: Sequence[int], logits: Callable[[Sequence[int], Pass], Tensor]
+) -> Tensor:
+    """Log-probs after the last token [V] in two passes, the second of one token. `logits`: those after the last token of
+    a pass [V].
+    """
     table = np.array([[cache.take(), cache.take()]], np.int32)
-    with cached_attention(config):
-        for start, end in ((0, _TOKENS - 1), (_TOKENS - 1, _TOKENS)):
-            places = np.arange(start, end, dtype=np.int32)
-            with computing(Pass(cache, table, np.zeros(end - start, np.int32), places)):
-                positions = torch.from_numpy(places).long()[None].to(tokens.device)
-                logits = model(input_ids=tokens[:, start:end], position_ids=positions, use_cache=False).logits
-    return _last(logits)
+    for start, end in ((0, len(tokens) - 1), (len(tokens) - 1, len(tokens))):
+        places = np.arange(start, end, dtype=np.int32)
+        last = logits(tokens[start:end], Pass(cache, table, np.zeros(end - start, np.int32), places))
+    return torch.log_softmax(last.float(), -1)
 
 
-def _last(logits: Tensor) -> Tensor:
-    return torch.log_softmax(logits[0, -1].float(), -1)
+def alike_share(made: Tensor, plain: Tensor, changed: Tensor) -> bool:
+    """Whether log-probs are the plain ones, by the measure of those after another context."""
+    return bool((made - plain).abs().max() <= _SHARE * (changed - plain).abs().max() + 1e-4)

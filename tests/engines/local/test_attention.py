@@ -142,7 +142,8 @@ def test_without_a_compiler_torch_computes(monkeypatch: pytest.MonkeyPatch, tmp_
 def test_a_source_that_does_not_compile_leaves_no_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     broken = tmp_path / "attention.c"
     broken.write_text("int main( {", encoding="utf-8")
-    monkeypatch.setattr(kernel, "_SOURCE", broken)
+    (tmp_path / "vectors.h").write_text("", encoding="utf-8")
+    monkeypatch.setattr(kernel, "_FOLDER", tmp_path)
     monkeypatch.setenv("REASONRL_CACHE", str(tmp_path / "cache"))
     with pytest.raises(NoKernel, match="failed: "):
         load_kernel(HeadShape(64, 64, 3, torch.float32))

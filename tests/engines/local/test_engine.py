@@ -109,9 +109,9 @@ class Counting(CachedEngine):
 
     tokens = 0
 
-    def _states(self, tokens: list[int], position: Any, places: list[int]) -> torch.Tensor:
+    def _states(self, tokens: list[int], step: Any, places: list[int]) -> torch.Tensor:
         self.tokens += len(tokens)
-        return super()._states(tokens, position, places)
+        return super()._states(tokens, step, places)
 
 
 def turn(answers: list[Generation], before: list[Request], said: int, seed: int) -> list[Request]:
