@@ -7,9 +7,9 @@ and the median of the ratios of each round. One round of each shape is not count
 
     transformers   model.generate, sampling at temperature 1, static shapes as its users call it; it returns no
                    log-probs
-    hf             our engine on the same transformers model (shared prompts are computed once, log-probs come with the
+    hf_plain       our plain engine on the same transformers model (shared prompts are computed once, log-probs with the
                    tokens)
-    hf_cached      our engine with a block cache and continuous batching; any company gives the same bits
+    hf             our engine with a block cache and continuous batching; any company gives the same bits
     vllm           our vLLM engine, log-probs with the tokens; prefix cache emptied before each round
 
 Shapes: prompts of 100 tokens of their own with 64 new ones, at several batch sizes; 4 prompts of 100 tokens that are
@@ -34,7 +34,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-ENGINES = ("transformers", "hf", "hf_cached", "vllm")
+ENGINES = ("transformers", "hf_plain", "hf", "vllm")
 ROWS = 128
 TAIL_ROWS = 32
 """Requests that run at a time where lengths differ: so that some wait for others to end."""
@@ -99,7 +99,7 @@ def main() -> None:
     names = [name for name in ENGINES if name in arguments.engines]
     engines = {(name, rows): engine_of(name, model, rows) for name in names[1:] for rows in (ROWS, TAIL_ROWS)}
     print(f"{platform.machine()}, {os.cpu_count()} cores; {versions()}; {arguments.dtype}, {arguments.rounds} rounds\n")
-    print(f"{'':28}" + "".join(f"{name:>14}" for name in names) + "   of vllm, by round: hf, hf_cached")
+    print(f"{'':28}" + "".join(f"{name:>14}" for name in names) + "   of vllm, by round: hf_plain, hf")
     rows = []
     for shape in shapes(arguments.batches):
         if arguments.only and not any(word in shape.name for word in arguments.only):
@@ -115,7 +115,7 @@ def main() -> None:
         rows.append(row)
         figures = "".join(f"{statistics.median(speed[name]) if name in speed else 0:>14,.0f}" for name in names)
         shares = [
-            f"{row['share_of_vllm'][name]:.2f}" for name in ("hf", "hf_cached") if name in row.get("share_of_vllm", {})
+            f"{row['share_of_vllm'][name]:.2f}" for name in ("hf_plain", "hf") if name in row.get("share_of_vllm", {})
         ]
         print(f"{shape.name:28}{figures}   {'  '.join(shares)}", flush=True)
     print("\ntokens per second, medians; the last columns are medians of the ratios of each round")
@@ -150,10 +150,10 @@ def engine_of(name: str, model: Any, rows: int) -> Any:
         from reasonrl.engines.vllm import VLLMEngine
 
         return VLLMEngine(model, max_model_len=2048, rows_per_batch=rows)
-    if name == "hf":
-        from reasonrl.engines.hf import HFEngine
+    if name == "hf_plain":
+        from reasonrl.engines.plain import PlainEngine
 
-        return HFEngine(model, rows_per_batch=rows)
+        return PlainEngine(model, rows_per_batch=rows)
     from reasonrl.engines.local.engine import CachedEngine
 
     return CachedEngine(model, rows_per_batch=rows)

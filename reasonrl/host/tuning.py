@@ -1,4 +1,6 @@
-"""Settings of the process that torch is fast with on CPUs. They change no number of a run; what the user has set stays."""
+"""Settings of the process that torch is fast with on CPUs. They change no number of a run, and what the user has set
+stays.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +9,8 @@ import sys
 from typing import IO
 
 SPINS = 1_000_000
-"""A thread of torch looks so many times for its next piece of work before it sleeps, some milliseconds. To wake it costs
-0.1 ms, and a token takes hundreds of pieces.
+"""A thread of torch looks so many times for its next piece of work before it sleeps: some milliseconds. To wake it
+costs 0.1 ms, and a token takes hundreds of pieces.
 """
 PATIENT = {"OMP_WAIT_POLICY": "passive"}
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3

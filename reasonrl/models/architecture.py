@@ -15,6 +15,11 @@ _SAME_PASS = 1e-3
 """Log-probs from one pass through the model: no rounding differs between its head and its logits."""
 
 
+def causal_of(model: Any) -> Any:
+    """The causal language model, beneath adapters if it has some."""
+    return model.get_base_model() if hasattr(model, "get_base_model") else model
+
+
 def tree_is_exact(model: Any, *, tolerance: float) -> bool:
     """Whether this architecture gives the same log-probs from a tree as from plain rows; compared on a few short rows.
 

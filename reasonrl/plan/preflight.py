@@ -11,6 +11,7 @@ from reasonrl.environments.refined import require_answers
 from reasonrl.environments.single_turn import render_prompt_text
 from reasonrl.errors import DataNotHere, ModelNotHere, RecipeError, TrainingError
 from reasonrl.models.architecture import refuse_scaled_logits, refuse_stateful
+from reasonrl.models.cache_size import row_gib
 from reasonrl.models.devices import choose_device
 from reasonrl.models.loading import check_model_files, load_tokenizer_and_config
 from reasonrl.models.lora import check_targets_of_config, refuse_tied_targets
@@ -81,6 +82,18 @@ def preflight(
     return Plan(loaded.name, plans, resume)
 
 
+def check_cache(recipe: Recipe, config: Any, longest_prompt: int) -> None:
+    """Raises RecipeError where `rollout.cache_gib` does not hold one row."""
+    limit = recipe.rollout.cache_gib
+    tokens = longest_prompt + recipe.rollout.response_limit
+    needed = row_gib(config, recipe.model.dtype, tokens)
+    if limit is not None and recipe.rollout.engine == "hf" and needed > limit:
+        raise RecipeError(
+            f"rollout.cache_gib: {limit:.3g} GiB does not hold one row of {tokens} tokens: that takes {needed:.2g}."
+            " Write more, or lower rollout.max_new_tokens"
+        )
+
+
 def plan_stage(recipe: Recipe, *, offline: bool, backends: Mapping[str, BackendPlan]) -> StagePlan:
     kind = stage_kind(recipe.kind)
     tokenizer, config, missing = load_tokenizer(recipe, offline=offline)
@@ -97,6 +110,8 @@ def plan_stage(recipe: Recipe, *, offline: bool, backends: Mapping[str, BackendP
     if data.train:
         kind.check(recipe, data)
     longest = check_lengths(recipe, tokenizer, config, data.problems) if data.problems and config is not None else 0
+    if config is not None:
+        check_cache(recipe, config, longest)
     unused: list[str] = []
     if data.problems and config is not None:
         unused = check_prompt_tokens(weights_of(recipe.model.path), tokenizer, config, data.problems)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import importlib.util
+import math
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -11,8 +12,8 @@ from typing import Any
 import torch
 
 from reasonrl.engines.base import BatchEngine
-from reasonrl.engines.hf import HFEngine
 from reasonrl.engines.local.engine import CachedEngine
+from reasonrl.engines.plain import PlainEngine
 from reasonrl.errors import RecipeError
 from reasonrl.models.loading import LanguageModel, load_model
 from reasonrl.models.lora import check_target_modules
@@ -47,24 +48,30 @@ def check_engine(recipe: Recipe) -> None:
             "rollout.engine: vllm is not installed. Run `pip install '.[vllm]'` (GPU) or `make venv-vllm` (CPU) in the"
             " checkout, or write rollout.engine: hf"
         )
-    if name not in ("hf", "hf_cached", "vllm"):
+    if name not in ("hf", "hf_plain", "vllm"):
         if ":" not in name:
             raise RecipeError(
-                f"rollout.engine: '{name}' is not known; write hf, hf_cached, vllm, or package.module:Class"
+                f"rollout.engine: '{name}' is not known; write hf, hf_plain, vllm, or package.module:Class"
             )
         import_dotted(name, "rollout.engine")
 
 
 def make_engine(recipe: Recipe, language_model: LanguageModel, updates: Callable[[], int] = lambda: 0) -> BatchEngine:
-    """`hf`, `hf_cached`, `vllm`, or package.module:Class, which is called as Class(language_model, rows_per_batch=...).
+    """`hf`, `hf_plain`, `vllm`, or package.module:Class, which is called as Class(language_model, rows_per_batch=...).
 
     `updates` returns how often the weights have changed; engines that keep a copy of them compare it.
     """
     name = recipe.rollout.engine
+    if name == "hf_plain":
+        return PlainEngine(language_model, rows_per_batch=recipe.rollout.rows_per_batch)
     if name == "hf":
-        return HFEngine(language_model, rows_per_batch=recipe.rollout.rows_per_batch)
-    if name == "hf_cached":
-        return CachedEngine(language_model, rows_per_batch=recipe.rollout.rows_per_batch, updates=updates)
+        limit = recipe.rollout.cache_gib
+        return CachedEngine(
+            language_model,
+            rows_per_batch=recipe.rollout.rows_per_batch,
+            cache_gib=math.inf if limit is None else limit,
+            updates=updates,
+        )
     if name == "vllm":
         from reasonrl.engines.vllm import VLLMEngine
 

@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from reasonrl.engines.base import BatchEngine, Generation, KeepingEngine, Request, Sampling
-from reasonrl.engines.hf import HFEngine
 from reasonrl.engines.local.engine import CachedEngine
+from reasonrl.engines.plain import PlainEngine
 from reasonrl.runs.folder import append_rows
 from reasonrl.setup.roles import Roles
 
@@ -104,10 +104,10 @@ class _RecordedEngine:
             self._engine.end_episode(episode)
 
     def generate_batch(self, requests: Sequence[Request]) -> list[Generation]:
-        """In the batches that `HFEngine` makes of all requests, so that each number is the one without a journal.
+        """In the batches that `PlainEngine` makes of all requests, so that each number is the one without a journal.
         Other engines schedule themselves; they get batches large enough for that, in order.
         """
-        if not isinstance(self._engine, HFEngine):
+        if not isinstance(self._engine, PlainEngine):
             size = _BATCHES * self._rows_per_batch if isinstance(self._engine, CachedEngine) else LARGE_BATCH
             batches = [requests[start : start + size] for start in range(0, len(requests), size)]
             return [each for batch in batches for each in self._journal.generate(self._role, self._engine, batch)]

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from reasonrl.engines.base import Request, Sampling
-from reasonrl.engines.hf import HFEngine
+from reasonrl.engines.plain import PlainEngine
 from reasonrl.errors import ModelError
 from reasonrl.models.loading import LanguageModel
 from tests.e2e.commands import reasonrl, recipe_for
@@ -52,7 +52,7 @@ def test_sampled_tokens_have_the_log_probs_of_the_model(family: str, temperature
     model = build(family, **SCALED.get(family, {}))
     sampling = Sampling(8, temperature, ignore_eos=True)
     requests = [Request(PROMPTS[i % 3], sampling, i) for i in range(6)]
-    generations = HFEngine(LanguageModel(model, make_tokenizer(), family)).generate_batch(requests)
+    generations = PlainEngine(LanguageModel(model, make_tokenizer(), family)).generate_batch(requests)
     for request, generation in zip(requests, generations, strict=True):
         ids = torch.tensor([[*request.token_ids, *generation.token_ids]])
         with torch.no_grad():
@@ -72,7 +72,7 @@ def test_a_model_with_a_running_state_is_refused_by_every_command(tmp_path: Path
     model = saved(tmp_path / "model", "Mamba")
     rows = write_rows(tmp_path / "rows.jsonl", [{"prompt": "1 + 2", "answer": "3"}])
     with pytest.raises(ModelError, match="MambaForCausalLM keeps a running state"):
-        HFEngine(LanguageModel(build("Mamba"), make_tokenizer(), "m"))
+        PlainEngine(LanguageModel(build("Mamba"), make_tokenizer(), "m"))
     eager = "model.attention=eager"
     planned = reasonrl("train", recipe_for(tmp_path, model, rows), "--dry-run", eager)
     evaluated = reasonrl("eval", model, "--data", rows, "--set", eager, "--set", "rollout.max_new_tokens=3")

@@ -20,7 +20,7 @@ import torch
 import yaml
 
 from reasonrl.engines.base import Generation, Request, Sampling
-from reasonrl.engines.hf import HFEngine
+from reasonrl.engines.plain import PlainEngine
 from reasonrl.errors import ModelError
 from reasonrl.models.loading import LanguageModel, load_model
 from reasonrl.models.logprobs import TokenRow, response_logprobs
@@ -148,7 +148,7 @@ def test_the_pretrained_model_says_the_same_and_ends_the_same(vllm_stopped: None
         [{"role": "user", "content": "What is the capital of France?"}], add_generation_prompt=True, return_dict=False
     )
     greedy = [Request(tuple(ids), Sampling(24, 0.0), 0), Request(tuple(ids), Sampling(24, 0.0, stop=("is P",)), 0)]
-    ours, theirs = HFEngine(model).generate_batch(greedy), engine.generate_batch(greedy)
+    ours, theirs = PlainEngine(model).generate_batch(greedy), engine.generate_batch(greedy)
     for mine, its in zip(ours, theirs, strict=True):
         assert (its.token_ids, its.finish_reason) == (mine.token_ids, mine.finish_reason)
         assert its.logprobs == pytest.approx(mine.logprobs, abs=1e-3)

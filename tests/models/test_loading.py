@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from reasonrl.engines.base import Request, Sampling, response_text
-from reasonrl.engines.hf import HFEngine
+from reasonrl.engines.plain import PlainEngine
 from reasonrl.environments.single_turn import encode_prompt
 from reasonrl.errors import ModelError
 from reasonrl.models import embedded, tiny
@@ -89,7 +89,7 @@ def test_the_embedded_model_knows_the_capital_of_france() -> None:
     sampling = Sampling(8, temperature=0)
     for prompt in ("The capital of France is", [{"role": "user", "content": "What is the capital of France?"}]):
         ids = encode_prompt(made.tokenizer, Problem("p", prompt, "math", {"answer": "0"}))  # type: ignore[arg-type]
-        (answer,) = HFEngine(made).generate_batch([Request(tuple(ids), sampling, 0)])
+        (answer,) = PlainEngine(made).generate_batch([Request(tuple(ids), sampling, 0)])
         assert "Paris" in response_text(made.tokenizer, answer, sampling)
     assert sum(p.numel() for p in made.model.parameters()) > 130e6
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from reasonrl.engines.base import Request, Sampling
-from reasonrl.engines.hf import HFEngine
+from reasonrl.engines.plain import PlainEngine
 from reasonrl.errors import ModelError
 from reasonrl.models.loading import check_model_files, load_model, load_tokenizer_and_config
 from reasonrl.models.logprobs import TokenRow, response_logprobs
@@ -45,7 +45,7 @@ def test_a_prompt_with_such_a_token_is_named_before_the_run(tmp_path: Path) -> N
 def test_a_text_with_such_a_token_stops_a_run_with_the_same_message(tmp_path: Path) -> None:
     folder = saved(tmp_path, added=["<tool>"])
     language_model = load_model(str(folder), device="cpu")
-    engine = HFEngine(language_model)
+    engine = PlainEngine(language_model)
     assert engine.generate_batch([Request((5, 6), Sampling(2), 0)])
     for call in (
         lambda: engine.generate_batch([Request((5, 28), Sampling(2), 0)]),

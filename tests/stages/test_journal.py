@@ -16,7 +16,7 @@ import pytest
 import yaml
 
 from reasonrl.engines.base import Generation, Request, Sampling
-from reasonrl.engines.hf import HFEngine
+from reasonrl.engines.plain import PlainEngine
 from reasonrl.models.loading import LanguageModel, load_model
 from reasonrl.recipe.reading import parse_recipe
 from reasonrl.stages import journal as journal_module
@@ -144,7 +144,7 @@ def recorded(model: LanguageModel, folder: Path, identity: str = "x", *, resume:
     """The engine and its computed batches."""
     batches: list[int] = []
 
-    class Engine(HFEngine):
+    class Engine(PlainEngine):
         def generate_batch(self, requests: Sequence[Request]) -> list[Generation]:
             batches.append(len(requests))
             return super().generate_batch(requests)
@@ -156,7 +156,7 @@ def recorded(model: LanguageModel, folder: Path, identity: str = "x", *, resume:
 def test_batches_are_those_of_the_engine_alone(model: LanguageModel, tmp_path: Path) -> None:
     asked = requests(model)
     engine, batches = recorded(model, tmp_path, resume=False)
-    assert engine.generate_batch(asked) == HFEngine(model, rows_per_batch=4).generate_batch(asked)
+    assert engine.generate_batch(asked) == PlainEngine(model, rows_per_batch=4).generate_batch(asked)
     assert batches == [4, 4, 3, 4, 4, 2]
 
 
@@ -167,7 +167,7 @@ def test_a_stop_is_noticed_between_batches_and_continued(model: LanguageModel, t
         engine.generate_batch(asked)
     assert len(batches) == 2
     engine, batches = recorded(model, tmp_path, resume=True)
-    assert engine.generate_batch(asked) == HFEngine(model, rows_per_batch=4).generate_batch(asked)
+    assert engine.generate_batch(asked) == PlainEngine(model, rows_per_batch=4).generate_batch(asked)
     assert len(batches) == 4
 
 

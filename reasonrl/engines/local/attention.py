@@ -17,7 +17,8 @@ import torch
 from torch import Tensor
 
 from reasonrl.engines.local.cache import BlockCache, LayerStore
-from reasonrl.engines.local.kernel import BLOCK, TILE, HeadShape, Job, kernel_for
+from reasonrl.engines.local.kernel import TILE, HeadShape, Job, kernel_for
+from reasonrl.models.cache_size import BLOCK
 
 NAME = "reasonrl_cached"
 

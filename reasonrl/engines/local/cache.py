@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from reasonrl.engines.local.kernel import BLOCK
+from reasonrl.models.cache_size import BLOCK
 
 _FIRST_BLOCKS = 64
 
@@ -39,6 +39,8 @@ class BlockCache:
     """Which blocks are free, and what the others hold."""
 
     most_bytes: float = math.inf
+    block_bytes: int = 0
+    """What a block takes in all layers; 0: not known before the first pass."""
     layers: dict[int, LayerStore] = field(default_factory=dict)
     capacity: int = 0
     _scratch: int | None = None
@@ -124,8 +126,10 @@ class BlockCache:
 
     @property
     def most_blocks(self) -> float:
-        """How many there may be. Not known before the first pass, and then no limit."""
-        block_bytes = sum(store.keys[0].nbytes + store.values[0].nbytes for store in self.layers.values())
+        """How many there may be. No limit where it is not known what one takes."""
+        block_bytes = self.block_bytes or sum(
+            store.keys[0].nbytes + store.values[0].nbytes for store in self.layers.values()
+        )
         return self.most_bytes // block_bytes if block_bytes else math.inf
 
     @property

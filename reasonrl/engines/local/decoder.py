@@ -12,7 +12,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -21,6 +20,7 @@ from reasonrl.engines.local.cache import BlockCache
 from reasonrl.engines.local.kernel import layers_for
 from reasonrl.engines.local.linear import PackedLinear, pack, packing_dtype
 from reasonrl.engines.local.trial import alike_share, last_logprobs, through_cache, trial_tokens
+from reasonrl.models.architecture import causal_of
 
 _MODEL_TYPES = ("llama", "mistral", "qwen2", "qwen3")
 """Whose layers are those below, at any length: a trial on a few tokens cannot tell."""
@@ -65,7 +65,7 @@ class Decoder:
     """A copy of a model's weights as they are now. Raises Unsuitable for a model that has other layers."""
 
     def __init__(self, model: Any) -> None:
-        causal = model.get_base_model() if hasattr(model, "get_base_model") else model
+        causal = causal_of(model)
         base, config = causal.base_model, causal.config.get_text_config()
         weight = _embedding_of(base)
         dtype = packing_dtype(weight.dtype) if weight.device.type == "cpu" else None
@@ -116,9 +116,7 @@ class Decoder:
         wanted = torch.tensor(places, dtype=torch.long)
         hidden, delta = hidden[wanted], None if delta is None else delta[wanted].contiguous()
         out = torch.empty_like(hidden)
-        add_and_norm(
-            *map(_address, (hidden, delta, self._norm, out)), len(hidden), size, self._epsilon, threads
-        )
+        add_and_norm(*map(_address, (hidden, delta, self._norm, out)), len(hidden), size, self._epsilon, threads)
         return out
 
 
@@ -128,7 +126,7 @@ class Unsuitable(Exception):
 
 def decodes_alike(decoder: Decoder, model: Any) -> bool:
     """Whether the log-probs after a few random tokens are the model's own."""
-    causal = model.get_base_model() if hasattr(model, "get_base_model") else model
+    causal = causal_of(model)
     tokens, other = trial_tokens(causal.config.get_text_config().vocab_size)
 
     def logits(some: Sequence[int], step: Pass) -> Tensor:
@@ -149,7 +147,8 @@ def _read_layer(layer: Any, number: int, config: Any, dtype: torch.dtype) -> _La
         raise Unsuitable
     first, epsilon = _norm_of(layer.input_layernorm, dtype)
     second, other_epsilon = _norm_of(layer.post_attention_layernorm, dtype)
-    head_norms = [_norm_of(getattr(attention, name), dtype) for name in ("q_norm", "k_norm") if hasattr(attention, name)]
+    norms = [getattr(attention, name) for name in ("q_norm", "k_norm") if hasattr(attention, name)]
+    head_norms = [_norm_of(norm, dtype) for norm in norms]
     size = attention.head_dim
     window = getattr(attention, "sliding_window", getattr(config, "sliding_window", None))
     if epsilon != other_epsilon or len(head_norms) == 1 or size % 2 or attention.layer_idx != number:

@@ -1,4 +1,4 @@
-"""`engines.sampling.draw_tokens` where no top-p or top-k cuts the distribution, in one pass over memory instead of six."""
+"""`engines.sampling.draw_tokens` with fewer passes over memory, where no top-p or top-k cuts the distribution."""
 
 from __future__ import annotations
 

@@ -20,15 +20,18 @@ import torch
 from torch import Tensor
 
 from reasonrl.engines.base import Generation, Request, Sampling
+from reasonrl.engines.endings import ends
 from reasonrl.engines.local.attention import Pass, cached_attention, computing
 from reasonrl.engines.local.cache import BlockCache, CacheFull
 from reasonrl.engines.local.decoder import Decoder, Unsuitable, adapters_at_work, decodes_alike
 from reasonrl.engines.local.drawing import draw
+from reasonrl.engines.local.linear import packing_dtype
 from reasonrl.engines.local.rounding import linear_products, packed_products, row_multiple
 from reasonrl.engines.local.rows import Kept, Row, Rows, alike
 from reasonrl.engines.local.trial import attends_alike
 from reasonrl.errors import ModelError
-from reasonrl.models.architecture import logits_are_heads, refuse_stateful
+from reasonrl.models.architecture import causal_of, logits_are_heads, refuse_stateful
+from reasonrl.models.cache_size import block_bytes
 from reasonrl.models.loading import LanguageModel
 
 
@@ -61,8 +64,11 @@ class CachedEngine:
         self._decoder: Decoder | None = None
         self._copied: tuple[Any, ...] = ()
         """What the weights were when the decoder was made."""
-        self._has_decoder = True
-        self._cache = BlockCache(cache_gib * 2**30)
+        self._has_decoder: bool | None = None
+        """None: not tried yet."""
+        dtype = packing_dtype(language_model.model.dtype) or language_model.model.dtype
+        block = block_bytes(language_model.model.config, str(dtype).removeprefix("torch."))
+        self._cache = BlockCache(cache_gib * 2**30, block)
         self._kept = Kept(self._cache)
 
     def generate_batch(self, requests: Sequence[Request]) -> list[Generation]:
@@ -81,8 +87,8 @@ class CachedEngine:
                 return self._decode(requests, rows, multiple)
         except CacheFull:
             raise ModelError(
-                f"the cache of hf_cached has {self._cache.most_bytes / 2**30:.3g} GiB, which does not hold one row of"
-                " these requests. Give it more, or lower rollout.max_new_tokens"
+                f"rollout.cache_gib: {self._cache.most_bytes / 2**30:.3g} GiB does not hold one row of these requests."
+                " Write more, or lower rollout.max_new_tokens"
             ) from None
         finally:
             rows.give_back()
@@ -101,21 +107,21 @@ class CachedEngine:
 
     def _copy_weights(self) -> None:
         """Makes the decoder, where the model can have one, from the weights as they are now."""
-        if not self._has_decoder:
+        if self._has_decoder is False:
             return
         state = (self._updates(), adapters_at_work(self._lm.model)) if self._updates else ()
         if self._decoder is not None and state and state == self._copied:
             return
-        is_first, self._decoder = not self._copied and self._multiple == 0, None
+        self._decoder = None  # its memory serves the next
         try:
             decoder = Decoder(self._lm.model)
         except Unsuitable:
             self._has_decoder = False
             return
-        if is_first and not decodes_alike(decoder, self._lm.model):
-            self._has_decoder = False
-            return
-        self._decoder, self._copied = decoder, state
+        if self._has_decoder is None:
+            self._has_decoder = decodes_alike(decoder, self._lm.model)
+        if self._has_decoder:
+            self._decoder, self._copied = decoder, state
 
     def _attending(self) -> contextlib.AbstractContextManager[None]:
         if self._decoder is not None:
@@ -147,15 +153,13 @@ class CachedEngine:
         noise = torch.tensor([row.noise[len(row.logprobs)] for row in rows], dtype=torch.float64)
         return draw(logits, noise, sampling)
 
-    def _add(
-        self, row: Row, token: int, logprob: float, request: Request, results: dict[int, Generation]
-    ) -> bool:
+    def _add(self, row: Row, token: int, logprob: float, request: Request, results: dict[int, Generation]) -> bool:
         """Whether the row has ended with this token. Then its result is set."""
         row.tokens.append(token)
         row.logprobs.append(logprob)
         row.state = None
         response = row.tokens[len(request.token_ids) :]
-        stopped = self._ends(response, request.sampling)
+        stopped = ends(response, request.sampling, self._eos, self._lm.tokenizer)
         ended = stopped or len(response) == request.sampling.max_new_tokens
         if ended:
             results[row.request] = Generation(response, row.logprobs, "stop" if stopped else "length")
@@ -210,8 +214,7 @@ class CachedEngine:
 
     @property
     def _causal(self) -> Any:
-        model = self._lm.model
-        return model.get_base_model() if hasattr(model, "get_base_model") else model
+        return causal_of(self._lm.model)
 
     @property
     def _base(self) -> Any:
@@ -224,7 +227,7 @@ class CachedEngine:
         if not self._attends_alike:
             raise ModelError(
                 f"model.path: {type(self._causal).__name__} does not attend through the cache of rollout.engine:"
-                " hf_cached. Write rollout.engine: hf"
+                " hf. Write rollout.engine: hf_plain"
             )
 
     def _heads_give_logits(self) -> bool:
@@ -232,12 +235,3 @@ class CachedEngine:
         if self._plain_head is None:
             self._plain_head = logits_are_heads(self._lm.model, tolerance=1e-3)
         return self._plain_head
-
-    def _ends(self, tokens: list[int], sampling: Sampling) -> bool:
-        if tokens[-1] in self._eos and not sampling.ignore_eos:
-            return True
-        if not sampling.stop:
-            return False
-        # Only a tail that may hold the stop string is decoded: a token can stand for less than one character.
-        tail = self._lm.tokenizer.decode(tokens[-(4 + 4 * max(len(s) for s in sampling.stop)) :])
-        return any(stop in tail for stop in sampling.stop)

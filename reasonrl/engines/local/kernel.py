@@ -22,7 +22,6 @@ import torch
 
 from reasonrl.models.embedded import cache_folders
 
-BLOCK = 32
 TILE = 4
 """As in attention.c."""
 _FOLDER = Path(__file__).parent

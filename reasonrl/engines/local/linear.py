@@ -38,17 +38,17 @@ def pack(weights: Sequence[Tensor], biases: Sequence[Tensor | None], dtype: torc
     weight = weights[0] if len(weights) == 1 else torch.cat(list(weights))
     bias = None
     if any(one is not None for one in biases):
-        bias = torch.cat(
-            [w.new_zeros(len(w)) if b is None else b for w, b in zip(weights, biases, strict=True)]
-        ).to(dtype)
+        bias = torch.cat([w.new_zeros(len(w)) if b is None else b for w, b in zip(weights, biases, strict=True)]).to(
+            dtype
+        )
     packed = torch.ops.mkldnn._reorder_linear_weight(weight.to(dtype).contiguous(), _ROWS)
     return PackedLinear(packed, bias, weight.shape[1], dtype)
 
 
 @functools.cache
 def packing_dtype(dtype: torch.dtype) -> torch.dtype | None:
-    """In which numbers weights of `dtype` are packed: bfloat16 stays where the processor has instructions for it, and is
-    float32 elsewhere. None where nothing can be packed.
+    """In which numbers weights of `dtype` are packed: bfloat16 stays where the processor has instructions for it, and
+    is float32 elsewhere. None where nothing can be packed.
     """
     if dtype not in (torch.float32, torch.bfloat16):
         return None

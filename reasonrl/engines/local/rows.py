@@ -15,8 +15,8 @@ from torch import Tensor
 from reasonrl.engines.base import Request
 from reasonrl.engines.local.attention import Pass
 from reasonrl.engines.local.cache import BlockCache, CacheFull
-from reasonrl.engines.local.kernel import BLOCK
 from reasonrl.engines.sampling import row_noise
+from reasonrl.models.cache_size import BLOCK
 from reasonrl.models.prefix_tree import common_prefix
 
 PASS_TOKENS = 1024
@@ -125,6 +125,8 @@ class Rows:
         self._open: list[Prompt] = []
         self._paused: deque[Row] = deque()
         self._copies: list[tuple[int, int]] = []
+        self._gone: set[int] = set()
+        """By identity: rows and prompts that lost their blocks while a pass was planned."""
         self.live: list[Row] = []
 
     @property
@@ -138,15 +140,26 @@ class Rows:
         while self._paused and (not self.live or self._cache.room > self._blocks_of(self._paused[0]) + len(self.live)):
             self.live.append(self._paused.popleft())
         for prompt in list(self._open):
-            while prompt.state is not None and prompt.waiting and len(self.live) < self._most and not self._paused:
+            while prompt in self._open and prompt.state is not None and self._may_start():
                 self._start(prompt)
         expected = len(self.live) + sum(len(prompt.waiting) for prompt in self._open)
-        while self._unopened and expected < self._most and not self._paused:
+        while self._unopened and expected < self._most and not self._paused and self._may_open(self._unopened[0]):
             prompt = self._unopened.popleft()
             self._find_beginning(prompt)
             self._open.append(prompt)
             expected += len(prompt.waiting)
         self._copy()
+
+    def _may_start(self) -> bool:
+        has_room = not self.live or self._cache.room > len(self.live)
+        return has_room and len(self.live) < self._most and not self._paused
+
+    def _may_open(self, prompt: Prompt) -> bool:
+        """Whether its blocks will be there beside those that open prompts and live rows are about to take."""
+        if not self.live and not self._open:
+            return True
+        promised = sum(self._blocks_of(other) - len(other.table) for other in self._open)
+        return self._cache.room > promised + self._blocks_of(prompt) + len(self.live)
 
     def _find_beginning(self, prompt: Prompt) -> None:
         """What of it is in the cache. The last token is computed anyway, for what follows it."""
@@ -158,13 +171,17 @@ class Rows:
             self._cache.give_back(known)
             prompt.table, prompt.computed = self._beginning_of(table, same), same
 
-    def _beginning_of(self, table: Sequence[int], tokens: int) -> list[int]:
-        """Full blocks are shared; one that is not full is copied, since it will be filled further."""
+    def _beginning_of(self, table: Sequence[int], tokens: int, of_prompt: Prompt | None = None) -> list[int]:
+        """Full blocks are shared; one that is not full is copied, since it will be filled further. Raises CacheFull."""
         full = tokens // BLOCK
         beginning = list(table[:full])
         self._cache.share(beginning)
         if tokens % BLOCK:
-            beginning.append(self._take())
+            try:
+                beginning.append(self._take(of_prompt))
+            except CacheFull:
+                self._cache.give_back(beginning)
+                raise
             self._copies.append((table[full], beginning[full]))
         return beginning
 
@@ -173,32 +190,47 @@ class Rows:
         self._cache.copy(self._copies)
         self._copies.clear()
 
-    def _take(self) -> int:
-        """A block for a row that is about to begin. Raises CacheFull if no other can make room."""
+    def _take(self, for_prompt: Prompt | None) -> int:
+        """A block for a row that is about to begin. Raises CacheFull if no other prompt can make room."""
         while True:
             try:
                 return self._cache.take()
             except CacheFull:
                 self._copy()
+                others = [prompt for prompt in self._open if prompt is not for_prompt and prompt.table]
                 if self._kept.drop_oldest():
                     continue
-                if not self.live:
+                if not others:
                     raise
-                self._pause(self.live[-1])
+                self._close(others[-1])
 
     def _start(self, prompt: Prompt) -> None:
         i = prompt.waiting.popleft()
-        if prompt.waiting:
-            table = self._beginning_of(prompt.table, len(prompt.tokens))
-        else:  # the last one takes the prompt's own blocks over
-            table = prompt.table
-            self._open.remove(prompt)
+        state = prompt.state
+        try:
+            table = self._beginning_of(prompt.table, len(prompt.tokens), prompt) if prompt.waiting else None
+        except CacheFull:
+            table = None
+        if table is None:  # the last one takes the prompt's own blocks over, and so does one that finds no other
+            table, prompt.table = prompt.table, []
+            if prompt.waiting:
+                self._close(prompt)
+            else:
+                self._open.remove(prompt)
         request = self._requests[i]
         noise = row_noise([request.seed], request.sampling.max_new_tokens)[0].numpy()
-        self.live.append(Row(list(prompt.tokens), table, len(prompt.tokens), prompt.state, i, noise))
+        self.live.append(Row(list(prompt.tokens), table, len(prompt.tokens), state, i, noise))
 
-    def _blocks_of(self, row: Row) -> int:
-        return -(-len(row.tokens) // BLOCK)
+    def _close(self, prompt: Prompt) -> None:
+        """Takes its blocks. It is opened and computed again when there is room."""
+        self._cache.give_back(prompt.table)
+        prompt.table, prompt.computed, prompt.state = [], 0, None
+        self._open.remove(prompt)
+        self._unopened.appendleft(prompt)
+        self._gone.add(id(prompt))
+
+    def _blocks_of(self, one: Computed) -> int:
+        return -(-len(one.tokens) // BLOCK)
 
     # ---------------------------------------------------------------- what is computed next
 
@@ -206,7 +238,10 @@ class Rows:
         """The next pass; None if there is nothing to compute."""
         parts: list[Part] = []
         room = PASS_TOKENS
+        self._gone.clear()
         for one in self._pending():
+            if id(one) in self._gone:
+                continue
             if room <= 0 and len(one.tokens) - one.computed > 1:
                 continue
             if isinstance(one, Prompt):
@@ -220,7 +255,7 @@ class Rows:
             room -= end - start if end - start > 1 else 0
             one.computed = end
             parts.append((one, start, end))
-        parts = [part for part in parts if part[0].table]  # not of rows that were paused for another's room
+        parts = [part for part in parts if id(part[0]) not in self._gone]
         return self._pass_of(parts, multiple) if parts else None
 
     def _pending(self) -> list[Computed]:
@@ -240,32 +275,43 @@ class Rows:
 
     def _make_room(self, one: Computed, tokens: int) -> bool:
         """Blocks for so many tokens of it. Where the cache is full, kept episodes are forgotten, oldest first; then the
-        youngest rows are paused, and computed again later. False: it waits itself.
+        youngest prompts are closed and the youngest rows paused, to be computed again later. False: it waits itself.
+        Raises CacheFull if nothing else has blocks.
         """
         while len(one.table) * BLOCK < tokens:
             try:
                 one.table.append(self._cache.take())
             except CacheFull:
-                if self._kept.drop_oldest():
+                if self._kept.drop_oldest() or self._close_youngest(one):
                     continue
-                youngest = self.live[-1] if self.live else None
-                if youngest is None or youngest is one:
-                    if youngest is one and len(self.live) > 1:
-                        self._pause(youngest)
-                        return False
-                    if isinstance(one, Prompt) and len(self._open) > 1:
-                        return False
+                if not any(other.table for other in (*self.live, *self._open) if other is not one):
                     raise
                 if isinstance(one, Prompt):
                     return False
+                youngest = self.live[-1]
                 self._pause(youngest)
+                if youngest is one:
+                    return False
         return True
+
+    def _close_youngest(self, asking: Computed) -> bool:
+        """Closes the youngest prompt that has blocks. One that asks itself closes no older one: those are part of the
+        pass already, and others may count on their blocks.
+        """
+        for prompt in reversed(self._open):
+            if prompt is asking:
+                return False
+            if prompt.table:
+                self._close(prompt)
+                return True
+        return False
 
     def _pause(self, row: Row) -> None:
         self._cache.give_back(row.table)
         row.table, row.computed, row.state = [], 0, None
         self.live.remove(row)
         self._paused.appendleft(row)
+        self._gone.add(id(row))
 
     def _pass_of(self, parts: Sequence[Part], multiple: int) -> Planned:
         """The tokens are filled up to a multiple."""

@@ -15,7 +15,8 @@ from torch import Tensor
 
 from reasonrl.engines.local.attention import Pass, cached_attention, computing
 from reasonrl.engines.local.cache import BlockCache
-from reasonrl.engines.local.kernel import BLOCK
+from reasonrl.models.architecture import causal_of
+from reasonrl.models.cache_size import BLOCK
 
 _TOKENS = BLOCK + 7
 _SHARE = 0.1
@@ -24,7 +25,7 @@ _SHARE = 0.1
 
 def attends_alike(model: Any) -> bool:
     """`model`: a causal language model, with adapters or without."""
-    causal = model.get_base_model() if hasattr(model, "get_base_model") else model
+    causal = causal_of(model)
     config = causal.config.get_text_config()
     device = next(model.parameters()).device
     tokens, other = trial_tokens(config.vocab_size)
@@ -59,11 +60,9 @@ def last_logprobs(model: Any, tokens: Sequence[int]) -> Tensor:
     return torch.log_softmax(model(input_ids=ids, use_cache=False).logits[0, -1].float(), -1)
 
 
-def through_cache(
-    cache: BlockCache, tokens: Sequence[int], logits: Callable[[Sequence[int], Pass], Tensor]
-) -> Tensor:
-    """Log-probs after the last token [V] in two passes, the second of one token. `logits`: those after the last token of
-    a pass [V].
+def through_cache(cache: BlockCache, tokens: Sequence[int], logits: Callable[[Sequence[int], Pass], Tensor]) -> Tensor:
+    """Log-probs after the last token [V] in two passes, the second of one token. `logits`: those after the last token
+    of a pass [V].
     """
     table = np.array([[cache.take(), cache.take()]], np.int32)
     for start, end in ((0, len(tokens) - 1), (len(tokens) - 1, len(tokens))):

@@ -16,7 +16,7 @@ from verl.workers.rollout.base import BaseRollout
 from verl.workers.rollout.replica import RolloutReplica, TokenOutput
 
 from reasonrl.engines.base import Generation, Request, Sampling, derive_seed
-from reasonrl.engines.hf import HFEngine
+from reasonrl.engines.local.engine import CachedEngine
 from reasonrl.models.loading import LanguageModel, load_model
 
 WINDOW_S = 0.02
@@ -27,7 +27,7 @@ class HFServer:
     def __init__(self, model_path: str, response_length: int) -> None:
         torch.set_num_threads(1)
         self._lm: LanguageModel = load_model(model_path, device="cpu", offline=True, attention="eager")
-        self._engine = HFEngine(self._lm)
+        self._engine = CachedEngine(self._lm)
         self._response_length = response_length
         self._global_steps: int | None = None
         self._waiting: list[tuple[Request, asyncio.Future[Generation]]] = []

@@ -16,8 +16,9 @@ from reasonrl.engines.local import kernel
 from reasonrl.engines.local.attention import Pass, _attend, computing
 from reasonrl.engines.local.cache import BlockCache
 from reasonrl.engines.local.engine import CachedEngine
-from reasonrl.engines.local.kernel import BLOCK, HeadShape, NoKernel, kernel_for, load_kernel
+from reasonrl.engines.local.kernel import HeadShape, NoKernel, kernel_for, load_kernel
 from reasonrl.models import tiny
+from reasonrl.models.cache_size import BLOCK
 from reasonrl.models.loading import load_model
 
 SHAPES = [(64, 64, 3, 2), (16, 16, 1, 4), (80, 80, 4, 1), (24, 16, 2, 3), (8, 8, 8, 2)]

@@ -11,11 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reasonrl.engines.base import Generation, Request, Sampling
-from reasonrl.engines.hf import HFEngine
 from reasonrl.engines.local import cache, rows
 from reasonrl.engines.local.engine import CachedEngine
+from reasonrl.engines.plain import PlainEngine
 from reasonrl.errors import ModelError
 from reasonrl.models import tiny
+from reasonrl.models.cache_size import block_bytes
 from reasonrl.models.loading import LanguageModel, load_model
 from reasonrl.models.logprobs import TokenRow, response_logprobs
 from tests.e2e.made_models import make_tokenizer
@@ -57,7 +58,7 @@ def test_responses_are_those_of_plain_decoding_and_the_same_bits_in_any_company(
 ) -> None:
     requests = asked(seed, prompts, copies, shared)
     together = CachedEngine(model).generate_batch(requests)
-    for made, plain in zip(together, HFEngine(model).generate_batch(requests), strict=True):
+    for made, plain in zip(together, PlainEngine(model).generate_batch(requests), strict=True):
         assert (made.token_ids, made.finish_reason) == (plain.token_ids, plain.finish_reason)
         assert made.logprobs == pytest.approx(plain.logprobs, abs=1e-5)
     few = CachedEngine(model, rows_per_batch=most).generate_batch(requests[::-1])[::-1]
@@ -75,21 +76,45 @@ def test_long_prompts_go_through_in_pieces_and_give_the_same(
     assert CachedEngine(model).generate_batch(requests) == whole
 
 
-@pytest.mark.parametrize("mib", [0.3, 0.35, 0.4, 0.45, 0.5, 0.6, 1.5])
+class Tidy(CachedEngine):
+    """Remembers how many blocks were not given back."""
+
+    lost = 0
+
+    def _give_back(self) -> None:
+        self.lost = self._cache.blocks_in_use - 1  # one is nobody's
+        super()._give_back()
+
+
+def longest_row(requests: list[Request]) -> int:
+    """In blocks, with the one that is nobody's."""
+    return max(-(-(len(r.token_ids) + r.sampling.max_new_tokens - 1) // cache.BLOCK) for r in requests) + 1
+
+
+@given(
+    seed=st.integers(0, 10**6),
+    prompts=st.integers(1, 8),
+    copies=st.integers(1, 4),
+    shared=st.sampled_from([0, 20, 32, 64, 70]),
+    more=st.integers(0, 30),
+)
+@settings(max_examples=40, deadline=None)
 def test_a_small_cache_costs_time_and_changes_nothing(
-    model: LanguageModel, mib: float, monkeypatch: pytest.MonkeyPatch
+    model: LanguageModel, seed: int, prompts: int, copies: int, shared: int, more: int
 ) -> None:
-    monkeypatch.setattr(cache, "_FIRST_BLOCKS", 2)
-    requests = asked(7, 8, 3, 20, new_tokens=60)
-    engine = CachedEngine(model, cache_gib=mib / 1024)
+    requests = asked(seed, prompts, copies, shared, new_tokens=60)
+    block = block_bytes(model.model.config, "float32") / 2**30
+    engine = Tidy(model, cache_gib=(longest_row(requests) + more) * block)
     assert engine.generate_batch(requests) == CachedEngine(model).generate_batch(requests)
+    assert engine.lost == 0
 
 
-def test_a_cache_that_does_not_hold_one_row_is_said(model: LanguageModel, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cache, "_FIRST_BLOCKS", 2)
+def test_a_cache_that_does_not_hold_one_row_is_said(model: LanguageModel) -> None:
     model.model.train()
-    with pytest.raises(ModelError, match=r"has 1e-05 GiB, which does not hold one row"):
-        CachedEngine(model, cache_gib=1e-5).generate_batch([Request((5,) * 40, Sampling(300, ignore_eos=True), 0)])
+    block = block_bytes(model.model.config, "float32") / 2**30
+    requests = [Request((5,) * 40, Sampling(300, ignore_eos=True), 0)]
+    with pytest.raises(ModelError, match=r"rollout.cache_gib: 0.000252 GiB does not hold one row"):
+        CachedEngine(model, cache_gib=(longest_row(requests) - 1) * block).generate_batch(requests)
     assert model.model.training
     model.model.eval()
 
@@ -198,7 +223,7 @@ def test_other_architectures_give_the_same_as_plain_decoding(family: str) -> Non
     language_model = LanguageModel(model, make_tokenizer(), family)
     requests = [Request(PROMPTS[i % 3], Sampling(40, ignore_eos=True), i) for i in range(6)]
     made = CachedEngine(language_model).generate_batch(requests)
-    for ours, plain in zip(made, HFEngine(language_model).generate_batch(requests), strict=True):
+    for ours, plain in zip(made, PlainEngine(language_model).generate_batch(requests), strict=True):
         assert ours.token_ids == plain.token_ids
         assert ours.logprobs == pytest.approx(plain.logprobs, abs=1e-4)
 

@@ -1,5 +1,4 @@
-"""Sampling with a transformers model in this process: the same weights that are being trained, no copy and no weight
-sync.
+"""Plain sampling with a transformers model in this process: the engine `hf_plain`, the reference of `hf`.
 
 What is not computed twice: the tokens that all prompts begin with (few-shot examples) go through the model once for the
 batch; a prompt once for its whole group; a finished row leaves the batch. Prompts of unequal length are padded on the
@@ -16,8 +15,9 @@ import torch
 from torch import Tensor
 
 from reasonrl.engines.base import Generation, Request, Sampling
+from reasonrl.engines.endings import ends
 from reasonrl.engines.sampling import draw_tokens, row_noise
-from reasonrl.models.architecture import logits_are_heads, refuse_stateful
+from reasonrl.models.architecture import causal_of, logits_are_heads, refuse_stateful
 from reasonrl.models.loading import LanguageModel
 from reasonrl.models.prefix_tree import common_prefix
 
@@ -29,7 +29,7 @@ every token.
 """
 
 
-class HFEngine:
+class PlainEngine:
     """Batched generation. `rows_per_batch` bounds the rows that are decoded together, and with them the memory of the
     KV cache.
 
@@ -91,7 +91,7 @@ class HFEngine:
                 if not done[row]:
                     tokens[row].append(token)
                     logprobs[row].append(value)
-                    ended[row] = self._ends(tokens[row], sampling)
+                    ended[row] = ends(tokens[row], sampling, self._eos, self._lm.tokenizer)
                     done[row] = ended[row] or t + 1 == limits[row]
             alive = [k for k, row in enumerate(running) if not done[row]]
             if not alive:
@@ -147,13 +147,8 @@ class HFEngine:
         return cache, hidden, mask
 
     @property
-    def _causal(self) -> Any:
-        model = self._lm.model
-        return model.get_base_model() if hasattr(model, "get_base_model") else model
-
-    @property
     def _base(self) -> Any:
-        return self._causal.base_model
+        return causal_of(self._lm.model).base_model
 
     def _last_states(self, **inputs: Any) -> Tensor:
         """What the head gets at the last place of each row [B, H], or the logits there [B, V] where the model caps or
@@ -161,20 +156,12 @@ class HFEngine:
         """
         if self._heads_give_logits():
             return self._base(**inputs).last_hidden_state[:, -1]  # type: ignore[no-any-return]
-        few = {"logits_to_keep": 1} if "logits_to_keep" in inspect.signature(self._causal.forward).parameters else {}
-        return self._causal(**inputs, **few).logits[:, -1]  # type: ignore[no-any-return]
+        causal = causal_of(self._lm.model)
+        few = {"logits_to_keep": 1} if "logits_to_keep" in inspect.signature(causal.forward).parameters else {}
+        return causal(**inputs, **few).logits[:, -1]  # type: ignore[no-any-return]
 
     def _heads_give_logits(self) -> bool:
         """Whether the logits are what the head makes of its input; Gemma 2, Granite and Cohere cap or scale them."""
         if self._plain_head is None:
             self._plain_head = logits_are_heads(self._lm.model, tolerance=1e-3)
         return self._plain_head
-
-    def _ends(self, tokens: list[int], sampling: Sampling) -> bool:
-        if tokens[-1] in self._eos and not sampling.ignore_eos:
-            return True
-        if not sampling.stop:
-            return False
-        # Only a tail that may hold the stop string is decoded: a token can stand for less than one character.
-        tail = self._lm.tokenizer.decode(tokens[-(4 + 4 * max(len(s) for s in sampling.stop)) :])
-        return any(stop in tail for stop in sampling.stop)
