@@ -62,6 +62,7 @@ def examine() -> list[Finding]:
     findings.append(_model())
     findings.append(_hardware())
     findings.append(_threads())
+    findings.append(_compiler())
     for extra, (module, purpose) in EXTRAS.items():
         if importlib.util.find_spec(module) is not None:
             findings.append(Finding("ok", f"extra {extra}: {purpose}"))
@@ -183,6 +184,18 @@ def _threads() -> Finding:
         return Finding("ok", f"{setting}: threads that wait leave the cores to other processes")
     what = f"{setting}: threads that wait may keep their cores busy, and other runs on this machine slow"
     return Finding("note", what, "unset it, or write OMP_WAIT_POLICY=passive, where several runs share cores")
+
+
+def _compiler() -> Finding:
+    """Whether the engine `hf` has its compiled kernels."""
+    from reasonrl.engines.local.kernel import NoKernel, find_compiler
+
+    try:
+        compiler = find_compiler()
+    except NoKernel as error:
+        what = f"{error}: rollout.engine: hf computes with torch alone, and long responses take twice as long"
+        return Finding("note", what, "apt-get install gcc (Debian, Ubuntu), dnf install gcc (Fedora)")
+    return Finding("ok", f"{compiler} compiles the kernels of rollout.engine: hf")
 
 
 def _folders() -> list[Finding]:

@@ -22,7 +22,7 @@ from reasonrl.engines.local.linear import PackedLinear, pack, packing_dtype
 from reasonrl.engines.local.trial import alike_share, last_logprobs, through_cache, trial_tokens
 from reasonrl.models.architecture import causal_of
 
-_MODEL_TYPES = ("llama", "mistral", "qwen2", "qwen3")
+MODEL_TYPES = ("llama", "mistral", "qwen2", "qwen3")
 """Whose layers are those below, at any length: a trial on a few tokens cannot tell."""
 
 
@@ -70,7 +70,7 @@ class Decoder:
         weight = _embedding_of(base)
         dtype = packing_dtype(weight.dtype) if weight.device.type == "cpu" else None
         functions = layers_for(dtype) if dtype else None
-        if config.model_type not in _MODEL_TYPES or dtype is None or functions is None:
+        if config.model_type not in MODEL_TYPES or dtype is None or functions is None:
             raise Unsuitable
         self._functions = functions
         self.dtype = dtype
@@ -133,8 +133,8 @@ def decodes_alike(decoder: Decoder, model: Any) -> bool:
         return decoder.head(decoder.states(some, step, [len(some) - 1]))[-1]
 
     with torch.inference_mode():
-        made = through_cache(BlockCache(), tokens, logits)
-        return alike_share(made, *(last_logprobs(model, ids) for ids in (tokens, other)))
+        cached = through_cache(BlockCache(), tokens, logits)
+        return alike_share(cached, *(last_logprobs(model, ids) for ids in (tokens, other)))
 
 
 def _address(tensor: Tensor | None) -> int | None:

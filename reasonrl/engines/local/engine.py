@@ -23,7 +23,7 @@ from reasonrl.engines.base import Generation, Request, Sampling
 from reasonrl.engines.endings import ends
 from reasonrl.engines.local.attention import Pass, cached_attention, computing
 from reasonrl.engines.local.cache import BlockCache, CacheFull
-from reasonrl.engines.local.decoder import Decoder, Unsuitable, adapters_at_work, decodes_alike
+from reasonrl.engines.local.decoder import MODEL_TYPES, Decoder, Unsuitable, adapters_at_work, decodes_alike
 from reasonrl.engines.local.drawing import draw
 from reasonrl.engines.local.linear import packing_dtype
 from reasonrl.engines.local.rounding import linear_products, packed_products, row_multiple
@@ -39,8 +39,8 @@ class CachedEngine:
     """Continuous batching over a block cache. At most `rows_per_batch` rows are sampled at a time.
 
     Keys and values take at most `cache_gib`; where that is not enough for all rows, some are computed again.
-    Raises ModelError for a model with a running state, and, with the first batch, for one whose attention cannot use
-    the cache.
+    `updates` counts the changes of the weights; without it they are laid out anew for every call. Raises ModelError for
+    a model with a running state, and for one whose attention cannot use the cache.
     """
 
     def __init__(
@@ -70,6 +70,8 @@ class CachedEngine:
         block = block_bytes(language_model.model.config, str(dtype).removeprefix("torch."))
         self._cache = BlockCache(cache_gib * 2**30, block)
         self._kept = Kept(self._cache)
+        if self._causal.config.get_text_config().model_type not in MODEL_TYPES:
+            self._check_attention()
 
     def generate_batch(self, requests: Sequence[Request]) -> list[Generation]:
         """One generation for each request, in order."""
@@ -222,8 +224,11 @@ class CachedEngine:
 
     def _check_attention(self) -> None:
         """Raises ModelError for an architecture that does not compute the same through the cache."""
+        model = self._lm.model
         if self._attends_alike is None:
-            self._attends_alike = attends_alike(self._lm.model)
+            was_training = model.training
+            self._attends_alike = attends_alike(model.eval())
+            model.train(was_training)
         if not self._attends_alike:
             raise ModelError(
                 f"model.path: {type(self._causal).__name__} does not attend through the cache of rollout.engine:"

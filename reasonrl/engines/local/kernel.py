@@ -117,7 +117,7 @@ def _library(name: str, dtype: torch.dtype, *defines: str) -> ctypes.CDLL:
     """Raises NoKernel."""
     if dtype not in (torch.bfloat16, torch.float32):
         raise NoKernel(f"it computes with bfloat16 and float32, not with {dtype}")
-    compiler = _compiler()
+    compiler = find_compiler()
     source = _FOLDER / f"{name}.c"
     words = [*defines, f"-DBF16={int(dtype is torch.bfloat16)}"]
     texts = [path.read_text(encoding="utf-8") for path in (source, _FOLDER / _HEADER)]
@@ -135,7 +135,8 @@ def _library(name: str, dtype: torch.dtype, *defines: str) -> ctypes.CDLL:
     raise NoKernel("no folder can be written to")
 
 
-def _compiler() -> str:
+def find_compiler() -> str:
+    """Its path. Raises NoKernel if there is none."""
     named = os.environ.get("CC")
     compiler = shlex.split(named)[0] if named else next(filter(shutil.which, _COMPILERS), None)
     path = shutil.which(compiler) if compiler else None

@@ -67,5 +67,5 @@ def packing_dtype(dtype: torch.dtype) -> torch.dtype | None:
 
 def _has_bfloat16() -> bool:
     """Products of bfloat16 that are not slower than those of float32."""
-    asked: Any = getattr(torch.cpu, "_is_avx512_bf16_supported", None)
-    return torch.backends.cpu.get_cpu_capability() != "AVX2" and (asked is None or bool(asked()))
+    supports: Any = getattr(torch.cpu, "_is_avx512_bf16_supported", None)
+    return torch.backends.cpu.get_cpu_capability() != "AVX2" and (supports is None or bool(supports()))

@@ -34,8 +34,8 @@ def attends_alike(model: Any) -> bool:
         with computing(step):
             positions = torch.from_numpy(step.position).long()[None].to(device)
             ids = torch.tensor([some], device=device)
-            made: Tensor = model(input_ids=ids, position_ids=positions, use_cache=False).logits[0, -1]
-        return made
+            last: Tensor = model(input_ids=ids, position_ids=positions, use_cache=False).logits[0, -1]
+        return last
 
     with torch.inference_mode():
         plain, changed = (last_logprobs(model, ids) for ids in (tokens, other))
@@ -71,6 +71,6 @@ def through_cache(cache: BlockCache, tokens: Sequence[int], logits: Callable[[Se
     return torch.log_softmax(last.float(), -1)
 
 
-def alike_share(made: Tensor, plain: Tensor, changed: Tensor) -> bool:
+def alike_share(cached: Tensor, plain: Tensor, changed: Tensor) -> bool:
     """Whether log-probs are the plain ones, by the measure of those after another context."""
-    return bool((made - plain).abs().max() <= _SHARE * (changed - plain).abs().max() + 1e-4)
+    return bool((cached - plain).abs().max() <= _SHARE * (changed - plain).abs().max() + 1e-4)
