@@ -34,6 +34,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from reasonrl.host.tuning import tune_for_computing
+
 ENGINES = ("transformers", "hf_plain", "hf", "vllm")
 ROWS = 128
 TAIL_ROWS = 32
@@ -69,8 +71,9 @@ def shapes(batches: list[int]) -> list[Shape]:
     return [
         *(Shape(f"batch {b}, 100 + 64", b, 1, 100, 64) for b in batches),
         *(Shape(f"4 x 8, 100 + {new}", 4, 8, 100, new) for new in LONG),
-        Shape("12 x 8, 100 + long tail", 12, 8, 100, 512, long_tail=True),
         Shape("quickstart, 12 x 8, 60 + 6", 12, 8, 60, 6),
+        # last: it has fewer rows at a time, and a process has one vLLM
+        Shape("12 x 8, 100 + long tail", 12, 8, 100, 512, long_tail=True),
     ]
 
 
@@ -84,6 +87,7 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", default=[], help="words of the names of shapes")
     parser.add_argument("--engines", nargs="+", choices=ENGINES, default=[*ENGINES])
     arguments = parser.parse_args()
+    tune_for_computing()
 
     from reasonrl.models.loading import load_model
 
@@ -97,13 +101,17 @@ def main() -> None:
         print(f"{arguments.memory}: {shape.name}: peak {peak / 1024:,.0f} MB, {more:,.0f} MB more than the model")
         return
     names = [name for name in ENGINES if name in arguments.engines]
-    engines = {(name, rows): engine_of(name, model, rows) for name in names[1:] for rows in (ROWS, TAIL_ROWS)}
+    engines: dict[tuple[str, int], Any] = {}
     print(f"{platform.machine()}, {os.cpu_count()} cores; {versions()}; {arguments.dtype}, {arguments.rounds} rounds\n")
     print(f"{'':28}" + "".join(f"{name:>14}" for name in names) + "   of vllm, by round: hf_plain, hf")
     rows = []
     for shape in shapes(arguments.batches):
         if arguments.only and not any(word in shape.name for word in arguments.only):
             continue
+        rows_at_a_time = TAIL_ROWS if shape.long_tail else ROWS
+        for name in names:
+            if name != "transformers" and (name, rows_at_a_time) not in engines:
+                engines[name, rows_at_a_time] = engine_of(name, model, rows_at_a_time)
         speed = measured(shape, names, engines, model, arguments.rounds)
         row: dict[str, Any] = {"shape": shape.name, "tokens_per_s": speed}
         if "vllm" in speed:

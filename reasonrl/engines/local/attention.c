@@ -68,20 +68,27 @@ static inline void begin(const Job *job, Token *one, int64_t token, int64_t head
     for (int g = 0; g < QUERIES; g++) one->most[g] = LOWEST, one->total[g] = 0;
 }
 
+// Memory that is needed soon: blocks of a sequence lie anywhere, so the processor does not guess the next.
+static inline void fetch(const number *next, int count) {
+    for (int byte = 0; byte < count * (int)sizeof(number); byte += 64) __builtin_prefetch((const char *)next + byte, 0, 2);
+}
+
 // The weights of a block's tokens, by online softmax; what was summed before shrinks.
-static inline void weigh(const Job *job, Token *one, const number *keys, int64_t start) {
+static inline void weigh(const Job *job, Token *one, const number *keys, const number *next, int64_t start) {
     int32_t low = (int32_t)(one->from - start), high = (int32_t)(one->to - start);
     for (int base = 0; base < QUERIES; base += GROUP) {
         vec score[GROUP][VECS];
         for (int g = 0; g < GROUP; g++)
             for (int h = 0; h < VECS; h++) score[g][h] = (vec){0};
-        for (int d = 0; d < KEY_SIZE; d++)
+        for (int d = 0; d < KEY_SIZE; d++) {
+            if (base == 0) fetch(next + d * BLOCK, BLOCK);
 #pragma GCC unroll 4
             for (int h = 0; h < VECS; h++) {
                 vec key = load(keys + d * BLOCK + h * LANES);
 #pragma GCC unroll 8
                 for (int g = 0; g < GROUP; g++) score[g][h] += one->query[d][CLIPPED(base + g)] * key;
             }
+        }
         for (int g = base; g < base + GROUP && g < QUERIES; g++) {
             vec part[VECS], highest = all(LOWEST), total = {0};
             for (int h = 0; h < VECS; h++) {
@@ -106,19 +113,21 @@ static inline void weigh(const Job *job, Token *one, const number *keys, int64_t
     }
 }
 
-static inline void add_values(Token *one, const number *values, int64_t filled) {
+static inline void add_values(Token *one, const number *values, const number *next, int64_t filled) {
 #if VALUE_SIZE % 32 == 0
     for (int base = 0; base < QUERIES; base += GROUP)
         for (int from = 0; from < VALUE_SIZE; from += VECS * LANES) {
             vec sum[GROUP][VECS];
             for (int g = 0; g < GROUP; g++) memcpy(sum[g], one->sum[CLIPPED(base + g)] + from, sizeof sum[g]);
-            for (int64_t t = 0; t < filled; t++)
+            for (int64_t t = 0; t < filled; t++) {
+                if (base == 0) fetch(next + t * VALUE_SIZE + from, VECS * LANES);
 #pragma GCC unroll 4
                 for (int h = 0; h < VECS; h++) {
                     vec value = load(values + t * VALUE_SIZE + from + h * LANES);
 #pragma GCC unroll 8
                     for (int g = 0; g < GROUP; g++) sum[g][h] += one->weight[CLIPPED(base + g)][t] * value;
                 }
+            }
             for (int g = 0; g < GROUP && base + g < QUERIES; g++) memcpy(one->sum[base + g] + from, sum[g], sizeof sum[g]);
         }
 #else
@@ -138,11 +147,13 @@ static void attend(const Job *job, int64_t run, int64_t head) {
     int64_t from = job->window ? tokens[0].from : 0, to = (int64_t)job->position[first + count - 1] + 1;
     for (int64_t start = from / BLOCK * BLOCK; start < to; start += BLOCK) {
         int64_t place = ((int64_t)table[start / BLOCK] * job->heads + head) * BLOCK;
+        int64_t next = start + BLOCK < to ? ((int64_t)table[start / BLOCK + 1] * job->heads + head) * BLOCK : place;
         for (int64_t i = 0; i < count; i++) {
             Token *one = tokens + i;
             if (start >= one->to || start + BLOCK <= one->from) continue;
-            weigh(job, one, job->keys + place * KEY_SIZE, start);
-            add_values(one, job->values + place * VALUE_SIZE, one->to - start < BLOCK ? one->to - start : BLOCK);
+            weigh(job, one, job->keys + place * KEY_SIZE, job->keys + next * KEY_SIZE, start);
+            add_values(one, job->values + place * VALUE_SIZE, job->values + next * VALUE_SIZE,
+                       one->to - start < BLOCK ? one->to - start : BLOCK);
         }
     }
     for (int64_t i = 0; i < count; i++)

@@ -41,6 +41,10 @@ class BlockCache:
     most_bytes: float = math.inf
     block_bytes: int = 0
     """What a block takes in all layers; 0: not known before the first pass."""
+    expected: int = 0
+    """So many blocks are made at once when the first is taken: memory that nobody has written to costs nothing yet, and
+    to grow copies what there is.
+    """
     layers: dict[int, LayerStore] = field(default_factory=dict)
     capacity: int = 0
     _scratch: int | None = None
@@ -119,8 +123,8 @@ class BlockCache:
         if store is None:
             _, heads, _, size = key.shape
             store = self.layers[layer] = LayerStore(
-                key.new_zeros(self.capacity, heads, size, BLOCK),
-                value.new_zeros(self.capacity, heads, BLOCK, value.shape[-1]),
+                key.new_empty(self.capacity, heads, size, BLOCK),
+                value.new_empty(self.capacity, heads, BLOCK, value.shape[-1]),
             )
         return store
 
@@ -130,7 +134,7 @@ class BlockCache:
         block_bytes = self.block_bytes or sum(
             store.keys[0].nbytes + store.values[0].nbytes for store in self.layers.values()
         )
-        return self.most_bytes // block_bytes if block_bytes else math.inf
+        return self.most_bytes // block_bytes if block_bytes and self.most_bytes < math.inf else math.inf
 
     @property
     def room(self) -> float:
@@ -138,12 +142,12 @@ class BlockCache:
         return max(self.capacity, self.most_blocks) - self.blocks_in_use
 
     def _grow(self) -> None:
-        more = int(min(max(_FIRST_BLOCKS, self.capacity // 2), self.most_blocks - self.capacity))
+        wanted = max(_FIRST_BLOCKS, self.capacity // 2, self.expected - self.capacity)
+        more = int(min(wanted, self.most_blocks - self.capacity))
         if more <= 0:
             raise CacheFull
         for store in self.layers.values():
-            store.keys = torch.cat([store.keys, store.keys.new_zeros(more, *store.keys.shape[1:])])
-            store.values = torch.cat([store.values, store.values.new_zeros(more, *store.values.shape[1:])])
+            store.keys, store.values = (_longer(blocks, more) for blocks in (store.keys, store.values))
         self._free.extend(range(self.capacity + more - 1, self.capacity - 1, -1))
         self.capacity += more
 
@@ -156,3 +160,9 @@ class BlockCache:
         self._users.clear()
         self._known.clear()
         self._contents.clear()
+
+
+def _longer(blocks: Tensor, more: int) -> Tensor:
+    grown = blocks.new_empty(len(blocks) + more, *blocks.shape[1:])
+    grown[: len(blocks)] = blocks
+    return grown

@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import inspect
 import math
+import os
 import warnings
 from collections.abc import Callable, Hashable, Sequence
 from typing import Any
@@ -31,7 +32,7 @@ from reasonrl.engines.local.rows import Kept, Row, Rows, alike
 from reasonrl.engines.local.trial import attends_alike
 from reasonrl.errors import ModelError
 from reasonrl.models.architecture import causal_of, logits_are_heads, refuse_stateful
-from reasonrl.models.cache_size import block_bytes
+from reasonrl.models.cache_size import BLOCK, block_bytes
 from reasonrl.models.loading import LanguageModel
 
 
@@ -81,6 +82,7 @@ class CachedEngine:
         model = self._lm.model
         was_training = model.training
         model.eval()
+        self._expect(requests)
         rows = Rows(self._cache, self._kept, requests, self._rows_per_batch)
         try:
             self._copy_weights()
@@ -96,6 +98,15 @@ class CachedEngine:
             rows.give_back()
             self._give_back()
             model.train(was_training)
+
+    def _expect(self, requests: Sequence[Request]) -> None:
+        """Room for the longest rows that may run at a time, on a CPU within a quarter of its memory."""
+        if self._lm.device.type != "cpu" or not self._cache.block_bytes:
+            return
+        lengths = sorted((len(r.token_ids) + r.sampling.max_new_tokens for r in requests), reverse=True)
+        blocks = sum(-(-length // BLOCK) + 1 for length in lengths[: self._rows_per_batch]) + 1
+        most = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 4 // self._cache.block_bytes
+        self._cache.expected = self._cache.blocks_in_use + min(blocks, most)
 
     def end_episode(self, episode: Hashable) -> None:
         self._kept.drop(episode)

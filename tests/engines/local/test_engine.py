@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from typing import Any
 
@@ -139,6 +140,20 @@ class Counting(CachedEngine):
         return super()._states(tokens, step, places)
 
 
+def test_rows_run_together(model: LanguageModel) -> None:
+    class Passes(CachedEngine):
+        passes = 0
+
+        def _states(self, *arguments: Any) -> torch.Tensor:
+            self.passes += 1
+            return super()._states(*arguments)
+
+    for gib in (math.inf, 1.0):
+        engine = Passes(model, cache_gib=gib)
+        engine.generate_batch([Request((3, 4, 5, 6 + i), Sampling(9, ignore_eos=True), i) for i in range(12)])
+        assert engine.passes == 9, "one for all prompts, and one for each further token"
+
+
 def turn(answers: list[Generation], before: list[Request], said: int, seed: int) -> list[Request]:
     """The next turn: what stood there, the answer, and a message of the environment."""
     source = random.Random(seed)
@@ -237,6 +252,5 @@ def test_an_architecture_that_tells_places_by_a_mask_is_refused(family: str) -> 
     )
     torch.manual_seed(0)
     model = getattr(transformers, f"{family}ForCausalLM")(config).eval()
-    engine = CachedEngine(LanguageModel(model, make_tokenizer(), family))
-    with pytest.raises(ModelError, match=r"does not attend through the cache .* Write rollout.engine: hf"):
-        engine.generate_batch([Request((5, 6, 7), Sampling(3), 0)])
+    with pytest.raises(ModelError, match=r"does not attend through the cache .* Write rollout.engine: hf_plain"):
+        CachedEngine(LanguageModel(model, make_tokenizer(), family))
