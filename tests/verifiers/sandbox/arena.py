@@ -63,21 +63,21 @@ def marked_files() -> list[str]:
     return found
 
 
-def _script(sandbox: Sandbox, program: str, may_stall: bool) -> Outcome:
-    """Again with more time if the machine was too busy for it."""
+def _script(sandbox: Sandbox, program: str, endings: frozenset[Ending]) -> Outcome:
+    """Again with more time if the machine was too busy for it, or its disk too slow."""
     (outcome,) = sandbox.run(program, [Stdin("")], LIMITS)
-    if outcome.ending is Ending.STALLED and not may_stall:
-        (outcome,) = sandbox.run(program, [Stdin("")], replace(LIMITS, wall_factor=50.0))
+    if outcome.ending in {Ending.STALLED, Ending.TIME_LIMIT} - endings:
+        (outcome,) = sandbox.run(program, [Stdin("")], replace(LIMITS, cpu_s=5.0, wall_factor=50.0))
     return outcome
 
 
 def script_problems(sandbox: Sandbox, attack: Attack) -> Iterator[str]:
-    outcome = _script(sandbox, attack.program, Ending.STALLED in attack.endings)
+    outcome = _script(sandbox, attack.program, attack.endings)
     if outcome.ending not in attack.endings or attack.stdout not in (None, outcome.stdout):
         yield f"it ended with {outcome.ending.value} ({outcome.error}), and wrote {outcome.stdout[:200]!r}"
     yield from line_problems(outcome.error + outcome.exception)
     if attack.then:
-        after = _script(sandbox, attack.then, may_stall=False)
+        after = _script(sandbox, attack.then, frozenset({Ending.FINISHED}))
         if after.stdout != HELD:
             yield f"the next sample wrote {after.stdout[:200]!r} {after.error}"
 
