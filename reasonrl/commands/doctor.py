@@ -193,7 +193,7 @@ def _compiler() -> Finding:
     try:
         compiler = find_compiler()
     except NoKernel as error:
-        what = f"{error}: rollout.engine: hf computes with torch alone, and long responses take twice as long"
+        what = f"{error}: rollout.engine: hf computes with torch alone, which is slower"
         return Finding("note", what, "apt-get install gcc (Debian, Ubuntu), dnf install gcc (Fedora)")
     return Finding("ok", f"{compiler} compiles the kernels of rollout.engine: hf")
 
