@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from reasonrl.errors import ModelError
-from reasonrl.models.logprobs import TokenRow, base_and_head, response_logprobs
+from reasonrl.models.logprobs import Packing, TokenRow, base_and_head, response_logprobs
 
 _SAME_PASS = 1e-3
 """Log-probs from one pass through the model: no rounding differs between its head and its logits."""
@@ -20,7 +20,7 @@ def causal_of(model: Any) -> Any:
     return model.get_base_model() if hasattr(model, "get_base_model") else model
 
 
-def tree_is_exact(model: Any, *, tolerance: float) -> bool:
+def tree_is_exact(model: Any, *, tolerance: float, packing: Packing = "tree_mask") -> bool:
     """Whether this architecture gives the same log-probs from a tree as from plain rows; compared on a few short rows.
 
     A window of attention can be longer than any row that is worth trying, so windows are looked for in the config.
@@ -38,9 +38,9 @@ def tree_is_exact(model: Any, *, tolerance: float) -> bool:
     ]
     with torch.no_grad():
         try:
-            tree = response_logprobs(model, rows, packing="tree").logprobs
+            tree = response_logprobs(model, rows, packing=packing).logprobs
         except (TypeError, ValueError, RuntimeError, AttributeError):
-            return False  # an architecture that refuses a mask of our own
+            return False  # an architecture that refuses a mask or an attention of our own
         plain = response_logprobs(model, rows, packing="rows").logprobs
     return bool((tree - plain).abs().max() <= tolerance)
 

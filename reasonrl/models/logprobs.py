@@ -7,6 +7,7 @@ out for architectures whose attention cannot take a mask of our own (sliding win
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -17,8 +18,10 @@ from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
 from reasonrl.models.prefix_tree import build_tree
+from reasonrl.models.tree_attention import ARGUMENT, is_possible, runs_for, tree_attention
 
-Packing = Literal["tree", "rows"]
+Packing = Literal["tree", "tree_runs", "tree_mask", "rows"]
+"""`tree`: by runs or with a mask, whichever takes less time."""
 HEAD_ELEMENTS = 2**25
 """Logits that are kept from the forward to the backward pass: 64 MB in bfloat16. More of them are computed twice, a
 block at a time.
@@ -64,10 +67,21 @@ def response_logprobs(
     """Log-probs and entropies of the response tokens of `rows`. Gradients flow unless the caller has switched them
     off.
     """
-    states, state_indices, positions = (_tree_states if packing == "tree" else _padded_states)(model, rows)
+    states, state_indices, positions = (
+        _padded_states(model, rows) if packing == "rows" else _tree_states(model, rows, packing)
+    )
     targets = [list(row.response) for row in rows]
     logprobs, entropy = _head(model, states, state_indices, targets, temperature, entropy_gradient)
     return TokenLogprobs(logprobs, entropy, positions)
+
+
+def forward_and_backward(model: Any, packing: Packing) -> contextlib.AbstractContextManager[None]:
+    """A block around `response_logprobs` and the backward pass from it. Without it a model with gradient checkpointing
+    computes trees with a mask, since its backward pass calls the attention again.
+    """
+    if packing in ("tree", "tree_runs") and is_possible(model):
+        return tree_attention(model)
+    return contextlib.nullcontext()
 
 
 def last_hidden_states(model: Any, prompts: Sequence[Sequence[int]], *, rows_per_batch: int = 64) -> Tensor:
@@ -95,20 +109,22 @@ def base_and_head(model: Any) -> tuple[Any, Any]:
     return causal.base_model, causal.get_output_embeddings()
 
 
-def _tree_states(model: Any, rows: Sequence[TokenRow]) -> tuple[Tensor, list[list[int]], int]:
+def _tree_states(model: Any, rows: Sequence[TokenRow], packing: Packing) -> tuple[Tensor, list[list[int]], int]:
     tree = build_tree([[*row.prompt, *row.response] for row in rows])
     base, head = base_and_head(model)
-    device, dtype = head.weight.device, head.weight.dtype
+    device = head.weight.device
     padded = tree.padded(ROUND_TO)
-    hidden = base(
-        input_ids=padded.tokens[None].to(device),
-        position_ids=padded.depth[None].to(device),
-        attention_mask=padded.attention_mask(dtype, device),
-        use_cache=False,
-    ).last_hidden_state[0]
+    runs = None if packing == "tree_mask" else runs_for(model, tree, len(padded.tokens), always=packing == "tree_runs")
+    arguments = {"input_ids": padded.tokens[None].to(device), "position_ids": padded.depth[None].to(device)}
+    if runs is not None:
+        with tree_attention(model):
+            out = base(**arguments, attention_mask=None, use_cache=False, **{ARGUMENT: runs})
+    else:
+        mask = padded.attention_mask(head.weight.dtype, device)
+        out = base(**arguments, attention_mask=mask, use_cache=False)
     # The token at place t is predicted by the state of the node before it.
     state_indices = [path[len(row.prompt) - 1 : -1] for path, row in zip(tree.paths, rows, strict=True)]
-    return hidden, state_indices, len(tree.tokens)
+    return out.last_hidden_state[0], state_indices, len(tree.tokens)
 
 
 def _padded_states(model: Any, rows: Sequence[TokenRow]) -> tuple[Tensor, list[list[int]], int]:

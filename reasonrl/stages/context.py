@@ -9,7 +9,7 @@ from typing import Any
 
 from torch import Tensor
 
-from reasonrl.engines.base import BatchEngine, Sampling
+from reasonrl.engines.base import BatchEngine, Sampling, SleepingEngine
 from reasonrl.environments.base import Environment
 from reasonrl.environments.refined import Refiner
 from reasonrl.environments.single_turn import encode_prompt
@@ -60,6 +60,12 @@ class StageContext:
         """[n, H] last hidden state at the end of each prompt under the current weights: what a value model reads."""
         prompts = [encode_prompt(self.language_model.tokenizer, problem) for problem in problems]
         return last_hidden_states(self.model, prompts, rows_per_batch=self.recipe.rollout.rows_per_batch)
+
+    def sleep_engines(self) -> None:
+        """Call this before an update: engines give their memory to it."""
+        for engine in (self.engine, *self.roles.engines.values()):
+            if isinstance(engine, SleepingEngine):
+                engine.sleep()
 
     def reference_logprobs(self, rows: Sequence[TokenRow]) -> Tensor:
         """[B, T] log-probs of the response tokens under the model that this stage started from."""

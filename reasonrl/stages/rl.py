@@ -22,7 +22,7 @@ from reasonrl.algorithms.catalogue import LOSSES
 from reasonrl.algorithms.losses.aggregation import token_weights
 from reasonrl.algorithms.losses.objective import UpdateTensors
 from reasonrl.algorithms.losses.row_weights import row_weights
-from reasonrl.engines.base import SleepingEngine, derive_seed
+from reasonrl.engines.base import derive_seed
 from reasonrl.environments.base import Episode
 from reasonrl.environments.rollouts import roll_out
 from reasonrl.errors import CheckpointError
@@ -158,8 +158,7 @@ class RLStage:
     def update(self, step: int, rollouts: StepRollouts, prepared: PreparedUpdate) -> dict[str, Any]:
         """Optimiser steps on whole groups. Returns what is measured of them."""
         context, rows = self.context, token_rows(rollouts.episodes)
-        if isinstance(context.engine, SleepingEngine):
-            context.engine.sleep()
+        context.sleep_engines()
         needs_reference = self.objective.kl_coefficient > 0 or LOSSES[self.spec.loss].needs_reference
         old = None if self.recipe.on_policy else score_rows(context.model, rows, self.forward)
         reference = context.reference_logprobs(rows) if needs_reference else None

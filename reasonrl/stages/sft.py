@@ -18,7 +18,7 @@ from reasonrl.data.checks import without_gold
 from reasonrl.engines.base import derive_seed
 from reasonrl.environments.single_turn import encode_prompt
 from reasonrl.errors import DataError
-from reasonrl.models.logprobs import TokenRow, response_logprobs
+from reasonrl.models.logprobs import TokenRow, forward_and_backward, response_logprobs
 from reasonrl.models.prefix_tree import split_rows
 from reasonrl.models.special_tokens import without_opened_thought
 from reasonrl.recipe.critics import RoleSpec
@@ -62,15 +62,16 @@ class SFTStage:
         loss_total, positions = 0.0, 0
         context.model.train()
         sequences = [[*row.prompt, *row.response] for row in rows]
-        for index in split_rows(sequences, recipe.train.positions_per_micro_batch):
-            micro = [rows[i] for i in index]
-            scores = response_logprobs(context.model, micro, packing=context.packing)
-            mask = pad_rows([[1.0] * len(row.response) for row in micro], torch.float32).to(scores.logprobs.device)
-            loss = -(scores.logprobs * mask).sum() / tokens
-            require_finite(loss, len(micro))
-            loss.backward()
-            loss_total += float(loss.detach())
-            positions += scores.positions
+        with forward_and_backward(context.model, context.packing):
+            for index in split_rows(sequences, recipe.train.positions_per_micro_batch):
+                micro = [rows[i] for i in index]
+                scores = response_logprobs(context.model, micro, packing=context.packing)
+                mask = pad_rows([[1.0] * len(row.response) for row in micro], torch.float32).to(scores.logprobs.device)
+                loss = -(scores.logprobs * mask).sum() / tokens
+                require_finite(loss, len(micro))
+                loss.backward()
+                loss_total += float(loss.detach())
+                positions += scores.positions
         norm = context.optimizer.step(step)
         context.model.eval()
         seconds = time.perf_counter() - started

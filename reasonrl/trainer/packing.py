@@ -12,7 +12,7 @@ from reasonrl.recipe.schema import Recipe
 
 
 def choose_packing(recipe: Recipe, model: Any, warn: Callable[[str], None]) -> Packing:
-    """`tree` if this architecture gives the same numbers that way; it is checked, not believed.
+    """A tree if this architecture gives the same numbers that way, and by runs if so too; it is checked, not believed.
 
     Raises ModelError for an architecture whose log-probs would be wrong in either packing, and for logits that are not
     numbers.
@@ -33,7 +33,7 @@ def choose_packing(recipe: Recipe, model: Any, warn: Callable[[str], None]) -> P
     if recipe.train.packing == "rows":
         return "rows"
     if tree_is_exact(model, tolerance=tolerance):
-        return "tree"
+        return "tree" if tree_is_exact(model, tolerance=tolerance, packing="tree_runs") else "tree_mask"
     warn(
         f"{type(model).__name__} does not accept a prefix-tree attention mask: every response is computed with its"
         " whole prompt"

@@ -18,7 +18,13 @@ from reasonrl.algorithms.kl import kl_estimate
 from reasonrl.algorithms.losses.objective import LossTerms, Objective, UpdateTensors
 from reasonrl.algorithms.mismatch import logprob_gap
 from reasonrl.errors import NotFiniteError, TrainingError
-from reasonrl.models.logprobs import Packing, TokenLogprobs, TokenRow, response_logprobs
+from reasonrl.models.logprobs import (
+    Packing,
+    TokenLogprobs,
+    TokenRow,
+    forward_and_backward,
+    response_logprobs,
+)
 from reasonrl.models.prefix_tree import split_rows
 from reasonrl.recipe.schema import Recipe
 from reasonrl.user_code.guards import describe_error
@@ -126,7 +132,8 @@ def accumulate_gradients(
 
     Raises NotFiniteError for a loss that is not a number, naming how many rows it was computed on.
     """
-    with torch.enable_grad():  # a module of the user's may have switched gradients off for the whole process
+    # a module of the user's may have switched gradients off for the whole process
+    with torch.enable_grad(), forward_and_backward(model, forward.packing):
         return _accumulate(model, batch, objective, forward, totals, skip_silent_rows=skip_silent_rows)
 
 

@@ -20,7 +20,8 @@ from transformers import (
 from reasonrl.models import architecture, tiny
 from reasonrl.models import logprobs as module
 from reasonrl.models.architecture import logits_are_heads, tree_is_exact
-from reasonrl.models.logprobs import TokenRow, response_logprobs
+from reasonrl.models.logprobs import TokenRow, forward_and_backward, response_logprobs
+from reasonrl.models.prefix_tree import PrefixTree
 
 SMALL = {"vocab_size": 30, "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 4}
 
@@ -84,7 +85,10 @@ def assert_same_gradients(made: list[torch.Tensor], expected: list[torch.Tensor]
 def test_tree_rows_and_direct_agree(build: Any, temperature: float) -> None:
     model = build()
     weight = torch.randn(len(ROWS), 5, generator=torch.Generator().manual_seed(1))
-    made = {p: response_logprobs(model, ROWS, temperature=temperature, packing=p) for p in ("tree", "rows")}  # type: ignore[arg-type]
+    made = {
+        p: response_logprobs(model, ROWS, temperature=temperature, packing=p)
+        for p in ("tree_runs", "tree_mask", "rows")
+    }  # type: ignore[arg-type]
     by_hand = [direct(model, row, temperature) for row in ROWS]
     expected_sum = sum((weight[i, : len(values)] * values).sum() for i, (values, _) in enumerate(by_hand))
     expected = gradients(model, expected_sum)  # type: ignore[arg-type]
@@ -98,11 +102,11 @@ def test_tree_rows_and_direct_agree(build: Any, temperature: float) -> None:
         assert_same_gradients(gradients(model, (packed.logprobs * weight).sum()), expected)
     # Nodes: 4 prompt, 9 10 11, 12 13 14, then 9 after 5 6 7 8 is shared; the last row's 3. The padded way computes 6
     # rows of 9.
-    assert made["tree"].positions == 4 + 6 + 3
+    assert made["tree_runs"].positions == made["tree_mask"].positions == 4 + 6 + 3
     assert made["rows"].positions == 6 * 9
 
 
-@pytest.mark.parametrize("packing", ["tree", "rows"])
+@pytest.mark.parametrize("packing", ["tree_runs", "tree_mask", "rows"])
 @pytest.mark.parametrize("entropy", [False, True])
 def test_logits_in_blocks_and_slices_change_nothing(
     packing: Any, entropy: bool, monkeypatch: pytest.MonkeyPatch
@@ -124,7 +128,7 @@ def test_logits_in_blocks_and_slices_change_nothing(
         assert_same_gradients(gradients(model, objective(cut)), expected)
 
 
-@pytest.mark.parametrize("packing", ["tree", "rows"])
+@pytest.mark.parametrize("packing", ["tree_runs", "tree_mask", "rows"])
 def test_the_gradient_of_the_entropy(packing: Any) -> None:
     """An entropy bonus, alone and beside log-probs, against autograd through the model's own logits."""
     model = llama()
@@ -165,11 +169,35 @@ def test_gradient_checkpointing_changes_nothing() -> None:
     model.enable_input_require_grads()
     model.train()
     assert_same_gradients(gradients(model, response_logprobs(model, ROWS).logprobs.sum()), expected)
+    # Without the block around it, a layer that is computed again would meet another attention: it is a mask then.
+    assert_same_gradients(
+        gradients(model, response_logprobs(model, ROWS, packing="tree_runs").logprobs.sum()), expected
+    )
+    with forward_and_backward(model, "tree_runs"):
+        for packing in ("tree_runs", "tree_mask"):
+            made = response_logprobs(model, ROWS, packing=packing).logprobs.sum()  # type: ignore[arg-type]
+            assert_same_gradients(gradients(model, made), expected)
 
 
 @pytest.mark.parametrize("build", [llama, qwen2, gpt2, lambda: mistral(None)])
-def test_full_attention_is_found_to_be_exact(build: Any) -> None:
-    assert tree_is_exact(build(), tolerance=1e-4)
+@pytest.mark.parametrize("packing", ["tree_mask", "tree_runs"])
+def test_full_attention_is_found_to_be_exact(build: Any, packing: Any) -> None:
+    assert tree_is_exact(build(), tolerance=1e-4, packing=packing)
+
+
+def test_long_rows_build_no_mask(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: Any) -> None:
+        raise AssertionError("a mask")
+
+    model, prompt = llama(), list(range(3, 20))
+    rows = [TokenRow(prompt, [3 + (7 * i + j) % 20 for j in range(150)]) for i in range(3)]
+    expected = response_logprobs(model, rows, packing="rows").logprobs
+    monkeypatch.setattr(PrefixTree, "attention_mask", refuse)
+    torch.testing.assert_close(response_logprobs(model, rows).logprobs, expected, atol=1e-5, rtol=0)
+    assert model.config._attn_implementation == "sdpa"
+    model.config._attn_implementation = "eager"  # asked for by the user
+    with pytest.raises(AssertionError, match="a mask"):
+        response_logprobs(model, rows)
 
 
 @pytest.mark.parametrize("window", [4, 40])

@@ -68,10 +68,14 @@ class Decoder:
         causal = causal_of(model)
         base, config = causal.base_model, causal.config.get_text_config()
         weight = _embedding_of(base)
-        dtype = packing_dtype(weight.dtype) if weight.device.type == "cpu" else None
-        functions = layers_for(dtype) if dtype else None
-        if config.model_type not in MODEL_TYPES or dtype is None or functions is None:
+        if config.model_type not in MODEL_TYPES or weight.device.type != "cpu":
             raise Unsuitable
+        dtype = packing_dtype(weight.dtype)
+        if dtype is None:
+            raise Unsuitable(f"this torch cannot lay out {weight.dtype} weights for oneDNN")
+        functions = layers_for(dtype)
+        if functions is None:
+            raise Unsuitable("there is no C compiler for its layers (`reasonrl doctor` says more)")
         self._functions = functions
         self.dtype = dtype
         self._embedding = weight
@@ -121,7 +125,7 @@ class Decoder:
 
 
 class Unsuitable(Exception):
-    """A model whose layers are others."""
+    """A model whose layers are others; with a reason where the machine is in the way."""
 
 
 def decodes_alike(decoder: Decoder, model: Any) -> bool:
@@ -216,15 +220,16 @@ def _adapted(module: Any, weight: Tensor) -> Tensor:
     return weight
 
 
-def adapters_at_work(model: Any) -> tuple[Any, ...]:
-    """What changes the weights without a change of any: which adapters are on."""
-    if not hasattr(model, "peft_config"):
-        return ()
-    return tuple(
+def weights_now(model: Any) -> tuple[Any, ...]:
+    """What tells one state of the weights from another: where they are, how often each was written to, and which
+    adapters are on.
+    """
+    adapters = [
         (module.disable_adapters, module.merged, *module.active_adapters)
-        for module in model.modules()
+        for module in (model.modules() if hasattr(model, "peft_config") else ())
         if hasattr(module, "active_adapters") and hasattr(module, "base_layer")
-    )
+    ]
+    return (*((one.data_ptr(), one._version) for one in model.parameters()), *adapters)
 
 
-__all__ = ["Decoder", "Unsuitable", "adapters_at_work", "decodes_alike"]
+__all__ = ["Decoder", "Unsuitable", "decodes_alike", "weights_now"]

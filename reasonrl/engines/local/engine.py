@@ -24,7 +24,7 @@ from reasonrl.engines.base import Generation, Request, Sampling
 from reasonrl.engines.endings import ends
 from reasonrl.engines.local.attention import Pass, cached_attention, computing
 from reasonrl.engines.local.cache import BlockCache, CacheFull
-from reasonrl.engines.local.decoder import MODEL_TYPES, Decoder, Unsuitable, adapters_at_work, decodes_alike
+from reasonrl.engines.local.decoder import MODEL_TYPES, Decoder, Unsuitable, decodes_alike, weights_now
 from reasonrl.engines.local.drawing import draw
 from reasonrl.engines.local.linear import packing_dtype
 from reasonrl.engines.local.rounding import linear_products, packed_products, row_multiple
@@ -40,8 +40,9 @@ class CachedEngine:
     """Continuous batching over a block cache. At most `rows_per_batch` rows are sampled at a time.
 
     Keys and values take at most `cache_gib`; where that is not enough for all rows, some are computed again.
-    `updates` counts the changes of the weights; without it they are laid out anew for every call. Raises ModelError for
-    a model with a running state, and for one whose attention cannot use the cache.
+    `updates` counts the changes of the weights: their copy stays until the count changes or `sleep` is called; without
+    it they are laid out anew for every call. Raises ModelError for a model with a running state, and for one whose
+    attention cannot use the cache.
     """
 
     def __init__(
@@ -112,27 +113,40 @@ class CachedEngine:
         self._kept.drop(episode)
         self._give_back()
 
+    def sleep(self) -> None:
+        """Gives the memory of the copied weights to the trainer."""
+        self._decoder = None
+
     def _give_back(self) -> None:
         """The memory, where no episode waits for its next turn."""
         if not self._kept:
             self._cache.clear()
-            self._decoder = None
+            if self._updates is None:
+                self._decoder = None
 
     def _copy_weights(self) -> None:
         """Makes the decoder, where the model can have one, from the weights as they are now."""
         if self._has_decoder is False:
             return
-        state = (self._updates(), adapters_at_work(self._lm.model)) if self._updates else ()
+        state = (self._updates(), weights_now(self._lm.model)) if self._updates else ()
         if self._decoder is not None and state and state == self._copied:
             return
         self._decoder = None  # its memory serves the next
         try:
             decoder = Decoder(self._lm.model)
-        except Unsuitable:
+        except Unsuitable as reason:
             self._has_decoder = False
+            if reason.args:
+                warnings.warn(f"rollout.engine: hf: {reason}: rollouts will take longer", stacklevel=2)
             return
         if self._has_decoder is None:
             self._has_decoder = decodes_alike(decoder, self._lm.model)
+            if not self._has_decoder:
+                warnings.warn(
+                    f"rollout.engine: hf: its own layers compute something else than this {type(self._causal).__name__}"
+                    " does; rollouts go through the model's modules, which takes longer and is right",
+                    stacklevel=2,
+                )
         if self._has_decoder:
             self._decoder, self._copied = decoder, state
 

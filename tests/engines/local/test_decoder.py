@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import pytest
 import torch
 
 from reasonrl.engines.base import Request, Sampling
+from reasonrl.engines.local import decoder as decoder_module
+from reasonrl.engines.local import engine as engine_module
 from reasonrl.engines.local.decoder import Decoder, Unsuitable, decodes_alike
 from reasonrl.engines.local.engine import CachedEngine
 from reasonrl.engines.local.kernel import layers_for
@@ -157,3 +160,37 @@ def test_products_side_by_side() -> None:
         made = pack(weights, biases, torch.float32)(rows)
     expected = [torch.nn.functional.linear(rows, w, b) for w, b in zip(weights, biases, strict=True)]
     assert torch.allclose(made, torch.cat(expected, 1), atol=1e-5)
+
+
+def test_a_missing_compiler_is_said_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(decoder_module, "layers_for", lambda dtype: None)
+    engine = CachedEngine(LanguageModel(scrambled("Llama", {}), make_tokenizer(), "m"))
+    with pytest.warns(UserWarning, match="no C compiler"):
+        engine.generate_batch(requests(2, 3))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        engine.generate_batch(requests(2, 3))
+
+
+def test_the_copy_stays_until_it_is_given_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = LanguageModel(scrambled("Llama", {}), make_tokenizer(), "m")
+    made: list[Decoder] = []
+
+    class Counted(Decoder):
+        def __init__(self, model: Any) -> None:
+            super().__init__(model)
+            made.append(self)
+
+    monkeypatch.setattr(engine_module, "Decoder", Counted)
+    engine = CachedEngine(model, updates=lambda: 0)
+    for count in (1, 1):
+        engine.generate_batch(requests(2, 3))
+        assert len(made) == count
+    engine.sleep()
+    engine.generate_batch(requests(2, 3))
+    assert len(made) == 2
+    with torch.no_grad():  # written to without a word of the counter
+        model.model.model.norm.weight.mul_(1.5)
+    after = engine.generate_batch(requests(2, 3))
+    assert len(made) == 3
+    assert [m.token_ids for m in after] == [m.token_ids for m in PlainEngine(model).generate_batch(requests(2, 3))]
