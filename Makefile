@@ -115,6 +115,7 @@ environments: install venv-verl venv-vllm .venv-floor/.installed .venv-ceiling/.
 
 bench-engines: venv-vllm
 	.venv-vllm/bin/python benchmarks/rollout_engines.py
+	.venv-vllm/bin/python benchmarks/turns.py
 
 bench: .venv-bench/.installed
 	.venv-bench/bin/python benchmarks/step_time.py

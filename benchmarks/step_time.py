@@ -1,9 +1,9 @@
 """One GRPO update of reasonrl against TRL's GRPOTrainer, side by side on this machine's CPU. `make bench` runs it.
 
-Both sides do the same work: SmolLM2-135M in bfloat16, 8 prompts x 8 rollouts, exactly 16 new tokens each, the same
-token ids of the prompts, the same reward, no reference model, no vLLM, one AdamW step on the policy that sampled. TRL
-may not sample the end-of-sequence token (min_new_tokens); ours goes on behind it (ignore_eos). The reward tells all
-responses apart, so every group is kept.
+Both sides do the same work: SmolLM2-135M in bfloat16 (or --dtype), 8 prompts x 8 rollouts of exactly 16 new tokens (or
+--shape; --new-tokens 128 and 512 stand for 4x8x128 and 4x4x512), the same token ids of the prompts, the same reward, no
+reference model, no vLLM, one AdamW step on the policy that sampled. TRL may not sample the end-of-sequence token
+(min_new_tokens); ours goes on behind it (ignore_eos). The reward tells all responses apart, so every group is kept.
 
 Every setting of TRL runs in a process of its own, and updates alternate: ours, TRL, ours, TRL. The side whose turn it
 is not sleeps. The first update of each process is not counted. Two blocks stand alone: ours without gradient
@@ -29,11 +29,12 @@ from pathlib import Path
 from typing import Any
 
 from step_time_process import Side, Update
-from step_time_task import NEW_TOKENS, PROMPTS, ROLLOUTS
+from step_time_task import Shape
 
 IDLE_SHARE = 0.02
 """A side that burns more than this share of the other's time while it waits would disturb the measurement."""
 AIM, LIMIT = 1 / 3, 1 / 2
+SHAPES = {16: Shape(8, 8, 16), 128: Shape(4, 8, 128), 512: Shape(4, 4, 512)}
 
 
 @dataclass
@@ -59,7 +60,15 @@ def main() -> int:
     arguments = read_arguments()
     from reasonrl.models.embedded import smollm2_folder
 
-    base = {"model": str(smollm2_folder()), "threads": arguments.threads, "prompts": arguments.prompts, "seed": 0}
+    base = {
+        "model": str(smollm2_folder()),
+        "threads": arguments.threads,
+        "prompts": arguments.prompts,
+        "seed": 0,
+        "shape": str(arguments.shape),
+        "dtype": arguments.dtype,
+        "positions": arguments.positions,
+    }
     kept = {**base, "reward": "spread", "skip_silent_groups": False, "checkpointing": True}
     checkpointing = {"off": [False], "on": [True], "both": [False, True]}[arguments.checkpointing]
     before = os.getloadavg()[0]
@@ -75,13 +84,16 @@ def main() -> int:
     # Sums, since eight rollouts of word problems are all wrong for this model, and then there would be nothing to
     # measure.
     silent = {**kept, "prompts": "few-shot", "reward": "correctness", "skip_silent_groups": True}
-    with Side("ours, silent groups skipped", "step_time_ours.py", silent) as side:
-        (skipping,) = alternate([side], arguments.updates)
     roomy = {**kept, "checkpointing": False}
-    with Side("ours, no checkpointing", "step_time_ours.py", roomy) as side:
-        (without,) = alternate([side], arguments.updates)
+    alone: list[list[Update]] = []
+    for name, setting in (
+        () if arguments.pairs_only else (("silent groups skipped", silent), ("no checkpointing", roomy))
+    ):
+        with Side(f"ours, {name}", "step_time_ours.py", setting) as side:
+            alone += alternate([side], arguments.updates)
+    skipping, without = alone or ([], [])
 
-    trouble = check(pairs)
+    trouble = check(pairs, arguments)
     best = min(pairs, key=lambda pair: pair.seconds)
     facts = machine(arguments, before)
     show(pairs, best, skipping, without, facts, trouble)
@@ -111,11 +123,24 @@ def read_arguments() -> argparse.Namespace:
         "--updates", type=int, default=6, metavar="N", help="timed updates of each side and setting (default 6)"
     )
     parser.add_argument(
+        "--shape", type=Shape.read, metavar="PxRxT", help="prompts x rollouts x new tokens (default 8x8x16)"
+    )
+    parser.add_argument(
+        "--new-tokens", type=int, choices=sorted(SHAPES), default=16, help="one of the shapes by its new tokens"
+    )
+    parser.add_argument("--dtype", choices=["bfloat16", "float32"], default="bfloat16", help="of the weights")
+    parser.add_argument(
+        "--positions", type=int, metavar="N", help="ours: positions_per_micro_batch (default 352, or one response)"
+    )
+    parser.add_argument(
         "--micro-batches",
         type=lambda text: [int(part) for part in text.split(",")],
-        default=[8, 16, 32, 64],
         metavar="N,N",
-        help="TRL's per_device_train_batch_size; gradient accumulation makes up 64 rows (default 8,16,32,64)",
+        help="TRL's per_device_train_batch_size; gradient accumulation makes up the rows (default: 8, 16, 32 and 64"
+        " for 16 new tokens, 4 and 8 for more)",
+    )
+    parser.add_argument(
+        "--pairs-only", action="store_true", help="only what alternates with TRL, none of the two blocks of ours alone"
     )
     parser.add_argument(
         "--checkpointing",
@@ -137,9 +162,14 @@ def read_arguments() -> argparse.Namespace:
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write every update to FILE")
     arguments = parser.parse_args()
-    bad = [n for n in arguments.micro_batches if n < 1 or PROMPTS * ROLLOUTS % n]
-    if bad or arguments.updates < 1:
-        parser.error(f"--micro-batches must divide {PROMPTS * ROLLOUTS} and --updates be at least 1")
+    arguments.shape = arguments.shape or SHAPES[arguments.new_tokens]
+    arguments.positions = arguments.positions or max(352, arguments.shape.new_tokens + 64)
+    arguments.micro_batches = arguments.micro_batches or (
+        [8, 16, 32, 64] if arguments.shape.new_tokens <= 16 else [4, 8]
+    )
+    rows = arguments.shape.rows
+    if any(n < 1 or rows % n for n in arguments.micro_batches) or arguments.updates < 1:
+        parser.error(f"--micro-batches must divide {rows} and --updates be at least 1")
     return arguments
 
 
@@ -162,16 +192,17 @@ def progress(side: Side, what: str, update: Update) -> None:
     )
 
 
-def check(pairs: list[Pair]) -> list[str]:
+def check(pairs: list[Pair], arguments: argparse.Namespace) -> list[str]:
     """What makes the comparison unfair. Empty when both sides did the same work and left each other alone."""
     trouble = []
-    rows = PROMPTS * ROLLOUTS
+    shape = arguments.shape
+    rows = shape.rows
     same = {
         "rollouts": rows,
-        "response_tokens": rows * NEW_TOKENS,
-        "groups_mixed": PROMPTS,
+        "response_tokens": rows * shape.new_tokens,
+        "groups_mixed": shape.prompts,
         "optimizer_steps": 1,
-        "dtype": "torch.bfloat16",
+        "dtype": f"torch.{arguments.dtype}",
     }
     prompts = pairs[0].ours[0]
     same |= {"prompts": prompts["prompts"], "prompt_tokens": prompts["prompt_tokens"]}
@@ -205,6 +236,9 @@ def machine(arguments: argparse.Namespace, load_before: float) -> dict[str, Any]
         "cores": os.cpu_count(),
         "threads": arguments.threads,
         "prompts": arguments.prompts,
+        "shape": str(arguments.shape),
+        "dtype": arguments.dtype,
+        "positions": arguments.positions,
         "load_before": load_before,
         "load_after": os.getloadavg()[0],
         "versions": {name: importlib.metadata.version(name) for name in names},
@@ -225,8 +259,8 @@ def show(
     console = Console() if sys.stdout.isatty() else Console(width=140)
     table = Table(
         title=(
-            f"One update: {PROMPTS} prompts ({facts['prompts']}) x {ROLLOUTS} rollouts x {NEW_TOKENS} new tokens,"
-            " bfloat16"
+            f"One update: {facts['shape']} (prompts x rollouts x new tokens), {facts['prompts']} prompts,"
+            f" {facts['dtype']}"
         )
     )
     for title in (
@@ -260,12 +294,15 @@ def show(
     for pair in pairs:
         row(f"TRL, {pair.name}" + (" (best)" if pair is best else ""), pair.theirs, pair.ratios)
     table.add_section()
-    trained = statistics.mean(update["rollouts_trained"] for update in skipping)
-    row(
-        f"reasonrl, few-shot sums, correctness reward,\nsilent groups skipped ({trained:.0f} of 64 rollouts trained)",
-        skipping,
-    )
-    row("reasonrl, all groups kept, no checkpointing", without)
+    if skipping:
+        trained = statistics.mean(update["rollouts_trained"] for update in skipping)
+        row(
+            f"reasonrl, few-shot sums, correctness reward,\nsilent groups skipped ({trained:.0f} of"
+            f" {skipping[0]['rollouts']} rollouts trained)",
+            skipping,
+        )
+    if without:
+        row("reasonrl, all groups kept, no checkpointing", without)
     console.print(table)
     console.print(
         f"{facts['cpu']}, {facts['cores']} cores, {facts['threads']} threads; load before {facts['load_before']:.1f},"

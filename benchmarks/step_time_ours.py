@@ -9,12 +9,15 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from step_time_task import NEW_TOKENS, PROMPTS, ROLLOUTS, prompt_digest
+from step_time_task import Shape, prompt_digest
 from step_time_worker import Driver
 
 
 def main(setting: dict[str, Any]) -> None:
     driver = Driver()
+    from reasonrl.host.tuning import tune_for_computing
+
+    tune_for_computing()  # as `reasonrl train` does
     from reasonrl.environments.single_turn import encode_prompt
     from reasonrl.recipe.schema import Recipe
     from reasonrl.runs.console import TrainConsole
@@ -56,6 +59,7 @@ def recipe_of(setting: dict[str, Any]) -> dict[str, Any]:
     """What a user would write in a recipe.yaml. Correctness is always judged; with the spread reward it weighs
     nothing.
     """
+    shape = Shape.read(setting["shape"])
     reward: dict[str, Any] = {"correctness": 1.0}
     if setting["reward"] == "spread":
         reward = {"correctness": 0.0, "spread": {"function": "step_time_task:spread_part"}}
@@ -64,16 +68,25 @@ def recipe_of(setting: dict[str, Any]) -> dict[str, Any]:
         "seed": setting["seed"],
         "device": "cpu",
         "threads": setting["threads"],
-        "model": {"path": setting["model"], "dtype": "bfloat16", "gradient_checkpointing": setting["checkpointing"]},
-        "data": {"train": {"source": "step_time_task:problems", "options": {"prompts": setting["prompts"]}}},
+        "model": {
+            "path": setting["model"],
+            "dtype": setting["dtype"],
+            "gradient_checkpointing": setting["checkpointing"],
+        },
+        "data": {
+            "train": {
+                "source": "step_time_task:problems",
+                "options": {"prompts": setting["prompts"], "count": shape.prompts},
+            }
+        },
         "verifier": "step_time_task:FirstNumber",
         "reward": reward,
-        "rollout": {"rollouts_per_prompt": ROLLOUTS, "max_new_tokens": NEW_TOKENS},
+        "rollout": {"rollouts_per_prompt": shape.rollouts, "max_new_tokens": shape.new_tokens},
         "train": {
             "steps": 10**6,
-            "prompts_per_step": PROMPTS,
+            "prompts_per_step": shape.prompts,
             "skip_silent_groups": setting["skip_silent_groups"],
-            "positions_per_micro_batch": 352,
+            "positions_per_micro_batch": setting["positions"],
         },
         "optim": {"lr": 1e-6},
     }

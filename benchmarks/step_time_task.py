@@ -9,11 +9,35 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from verifiers.types import Problem, Status, Verdict
 
-PROMPTS, ROLLOUTS, NEW_TOKENS = 8, 8, 16
+
+@dataclass(frozen=True)
+class Shape:
+    """Of one update."""
+
+    prompts: int
+    rollouts: int
+    new_tokens: int
+
+    @property
+    def rows(self) -> int:
+        return self.prompts * self.rollouts
+
+    def __str__(self) -> str:
+        return f"{self.prompts}x{self.rollouts}x{self.new_tokens}"
+
+    @classmethod
+    def read(cls, text: str) -> Shape:
+        """Raises ValueError for what is not PROMPTSxROLLOUTSxTOKENS, and for more prompts than there are."""
+        prompts, rollouts, new_tokens = map(int, text.split("x"))
+        if not (1 <= prompts <= len(DISTINCT) and rollouts >= 2 and new_tokens >= 1):
+            raise ValueError(text)
+        return cls(prompts, rollouts, new_tokens)
+
 
 DISTINCT = [
     (
@@ -63,11 +87,12 @@ EXAMPLES = "6 + 7 = 13\n8 - 3 + 2 = 7\n3 + 0 + 3 = 6\n9 - 4 = 5\n"
 SUMS = ["4 + 3", "9 - 5 + 2", "2 + 6 + 1", "8 - 7", "5 + 5 - 4", "7 + 2 - 3", "3 + 9", "6 - 1 + 8"]
 
 
-def problems(prompts: str) -> list[Problem]:
-    """The eight problems of one set: `distinct` or `few-shot`."""
+def problems(prompts: str, count: int) -> list[Problem]:
+    """The first problems of one set: `distinct` or `few-shot`."""
     pairs = DISTINCT if prompts == "distinct" else [(f"{EXAMPLES}{text} =", str(_sum(text))) for text in SUMS]
     return [
-        Problem(f"{prompts}/{i}", prompt, "math", {"answer": answer}) for i, (prompt, answer) in enumerate(pairs, 1)
+        Problem(f"{prompts}/{i}", prompt, "math", {"answer": answer})
+        for i, (prompt, answer) in enumerate(pairs[:count], 1)
     ]
 
 
@@ -113,9 +138,9 @@ class FirstNumber:
         return str(reference["answer"])
 
 
-def mixed_groups(rewards: Sequence[float]) -> int:
-    """Groups of `ROLLOUTS` neighbours whose rewards are not all equal."""
-    groups = [rewards[i : i + ROLLOUTS] for i in range(0, len(rewards), ROLLOUTS)]
+def mixed_groups(rewards: Sequence[float], rollouts: int) -> int:
+    """Groups of `rollouts` neighbours whose rewards are not all equal."""
+    groups = [rewards[i : i + rollouts] for i in range(0, len(rewards), rollouts)]
     return sum(max(group) > min(group) for group in groups)
 
 

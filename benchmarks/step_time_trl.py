@@ -9,7 +9,7 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from step_time_task import NEW_TOKENS, PROMPTS, REWARDS, ROLLOUTS, mixed_groups, problems, prompt_digest
+from step_time_task import REWARDS, Shape, mixed_groups, problems, prompt_digest
 from step_time_worker import Driver
 
 
@@ -21,7 +21,8 @@ def main(setting: dict[str, Any]) -> None:
     from trl import GRPOConfig, GRPOTrainer
 
     torch.set_num_threads(setting["threads"])
-    of = problems(setting["prompts"])
+    shape = Shape.read(setting["shape"])
+    of = problems(setting["prompts"], shape.prompts)
     seen: dict[str, Any] = {}
     optimizer_steps = [0]
 
@@ -36,10 +37,10 @@ def main(setting: dict[str, Any]) -> None:
         seen.update(
             rollout_s=time.perf_counter() - driver.begun,
             prompts=prompt_digest(ids),
-            prompt_tokens=sum(map(len, ids)) // ROLLOUTS,
+            prompt_tokens=sum(map(len, ids)) // shape.rollouts,
             rollouts=len(values),
             response_tokens=sum(map(len, completion_ids)),
-            groups_mixed=mixed_groups(values),
+            groups_mixed=mixed_groups(values, shape.rollouts),
         )
         return values
 
@@ -65,15 +66,15 @@ def main(setting: dict[str, Any]) -> None:
             args=GRPOConfig(
                 output_dir=scratch,
                 use_cpu=True,
-                model_init_kwargs={"dtype": "bfloat16"},
+                model_init_kwargs={"dtype": setting["dtype"]},
                 bf16=setting["autocast"],
                 gradient_checkpointing=setting["checkpointing"],
                 # With these, the generation batch is one optimiser step, so TRL makes no pass over the old log-probs.
                 per_device_train_batch_size=micro,
-                gradient_accumulation_steps=PROMPTS * ROLLOUTS // micro,
-                num_generations=ROLLOUTS,
-                max_completion_length=NEW_TOKENS,
-                generation_kwargs={"min_new_tokens": NEW_TOKENS},
+                gradient_accumulation_steps=shape.rows // micro,
+                num_generations=shape.rollouts,
+                max_completion_length=shape.new_tokens,
+                generation_kwargs={"min_new_tokens": shape.new_tokens},
                 beta=0.0,
                 learning_rate=1e-6,
                 lr_scheduler_type="constant",
