@@ -14,7 +14,7 @@ import inspect
 import math
 import os
 import warnings
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from typing import Any
 
 import torch
@@ -66,6 +66,7 @@ class CachedEngine:
         self._decoder: Decoder | None = None
         self._copied: tuple[Any, ...] = ()
         """What the weights were when the decoder was made."""
+        self._is_decoding = False
         self._has_decoder: bool | None = None
         """None: not tried yet."""
         dtype = packing_dtype(language_model.model.dtype) or language_model.model.dtype
@@ -80,25 +81,64 @@ class CachedEngine:
         for i, request in enumerate(requests):
             if not request.token_ids:
                 raise ValueError(f"request {i} has an empty prompt")
+        self._expect(requests)
+        rows = self.new_rows()
+        for i in sorted(range(len(requests)), key=lambda i: (tuple(requests[i].token_ids), i)):
+            rows.add(i, requests[i])
+        results: dict[int, Generation] = {}
+        try:
+            with self.decoding():
+                while not rows.is_done:
+                    results |= self.decode(rows)
+        finally:
+            rows.give_back()
+            self.give_memory_back()
+        return [results[i] for i in range(len(requests))]
+
+    # ---------------------------------------------------------------- pass by pass, as a server wants it
+
+    def new_rows(self) -> Rows:
+        """Raises ModelError where the cache does not hold one row."""
+        try:
+            return Rows(self._cache, self._kept, self._rows_per_batch)
+        except CacheFull:
+            raise self._too_small() from None
+
+    @contextlib.contextmanager
+    def decoding(self) -> Iterator[None]:
+        """The model is ready for `decode` until the block is left."""
         model = self._lm.model
         was_training = model.training
         model.eval()
-        self._expect(requests)
-        rows = Rows(self._cache, self._kept, requests, self._rows_per_batch)
+        self._is_decoding = True
         try:
             self._copy_weights()
-            multiple, _ = self._row_multiple(), self._heads_give_logits()  # both try the model as it is
+            self._row_multiple(), self._heads_give_logits()  # both try the model as it is
             with torch.inference_mode(), self._attending():
-                return self._decode(requests, rows, multiple)
-        except CacheFull:
-            raise ModelError(
-                f"rollout.cache_gib: {self._cache.most_bytes / 2**30:.3g} GiB does not hold one row of these requests."
-                " Write more, or lower rollout.max_new_tokens"
-            ) from None
+                yield
         finally:
-            rows.give_back()
-            self._give_back()
+            self._is_decoding = False
             model.train(was_training)
+
+    def decode(self, rows: Rows) -> dict[int, Generation]:
+        """One pass. Returns the requests that ended with it, by number. Raises ModelError where the cache does not hold
+        one row.
+        """
+        try:
+            return self._decode(rows, self._row_multiple())
+        except CacheFull:
+            raise self._too_small() from None
+
+    def _too_small(self) -> ModelError:
+        return ModelError(
+            f"rollout.cache_gib: {self._cache.most_bytes / 2**30:.3g} GiB does not hold one row of these requests."
+            " Write more, or lower rollout.max_new_tokens"
+        )
+
+    def fits(self, request: Request) -> bool:
+        """Whether the cache can hold this request alone."""
+        blocks = -(-(len(request.token_ids) + request.sampling.max_new_tokens) // BLOCK) + 1
+        return blocks <= self._cache.most_blocks
 
     def _expect(self, requests: Sequence[Request]) -> None:
         """Room for the longest rows that may run at a time, on a CPU within a quarter of its memory."""
@@ -111,15 +151,15 @@ class CachedEngine:
 
     def end_episode(self, episode: Hashable) -> None:
         self._kept.drop(episode)
-        self._give_back()
+        self.give_memory_back()
 
     def sleep(self) -> None:
         """Gives the memory of the copied weights to the trainer."""
         self._decoder = None
 
-    def _give_back(self) -> None:
-        """The memory, where no episode waits for its next turn."""
-        if not self._kept:
+    def give_memory_back(self) -> None:
+        """Where no row is decoded and no episode waits for its next turn."""
+        if not self._kept and not self._is_decoding:
             self._cache.clear()
             if self._updates is None:
                 self._decoder = None
@@ -156,23 +196,23 @@ class CachedEngine:
         self._check_attention()
         return cached_attention(self._causal.config.get_text_config())
 
-    def _decode(self, requests: Sequence[Request], rows: Rows, multiple: int) -> list[Generation]:
-        results: dict[int, Generation] = {}
-        while not rows.is_done:
-            rows.admit()
-            planned = rows.plan(multiple)
-            if planned:
-                states = self._states(planned.tokens, planned.step, list(planned.ends))
-                for one, state in zip(planned.ends.values(), states, strict=True):
-                    one.state = state
-            ended = []
-            for some in alike([row for row in rows.live if row.state is not None], requests):
-                drawn = self._draw(some, requests[some[0].request].sampling, multiple)
-                for row, token, logprob in zip(some, *drawn, strict=True):
-                    if self._add(row, token, logprob, requests[row.request], results):
-                        ended.append(row)
-            rows.end(ended)
-        return [results[i] for i in range(len(requests))]
+    def _decode(self, rows: Rows, multiple: int) -> dict[int, Generation]:
+        rows.admit()
+        planned = rows.plan(multiple)
+        if planned:
+            states = self._states(planned.tokens, planned.step, list(planned.ends))
+            for one, state in zip(planned.ends.values(), states, strict=True):
+                one.state = state
+        ended, results = [], {}
+        for some in alike([row for row in rows.live if row.state is not None], rows.requests):
+            drawn = self._draw(some, rows.requests[some[0].request].sampling, multiple)
+            for row, token, logprob in zip(some, *drawn, strict=True):
+                made = self._add(row, token, logprob, rows.requests[row.request])
+                if made is not None:
+                    results[row.request] = made
+                    ended.append(row)
+        rows.end(ended)
+        return results
 
     def _draw(self, rows: Sequence[Row], sampling: Sampling, multiple: int) -> tuple[list[int], list[float]]:
         """A token for each row, and its log-prob."""
@@ -180,17 +220,16 @@ class CachedEngine:
         noise = torch.tensor([row.noise[len(row.logprobs)] for row in rows], dtype=torch.float64)
         return draw(logits, noise, sampling)
 
-    def _add(self, row: Row, token: int, logprob: float, request: Request, results: dict[int, Generation]) -> bool:
-        """Whether the row has ended with this token. Then its result is set."""
+    def _add(self, row: Row, token: int, logprob: float, request: Request) -> Generation | None:
+        """The result, if the row has ended with this token."""
         row.tokens.append(token)
         row.logprobs.append(logprob)
         row.state = None
         response = row.tokens[len(request.token_ids) :]
         stopped = ends(response, request.sampling, self._eos, self._lm.tokenizer)
-        ended = stopped or len(response) == request.sampling.max_new_tokens
-        if ended:
-            results[row.request] = Generation(response, row.logprobs, "stop" if stopped else "length")
-        return ended
+        if not stopped and len(response) < request.sampling.max_new_tokens:
+            return None
+        return Generation(response, row.logprobs, "stop" if stopped else "length")
 
     def _states(self, tokens: list[int], step: Pass, places: list[int]) -> Tensor:
         """What the head gets at some places of a packed row [places, H], or the logits there [places, V] where the

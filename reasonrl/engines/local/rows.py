@@ -5,7 +5,7 @@ next that waits, and an episode's next turn begins where its last one ended.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -109,19 +109,18 @@ class Kept:
 
 
 class Rows:
-    """All rows of one call of the engine."""
+    """All rows that are decoded together, `most` at a time. Requests may come and go between two passes."""
 
-    def __init__(self, cache: BlockCache, episodes: Kept, requests: Sequence[Request], most: int) -> None:
+    def __init__(self, cache: BlockCache, episodes: Kept, most: int) -> None:
         self._cache = cache
         self._kept = episodes
-        self._requests = requests
         self._most = most
         assert cache.scratch >= 0  # taken while there is room
-        prompts: dict[tuple[int, ...], Prompt] = {}
-        for i, request in enumerate(requests):
-            prompts.setdefault(tuple(request.token_ids), Prompt(list(request.token_ids))).waiting.append(i)
-        # Sorted, so that prompts of the same beginning follow each other.
-        self._unopened = deque(prompts[tokens] for tokens in sorted(prompts))
+        self.requests: dict[int, Request] = {}
+        """By number: those that have not ended."""
+        self._prompts: dict[tuple[int, ...], Prompt] = {}
+        """Those with requests that wait, by their tokens."""
+        self._unopened: deque[Prompt] = deque()
         self._open: list[Prompt] = []
         self._paused: deque[Row] = deque()
         self._copies: list[tuple[int, int]] = []
@@ -132,6 +131,35 @@ class Rows:
     @property
     def is_done(self) -> bool:
         return not (self.live or self._open or self._paused or self._unopened)
+
+    def add(self, number: int, request: Request) -> None:
+        """A request that waits for its row. Give those of a batch in the order of their tokens: prompts of the same
+        beginning then follow each other.
+        """
+        self.requests[number] = request
+        tokens = tuple(request.token_ids)
+        if tokens not in self._prompts:
+            self._prompts[tokens] = Prompt(list(tokens))
+            self._unopened.append(self._prompts[tokens])
+        self._prompts[tokens].waiting.append(number)
+
+    def cancel(self, number: int) -> None:
+        """The request is not wanted any more. Nothing happens for one that has ended."""
+        request = self.requests.pop(number, None)
+        if request is None:
+            return
+        for rows in (self.live, self._paused):
+            for row in rows:
+                if row.request == number:
+                    self._cache.give_back(row.table)
+                    rows.remove(row)
+                    return
+        prompt = self._prompts[tuple(request.token_ids)]
+        prompt.waiting.remove(number)
+        if not prompt.waiting:
+            self._cache.give_back(prompt.table)
+            (self._open if prompt in self._open else self._unopened).remove(prompt)
+            del self._prompts[tuple(prompt.tokens)]
 
     # ---------------------------------------------------------------- who begins
 
@@ -165,7 +193,7 @@ class Rows:
         """What of it is in the cache. The last token is computed anyway, for what follows it."""
         known = self._cache.known_prefix(prompt.tokens[:-1])
         prompt.table, prompt.computed = known, len(known) * BLOCK
-        episode = self._requests[prompt.waiting[0]].episode
+        episode = self.requests[prompt.waiting[0]].episode
         table, same = self._kept.longest(episode, prompt.tokens[:-1]) if episode is not None else ([], 0)
         if same > prompt.computed:
             self._cache.give_back(known)
@@ -217,7 +245,8 @@ class Rows:
                 self._close(prompt)
             else:
                 self._open.remove(prompt)
-        request = self._requests[i]
+                del self._prompts[tuple(prompt.tokens)]
+        request = self.requests[i]
         noise = row_noise([request.seed], request.sampling.max_new_tokens)[0].numpy()
         self.live.append(Row(list(prompt.tokens), table, len(prompt.tokens), state, i, noise))
 
@@ -346,7 +375,7 @@ class Rows:
         ended = set(map(id, rows))
         for row in self.live:
             if id(row) in ended:
-                episode = self._requests[row.request].episode
+                episode = self.requests.pop(row.request).episode
                 if episode is None:
                     self._cache.give_back(row.table)
                 else:
@@ -360,9 +389,11 @@ class Rows:
         self.live, self._open = [], []
         self._paused.clear()
         self._unopened.clear()
+        self._prompts.clear()
+        self.requests.clear()
 
 
-def alike(rows: Sequence[Row], requests: Sequence[Request]) -> list[list[Row]]:
+def alike(rows: Sequence[Row], requests: Mapping[int, Request]) -> list[list[Row]]:
     """The rows, by how their tokens are drawn."""
     by_sampling: dict[Any, list[Row]] = {}
     for row in rows:

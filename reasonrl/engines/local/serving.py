@@ -1,0 +1,222 @@
+"""The local engine for requests that arrive when they like: a server's. Each joins the running batch at its next pass.
+
+One thread computes, and takes what is new between two passes: requests, those that were cancelled, episodes that ended.
+The caller's event loop is never held up. What a request gets is what `CachedEngine.generate_batch` gives it, whatever
+else is in the batch.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import threading
+from collections.abc import AsyncIterator, Callable, Hashable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from reasonrl.engines.base import Generation, Request, Sampling
+from reasonrl.engines.local.engine import CachedEngine
+from reasonrl.engines.local.rows import Rows
+from reasonrl.errors import ModelError
+
+
+class OverloadedError(Exception):
+    """More requests wait than may."""
+
+
+@dataclass(eq=False)
+class _Asked:
+    number: int
+    request: Request
+    loop: asyncio.AbstractEventLoop
+    answer: asyncio.Future[Generation]
+    tokens: asyncio.Queue[int | None] | None
+    """Of a stream; None ends it."""
+    streamed: int = 0
+
+
+@dataclass
+class _News:
+    """What happened since the last pass."""
+
+    asked: list[_Asked] = field(default_factory=list)
+    cancelled: list[int] = field(default_factory=list)
+    ended: list[Hashable] = field(default_factory=list)
+    """Episodes."""
+    closing: bool = False
+
+    def __bool__(self) -> bool:
+        return bool(self.asked or self.cancelled or self.ended or self.closing)
+
+
+class ServingEngine:
+    """Use it as an async context manager, or call `close`. At most `most_waiting` requests may be under way.
+
+    The engine is this one's alone while it runs.
+    """
+
+    def __init__(self, engine: CachedEngine, *, most_waiting: int = 1024) -> None:
+        self._engine = engine
+        self._most_waiting = most_waiting
+        self._numbers = itertools.count()
+        self._under_way: dict[int, _Asked] = {}
+        """Belongs to the event loop."""
+        self._changed = threading.Condition()
+        self._news = _News()
+        self._rows = engine.new_rows()
+        self._thread = threading.Thread(target=self._run, name="serving engine", daemon=True)
+        self._thread.start()
+
+    async def __aenter__(self) -> ServingEngine:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await asyncio.to_thread(self.close)
+
+    def close(self) -> None:
+        """Ends after the present pass; what is under way is cancelled."""
+        with self._changed:
+            self._news.closing = True
+            self._changed.notify()
+        self._thread.join()
+
+    async def generate(
+        self,
+        token_ids: Sequence[int],
+        sampling: Sampling,
+        seed: int,
+        *,
+        episode: Hashable = None,
+        deadline_s: float | None = None,
+    ) -> Generation:
+        """One continuation of `token_ids`. A caller that is cancelled cancels its request.
+
+        Raises:
+            TimeoutError: it did not end within `deadline_s` seconds.
+            OverloadedError: too many requests are under way.
+            ModelError: the cache cannot hold the request.
+        """
+        async with self._asking(Request(token_ids, sampling, seed, episode), stream=False) as asked:
+            return await asyncio.wait_for(asyncio.shield(asked.answer), deadline_s)
+
+    async def stream(
+        self, token_ids: Sequence[int], sampling: Sampling, seed: int, *, episode: Hashable = None
+    ) -> AsyncIterator[int]:
+        """The tokens of one continuation as they are drawn. Raises as `generate`. To close it early cancels it."""
+        async with self._asking(Request(token_ids, sampling, seed, episode), stream=True) as asked:
+            assert asked.tokens is not None
+            while (token := await asked.tokens.get()) is not None:
+                yield token
+            await asked.answer
+
+    def end_episode(self, episode: Hashable) -> None:
+        """The episode will not ask again."""
+        self._tell(lambda news: news.ended.append(episode))
+
+    @asynccontextmanager
+    async def _asking(self, request: Request, *, stream: bool) -> AsyncIterator[_Asked]:
+        if not request.token_ids:
+            raise ValueError("an empty prompt")
+        if len(self._under_way) >= self._most_waiting:
+            raise OverloadedError(f"{len(self._under_way)} requests are under way; ask again later")
+        if not self._engine.fits(request):
+            raise ModelError(
+                f"rollout.cache_gib does not hold a request of {len(request.token_ids)} tokens and"
+                f" {request.sampling.max_new_tokens} new ones. Write more, or ask for fewer new tokens"
+            )
+        if not self._thread.is_alive():
+            raise ModelError("the engine is closed")
+        loop = asyncio.get_running_loop()
+        asked = _Asked(
+            next(self._numbers),
+            replace(request, token_ids=tuple(request.token_ids)),
+            loop,
+            loop.create_future(),
+            asyncio.Queue() if stream else None,
+        )
+        self._under_way[asked.number] = asked
+        self._tell(lambda news: news.asked.append(asked))
+        try:
+            yield asked
+        finally:
+            del self._under_way[asked.number]
+            if not asked.answer.done():
+                asked.answer.cancel()
+                self._tell(lambda news: news.cancelled.append(asked.number))
+
+    def _tell(self, add: Callable[[_News], None]) -> None:
+        with self._changed:
+            add(self._news)
+            self._changed.notify()
+
+    # ---------------------------------------------------------------- in the thread
+
+    def _run(self) -> None:
+        rows, asked = self._rows, dict[int, _Asked]()
+        while self._take_news(rows, asked, wait=True):
+            try:
+                with self._engine.decoding():
+                    while not rows.is_done and self._take_news(rows, asked, wait=False):
+                        for number, generation in self._engine.decode(rows).items():
+                            self._stream(asked[number], generation.token_ids)
+                            self._settle(asked.pop(number), generation)
+                        self._stream_live(rows, asked)
+            except Exception as error:  # each caller is given it
+                for one in asked.values():
+                    self._settle(one, error)
+                asked.clear()
+            rows.give_back()
+            self._engine.give_memory_back()
+            rows = self._engine.new_rows()
+        for one in asked.values():
+            self._settle(one, ModelError("the engine is closed"))
+
+    def _take_news(self, rows: Rows, asked: dict[int, _Asked], *, wait: bool) -> bool:
+        """False: the engine closes."""
+        with self._changed:
+            while wait and not self._news:
+                self._changed.wait()
+            news, self._news = self._news, _News()
+            self._news.closing = news.closing
+        for one in news.asked:
+            asked[one.number] = one
+            rows.add(one.number, one.request)
+        for number in news.cancelled:
+            asked.pop(number, None)
+            rows.cancel(number)
+        for episode in news.ended:
+            self._engine.end_episode(episode)
+        return not news.closing
+
+    def _stream_live(self, rows: Rows, asked: dict[int, _Asked]) -> None:
+        for row in rows.live:
+            one = asked[row.request]
+            if one.tokens is not None:
+                self._stream(one, row.tokens[len(one.request.token_ids) :])
+
+    def _stream(self, one: _Asked, tokens: Sequence[int]) -> None:
+        if one.tokens is None:
+            return
+        for token in tokens[one.streamed :]:
+            self._call(one, one.tokens.put_nowait, token)
+        one.streamed = len(tokens)
+
+    def _settle(self, one: _Asked, result: Generation | Exception) -> None:
+        def settle() -> None:
+            if one.answer.done():
+                return
+            if isinstance(result, Exception):
+                one.answer.set_exception(result)
+            else:
+                one.answer.set_result(result)
+            if one.tokens is not None:
+                one.tokens.put_nowait(None)
+
+        self._call(one, settle)
+
+    def _call(self, one: _Asked, function: Callable[..., Any], *arguments: Any) -> None:
+        try:
+            one.loop.call_soon_threadsafe(function, *arguments)
+        except RuntimeError:  # its loop is closed: nobody waits
+            return
