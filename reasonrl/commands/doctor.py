@@ -173,7 +173,10 @@ def _hardware() -> Finding:
     if torch.cuda.is_available():
         properties = torch.cuda.get_device_properties(0)
         return Finding("ok", f"GPU {properties.name}, {properties.total_memory / 2**30:.0f} GiB; device: auto uses it")
-    return Finding("ok", f"no GPU; {cores} CPU cores")
+    from reasonrl.models.devices import has_bfloat16
+
+    half = "" if has_bfloat16() else ", without instructions for bfloat16: model.dtype: float32 is faster here"
+    return Finding("ok", f"no GPU; {cores} CPU cores{half}")
 
 
 def _threads() -> Finding:

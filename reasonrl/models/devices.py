@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 
 from reasonrl.errors import ModelError
@@ -30,6 +32,22 @@ def choose_device(name: str) -> torch.device:
     elif device.index:
         raise ModelError(f"device: there is no '{name}'; a machine has one device cpu. {KNOWN}")
     return device
+
+
+def has_bfloat16() -> bool:
+    """Whether this CPU's products of bfloat16 are not slower than those of float32."""
+    supports: Any = getattr(torch.cpu, "_is_avx512_bf16_supported", None)
+    return torch.backends.cpu.get_cpu_capability() != "AVX2" and (supports is None or bool(supports()))
+
+
+def dtype_warning(dtype: str, device: torch.device) -> str | None:
+    """What is said of a data type that this CPU computes slowly with."""
+    if dtype != "bfloat16" or device.type != "cpu" or has_bfloat16():
+        return None
+    return (
+        "model.dtype: this CPU has no instructions for bfloat16: an update takes several times as long as with float32."
+        " Write model.dtype: float32 where memory allows it"
+    )
 
 
 def _check_gpu(name: str, device: torch.device) -> None:

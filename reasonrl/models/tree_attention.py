@@ -43,10 +43,18 @@ class Run:
     last: int
 
     @property
+    def nodes(self) -> slice:
+        return slice(self.start, self.end)
+
+    @property
+    def below(self) -> slice:
+        return slice(self.end, self.last)
+
+    @property
     def pairs(self) -> int:
         """Of a node and one that it may see, within the run and from below."""
-        own = self.end - self.start
-        return own * (own + 1) // 2 + own * (self.last - self.end)
+        length = self.end - self.start
+        return length * (length + 1) // 2 + length * (self.last - self.end)
 
 
 def runs_of(tree: PrefixTree, nodes: int) -> list[Run]:
@@ -139,16 +147,12 @@ class _TreeAttention(torch.autograd.Function):
         nodes_first = query.new_empty(query.shape[1], query.shape[0], value.shape[-1], dtype=torch.float32)
         out = _grouped(nodes_first.transpose(0, 1), len(key))
         total = query.new_empty(queries.shape[:3], dtype=torch.float32)
-        for run in runs:
-            own = slice(run.start, run.end)
-            out[:, :, own], total[:, :, own] = attend(
-                queries[:, :, own], keys[:, :, own], values[:, :, own], 0.0, True, scale=scale
+        for nodes in (run.nodes for run in runs):
+            out[:, :, nodes], total[:, :, nodes] = attend(
+                queries[:, :, nodes], keys[:, :, nodes], values[:, :, nodes], 0.0, True, scale=scale
             )
-        for run in runs:
-            if run.last == run.end:
-                continue
-            own, below = slice(run.start, run.end), slice(run.end, run.last)
-            part, log = attend(queries[:, :, below], keys[:, :, own], values[:, :, own], 0.0, False, scale=scale)
+        for nodes, below in ((run.nodes, run.below) for run in runs if run.last > run.end):
+            part, log = attend(queries[:, :, below], keys[:, :, nodes], values[:, :, nodes], 0.0, False, scale=scale)
             both = torch.logaddexp(total[:, :, below], log)
             out[:, :, below] *= (total[:, :, below] - both).exp_()[..., None]
             out[:, :, below] += (log - both).exp_()[..., None] * part
@@ -168,10 +172,10 @@ class _TreeAttention(torch.autograd.Function):
         grads = [torch.empty(part.shape, dtype=torch.float32) for part in (query, key, value)]
         for_queries = _grouped(grads[0], len(key))
 
-        def rectangle(places: slice, own: slice, *, is_own: bool) -> None:
+        def rectangle(places: slice, nodes: slice, *, is_own: bool) -> None:
             part = pull(
                 *(some[:, :, places] for some in (wanted, queries)),
-                *(some[:, :, own] for some in (keys, values)),
+                *(some[:, :, nodes] for some in (keys, values)),
                 *(some[:, :, places] for some in (results, total)),
                 *(0.0, is_own),
                 scale=ctx.scale,
@@ -179,17 +183,17 @@ class _TreeAttention(torch.autograd.Function):
             if is_own:
                 for_queries[:, :, places] = part[0]
                 for i in (1, 2):
-                    torch.sum(part[i].float(), 0, out=grads[i][:, own])
+                    torch.sum(part[i].float(), 0, out=grads[i][:, nodes])
             else:
                 for_queries[:, :, places] += part[0]
                 for i in (1, 2):
-                    grads[i][:, own] += part[i].float().sum(0)
+                    grads[i][:, nodes] += part[i].float().sum(0)
 
         for run in ctx.runs:
-            rectangle(slice(run.start, run.end), slice(run.start, run.end), is_own=True)
+            rectangle(run.nodes, run.nodes, is_own=True)
         for run in ctx.runs:
             if run.last > run.end:
-                rectangle(slice(run.end, run.last), slice(run.start, run.end), is_own=False)
+                rectangle(run.below, run.nodes, is_own=False)
         return grads[0].to(query.dtype), grads[1].to(key.dtype), grads[2].to(value.dtype), None, None
 
 
@@ -207,5 +211,5 @@ def _repeated(keys: Tensor, query: Tensor) -> Tensor:
 def _kernels() -> Any:
     """Attention with the logarithms of its sums, and its way back; None where this torch has them not."""
     names = ("_scaled_dot_product_flash_attention_for_cpu", "_scaled_dot_product_flash_attention_for_cpu_backward")
-    found = [getattr(torch.ops.aten, name, None) for name in names]
-    return None if None in found else found
+    functions = [getattr(torch.ops.aten, name, None) for name in names]
+    return None if None in functions else functions

@@ -34,8 +34,10 @@ PROMPTS_READ = 20
 """The mean prompt length is taken over this many prompts."""
 
 
-def estimate_memory_gb(recipe: Recipe, kind: StageKind, parameters: int) -> float:
-    """Weights with gradients and moments, a reference, one micro-batch, vLLM's copy and cache, and the libraries."""
+def estimate_memory_gb(recipe: Recipe, kind: StageKind, parameters: int, cache_gb: float = 0.0) -> float:
+    """Weights with gradients and moments, a reference, vLLM's copy and cache, the libraries; and the larger of one
+    micro-batch of an update and the engine's copy of the weights with its cache, which make room for each other.
+    """
     dtype, lora = recipe.model.dtype, recipe.model.lora is not None
     weights = weights_gb(parameters, dtype)
     trains = KINDS[recipe.kind].trains
@@ -43,7 +45,8 @@ def estimate_memory_gb(recipe: Recipe, kind: StageKind, parameters: int) -> floa
     reference = weights if kind.needs_reference(recipe) and not lora else 0.0
     activations = recipe.train.positions_per_micro_batch * POSITION_BYTES_135M * (parameters / 135e6) ** 0.5 / 1e9
     vllm = weights + recipe.rollout.vllm.kv_cache_gib * 2**30 / 1e9 if recipe.rollout.engine == "vllm" else 0.0
-    return model + reference + activations + vllm + LIBRARIES_GB
+    engine = weights + cache_gb if recipe.rollout.engine == "hf" else 0.0
+    return model + reference + max(activations, engine) + vllm + LIBRARIES_GB
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from reasonrl.environments.single_turn import render_prompt_text
 from reasonrl.errors import DataNotHere, ModelNotHere, RecipeError, TrainingError
 from reasonrl.models.architecture import refuse_scaled_logits, refuse_stateful
 from reasonrl.models.cache_size import row_gib
-from reasonrl.models.devices import choose_device
+from reasonrl.models.devices import choose_device, dtype_warning
 from reasonrl.models.loading import check_model_files, load_tokenizer_and_config
 from reasonrl.models.lora import check_targets_of_config, refuse_tied_targets
 from reasonrl.models.sizes import count_parameters, parameters_by_name
@@ -94,6 +94,16 @@ def check_cache(recipe: Recipe, config: Any, longest_prompt: int) -> None:
         )
 
 
+def cache_gb(recipe: Recipe, config: Any, longest_prompt: int, workload: Workload) -> float:
+    """What keys and values take in the engine `hf`, in GB, if responses are as long as allowed."""
+    if config is None or recipe.rollout.engine != "hf":
+        return 0.0
+    row = row_gib(config, recipe.model.dtype, (longest_prompt or ASSUMED_PROMPT) + recipe.rollout.response_limit)
+    rows = min(workload.rollouts_per_step, recipe.rollout.rows_per_batch)
+    limit = recipe.rollout.cache_gib
+    return (row * rows if limit is None else min(row * rows, limit)) * 2**30 / 1e9
+
+
 def plan_stage(recipe: Recipe, *, offline: bool, backends: Mapping[str, BackendPlan]) -> StagePlan:
     kind = stage_kind(recipe.kind)
     tokenizer, config, missing = load_tokenizer(recipe, offline=offline)
@@ -124,7 +134,8 @@ def plan_stage(recipe: Recipe, *, offline: bool, backends: Mapping[str, BackendP
             recipe, weights_of(recipe.model.path), longest or ASSUMED_PROMPT, parameters, len(data.train)
         )
     minutes = 0.0
-    warnings = [*recipe.warnings(), *data.warnings, *unused]
+    slow = None if runs_elsewhere(recipe) else dtype_warning(recipe.model.dtype, choose_device(recipe.device))
+    warnings = [*recipe.warnings(), *filter(None, [slow]), *data.warnings, *unused]
     if tokenizer is not None:
         end_ids = known_end_ids(weights_of(recipe.model.path), tokenizer, config)
         check_refining(recipe, tokenizer)
@@ -163,7 +174,7 @@ def plan_stage(recipe: Recipe, *, offline: bool, backends: Mapping[str, BackendP
         most_tokens_sampled_per_step=workload.sampled_tokens_per_step,
         work=kind.describe(recipe, workload) | checkpoint_line(recipe, workload),
         trainable_parameters=parameters,
-        memory_gb=estimate_memory_gb(recipe, kind, parameters),
+        memory_gb=estimate_memory_gb(recipe, kind, parameters, cache_gb(recipe, config, longest, workload)),
         minutes=minutes,
         backend=backend,
         not_checked=[*missing, *missing_roles, *missing_data, *untried],

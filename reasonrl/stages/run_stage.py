@@ -14,6 +14,7 @@ from torch import Tensor
 from reasonrl.environments.refined import require_answers
 from reasonrl.errors import CheckpointError, NotFiniteError
 from reasonrl.evaluation.evaluate import selection_accuracy
+from reasonrl.models.devices import dtype_warning
 from reasonrl.recipe.schema import Recipe
 from reasonrl.rewards.loading import make_reward_parts, make_verifier
 from reasonrl.runs.checkpoint import Checkpoint, save_checkpoint, save_model, write_folder
@@ -138,6 +139,8 @@ def prepare(
     check_lengths(recipe, language_model.tokenizer, language_model.model.config, data.problems)
     check_prompt_tokens(source, language_model.tokenizer, language_model.model.config, data.problems)
     tokenizer, end_ids = language_model.tokenizer, language_model.eos_ids
+    if slow := dtype_warning(recipe.model.dtype, language_model.device):
+        console.warn(slow)
     for warning in [*data.warnings, *template_warnings(recipe, tokenizer, end_ids, data.problems)]:
         console.warn(warning)
     packing = choose_packing(recipe, language_model.model, console.warn)

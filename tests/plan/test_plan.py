@@ -5,11 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+import torch
 import yaml
+from transformers import LlamaConfig
 
+from reasonrl.models import devices
+from reasonrl.models.devices import dtype_warning
 from reasonrl.models.sizes import states_gb, weights_gb
 from reasonrl.plan.checks import constant_warning, without_links
 from reasonrl.plan.estimate import Speed, estimate_memory_gb, estimate_minutes
+from reasonrl.plan.preflight import cache_gb
 from reasonrl.plan.prompt_view import PromptToken, PromptView
 from reasonrl.plan.stage_plan import Plan, StagePlan
 from reasonrl.plan.text import plan_text
@@ -121,3 +126,32 @@ def test_lines_have_one_column_of_labels() -> None:
         "",
         "nothing was trained (--dry-run)",
     ]
+
+
+def test_the_copy_of_the_local_engine_counts_where_it_is_larger_than_a_micro_batch() -> None:
+    small = {"train": {"positions_per_micro_batch": 1}}
+    plain = memory_gb(rollout={"engine": "hf_plain"}, **small)
+    assert memory_gb(**small) == pytest.approx(plain + 4, abs=0.01)
+    recipe = stage(**small)
+    assert estimate_memory_gb(recipe, stage_kind(recipe.kind), 10**9, 3.0) == pytest.approx(plain + 7, abs=0.01)
+    assert memory_gb(train={"positions_per_micro_batch": 10**5}) > plain + 4
+
+
+def test_the_cache_is_counted_up_to_its_limit() -> None:
+    config = LlamaConfig(num_hidden_layers=2, num_key_value_heads=1, num_attention_heads=1, hidden_size=32)
+    recipe = stage(rollout={"max_new_tokens": 100, "rows_per_batch": 4}, model={"path": "x", "dtype": "float32"})
+    row = 2 * 2 * 32 * 4 * (64 + 100 + 28 + 32) / 1e9  # whole blocks, and one that nobody reads
+    assert cache_gb(recipe, config, 64, Workload(1, 1, 32)) == pytest.approx(4 * row)
+    assert cache_gb(recipe, config, 64, Workload(1, 1, 3)) == pytest.approx(3 * row)
+    tight = recipe.model_copy(update={"rollout": recipe.rollout.model_copy(update={"cache_gib": row / 2})})
+    assert cache_gb(tight, config, 64, Workload(1, 1, 32)) == pytest.approx(row / 2 * 2**30 / 1e9)
+
+
+def test_bfloat16_without_instructions_for_it_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    cpu, gpu = torch.device("cpu"), torch.device("cuda")
+    for has in (True, False):
+        monkeypatch.setattr(devices, "has_bfloat16", lambda has=has: has)
+        said = dtype_warning("bfloat16", cpu)
+        assert (said is None) == has
+        assert has or "Write model.dtype: float32" in str(said)
+        assert dtype_warning("float32", cpu) is None and dtype_warning("bfloat16", gpu) is None

@@ -207,9 +207,9 @@ class CachedEngine:
         for some in alike([row for row in rows.live if row.state is not None], rows.requests):
             drawn = self._draw(some, rows.requests[some[0].request].sampling, multiple)
             for row, token, logprob in zip(some, *drawn, strict=True):
-                made = self._add(row, token, logprob, rows.requests[row.request])
-                if made is not None:
-                    results[row.request] = made
+                generation = self._add(row, token, logprob, rows.requests[row.request])
+                if generation is not None:
+                    results[row.request] = generation
                     ended.append(row)
         rows.end(ended)
         return results

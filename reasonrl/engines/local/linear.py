@@ -8,10 +8,11 @@ from __future__ import annotations
 import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
+
+from reasonrl.models.devices import has_bfloat16
 
 _ROWS = 64
 """Rows for which the layout is chosen."""
@@ -53,7 +54,7 @@ def packing_dtype(dtype: torch.dtype) -> torch.dtype | None:
     if dtype not in (torch.float32, torch.bfloat16):
         return None
     for tried in dict.fromkeys((dtype, torch.float32)):
-        if tried is torch.bfloat16 and not _has_bfloat16():
+        if tried is torch.bfloat16 and not has_bfloat16():
             continue
         rows, weight = torch.eye(32, dtype=tried), torch.arange(1024.0).reshape(32, 32).remainder(7).to(tried)
         try:
@@ -63,9 +64,3 @@ def packing_dtype(dtype: torch.dtype) -> torch.dtype | None:
         if same:
             return tried
     return None
-
-
-def _has_bfloat16() -> bool:
-    """Products of bfloat16 that are not slower than those of float32."""
-    supports: Any = getattr(torch.cpu, "_is_avx512_bf16_supported", None)
-    return torch.backends.cpu.get_cpu_capability() != "AVX2" and (supports is None or bool(supports()))

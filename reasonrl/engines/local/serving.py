@@ -26,7 +26,7 @@ class OverloadedError(Exception):
 
 
 @dataclass(eq=False)
-class _Asked:
+class _Ticket:
     number: int
     request: Request
     loop: asyncio.AbstractEventLoop
@@ -40,14 +40,14 @@ class _Asked:
 class _News:
     """What happened since the last pass."""
 
-    asked: list[_Asked] = field(default_factory=list)
+    tickets: list[_Ticket] = field(default_factory=list)
     cancelled: list[int] = field(default_factory=list)
     ended: list[Hashable] = field(default_factory=list)
     """Episodes."""
     closing: bool = False
 
     def __bool__(self) -> bool:
-        return bool(self.asked or self.cancelled or self.ended or self.closing)
+        return bool(self.tickets or self.cancelled or self.ended or self.closing)
 
 
 class ServingEngine:
@@ -60,7 +60,7 @@ class ServingEngine:
         self._engine = engine
         self._most_waiting = most_waiting
         self._numbers = itertools.count()
-        self._under_way: dict[int, _Asked] = {}
+        self._under_way: dict[int, _Ticket] = {}
         """Belongs to the event loop."""
         self._changed = threading.Condition()
         self._news = _News()
@@ -97,25 +97,25 @@ class ServingEngine:
             OverloadedError: too many requests are under way.
             ModelError: the cache cannot hold the request.
         """
-        async with self._asking(Request(token_ids, sampling, seed, episode), stream=False) as asked:
-            return await asyncio.wait_for(asyncio.shield(asked.answer), deadline_s)
+        async with self._ticket(Request(token_ids, sampling, seed, episode), stream=False) as ticket:
+            return await asyncio.wait_for(asyncio.shield(ticket.answer), deadline_s)
 
     async def stream(
         self, token_ids: Sequence[int], sampling: Sampling, seed: int, *, episode: Hashable = None
     ) -> AsyncIterator[int]:
         """The tokens of one continuation as they are drawn. Raises as `generate`. To close it early cancels it."""
-        async with self._asking(Request(token_ids, sampling, seed, episode), stream=True) as asked:
-            assert asked.tokens is not None
-            while (token := await asked.tokens.get()) is not None:
+        async with self._ticket(Request(token_ids, sampling, seed, episode), stream=True) as ticket:
+            assert ticket.tokens is not None
+            while (token := await ticket.tokens.get()) is not None:
                 yield token
-            await asked.answer
+            await ticket.answer
 
     def end_episode(self, episode: Hashable) -> None:
         """The episode will not ask again."""
         self._tell(lambda news: news.ended.append(episode))
 
     @asynccontextmanager
-    async def _asking(self, request: Request, *, stream: bool) -> AsyncIterator[_Asked]:
+    async def _ticket(self, request: Request, *, stream: bool) -> AsyncIterator[_Ticket]:
         if not request.token_ids:
             raise ValueError("an empty prompt")
         if len(self._under_way) >= self._most_waiting:
@@ -128,22 +128,22 @@ class ServingEngine:
         if not self._thread.is_alive():
             raise ModelError("the engine is closed")
         loop = asyncio.get_running_loop()
-        asked = _Asked(
+        ticket = _Ticket(
             next(self._numbers),
             replace(request, token_ids=tuple(request.token_ids)),
             loop,
             loop.create_future(),
             asyncio.Queue() if stream else None,
         )
-        self._under_way[asked.number] = asked
-        self._tell(lambda news: news.asked.append(asked))
+        self._under_way[ticket.number] = ticket
+        self._tell(lambda news: news.tickets.append(ticket))
         try:
-            yield asked
+            yield ticket
         finally:
-            del self._under_way[asked.number]
-            if not asked.answer.done():
-                asked.answer.cancel()
-                self._tell(lambda news: news.cancelled.append(asked.number))
+            del self._under_way[ticket.number]
+            if not ticket.answer.done():
+                ticket.answer.cancel()
+                self._tell(lambda news: news.cancelled.append(ticket.number))
 
     def _tell(self, add: Callable[[_News], None]) -> None:
         with self._changed:
@@ -153,56 +153,56 @@ class ServingEngine:
     # ---------------------------------------------------------------- in the thread
 
     def _run(self) -> None:
-        rows, asked = self._rows, dict[int, _Asked]()
-        while self._take_news(rows, asked, wait=True):
+        rows, tickets = self._rows, dict[int, _Ticket]()
+        while self._take_news(rows, tickets, wait=True):
             try:
                 with self._engine.decoding():
-                    while not rows.is_done and self._take_news(rows, asked, wait=False):
+                    while not rows.is_done and self._take_news(rows, tickets, wait=False):
                         for number, generation in self._engine.decode(rows).items():
-                            self._stream(asked[number], generation.token_ids)
-                            self._settle(asked.pop(number), generation)
-                        self._stream_live(rows, asked)
+                            self._stream(tickets[number], generation.token_ids)
+                            self._settle(tickets.pop(number), generation)
+                        self._stream_live(rows, tickets)
             except Exception as error:  # each caller is given it
-                for one in asked.values():
+                for one in tickets.values():
                     self._settle(one, error)
-                asked.clear()
+                tickets.clear()
             rows.give_back()
             self._engine.give_memory_back()
             rows = self._engine.new_rows()
-        for one in asked.values():
+        for one in tickets.values():
             self._settle(one, ModelError("the engine is closed"))
 
-    def _take_news(self, rows: Rows, asked: dict[int, _Asked], *, wait: bool) -> bool:
+    def _take_news(self, rows: Rows, tickets: dict[int, _Ticket], *, wait: bool) -> bool:
         """False: the engine closes."""
         with self._changed:
             while wait and not self._news:
                 self._changed.wait()
             news, self._news = self._news, _News()
             self._news.closing = news.closing
-        for one in news.asked:
-            asked[one.number] = one
+        for one in news.tickets:
+            tickets[one.number] = one
             rows.add(one.number, one.request)
         for number in news.cancelled:
-            asked.pop(number, None)
+            tickets.pop(number, None)
             rows.cancel(number)
         for episode in news.ended:
             self._engine.end_episode(episode)
         return not news.closing
 
-    def _stream_live(self, rows: Rows, asked: dict[int, _Asked]) -> None:
+    def _stream_live(self, rows: Rows, tickets: dict[int, _Ticket]) -> None:
         for row in rows.live:
-            one = asked[row.request]
+            one = tickets[row.request]
             if one.tokens is not None:
                 self._stream(one, row.tokens[len(one.request.token_ids) :])
 
-    def _stream(self, one: _Asked, tokens: Sequence[int]) -> None:
+    def _stream(self, one: _Ticket, tokens: Sequence[int]) -> None:
         if one.tokens is None:
             return
         for token in tokens[one.streamed :]:
             self._call(one, one.tokens.put_nowait, token)
         one.streamed = len(tokens)
 
-    def _settle(self, one: _Asked, result: Generation | Exception) -> None:
+    def _settle(self, one: _Ticket, result: Generation | Exception) -> None:
         def settle() -> None:
             if one.answer.done():
                 return
@@ -215,7 +215,7 @@ class ServingEngine:
 
         self._call(one, settle)
 
-    def _call(self, one: _Asked, function: Callable[..., Any], *arguments: Any) -> None:
+    def _call(self, one: _Ticket, function: Callable[..., Any], *arguments: Any) -> None:
         try:
             one.loop.call_soon_threadsafe(function, *arguments)
         except RuntimeError:  # its loop is closed: nobody waits
