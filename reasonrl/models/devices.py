@@ -40,6 +40,11 @@ def has_bfloat16() -> bool:
     return torch.backends.cpu.get_cpu_capability() != "AVX2" and (supports is None or bool(supports()))
 
 
+def computed_dtype(dtype: str, device: torch.device) -> str:
+    """In which numbers the local engine computes with weights of `dtype`."""
+    return "float32" if device.type == "cpu" and not has_bfloat16() else dtype
+
+
 def dtype_warning(dtype: str, device: torch.device) -> str | None:
     """What is said of a data type that this CPU computes slowly with."""
     if dtype != "bfloat16" or device.type != "cpu" or has_bfloat16():

@@ -92,8 +92,17 @@ def is_possible(model: Any) -> bool:
     """Whether torch has the kernel for the model's device, and the model attends as the kernel does."""
     config = model.config.get_text_config()
     on_cpu = next(model.parameters()).device.type == "cpu"
-    attends = config._attn_implementation in (NAME, "sdpa") and not getattr(config, "attention_dropout", 0.0)
-    return on_cpu and attends and _kernels() is not None
+    calls_ours = getattr(model, "_supports_attention_backend", False) and config._attn_implementation in (NAME, "sdpa")
+    return on_cpu and calls_ours and not _drops_attention(config) and _kernels() is not None
+
+
+def _drops_attention(config: Any) -> bool:
+    """By any of the names that architectures have for it (attention_dropout, attn_pdrop, ...)."""
+    return any(
+        isinstance(value, int | float) and value > 0
+        for name, value in config.to_dict().items()
+        if "drop" in name and ("attn" in name or "attention" in name)
+    )
 
 
 @contextlib.contextmanager
@@ -127,7 +136,7 @@ def _attend(
             module, query, key, value, attention_mask, **options
         )
         return by_mask
-    unknown = [name for name in ("softcap", "sliding_window", "s_aux", "dropout") if options.get(name)]
+    unknown = [name for name in ("softcap", "sliding_window", "s_aux", "dropout", "position_bias") if options.get(name)]
     if runs is None or unknown or len(query) != 1 or runs[-1].last != query.shape[2]:
         raise ValueError(f"attention by runs cannot compute {unknown or [tuple(query.shape)]}")
     scale = options.get("scaling")

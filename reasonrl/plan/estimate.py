@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from reasonrl.environments.single_turn import encode_prompt
-from reasonrl.models.devices import choose_device
+from reasonrl.models.devices import choose_device, computed_dtype
 from reasonrl.models.loading import DTYPES
 from reasonrl.models.sizes import states_gb, weights_gb
 from reasonrl.recipe.kinds import KINDS
@@ -45,7 +45,9 @@ def estimate_memory_gb(recipe: Recipe, kind: StageKind, parameters: int, cache_g
     reference = weights if kind.needs_reference(recipe) and not lora else 0.0
     activations = recipe.train.positions_per_micro_batch * POSITION_BYTES_135M * (parameters / 135e6) ** 0.5 / 1e9
     vllm = weights + recipe.rollout.vllm.kv_cache_gib * 2**30 / 1e9 if recipe.rollout.engine == "vllm" else 0.0
-    engine = weights + cache_gb if recipe.rollout.engine == "hf" else 0.0
+    device = choose_device(recipe.device)
+    has_copy = recipe.rollout.engine == "hf" and device.type == "cpu"
+    engine = weights_gb(parameters, computed_dtype(dtype, device)) + cache_gb if has_copy else 0.0
     return model + reference + max(activations, engine) + vllm + LIBRARIES_GB
 
 

@@ -12,7 +12,7 @@ from reasonrl.environments.single_turn import render_prompt_text
 from reasonrl.errors import DataNotHere, ModelNotHere, RecipeError, TrainingError
 from reasonrl.models.architecture import refuse_scaled_logits, refuse_stateful
 from reasonrl.models.cache_size import row_gib
-from reasonrl.models.devices import choose_device, dtype_warning
+from reasonrl.models.devices import choose_device, computed_dtype, dtype_warning
 from reasonrl.models.loading import check_model_files, load_tokenizer_and_config
 from reasonrl.models.lora import check_targets_of_config, refuse_tied_targets
 from reasonrl.models.sizes import count_parameters, parameters_by_name
@@ -86,7 +86,7 @@ def check_cache(recipe: Recipe, config: Any, longest_prompt: int) -> None:
     """Raises RecipeError where `rollout.cache_gib` does not hold one row."""
     limit = recipe.rollout.cache_gib
     tokens = longest_prompt + recipe.rollout.response_limit
-    needed = row_gib(config, recipe.model.dtype, tokens)
+    needed = row_gib(config, computed_dtype(recipe.model.dtype, choose_device(recipe.device)), tokens)
     if limit is not None and recipe.rollout.engine == "hf" and needed > limit:
         raise RecipeError(
             f"rollout.cache_gib: {limit:.3g} GiB does not hold one row of {tokens} tokens: that takes {needed:.2g}."
@@ -95,10 +95,11 @@ def check_cache(recipe: Recipe, config: Any, longest_prompt: int) -> None:
 
 
 def cache_gb(recipe: Recipe, config: Any, longest_prompt: int, workload: Workload) -> float:
-    """What keys and values take in the engine `hf`, in GB, if responses are as long as allowed."""
-    if config is None or recipe.rollout.engine != "hf":
+    """What keys and values take in the engine `hf` on a CPU, in GB, if responses are as long as allowed."""
+    if config is None or recipe.rollout.engine != "hf" or runs_elsewhere(recipe):
         return 0.0
-    row = row_gib(config, recipe.model.dtype, (longest_prompt or ASSUMED_PROMPT) + recipe.rollout.response_limit)
+    tokens = (longest_prompt or ASSUMED_PROMPT) + recipe.rollout.response_limit
+    row = row_gib(config, computed_dtype(recipe.model.dtype, choose_device(recipe.device)), tokens)
     rows = min(workload.rollouts_per_step, recipe.rollout.rows_per_batch)
     limit = recipe.rollout.cache_gib
     return (row * rows if limit is None else min(row * rows, limit)) * 2**30 / 1e9

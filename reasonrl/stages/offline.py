@@ -64,6 +64,7 @@ class OfflineStage:
         """
         started = time.perf_counter()
         recipe, spec = self.context.recipe, self.context.recipe.offline
+        self.context.sleep_engines()
         torch.manual_seed(derive_seed(recipe.seed, "step", step) % 2**63)
         problems = self.curriculum.select(spec.rows_per_step)
         rewards = torch.tensor([float(problem.reference["reward"]) for problem in problems])

@@ -79,6 +79,7 @@ class RLStage:
         timer = Timer()
         with timer("step"):
             rollouts = self.gather_rollouts(step, timer)  # 1 to 5
+            self.context.sleep_engines()
             prepared = self.pipeline.prepare(rollouts, step=step, **self.scores(rollouts))  # 6 to 9
             with timer("update"):
                 update_metrics = self.update(step, rollouts, prepared)  # 10
@@ -158,7 +159,6 @@ class RLStage:
     def update(self, step: int, rollouts: StepRollouts, prepared: PreparedUpdate) -> dict[str, Any]:
         """Optimiser steps on whole groups. Returns what is measured of them."""
         context, rows = self.context, token_rows(rollouts.episodes)
-        context.sleep_engines()
         needs_reference = self.objective.kl_coefficient > 0 or LOSSES[self.spec.loss].needs_reference
         old = None if self.recipe.on_policy else score_rows(context.model, rows, self.forward)
         reference = context.reference_logprobs(rows) if needs_reference else None

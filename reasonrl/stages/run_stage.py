@@ -200,7 +200,6 @@ def run_evaluation(context: StageContext, step: int) -> float | None:
         context.folder.add_metrics(row)
         context.console.evaluation(row)
         evaluations.append(evaluation)
-    context.sleep_engines()
     return selection_accuracy(evaluations)
 
 

@@ -60,6 +60,7 @@ class SFTStage:
         rows = [self.row(problem) for problem in self.curriculum.select(recipe.sft.rows_per_step)]
         tokens = sum(len(row.response) for row in rows)
         loss_total, positions = 0.0, 0
+        context.sleep_engines()
         context.model.train()
         sequences = [[*row.prompt, *row.response] for row in rows]
         with forward_and_backward(context.model, context.packing):

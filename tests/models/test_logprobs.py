@@ -185,6 +185,13 @@ def test_full_attention_is_found_to_be_exact(build: Any, packing: Any) -> None:
     assert tree_is_exact(build(), tolerance=1e-4, packing=packing)
 
 
+def test_a_model_that_drops_attention_gets_a_mask() -> None:
+    """GPT-2 names its rate otherwise than Llama; in training it is not 0."""
+    model = gpt2().train()
+    rows = [TokenRow([3, 4], [5 + (i + j) % 20 for j in range(60)]) for i in range(2)]
+    assert torch.isfinite(response_logprobs(model, rows, packing="tree_runs").logprobs).all()
+
+
 def test_long_rows_build_no_mask(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: Any) -> None:
         raise AssertionError("a mask")

@@ -79,8 +79,10 @@ class CachedEngine:
     def generate_batch(self, requests: Sequence[Request]) -> list[Generation]:
         """One generation for each request, in order."""
         for i, request in enumerate(requests):
-            if not request.token_ids:
-                raise ValueError(f"request {i} has an empty prompt")
+            try:
+                self.check(request)
+            except ValueError as error:
+                raise ValueError(f"request {i}: {error}") from None
         self._expect(requests)
         rows = self.new_rows()
         for i in sorted(range(len(requests)), key=lambda i: (tuple(requests[i].token_ids), i)):
@@ -97,6 +99,19 @@ class CachedEngine:
 
     # ---------------------------------------------------------------- pass by pass, as a server wants it
 
+    def check(self, request: Request) -> None:
+        """Raises ValueError for a request that cannot be computed, TypeError for an episode that cannot be a key."""
+        vocabulary = self._causal.config.get_text_config().vocab_size
+        if not request.token_ids:
+            raise ValueError("the prompt is empty")
+        if not 0 <= min(request.token_ids) <= max(request.token_ids) < vocabulary:
+            raise ValueError(f"the prompt has tokens outside of 0 to {vocabulary - 1}")
+        if request.sampling.max_new_tokens < 1:
+            raise ValueError(f"max_new_tokens is {request.sampling.max_new_tokens}; write at least 1")
+        if not 0 <= request.seed < 2**128:
+            raise ValueError(f"the seed is {request.seed}; write one from 0 to 2**128 - 1")
+        hash(request.episode)
+
     def new_rows(self) -> Rows:
         """Raises ModelError where the cache does not hold one row."""
         try:
@@ -112,6 +127,7 @@ class CachedEngine:
         model.eval()
         self._is_decoding = True
         try:
+            assert self._cache.scratch >= 0  # taken while there is room
             self._copy_weights()
             self._row_multiple(), self._heads_give_logits()  # both try the model as it is
             with torch.inference_mode(), self._attending():

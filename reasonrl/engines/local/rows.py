@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -119,7 +119,7 @@ class Rows:
         self.requests: dict[int, Request] = {}
         """By number: those that have not ended."""
         self._prompts: dict[tuple[int, ...], Prompt] = {}
-        """Those with requests that wait, by their tokens."""
+        """Those that further requests may join, by their tokens."""
         self._unopened: deque[Prompt] = deque()
         self._open: list[Prompt] = []
         self._paused: deque[Row] = deque()
@@ -138,10 +138,12 @@ class Rows:
         """
         self.requests[number] = request
         tokens = tuple(request.token_ids)
-        if tokens not in self._prompts:
-            self._prompts[tokens] = Prompt(list(tokens))
-            self._unopened.append(self._prompts[tokens])
-        self._prompts[tokens].waiting.append(number)
+        prompt = self._prompts.get(tokens)
+        # One that is open is joined only if nobody else waits: else a popular prompt would never let others in.
+        if prompt is None or (self._unopened and prompt in self._open):
+            prompt = self._prompts[tokens] = Prompt(list(tokens))
+            self._unopened.append(prompt)
+        prompt.waiting.append(number)
 
     def cancel(self, number: int) -> None:
         """The request is not wanted any more. Nothing happens for one that has ended."""
@@ -154,11 +156,24 @@ class Rows:
                     self._cache.give_back(row.table)
                     rows.remove(row)
                     return
-        prompt = self._prompts[tuple(request.token_ids)]
-        prompt.waiting.remove(number)
-        if not prompt.waiting:
-            self._cache.give_back(prompt.table)
-            (self._open if prompt in self._open else self._unopened).remove(prompt)
+        for prompts in (self._open, self._unopened):
+            for prompt in prompts:
+                if number in prompt.waiting:
+                    prompt.waiting.remove(number)
+                    if not prompt.waiting:
+                        self._cache.give_back(prompt.table)
+                        prompts.remove(prompt)
+                        self._let_nobody_join(prompt)
+                    return
+
+    def end_episode(self, episode: Hashable) -> None:
+        """What it still asks for is kept for nobody."""
+        for number, request in self.requests.items():
+            if request.episode == episode:
+                self.requests[number] = replace(request, episode=None)
+
+    def _let_nobody_join(self, prompt: Prompt) -> None:
+        if self._prompts.get(tuple(prompt.tokens)) is prompt:
             del self._prompts[tuple(prompt.tokens)]
 
     # ---------------------------------------------------------------- who begins
@@ -234,7 +249,8 @@ class Rows:
 
     def _start(self, prompt: Prompt) -> None:
         i = prompt.waiting.popleft()
-        state = prompt.state
+        request, state = self.requests[i], prompt.state
+        noise = row_noise([request.seed], request.sampling.max_new_tokens)[0].numpy()
         try:
             table = self._beginning_of(prompt.table, len(prompt.tokens), prompt) if prompt.waiting else None
         except CacheFull:
@@ -245,9 +261,7 @@ class Rows:
                 self._close(prompt)
             else:
                 self._open.remove(prompt)
-                del self._prompts[tuple(prompt.tokens)]
-        request = self.requests[i]
-        noise = row_noise([request.seed], request.sampling.max_new_tokens)[0].numpy()
+                self._let_nobody_join(prompt)
         self.live.append(Row(list(prompt.tokens), table, len(prompt.tokens), state, i, noise))
 
     def _close(self, prompt: Prompt) -> None:

@@ -8,6 +8,7 @@ else is in the batch.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 import threading
 from collections.abc import AsyncIterator, Callable, Hashable, Sequence
@@ -64,6 +65,7 @@ class ServingEngine:
         """Belongs to the event loop."""
         self._changed = threading.Condition()
         self._news = _News()
+        self._is_closed = False
         self._rows = engine.new_rows()
         self._thread = threading.Thread(target=self._run, name="serving engine", daemon=True)
         self._thread.start()
@@ -93,6 +95,7 @@ class ServingEngine:
         """One continuation of `token_ids`. A caller that is cancelled cancels its request.
 
         Raises:
+            ValueError: a request that cannot be computed; the message names what is wrong with it.
             TimeoutError: it did not end within `deadline_s` seconds.
             OverloadedError: too many requests are under way.
             ModelError: the cache cannot hold the request.
@@ -112,12 +115,12 @@ class ServingEngine:
 
     def end_episode(self, episode: Hashable) -> None:
         """The episode will not ask again."""
+        hash(episode)  # a TypeError belongs to the caller, not to the thread
         self._tell(lambda news: news.ended.append(episode))
 
     @asynccontextmanager
     async def _ticket(self, request: Request, *, stream: bool) -> AsyncIterator[_Ticket]:
-        if not request.token_ids:
-            raise ValueError("an empty prompt")
+        self._engine.check(request)
         if len(self._under_way) >= self._most_waiting:
             raise OverloadedError(f"{len(self._under_way)} requests are under way; ask again later")
         if not self._engine.fits(request):
@@ -125,8 +128,6 @@ class ServingEngine:
                 f"rollout.cache_gib does not hold a request of {len(request.token_ids)} tokens and"
                 f" {request.sampling.max_new_tokens} new ones. Write more, or ask for fewer new tokens"
             )
-        if not self._thread.is_alive():
-            raise ModelError("the engine is closed")
         loop = asyncio.get_running_loop()
         ticket = _Ticket(
             next(self._numbers),
@@ -143,10 +144,13 @@ class ServingEngine:
             del self._under_way[ticket.number]
             if not ticket.answer.done():
                 ticket.answer.cancel()
-                self._tell(lambda news: news.cancelled.append(ticket.number))
+                with contextlib.suppress(ModelError):  # closed: nothing runs any more
+                    self._tell(lambda news: news.cancelled.append(ticket.number))
 
     def _tell(self, add: Callable[[_News], None]) -> None:
         with self._changed:
+            if self._is_closed:
+                raise ModelError("the engine is closed")
             add(self._news)
             self._changed.notify()
 
@@ -154,38 +158,43 @@ class ServingEngine:
 
     def _run(self) -> None:
         rows, tickets = self._rows, dict[int, _Ticket]()
-        while self._take_news(rows, tickets, wait=True):
-            try:
-                with self._engine.decoding():
-                    while not rows.is_done and self._take_news(rows, tickets, wait=False):
-                        for number, generation in self._engine.decode(rows).items():
-                            self._stream(tickets[number], generation.token_ids)
-                            self._settle(tickets.pop(number), generation)
-                        self._stream_live(rows, tickets)
-            except Exception as error:  # each caller is given it
-                for one in tickets.values():
-                    self._settle(one, error)
-                tickets.clear()
-            rows.give_back()
-            self._engine.give_memory_back()
-            rows = self._engine.new_rows()
-        for one in tickets.values():
-            self._settle(one, ModelError("the engine is closed"))
+        try:
+            while self._take_news(rows, tickets, wait=True):
+                try:
+                    with self._engine.decoding():
+                        while not rows.is_done and self._take_news(rows, tickets, wait=False):
+                            for number, generation in self._engine.decode(rows).items():
+                                self._stream(tickets[number], generation.token_ids)
+                                self._settle(tickets.pop(number), generation)
+                            self._stream_live(rows, tickets)
+                except Exception as error:  # each caller is given it
+                    for ticket in tickets.values():
+                        self._settle(ticket, error)
+                    tickets.clear()
+                rows.give_back()
+                self._engine.give_memory_back()
+                rows = self._engine.new_rows()
+        finally:
+            with self._changed:
+                self._is_closed = True
+                tickets |= {ticket.number: ticket for ticket in self._news.tickets}
+            for ticket in tickets.values():
+                self._settle(ticket, ModelError("the engine is closed"))
 
     def _take_news(self, rows: Rows, tickets: dict[int, _Ticket], *, wait: bool) -> bool:
         """False: the engine closes."""
         with self._changed:
             while wait and not self._news:
                 self._changed.wait()
-            news, self._news = self._news, _News()
-            self._news.closing = news.closing
-        for one in news.tickets:
-            tickets[one.number] = one
-            rows.add(one.number, one.request)
+            news, self._news = self._news, _News(closing=self._news.closing)
+        tickets |= {ticket.number: ticket for ticket in news.tickets}
+        for ticket in news.tickets:
+            rows.add(ticket.number, ticket.request)
         for number in news.cancelled:
             tickets.pop(number, None)
             rows.cancel(number)
         for episode in news.ended:
+            rows.end_episode(episode)
             self._engine.end_episode(episode)
         return not news.closing
 

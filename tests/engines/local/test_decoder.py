@@ -82,7 +82,7 @@ def test_it_says_what_the_model_says(name: str) -> None:
 
 @pytest.mark.parametrize("bfloat16", [torch.bfloat16, torch.float32], ids=["as it is", "packed as float32"])
 def test_a_model_in_bfloat16_says_nearly_the_same(bfloat16: torch.dtype, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("reasonrl.engines.local.linear._has_bfloat16", lambda: bfloat16 is torch.bfloat16)
+    monkeypatch.setattr("reasonrl.engines.local.linear.has_bfloat16", lambda: bfloat16 is torch.bfloat16)
     packing_dtype.cache_clear()
     try:
         if packing_dtype(torch.bfloat16) is not bfloat16:

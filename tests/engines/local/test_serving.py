@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -117,7 +118,7 @@ def test_what_is_refused(model: LanguageModel) -> None:
     async def use(serving: ServingEngine) -> None:
         with pytest.raises(ModelError, match=r"cache_gib does not hold a request of 3 tokens and 100000 new ones"):
             await serving.generate([3, 4, 5], Sampling(100_000), 7)
-        with pytest.raises(ValueError, match="empty prompt"):
+        with pytest.raises(ValueError, match="the prompt is empty"):
             await serving.generate([], Sampling(2), 7)
         first = asyncio.create_task(serving.generate([3, 4, 5], Sampling(60, ignore_eos=True), 7))
         await asyncio.sleep(0)
@@ -171,3 +172,84 @@ def test_an_episode_keeps_its_rows(model: LanguageModel) -> None:
 
     tokens, made, second = serve(engine, use)
     assert tokens <= 1 + 5 + 19 + 20 and [made] == CachedEngine(model).generate_batch([second])
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"seed": -1}, "the seed is -1"),
+        ({"sampling": Sampling(0)}, "max_new_tokens is 0"),
+        ({"token_ids": (3, 10**6)}, "tokens outside of 0 to"),
+        ({"token_ids": (3, -1)}, "tokens outside of 0 to"),
+    ],
+)
+def test_a_request_that_cannot_be_computed_harms_no_other(
+    model: LanguageModel, change: dict[str, Any], message: str
+) -> None:
+    good = Request((3, 4, 5), Sampling(20, ignore_eos=True), 7)
+
+    async def use(serving: ServingEngine) -> list[Any]:
+        return await asyncio.gather(
+            ask(serving, good), ask(serving, replace(good, **change)), ask(serving, good), return_exceptions=True
+        )
+
+    first, bad, second = serve(CachedEngine(model), use)
+    assert isinstance(bad, ValueError) and message in str(bad)
+    assert [first] == [second] == CachedEngine(model).generate_batch([good])
+
+
+def test_an_episode_that_is_no_key_is_refused(model: LanguageModel) -> None:
+    async def use(serving: ServingEngine) -> int:
+        with pytest.raises(TypeError, match="unhashable"):
+            serving.end_episode(["a"])
+        with pytest.raises(TypeError, match="unhashable"):
+            await serving.generate([3], Sampling(2), 1, episode=["a"])
+        return len((await serving.generate([3], Sampling(2, ignore_eos=True), 1)).token_ids)
+
+    assert serve(CachedEngine(model), use) == 2
+
+
+def test_an_episode_that_ends_before_its_request_is_not_kept(model: LanguageModel) -> None:
+    engine = CachedEngine(model)
+
+    async def use(serving: ServingEngine) -> None:
+        task = asyncio.create_task(serving.generate([3, 4], Sampling(60, ignore_eos=True), 1, episode="one"))
+        await asyncio.sleep(0.02)
+        serving.end_episode("one")
+        await task
+
+    serve(engine, use)
+    assert not engine._kept
+
+
+def test_a_popular_prompt_lets_others_in(model: LanguageModel) -> None:
+    async def use(serving: ServingEngine) -> bool:
+        async def ask_for_ever(number: int) -> None:
+            while True:
+                number += 100
+                await serving.generate([3, 4, 5], Sampling(4, ignore_eos=True), number)
+
+        crowd = [asyncio.create_task(ask_for_ever(i)) for i in range(6)]
+        await asyncio.sleep(0.05)
+        other = await serving.generate([6, 7], Sampling(4, ignore_eos=True), 1)
+        for task in crowd:
+            task.cancel()
+        return len(other.token_ids) == 4
+
+    assert serve(CachedEngine(model, rows_per_batch=2), use)
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_thread_that_ends_with_an_error_leaves_nobody_waiting(
+    model: LanguageModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = CachedEngine(model)
+
+    async def run() -> None:
+        serving = ServingEngine(engine)
+        monkeypatch.setattr(engine, "new_rows", lambda: 1 / 0)
+        assert len((await serving.generate([3], Sampling(2, ignore_eos=True), 1)).token_ids) == 2
+        with pytest.raises(ModelError, match="closed"):
+            await asyncio.wait_for(serving.generate([3], Sampling(2), 1), 20)
+
+    asyncio.run(run())
