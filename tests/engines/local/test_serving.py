@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import threading
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Any
@@ -239,11 +240,11 @@ def test_a_popular_prompt_lets_others_in(model: LanguageModel) -> None:
     assert serve(CachedEngine(model, rows_per_batch=2), use)
 
 
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 def test_a_thread_that_ends_with_an_error_leaves_nobody_waiting(
     model: LanguageModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     engine = CachedEngine(model)
+    monkeypatch.setattr(threading, "excepthook", lambda _: None)
 
     async def run() -> None:
         serving = ServingEngine(engine)
