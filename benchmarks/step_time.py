@@ -69,7 +69,8 @@ def main() -> int:
         "dtype": arguments.dtype,
         "positions": arguments.positions,
     }
-    kept = {**base, "reward": "spread", "skip_silent_groups": False, "checkpointing": True}
+    kept = {**base, "reward": "spread", "skip_silent_groups": False}
+    kept |= {"checkpointing": arguments.our_checkpointing == "on"}
     checkpointing = {"off": [False], "on": [True], "both": [False, True]}[arguments.checkpointing]
     before = os.getloadavg()[0]
     pairs = []
@@ -138,6 +139,12 @@ def read_arguments() -> argparse.Namespace:
         metavar="N,N",
         help="TRL's per_device_train_batch_size; gradient accumulation makes up the rows (default: 8, 16, 32 and 64"
         " for 16 new tokens, 4 and 8 for more)",
+    )
+    parser.add_argument(
+        "--our-checkpointing",
+        choices=["off", "on"],
+        default="on",
+        help="ours: gradient checkpointing, without which an update takes less time and more memory (default on)",
     )
     parser.add_argument(
         "--pairs-only", action="store_true", help="only what alternates with TRL, none of the two blocks of ours alone"
@@ -239,6 +246,7 @@ def machine(arguments: argparse.Namespace, load_before: float) -> dict[str, Any]
         "shape": str(arguments.shape),
         "dtype": arguments.dtype,
         "positions": arguments.positions,
+        "our_checkpointing": arguments.our_checkpointing,
         "load_before": load_before,
         "load_after": os.getloadavg()[0],
         "versions": {name: importlib.metadata.version(name) for name in names},
@@ -290,7 +298,10 @@ def show(
             ratio,
         )
 
-    row("reasonrl, all groups kept, checkpointing", [update for pair in pairs for update in pair.ours])
+    row(
+        f"reasonrl, all groups kept, checkpointing {facts['our_checkpointing']}",
+        [update for pair in pairs for update in pair.ours],
+    )
     for pair in pairs:
         row(f"TRL, {pair.name}" + (" (best)" if pair is best else ""), pair.theirs, pair.ratios)
     table.add_section()

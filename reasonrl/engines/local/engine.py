@@ -157,11 +157,15 @@ class CachedEngine:
         return blocks <= self._cache.most_blocks
 
     def _expect(self, requests: Sequence[Request]) -> None:
-        """Room for the longest rows that may run at a time, on a CPU within a quarter of its memory."""
+        """Room for the longest rows that may run at a time, on a CPU within a quarter of its memory. Episodes may come
+        back with a turn as long: to make room for it then would copy what they have.
+        """
         if self._lm.device.type != "cpu" or not self._cache.block_bytes:
             return
         lengths = sorted((len(r.token_ids) + r.sampling.max_new_tokens for r in requests), reverse=True)
         blocks = sum(-(-length // BLOCK) + 1 for length in lengths[: self._rows_per_batch]) + 1
+        if any(request.episode is not None for request in requests):
+            blocks *= 2
         most = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 4 // self._cache.block_bytes
         self._cache.expected = self._cache.blocks_in_use + min(blocks, most)
 
