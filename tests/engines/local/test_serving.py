@@ -252,5 +252,6 @@ def test_a_thread_that_ends_with_an_error_leaves_nobody_waiting(
         assert len((await serving.generate([3], Sampling(2, ignore_eos=True), 1)).token_ids) == 2
         with pytest.raises(ModelError, match="closed"):
             await asyncio.wait_for(serving.generate([3], Sampling(2), 1), 20)
+        serving.close()  # waits for the thread, whose error is told here
 
     asyncio.run(run())
