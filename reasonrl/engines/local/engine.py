@@ -28,7 +28,7 @@ from reasonrl.engines.local.decoder import MODEL_TYPES, Decoder, Unsuitable, dec
 from reasonrl.engines.local.drawing import draw
 from reasonrl.engines.local.linear import packing_dtype
 from reasonrl.engines.local.rounding import linear_products, packed_products, row_multiple
-from reasonrl.engines.local.rows import Kept, Row, Rows, alike
+from reasonrl.engines.local.rows import Drawn, Kept, Response, Row, Rows, alike
 from reasonrl.engines.local.trial import attends_alike
 from reasonrl.errors import ModelError
 from reasonrl.models.architecture import causal_of, logits_are_heads, refuse_stateful
@@ -223,33 +223,38 @@ class CachedEngine:
             states = self._states(planned.tokens, planned.step, list(planned.ends))
             for one, state in zip(planned.ends.values(), states, strict=True):
                 one.state = state
-        ended, results = [], {}
-        for some in alike([row for row in rows.live if row.state is not None], rows.requests):
-            drawn = self._draw(some, rows.requests[some[0].request].sampling, multiple)
-            for row, token, logprob in zip(some, *drawn, strict=True):
-                generation = self._add(row, token, logprob, rows.requests[row.request])
+        results: dict[int, Generation] = {}
+        drawn: dict[int, tuple[Row, list[Drawn]]] = {}
+        ready = [(row, response) for row in rows.live if row.state is not None for response in row.responses]
+        for sampling, some in alike(ready, rows.requests):
+            for (row, response), token, logprob in zip(some, *self._draw(some, sampling, multiple), strict=True):
+                response.logprobs.append(logprob)
+                generation = self._end_of(row, response, token, rows.requests[response.request])
                 if generation is not None:
-                    results[row.request] = generation
-                    ended.append(row)
-        rows.end(ended)
+                    results[response.request] = generation
+                drawn.setdefault(id(row), (row, []))[1].append((response, token, generation is not None))
+        rows.advance(list(drawn.values()))
         return results
 
-    def _draw(self, rows: Sequence[Row], sampling: Sampling, multiple: int) -> tuple[list[int], list[float]]:
-        """A token for each row, and its log-prob."""
-        logits = self._head(torch.stack([row.state for row in rows if row.state is not None]), multiple)
-        noise = torch.tensor([row.noise[len(row.logprobs)] for row in rows], dtype=torch.float64)
+    def _draw(
+        self, pairs: Sequence[tuple[Row, Response]], sampling: Sampling, multiple: int
+    ) -> tuple[list[int], list[float]]:
+        """A token for each response, and its log-prob."""
+        states = {id(row): row.state for row, _ in pairs if row.state is not None}
+        logits = self._head(torch.stack(list(states.values())), multiple)
+        if len(states) < len(pairs):
+            place = {row: i for i, row in enumerate(states)}
+            logits = logits[torch.tensor([place[id(row)] for row, _ in pairs], device=logits.device)]
+        noise = torch.tensor([one.noise[len(one.logprobs)] for _, one in pairs], dtype=torch.float64)
         return draw(logits, noise, sampling)
 
-    def _add(self, row: Row, token: int, logprob: float, request: Request) -> Generation | None:
-        """The result, if the row has ended with this token."""
-        row.tokens.append(token)
-        row.logprobs.append(logprob)
-        row.state = None
-        response = row.tokens[len(request.token_ids) :]
-        stopped = ends(response, request.sampling, self._eos, self._lm.tokenizer)
-        if not stopped and len(response) < request.sampling.max_new_tokens:
+    def _end_of(self, row: Row, response: Response, token: int, request: Request) -> Generation | None:
+        """The result, if the response ends with this token."""
+        tokens = [*row.tokens[len(request.token_ids) :], token]
+        stopped = ends(tokens, request.sampling, self._eos, self._lm.tokenizer)
+        if not stopped and len(tokens) < request.sampling.max_new_tokens:
             return None
-        return Generation(response, row.logprobs, "stop" if stopped else "length")
+        return Generation(tokens, response.logprobs, "stop" if stopped else "length")
 
     def _states(self, tokens: list[int], step: Pass, places: list[int]) -> Tensor:
         """What the head gets at some places of a packed row [places, H], or the logits there [places, V] where the

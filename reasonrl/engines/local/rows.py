@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from reasonrl.engines.base import Request
+from reasonrl.engines.base import Request, Sampling
 from reasonrl.engines.local.attention import Pass
 from reasonrl.engines.local.cache import BlockCache, CacheFull
 from reasonrl.engines.sampling import row_noise
@@ -43,12 +43,23 @@ class Prompt(Computed):
 
 
 @dataclass(eq=False)
-class Row(Computed):
-    """One response that is being drawn; `tokens` begin with its prompt."""
+class Response:
+    """What one request has of its own."""
 
-    request: int = -1
-    noise: np.ndarray[Any, np.dtype[np.float64]] = field(default_factory=lambda: np.zeros(0))
+    request: int
+    noise: np.ndarray[Any, np.dtype[np.float64]]
     logprobs: list[float] = field(default_factory=list)
+
+
+@dataclass(eq=False)
+class Row(Computed):
+    """Responses that are the same so far, computed once; `tokens` begin with their prompt."""
+
+    responses: list[Response] = field(default_factory=list)
+
+
+Drawn = tuple[Response, int, bool]
+"""A response, its next token, and whether it ends with it."""
 
 
 Part = tuple[Computed, int, int]
@@ -129,6 +140,11 @@ class Rows:
         self.live: list[Row] = []
 
     @property
+    def count(self) -> int:
+        """Responses that are being drawn."""
+        return sum(len(row.responses) for row in self.live)
+
+    @property
     def is_done(self) -> bool:
         return not (self.live or self._open or self._paused or self._unopened)
 
@@ -152,9 +168,12 @@ class Rows:
             return
         for rows in (self.live, self._paused):
             for row in rows:
-                if row.request == number:
-                    self._cache.give_back(row.table)
-                    rows.remove(row)
+                left = [response for response in row.responses if response.request != number]
+                if len(left) < len(row.responses):
+                    row.responses = left
+                    if not left:
+                        self._cache.give_back(row.table)
+                        rows.remove(row)
                     return
         for prompts in (self._open, self._unopened):
             for prompt in prompts:
@@ -180,12 +199,12 @@ class Rows:
 
     def admit(self) -> None:
         """Continues paused rows, starts rows of computed prompts, and opens prompts for those that will find room."""
-        while self._paused and (not self.live or self._cache.room > self._blocks_of(self._paused[0]) + len(self.live)):
+        while self._paused and (not self.live or self._cache.room > self._blocks_of(self._paused[0]) + self.count):
             self.live.append(self._paused.popleft())
         for prompt in list(self._open):
             while prompt in self._open and prompt.state is not None and self._may_start():
                 self._start(prompt)
-        expected = len(self.live) + sum(len(prompt.waiting) for prompt in self._open)
+        expected = self.count + sum(len(prompt.waiting) for prompt in self._open)
         while self._unopened and expected < self._most and not self._paused and self._may_open(self._unopened[0]):
             prompt = self._unopened.popleft()
             self._find_beginning(prompt)
@@ -194,15 +213,15 @@ class Rows:
         self._copy()
 
     def _may_start(self) -> bool:
-        has_room = not self.live or self._cache.room > len(self.live)
-        return has_room and len(self.live) < self._most and not self._paused
+        has_room = not self.live or self._cache.room > self.count
+        return has_room and self.count < self._most and not self._paused
 
     def _may_open(self, prompt: Prompt) -> bool:
         """Whether its blocks will be there beside those that open prompts and live rows are about to take."""
         if not self.live and not self._open:
             return True
         promised = sum(self._blocks_of(other) - len(other.table) for other in self._open)
-        return self._cache.room > promised + self._blocks_of(prompt) + len(self.live)
+        return self._cache.room > promised + self._blocks_of(prompt) + self.count
 
     def _find_beginning(self, prompt: Prompt) -> None:
         """What of it is in the cache. The last token is computed anyway, for what follows it."""
@@ -248,9 +267,10 @@ class Rows:
                 self._close(others[-1])
 
     def _start(self, prompt: Prompt) -> None:
-        i = prompt.waiting.popleft()
-        request, state = self.requests[i], prompt.state
-        noise = row_noise([request.seed], request.sampling.max_new_tokens)[0].numpy()
+        most = min(self._most, max(self._cache.room, self.count + 1)) - self.count
+        numbers = [prompt.waiting.popleft() for _ in range(int(min(len(prompt.waiting), most)))]
+        state = prompt.state
+        responses = [Response(number, self._noise_of(self.requests[number])) for number in numbers]
         try:
             table = self._beginning_of(prompt.table, len(prompt.tokens), prompt) if prompt.waiting else None
         except CacheFull:
@@ -262,7 +282,10 @@ class Rows:
             else:
                 self._open.remove(prompt)
                 self._let_nobody_join(prompt)
-        self.live.append(Row(list(prompt.tokens), table, len(prompt.tokens), state, i, noise))
+        self.live.append(Row(list(prompt.tokens), table, len(prompt.tokens), state, responses))
+
+    def _noise_of(self, request: Request) -> np.ndarray[Any, np.dtype[np.float64]]:
+        return np.asarray(row_noise([request.seed], request.sampling.max_new_tokens)[0])
 
     def _close(self, prompt: Prompt) -> None:
         """Takes its blocks. It is opened and computed again when there is room."""
@@ -382,19 +405,50 @@ class Rows:
         step = Pass(self._cache, table, np.array(sequence, np.int32), np.array(places, np.int32))
         return Planned(step, tokens, ends)
 
-    # ---------------------------------------------------------------- who ends
+    # ---------------------------------------------------------------- who goes on, and who ends
 
-    def end(self, rows: Iterable[Row]) -> None:
-        """These rows have ended. Those of episodes are kept for the next turn."""
-        ended = set(map(id, rows))
-        for row in self.live:
-            if id(row) in ended:
-                episode = self.requests.pop(row.request).episode
-                if episode is None:
-                    self._cache.give_back(row.table)
-                else:
-                    self._kept.add(episode, Computed(row.tokens, row.table, row.computed))
-        self.live = [row for row in self.live if id(row) not in ended]
+    def advance(self, drawn: Sequence[tuple[Row, Sequence[Drawn]]]) -> None:
+        """What was drawn for the responses of each row. Those that drew the same stay together; ended ones of episodes
+        stay for the next turn.
+        """
+        went_on = {id(row): self._branches(row, some) for row, some in drawn}
+        self.live = [branch for row in self.live for branch in went_on.get(id(row), [row])]
+        self._copy()
+
+    def _branches(self, row: Row, drawn: Sequence[Drawn]) -> list[Row]:
+        """The rows that continue this one. The first that wants its blocks takes them over."""
+        by_token: dict[int, list[Response]] = {}
+        for_episodes: list[tuple[Hashable, int]] = []
+        for response, token, ends in drawn:
+            if not ends:
+                by_token.setdefault(token, []).append(response)
+            elif (episode := self.requests.pop(response.request).episode) is not None:
+                for_episodes.append((episode, token))
+        tables = self._tables_of(row, len(by_token) + len(for_episodes))
+        branches = []
+        for (token, responses), table in zip(by_token.items(), tables, strict=False):
+            branch = Row([*row.tokens, token], table or [], row.computed if table else 0, None, responses)
+            if table is None:
+                self._paused.append(branch)
+            else:
+                branches.append(branch)
+        for (episode, token), table in zip(for_episodes, tables[len(by_token) :], strict=True):
+            if table is not None:
+                self._kept.add(episode, Computed([*row.tokens, token], table, row.computed))
+        return branches
+
+    def _tables_of(self, row: Row, count: int) -> list[list[int] | None]:
+        """The row's blocks for so many; None for one that finds no room."""
+        if not count:
+            self._cache.give_back(row.table)
+            return []
+        tables: list[list[int] | None] = [row.table]
+        for _ in range(count - 1):
+            try:
+                tables.append(self._beginning_of(row.table, row.computed))
+            except CacheFull:
+                tables.append(None)
+        return tables
 
     def give_back(self) -> None:
         """After an error: all blocks."""
@@ -407,9 +461,11 @@ class Rows:
         self.requests.clear()
 
 
-def alike(rows: Sequence[Row], requests: Mapping[int, Request]) -> list[list[Row]]:
-    """The rows, by how their tokens are drawn."""
-    by_sampling: dict[Any, list[Row]] = {}
-    for row in rows:
-        by_sampling.setdefault(requests[row.request].sampling.for_turn(0), []).append(row)
-    return list(by_sampling.values())
+def alike(
+    pairs: Iterable[tuple[Row, Response]], requests: Mapping[int, Request]
+) -> list[tuple[Sampling, list[tuple[Row, Response]]]]:
+    """Rows and responses by how their tokens are drawn."""
+    by_sampling: dict[Sampling, list[tuple[Row, Response]]] = {}
+    for row, response in pairs:
+        by_sampling.setdefault(requests[response.request].sampling.for_turn(0), []).append((row, response))
+    return list(by_sampling.items())

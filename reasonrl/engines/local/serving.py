@@ -200,9 +200,9 @@ class ServingEngine:
 
     def _stream_live(self, rows: Rows, tickets: dict[int, _Ticket]) -> None:
         for row in rows.live:
-            one = tickets[row.request]
-            if one.tokens is not None:
-                self._stream(one, row.tokens[len(one.request.token_ids) :])
+            for response in row.responses:
+                ticket = tickets[response.request]
+                self._stream(ticket, row.tokens[len(ticket.request.token_ids) :])
 
     def _stream(self, one: _Ticket, tokens: Sequence[int]) -> None:
         if one.tokens is None:

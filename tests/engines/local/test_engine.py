@@ -154,6 +154,19 @@ def test_rows_run_together(model: LanguageModel) -> None:
         assert engine.passes == 9, "one for all prompts, and one for each further token"
 
 
+def test_responses_are_computed_once_as_long_as_they_are_the_same(model: LanguageModel) -> None:
+    engine = Counting(model)
+    greedy = [Request((3, 4, 5, 6), Sampling(20, 0.0, ignore_eos=True), i) for i in range(8)]
+    made = engine.generate_batch(greedy)
+    assert made == [made[0]] * 8 and engine.tokens <= 4 + 19 + 20 * 7, "one row, and those that fill it up"
+    sampled = [Request((3, 4, 5, 6), Sampling(20, 0.7, ignore_eos=True), i) for i in range(8)]
+    engine.tokens = 0
+    made = engine.generate_batch(sampled)
+    nodes = {tuple(one.token_ids[:end]) for one in made for end in range(1, 20)}
+    assert engine.tokens <= 4 + len(nodes) + 20 * 7
+    assert made == CachedEngine(model, rows_per_batch=1).generate_batch(sampled)
+
+
 def turn(answers: list[Generation], before: list[Request], said: int, seed: int) -> list[Request]:
     """The next turn: what stood there, the answer, and a message of the environment."""
     source = random.Random(seed)
