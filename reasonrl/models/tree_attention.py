@@ -16,13 +16,13 @@ from __future__ import annotations
 import contextlib
 import functools
 import itertools
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from reasonrl.models.lent_attention import lent_attention
 from reasonrl.models.prefix_tree import PrefixTree
 
 NAME = "reasonrl_tree"
@@ -105,21 +105,11 @@ def _drops_attention(config: Any) -> bool:
     )
 
 
-@contextlib.contextmanager
-def tree_attention(model: Any) -> Iterator[None]:
+def tree_attention(model: Any) -> contextlib.AbstractContextManager[None]:
     """The model attends by runs, where it is given them, until the block is left. With gradient
     checkpointing the backward pass belongs into the block.
     """
-    from transformers import AttentionInterface
-
-    AttentionInterface.register(NAME, _attend)
-    config = model.config.get_text_config()
-    before = config._attn_implementation
-    config._attn_implementation = NAME
-    try:
-        yield
-    finally:
-        config._attn_implementation = before
+    return lent_attention(model.config.get_text_config(), NAME, _attend)
 
 
 def _attend(

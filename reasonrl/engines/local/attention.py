@@ -19,6 +19,7 @@ from torch import Tensor
 from reasonrl.engines.local.cache import BlockCache, LayerStore
 from reasonrl.engines.local.kernel import TILE, HeadShape, Job, kernel_for
 from reasonrl.models.cache_size import BLOCK
+from reasonrl.models.lent_attention import lent_attention
 
 NAME = "reasonrl_cached"
 
@@ -56,18 +57,9 @@ def computing(step: Pass) -> Iterator[None]:
         _current.reset(token)
 
 
-@contextlib.contextmanager
-def cached_attention(config: Any) -> Iterator[None]:
+def cached_attention(config: Any) -> contextlib.AbstractContextManager[None]:
     """The model of this config attends through the cache until the block is left."""
-    from transformers import AttentionInterface
-
-    AttentionInterface.register(NAME, _attend)
-    before = config._attn_implementation
-    config._attn_implementation = NAME
-    try:
-        yield
-    finally:
-        config._attn_implementation = before
+    return lent_attention(config, NAME, _attend)
 
 
 def _attend(

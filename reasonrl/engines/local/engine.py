@@ -28,7 +28,8 @@ from reasonrl.engines.local.decoder import MODEL_TYPES, Decoder, Unsuitable, dec
 from reasonrl.engines.local.drawing import draw
 from reasonrl.engines.local.linear import packing_dtype
 from reasonrl.engines.local.rounding import linear_products, packed_products, row_multiple
-from reasonrl.engines.local.rows import Drawn, Kept, Response, Row, Rows, alike
+from reasonrl.engines.local.rows import Drawn, Rows, alike
+from reasonrl.engines.local.sequences import Kept, Response, Row
 from reasonrl.engines.local.trial import attends_alike
 from reasonrl.errors import ModelError
 from reasonrl.models.architecture import causal_of, logits_are_heads, refuse_stateful
