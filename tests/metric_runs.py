@@ -62,6 +62,34 @@ def critique_grpo(engine_settings: dict[str, Any] | None = None) -> dict[str, An
     return merged(TINY_CRITIC, changes)
 
 
+def tools(engine_settings: dict[str, Any] | None = None) -> dict[str, Any]:
+    """An untrained policy that calls a calculator in half of its turns: letters, digits and signs end a turn."""
+    sums = {"operations": "+", "terms": 2, "size": 8}
+    changes = {
+        "name": "tools",
+        "data": {
+            "train": {"source": "arithmetic", "options": sums},
+            "heldout": {"sums": {"source": "arithmetic", "options": {**sums, "split": "test"}}},
+            "prompt": {"style": "chat", "template": "{question} ="},
+        },
+        "rollout": {
+            "environment": {
+                "name": "tool_use",
+                "tools": ["calculator"],
+                "format": {"name": "tests.environments.tools.every_turn_calls:EveryTurnCalls", "answers": True},
+                "max_turns": 3,
+                "result_tokens": 40,
+            },
+            "max_new_tokens": 60,
+            "max_response_tokens": 300,
+            "stop": list("abcdefghijklmnopqrstuvwxyz0123456789"),
+            **(engine_settings or {}),
+        },
+        "evaluation": {"greedy": True, "samples_per_problem": 2},
+    }
+    return merged(TINY_CRITIC, changes)
+
+
 def supervised(engine_settings: dict[str, Any] | None = None) -> dict[str, Any]:
     """A `kind: sft` stage."""
     sft = {"kind": "sft", "sft": {"steps": 1, "rows_per_step": 4, "response": " {gold}\n"}}

@@ -43,6 +43,7 @@ GENERATORS = {
     "arithmetic": "arithmetic:generate",
     "step_arithmetic": "step_arithmetic:generate",
     "programs": "programs:generate",
+    "tool_arithmetic": "tool_arithmetic:generate",
     "reasoning_gym": "gym:generate",
 }
 """Sources that generate their problems: module:function in `reasonrl.data`, called with the recipe's options and

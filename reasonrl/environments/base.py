@@ -62,6 +62,44 @@ class Trajectory:
             )
 
 
+@dataclass(frozen=True)
+class CallRecord:
+    """One call of a tool."""
+
+    tool: str
+    """The name as the policy wrote it; empty for a call that could not be read."""
+    status: str
+    """ok, error, timeout, broken; or why it was not executed: malformed, unknown_tool, wrong_arguments, surplus."""
+    turn: int
+    """0-based number of the policy's turn that asked for it."""
+    reason: str = ""
+    """Why it could not be read."""
+    seconds: float = 0.0
+
+    @property
+    def was_executed(self) -> bool:
+        return self.status in ("ok", "error", "timeout", "broken")
+
+    @property
+    def is_invalid(self) -> bool:
+        """Whether nothing could be executed, through a mistake of the policy's."""
+        return self.status in ("malformed", "unknown_tool", "wrong_arguments")
+
+
+@dataclass(frozen=True)
+class ToolEpisode:
+    """What happened between a policy and its tools."""
+
+    ended: str
+    """answered, void, length, turns, budget, malformed or broken (`reasonrl.environments.tools.tool_use`)."""
+    calls: tuple[CallRecord, ...] = ()
+
+    @property
+    def executed(self) -> int:
+        """How many calls were executed."""
+        return sum(call.was_executed for call in self.calls)
+
+
 @dataclass
 class Episode:
     """One attempt at one problem."""
@@ -84,6 +122,8 @@ class Episode:
     """Why a wrong response could not be refined (Critique-GRPO)."""
     guiding_critique: str | None = None
     """The critique that a refinement followed (Critique-GRPO); None for what the policy drew unaided."""
+    tool_use: ToolEpisode | None = None
+    """For policies that call tools."""
     sample_fields: dict[str, Any] = field(default_factory=dict)
     """Further columns for the episode's row in samples.jsonl; JSON values."""
     info: dict[str, Any] = field(default_factory=dict)

@@ -53,12 +53,21 @@ class Conversation:
         problem: its prompt is messages, or a text for models without a chat template.
         sampling: `max_new_tokens` bounds one turn of the policy, `response_limit` the tokens of all turns.
         role: the name of the trajectory.
+        functions: what the chat template is to describe as tools: schemas of functions, as transformers takes them.
     """
 
-    def __init__(self, tokenizer: Any, problem: Problem, sampling: Sampling, *, role: str = "policy") -> None:
+    def __init__(
+        self,
+        tokenizer: Any,
+        problem: Problem,
+        sampling: Sampling,
+        *,
+        role: str = "policy",
+        functions: list[dict[str, Any]] | None = None,
+    ) -> None:
         self._tokenizer, self._sampling, self._role = tokenizer, sampling, role
         self._plain_text = isinstance(problem.prompt, str)
-        self.prompt_ids = encode_prompt(tokenizer, problem)
+        self.prompt_ids = encode_prompt(tokenizer, problem, functions)
         self.response_ids: list[int] = []
         self._mask: list[bool] = []
         self._logprobs: list[float] = []
@@ -100,6 +109,10 @@ class Conversation:
         self._finish_reason = generation.finish_reason
         return PolicyTurn(text, list(generation.token_ids), generation.finish_reason)
 
+    def append_policy(self, token_ids: list[int], text: str) -> None:
+        """Append a turn of the policy that was not sampled here: one of a demonstration. Its log-probs are 0."""
+        self._append(token_ids, text, self._role, [0.0] * len(token_ids))
+
     def add(self, text: str, *, role: str = "user", min_room: int = 1) -> bool:
         """The partner says `text`: see `add_messages`. After a text prompt, `text` is appended as it stands."""
         return self.add_messages([{"role": role, "content": text}], min_room=min_room)
@@ -130,6 +143,22 @@ class Conversation:
             self._finish_reason = "length"
             return False
         self._append(ids, "\n".join(message["content"] for message in messages), messages[-1]["role"], None)
+        return True
+
+    def add_text(self, text: str, *, role: str, min_room: int = 1) -> bool:
+        """Append a text behind the policy's turn as it is, without the chat template: the policy goes on behind it.
+
+        Special tokens in it are encoded as plain text. Arguments and result are those of `add_messages`.
+
+        Raises ValueError before the first turn of the policy.
+        """
+        if not self._turns:
+            raise ValueError("a text is added after a turn of the policy: put what comes before it into the prompt")
+        ids = _encode_plain(self._tokenizer, text)
+        if self.room - len(ids) < max(1, min_room):
+            self._finish_reason = "length"
+            return False
+        self._append(ids, text, role, None)
         return True
 
     def trajectory(self) -> Trajectory:
@@ -178,14 +207,18 @@ def delta_text(tokenizer: Any, messages: list[Message]) -> tuple[str, str]:
             text of a message.
         DataError: the template refuses the messages.
     """
-    exchange: list[Message] = [
-        {"role": "user", "content": "reasonrl-user-text"},
-        {"role": "assistant", "content": ASSISTANT_TEXT},
-    ]
     owner = "a conversation of several turns"
-    before = apply_template(tokenizer, exchange, owner)
-    after = apply_template(tokenizer, [*exchange, *messages], owner, add_generation_prompt=True)
     name = name_of(tokenizer)
+    for answer in (ASSISTANT_TEXT, f"<think>\nreasonrl-thought\n</think>\n\n{ASSISTANT_TEXT}"):
+        # Qwen3 writes an empty thought into a last turn that has none, and leaves it out when a result follows.
+        exchange: list[Message] = [
+            {"role": "user", "content": "reasonrl-user-text"},
+            {"role": "assistant", "content": answer},
+        ]
+        before = apply_template(tokenizer, exchange, owner)
+        after = apply_template(tokenizer, [*exchange, *messages], owner, add_generation_prompt=True)
+        if after.startswith(before):
+            break
     if not after.startswith(before) or ASSISTANT_TEXT not in before:
         raise ModelError(
             f"the chat template of {name} changes earlier turns when a message follows, so a conversation of several"

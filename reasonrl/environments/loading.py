@@ -18,6 +18,7 @@ from reasonrl.words import did_you_mean
 BUILT_IN = {
     "single_turn": "reasonrl.environments.single_turn:SingleTurn",
     "critique_and_refine": "reasonrl.environments.critique:CritiqueAndRefine",
+    "tool_use": "reasonrl.environments.tools.tool_use:ToolUse",
 }
 """Name -> class, called with (tokenizer, sampling, **options)."""
 _WANTED = "write a class with a method `async def episode(self, problem, rollout, seed, engine)`"

@@ -36,23 +36,28 @@ class SingleTurn:
         return Episode(problem, rollout, seed, [trajectory])
 
 
-def encode_prompt(tokenizer: Any, problem: Problem) -> list[int]:
+def encode_prompt(tokenizer: Any, problem: Problem, functions: list[dict[str, Any]] | None = None) -> list[int]:
     """Token ids of a prompt, ready to be continued: one beginning-of-text token at most, no end token behind it.
+
+    Args:
+        functions: schemas of functions that the chat template describes as tools.
 
     Raises:
         ModelError: messages meet a model without a chat template, or with a broken one.
         DataError: the chat template refuses the messages, or the prompt ends with an end token.
     """
-    return encode_messages(tokenizer, problem.prompt, f"problem {problem.id}")
+    return encode_messages(tokenizer, problem.prompt, f"problem {problem.id}", functions)
 
 
-def encode_messages(tokenizer: Any, prompt: str | list[Message], owner: str) -> list[int]:
+def encode_messages(
+    tokenizer: Any, prompt: str | list[Message], owner: str, functions: list[dict[str, Any]] | None = None
+) -> list[int]:
     """The same of any prompt; `owner` names it in an error. A last message of the assistant is continued."""
     if isinstance(prompt, str):
         text = prompt
         ids = _encode_text(tokenizer, prompt)
     else:
-        text = render_chat(tokenizer, prompt, owner)
+        text = render_chat(tokenizer, prompt, owner, functions)
         ids = list(tokenizer(text, add_special_tokens=False)["input_ids"])
         if (token := _ready_made(tokenizer, prompt, text)) is not None:
             raise DataError(

@@ -19,6 +19,7 @@ from reasonrl.engines.base import BatchEngine, Sampling
 from reasonrl.environments.base import Environment, Episode
 from reasonrl.environments.rollouts import roll_out
 from reasonrl.evaluation.critics import critic_metrics
+from reasonrl.evaluation.tools import call_metrics
 from reasonrl.rewards.base import RewardPart
 from reasonrl.rewards.critique import sample_fields
 from reasonrl.rewards.scoring import score_episodes
@@ -137,6 +138,7 @@ class Evaluator:
         if mode == "sampled" and count > 1:
             results.metrics |= any_of_n(outcomes, f"{results.key}/any_of_n")
         results.metrics |= critic_metrics(episodes, count, key, self._critic_target())
+        results.metrics |= call_metrics(episodes, key)
         results.unread += count_unread(episodes)
         results.samples += [self._sample_row(episode, mode, results) for episode in episodes]
 

@@ -8,9 +8,10 @@ import os
 import sys
 from typing import IO
 
-SPINS = 1_000_000
-"""A thread of torch looks so many times for its next piece of work before it sleeps: some milliseconds. To wake it
-costs 0.1 ms, and a token takes hundreds of pieces.
+SPINS = 10_000
+"""A thread of torch looks so many times for its next piece of work before it sleeps: some tenths of a millisecond. To
+wake it costs 0.1 ms, and a token takes hundreds of pieces. It is long enough for most pauses between pieces, and short
+enough to leave a core to another program: see docs/engines.md for what more and fewer cost.
 """
 PATIENT = {"OMP_WAIT_POLICY": "passive"}
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3

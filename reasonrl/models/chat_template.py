@@ -56,8 +56,10 @@ def apply_template(tokenizer: Any, messages: Sequence[Message], owner: str, **op
         ) from error
 
 
-def render_chat(tokenizer: Any, messages: Sequence[Message], owner: str) -> str:
-    """A prompt of messages as text, ready to be continued.
+def render_chat(
+    tokenizer: Any, messages: Sequence[Message], owner: str, functions: list[dict[str, Any]] | None = None
+) -> str:
+    """A prompt of messages as text, ready to be continued. `functions`: schemas of what the model may call.
 
     A last message of the assistant is not closed: the text ends as that message ends, and the model continues it. An
     empty one is the same as none.
@@ -71,7 +73,8 @@ def render_chat(tokenizer: Any, messages: Sequence[Message], owner: str) -> str:
     if chat and chat[-1]["role"] == "assistant":
         text = _continued(tokenizer, chat, owner)
     else:
-        text = apply_template(tokenizer, chat, owner, add_generation_prompt=True)
+        tools = {"tools": functions} if functions else {}
+        text = apply_template(tokenizer, chat, owner, add_generation_prompt=True, **tools)
     left_out = _left_out(text, chat)
     if left_out is not None:
         left_out = _dropped_by_role(tokenizer, chat) or left_out

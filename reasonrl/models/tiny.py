@@ -6,6 +6,7 @@ them something.
 99 and the phrases of a critique, which are one token each: a critique of three steps takes 40 tokens instead of 250.
 
 `tiny-programs`: 0.8 M parameters for expressions of Python, whose operators and numbers up to 99 are one token each.
+`tiny-tools`: 0.8 M parameters that write calls of tools, whose digits are one token each, so that results are copied.
 
 Made in memory from a seed; nothing is downloaded.
 """
@@ -18,6 +19,7 @@ from typing import Any
 NAME = "tiny-arithmetic"
 CRITIC = "tiny-critic"
 PROGRAMS = "tiny-programs"
+TOOLS = "tiny-tools"
 CHARACTERS = "0123456789+-*/=?()., :\nQA"
 ASCII = "".join(map(chr, range(32, 127))) + "\n"
 NUMBERS = tuple(map(str, range(10, 100)))
@@ -63,6 +65,19 @@ CODE = (
     "max(",
     "min(",
 )
+CALLS = (
+    "Call: ",
+    "Result: ",
+    "error: ",
+    "```python\n",
+    "\n```",
+    "```output",
+    "for ",
+    " in ",
+    "range(",
+    "print(",
+    "sum(",
+)
 TEMPLATE = (
     "{% for message in messages %}{% if message['role'] == 'assistant' %}<|assistant|>{{ message['content'] }}{% else"
     " %}<|user|>{{ message['content'] }}{% endif %}{% endfor %}{% if add_generation_prompt %}<|assistant|>{% endif %}"
@@ -86,6 +101,7 @@ MODELS = {
     NAME: Shape(2, 96, 256, 4, 512, tuple(CHARACTERS)),
     CRITIC: Shape(4, 128, 384, 4, 512, (*ASCII, *NUMBERS, *PHRASES), TEMPLATE),
     PROGRAMS: Shape(4, 128, 384, 4, 512, (*ASCII, *NUMBERS, *CODE), initial_std=0.08),
+    TOOLS: Shape(4, 128, 384, 4, 512, (*ASCII, *CALLS), initial_std=0.08),
 }
 
 

@@ -42,8 +42,10 @@ class RewardProbe:
 
 
 def probe_environment(recipe: Recipe, tokenizer: Any, environment_for: EnvironmentFor) -> None:
-    """Construct the environment of the user's own. Raises RecipeError where it cannot be."""
-    if tokenizer is not None and recipe.rollout.environment.name not in BUILT_IN:
+    """Construct the environment. Raises RecipeError where it cannot be, and ReasonRLError where this machine lacks what
+    its tools need.
+    """
+    if tokenizer is not None:
         environment_for(rollout_sampling(recipe))
 
 

@@ -22,6 +22,7 @@ Rule = Callable[[StageSettings], Iterator[Mistake]]
 ADVANTAGE, LOSS, CREDIT = place("train.advantage"), place("train.loss"), place("train.credit")
 CORRECTNESS, REFINEMENTS = place("reward.correctness"), place("critique_grpo")
 
+TOOL_REWARDS = "reasonrl.rewards.tools:"
 VLLM_TEMPERATURE = 0.01
 """vLLM raises smaller ones to this, and says so in its log alone (`SamplingParams`)."""
 
@@ -68,6 +69,18 @@ def some_part_counts(recipe: StageSettings) -> Iterator[Mistake]:
     if recipe.kind == "rl" and recipe.critic is None and not counts:
         text = "every part has the weight 0, so every reward is 0 and nothing is learned; give one part a weight"
         yield Mistake(place("reward"), text, (place("kind"), place("critic"), CORRECTNESS))
+
+
+def tool_rewards_stay_below_correctness(recipe: StageSettings) -> Iterator[Mistake]:
+    """Each of these parts is bounded by 1, so a right answer earns more than any wrong one if this holds."""
+    parts = {name: part for name, part in recipe.reward.items() if (part.function or "").startswith(TOOL_REWARDS)}
+    total, correctness = sum(abs(part.weight) for part in parts.values()), recipe.reward.get("correctness")
+    if parts and correctness is not None and total >= correctness.weight:
+        text = (
+            f"the parts for calls of tools ({', '.join(parts)}) weigh {total:g} together, so a wrong answer could earn"
+            f" more than a right one; write less than the weight of correctness ({correctness.weight:g})"
+        )
+        yield Mistake(("reward", next(iter(parts)), "weight"), text, (CORRECTNESS,))
 
 
 def rollouts_can_be_compared(recipe: StageSettings) -> Iterator[Mistake]:
@@ -270,6 +283,7 @@ RULES: tuple[Rule, ...] = (
     reward_parts_name_what_judges_them,
     correctness_is_a_part,
     some_part_counts,
+    tool_rewards_stay_below_correctness,
     rollouts_can_be_compared,
     updates_hold_whole_groups,
     token_credit_reaches_the_loss,

@@ -151,7 +151,13 @@ def critic_parts(
 
 
 def sample_fields(episode: Episode) -> dict[str, Any]:
-    """Columns of an episode's row in samples.jsonl besides the text: those of the environment, and its critique."""
+    """Columns of an episode's row in samples.jsonl besides the text: those of the environment, its calls of tools,
+    its critique."""
+    if episode.tool_use is not None:
+        calls = [
+            {"tool": c.tool, "status": c.status, "turn": c.turn, "seconds": c.seconds} for c in episode.tool_use.calls
+        ]
+        return {**episode.sample_fields, "ended": episode.tool_use.ended, "calls": calls}
     if episode.critique is None:
         return episode.sample_fields
     critique, refinements = episode.critique.critique, episode.critique.refinements

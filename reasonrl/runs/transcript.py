@@ -20,6 +20,8 @@ class TranscriptTurn:
     """Of the policy's turns, from 1; None for a message of the environment."""
     judged: bool
     """Whether this is the text that the verifier read."""
+    calls: str = ""
+    """How the calls of tools ended that this message answers, in words."""
 
     @property
     def speaker(self) -> str:
@@ -29,7 +31,8 @@ class TranscriptTurn:
     @property
     def length(self) -> str:
         """The length in words."""
-        return f"{self.tokens} token{'' if self.tokens == 1 else 's'}" + ("" if self.by_policy else ", not trained")
+        words = f"{self.tokens} token{'' if self.tokens == 1 else 's'}" + ("" if self.by_policy else ", not trained")
+        return f"{words}; {self.calls}" if self.calls else words
 
 
 def transcript(row: dict[str, Any]) -> list[TranscriptTurn]:
@@ -49,9 +52,20 @@ def transcript(row: dict[str, Any]) -> list[TranscriptTurn]:
             by_policy=by_policy[i],
             number=sum(by_policy[: i + 1]) if by_policy[i] else None,
             judged=i == judged,
+            calls="" if by_policy[i] else _calls(row, sum(by_policy[:i]) - 1),
         )
         for i, turn in enumerate(turns)
     ]
+
+
+def _calls(row: dict[str, Any], turn: int) -> str:
+    """The calls of the policy's turn of this 0-based number: which tool, how it ended, and how long it took."""
+    calls = [call for call in row.get("calls") or [] if isinstance(call, dict) and call.get("turn") == turn]
+    return ", ".join(
+        f"{call.get('tool') or 'a call'}: {str(call.get('status')).replace('_', ' ')} in"
+        f" {1000 * float(call.get('seconds') or 0):.1f} ms"
+        for call in calls
+    )
 
 
 def other_judged_text(row: dict[str, Any], turns: list[TranscriptTurn]) -> str | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import importlib.util
 import json
 import re
@@ -165,12 +166,15 @@ def _strings(value: Any) -> Iterator[str]:
 
 
 def _module_file(module: str) -> Path | None:
-    """The source of a module that the recipe has loaded by now; None for anything else, such as `stage:NAME`."""
+    """The source of a module, which may be loaded later (tools of an environment); None for anything else, such as
+    `stage:NAME`.
+    """
     loaded = sys.modules.get(module)
     origin = getattr(loaded, "__file__", None)
-    if origin is None and "." not in module:
-        spec = importlib.util.find_spec(module)
-        origin = spec.origin if spec is not None and spec.has_location else None
+    if origin is None:
+        with contextlib.suppress(ImportError, AttributeError, ValueError):  # no module, or a broken package above it
+            spec = importlib.util.find_spec(module)
+            origin = spec.origin if spec is not None and spec.has_location else None
     if origin is None or not origin.endswith(".py") or module.partition(".")[0] in ("reasonrl", "verifiers", "critics"):
         return None
     return Path(origin)

@@ -28,10 +28,9 @@ from reasonrl.setup.roles import training_roles
 from reasonrl.stages.base import Session, Workload, training_lines
 from reasonrl.stages.context import StageContext
 from reasonrl.stages.run_stage import run_stage
+from reasonrl.stages.taught_turns import DEMONSTRATION, TaughtRow, taught_turns, turns_of
 from reasonrl.trainer.policy_update import require_finite
 from verifiers.types import Problem, Verifier
-
-_DEMONSTRATION = "{demonstration}"
 
 
 class SFTStage:
@@ -41,11 +40,16 @@ class SFTStage:
         self.context = context
         self.curriculum = UniformCurriculum(context.data.train, derive_seed(context.recipe.seed, "curriculum"))
 
-    def row(self, problem: Problem) -> TokenRow:
+    def row(self, problem: Problem) -> TaughtRow:
         """The prompt of a problem and the response to learn."""
         context, recipe = self.context, self.context.recipe
+        tokenizer, stops = context.language_model.tokenizer, recipe.rollout.stop
+        turns = turns_of(recipe.sft.response, problem)
+        if turns is not None:
+            return taught_turns(tokenizer, problem, turns, stops)
         text = target_response(recipe.sft.response, context.response_verifier, problem)
-        return token_row(context.language_model.tokenizer, problem, text, recipe.rollout.stop)
+        row = token_row(tokenizer, problem, text, stops)
+        return TaughtRow(row.prompt, row.response, [True] * len(row.response))
 
     def run_step(self, step: int) -> dict[str, Any]:
         """One optimiser step on `sft.rows_per_step` responses. Returns the row of metrics.jsonl.
@@ -58,7 +62,7 @@ class SFTStage:
         context, recipe = self.context, self.context.recipe
         torch.manual_seed(derive_seed(recipe.seed, "step", step) % 2**63)
         rows = [self.row(problem) for problem in self.curriculum.select(recipe.sft.rows_per_step)]
-        tokens = sum(len(row.response) for row in rows)
+        tokens = sum(sum(row.taught) for row in rows)
         loss_total, positions = 0.0, 0
         context.sleep_engines()
         context.model.train()
@@ -67,7 +71,9 @@ class SFTStage:
             for index in split_rows(sequences, recipe.train.positions_per_micro_batch):
                 micro = [rows[i] for i in index]
                 scores = response_logprobs(context.model, micro, packing=context.packing)
-                mask = pad_rows([[1.0] * len(row.response) for row in micro], torch.float32).to(scores.logprobs.device)
+                mask = pad_rows([list(map(float, row.taught)) for row in micro], torch.float32).to(
+                    scores.logprobs.device
+                )
                 loss = -(scores.logprobs * mask).sum() / tokens
                 require_finite(loss, len(micro))
                 loss.backward()
@@ -80,7 +86,7 @@ class SFTStage:
             "kind": "sft",
             "step": step,
             "loss/sft": loss_total,
-            "tokens/response": tokens,
+            "tokens/response": sum(len(row.response) for row in rows),
             "tokens/computed": positions,
             "optim/lr": context.optimizer.learning_rate(step),
             "optim/grad_norm": norm,
@@ -122,15 +128,16 @@ class SFT:
         return training_roles(recipe)
 
     def check(self, recipe: Recipe, data: RunData) -> None:
-        if _DEMONSTRATION in recipe.sft.response:
+        if DEMONSTRATION in recipe.sft.response:
             for problem in data.train:
-                demonstration_of(problem)
+                if turns_of(recipe.sft.response, problem) is None:
+                    demonstration_of(problem)
         elif "{gold}" in recipe.sft.response and (missing := without_gold(data.reports, "train")):
             more = f" (and {len(missing) - 1:,} more)" if len(missing) > 1 else ""
             raise DataError(
                 f"data.train: problem {missing[0]}{more} has no right response in its reference, which sft.response"
                 " needs for {gold}; add a 'demonstration' to each reference and write"
-                f" sft.response: '{_DEMONSTRATION}'"
+                f" sft.response: '{DEMONSTRATION}'"
             )
 
     def needs_reference(self, recipe: Recipe) -> bool:
@@ -142,9 +149,11 @@ class SFT:
 
 def target_response(template: str, verifier: Verifier, problem: Problem) -> str:
     """The response to learn, by `sft.response`. Raises DataError if it needs a demonstration that the problem lacks."""
-    if _DEMONSTRATION not in template:
+    if DEMONSTRATION not in template:
         return template.replace("{gold}", verifier.gold_response(problem.reference))
-    return template.replace(_DEMONSTRATION, demonstration_of(problem))
+    if (turns := turns_of(template, problem)) is not None:
+        return "".join(turn["content"] for turn in turns)
+    return template.replace(DEMONSTRATION, demonstration_of(problem))
 
 
 def demonstration_of(problem: Problem) -> str:
@@ -152,8 +161,8 @@ def demonstration_of(problem: Problem) -> str:
     text = problem.reference.get("demonstration")
     if not isinstance(text, str) or not text:
         raise DataError(
-            f"data.train: problem {problem.id} has no 'demonstration' (a string) in its reference, which sft.response"
-            " asks for"
+            f"data.train: problem {problem.id} has no 'demonstration' (a text, or a list of turns) in its reference,"
+            " which sft.response asks for"
         )
     return text
 

@@ -29,6 +29,7 @@ from reasonrl.update.prepared import PreparedUpdate
 from reasonrl.update.prompts import PromptSource
 from reasonrl.update.rollouts import StepRollouts
 from reasonrl.update.samples import train_samples
+from reasonrl.update.tool_metrics import tool_metrics
 from verifiers.types import Problem
 
 
@@ -141,6 +142,7 @@ class UpdatePipeline:
             "kind": "train",
             "step": step,
             **rollout_metrics(rollouts, prepared, outcomes, [part.name for part in self.parts]),
+            **tool_metrics(rollouts.episodes),
             **method_metrics(self.recipe, rollouts, prepared),
             **({"rollouts/refine_failed": len(failures)} if self.recipe.critique_grpo is not None else {}),
             "data/epoch": self.prompts.curriculum.epoch,

@@ -103,8 +103,10 @@ class ServerEngine:
         )
 
     def _finish_reason(self, token_ids: Sequence[int], sampling: Sampling) -> Any:
-        """verl calls an answer completed whether it ended or was cut off."""
-        if token_ids[-1] in self._eos or len(token_ids) < sampling.max_new_tokens:
+        """verl calls an answer completed whether it ended or was cut off, and its servers cut sooner than they were
+        told where a context is full. What has no end was cut off, however short: half a call must not be executed.
+        """
+        if token_ids[-1] in self._eos:
             return "stop"
         tail = self._tokenizer.decode(list(token_ids)[-64:]) if sampling.stop else ""
         return "stop" if any(stop in tail for stop in sampling.stop) else "length"

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch.utils.data import Dataset
 
-from reasonrl.environments.base import Episode, Trajectory, Turn
+from reasonrl.environments.base import CallRecord, Episode, ToolEpisode, Trajectory, Turn
 from reasonrl.rewards.critique import sample_fields
 from reasonrl.runs.row_text import row_text
 from reasonrl.verl_backend.stage import verl_stage
@@ -74,6 +74,7 @@ def pack_episode(episode: Episode, reward: float | None) -> str:
             "reward_parts": episode.reward_parts,
             "sample_fields": json.loads(row_text(sample_fields(episode))),
             "failure": episode.failure,
+            "tool_use": None if episode.tool_use is None else asdict(episode.tool_use),
             "info": {key: value for key, value in episode.info.items() if _is_plain(value)},
             "others": [[t.role, t.text, t.finish_reason] for t in episode.trajectories if t is not trained],
         }
@@ -104,9 +105,16 @@ def unpack_episode(packed: str, problem: Problem, row: Mapping[str, Sequence[Any
         {name: Verdict(**value | {"status": Status(value["status"])}) for name, value in fields["verdicts"].items()},
         fields["reward_parts"],
         failure=fields["failure"],
+        tool_use=_tool_episode(fields["tool_use"]),
         sample_fields=fields["sample_fields"],
         info=fields["info"],
     )
+
+
+def _tool_episode(fields: dict[str, Any] | None) -> ToolEpisode | None:
+    if fields is None:
+        return None
+    return ToolEpisode(fields["ended"], tuple(CallRecord(**call) for call in fields["calls"]))
 
 
 def pack_failure(error: BaseException, *, stops: bool) -> str:

@@ -31,7 +31,7 @@ def on_vllm(recipe: dict[str, Any], **changes: Any) -> dict[str, Any]:
 
 
 def recipes(folder: Path) -> dict[str, dict[str, Any]]:
-    """Every method on; a critic whose critiques are refined on; Critique-GRPO, then an offline stage."""
+    """Every method on; a critic whose critiques are refined on; Critique-GRPO, then an offline stage; tools."""
     methods = on_vllm(EVERYTHING, evaluation={"samples_per_problem": 2})
     methods["stages"] = [
         merged(methods["stages"][0], {"sft": {"steps": 60}}),
@@ -41,7 +41,12 @@ def recipes(folder: Path) -> dict[str, dict[str, Any]]:
     stage_keys = ("name", "kind", "data", "train", "critique_grpo", "offline")
     stages = [{key: recipe[key] for key in stage_keys if key in recipe} for recipe in (grpo, offline)]
     shared = {key: value for key, value in grpo.items() if key not in stage_keys}
-    return {"methods": methods, "critic": on_vllm(critique()), "others": {"name": "others", **shared, "stages": stages}}
+    return {
+        "methods": methods,
+        "critic": on_vllm(critique()),
+        "others": {"name": "others", **shared, "stages": stages},
+        "tools": metric_runs.tools(VLLM),
+    }
 
 
 def test_every_metric_of_a_run_on_vllm(tmp_path: Path) -> None:
@@ -51,4 +56,4 @@ def test_every_metric_of_a_run_on_vllm(tmp_path: Path) -> None:
         command = [sys.executable, "-m", "reasonrl.cli", "train", str(path), f"run_dir={tmp_path / name}", "--offline"]
         finished = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, timeout=400, check=False)
         assert finished.returncode == 0, finished.stdout[-1000:] + finished.stderr[-3000:]
-    assert_written(rows_below(*(tmp_path / name for name in ("methods", "critic", "others"))), "vllm")
+    assert_written(rows_below(*(tmp_path / name for name in ("methods", "critic", "others", "tools"))), "vllm")

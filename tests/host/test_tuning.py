@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from reasonrl.host.tuning import SPINS
+
 CODE = """
 import os, sys
 from reasonrl.host.tuning import tune_for_computing
@@ -36,13 +38,13 @@ def end(process: subprocess.Popen[str]) -> None:
 
 def test_one_process_spins_and_the_next_when_it_has_ended(tmp_path: Path) -> None:
     first, setting = start(tmp_path)
-    assert setting == "1000000 None"
+    assert setting == f"{SPINS} None"
     second, setting = start(tmp_path)
     assert setting == "None passive"
     end(second)
     end(first)  # killed: the kernel ends its claim
     third, setting = start(tmp_path)
-    assert setting == "1000000 None"
+    assert setting == f"{SPINS} None"
     end(third)
 
 
@@ -63,4 +65,4 @@ def test_torch_that_is_loaded_already_is_left_alone(tmp_path: Path) -> None:
         check=True,
         env={**os.environ, "TMPDIR": str(tmp_path)},
     )
-    assert "1000000" not in done.stdout
+    assert str(SPINS) not in done.stdout

@@ -17,6 +17,8 @@ import pytest
 import torch
 
 from reasonrl.runs.checkpoint import list_checkpoints
+from tests import metric_runs
+from tests.tiny_runs import merged
 from tests.verl_backend.recipes import ON_TWO, critique, launch, processes_of
 
 
@@ -77,6 +79,16 @@ def critic_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Stage II of Critique-RL, refined by the policy itself. The folder of the run."""
     folder = tmp_path_factory.mktemp("critic")
     assert launch(critique(), folder).wait(timeout=600) == 0, (folder / "out.txt").read_text()[-3000:]
+    return folder / "run"
+
+
+@pytest.fixture(scope="session")
+def tool_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A policy that calls tools, with a held-out set. The folder of the run."""
+    folder = tmp_path_factory.mktemp("tools")
+    recipe = merged(metric_runs.tools(), {"backend": "verl", "verl": {"platform": "cpu"}})
+    process = launch(recipe, folder, PYTHONPATH=str(Path(__file__).parents[2]))
+    assert process.wait(timeout=600) == 0, (folder / "out.txt").read_text()[-3000:]
     return folder / "run"
 
 

@@ -1,4 +1,4 @@
-"""Two real runs on verl write every metric that the registry says verl writes, and no other."""
+"""Three real runs on verl write every metric that the registry says verl writes, and no other."""
 
 from __future__ import annotations
 
@@ -17,6 +17,6 @@ pytestmark = [
 ]
 
 
-def test_every_metric_of_verl_is_written_and_registered(run: Run, critic_run: Path) -> None:
-    rows = rows_below(run.stage, critic_run / "stages" / "03-critic")
+def test_every_metric_of_verl_is_written_and_registered(run: Run, critic_run: Path, tool_run: Path) -> None:
+    rows = rows_below(run.stage, critic_run / "stages" / "03-critic", tool_run)
     assert_written(rows, "verl")

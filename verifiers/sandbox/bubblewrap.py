@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 from typing import IO, Any
 
-from verifiers.sandbox.interpreter import Interpreter
+from verifiers.sandbox.interpreter import ALONE, HASH_SEED, Interpreter
 from verifiers.sandbox.runner import FOLDER, runner_files
 from verifiers.sandbox.types import SandboxUnavailable
 
@@ -71,6 +71,7 @@ def _arguments(interpreter: Interpreter, files: dict[str, int], channel: int) ->
         *("--unshare-cgroup-try", "--new-session", "--clearenv", "--cap-drop", "ALL"),
         *("--uid", str(NOBODY), "--gid", str(NOBODY), "--hostname", "sandbox"),
         *("--setenv", "PATH", "/usr/bin:/bin", "--setenv", "HOME", "/tmp", "--setenv", "LANG", "C.UTF-8"),
+        *("--setenv", *HASH_SEED),
         *("--ro-bind", "/usr", "/usr"),
     ]
     for name in ("bin", "sbin", "lib", "lib32", "lib64", "libx32"):
@@ -86,6 +87,7 @@ def _arguments(interpreter: Interpreter, files: dict[str, int], channel: int) ->
     for path, descriptor in files.items():
         arguments += ["--perms", "0444", "--file", str(descriptor), path]
     start = (
-        f"import sys; sys.path.insert(0, {FOLDER!r}); from verifiers.sandbox.inside.zygote import main; main({channel})"
+        f"import sys; sys.path[:] = [{FOLDER!r}, *filter(None, sys.path)];"
+        f" from verifiers.sandbox.inside.zygote import main; main({channel})"
     )
-    return [*arguments, "--remount-ro", "/", "--chdir", "/tmp", str(interpreter.path), "-I", "-B", "-c", start]
+    return [*arguments, "--remount-ro", "/", "--chdir", "/tmp", str(interpreter.path), *ALONE, "-c", start]

@@ -15,6 +15,11 @@ from verifiers.sandbox.types import SandboxUnavailable
 _ASK = "import json, sys; print(json.dumps([sys.executable, sys.prefix, sys.base_prefix, list(sys.version_info[:2])]))"
 _OLDEST = [3, 9]
 
+ALONE = ("-s", "-B")
+"""The interpreter takes nothing from the folder of a user. The environment counts, unlike with -I: it is ours alone."""
+HASH_SEED = ("PYTHONHASHSEED", "0")
+"""The order of a set of strings is the same in every process: a program prints the same today and tomorrow."""
+
 
 @dataclass(frozen=True)
 class Interpreter:

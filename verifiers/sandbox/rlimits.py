@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from verifiers.sandbox.inside.folder import remove_tree
-from verifiers.sandbox.interpreter import Interpreter
+from verifiers.sandbox.interpreter import ALONE, HASH_SEED, Interpreter
 from verifiers.sandbox.runner import FOLDER, runner_files
 
 NAME = "rlimits"
@@ -73,10 +73,10 @@ def launch(interpreter: Interpreter, channel: int, errors: IO[bytes]) -> FolderP
             place.parent.mkdir(parents=True, exist_ok=True)
             place.write_text(text, encoding="utf-8")
         start = (
-            f"import sys; sys.path.insert(0, {folder + FOLDER!r});"
+            f"import sys; sys.path[:] = [{folder + FOLDER!r}, *filter(None, sys.path)];"
             f" from verifiers.sandbox.inside.zygote import main; del sys.path[0]; main({channel})"
         )
-        command = [str(interpreter.path), "-I", "-B", "-c", start]
+        command = [str(interpreter.path), *ALONE, "-c", start]
         if os.getuid() == 0:
             hidden = [str(prefix) for prefix in interpreter.prefixes]
             command = [sys.executable, "-I", "-S", str(_LAUNCH), "0", *hidden, "--", *command]
@@ -87,7 +87,7 @@ def launch(interpreter: Interpreter, channel: int, errors: IO[bytes]) -> FolderP
             stdout=subprocess.DEVNULL,
             stderr=errors,
             cwd=folder,
-            env={"PATH": "/usr/bin:/bin", "HOME": work, "TMPDIR": work, "LANG": "C.UTF-8"},
+            env={"PATH": "/usr/bin:/bin", "HOME": work, "TMPDIR": work, "LANG": "C.UTF-8", HASH_SEED[0]: HASH_SEED[1]},
             pass_fds=(channel,),
             start_new_session=True,
         )

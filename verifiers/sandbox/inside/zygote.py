@@ -42,6 +42,7 @@ _ENDED = frame_of({"ended": True})
 def main(descriptor: int) -> None:
     """Serves until the other side of the channel is closed. The first message names the layer."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
+    os.environ.pop("PYTHONHASHSEED", None)  # it has done its part when the interpreter started
     channel = socket.socket(fileno=_alone(descriptor))
     layer, _ = receive_order(channel, _REQUEST_BYTES)
     for name in WARM:

@@ -1,0 +1,80 @@
+"""The data source `tool_arithmetic`."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+
+from reasonrl.data.expressions import canonical, evaluate
+from reasonrl.data.tool_arithmetic import CALL, RESULT, UNREADABLE, tool_arithmetic
+from reasonrl.environments.tools.calculator import NotComputed, calculate
+from reasonrl.errors import DataError
+from reasonrl.models.tiny import TOOLS, build_tokenizer
+
+
+def test_demonstrations_say_what_the_calculator_says() -> None:
+    """Each result is that of the real tool: a policy must not be taught others."""
+    seen: Counter[str] = Counter()
+    for problem in tool_arithmetic({"size": 1500, "repeats": True, "called": 0.6, "careless": 0.5, "seed": 1}):
+        turns = problem.reference["demonstration"]
+        seen["called" if len(turns) == 3 else "direct"] += 1
+        if len(turns) == 1:
+            assert not problem.meta["called"]
+            continue
+        call, result, _ = turns
+        expression = call["content"].removeprefix(CALL).strip()
+        try:
+            value = calculate(expression)
+        except NotComputed as error:
+            value = f"error: {error}"
+            assert value == UNREADABLE
+            seen["unreadable"] += 1
+        assert result == {"role": "tool", "content": f"{RESULT}{value}\n"}
+        assert (f"{expression}=\n" == problem.prompt) == (not problem.meta["careless"])
+    assert seen["direct"] > 400 and seen["called"] > 700 and seen["unreadable"] > 150
+
+
+def test_slices_take_turns_and_answers_are_right() -> None:
+    problems = tool_arithmetic({"size": 300, "repeats": True, "seed": 2})
+    assert Counter(problem.meta["slice"] for problem in problems) == {"easy": 100, "hard": 100, "mixed": 100}
+    for problem in problems:
+        assert problem.reference["answer"] == str(evaluate(str(problem.prompt).strip().removesuffix("=")))
+    assert max(len(problem.reference["answer"]) for problem in problems) == 9
+
+
+def test_sides_of_the_split_share_no_expression() -> None:
+    sides = [
+        {
+            canonical(str(problem.prompt).strip().removesuffix("="))
+            for problem in tool_arithmetic({"size": size, "split": split, "slices": ["easy"], "seed": 1})
+        }
+        for split, size in (("train", 150), ("test", 30))
+    ]
+    assert not sides[0] & sides[1]
+
+
+def test_every_character_is_a_token_of_the_small_model() -> None:
+    tokenizer = build_tokenizer(TOOLS)
+    for problem in tool_arithmetic({"size": 60, "repeats": True, "called": 1.0, "careless": 1.0, "seed": 3}):
+        text = str(problem.prompt) + "".join(turn["content"] for turn in problem.reference["demonstration"])
+        ids = tokenizer(text, add_special_tokens=False)["input_ids"]
+        assert tokenizer.unk_token_id not in ids and tokenizer.decode(ids) == text
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({}, "size is missing"),
+        ({"size": 0}, "size must be"),
+        ({"size": 10, "slices": ["easy", "huge"]}, "slices must be a list of easy, hard, mixed"),
+        ({"size": 10, "called": 2}, "called must be in"),
+        ({"size": 10, "repeats": 1}, "repeats must be true or false"),
+        ({"size": 10, "split": "dev"}, "split must be train or test"),
+        ({"size": 10, "sliced": 1}, "sliced"),
+        ({"size": 5000, "slices": ["easy"]}, "ask for fewer, or write repeats: true"),
+    ],
+)
+def test_wrong_options(options: dict[str, object], message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        tool_arithmetic(options)
