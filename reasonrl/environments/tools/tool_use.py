@@ -26,6 +26,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+import warnings
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -114,8 +115,8 @@ class ToolUse:
         try:
             ended, failure = await self._play(conversation, sessions, calls, seed, engine)
         finally:
-            for session in sessions.values():
-                await session.close()
+            for name, session in sessions.items():
+                await _close(self._tools[name], session)
         trajectory = conversation.trajectory()
         verdicts = {}
         if ended != "answered" and not (ended == "void" and self._void == "keep"):
@@ -202,9 +203,7 @@ class ToolUse:
 
     async def _call(self, call: ToolCall, sessions: dict[str, Session], seed: int, engine: RoleEngines) -> ToolResult:
         tool = self._tools[call.name]
-        if call.name not in sessions:
-            sessions[call.name] = tool.session(derive_seed(seed, "tool", call.name))
-        answer = _guarded(tool, sessions[call.name], call)
+        answer = _guarded(tool, sessions, call, derive_seed(seed, "tool", call.name))
         return await (answer if tool.is_instant else engine.elsewhere(answer))
 
     def _append(self, conversation: Conversation, turn: PolicyTurn, texts: Sequence[str]) -> bool:
@@ -217,10 +216,12 @@ class ToolUse:
         return conversation.add_messages(results, min_room=self._min_tokens_left)
 
 
-async def _guarded(tool: Tool, session: Session, call: ToolCall) -> ToolResult:
+async def _guarded(tool: Tool, sessions: dict[str, Session], call: ToolCall, seed: int) -> ToolResult:
     """The result of a call. What a tool raises, returns instead of a result, or never returns is broken."""
     try:
-        result = await asyncio.wait_for(session.call(call.arguments), tool.deadline_s)
+        if call.name not in sessions:
+            sessions[call.name] = tool.session(seed)
+        result = await asyncio.wait_for(sessions[call.name].call(call.arguments), tool.deadline_s)
     except TimeoutError:
         return ToolResult(f"{tool.name}: no answer within {tool.deadline_s:g} s", CallStatus.BROKEN)
     except Exception as error:  # a tool may be foreign code
@@ -228,6 +229,14 @@ async def _guarded(tool: Tool, session: Session, call: ToolCall) -> ToolResult:
     if not isinstance(result, ToolResult) or not isinstance(result.text, str):
         return ToolResult(f"{tool.name}: returned {type(result).__name__}, not a ToolResult", CallStatus.BROKEN)
     return result
+
+
+async def _close(tool: Tool, session: Session) -> None:
+    """A session that does not close changes nothing of its episode, which is over; it is warned of."""
+    try:
+        await asyncio.wait_for(session.close(), tool.deadline_s)
+    except Exception as error:  # a tool may be foreign code
+        warnings.warn(f"a session of the tool {tool.name} did not close: {type(error).__name__}: {error}", stacklevel=2)
 
 
 def _without_loss(trajectory: Trajectory) -> Trajectory:

@@ -134,6 +134,16 @@ class SlowFirst(Base):
         return ToolResult(arguments["text"])
 
 
+class DoesNotOpen(Base):
+    def session(self, seed: int) -> Any:
+        raise RuntimeError("no licence")
+
+
+class DoesNotClose(Base):
+    async def close(self) -> None:
+        raise OSError("lost")
+
+
 class BadSchema(Base):
     parameters = {"type": "nonsense"}  # noqa: RUF012
 

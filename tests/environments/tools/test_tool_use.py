@@ -275,6 +275,14 @@ def test_sessions_are_closed_when_the_engine_raises() -> None:
     assert made_tools.CLOSED == ["counts"]
 
 
+def test_a_session_that_cannot_be_opened_breaks_its_episode_and_one_that_does_not_close_is_warned_of() -> None:
+    unopened, _ = play(["Call: x\n", ANSWER], tools=[f"{MADE}:DoesNotOpen"])
+    assert ended(unopened) == "broken" and "no licence" in str(unopened.failure)
+    with pytest.warns(UserWarning, match="a session of the tool made did not close: OSError: lost"):
+        unclosed, _ = play(["Call: x\n", "5\n"], tools=[f"{MADE}:DoesNotClose"])
+    assert ended(unclosed) == "answered"
+
+
 def test_the_same_seed_plays_the_same_episode() -> None:
     """Trap 19: random numbers of a program too."""
     turns = ["```python\nimport random\nprint(random.random(), {'b', 'a', 'c'})\n```", "5"]
