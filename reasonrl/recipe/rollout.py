@@ -29,7 +29,7 @@ class EnvironmentSpec(NamedSpec):
     """What an episode is, between a problem and its verdicts."""
 
     name: str = SINGLE_TURN
-    """`single_turn` (one prompt, one response), `tool_use` (turns with calls of tools: docs/tools.md),
+    """An episode is `single_turn` (one prompt, one response), `tool_use` (turns with calls of tools: docs/tools.md),
     `critique_and_refine` (what `single_turn` means where the recipe has a section `critic`), or `package.module:Class`.
     All other keys of this section are passed to it as options.
     """
