@@ -63,10 +63,11 @@ def critique_grpo(engine_settings: dict[str, Any] | None = None) -> dict[str, An
 
 
 def tools(engine_settings: dict[str, Any] | None = None) -> dict[str, Any]:
-    """An untrained policy that calls a calculator in half of its turns: letters, digits and signs end a turn."""
+    """An untrained policy that calls a calculator or Python in half of its turns: letters and digits end a turn."""
     sums = {"operations": "+", "terms": 2, "size": 8}
     changes = {
         "name": "tools",
+        "model": {"attention": "eager"},
         "data": {
             "train": {"source": "arithmetic", "options": sums},
             "heldout": {"sums": {"source": "arithmetic", "options": {**sums, "split": "test"}}},
@@ -75,7 +76,7 @@ def tools(engine_settings: dict[str, Any] | None = None) -> dict[str, Any]:
         "rollout": {
             "environment": {
                 "name": "tool_use",
-                "tools": ["calculator"],
+                "tools": ["calculator", {"name": "python", "stateful": True}],
                 "format": {"name": "tests.environments.tools.every_turn_calls:EveryTurnCalls", "answers": True},
                 "max_turns": 3,
                 "result_tokens": 40,

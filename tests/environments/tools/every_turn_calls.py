@@ -1,4 +1,6 @@
-"""A format for untrained models: whatever a turn says is a call. A fake: no policy writes like this."""
+"""A format for untrained models: whatever a turn says is a call, of several tools by its length. A fake: no policy
+writes like this.
+"""
 
 from __future__ import annotations
 
@@ -15,12 +17,13 @@ class EveryTurnCalls:
 
     def __init__(self, tools: Sequence[Tool], *, answers: bool = False) -> None:
         """`answers`: half of the turns, by their last character, are answers."""
-        self._tool, self._answers = tools[0], answers
+        self._tools, self._answers = list(tools), answers
 
     def read(self, text: str) -> Reading:
         if self._answers and ord(text[-1:] or " ") % 2:
             return Reading()
-        return Reading((ToolCall(self._tool.name, {text_parameter(self._tool) or "": text}),))
+        tool = self._tools[len(text) % len(self._tools)]
+        return Reading((ToolCall(tool.name, {text_parameter(tool) or "": text}),))
 
     def results(self, texts: Sequence[str], written: str) -> str:
         return f"({' '.join(texts)})"
