@@ -40,7 +40,7 @@ def _run(_text):
         if _value is not None:
             print(repr(_value))
 for _cell in _cells[:-1]:
-    with _contextlib.redirect_stdout(_io.StringIO()), _contextlib.suppress(Exception):
+    with _contextlib.redirect_stdout(_io.StringIO()), _contextlib.suppress(Exception, SystemExit):
         _run(_cell)
 _run(_cells[-1])
 """

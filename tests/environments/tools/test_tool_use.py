@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -11,10 +10,7 @@ import pytest
 
 from reasonrl.engines.base import Sampling
 from reasonrl.environments.base import Episode
-from reasonrl.environments.tools.base import CallStatus
 from reasonrl.environments.tools.capping import MARK, capped
-from reasonrl.environments.tools.tool_use import ToolUse
-from reasonrl.errors import ReasonRLError, RecipeError
 from reasonrl.rewards.tools import call_cost, call_success, invalid_calls
 from tests.e2e.made_models import make_tokenizer
 from tests.environments.tools import made_tools
@@ -310,98 +306,3 @@ def test_more_calls_never_earn_more() -> None:
     assert costs[0] == 0.0 and costs[1] == -0.5 and -1 < costs[2] < costs[1]
     weight = 0.99  # the largest that the recipe allows beside a correctness of 1
     assert 1.0 + weight * costs[2] > 0.0 + weight * 0.0
-
-
-# ---------------------------------------------------------------------------------------------------------- bad recipes
-
-
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"tools": []}, "tools: write a list of at least one tool"),
-        ({"tools": "calculator"}, "tools: write a list"),
-        ({"tools": ["calculater"]}, "tools[0]: 'calculater' is not known; did you mean"),
-        ({"tools": [3]}, "tools[0]: expected a name, or a section with name and options, got 3"),
-        ({"tools": ["calculator", "calculator"]}, "tools[1]: there are two tools of the name 'calculator'"),
-        ({"tools": [{"name": "calculator", "digits": 3}]}, "tools[0].digits: there is no such option"),
-        ({"tools": [{"name": "python", "cpu_s": -1}]}, "tools[0].cpu_s: expected a number from 0.1 to 600, got -1"),
-        ({"tools": [{"name": "python", "isolation": "none"}]}, "tools[0].isolation: there is no isolation 'none'"),
-        ({"tools": [f"{MADE}:no_hints"]}, "tools[0]: no schema can be made of no_hints"),
-        ({"tools": [f"{MADE}:no_docstring"]}, "tools[0]: no schema can be made of no_docstring"),
-        ({"tools": [f"{MADE}:BadSchema"]}, "the parameters of made are not a JSON schema"),
-        ({"tools": [f"{MADE}:NoSchema"]}, "the parameters of made are not"),
-        ({"tools": [f"{MADE}:NoMethods"]}, "is not a tool: it has no description"),
-        ({"tools": [f"{MADE}:missing"]}, "tools[0]"),
-        ({"tools": [f"{MADE}:add"]}, "format: line passes one text to a tool, but add takes a, b; write format: chat"),
-        ({"format": "lines"}, "format: 'lines' is not known; did you mean"),
-        ({"format": {"name": "line", "call": ""}}, "format.call, result: write a text"),
-        ({"format": "chat"}, "format: chat needs a chat template"),
-        ({"format": {"name": "tags", "tags": {"x": ["a", "b"]}}}, "tags.x: there is no such tool"),
-        ({"max_turns": 1}, "max_turns: expected a whole number from 2, got 1"),
-        ({"max_calls": 0}, "max_calls: expected a whole number from 1, got 0"),
-        ({"result_tokens": True}, "result_tokens: expected a whole number from 4, got True"),
-        ({"void": "drop"}, "void: expected one of keep, wrong, mask, got 'drop'"),
-        ({"malformed": 1}, "malformed: expected one of feedback, end, got 1"),
-    ],
-)
-def test_bad_options_are_one_sentence_before_anything_starts(options: dict[str, Any], message: str) -> None:
-    with pytest.raises(ReasonRLError) as caught:
-        play([ANSWER], **options)
-    assert message in str(caught.value) and "\n" not in str(caught.value)
-
-
-def test_a_budget_that_is_smaller_than_a_call_is_refused() -> None:
-    with pytest.raises(RecipeError, match="max_response_tokens"):
-        ToolUse(TOKENIZER, Sampling(24, max_response_tokens=24), tools=["calculator"], format="line")
-
-
-def test_a_python_tool_without_isolation_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    from reasonrl.environments.tools import python
-    from verifiers.sandbox.types import SandboxUnavailable
-
-    def none_works(*arguments: Any, **options: Any) -> None:
-        raise SandboxUnavailable("no isolation works on this machine")
-
-    python._sandbox.cache_clear()
-    monkeypatch.setattr(python, "open_sandbox", none_works)
-    with pytest.raises(ReasonRLError, match="the tool python needs a sandbox: no isolation works"):
-        play([ANSWER], tools=["python"], format="fenced")
-    python._sandbox.cache_clear()
-
-
-# ----------------------------------------------------------------------------------------------------------- the python
-
-
-def python_calls(codes: list[str], **options: Any) -> list[Any]:
-    from reasonrl.environments.tools.python import PythonTool
-
-    async def run() -> list[Any]:
-        session = PythonTool(**options).session(3)
-        return [await session.call({"code": code}) for code in codes]
-
-    return asyncio.run(run())
-
-
-def test_a_program_shows_what_it_prints_its_last_value_and_its_error() -> None:
-    results = python_calls(["print(1)\n2", "x = 1", "None", "print(3)\n1/0", "def f(:", "exit(3)", "input()"])
-    assert [r.text for r in results[:4]] == [
-        "1\n2",
-        "(no output)",
-        "(no output)",
-        "3\nZeroDivisionError: division by zero",
-    ]
-    assert results[4].text.startswith("SyntaxError") and results[5].text == "exit status 3"
-    assert results[6].text.startswith("EOFError")
-    assert [r.status for r in results] == [CallStatus.OK] * 3 + [CallStatus.ERROR] * 4
-
-
-def test_a_stateful_session_goes_on_and_a_stateless_one_does_not() -> None:
-    cells = ["x = 41", "x += 1\nprint('quiet before')", "1/0\ny = 1", "x", "y"]
-    stateful = python_calls(cells, stateful=True)
-    assert [r.text for r in stateful[3:]] == ["42", "NameError: name 'y' is not defined"]
-    assert python_calls(cells)[3].text == "NameError: name 'x' is not defined"
-
-
-def test_a_cell_that_ran_out_of_time_is_not_tried_again() -> None:
-    results = python_calls(["x = 1", "while True: pass", "x"], stateful=True, cpu_s=0.5)
-    assert [r.status for r in results] == [CallStatus.OK, CallStatus.TIMEOUT, CallStatus.OK] and results[2].text == "1"
