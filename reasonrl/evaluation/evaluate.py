@@ -21,12 +21,11 @@ from reasonrl.environments.rollouts import roll_out
 from reasonrl.evaluation.critics import critic_metrics
 from reasonrl.evaluation.tools import call_metrics
 from reasonrl.rewards.base import RewardPart
-from reasonrl.rewards.critique import sample_fields
 from reasonrl.rewards.scoring import score_episodes
 from reasonrl.rewards.verdict_thread import VerdictThread
 from reasonrl.runs.accuracy import MODES, Accuracy, accuracy_in_row, accuracy_of
 from reasonrl.stats import Interval, wilson
-from reasonrl.update.samples import sample_row, with_columns
+from reasonrl.update.samples import sample_fields, sample_row, with_columns
 from verifiers.types import Problem, Status
 
 

@@ -148,23 +148,3 @@ def critic_parts(
     if spec.looks_at_refinements:
         parts.append(RewardPart("refined", 0.0, episodes=term_reward(Helpfulness(when=spec.refine.when))))
     return parts
-
-
-def sample_fields(episode: Episode) -> dict[str, Any]:
-    """Columns of an episode's row in samples.jsonl besides the text: those of the environment, its calls of tools,
-    its critique."""
-    if episode.tool_use is not None:
-        calls = [
-            {"tool": c.tool, "status": c.status, "turn": c.turn, "seconds": c.seconds} for c in episode.tool_use.calls
-        ]
-        return {**episode.sample_fields, "ended": episode.tool_use.ended, "calls": calls}
-    if episode.critique is None:
-        return episode.sample_fields
-    critique, refinements = episode.critique.critique, episode.critique.refinements
-    columns = {
-        "judgement": critique.judgement and critique.judgement.value,
-        "parse_status": critique.parse_status,
-        "first_error": critique.first_error,
-        "refinements": [{"text": r.text, "answer": r.answer, "correct": r.correct} for r in refinements],
-    }
-    return {**episode.sample_fields, "critique": columns}

@@ -8,7 +8,6 @@ from typing import Any
 from reasonrl.environments.base import Episode, Trajectory
 from reasonrl.environments.single_turn import render_prompt_text
 from reasonrl.errors import TrainingError
-from reasonrl.rewards.critique import sample_fields
 from reasonrl.update.prepared import PreparedUpdate
 from reasonrl.update.rollouts import StepRollouts
 from reasonrl.user_code.guards import kind_of, shown
@@ -80,6 +79,26 @@ def sample_row(
         "reference": stored_reference(episode.problem.reference),
         **columns,
     }
+
+
+def sample_fields(episode: Episode) -> dict[str, Any]:
+    """Columns of an episode's row in samples.jsonl besides the text: those of the environment, its calls of tools,
+    its critique."""
+    if episode.tool_use is not None:
+        calls = [
+            {"tool": c.tool, "status": c.status, "turn": c.turn, "seconds": c.seconds} for c in episode.tool_use.calls
+        ]
+        return {**episode.sample_fields, "ended": episode.tool_use.ended, "calls": calls}
+    if episode.critique is None:
+        return episode.sample_fields
+    critique, refinements = episode.critique.critique, episode.critique.refinements
+    columns = {
+        "judgement": critique.judgement and critique.judgement.value,
+        "parse_status": critique.parse_status,
+        "first_error": critique.first_error,
+        "refinements": [{"text": r.text, "answer": r.answer, "correct": r.correct} for r in refinements],
+    }
+    return {**episode.sample_fields, "critique": columns}
 
 
 def stored_reference(reference: dict[str, Any]) -> dict[str, Any]:

@@ -15,8 +15,8 @@ import torch
 from torch.utils.data import Dataset
 
 from reasonrl.environments.base import CallRecord, Episode, ToolEpisode, Trajectory, Turn
-from reasonrl.rewards.critique import sample_fields
 from reasonrl.runs.row_text import row_text
+from reasonrl.update.samples import sample_fields
 from reasonrl.verl_backend.stage import verl_stage
 from verifiers.types import Problem, Status, Verdict
 

@@ -18,8 +18,9 @@ from reasonrl.errors import DataError
 from reasonrl.evaluation.critics import critic_metrics
 from reasonrl.recipe.critics import CriticSpec
 from reasonrl.rewards.base import total_reward
-from reasonrl.rewards.critique import CritiqueRewards, critic_episode, critic_parts, sample_fields
+from reasonrl.rewards.critique import CritiqueRewards, critic_episode, critic_parts
 from reasonrl.rewards.scoring import score_episodes
+from reasonrl.update.samples import sample_fields
 from tests.environments.scripted import TOKENIZER, ScriptedEngine
 from verifiers.loading import load_verifier
 from verifiers.types import Message, Problem, Status
