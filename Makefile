@@ -5,7 +5,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: help install environments quickstart test test-slow soak test-floor test-ceiling test-verl venv-verl test-vllm venv-vllm bench-engines lint format wheel browser sandbox bench bench-math bench-code bench-algorithms ablation clean
+.PHONY: help install environments quickstart test test-slow soak soak-verl test-floor test-ceiling test-verl venv-verl test-vllm venv-vllm bench-engines lint format wheel browser sandbox bench bench-math bench-code bench-algorithms ablation clean
 
 help:
 	@echo "make quickstart   install, then train a pretrained model on this machine's CPU (about 10 minutes)"
@@ -14,6 +14,7 @@ help:
 	@echo "make environments   build every environment of the tests; make -j 2 environments, two at a time"
 	@echo "make test-slow    tests that train the pretrained model or build a wheel"
 	@echo "make soak         what repeats for long: generated inputs, math answers, starts side by side (tests/soak; about an hour)"
+	@echo "make soak-verl    runs on verl in which something dies, hangs or is stopped (ten minutes)"
 	@echo "make lint         style, types and layers;  make format formats the code"
 	@echo "make test-floor   core tests with the oldest transformers that is supported (an environment of its own)"
 	@echo "make test-ceiling the same tests with the newest one (an environment of its own)"
@@ -95,7 +96,11 @@ venv-verl: .venv-verl/.installed
 	@touch $@
 
 test-verl: venv-verl
-	.venv-verl/bin/python -m pytest -m verl
+	.venv-verl/bin/python -m pytest -m 'verl and not soak'
+
+# What dies, hangs or is stopped in a run on verl: seven launches, alone on the machine.
+soak-verl: venv-verl
+	.venv-verl/bin/python -m pytest -m 'verl and soak' tests/verl_backend
 
 venv-vllm: .venv-vllm/.installed
 

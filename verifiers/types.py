@@ -125,6 +125,8 @@ class Problem:
     reference: dict[str, Any]
     source: str = ""
     meta: dict[str, Any] = field(default_factory=dict)
+    functions: list[dict[str, Any]] = field(default_factory=list)
+    """What the model may call, as a chat template describes it: schemas of functions."""
 
 
 @runtime_checkable

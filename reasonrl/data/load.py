@@ -44,6 +44,7 @@ GENERATORS = {
     "step_arithmetic": "step_arithmetic:generate",
     "programs": "programs:generate",
     "tool_arithmetic": "tool_arithmetic:generate",
+    "tool_loops": "tool_loops:generate",
     "reasoning_gym": "gym:generate",
 }
 """Sources that generate their problems: module:function in `reasonrl.data`, called with the recipe's options and

@@ -53,7 +53,6 @@ class Conversation:
         problem: its prompt is messages, or a text for models without a chat template.
         sampling: `max_new_tokens` bounds one turn of the policy, `response_limit` the tokens of all turns.
         role: the name of the trajectory.
-        functions: what the chat template is to describe as tools: schemas of functions, as transformers takes them.
     """
 
     def __init__(
@@ -63,11 +62,10 @@ class Conversation:
         sampling: Sampling,
         *,
         role: str = "policy",
-        functions: list[dict[str, Any]] | None = None,
     ) -> None:
         self._tokenizer, self._sampling, self._role = tokenizer, sampling, role
         self._plain_text = isinstance(problem.prompt, str)
-        self.prompt_ids = encode_prompt(tokenizer, problem, functions)
+        self.prompt_ids = encode_prompt(tokenizer, problem)
         self.response_ids: list[int] = []
         self._mask: list[bool] = []
         self._logprobs: list[float] = []

@@ -36,17 +36,15 @@ class SingleTurn:
         return Episode(problem, rollout, seed, [trajectory])
 
 
-def encode_prompt(tokenizer: Any, problem: Problem, functions: list[dict[str, Any]] | None = None) -> list[int]:
-    """Token ids of a prompt, ready to be continued: one beginning-of-text token at most, no end token behind it.
-
-    Args:
-        functions: schemas of functions that the chat template describes as tools.
+def encode_prompt(tokenizer: Any, problem: Problem) -> list[int]:
+    """Token ids of a prompt, ready to be continued: one beginning-of-text token at most, no end token behind it. The
+    chat template describes the problem's functions.
 
     Raises:
         ModelError: messages meet a model without a chat template, or with a broken one.
         DataError: the chat template refuses the messages, or the prompt ends with an end token.
     """
-    return encode_messages(tokenizer, problem.prompt, f"problem {problem.id}", functions)
+    return encode_messages(tokenizer, problem.prompt, f"problem {problem.id}", problem.functions)
 
 
 def encode_messages(

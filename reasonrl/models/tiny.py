@@ -71,7 +71,7 @@ CALLS = (
     "error: ",
     "```python\n",
     "\n```",
-    "```output",
+    "\n```output",
     "for ",
     " in ",
     "range(",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from reasonrl.data import load_problems, render_prompt
@@ -11,6 +11,7 @@ from reasonrl.data.checks import DataReport, check_problems, shared_prompts
 from reasonrl.data.critiques import critique_problem
 from reasonrl.data.sources import with_new_ids
 from reasonrl.environments.single_turn import encode_prompt
+from reasonrl.environments.tools.loading import prompt_functions
 from reasonrl.errors import DataError, RecipeError, TrainingError
 from reasonrl.recipe.data import SourceSpec
 from reasonrl.recipe.kinds import KINDS
@@ -138,9 +139,10 @@ class _Loader:
     def _load(self, source: SourceSpec, field_name: str, *, demonstrations: bool = False) -> list[Problem]:
         try:
             problems = load_problems(**source.model_dump(), offline=self.offline)
-            return [render(problem, self.recipe, demonstrations=demonstrations) for problem in problems]
+            rendered = [render(problem, self.recipe, demonstrations=demonstrations) for problem in problems]
         except DataError as error:
             raise type(error)(f"{field_name}: {error}") from error
+        return with_functions(rendered, self.recipe)
 
     def _check(self, problems: list[Problem], field_name: str, name: str) -> None:
         try:
@@ -221,6 +223,13 @@ def render(problem: Problem, recipe: Recipe, *, demonstrations: bool = False) ->
     # The template "{question}" adds nothing; without it, prompts that are already messages pass as well.
     template = None if prompt.template == "{question}" else prompt.template
     return render_prompt(problem, template=template, few_shot=prompt.few_shot, style=prompt.style, system=prompt.system)
+
+
+def with_functions(problems: list[Problem], recipe: Recipe) -> list[Problem]:
+    """The problems with the tools that their prompts describe, where the environment has some. Raises RecipeError."""
+    environment = recipe.rollout.environment
+    functions = prompt_functions(environment.options) if environment.name == "tool_use" else []
+    return [replace(problem, functions=functions) for problem in problems] if functions else problems
 
 
 def check_lengths(recipe: Recipe, tokenizer: Any, config: Any, problems: list[Problem]) -> int:

@@ -16,7 +16,7 @@ from reasonrl.recipe.fields import LARGEST_TEMPERATURE, LEAST_TEMPERATURE
 from reasonrl.recipe.rules import vllm_samples_at_the_temperature
 from reasonrl.recipe.schema import Recipe
 from reasonrl.rewards.loading import make_reward_parts, make_verifier
-from reasonrl.setup.data import check_lengths, continues_assistant, load_data, render
+from reasonrl.setup.data import check_lengths, continues_assistant, load_data, render, with_functions
 from reasonrl.setup.evaluation import evaluator_for
 from reasonrl.setup.models import load_language_model, make_engine
 from reasonrl.setup.prompt_checks import check_last_turns, template_warnings
@@ -145,7 +145,7 @@ def at_temperature(recipe: Recipe, temperature: float) -> Recipe:
 
 
 def _checked(name: str, problems: Sequence[Problem], recipe: Recipe, verifier: Verifier) -> list[Problem]:
-    rendered = [render(problem, recipe) for problem in problems]
+    rendered = with_functions([render(problem, recipe) for problem in problems], recipe)
     report = check_problems(rendered, verifier)
     if not report.ok:
         raise DataError(f"{name}: the gold answer of each problem must score 1 and an empty one 0.\n{report}")

@@ -7,7 +7,7 @@ from collections import Counter
 import pytest
 
 from reasonrl.data.expressions import canonical, evaluate
-from reasonrl.data.tool_arithmetic import CALL, RESULT, UNREADABLE, tool_arithmetic
+from reasonrl.data.tool_arithmetic import CALL, RESULT, TASK, UNREADABLE
 from reasonrl.environments.tools.calculator import NotComputed, calculate
 from reasonrl.errors import DataError
 from reasonrl.models.tiny import TOOLS, build_tokenizer
@@ -16,7 +16,7 @@ from reasonrl.models.tiny import TOOLS, build_tokenizer
 def test_demonstrations_say_what_the_calculator_says() -> None:
     """Each result is that of the real tool: a policy must not be taught others."""
     seen: Counter[str] = Counter()
-    for problem in tool_arithmetic({"size": 1500, "repeats": True, "called": 0.6, "careless": 0.5, "seed": 1}):
+    for problem in TASK.problems({"size": 1500, "repeats": True, "called": 0.6, "careless": 0.5, "seed": 1}):
         turns = problem.reference["demonstration"]
         seen["called" if len(turns) == 3 else "direct"] += 1
         if len(turns) == 1:
@@ -36,7 +36,7 @@ def test_demonstrations_say_what_the_calculator_says() -> None:
 
 
 def test_slices_take_turns_and_answers_are_right() -> None:
-    problems = tool_arithmetic({"size": 300, "repeats": True, "seed": 2})
+    problems = TASK.problems({"size": 300, "repeats": True, "seed": 2})
     assert Counter(problem.meta["slice"] for problem in problems) == {"easy": 100, "hard": 100, "mixed": 100}
     for problem in problems:
         assert problem.reference["answer"] == str(evaluate(str(problem.prompt).strip().removesuffix("=")))
@@ -47,7 +47,7 @@ def test_sides_of_the_split_share_no_expression() -> None:
     sides = [
         {
             canonical(str(problem.prompt).strip().removesuffix("="))
-            for problem in tool_arithmetic({"size": size, "split": split, "slices": ["easy"], "seed": 1})
+            for problem in TASK.problems({"size": size, "split": split, "slices": ["easy"], "seed": 1})
         }
         for split, size in (("train", 150), ("test", 30))
     ]
@@ -56,7 +56,7 @@ def test_sides_of_the_split_share_no_expression() -> None:
 
 def test_every_character_is_a_token_of_the_small_model() -> None:
     tokenizer = build_tokenizer(TOOLS)
-    for problem in tool_arithmetic({"size": 60, "repeats": True, "called": 1.0, "careless": 1.0, "seed": 3}):
+    for problem in TASK.problems({"size": 60, "repeats": True, "called": 1.0, "careless": 1.0, "seed": 3}):
         text = str(problem.prompt) + "".join(turn["content"] for turn in problem.reference["demonstration"])
         ids = tokenizer(text, add_special_tokens=False)["input_ids"]
         assert tokenizer.unk_token_id not in ids and tokenizer.decode(ids) == text
@@ -77,4 +77,4 @@ def test_every_character_is_a_token_of_the_small_model() -> None:
 )
 def test_wrong_options(options: dict[str, object], message: str) -> None:
     with pytest.raises(DataError, match=message):
-        tool_arithmetic(options)
+        TASK.problems(options)

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from reasonrl.environments.rollouts import roll_out
 from reasonrl.stages.rl import RLStage
 from reasonrl.trainer.timer import Timer
 from tests.e2e.commands import reasonrl_in
@@ -59,6 +60,19 @@ def test_a_tool_that_hangs_masks_its_rows_and_no_other_row_changes(tmp_path: Pat
     assert prepared.batch.judged.tolist() == [not is_broken for is_broken in broken]
     metrics = stage.pipeline.record(hung, prepared, step=1).metrics
     assert metrics["tools/broken"] == sum(broken) == metrics["rollouts/error"]
+
+
+def test_neither_order_nor_workers_change_an_episode(tmp_path: Path) -> None:
+    """Trap 19: the same seed, the problems in another order and another number of workers: the same bytes."""
+    one = [{"name": "python", "stateful": True, "workers": 1}]
+    stage, rollouts = first_rollouts(tmp_path / "one", one)
+    other, _ = first_rollouts(tmp_path / "four", [one[0] | {"workers": 4}])
+    problems = list({episode.problem.id: episode.problem for episode in rollouts.episodes}.values())
+    played = []
+    for setting, order in ((stage, problems), (other, problems[::-1])):
+        episodes = roll_out(setting.environment, setting.context.engine, order, [4] * len(order), seed=("trap", 19))
+        played.append({(e.problem.id, e.rollout): (e.trained_trajectory, e.tool_use.ended) for e in episodes})
+    assert played[0] == played[1] and len(played[0]) == 4 * len(problems)
 
 
 def test_void_turns_that_are_masked_stay_in_the_baseline(tmp_path: Path) -> None:

@@ -108,6 +108,7 @@ class Launch:
 @dataclass
 class FaultyRun:
     folder: Path
+    victims: list[str]
     launches: dict[str, Launch]
     lines_before_last: list[str]
 
@@ -116,10 +117,16 @@ class FaultyRun:
         return self.folder / "run" / "stages" / "02-grpo"
 
 
-@pytest.fixture(scope="session")
-def faulty_run(tmp_path_factory: pytest.TempPathFactory) -> FaultyRun:
-    """Adapters on two workers, in five launches: something dies in each of the first three, the fourth ends, and the
-    last has only the evaluation to make up for. All the while a reward function hangs on every fourth problem or so.
+@pytest.fixture(
+    scope="session",
+    params=[
+        pytest.param(["server 2"], id="one death"),
+        pytest.param(list(DEATHS), marks=pytest.mark.soak, id="three deaths"),
+    ],
+)
+def faulty_run(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> FaultyRun:
+    """Adapters on two workers: something dies in each of the first launches, the next one ends, and the last has only
+    the evaluation to make up for. All the while a reward function hangs on every fourth problem or so.
     """
     folder = tmp_path_factory.mktemp("faulty")
     recipe: dict[str, Any] = copy.deepcopy(ON_TWO) | {
@@ -141,7 +148,7 @@ def faulty_run(tmp_path_factory: pytest.TempPathFactory) -> FaultyRun:
         "optim": {"lr": 1.0e-2},
         "checkpoint": {"every_steps": 1, "keep_last": 3},
     }
-    made = FaultyRun(folder, {}, [])
+    made = FaultyRun(folder, request.param, {}, [])
     output = folder / "out.txt"
 
     def next_launch(name: str, victim: str = "nobody 0") -> None:
@@ -152,7 +159,7 @@ def faulty_run(tmp_path_factory: pytest.TempPathFactory) -> FaultyRun:
         saved = [checkpoint.step for checkpoint in list_checkpoints(made.stage / "checkpoints")]
         made.launches[name] = Launch(code, output.read_text()[begins:], saved)
 
-    for victim in DEATHS:
+    for victim in made.victims:
         next_launch(victim, victim)
     next_launch("to the end")
     assert made.launches["to the end"].code == 0, output.read_text()[-3000:]

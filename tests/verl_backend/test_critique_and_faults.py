@@ -1,4 +1,4 @@
-"""Two turns on verl, and what happens when something of it dies."""
+"""Two turns on verl, and what happens when something of it dies (more of that in `make soak-verl`)."""
 
 from __future__ import annotations
 
@@ -54,9 +54,9 @@ def test_a_critic_is_trained_on_what_becomes_of_its_critiques(critic_run: Path) 
 
 
 def test_what_dies_ends_the_run_with_its_name_and_the_next_continues(faulty_run: FaultyRun) -> None:
-    """Three launches end because something of them dies in the middle of a step, and the next continues from there."""
-    for victim, name in DEATHS.items():
-        step, ended = int(victim[-1]), faulty_run.launches[victim]
+    """A launch ends because something of it dies in the middle of a step, and the next continues from there."""
+    for victim in faulty_run.victims:
+        step, name, ended = int(victim[-1]), DEATHS[victim], faulty_run.launches[victim]
         assert ended.code == 1, ended.output[-3000:]
         assert (
             re.search(rf"verl ended with 1: step {step}: .*{name}.* has died; its last output", ended.output)
@@ -78,6 +78,7 @@ def test_what_is_stuck_is_masked_and_counted_and_the_others_are_learnt_from(faul
     assert "no verdict after 2 s (verl.judge_timeout_s)" in log and "they are left out" in log
 
 
+@pytest.mark.soak
 def test_ctrl_c_stops_behind_a_checkpoint_and_twice_at_once(tmp_path: Path) -> None:
     recipe = yaml.safe_load(yaml.safe_dump(EVERYTHING))
     recipe |= {"curriculum": {"name": "uniform"}, "evaluation": {"before": False, "samples_per_problem": 0}}

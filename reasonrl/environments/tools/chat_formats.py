@@ -34,14 +34,14 @@ class ChatFormat:
     """
 
     stop: ClassVar[tuple[str, ...]] = ()
+    describes_tools = True
     closing: ClassVar[tuple[str, ...]] = ("<tool_response>", "</tool_response>", "<tool_call>", "</tool_call>")
 
     def __init__(self, tools: Sequence[Tool], tokenizer: Any, *, calls: str = "auto") -> None:
         """Raises RecipeError for options, ModelError for a template that cannot carry tools."""
         if calls not in ("auto", *_READERS):
             raise RecipeError(f"calls: expected auto, {', '.join(_READERS)}, got {calls!r}")
-        self.functions = [function_schema(tool) for tool in tools]
-        check_template(tokenizer, self.functions)
+        check_template(tokenizer, [function_schema(tool) for tool in tools])
         template = str(tokenizer.chat_template)
         if calls == "auto":
             calls = "hermes" if "<tool_call>" in template else "llama3" if "ipython" in template else "auto"

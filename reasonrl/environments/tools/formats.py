@@ -41,6 +41,8 @@ class ToolFormat(Protocol):
     """A turn of the policy ends at these strings."""
     closing: tuple[str, ...]
     """What may not stand in a result as it is: it would end the frame, or begin another."""
+    describes_tools: bool
+    """Whether the prompt describes the tools: the chat template gets their schemas."""
 
     def read(self, text: str) -> Reading:
         """What a turn asks for. `text` ends before the stop string."""
@@ -61,6 +63,8 @@ class LineFormat:
 
     With several tools the first word names the tool. The prompt has to show the format, e.g. by examples.
     """
+
+    describes_tools = False
 
     def __init__(self, tools: Sequence[Tool], *, call: str = "Call: ", result: str = "Result: ") -> None:
         self._parameters = _text_parameters(tools, "line")
@@ -93,6 +97,7 @@ class FencedFormat:
 
     stop: ClassVar = ("```output",)
     closing: ClassVar = ("```",)
+    describes_tools = False
     _BLOCK = re.compile(r"```([\w+-]+)[^\S\n]*\n(.*?)\n?```", re.DOTALL)
     _OPEN = re.compile(r"```([\w+-]+)[^\S\n]*\n(?:(?!```).)*\Z", re.DOTALL)
 
@@ -129,6 +134,7 @@ class TagsFormat:
             `search` has search and information, and any other tool its own name and result.
     """
 
+    describes_tools = False
     _USUAL: ClassVar = {"python": ("code", "interpreter"), "search": ("search", "information")}
 
     def __init__(self, tools: Sequence[Tool], *, tags: dict[str, list[str]] | None = None) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 from jsonschema import Draft202012Validator, SchemaError
 
-from reasonrl.environments.tools.base import CallStatus, Session, Tool, ToolError, ToolResult
+from reasonrl.environments.tools.base import CallStatus, Session, Tool, ToolError, ToolResult, function_schema
 from reasonrl.environments.tools.formats import ToolFormat
 from reasonrl.errors import RecipeError
 from reasonrl.plugins import import_dotted
@@ -59,6 +59,18 @@ def load_format(spec: Any, tools: Sequence[Tool], tokenizer: Any) -> ToolFormat:
     arguments = (tools, tokenizer) if name == "chat" else (tools,)
     tool_format: ToolFormat = _make(import_dotted(path, key), arguments, options, key)
     return tool_format
+
+
+def prompt_functions(options: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Schemas of the tools that prompts of `tool_use` with these options describe; none for formats that the prompt
+    shows by examples. Raises as `load_tools`.
+    """
+    key = f"{KEY}.format"
+    name, _ = _named(options.get("format", "chat"), key)
+    path = FORMATS.get(name, name)
+    if ":" not in path or not getattr(import_dotted(path, key), "describes_tools", False):
+        return []
+    return [function_schema(tool) for tool in load_tools(options.get("tools")).values()]
 
 
 def _load_tool(name: str, options: dict[str, Any], key: str) -> Tool:

@@ -36,7 +36,7 @@ from jsonschema import Draft202012Validator
 from reasonrl.engines.base import RoleEngines, Sampling, derive_seed
 from reasonrl.environments.base import CallRecord, Episode, ToolEpisode, Trajectory
 from reasonrl.environments.conversation import Conversation, PolicyTurn
-from reasonrl.environments.tools.base import CallStatus, Session, Tool, ToolCall, ToolResult
+from reasonrl.environments.tools.base import CallStatus, Session, Tool, ToolCall, ToolResult, function_schema
 from reasonrl.environments.tools.capping import capped
 from reasonrl.environments.tools.formats import apart
 from reasonrl.environments.tools.loading import check_whole, check_word, load_format, load_tools
@@ -89,6 +89,8 @@ class ToolUse:
         self._tokenizer = tokenizer
         self._tools = load_tools(tools)
         self._format = load_format(format, list(self._tools.values()), tokenizer)
+        described = self._tools.values() if self._format.describes_tools else ()
+        self._functions = [function_schema(tool) for tool in described]
         self._max_turns = check_whole("max_turns", max_turns, least=2)
         self._max_calls = None if max_calls is None else check_whole("max_calls", max_calls)
         self._calls_per_turn = check_whole("calls_per_turn", calls_per_turn)
@@ -107,9 +109,7 @@ class ToolUse:
 
     async def episode(self, problem: Problem, rollout: int, seed: int, engine: RoleEngines) -> Episode:
         """See the module."""
-        conversation = Conversation(
-            self._tokenizer, problem, self._sampling, functions=getattr(self._format, "functions", None)
-        )
+        conversation = Conversation(self._tokenizer, replace(problem, functions=self._functions), self._sampling)
         sessions: dict[str, Session] = {}
         calls: list[CallRecord] = []
         try:

@@ -9,10 +9,15 @@ import pytest
 from reasonrl.engines.base import Sampling
 from reasonrl.environments.tools.calculator import Calculator
 from reasonrl.environments.tools.chat_formats import ChatFormat, _hermes, _llama3
+from reasonrl.environments.tools.loading import prompt_functions
 from reasonrl.errors import ReasonRLError
 from reasonrl.models.loading import load_tokenizer_and_config
+from reasonrl.recipe.reading import parse_recipe
+from reasonrl.setup.data import with_functions
+from reasonrl.stages.taught_turns import taught_turns
 from tests.environments.templates import CHATML, DROPS_TOOLS, tokenizer_of
 from tests.environments.tools.scripted_policy import play
+from verifiers.types import Problem
 
 MADE = "tests.environments.tools.made_tools"
 TOOLS_HEAD = (
@@ -64,6 +69,30 @@ def test_an_episode_is_one_render_of_the_whole_chat() -> None:
     rendered = tokenizer.apply_chat_template(messages, tools=functions, tokenize=False, add_generation_prompt=True)
     assert text == rendered + "15<|im_end|>"
     assert episode.text == "15" and [c.status for c in episode.tool_use.calls] == ["ok"]
+
+
+def test_a_demonstration_shows_the_tools_as_the_episode_does() -> None:
+    """The prompt of a stage `sft`, of its dry run and of verl's longest prompt is the one that rollouts have."""
+    asked = call('{"expression": "12 + 3"}')
+    episode, _, tokenizer = chat_play([asked, "15"])
+    tokenizer.eos_token = "<|im_end|>"
+    turns: Any = [{"role": "assistant", "content": asked}, {"role": "tool", "content": "15"}]
+    turns.append({"role": "assistant", "content": "15"})
+    recipe = parse_recipe(
+        "{name: t, model: {path: tiny-tools}, data: {train: {source: none}, prompt: {style: chat}},"
+        " rollout: {environment: {name: tool_use, tools: [calculator]}}}",
+        "t",
+    ).stages[0]
+    (problem,) = with_functions([Problem("p", CHAT, "math", {"answer": "15"})], recipe)
+    row, trajectory = taught_turns(tokenizer, problem, turns, []), episode.trained_trajectory
+    assert "calculator" in tokenizer.decode(row.prompt)
+    assert (row.prompt, row.response, row.taught) == (
+        trajectory.prompt_ids,
+        trajectory.response_ids,
+        trajectory.loss_mask,
+    )
+    by_examples = {"name": "tool_use", "tools": ["calculator"], "format": "line"}
+    assert prompt_functions(by_examples) == []
 
 
 def test_a_template_that_writes_an_empty_thought_into_the_last_turn() -> None:
