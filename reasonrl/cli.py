@@ -110,8 +110,27 @@ def evaluate(
     recipe: Annotated[
         str | None, typer.Option(help="The recipe for prompt, verifier and sampling. Default: the run's own.")
     ] = None,
-    n: Annotated[int, typer.Option("--n", min=0, max=MOST, help="Samples per problem; 0: greedy only.")] = 4,
+    benchmarks: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAMES",
+            help="Published benchmarks, such as gsm8k,math500, each from the hub or from a file: NAME=FILE.",
+        ),
+    ] = None,
+    n: Annotated[
+        int | None,
+        typer.Option(
+            "--n", min=0, max=MOST, help="Samples per problem; 0: greedy only. Default: 4, of a benchmark 1, greedy."
+        ),
+    ] = None,
     temperature: Annotated[float | None, typer.Option(help="Sampling temperature. Default: the recipe's.")] = None,
+    top_p: Annotated[float, typer.Option(help="Of benchmarks: the share of probability that is drawn from.")] = 1.0,
+    max_new_tokens: Annotated[
+        int | None, typer.Option(min=1, max=MOST, help="Of benchmarks: tokens of an answer. Default: the benchmark's.")
+    ] = None,
+    prompt: Annotated[
+        str | None, typer.Option(help="Of benchmarks: a variant of the prompt, such as boxed or 4shot.")
+    ] = None,
     limit: Annotated[
         int | None, typer.Option(min=1, max=MOST, help="Use only this many of the first problems.")
     ] = None,
@@ -128,15 +147,33 @@ def evaluate(
     offline: Offline = False,
     as_json: Json = False,
 ) -> None:
-    """Measure the accuracy of a model on problems, greedy and sampled, with 95% intervals."""
+    """Measure the accuracy of a model on problems or benchmarks, greedy and sampled, with 95% intervals."""
     tune_for_computing()
+    if benchmarks is not None:
+        from reasonrl.commands.benchmarks import AnswerSettings, benchmarks_command, refuse_with_benchmarks
+
+        refuse_with_benchmarks({"--data": data, "--recipe": recipe, "--controls": controls})
+        settings = AnswerSettings(
+            n or 1, temperature or 0.0, top_p, 0, max_new_tokens, prompt and user_text(prompt), seed
+        )
+        benchmarks_command(
+            user_text(model),
+            user_text(benchmarks),
+            settings,
+            limit=limit,
+            output=output and user_path(output),
+            overrides=[user_text(pair) for pair in set_ or []],
+            offline=offline,
+            as_json=as_json,
+        )
+        return
     from reasonrl.commands.evaluate import eval_command
 
     eval_command(
         user_text(model),
         data=data and user_text(data),
         recipe=recipe and user_text(recipe),
-        n=n,
+        n=4 if n is None else n,
         temperature=temperature,
         limit=limit,
         output=output and user_path(output),

@@ -116,19 +116,7 @@ class Evaluator:
 
     def _evaluate_mode(self, mode: str, sampling: Sampling, count: int, results: _SetResults) -> None:
         """Add `count` answers to each problem to `results`."""
-        problems, counts = results.problems, [count] * len(results.problems)
-        environment, seed = self.environment_for(sampling), (*self.seed, results.set_name, mode)
-        with VerdictThread(self.parts) as verdicts:
-            episodes = roll_out(
-                environment,
-                self.engine,
-                problems,
-                counts,
-                seed=seed,
-                others=self.other_engines,
-                on_end=verdicts.add,
-            )
-        score_episodes(episodes, self.parts, step=results.step)
+        episodes = self.play(results.set_name, results.problems, mode, sampling, count, step=results.step)
         correct = [episode.verdicts["correctness"].correct for episode in episodes]
         outcomes = [correct[start : start + count] for start in range(0, len(correct), count)]
         accuracy = results.accuracies[mode] = accuracy_of(outcomes)
@@ -139,20 +127,48 @@ class Evaluator:
         results.metrics |= critic_metrics(episodes, count, key, self._critic_target())
         results.metrics |= call_metrics(episodes, key)
         results.unread += count_unread(episodes)
-        results.samples += [self._sample_row(episode, mode, results) for episode in episodes]
+        results.samples += [self.sample(episode, mode, results.set_name, results.step) for episode in episodes]
+
+    def play(
+        self,
+        set_name: str,
+        problems: Sequence[Problem],
+        mode: str,
+        sampling: Sampling,
+        count: int,
+        *,
+        step: int = 0,
+    ) -> list[Episode]:
+        """`count` judged answers to each problem, in their order. What is drawn is a function of the evaluator's seed,
+        the set, the mode, the problem's id and the number of the answer: not of the other problems.
+        """
+        environment, seed = self.environment_for(sampling), (*self.seed, set_name, mode)
+        with VerdictThread(self.parts) as verdicts:
+            episodes = roll_out(
+                environment,
+                self.engine,
+                problems,
+                [count] * len(problems),
+                seed=seed,
+                others=self.other_engines,
+                on_end=verdicts.add,
+            )
+        score_episodes(episodes, self.parts, step=step)
+        return episodes
 
     def _critic_target(self) -> str:
         verifiers = (part.verifier for part in self.parts)
         return next((verifier.target for verifier in verifiers if isinstance(verifier, CritiqueVerifier)), "answer")
 
-    def _sample_row(self, episode: Episode, mode: str, results: _SetResults) -> dict[str, Any]:
+    def sample(self, episode: Episode, mode: str, set_name: str, step: int = 0) -> dict[str, Any]:
+        """The row of samples.jsonl."""
         row = sample_row(
             episode,
             kind="eval",
-            step=results.step,
+            step=step,
             mode=mode,
             prompt=self.render(episode.problem),
-            set_name=results.set_name,
+            set_name=set_name,
             reward=episode.reward_parts["correctness"],
         )
         return with_columns(row, sample_fields(episode))

@@ -1,0 +1,219 @@
+"""Benchmarks with a model that is to answer them."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import yaml
+
+from reasonrl.data.checks import check_problems
+from reasonrl.engines.base import BatchEngine, Sampling
+from reasonrl.errors import DataError, UsageError
+from reasonrl.evaluation.benchmarks.base import Benchmark, Prompt
+from reasonrl.evaluation.benchmarks.loading import LoadedBenchmark
+from reasonrl.evaluation.drawing import Draw
+from reasonrl.evaluation.results import Same
+from reasonrl.models.loading import LanguageModel
+from reasonrl.recipe.reading import parse_recipe
+from reasonrl.recipe.schema import Recipe
+from reasonrl.rewards.loading import make_reward_parts, make_verifier
+from reasonrl.setup.data import check_lengths, render
+from reasonrl.setup.evaluation import evaluator_for
+from reasonrl.setup.models import load_language_model, make_engine
+from reasonrl.setup.prompt_checks import template_warnings
+from reasonrl.setup.prompt_tokens import check_prompt_tokens
+from verifiers.types import Problem, Verifier
+
+MOST_LEFT_OUT = 0.05
+"""A larger share of golds that their own verifier does not accept means that the file or the verifier is wrong."""
+
+
+@dataclass(frozen=True)
+class AnswerSettings:
+    """How all benchmarks of a command are answered. None: as the benchmark says."""
+
+    samples_per_problem: int = 1
+    temperature: float = 0.0
+    top_p: float = 1.0
+    top_k: int = 0
+    max_new_tokens: int | None = None
+    prompt: str | None = None
+    """The name of a variant."""
+    seed: int = 0
+
+    def check(self) -> None:
+        """Raises UsageError."""
+        if self.samples_per_problem > 1 and self.temperature == 0:
+            raise UsageError(
+                f"--n {self.samples_per_problem}: greedy answers are all the same; write --temperature 0.6"
+            )
+        if not 0 < self.top_p <= 1:
+            raise UsageError(f"--top-p {self.top_p:g}: write a number above 0, up to 1")
+
+
+@dataclass(frozen=True)
+class PreparedBenchmark:
+    """A benchmark, ready to be drawn."""
+
+    loaded: LoadedBenchmark
+    prompt_name: str
+    recipe: Recipe
+    draw: Draw
+    verifier: Verifier
+    left_out: tuple[str, ...]
+    """Ids of problems whose gold answer its own verifier does not accept."""
+    warnings: tuple[str, ...]
+
+    @property
+    def same(self) -> Same | None:
+        """Whether two answers are one; None for kinds whose answers do not vote."""
+        judge = getattr(self.verifier, "verify_answers", None)
+        if judge is None or self.loaded.benchmark.kind != "math":
+            return None
+        return lambda a, b: judge([a], [{"answer": b}])[0].correct is True
+
+    def facts(self) -> dict[str, Any]:
+        """What a score depends on, for results.json: two scores compare where these are the same."""
+        prompts = hashlib.blake2b(digest_size=16)
+        for problem in self.draw.problems:
+            prompts.update(self.draw.evaluator.render(problem).encode() + b"\0")
+        sampling = self.draw.sampling
+        return {
+            "title": self.loaded.benchmark.title,
+            "data": self.loaded.origin,
+            "data_hash": self.loaded.data_hash,
+            "prompt": self.prompt_name,
+            "prompt_hash": prompts.hexdigest(),
+            "verifier": dict(self.loaded.benchmark.verifier),
+            "sampling": {
+                "samples_per_problem": self.draw.samples_per_problem,
+                "temperature": sampling.temperature,
+                "top_p": sampling.top_p,
+                "top_k": sampling.top_k,
+                "max_new_tokens": sampling.max_new_tokens,
+                "stop": list(sampling.stop),
+            },
+            "left_out": list(self.left_out),
+            "licence": self.loaded.benchmark.licence,
+            "notes": [*self.loaded.notes, *self.loaded.benchmark.notes],
+        }
+
+
+def choose_prompt(benchmark: Benchmark, wanted: str | None, *, chats: bool) -> tuple[str, Prompt]:
+    """The variant that was asked for, or the first that fits the model. Raises UsageError."""
+    if wanted is not None:
+        if wanted not in benchmark.prompts:
+            raise UsageError(
+                f"--prompt {wanted}: {benchmark.name} has no such variant; it has {', '.join(benchmark.prompts)}"
+            )
+        chosen = benchmark.prompts[wanted]
+        if chosen.style == "chat" and not chats:
+            raise UsageError(f"--prompt {wanted}: the model has no chat template; write --prompt of another style")
+        return wanted, chosen
+    style = "chat" if chats else "text"
+    return next((name, prompt) for name, prompt in benchmark.prompts.items() if prompt.style == style)
+
+
+def prepare_benchmarks(
+    loaded: Sequence[LoadedBenchmark],
+    weights: str,
+    settings: AnswerSettings,
+    *,
+    model: dict[str, Any] | None = None,
+    rollout: dict[str, Any] | None = None,
+    offline: bool,
+) -> list[PreparedBenchmark]:
+    """Check the golds of all benchmarks, load the model once, and bind each benchmark to it.
+
+    Args:
+        model, rollout: sections of a recipe, such as {dtype: bfloat16} and {engine: vllm}.
+
+    Raises:
+        DataError: too many golds are not accepted by their own verifier.
+        ModelError, RecipeError: the model cannot be loaded, or a prompt does not fit it.
+        UsageError: there is no such variant of a prompt.
+    """
+    from reasonrl.models.loading import load_tokenizer_and_config
+
+    settings.check()
+    chats = load_tokenizer_and_config(weights, offline=offline)[0].chat_template is not None
+    recipes = []
+    for one in loaded:
+        name, prompt = choose_prompt(one.benchmark, settings.prompt, chats=chats)
+        recipes.append((one, name, _recipe(one.benchmark, prompt, settings, model or {}, rollout or {}, weights)))
+    checked = [(one, name, recipe, *_accepted(one, recipe)) for one, name, recipe in recipes]
+    language_model = load_language_model(recipes[0][2], weights, offline=offline)
+    engine = make_engine(recipes[0][2], language_model)
+    return [
+        _bind(one, name, recipe, problems, verifier, left_out, settings, language_model, engine, weights)
+        for one, name, recipe, problems, verifier, left_out in checked
+    ]
+
+
+def _recipe(
+    benchmark: Benchmark,
+    prompt: Prompt,
+    settings: AnswerSettings,
+    model: dict[str, Any],
+    rollout: dict[str, Any],
+    weights: str,
+) -> Recipe:
+    asked: dict[str, Any] = {"style": prompt.style, "template": prompt.template}
+    if prompt.few_shot:
+        asked["few_shot"] = [list(pair) for pair in prompt.few_shot]
+    raw = {
+        "name": benchmark.name.replace("_", "-"),
+        "model": {**model, "path": weights},
+        "data": {"train": {"source": "none"}, "prompt": asked},
+        "verifier": dict(benchmark.verifier),
+        "rollout": {
+            "max_new_tokens": settings.max_new_tokens or benchmark.max_new_tokens,
+            "stop": list(prompt.stop),
+            **rollout,
+        },
+    }
+    return parse_recipe(yaml.safe_dump(raw), f"the benchmark {benchmark.name}").stages[0]
+
+
+def _accepted(loaded: LoadedBenchmark, recipe: Recipe) -> tuple[list[Problem], Verifier, tuple[str, ...]]:
+    """The problems whose gold answer scores 1, the verifier, and the ids of the others."""
+    verifier = make_verifier(recipe)
+    rendered = [render(problem, recipe) for problem in loaded.problems]
+    report = check_problems(rendered, verifier)
+    refused = {row.id for row in report.offending}
+    if len(refused) > MOST_LEFT_OUT * len(rendered):
+        raise DataError(f"{loaded.benchmark.name}: golds must score 1 by the benchmark's own verifier.\n{report}")
+    return [problem for problem in rendered if problem.id not in refused], verifier, tuple(sorted(refused))
+
+
+def _bind(
+    loaded: LoadedBenchmark,
+    prompt_name: str,
+    recipe: Recipe,
+    problems: list[Problem],
+    verifier: Verifier,
+    left_out: tuple[str, ...],
+    settings: AnswerSettings,
+    language_model: LanguageModel,
+    engine: BatchEngine,
+    weights: str,
+) -> PreparedBenchmark:
+    tokenizer, config = language_model.tokenizer, language_model.model.config
+    check_lengths(recipe, tokenizer, config, problems)
+    check_prompt_tokens(weights, tokenizer, config, problems)
+    warnings = template_warnings(recipe, tokenizer, language_model.eos_ids, problems)
+    parts = make_reward_parts(recipe, verifier)
+    evaluator = dataclasses.replace(evaluator_for(recipe, engine, tokenizer, parts), seed=(settings.seed, "benchmark"))
+    sampling = Sampling(
+        recipe.rollout.max_new_tokens,
+        settings.temperature,
+        top_p=settings.top_p,
+        top_k=settings.top_k,
+        stop=tuple(recipe.rollout.stop),
+    )
+    draw = Draw(loaded.benchmark.name, problems, evaluator, sampling, settings.samples_per_problem)
+    return PreparedBenchmark(loaded, prompt_name, recipe, draw, verifier, left_out, tuple(warnings))

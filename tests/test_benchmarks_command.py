@@ -1,0 +1,129 @@
+"""`reasonrl eval MODEL --benchmarks NAME=FILE` as a user sees it, with a tiny random model."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.e2e.commands import reasonrl_in
+from tests.tiny_runs import command, environment
+
+MODEL = "tiny-critic"
+
+
+def copy_of_gsm8k(folder: Path, count: int) -> None:
+    rows = [
+        {"source": "gsm8k_test", "id": f"g/{n}", "problem": f"What is {n} + 1?", "answer": str(n + 1)}
+        for n in range(count)
+    ]
+    (folder / "copy.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+
+
+def evaluate(folder: Path, *more: str, n: int = 2) -> Any:
+    words = ("--benchmarks", "gsm8k=copy.jsonl", "--n", str(n), "--temperature", "1", "--max-new-tokens", "8")
+    return reasonrl_in(folder, "eval", MODEL, *words, "--offline", *more)
+
+
+def test_scores_with_intervals_and_everything_that_they_depend_on(tmp_path: Path) -> None:
+    copy_of_gsm8k(tmp_path, 6)
+    result = evaluate(tmp_path, "--output", "out", "--json")
+    assert result.code == 0, result.err
+    value = json.loads(result.out)
+    assert value == json.loads((tmp_path / "out" / "results.json").read_text())
+    figures, facts = value["results"]["gsm8k"], value["benchmarks"]["gsm8k"]
+    assert (figures["problems"], figures["samples_per_problem"], figures["answers"]) == (6, 2, 12)
+    assert list(figures["pass_at"]) == ["1", "2"] and figures["truncated"] + figures["unparsed"] > 0
+    assert {"estimate", "low", "high", "n"} == set(figures["accuracy"]) == set(figures["majority"])
+    assert facts["sampling"] == {
+        "samples_per_problem": 2,
+        "temperature": 1.0,
+        "top_p": 1.0,
+        "top_k": 0,
+        "max_new_tokens": 8,
+        "stop": [],
+    }
+    assert len(facts["data_hash"]) == len(facts["prompt_hash"]) == 32 and facts["prompt"] == "boxed"
+    samples = [json.loads(line) for line in (tmp_path / "out" / "samples.jsonl").read_text().splitlines()]
+    assert len(samples) == 12 and "\\boxed{}" in samples[0]["prompt"]
+    table = evaluate(tmp_path).out
+    assert "gsm8k" in table and "6 x 2" in table and "maj@n" in table and "95%" in table
+    compared = reasonrl_in(tmp_path, "compare", "out", "out")
+    assert compared.code == 0 and "No measurable difference" in compared.out
+
+
+def test_other_settings_are_another_evaluation(tmp_path: Path) -> None:
+    copy_of_gsm8k(tmp_path, 3)
+    assert evaluate(tmp_path, "--output", "a").code == 0
+    (tmp_path / "a" / "results.json").unlink()
+    refused = evaluate(tmp_path, "--output", "a", "--seed", "5").refusal()
+    assert "holds answers of another evaluation: seed was 0 and is 5" in refused
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        (("--benchmarks", "gsm8"), "there is no benchmark 'gsm8'"),
+        (("--benchmarks", "gsm8k=copy.jsonl,gsm8k=copy.jsonl"), "gsm8k is named twice"),
+        (("--benchmarks", "gsm8k="), "write a file behind the ="),
+        (("--benchmarks", ","), "write names such as gsm8k,math500"),
+        (("--benchmarks", "gsm8k=none.jsonl"), "none.jsonl"),
+        (("--data", "copy.jsonl"), "--data cannot stand beside --benchmarks"),
+        (("--prompt", "9shot"), "gsm8k has no such variant; it has boxed, 4shot"),
+        (("--temperature", "0"), "greedy answers are all the same; write --temperature 0.6"),
+        (("--top-p", "0"), "write a number above 0, up to 1"),
+        (("--set", "train.steps=3"), "only keys of model and rollout can be set"),
+        (("--set", "rollout.enginee=hf"), "rollout.enginee"),
+    ],
+)
+def test_bad_requests_are_one_sentence(tmp_path: Path, more: tuple[str, str], message: str) -> None:
+    copy_of_gsm8k(tmp_path, 2)
+    assert message in evaluate(tmp_path, *more).refusal()
+    assert {path.name for path in tmp_path.iterdir()} == {"copy.jsonl"}
+
+
+def test_a_gold_that_its_own_verifier_refuses_is_left_out_and_named(tmp_path: Path) -> None:
+    rows = [{"id": f"g/{n}", "problem": f"{n}?", "answer": str(n)} for n in range(40)]
+    rows[7]["answer"] = "\\frac{"
+    (tmp_path / "copy.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    result = evaluate(tmp_path, "--json")
+    value = json.loads(result.out)
+    if value["benchmarks"]["gsm8k"]["left_out"]:
+        assert value["benchmarks"]["gsm8k"]["left_out"] == ["g/7"] and "does not accept" in result.err
+        assert value["results"]["gsm8k"]["problems"] == 39
+
+
+def test_killed_at_any_moment_and_started_again_is_the_same_evaluation(tmp_path: Path) -> None:
+    copy_of_gsm8k(tmp_path, 400)
+    words = ["eval", MODEL, "--benchmarks", "gsm8k=copy.jsonl", "--n", "3", "--temperature", "1"]
+    words += ["--max-new-tokens", "8", "--offline", "--output"]
+    whole = subprocess.run(command(*words, "whole"), cwd=tmp_path, env=environment(), capture_output=True, text=True)
+    assert whole.returncode == 0, whole.stderr
+    rng = random.Random(3)
+    for _ in range(3):
+        process = subprocess.Popen(
+            command(*words, "killed"), cwd=tmp_path, env=environment(), stderr=subprocess.PIPE, text=True
+        )
+        assert process.stderr is not None
+        for line in process.stderr:
+            if " of 400 problems" in line and int(line.split()[1]) > 0:
+                break
+        time.sleep(rng.uniform(0.0, 1.0))
+        os.kill(process.pid, signal.SIGKILL)
+        process.communicate()
+    assert not (tmp_path / "killed" / "results.json").exists()
+    with (tmp_path / "killed" / "samples.jsonl").open("a", encoding="utf-8") as file:
+        file.write('{"kind": "eval", "set": "gs')  # what a kill in the middle of a write leaves
+    again = subprocess.run(command(*words, "killed"), cwd=tmp_path, env=environment(), capture_output=True, text=True)
+    assert again.returncode == 0, again.stderr
+    first = next(line for line in again.stderr.splitlines() if " of 400 problems" in line)
+    assert int(first.split()[1]) > 0, "what was drawn is not drawn again"
+    for name in ("results.json", "samples.jsonl", "settings.json"):
+        assert (tmp_path / "killed" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes(), name
