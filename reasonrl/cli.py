@@ -136,6 +136,9 @@ def evaluate(
     ] = None,
     output: Annotated[Path | None, typer.Option(help="Folder to write results.json and samples.jsonl into.")] = None,
     set_: Annotated[list[str] | None, typer.Option("--set", metavar="key=value", help="Override recipe keys.")] = None,
+    selfcheck: Annotated[
+        bool, typer.Option("--selfcheck", help="Of benchmarks: compare with scores that others report of this model.")
+    ] = False,
     controls: Annotated[
         bool,
         typer.Option(
@@ -165,6 +168,7 @@ def evaluate(
             overrides=[user_text(pair) for pair in set_ or []],
             offline=offline,
             as_json=as_json,
+            selfcheck=selfcheck,
         )
         return
     from reasonrl.commands.evaluate import eval_command

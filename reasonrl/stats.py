@@ -37,9 +37,10 @@ class Interval(NamedTuple):
 class PairedDifference(NamedTuple):
     """`b - a` on the same problems.
 
-    `normal` is the clustered interval of Student's t and `bootstrap` the paired percentile bootstrap over problems, both
-    around the same estimate. `wins`, `losses` and `ties` count problems on which b scores higher, lower, the same. `p_value` is
-    McNemar's exact two-sided one, or None when some problem has more than one sample or a score other than 0 and 1.
+    `normal` is the clustered interval of Student's t and `bootstrap` the paired percentile bootstrap over problems,
+    both around the same estimate. `wins`, `losses` and `ties` count problems on which b scores higher, lower, the same.
+    `p_value` is McNemar's exact two-sided one, or None when some problem has more than one sample or a score other than
+    0 and 1.
     """
 
     normal: Interval

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 import typer
@@ -13,17 +13,20 @@ from rich.table import Table
 from rich.text import Text
 
 from reasonrl.commands.output import emit, key_values
-from reasonrl.errors import UsageError
+from reasonrl.errors import DataError, UsageError
 from reasonrl.evaluation.benchmarks import find_benchmark
-from reasonrl.evaluation.benchmarks.loading import load_benchmark
+from reasonrl.evaluation.benchmarks.loading import LoadedBenchmark, load_benchmark
+from reasonrl.evaluation.contamination import overlap
 from reasonrl.evaluation.drawing import AnswerStore, draw_answers, refuse_repeated
 from reasonrl.evaluation.results import BenchmarkResult, result_of
+from reasonrl.evaluation.selfcheck import checks_of, known_models
 from reasonrl.host.files import replace_text
 from reasonrl.host.outputs import check_folder
 from reasonrl.host.terminal import json_text
 from reasonrl.runs.folder import run_facts
 from reasonrl.runs.lock import locked, refuse_locked
 from reasonrl.setup.benchmarks import AnswerSettings, PreparedBenchmark, prepare_benchmarks
+from reasonrl.setup.trained_on import training_problems
 
 ADVICE = "Wait for it, or name another folder with --output"
 SETTINGS, RESULTS, SAMPLES = "settings.json", "results.json", "samples.jsonl"
@@ -39,6 +42,7 @@ def benchmarks_command(
     overrides: Sequence[str],
     offline: bool,
     as_json: bool,
+    selfcheck: bool = False,
 ) -> None:
     """Answers drawn by an earlier session in `output` are not drawn again."""
     weights = _weights(model)
@@ -46,6 +50,12 @@ def benchmarks_command(
         load_benchmark(find_benchmark(name), path=path, limit=limit, offline=offline)
         for name, path in wanted_benchmarks(wanted)
     ]
+    benchmarks = [one.benchmark for one in loaded]
+    if selfcheck and not any(PurePath(model).name.lower() == name.lower() for name in known_models(benchmarks)):
+        raise UsageError(
+            f"--selfcheck: no score of {model} is known on {', '.join(one.name for one in benchmarks)}; there are some"
+            f" of {', '.join(known_models(benchmarks)) or 'no model'}"
+        )
     if output is not None:
         _refuse_finished(output)
     sections = _sections(overrides)
@@ -53,6 +63,7 @@ def benchmarks_command(
         loaded, weights, settings, model=sections["model"], rollout=sections["rollout"], offline=offline
     )
     refuse_repeated([one.draw for one in prepared])
+    overlaps = _overlaps(model, loaded, offline=offline)
     for one in prepared:
         for note in (*one.loaded.notes, *one.warnings):
             typer.echo(f"{one.draw.name}: {note}", err=True)
@@ -73,9 +84,15 @@ def benchmarks_command(
             results = _answer(prepared, AnswerStore.open(output / SAMPLES))
     value = {**facts, "results": {result.name: result.to_json() for result in results}}
     value["versions"] = run_facts([])["versions"]
+    value["contamination"] = overlaps
     if output is not None:
         replace_text(output / RESULTS, json_text(value, indent=1) + "\n")
-    emit(as_json, value, results_text(results) + (f"\nwritten to {output}" if output else ""))
+    text = results_text(results) + (f"\nwritten to {output}" if output else "")
+    if selfcheck:
+        checks = checks_of(model, benchmarks, results)
+        value["selfcheck"] = [{"benchmark": c.benchmark, "agrees": c.is_covered, "text": c.text()} for c in checks]
+        text += "\n\n" + "\n".join(check.text() for check in checks)
+    emit(as_json, value, text)
 
 
 def refuse_with_benchmarks(options: dict[str, Any]) -> None:
@@ -150,6 +167,23 @@ def _answer(prepared: Sequence[PreparedBenchmark], store: AnswerStore) -> list[B
         rows = store.answers(one.draw)
         results.append(result_of(name, rows, same=one.same, most_tokens=one.draw.sampling.max_new_tokens))
     return results
+
+
+def _overlaps(model: str, loaded: Sequence[LoadedBenchmark], *, offline: bool) -> dict[str, Any] | str:
+    """Of a run: questions of each benchmark that stand in its training data. Of other models nothing is known."""
+    if not (Path(model) / "recipe.yaml").is_file():
+        return "not known: the model is not a run"
+    try:
+        training = training_problems(Path(model), offline=offline)
+    except DataError as error:
+        typer.echo(f"overlap with the training data is not known: {error}", err=True)
+        return f"not known: {error}"
+    found: dict[str, Any] = {}
+    for one in loaded:
+        seen = overlap(one.problems, training)
+        typer.echo(seen.text(one.benchmark.name), err=True)
+        found[one.benchmark.name] = {"same": list(seen.same), "shared": list(seen.shared), "share": seen.share}
+    return found
 
 
 def _weights(model: str) -> str:
