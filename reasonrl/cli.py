@@ -136,6 +136,13 @@ def evaluate(
     ] = None,
     output: Annotated[Path | None, typer.Option(help="Folder to write results.json and samples.jsonl into.")] = None,
     set_: Annotated[list[str] | None, typer.Option("--set", metavar="key=value", help="Override recipe keys.")] = None,
+    served_name: Annotated[
+        str | None,
+        typer.Option(help="Of benchmarks: the model that a server at MODEL is to use. Default: its only one."),
+    ] = None,
+    concurrency: Annotated[
+        int, typer.Option(min=1, max=4096, help="Of benchmarks: requests to a server at one time.")
+    ] = 64,
     selfcheck: Annotated[
         bool, typer.Option("--selfcheck", help="Of benchmarks: compare with scores that others report of this model.")
     ] = False,
@@ -169,6 +176,7 @@ def evaluate(
             offline=offline,
             as_json=as_json,
             selfcheck=selfcheck,
+            served={"name": served_name and user_text(served_name), "concurrency": concurrency},
         )
         return
     from reasonrl.commands.evaluate import eval_command

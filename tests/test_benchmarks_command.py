@@ -113,7 +113,7 @@ def test_killed_at_any_moment_and_started_again_is_the_same_evaluation(tmp_path:
         )
         assert process.stderr is not None
         for line in process.stderr:
-            if " of 400 problems" in line and int(line.split()[1]) > 0:
+            if " of 1,200 answers" in line and int(line.split()[1]) > 0:
                 break
         time.sleep(rng.uniform(0.0, 1.0))
         os.kill(process.pid, signal.SIGKILL)
@@ -123,7 +123,7 @@ def test_killed_at_any_moment_and_started_again_is_the_same_evaluation(tmp_path:
         file.write('{"kind": "eval", "set": "gs')  # what a kill in the middle of a write leaves
     again = subprocess.run(command(*words, "killed"), cwd=tmp_path, env=environment(), capture_output=True, text=True)
     assert again.returncode == 0, again.stderr
-    first = next(line for line in again.stderr.splitlines() if " of 400 problems" in line)
+    first = next(line for line in again.stderr.splitlines() if " of 1,200 answers" in line)
     assert int(first.split()[1]) > 0, "what was drawn is not drawn again"
     for name in ("results.json", "samples.jsonl", "settings.json"):
         assert (tmp_path / "killed" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes(), name

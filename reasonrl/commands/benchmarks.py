@@ -13,7 +13,8 @@ from rich.table import Table
 from rich.text import Text
 
 from reasonrl.commands.output import emit, key_values
-from reasonrl.errors import DataError, UsageError
+from reasonrl.engines.served import ServedModel
+from reasonrl.errors import DataError, ModelError, UsageError
 from reasonrl.evaluation.benchmarks import find_benchmark
 from reasonrl.evaluation.benchmarks.loading import LoadedBenchmark, load_benchmark
 from reasonrl.evaluation.contamination import overlap
@@ -25,6 +26,7 @@ from reasonrl.host.outputs import check_folder
 from reasonrl.host.terminal import json_text
 from reasonrl.runs.folder import run_facts
 from reasonrl.runs.lock import locked, refuse_locked
+from reasonrl.setup.answerers import Answerer, LocalAnswerer, ServedAnswerer
 from reasonrl.setup.benchmarks import AnswerSettings, PreparedBenchmark, prepare_benchmarks
 from reasonrl.setup.trained_on import training_problems
 
@@ -43,9 +45,9 @@ def benchmarks_command(
     offline: bool,
     as_json: bool,
     selfcheck: bool = False,
+    served: dict[str, Any] | None = None,
 ) -> None:
     """Answers drawn by an earlier session in `output` are not drawn again."""
-    weights = _weights(model)
     loaded = [
         load_benchmark(find_benchmark(name), path=path, limit=limit, offline=offline)
         for name, path in wanted_benchmarks(wanted)
@@ -58,10 +60,7 @@ def benchmarks_command(
         )
     if output is not None:
         _refuse_finished(output)
-    sections = _sections(overrides)
-    prepared = prepare_benchmarks(
-        loaded, weights, settings, model=sections["model"], rollout=sections["rollout"], offline=offline
-    )
+    prepared = prepare_benchmarks(loaded, _answerer(model, overrides, served, offline=offline), settings)
     refuse_repeated([one.draw for one in prepared])
     overlaps = _overlaps(model, loaded, offline=offline)
     for one in prepared:
@@ -123,17 +122,18 @@ def results_text(results: Sequence[BenchmarkResult]) -> str:
     several = max(result.samples_per_problem for result in results) > 1
     titles = ["benchmark", "problems", "avg@n" if several else "accuracy", "95%"]
     titles += ["pass@n", "maj@n"] if several else []
-    for title in (*titles, "cut off", "unread", "not judged", "tokens"):
+    lacking = any(result.missing for result in results)
+    for title in (*titles, "cut off", "unread", "not judged", *(["missing"] if lacking else []), "tokens"):
         table.add_column(title, justify="left" if title == "benchmark" else "right")
     for result in results:
-        table.add_row(*_cells(result, several))
+        table.add_row(*_cells(result, several, lacking=lacking))
     console = Console(width=120, highlight=False)
     with console.capture() as captured:
         console.print(table)
     return captured.get().rstrip()
 
 
-def _cells(result: BenchmarkResult, several: bool) -> list[Text]:
+def _cells(result: BenchmarkResult, several: bool, *, lacking: bool) -> list[Text]:
     interval = result.accuracy.interval
     count = f" x {result.samples_per_problem}" if result.samples_per_problem > 1 else ""
     cells = [result.name, f"{result.problems:,}{count}"]
@@ -147,7 +147,11 @@ def _cells(result: BenchmarkResult, several: bool) -> list[Text]:
         cells += [_percent(best.estimate) if best else "-"]
         cells += [_percent(result.majority.estimate) if result.majority else "-"]
     cells += [_percent(result.truncated), _percent(result.unparsed)]
-    cells += [f"{result.accuracy.unjudged:,}", f"{result.mean_tokens:,.0f}"]
+    cells += [
+        f"{result.accuracy.unjudged:,}",
+        *([f"{result.missing:,}"] if lacking else []),
+        f"{result.mean_tokens:,.0f}",
+    ]
     return [Text(cell) for cell in cells]
 
 
@@ -160,12 +164,15 @@ def _answer(prepared: Sequence[PreparedBenchmark], store: AnswerStore) -> list[B
     for one in prepared:
         name = one.draw.name
 
-        def shown(done: int, problems: int, name: str = name) -> None:
-            typer.echo(f"{name}: {done:,} of {problems:,} problems", err=True)
+        def shown(done: int, answers: int, name: str = name) -> None:
+            typer.echo(f"{name}: {done:,} of {answers:,} answers", err=True)
 
         draw_answers(one.draw, store, shown)
-        rows = store.answers(one.draw)
-        results.append(result_of(name, rows, same=one.same, most_tokens=one.draw.sampling.max_new_tokens))
+        rows, missing = store.answers(one.draw), len(store.missing(one.draw))
+        if not rows:
+            raise ModelError(f"{name}: the server gave no answer to any of {missing:,} requests")
+        most = one.draw.sampling.max_new_tokens
+        results.append(result_of(name, rows, same=one.same, most_tokens=most, missing=missing))
     return results
 
 
@@ -186,14 +193,19 @@ def _overlaps(model: str, loaded: Sequence[LoadedBenchmark], *, offline: bool) -
     return found
 
 
-def _weights(model: str) -> str:
-    """A model, or the newest checkpoint of a run."""
-    run = Path(model)
-    if not (run / "recipe.yaml").is_file():
-        return model
-    from reasonrl.setup.run_models import newest_model
+def _answerer(model: str, overrides: Sequence[str], served: dict[str, Any] | None, *, offline: bool) -> Answerer:
+    """A server, a model, or the newest checkpoint of a run. Raises UsageError, ModelError."""
+    if model.startswith(("http://", "https://")):
+        if overrides:
+            raise UsageError("--set has no effect on a model that is served elsewhere; leave it out")
+        return ServedAnswerer(ServedModel(model, **(served or {})))
+    sections = _sections(overrides)
+    weights = model
+    if (Path(model) / "recipe.yaml").is_file():
+        from reasonrl.setup.run_models import newest_model
 
-    return str(newest_model(run))
+        weights = str(newest_model(Path(model)))
+    return LocalAnswerer(weights, model=sections["model"], rollout=sections["rollout"], offline=offline)
 
 
 def _sections(overrides: Sequence[str]) -> dict[str, dict[str, Any]]:
@@ -208,10 +220,14 @@ def _sections(overrides: Sequence[str]) -> dict[str, dict[str, Any]]:
 
 
 def _refuse_finished(output: Path) -> None:
+    """Results with answers that a server did not give may be completed."""
     refuse_locked(output, ADVICE)
-    for name, what in ((RESULTS, "results"), ("recipe.yaml", "a run")):
-        if (output / name).exists():
-            raise UsageError(f"{output} already holds {what}; name another folder with --output")
+    if (output / "recipe.yaml").exists():
+        raise UsageError(f"{output} already holds a run; name another folder with --output")
+    if (output / RESULTS).exists():
+        figures = json.loads((output / RESULTS).read_text(encoding="utf-8")).get("results", {}).values()
+        if not any(figure.get("missing") for figure in figures):
+            raise UsageError(f"{output} already holds results; name another folder with --output")
 
 
 def _same_settings(output: Path, facts: dict[str, Any]) -> None:

@@ -13,7 +13,7 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from reasonrl.engines.base import Sampling
 from reasonrl.errors import ModelError
@@ -25,6 +25,15 @@ RETRY_ON = frozenset({408, 409, 425, 429, 500, 502, 503, 504})
 
 class ServedFailure(Exception):
     """One request was not answered with text. Says why in one line."""
+
+
+class ServedAnswer(NamedTuple):
+    """What a server said."""
+
+    text: str
+    finish_reason: str
+    tokens: int | None
+    """By the server's own count; None where it does not say."""
 
 
 @dataclass
@@ -67,8 +76,8 @@ class ServedModel:
 
     async def say_many(
         self, chats: Sequence[Sequence[Message]], sampling: Sampling, seeds: Sequence[int]
-    ) -> list[tuple[str, str]]:
-        """(text, finish reason) for each chat. Raises ServedFailure when a request still fails after its retries.
+    ) -> list[ServedAnswer]:
+        """One answer to each chat. Raises ServedFailure when a request still fails after its retries.
 
         At most `concurrency` requests are under way, of all episodes together; connections are kept from one step to
         the next.
@@ -85,7 +94,7 @@ class ServedModel:
         ]
         return await asyncio.gather(*calls)
 
-    def _ask(self, chat: Sequence[Message], sampling: Sampling, seed: int) -> tuple[str, str]:
+    def _ask(self, chat: Sequence[Message], sampling: Sampling, seed: int) -> ServedAnswer:
         import httpx
 
         assert self._client is not None
@@ -122,11 +131,12 @@ class ServedModel:
         self.failures += 1
         raise ServedFailure(f"{self.base_url}: {why} ({RETRIES} attempts)")
 
-    def _read(self, answer: Any) -> tuple[str, str]:
+    def _read(self, answer: Any) -> ServedAnswer:
         try:
             if answer.status_code != 200:
                 raise ValueError(f"status {answer.status_code}: {answer.text[:200]}")
-            choice = answer.json()["choices"][0]
+            content = answer.json()
+            choice = content["choices"][0]
             text = _text_of(choice["message"])
             if not isinstance(text, str):
                 raise TypeError("its message has no text")
@@ -135,7 +145,8 @@ class ServedModel:
             raise ServedFailure(
                 f"{self.base_url}: the answer cannot be read: {type(error).__name__}: {error}"
             ) from error
-        return text, str(choice.get("finish_reason") or "stop")
+        used = (content.get("usage") or {}).get("completion_tokens")
+        return ServedAnswer(text, str(choice.get("finish_reason") or "stop"), used if isinstance(used, int) else None)
 
     def _headers(self) -> dict[str, str]:
         key = os.environ.get(self.api_key_env)

@@ -74,6 +74,6 @@ class ServedSpeaker:
     async def say(self, chats: Sequence[list[Message]], seeds: Sequence[int], engines: RoleEngines) -> list[Trajectory]:
         answers = await engines.elsewhere(self.model.say_many(chats, self.sampling, seeds))
         return [
-            Trajectory(self.role, [], [], [], [], text, "length" if why == "length" else "stop")
-            for text, why in answers
+            Trajectory(self.role, [], [], [], [], answer.text, "length" if answer.finish_reason == "length" else "stop")
+            for answer in answers
         ]

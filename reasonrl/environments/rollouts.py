@@ -35,14 +35,29 @@ def roll_out(
     A problem that is listed twice (a step that spans two passes over the data) continues counting its rollouts, or both
     would be the same.
     """
-    plays: list[Callable[[RoleEngines], Awaitable[Episode]]] = []
+    attempts: list[tuple[Problem, int]] = []
     next_rollout: Counter[str] = Counter()
     for problem, count in zip(problems, counts, strict=True):
         for _ in range(count):
-            rollout = next_rollout[problem.id]
+            attempts.append((problem, next_rollout[problem.id]))
             next_rollout[problem.id] += 1
-            noise = derive_seed(*seed, problem.id, rollout)
-            plays.append(functools.partial(_play, environment, problem, rollout, noise, on_end, not plays))
+    return roll_out_each(environment, engine, attempts, seed=seed, others=others, on_end=on_end)
+
+
+def roll_out_each(
+    environment: Environment,
+    engine: BatchEngine,
+    attempts: Sequence[tuple[Problem, int]],
+    *,
+    seed: tuple[Any, ...],
+    others: Mapping[str, BatchEngine] | None = None,
+    on_end: Callable[[Episode], None] | None = None,
+) -> list[Episode]:
+    """The same for some rollouts of some problems, each named by its number."""
+    plays: list[Callable[[RoleEngines], Awaitable[Episode]]] = []
+    for problem, rollout in attempts:
+        noise = derive_seed(*seed, problem.id, rollout)
+        plays.append(functools.partial(_play, environment, problem, rollout, noise, on_end, not plays))
     return run_episodes(plays, engine, others) if plays else []
 
 

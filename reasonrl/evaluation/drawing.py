@@ -1,15 +1,15 @@
 """Draws the answers of benchmarks and keeps each as soon as it is judged, so that a killed evaluation goes on where it
 stopped: what is in samples.jsonl is not drawn again, and the file ends as if nothing had happened.
 
-Answers are drawn in chunks of whole problems. The rows of a chunk are appended together; a chunk that was torn by a
-kill is dropped and drawn again. What is drawn does not depend on the chunks (see `Evaluator.play`).
+Answers are drawn in chunks, in the order of the problems. Of a chunk that a kill has torn the whole lines stay, and the
+others are drawn again. What is drawn does not depend on the chunks (see `Evaluator.play`).
 """
 
 from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from reasonrl.runs.folder import append_rows
 from verifiers.types import Problem
 
 CHUNK_ANSWERS = 256
-"""At least so many answers are drawn together: an engine wants full batches."""
+"""So many answers are drawn together: an engine wants full batches, a kill should cost little."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,13 @@ class Draw:
     evaluator: Evaluator
     sampling: Sampling
     samples_per_problem: int
+    is_served: bool = False
+    """A server answers: what fails may be asked again."""
+
+    @property
+    def attempts(self) -> list[tuple[Problem, int]]:
+        """All answers that are asked for: a problem and the number of the answer to it."""
+        return [(problem, number) for problem in self.problems for number in range(self.samples_per_problem)]
 
     @property
     def mode(self) -> str:
@@ -41,10 +48,10 @@ class Draw:
 
 @dataclass
 class AnswerStore:
-    """The rows of samples.jsonl, by benchmark and problem; without a file, in memory alone."""
+    """The rows of samples.jsonl, by benchmark, problem and number of the answer; without a file, in memory alone."""
 
     path: Path | None
-    rows: dict[str, dict[str, list[dict[str, Any]]]] = field(default_factory=dict)
+    rows: dict[tuple[str, str, int], dict[str, Any]] = field(default_factory=dict)
 
     @classmethod
     def open(cls, path: Path | None) -> AnswerStore:
@@ -72,61 +79,40 @@ class AnswerStore:
         for row in rows:
             self._keep(row)
 
-    def whole_problems(self, draw: Draw) -> int:
-        """How many problems of a benchmark have all of their answers. A problem with some of them loses these.
+    def answers(self, draw: Draw) -> list[dict[str, Any]]:
+        """Those that are there, in the order in which they are asked for."""
+        return [
+            self.rows[key] for problem, number in draw.attempts if (key := (draw.name, problem.id, number)) in self.rows
+        ]
 
-        Raises UsageError where the file holds other problems than the benchmark.
-        """
-        known = self.rows.get(draw.name, {})
-        ids = [problem.id for problem in draw.problems]
-        if strangers := [name for name in known if name not in set(ids)]:
-            raise UsageError(f"{self.path} holds answers to {strangers[0]}, which is not a problem of {draw.name}")
-        complete = {name for name, rows in known.items() if len(rows) == draw.samples_per_problem}
-        if len(complete) < len(known):
-            self._drop(draw.name, set(known) - complete)
-        return len(complete)
-
-    def answers(self, draw: Draw) -> Iterator[dict[str, Any]]:
-        """In the order of the problems."""
-        known = self.rows.get(draw.name, {})
-        for problem in draw.problems:
-            yield from known.get(problem.id, ())
+    def missing(self, draw: Draw) -> list[tuple[Problem, int]]:
+        """Those that are not."""
+        return [
+            (problem, number) for problem, number in draw.attempts if (draw.name, problem.id, number) not in self.rows
+        ]
 
     def _keep(self, row: dict[str, Any]) -> None:
-        self.rows.setdefault(row["set"], {}).setdefault(row["problem_id"], []).append(row)
-
-    def _drop(self, name: str, problems: set[str]) -> None:
-        from reasonrl.host.files import replace_text
-        from reasonrl.runs.row_text import row_text
-
-        for problem in problems:
-            del self.rows[name][problem]
-        if self.path is not None:
-            everything = [row for of_set in self.rows.values() for rows in of_set.values() for row in rows]
-            replace_text(self.path, "".join(row_text(row) + "\n" for row in everything))
+        self.rows[row["set"], row["problem_id"], row["rollout"]] = row
 
 
-def draw_answers(draw: Draw, store: AnswerStore, on_chunk: Callable[[int, int], None] | None = None) -> int:
-    """Draw what the store lacks. Returns how many answers were drawn.
+def draw_answers(draw: Draw, store: AnswerStore, on_chunk: Callable[[int, int], None] | None = None) -> None:
+    """Draw what the store lacks. What a server does not answer stays missing.
 
     Args:
-        on_chunk: called with the problems that are answered and all of them.
+        on_chunk: called with the number of answers that are there, and of all.
     """
-    store.whole_problems(draw)
-    known = store.rows.get(draw.name, {})
-    missing = [problem for problem in draw.problems if problem.id not in known]
-    size = max(1, -(-CHUNK_ANSWERS // draw.samples_per_problem))
-    done = len(draw.problems) - len(missing)
+    wanted = store.missing(draw)
+    done = len(draw.attempts) - len(wanted)
     if on_chunk is not None:
-        on_chunk(done, len(draw.problems))
-    for start in range(0, len(missing), size):
-        chunk = missing[start : start + size]
-        episodes = draw.evaluator.play(draw.name, chunk, draw.mode, draw.sampling, draw.samples_per_problem)
-        store.add([_without_clock(draw.evaluator.sample(episode, draw.mode, draw.name)) for episode in episodes])
-        done += len(chunk)
+        on_chunk(done, len(draw.attempts))
+    for start in range(0, len(wanted), CHUNK_ANSWERS):
+        chunk = wanted[start : start + CHUNK_ANSWERS]
+        episodes = draw.evaluator.play(draw.name, chunk, draw.mode, draw.sampling)
+        answered = [episode for episode in episodes if not (draw.is_served and episode.failure)]
+        store.add([_without_clock(draw.evaluator.sample(episode, draw.mode, draw.name)) for episode in answered])
+        done += len(answered)
         if on_chunk is not None:
-            on_chunk(done, len(draw.problems))
-    return len(missing) * draw.samples_per_problem
+            on_chunk(done, len(draw.attempts))
 
 
 def refuse_repeated(draws: Sequence[Draw]) -> None:

@@ -17,7 +17,7 @@ from typing import Any
 from critics.verifier import CritiqueVerifier
 from reasonrl.engines.base import BatchEngine, Sampling
 from reasonrl.environments.base import Environment, Episode
-from reasonrl.environments.rollouts import roll_out
+from reasonrl.environments.rollouts import roll_out_each
 from reasonrl.evaluation.critics import critic_metrics
 from reasonrl.evaluation.tools import call_metrics
 from reasonrl.rewards.base import RewardPart
@@ -116,7 +116,8 @@ class Evaluator:
 
     def _evaluate_mode(self, mode: str, sampling: Sampling, count: int, results: _SetResults) -> None:
         """Add `count` answers to each problem to `results`."""
-        episodes = self.play(results.set_name, results.problems, mode, sampling, count, step=results.step)
+        attempts = [(problem, number) for problem in results.problems for number in range(count)]
+        episodes = self.play(results.set_name, attempts, mode, sampling, step=results.step)
         correct = [episode.verdicts["correctness"].correct for episode in episodes]
         outcomes = [correct[start : start + count] for start in range(0, len(correct), count)]
         accuracy = results.accuracies[mode] = accuracy_of(outcomes)
@@ -132,23 +133,21 @@ class Evaluator:
     def play(
         self,
         set_name: str,
-        problems: Sequence[Problem],
+        attempts: Sequence[tuple[Problem, int]],
         mode: str,
         sampling: Sampling,
-        count: int,
         *,
         step: int = 0,
     ) -> list[Episode]:
-        """`count` judged answers to each problem, in their order. What is drawn is a function of the evaluator's seed,
-        the set, the mode, the problem's id and the number of the answer: not of the other problems.
+        """Judged answers, each named by its problem and its number. What is drawn is a function of the evaluator's
+        seed, the set, the mode, the problem's id and that number: not of the other answers.
         """
         environment, seed = self.environment_for(sampling), (*self.seed, set_name, mode)
         with VerdictThread(self.parts) as verdicts:
-            episodes = roll_out(
+            episodes = roll_out_each(
                 environment,
                 self.engine,
-                problems,
-                [count] * len(problems),
+                attempts,
                 seed=seed,
                 others=self.other_engines,
                 on_end=verdicts.add,

@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from reasonrl import stats
+from reasonrl.environments.served_turn import TOKENS
 from reasonrl.runs.accuracy import Accuracy, accuracy_of
 from reasonrl.stats import Interval
 
@@ -45,7 +46,7 @@ class Answer:
             row["problem_id"],
             verdict["correct"],
             verdict["extracted"],
-            row["response_tokens"],
+            row.get(TOKENS, row["response_tokens"]),
             row["finish_reason"] == "length",
             verdict["status"] == "unparsed",
         )
@@ -66,6 +67,8 @@ class BenchmarkResult:
     truncated: float = 0.0
     unparsed: float = 0.0
     mean_tokens: float = 0.0
+    missing: int = 0
+    """Answers that a server did not give. They are drawn when the evaluation is started again."""
     budgets: dict[int, Interval] = field(default_factory=dict)
     """Most tokens of an answer -> accuracy."""
 
@@ -78,6 +81,7 @@ class BenchmarkResult:
             "accuracy": interval_json(accuracy.interval),
             "answers": accuracy.answers,
             "unjudged": accuracy.unjudged,
+            "missing": self.missing,
             "if_unjudged_wrong": accuracy.if_unjudged_wrong,
             "truncated": self.truncated,
             "unparsed": self.unparsed,
@@ -94,13 +98,16 @@ def interval_json(interval: Interval | None) -> dict[str, float] | None:
     return None if interval is None else dict(interval._asdict())
 
 
-def result_of(name: str, rows: Iterable[Row], *, same: Same | None, most_tokens: int) -> BenchmarkResult:
+def result_of(
+    name: str, rows: Iterable[Row], *, same: Same | None, most_tokens: int, missing: int = 0
+) -> BenchmarkResult:
     """The figures of one benchmark.
 
     Args:
         rows: of samples.jsonl, of one benchmark and one way of sampling.
         same: whether two answers are one; None where answers do not vote.
         most_tokens: the limit of a response, the last of the budgets.
+        missing: answers that were asked for and not given.
     """
     answers: dict[str, list[Answer]] = {}
     for row in rows:
@@ -120,6 +127,7 @@ def result_of(name: str, rows: Iterable[Row], *, same: Same | None, most_tokens:
         truncated=sum(answer.is_truncated for answer in everything) / len(everything),
         unparsed=sum(answer.is_unparsed for answer in everything) / len(everything),
         mean_tokens=sum(answer.tokens for answer in everything) / len(everything),
+        missing=missing,
         budgets=_budgets(groups, most_tokens),
     )
 

@@ -11,21 +11,17 @@ from typing import Any
 import yaml
 
 from reasonrl.data.checks import check_problems
-from reasonrl.engines.base import BatchEngine, Sampling
+from reasonrl.engines.base import Sampling
 from reasonrl.errors import DataError, UsageError
 from reasonrl.evaluation.benchmarks.base import Benchmark, Prompt
 from reasonrl.evaluation.benchmarks.loading import LoadedBenchmark
 from reasonrl.evaluation.drawing import Draw
 from reasonrl.evaluation.results import Same
-from reasonrl.models.loading import LanguageModel
 from reasonrl.recipe.reading import parse_recipe
 from reasonrl.recipe.schema import Recipe
 from reasonrl.rewards.loading import make_reward_parts, make_verifier
-from reasonrl.setup.data import check_lengths, render
-from reasonrl.setup.evaluation import evaluator_for
-from reasonrl.setup.models import load_language_model, make_engine
-from reasonrl.setup.prompt_checks import template_warnings
-from reasonrl.setup.prompt_tokens import check_prompt_tokens
+from reasonrl.setup.answerers import Answerer
+from reasonrl.setup.data import render
 from verifiers.types import Problem, Verifier
 
 MOST_LEFT_OUT = 0.05
@@ -119,61 +115,40 @@ def choose_prompt(benchmark: Benchmark, wanted: str | None, *, chats: bool) -> t
 
 
 def prepare_benchmarks(
-    loaded: Sequence[LoadedBenchmark],
-    weights: str,
-    settings: AnswerSettings,
-    *,
-    model: dict[str, Any] | None = None,
-    rollout: dict[str, Any] | None = None,
-    offline: bool,
+    loaded: Sequence[LoadedBenchmark], answerer: Answerer, settings: AnswerSettings
 ) -> list[PreparedBenchmark]:
-    """Check the golds of all benchmarks, load the model once, and bind each benchmark to it.
-
-    Args:
-        model, rollout: sections of a recipe, such as {dtype: bfloat16} and {engine: vllm}.
+    """Check the golds of all benchmarks, and bind each benchmark to the model.
 
     Raises:
         DataError: too many golds are not accepted by their own verifier.
         ModelError, RecipeError: the model cannot be loaded, or a prompt does not fit it.
         UsageError: there is no such variant of a prompt.
     """
-    from reasonrl.models.loading import load_tokenizer_and_config
-
     settings.check()
-    chats = load_tokenizer_and_config(weights, offline=offline)[0].chat_template is not None
-    recipes = []
+    checked = []
     for one in loaded:
-        name, prompt = choose_prompt(one.benchmark, settings.prompt, chats=chats)
-        recipes.append((one, name, _recipe(one.benchmark, prompt, settings, model or {}, rollout or {}, weights)))
-    checked = [(one, name, recipe, *_accepted(one, recipe)) for one, name, recipe in recipes]
-    language_model = load_language_model(recipes[0][2], weights, offline=offline)
-    engine = make_engine(recipes[0][2], language_model)
+        name, prompt = choose_prompt(one.benchmark, settings.prompt, chats=answerer.chats)
+        recipe = _recipe(one.benchmark, prompt, settings, answerer)
+        checked.append((one, name, recipe, *_accepted(one, recipe)))
     return [
-        _bind(one, name, recipe, problems, verifier, left_out, settings, language_model, engine, weights)
+        _bind(one, name, recipe, problems, verifier, left_out, settings, answerer)
         for one, name, recipe, problems, verifier, left_out in checked
     ]
 
 
-def _recipe(
-    benchmark: Benchmark,
-    prompt: Prompt,
-    settings: AnswerSettings,
-    model: dict[str, Any],
-    rollout: dict[str, Any],
-    weights: str,
-) -> Recipe:
+def _recipe(benchmark: Benchmark, prompt: Prompt, settings: AnswerSettings, answerer: Answerer) -> Recipe:
     asked: dict[str, Any] = {"style": prompt.style, "template": prompt.template}
     if prompt.few_shot:
         asked["few_shot"] = [list(pair) for pair in prompt.few_shot]
     raw = {
         "name": benchmark.name.replace("_", "-"),
-        "model": {**model, "path": weights},
+        "model": dict(answerer.model_section),
         "data": {"train": {"source": "none"}, "prompt": asked},
         "verifier": dict(benchmark.verifier),
         "rollout": {
             "max_new_tokens": settings.max_new_tokens or benchmark.max_new_tokens,
             "stop": list(prompt.stop),
-            **rollout,
+            **answerer.rollout_section,
         },
     }
     return parse_recipe(yaml.safe_dump(raw), f"the benchmark {benchmark.name}").stages[0]
@@ -198,16 +173,11 @@ def _bind(
     verifier: Verifier,
     left_out: tuple[str, ...],
     settings: AnswerSettings,
-    language_model: LanguageModel,
-    engine: BatchEngine,
-    weights: str,
+    answerer: Answerer,
 ) -> PreparedBenchmark:
-    tokenizer, config = language_model.tokenizer, language_model.model.config
-    check_lengths(recipe, tokenizer, config, problems)
-    check_prompt_tokens(weights, tokenizer, config, problems)
-    warnings = template_warnings(recipe, tokenizer, language_model.eos_ids, problems)
     parts = make_reward_parts(recipe, verifier)
-    evaluator = dataclasses.replace(evaluator_for(recipe, engine, tokenizer, parts), seed=(settings.seed, "benchmark"))
+    evaluator, warnings = answerer.evaluator(recipe, problems, parts)
+    evaluator = dataclasses.replace(evaluator, seed=(settings.seed, "benchmark"))
     sampling = Sampling(
         recipe.rollout.max_new_tokens,
         settings.temperature,
@@ -215,5 +185,5 @@ def _bind(
         top_k=settings.top_k,
         stop=tuple(recipe.rollout.stop),
     )
-    draw = Draw(loaded.benchmark.name, problems, evaluator, sampling, settings.samples_per_problem)
+    draw = Draw(loaded.benchmark.name, problems, evaluator, sampling, settings.samples_per_problem, answerer.is_served)
     return PreparedBenchmark(loaded, prompt_name, recipe, draw, verifier, left_out, tuple(warnings))

@@ -28,7 +28,9 @@ def model(server: FakeServer, **options: Any) -> ServedModel:
 
 
 def say(served: ServedModel, count: int = 1, sampling: Sampling | None = None) -> list[tuple[str, str]]:
-    return asyncio.run(served.say_many([CHAT] * count, sampling or Sampling(7, 0.5, stop=("\n",)), list(range(count))))
+    settings = sampling or Sampling(7, 0.5, stop=("\n",))
+    answers = asyncio.run(served.say_many([CHAT] * count, settings, list(range(count))))
+    return [(answer.text, answer.finish_reason) for answer in answers]
 
 
 def test_answers_in_order_with_its_settings(server: FakeServer, monkeypatch: pytest.MonkeyPatch) -> None:
