@@ -200,13 +200,14 @@ def evaluate(
 @app.command()
 def compare(
     a: Annotated[Path, typer.Argument(help="A folder written by `reasonrl eval --output`, or a run folder.")],
-    b: Annotated[Path, typer.Argument(help="The folder to compare it with.")],
+    b: Annotated[list[Path], typer.Argument(help="The folders to compare it with, each by itself.")],
     as_json: Json = False,
 ) -> None:
-    """Is B better than A? Shows the paired difference on the same problems, with its 95% interval."""
+    """Is B better than A? Shows the paired difference on the same problems, with its 95% interval. With several B,
+    p-values are corrected for their number."""
     from reasonrl.commands.inspect import compare_command
 
-    compare_command(user_path(a), user_path(b), as_json=as_json)
+    compare_command(user_path(a), [user_path(path) for path in b], as_json=as_json)
 
 
 @app.command()

@@ -39,8 +39,8 @@ class PairedDifference(NamedTuple):
 
     `normal` is the clustered interval of Student's t and `bootstrap` the paired percentile bootstrap over problems,
     both around the same estimate. `wins`, `losses` and `ties` count problems on which b scores higher, lower, the same.
-    `p_value` is McNemar's exact two-sided one, or None when some problem has more than one sample or a score other than
-    0 and 1.
+    `p_value` is two-sided: McNemar's exact one (`is_mcnemar`), or the sign-flip test where some problem has more than
+    one sample or a score other than 0 and 1.
     """
 
     normal: Interval
@@ -48,7 +48,8 @@ class PairedDifference(NamedTuple):
     wins: int
     losses: int
     ties: int
-    p_value: float | None
+    p_value: float
+    is_mcnemar: bool = True
 
 
 def wilson(successes: float, n: int, confidence: float = 0.95) -> Interval:
@@ -247,9 +248,8 @@ def paired_difference(
     wins = sum(move > _ZERO_ERROR for move in moves)
     losses = sum(move < -_ZERO_ERROR for move in moves)
     single = all(len(group) == 1 and group[0] in (0, 1) for group in (*a, *b))
-    return PairedDifference(
-        normal, bootstrap, wins, losses, n - wins - losses, mcnemar_exact(wins, losses) if single else None
-    )
+    p_value = mcnemar_exact(wins, losses) if single else sign_flip_p(moves, seed=seed)
+    return PairedDifference(normal, bootstrap, wins, losses, n - wins - losses, p_value, single)
 
 
 def mcnemar_exact(b_only: int, a_only: int) -> float:
@@ -300,6 +300,43 @@ def _wilson_bounds(share: float, n: float, quantile: float) -> tuple[float, floa
     low = 0.0 if share == 0 else min(max(0.0, centre - half), share)
     high = 1.0 if share == 1 else max(min(1.0, centre + half), share)
     return low, high
+
+
+def sign_flip_p(moves: Sequence[float], *, seed: int, draws: int = 10_000) -> float:
+    """Two-sided p-value of a mean move of 0: the share of random signs of the moves whose sum is at least as far from
+    0. Exact for up to 13 moves that are not 0, else from `draws` draws, the data itself counted as one (Phipson and
+    Smyth, arXiv:1603.05766).
+
+    Args:
+        moves: of each problem, b - a.
+    """
+    import numpy as np
+
+    changed = np.array([move for move in moves if abs(move) > _ZERO_ERROR])
+    if not len(changed):
+        return 1.0
+    seen = abs(changed.sum()) - _ZERO_ERROR
+    if len(changed) <= 13:
+        patterns = np.arange(2 ** len(changed))[:, None] >> np.arange(len(changed)) & 1
+        return float((np.abs((2 * patterns - 1) @ changed) >= seen).mean())
+    generator = np.random.default_rng(seed)
+    hits, piece = 0, max(1, 1_000_000 // len(changed))
+    for start in range(0, draws, piece):
+        signs = generator.integers(0, 2, size=(min(piece, draws - start), len(changed))) * 2 - 1
+        hits += int((np.abs(signs @ changed) >= seen).sum())
+    return (hits + 1) / (draws + 1)
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Holm's adjusted p-values, in the given order: the chance of one false finding among all stays below each
+    (Scandinavian Journal of Statistics 6, 1979).
+    """
+    order = sorted(range(len(p_values)), key=lambda place: p_values[place])
+    adjusted, least = [0.0] * len(p_values), 0.0
+    for rank, place in enumerate(order):
+        least = max(least, min(1.0, (len(p_values) - rank) * p_values[place]))
+        adjusted[place] = least
+    return adjusted
 
 
 def _z(confidence: float) -> float:

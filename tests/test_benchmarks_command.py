@@ -127,3 +127,18 @@ def test_killed_at_any_moment_and_started_again_is_the_same_evaluation(tmp_path:
     assert int(first.split()[1]) > 0, "what was drawn is not drawn again"
     for name in ("results.json", "samples.jsonl", "settings.json"):
         assert (tmp_path / "killed" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes(), name
+
+
+def test_scores_of_two_prompts_are_not_compared(tmp_path: Path) -> None:
+    copy_of_gsm8k(tmp_path, 4)
+    for name in ("a", "b", "c"):
+        assert evaluate(tmp_path, "--output", name, "--seed", str(ord(name))).code == 0
+    several = reasonrl_in(tmp_path, "compare", "a", "b", "c")
+    assert several.code == 0 and "p-values are Holm's" in several.out and "Sign-flip p" in several.out
+    value = json.loads(reasonrl_in(tmp_path, "compare", "a", "b", "c", "--json").out)
+    assert len(value["comparisons"]) == 2 and len(value["holm"]) == 2
+    results = json.loads((tmp_path / "b" / "results.json").read_text())
+    results["benchmarks"]["gsm8k"]["prompt"] = "4shot"
+    (tmp_path / "b" / "results.json").write_text(json.dumps(results))
+    refused = reasonrl_in(tmp_path, "compare", "a", "b").refusal()
+    assert "gsm8k: a has the prompt 'boxed', but b has '4shot'" in refused

@@ -211,7 +211,34 @@ def test_paired_difference_of_identical_results_is_not_certain():
 
 
 def test_more_samples_a_problem_have_no_mcnemar():
-    assert stats.paired_difference([[0.0, 1.0], [1.0, 1.0]], [[1.0], [0.0]], seed=0).p_value is None
+    several = stats.paired_difference([[0.0, 1.0], [1.0, 1.0]], [[1.0], [0.0]], seed=0)
+    assert not several.is_mcnemar and several.p_value == 1.0
+
+
+def test_sign_flips_are_those_of_enumeration_and_of_the_coin() -> None:
+    moves = [0.5, 0.25, -0.125, 0.5, 0.0]
+    signs = itertools.product((-1, 1), repeat=4)
+    as_far = [abs(sum(s * m for s, m in zip(row, moves, strict=False))) >= 1.125 for row in signs]
+    assert stats.sign_flip_p(moves, seed=0) == sum(as_far) / 16
+    # Moves of one size are McNemar's coin.
+    coin = [1.0] * 12 + [-1.0] * 4
+    assert stats.sign_flip_p(coin, seed=0) == pytest.approx(stats.mcnemar_exact(12, 4), abs=0.01)
+    assert stats.sign_flip_p(coin, seed=0) == stats.sign_flip_p(coin, seed=0)
+    assert stats.sign_flip_p([0.0, 0.0], seed=0) == 1.0
+
+
+def test_p_values_are_uniform_where_nothing_differs() -> None:
+    source = random.Random(5)
+    below = 0
+    for number in range(400):
+        moves = [source.gauss(0, 1) * source.choice([0, 1, 1]) for _ in range(25)]
+        below += stats.sign_flip_p(moves, seed=number, draws=400) <= 0.05
+    assert 8 <= below <= 34, "about 20 of 400"
+
+
+def test_holm() -> None:
+    assert stats.holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert stats.holm([]) == [] and stats.holm([0.7, 0.9]) == [1.0, 1.0]
 
 
 def test_importing_does_not_load_numpy():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -39,14 +40,20 @@ def report_command(run: Path, *, as_json: bool) -> None:
     emit(as_json, {"report": str(path)}, str(path))
 
 
-def compare_command(a: Path, b: Path, *, as_json: bool) -> None:
-    from reasonrl.evaluation.compare import compare, print_comparison
+def compare_command(a: Path, others: Sequence[Path], *, as_json: bool) -> None:
+    from reasonrl.evaluation.compare import adjusted_p_values, compare_all, print_comparison, print_summary
 
-    comparison = compare(a, b)
-    if as_json:
-        emit(True, comparison.to_dict(), "")
+    comparisons = compare_all(a, others)
+    if as_json and len(comparisons) == 1:
+        emit(True, comparisons[0].to_dict(), "")
+    elif as_json:
+        value = {"comparisons": [one.to_dict() for one in comparisons], "holm": adjusted_p_values(comparisons)}
+        emit(True, value, "")
     else:
-        print_comparison(comparison)
+        for comparison in comparisons:
+            print_comparison(comparison)
+        if len(comparisons) > 1:
+            print_summary(comparisons)
 
 
 def last_stage(run: Path) -> Path:

@@ -7,6 +7,7 @@ judged (time-out, verifier error) are left out, counted, and shown as bounds (`r
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -109,6 +110,7 @@ def compare(a: str | Path, b: str | Path) -> Comparison:
     pairs = [(name, name) for name in sorted(names_a & names_b)]
     if not pairs and len(names_a) == len(names_b) == 1:
         pairs = [(next(iter(names_a)), next(iter(names_b)))]
+    _refuse_other_questions(Path(a), Path(b), pairs)
     results = []
     for name_a, name_b in pairs:
         for mode in MODES:
@@ -122,6 +124,43 @@ def compare(a: str | Path, b: str | Path) -> Comparison:
             " same set."
         )
     return Comparison(str(a), str(b), tuple(results))
+
+
+def compare_all(baseline: str | Path, others: Sequence[str | Path]) -> list[Comparison]:
+    """Each of the others against the baseline. Raises as `compare`."""
+    return [compare(baseline, other) for other in others]
+
+
+def adjusted_p_values(comparisons: Sequence[Comparison]) -> list[float]:
+    """Holm's, over all sets and modes of all comparisons, in their order."""
+    return stats.holm([result.difference.p_value for comparison in comparisons for result in comparison.results])
+
+
+def print_summary(comparisons: Sequence[Comparison], console: Console | None = None) -> None:
+    """One line for each run and set, with p-values for all of them together."""
+    from rich.console import Console as RichConsole
+    from rich.table import Table
+    from rich.text import Text
+
+    console = console or RichConsole()
+    table = Table(
+        title=Text(f"against {comparisons[0].a}; p-values are Holm's, for all rows together"), title_justify="left"
+    )
+    for column in ("run", "set", "problems", "B - A, points", "95% interval", "p"):
+        table.add_column(column, justify="left" if column in ("run", "set") else "right")
+    adjusted = iter(adjusted_p_values(comparisons))
+    for comparison in comparisons:
+        for result in comparison.results:
+            move = result.difference.normal
+            table.add_row(
+                Text(comparison.b),
+                Text(f"{result.set}, {result.mode}"),
+                f"{result.a.n:,}",
+                f"{100 * move.estimate:+.1f}",
+                f"{100 * move.low:+.1f} to {100 * move.high:+.1f}",
+                f"{next(adjusted):.3g}",
+            )
+    console.print(table)
 
 
 def print_comparison(comparison: Comparison, console: Console | None = None, show: int = 10) -> None:
@@ -149,7 +188,8 @@ def print_comparison(comparison: Comparison, console: Console | None = None, sho
             )
         console.print()
         console.print(table)
-        p = "" if result.difference.p_value is None else f" McNemar's exact p = {result.difference.p_value:.3g}."
+        test = "McNemar's exact" if result.difference.is_mcnemar else "Sign-flip"
+        p = f" {test} p = {result.difference.p_value:.3g}."
         verdict = {"better": "B is better", "worse": "B is worse"}.get(result.verdict, "No measurable difference")
         console.print(
             Text(
@@ -207,6 +247,32 @@ def _load(path: Path) -> dict[tuple[str, str], _Evaluation]:
     for key in keys:
         by_set_and_mode.setdefault((key.set or "", key.mode), []).append(key)
     return {name: _evaluation(index, _last_step(group)) for name, group in by_set_and_mode.items()}
+
+
+def _refuse_other_questions(a: Path, b: Path, pairs: Sequence[tuple[str, str]]) -> None:
+    """Raises UsageError where two evaluations of a benchmark asked or judged it in two ways."""
+    facts = [_benchmarks(path) for path in (a, b)]
+    for names in pairs:
+        left, right = (facts[side].get(names[side]) for side in (0, 1))
+        for key in ("prompt", "verifier"):
+            if left is not None and right is not None and left.get(key) != right.get(key):
+                raise UsageError(
+                    f"{names[0]}: {a} has the {key} {left.get(key)!r}, but {b} has {right.get(key)!r}: the scores are"
+                    " not of one thing. Evaluate both in one way"
+                )
+
+
+def _benchmarks(path: Path) -> dict[str, Any]:
+    """What results.json says of each benchmark; {} where it says nothing."""
+    file = path / "results.json" if path.is_dir() else path
+    if file.name != "results.json" or not file.is_file():
+        return {}
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise UsageError(f"{file} is not valid JSON: {error}") from error
+    found = content.get("benchmarks") if isinstance(content, dict) else None
+    return found if isinstance(found, dict) else {}
 
 
 def _last_step(keys: list[SampleKey]) -> list[SampleKey]:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Discriminator, Field, Tag
+from pydantic import Discriminator, Field, Tag, model_validator
 
 from reasonrl.recipe.fields import REQUIRED_BY_A_RULE, Count, Spec
+
+BENCHMARK = "benchmark:"
 
 
 class SourceSpec(Spec):
@@ -15,8 +17,8 @@ class SourceSpec(Spec):
     source: str
     """Problems come from here: a file (`.jsonl`, `.json`, `.parquet`, `.csv`), `arithmetic`, `step_arithmetic`,
     `programs`, `tool_arithmetic`, `tool_loops`, `reasoning_gym`, `gsm8k`, `math`, `humaneval`, `mbpp`, `livecodebench`,
-    `code_contests`, a Hugging Face id, `stage:NAME/SET` (problems that an earlier stage wrote), or
-    `package.module:function`.
+    `code_contests`, a Hugging Face id, `stage:NAME/SET` (problems that an earlier stage wrote), `benchmark:NAME` (a
+    published set, docs/evaluation.md; `benchmark: NAME` says the same), or `package.module:function`.
     """
     split: str | None = None
     """This split of the data set is read; of a file, the rows whose column `split` has this value. Empty: `train`, or
@@ -36,6 +38,14 @@ class SourceSpec(Spec):
     """A source that generates problems is seeded with this."""
     options: dict[str, Any] = {}
     """These further arguments are passed to the source: to a generator, or to a function of yours."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _named_benchmark(cls, value: Any) -> Any:
+        if not isinstance(value, dict) or "benchmark" not in value or "source" in value:
+            return value
+        others = {key: entry for key, entry in value.items() if key != "benchmark"}
+        return {"source": f"{BENCHMARK}{value['benchmark']}", **others}
 
 
 class PromptSpec(Spec):

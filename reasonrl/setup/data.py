@@ -9,11 +9,14 @@ from typing import Any
 from reasonrl.data import load_problems, render_prompt
 from reasonrl.data.checks import DataReport, check_problems, shared_prompts
 from reasonrl.data.critiques import critique_problem
+from reasonrl.data.mistakes import refuse_unknown
 from reasonrl.data.sources import with_new_ids
 from reasonrl.environments.single_turn import encode_prompt
 from reasonrl.environments.tools.loading import prompt_functions
-from reasonrl.errors import DataError, RecipeError, TrainingError
-from reasonrl.recipe.data import SourceSpec
+from reasonrl.errors import DataError, RecipeError, TrainingError, UsageError
+from reasonrl.evaluation.benchmarks import find_benchmark
+from reasonrl.evaluation.benchmarks.loading import load_benchmark
+from reasonrl.recipe.data import BENCHMARK, SourceSpec
 from reasonrl.recipe.kinds import KINDS
 from reasonrl.recipe.schema import Recipe
 from reasonrl.setup.prompt_checks import check_last_turns, gold_warnings
@@ -138,7 +141,7 @@ class _Loader:
 
     def _load(self, source: SourceSpec, field_name: str, *, demonstrations: bool = False) -> list[Problem]:
         try:
-            problems = load_problems(**source.model_dump(), offline=self.offline)
+            problems = load_source(source, offline=self.offline)
             rendered = [render(problem, self.recipe, demonstrations=demonstrations) for problem in problems]
         except DataError as error:
             raise type(error)(f"{field_name}: {error}") from error
@@ -187,6 +190,26 @@ def _numbered(name: str, sources: list[SourceSpec]) -> list[tuple[str, str, Sour
 def continues_assistant(recipe: Recipe) -> bool:
     """Whether a prompt may end in a turn of the assistant."""
     return recipe.data.prompt is not None and recipe.data.prompt.last_assistant == "continue"
+
+
+def load_source(source: SourceSpec, *, offline: bool) -> list[Problem]:
+    """The bare problems of a source: those of a benchmark, or what `load_problems` reads. Raises DataError."""
+    if not source.source.startswith(BENCHMARK):
+        return load_problems(**source.model_dump(), offline=offline)
+    refuse_unknown(source.options, ("path",), source.source)
+    if source.split is not None or source.name is not None or source.columns:
+        raise DataError(
+            f"{source.source}: a benchmark has its own split, name and columns; leave them out, or name its hub id as"
+            " the source"
+        )
+    try:
+        benchmark = find_benchmark(source.source.removeprefix(BENCHMARK))
+        path = source.options.get("path")
+        return load_benchmark(
+            benchmark, path=None if path is None else str(path), limit=source.limit, offline=offline
+        ).problems
+    except UsageError as error:
+        raise DataError(str(error)) from error
 
 
 def load_offline_rows(source: SourceSpec, field_name: str, *, offline: bool) -> list[Problem]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from reasonrl.data import load_problems
 from reasonrl.recipe.reading import load_recipe
+from reasonrl.setup.data import load_source
 from verifiers.types import Problem
 
 FROM_STAGE = "stage:"
@@ -20,5 +20,5 @@ def training_problems(run: Path, *, offline: bool) -> list[Problem]:
     for stage in load_recipe(str(run / "recipe.yaml")).stages:
         for source in (*stage.data.train_sources, *stage.data.replay_sources):
             if not source.source.startswith(FROM_STAGE):
-                problems += load_problems(**source.model_dump(), offline=offline)
+                problems += load_source(source, offline=offline)
     return problems
