@@ -17,7 +17,7 @@ from reasonrl._installation import check_verifiers
 from reasonrl.host.tuning import wait_patiently
 
 if TYPE_CHECKING:
-    from reasonrl.api.evaluation import EvaluationResult, compare, evaluate
+    from reasonrl.api.evaluation import EvaluationResult, compare, evaluate, evaluate_benchmarks
     from reasonrl.api.problems import load_problems
     from reasonrl.api.recipes import load_recipe
     from reasonrl.api.runs import Run
@@ -37,6 +37,7 @@ __all__ = [
     "UsageError",
     "compare",
     "evaluate",
+    "evaluate_benchmarks",
     "load_problems",
     "load_recipe",
     "train",
@@ -53,6 +54,7 @@ _MODULES = {
     "UsageError": "reasonrl.errors",
     "compare": "reasonrl.api.evaluation",
     "evaluate": "reasonrl.api.evaluation",
+    "evaluate_benchmarks": "reasonrl.api.evaluation",
     "load_problems": "reasonrl.api.problems",
     "load_recipe": "reasonrl.api.recipes",
     "train": "reasonrl.api.training",

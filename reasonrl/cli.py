@@ -160,7 +160,8 @@ def evaluate(
     """Measure the accuracy of a model on problems or benchmarks, greedy and sampled, with 95% intervals."""
     tune_for_computing()
     if benchmarks is not None:
-        from reasonrl.commands.benchmarks import AnswerSettings, benchmarks_command, refuse_with_benchmarks
+        from reasonrl.commands.benchmarks import benchmarks_command, refuse_with_benchmarks
+        from reasonrl.setup.benchmarks import AnswerSettings
 
         refuse_with_benchmarks({"--data": data, "--recipe": recipe, "--controls": controls})
         settings = AnswerSettings(

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from reasonrl import UsageError, evaluate_benchmarks
 from tests.e2e.commands import reasonrl_in
 from tests.tiny_runs import command, environment
 
@@ -142,3 +143,16 @@ def test_scores_of_two_prompts_are_not_compared(tmp_path: Path) -> None:
     (tmp_path / "b" / "results.json").write_text(json.dumps(results))
     refused = reasonrl_in(tmp_path, "compare", "a", "b").refusal()
     assert "gsm8k: a has the prompt 'boxed', but b has '4shot'" in refused
+
+
+def test_from_python(tmp_path: Path) -> None:
+    copy_of_gsm8k(tmp_path, 5)
+    result = evaluate_benchmarks(
+        MODEL, {"gsm8k": tmp_path / "copy.jsonl"}, n=2, temperature=1.0, max_new_tokens=8, output=tmp_path / "out"
+    )
+    figures = result.results["gsm8k"]
+    assert figures.pass_at[2].estimate >= figures.pass_at[1].estimate == figures.accuracy.if_unjudged_wrong
+    assert "gsm8k" in str(result) and result.overlaps == "not known: the model is not a run"
+    assert json.loads((tmp_path / "out" / "results.json").read_text()) == json.loads(json.dumps(result.to_json()))
+    with pytest.raises(UsageError, match="a list of names, or a dictionary"):
+        evaluate_benchmarks(MODEL, "gsm8k")

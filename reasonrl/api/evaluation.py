@@ -11,6 +11,7 @@ from typing import Any
 
 from reasonrl.api.problems import load_problems
 from reasonrl.api.runs import Run
+from reasonrl.commands.benchmark_run import BenchmarkRun, EvalResult, load_benchmarks
 from reasonrl.commands.evaluate import result_table
 from reasonrl.commands.evaluated_recipe import evaluation_recipe, refuse_empty_evaluation
 from reasonrl.commands.results import refuse_old_results, results_folder, write_results
@@ -19,6 +20,7 @@ from reasonrl.evaluation import compare as comparing
 from reasonrl.evaluation.evaluate import Evaluation
 from reasonrl.host.outputs import user_path, user_text
 from reasonrl.runs.folder import run_facts
+from reasonrl.setup.benchmarks import AnswerSettings
 from reasonrl.setup.standalone import prepare_evaluation
 from reasonrl.stages.gathering import close_verifier
 from reasonrl.stats import Interval
@@ -157,6 +159,52 @@ def evaluate(
             facts |= prepared.sampling_facts() | {"seconds": time.perf_counter() - started} | run_facts(sys.argv)
             write_results(folder, facts, result.samples)
         return result
+
+
+def evaluate_benchmarks(
+    model: Run | str | Path,
+    benchmarks: Sequence[str] | Mapping[str, str | Path | None],
+    *,
+    n: int = 1,
+    temperature: float = 0.0,
+    top_p: float = 1.0,
+    max_new_tokens: int | None = None,
+    prompt: str | None = None,
+    limit: int | None = None,
+    overrides: Sequence[str] = (),
+    output: str | Path | None = None,
+    seed: int = 0,
+    offline: bool = False,
+) -> EvalResult:
+    """Scores of a model on published benchmarks, with 95% intervals.
+
+    Args:
+        model: as for `evaluate`, or the address of an OpenAI-compatible server.
+        benchmarks: names such as "gsm8k", read from the hub; or names with the file of a copy each.
+        n: answers to each problem. Several need a temperature.
+        max_new_tokens, prompt: None: as the benchmark says.
+        limit: use only the first problems.
+        overrides: `key=value` of the sections model and rollout.
+        output: a folder for results.json and samples.jsonl. An evaluation that was stopped goes on there.
+
+    Raises: UsageError, DataError, ModelError, RecipeError, before anything is drawn.
+
+    Example:
+        result = evaluate_benchmarks("runs/first", {"gsm8k": "gsm8k_test.jsonl"}, n=8, temperature=0.6)
+        print(result.results["gsm8k"].accuracy.interval, result.results["gsm8k"].pass_at[8])
+    """
+    named = benchmarks if isinstance(benchmarks, Mapping) else dict.fromkeys(benchmarks)
+    if not named or isinstance(benchmarks, str):
+        raise UsageError("evaluate_benchmarks: benchmarks is a list of names, or a dictionary of names and files")
+    wanted = [(name, None if file is None else str(file)) for name, file in named.items()]
+    return BenchmarkRun(
+        user_text(str(model.path if isinstance(model, Run) else model)),
+        load_benchmarks(wanted, limit=limit, offline=offline),
+        AnswerSettings(n, temperature, top_p, 0, max_new_tokens, prompt, seed),
+        output=None if output is None else user_path(output, "output"),
+        overrides=list(overrides),
+        offline=offline,
+    ).evaluate()
 
 
 def _named_problems(
