@@ -7,6 +7,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+import typer
+
 from critics.formats import CritiqueFormat
 from reasonrl.commands.evaluated_recipe import critic_recipe
 from reasonrl.commands.results import refuse_old_results, results_folder, write_and_emit
@@ -35,7 +37,8 @@ def critic_train_command(recipe: str, overrides: list[str], **options: Any) -> N
 def critic_eval_command(
     model: str,
     *,
-    data: str,
+    data: str | None,
+    benchmarks: str | None = None,
     format_name: str | None,
     format_options: dict[str, Any],
     served_name: str | None,
@@ -58,7 +61,7 @@ def critic_eval_command(
     refuse_old_results(output)
     recipe, weights = critic_recipe(model, offline=offline)
     form = _critique_format(recipe, format_name, format_options)
-    problems = _labelled_solutions(data, form, limit=limit, offline=offline)
+    problems = _labelled_solutions(data, benchmarks, form, limit=limit, offline=offline)
     role = _critic_role(
         recipe, weights, served_name=served_name, temperature=temperature, max_new_tokens=max_new_tokens
     )
@@ -73,7 +76,7 @@ def critic_eval_command(
         results = {
             "model": model,
             "weights": weights,
-            "data": data,
+            "data": data or benchmarks,
             "format": form.name,
             "n": n,
             "temperature": temperature,
@@ -97,13 +100,34 @@ def _critique_format(recipe: Recipe, name: str | None, options: dict[str, Any]) 
         raise UsageError(f"--format: {error}") from error
 
 
-def _labelled_solutions(source: str, form: CritiqueFormat, *, limit: int | None, offline: bool) -> list[Problem]:
+def _labelled_solutions(
+    source: str | None, benchmarks: str | None, form: CritiqueFormat, *, limit: int | None, offline: bool
+) -> list[Problem]:
     """Solutions to judge, with prompts in the format."""
     from reasonrl.data import load_problems
     from reasonrl.data.critiques import critique_problem
 
-    problems = load_problems(source, kind="critique", limit=limit, offline=offline)
+    if (source is None) == (benchmarks is None):
+        raise UsageError("write either --data FILE or --benchmarks processbench, bigbench_mistake=FILE, ...")
+    if source is not None:
+        problems = load_problems(source, kind="critique", limit=limit, offline=offline)
+    else:
+        problems = _of_benchmarks(str(benchmarks), limit=limit, offline=offline)
     return [critique_problem(problem, form) for problem in problems]
+
+
+def _of_benchmarks(wanted: str, *, limit: int | None, offline: bool) -> list[Problem]:
+    from reasonrl.commands.benchmarks import wanted_benchmarks
+    from reasonrl.evaluation.benchmarks import find_benchmark
+    from reasonrl.evaluation.benchmarks.loading import load_benchmark
+
+    problems: list[Problem] = []
+    for name, path in wanted_benchmarks(wanted):
+        loaded = load_benchmark(find_benchmark(name, for_critics=True), path=path, limit=limit, offline=offline)
+        for note in (*loaded.notes, *loaded.benchmark.notes):
+            typer.echo(f"{name}: {note}", err=True)
+        problems += loaded.problems
+    return problems
 
 
 def _critic_role(

@@ -199,9 +199,16 @@ def critic_eval(
         typer.Argument(help="A run folder, a model, or the address of an OpenAI-compatible server (http://.../v1)."),
     ],
     data: Annotated[
-        str,
+        str | None,
         typer.Option(help="Labelled solutions: rows of ProcessBench, BIG-Bench-Mistake, PRM800K, or of kind critique."),
-    ],
+    ] = None,
+    benchmarks: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAMES",
+            help="Or processbench, bigbench_mistake, prm800k, criticbench, from the hub or from a file: NAME=FILE.",
+        ),
+    ] = None,
     format_: Annotated[
         str | None,
         typer.Option(
@@ -236,7 +243,8 @@ def critic_eval(
 
     critic_eval_command(
         user_text(model),
-        data=user_text(data),
+        data=data and user_text(data),
+        benchmarks=benchmarks and user_text(benchmarks),
         format_name=format_,
         format_options=key_values(option or [], "--option"),
         served_name=served_name,

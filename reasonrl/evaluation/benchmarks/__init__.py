@@ -29,15 +29,24 @@ BENCHMARKS = {
     "code_contests": "code_contests:CODE_CONTESTS",
 }
 """Name -> module:benchmark, in this package."""
+CRITIC_BENCHMARKS = {
+    "processbench": "solutions:PROCESSBENCH",
+    "bigbench_mistake": "solutions:BIGBENCH_MISTAKE",
+    "prm800k": "solutions:PRM800K",
+    "criticbench": "solutions:CRITICBENCH",
+}
+"""Solutions to judge, for `reasonrl critic eval`."""
 
 
-def find_benchmark(name: str) -> Benchmark:
-    """Raises UsageError for an unknown name."""
-    if name not in BENCHMARKS:
-        hint = did_you_mean(name, BENCHMARKS)
-        raise UsageError(
-            f"there is no benchmark {name!r}; {hint + ' ' if hint else ''}choose of {', '.join(BENCHMARKS)}"
-        )
-    module, _, attribute = BENCHMARKS[name].partition(":")
+def find_benchmark(name: str, *, for_critics: bool = False) -> Benchmark:
+    """Raises UsageError for an unknown name, and for one of the other kind."""
+    known, others = (CRITIC_BENCHMARKS, BENCHMARKS) if for_critics else (BENCHMARKS, CRITIC_BENCHMARKS)
+    if name in others:
+        command = "reasonrl eval" if for_critics else "reasonrl critic eval"
+        raise UsageError(f"{name} is a benchmark of {command}: {command} MODEL --benchmarks {name}")
+    if name not in known:
+        hint = did_you_mean(name, known)
+        raise UsageError(f"there is no benchmark {name!r}; {hint + ' ' if hint else ''}choose of {', '.join(known)}")
+    module, _, attribute = known[name].partition(":")
     benchmark: Benchmark = getattr(importlib.import_module(f"{__name__}.{module}"), attribute)
     return benchmark

@@ -44,12 +44,15 @@ class Benchmark:
 
     name: str
     title: str
-    hub: HubRows
+    hub: HubRows | None
+    """None: it is published as files, which `published` names."""
     licence: str
-    prompts: Mapping[str, Prompt]
-    """Variants by name. The first one that fits the model is the default: chat for a model with a chat template."""
-    verifier: Mapping[str, Any]
+    prompts: Mapping[str, Prompt] = field(default_factory=dict)
+    """Variants by name. The first one that fits the model is the default: chat for a model with a chat template. None
+    for solutions to judge: a critic has its own format."""
+    verifier: Mapping[str, Any] = field(default_factory=dict)
     kind: str = "math"
+    published: str = ""
     row: Callable[[Row], Row] = dict
     """A row of the hub, or of a copy, as a row that `reasonrl.data` reads. Raises KeyError for a missing column and
     ValueError for a value that it cannot read."""

@@ -16,7 +16,7 @@ from reasonrl.data.hub import hub_rows
 from reasonrl.data.mistakes import Mistakes
 from reasonrl.data.rows import SourceRow
 from reasonrl.errors import DataError, UsageError
-from reasonrl.evaluation.benchmarks import BENCHMARKS, find_benchmark
+from reasonrl.evaluation.benchmarks import BENCHMARKS, CRITIC_BENCHMARKS, find_benchmark
 from reasonrl.evaluation.benchmarks.base import Benchmark
 from verifiers.types import Problem
 
@@ -54,7 +54,12 @@ def load_benchmark(
     """
     hub = benchmark.hub
     notes: list[str] = []
-    if path is None:
+    if path is None and hub is None:
+        raise UsageError(
+            f"{benchmark.name} is not on the hub: get {benchmark.published}, and write --benchmarks"
+            f" {benchmark.name}=FILE"
+        )
+    if path is None and hub is not None:
         origin = (
             f"{hub.hub_id}{f', {hub.config}' if hub.config else ''}, {hub.split}, {hub.revision or 'newest revision'}"
         )
@@ -65,6 +70,7 @@ def load_benchmark(
             hub.hub_id, name=hub.config, split=hub.split, offline=offline, options=options, instead=instead
         )
     else:
+        path = str(path)
         origin = Path(path).name
         mistakes = Mistakes(str(path))
         rows = _rows_of(benchmark, list(read_rows(Path(path).expanduser(), mistakes)), path, notes)
@@ -77,9 +83,10 @@ def load_benchmark(
             kind=benchmark.kind,
         )
     except DataError as error:
-        written_for = f"{hub.hub_id}, revision {hub.revision}" if hub.revision else hub.hub_id
+        written_for = benchmark.published if hub is None else hub.hub_id
+        written_for += f", revision {hub.revision}" if hub is not None and hub.revision else ""
         raise DataError(f"{error}\nThe benchmark {benchmark.name} reads the columns of {written_for}") from error
-    if hub.rows is not None and limit is None and len(problems) != hub.rows:
+    if hub is not None and hub.rows is not None and limit is None and len(problems) != hub.rows:
         notes.append(
             f"{len(problems):,} problems; {benchmark.title} has {hub.rows:,}, so this is another set or a part"
         )
@@ -93,8 +100,8 @@ def _rows_of(benchmark: Benchmark, rows: list[SourceRow], path: str, notes: list
         if len(mine) < len(rows):
             notes.append(f"{len(mine):,} of the {len(rows):,} rows of {Path(path).name} are of {benchmark.name}")
         return mine
-    for name in BENCHMARKS:
-        other = find_benchmark(name)
+    for name in BENCHMARKS if benchmark.kind != "critique" else CRITIC_BENCHMARKS:
+        other = find_benchmark(name, for_critics=benchmark.kind == "critique")
         if other.name != benchmark.name and any(_names(row) & _labels(other) for row in rows):
             raise UsageError(
                 f"{path}: its rows say that they are of {other.name}, and none of {benchmark.name}; name another file"

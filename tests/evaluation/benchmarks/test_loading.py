@@ -137,6 +137,7 @@ def test_other_columns_are_refused_with_the_set_that_it_was_written_for(name: st
     benchmark = find_benchmark(name)
     with pytest.raises(DataError) as caught:
         load_benchmark(benchmark, path=write(tmp_path, {"text": "What?", "label": "7"}))
+    assert benchmark.hub is not None
     assert "line 1: no column" in str(caught.value) and benchmark.hub.hub_id in str(caught.value)
 
 
