@@ -21,7 +21,7 @@ have limits, and nothing is simplified or expanded, so it runs in the caller's o
 
 from __future__ import annotations
 
-from verifiers.math.guards import UNEVALUATED, conflict_of, contradiction, not_for_algebra
+from verifiers.math.guards import UNEVALUATED, calculation, conflict_of, contradiction, not_for_algebra
 from verifiers.math.layers.choices import choice
 from verifiers.math.layers.conditions import conditioned
 from verifiers.math.layers.equations import equation
@@ -80,6 +80,8 @@ def compare(answer: str, gold: str, policy: MathPolicy | None = None) -> Compari
     """Whether `answer` is `gold`. None if only algebra in a worker process can tell."""
     pair = _pair(answer, gold, policy)
     if (refused := contradiction(answer, gold, pair)) is not None:
+        return refused
+    if (refused := calculation(pair)) is not None:
         return refused
     comparison = _both_ways(pair, _decide(pair))
     if comparison is None:

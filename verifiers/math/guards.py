@@ -30,6 +30,19 @@ _FOR_ALGEBRA = re.compile(r"\\(?:(?:sum|prod|i*nt|lim|operatorname|det|mod|bmod|
 """What sympy can evaluate to a number, beside what the layers read."""
 _NOT_WRITTEN_OUT = re.compile(r"\\(?:[cldv]?dots|dots[bcmo]|forall|exists)(?![A-Za-z])|\.\.\.|\u2026")
 """sympy would take dots for a symbol, and of "for all x > 0, ..." the first inequality alone."""
+_SIGNS = (
+    ("\\cdot", "*"),
+    ("\\times", "*"),
+    ("\\div", ":"),
+    ("\u00d7", "*"),
+    ("\u00b7", "*"),
+    ("\u00f7", ":"),
+    ("**", "^"),
+)
+_OF_NUMBERS = re.compile(r"[\d.,+\-*/:^(){}\[\]]+")
+_SCIENTIFIC = re.compile(r"[+-]?[\d.,]+\*10\^[({]?[+-]?\d+[)}]?")
+_OPERATION = re.compile(r"(?<=[\d)}\].])[+\-*:^]|[\d)}\].]/.*/|[)}\]]/|/[({\[]|(?<=[)}\]])[(\d]|(?<=\d)\(")
+"""Between two operands; a single a/b is a number."""
 MAX_CHAIN_TERMS = 8
 """Terms of a chain of inequalities that are looked for in another one."""
 
@@ -44,6 +57,19 @@ def contradiction(answer: str, gold: str, pair: Pair) -> Comparison | None:
     if chains and squeezed(pair.answer) != squeezed(pair.gold) and any(is_false_chain(pair, text) for text in chains):
         return Comparison(False, "equation", "a chain of equations whose values differ")
     return None
+
+
+def calculation(pair: Pair) -> Comparison | None:
+    """Before the layers, where the policy says so: an answer that is still to be worked out, against a number."""
+    if pair.policy.calculations != "wrong" or not is_plain_number(pair.gold):
+        return None
+    text = pair.answer.strip("$ ")
+    for word, sign in _SIGNS:
+        text = text.replace(word, sign)
+    text = "".join(text.split())
+    if not _OF_NUMBERS.fullmatch(text) or _SCIENTIFIC.fullmatch(text) or not _OPERATION.search(text):
+        return None
+    return Comparison(False, "calculation", "a calculation instead of its result (policy.calculations)")
 
 
 def _struck(text: str) -> re.Match[str] | None:

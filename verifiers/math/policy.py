@@ -40,6 +40,10 @@ class MathPolicy:
     labels or indices ("x = 2, y = 3", "(a) 2 (b) 3", "T(1), T(2) = 2, 3"), are in order in any case; those of {a, b}
     are not.
     """
+    calculations: Literal["any", "wrong"] = "any"
+    """Whether "24 - 9" may stand for 15. Where questions are calculations themselves, "any" pays a policy for writing
+    the question down again: write "wrong" there. A fraction, a sign, a percentage and 3 * 10^5 are numbers in any case.
+    """
     unevaluated: Literal["wrong", "mask"] = "wrong"
     """A final answer that takes more work to evaluate than `effort.MAX_TERMS` terms, or an integral or a limit that the
     reference does not have: wrong, or not judged.
@@ -56,6 +60,8 @@ class MathPolicy:
             raise ValueError(f"percent is {self.percent!r}; write either, fraction or number")
         if self.list_order not in ("any", "same"):
             raise ValueError(f"list_order is {self.list_order!r}; write any or same")
+        if self.calculations not in ("any", "wrong"):
+            raise ValueError(f"calculations is {self.calculations!r}; write any or wrong")
         if self.unevaluated not in ("wrong", "mask"):
             raise ValueError(f"unevaluated is {self.unevaluated!r}; write wrong or mask")
         if self.rounding_digits is not None and self.rounding_digits < 1:
