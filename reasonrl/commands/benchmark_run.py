@@ -163,10 +163,10 @@ class BenchmarkRun:
         except DataError as error:
             self.tell(f"overlap with the training data is not known: {error}")
             return f"not known: {error}"
-        found = {one.benchmark.name: overlap(one.problems, training) for one in self.loaded}
-        for name, seen in found.items():
+        overlaps = {one.benchmark.name: overlap(one.problems, training) for one in self.loaded}
+        for name, seen in overlaps.items():
             self.tell(seen.text(name))
-        return found
+        return overlaps
 
 
 def results_text(results: Sequence[BenchmarkResult]) -> str:
@@ -249,8 +249,8 @@ def _same_settings(output: Path, facts: dict[str, Any]) -> None:
 
 def _differences(old: Any, new: Any, key: str) -> list[str]:
     if isinstance(old, dict) and isinstance(new, dict):
-        found: list[str] = []
+        differences: list[str] = []
         for name in (*old, *(name for name in new if name not in old)):
-            found += _differences(old.get(name), new.get(name), f"{key}.{name}" if key else name)
-        return found
+            differences += _differences(old.get(name), new.get(name), f"{key}.{name}" if key else name)
+        return differences
     return [] if old == new else [f"{key} was {old!r:.80} and is {new!r:.80}"]

@@ -271,8 +271,8 @@ def _benchmarks(path: Path) -> dict[str, Any]:
         content = json.loads(file.read_text(encoding="utf-8"))
     except ValueError as error:
         raise UsageError(f"{file} is not valid JSON: {error}") from error
-    found = content.get("benchmarks") if isinstance(content, dict) else None
-    return found if isinstance(found, dict) else {}
+    benchmarks = content.get("benchmarks") if isinstance(content, dict) else None
+    return benchmarks if isinstance(benchmarks, dict) else {}
 
 
 def _last_step(keys: list[SampleKey]) -> list[SampleKey]:

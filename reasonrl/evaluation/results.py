@@ -113,8 +113,8 @@ def result_of(
     for row in rows:
         answers.setdefault(row["problem_id"], []).append(Answer.from_row(row))
     groups = list(answers.values())
-    everything = [answer for group in groups for answer in group]
-    if not everything:
+    all_answers = [answer for group in groups for answer in group]
+    if not all_answers:
         raise ValueError(f"{name}: there are no answers")
     count = max(map(len, groups))
     return BenchmarkResult(
@@ -124,9 +124,9 @@ def result_of(
         accuracy=accuracy_of([[answer.correct for answer in group] for group in groups]),
         pass_at=_pass_at(groups) if count > 1 else {},
         majority=_majority(groups, same) if same is not None and count > 1 else None,
-        truncated=sum(answer.is_truncated for answer in everything) / len(everything),
-        unparsed=sum(answer.is_unparsed for answer in everything) / len(everything),
-        mean_tokens=sum(answer.tokens for answer in everything) / len(everything),
+        truncated=sum(answer.is_truncated for answer in all_answers) / len(all_answers),
+        unparsed=sum(answer.is_unparsed for answer in all_answers) / len(all_answers),
+        mean_tokens=sum(answer.tokens for answer in all_answers) / len(all_answers),
         missing=missing,
         budgets=_budgets(groups, most_tokens),
     )

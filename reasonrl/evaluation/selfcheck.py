@@ -40,23 +40,27 @@ class Check:
         if interval is not None:
             measured = f"measured {100 * interval.estimate:.1f} [{100 * interval.low:.1f}, {100 * interval.high:.1f}]"
         spread = f" +- {self.reported.spread:g}" if self.reported.spread is not None else ""
-        told = f"reported {self.reported.score:g}{spread} ({self.reported.settings}; {self.reported.source})"
-        line = f"{self.benchmark}: {measured}, {told}: {'agrees' if self.is_covered else 'DIFFERS'}"
+        reported = f"reported {self.reported.score:g}{spread} ({self.reported.settings}; {self.reported.source})"
+        line = f"{self.benchmark}: {measured}, {reported}: {'agrees' if self.is_covered else 'DIFFERS'}"
         return line if self.is_covered else "\n".join([line, *(f"  {reason}" for reason in self.reasons())])
 
     def reasons(self) -> list[str]:
         """What usually explains a gap, the likeliest by the figures first."""
-        result, found = self.result, []
+        result, reasons = self.result, []
         if result.truncated > _MANY_CUT:
-            found.append(f"{result.truncated:.0%} of the answers were cut off: raise --max-new-tokens")
+            reasons.append(f"{result.truncated:.0%} of the answers were cut off: raise --max-new-tokens")
         if result.unparsed > _MANY_UNREAD:
-            found.append(f"{result.unparsed:.0%} could not be read: another prompt or chat template than the report's?")
-        found.append(
+            reasons.append(
+                f"{result.unparsed:.0%} could not be read: another prompt or chat template than the report's?"
+            )
+        reasons.append(
             f"the report has: {self.reported.settings}. Compare --prompt, --n, --temperature, --max-new-tokens"
         )
         if result.problems < 100:
-            found.append(f"{result.problems} problems say little: the interval leaves out what other seeds would give")
-        return found
+            reasons.append(
+                f"{result.problems} problems say little: the interval leaves out what other seeds would give"
+            )
+        return reasons
 
 
 def checks_of(model: str, benchmarks: Sequence[Benchmark], results: Sequence[BenchmarkResult]) -> list[Check]:

@@ -69,10 +69,10 @@ class LocalAnswerer:
             self._loaded = model, make_engine(recipe, model)
         language_model, engine = self._loaded
         tokenizer, config = language_model.tokenizer, language_model.model.config
-        asked = list(problems)
-        check_lengths(recipe, tokenizer, config, asked)
-        check_prompt_tokens(self._weights, tokenizer, config, asked)
-        warnings = template_warnings(recipe, tokenizer, language_model.eos_ids, asked)
+        given = list(problems)
+        check_lengths(recipe, tokenizer, config, given)
+        check_prompt_tokens(self._weights, tokenizer, config, given)
+        warnings = template_warnings(recipe, tokenizer, language_model.eos_ids, given)
         return evaluator_for(recipe, engine, tokenizer, parts), list(warnings)
 
 

@@ -137,13 +137,13 @@ def prepare_benchmarks(
 
 
 def _recipe(benchmark: Benchmark, prompt: Prompt, settings: AnswerSettings, answerer: Answerer) -> Recipe:
-    asked: dict[str, Any] = {"style": prompt.style, "template": prompt.template}
+    prompt_section: dict[str, Any] = {"style": prompt.style, "template": prompt.template}
     if prompt.few_shot:
-        asked["few_shot"] = [list(pair) for pair in prompt.few_shot]
+        prompt_section["few_shot"] = [list(pair) for pair in prompt.few_shot]
     raw = {
         "name": benchmark.name.replace("_", "-"),
         "model": dict(answerer.model_section),
-        "data": {"train": {"source": "none"}, "prompt": asked},
+        "data": {"train": {"source": "none"}, "prompt": prompt_section},
         "verifier": dict(benchmark.verifier),
         "rollout": {
             "max_new_tokens": settings.max_new_tokens or benchmark.max_new_tokens,

@@ -82,7 +82,7 @@ def test_every_parameter_has_a_meaning() -> None:
 def test_a_usage_line() -> None:
     listed = dict(commands(cli.app))
     assert usage("train", parameters(listed["train"])) == "reasonrl train RECIPE [key=value ...] [options]"
-    assert usage("critic eval", parameters(listed["critic eval"])) == "reasonrl critic eval MODEL --data TEXT [options]"
+    assert usage("critic eval", parameters(listed["critic eval"])) == "reasonrl critic eval MODEL [options]"
 
 
 def test_the_exit_codes_of_the_page() -> None:

@@ -93,11 +93,11 @@ def math_row(*, question: str, answer: str, gold: Callable[[Any], str], identity
     """
 
     def read(row: Row) -> Row:
-        asked = row[question] if question in row else next((row[name] for name in QUESTION_NAMES if name in row), None)
-        if asked is None:
+        text = row[question] if question in row else next((row[name] for name in QUESTION_NAMES if name in row), None)
+        if text is None:
             raise KeyError(question)
         value = row[answer] if answer in row else row["answer"]
         named = {"id": row[identity]} if row.get(identity) is not None else {}
-        return {**named, "problem": asked, "answer": gold(value)}
+        return {**named, "problem": text, "answer": gold(value)}
 
     return read

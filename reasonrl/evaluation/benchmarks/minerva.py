@@ -13,12 +13,12 @@ _SOBER = "sober-reasoning, 10 seeds, T 0.8"
 
 
 def _row(row: dict[str, Any]) -> dict[str, Any]:
-    asked = row["problem"] if "problem" in row else row["question"]
+    text = row["problem"] if "problem" in row else row["question"]
     answer = row["answer"] if row.get("answer") is not None else boxed_answer(row["solution"])
     if answer is None:
         raise ValueError("the solution has no \\boxed{} answer")
     named = {"id": row["id"]} if row.get("id") is not None else {}
-    return {**named, "problem": asked, "answer": golds.plain(answer)}
+    return {**named, "problem": text, "answer": golds.plain(answer)}
 
 
 MINERVA = Benchmark(

@@ -12,12 +12,12 @@ _SOBER = "sober-reasoning, 10 seeds, T 0.8"
 
 
 def _row(row: dict[str, Any]) -> dict[str, Any]:
-    asked = row["question"] if "question" in row else row["problem"]
+    text = row["question"] if "question" in row else row["problem"]
     if isinstance(row.get("context"), str) and row["context"].strip():
-        asked = f"{row['context'].strip()}\n\n{asked}"
+        text = f"{row['context'].strip()}\n\n{text}"
     answer = row["final_answer"] if "final_answer" in row else row["answer"]
     named = {"id": row["id"]} if row.get("id") is not None else {}
-    return {**named, "problem": asked, "answer": golds.several(answer)}
+    return {**named, "problem": text, "answer": golds.several(answer)}
 
 
 OLYMPIADBENCH = Benchmark(
