@@ -165,7 +165,7 @@ def evaluate(
 
         refuse_with_benchmarks({"--data": data, "--recipe": recipe, "--controls": controls})
         settings = AnswerSettings(
-            n or 1, temperature or 0.0, top_p, 0, max_new_tokens, prompt and user_text(prompt), seed
+            1 if n is None else n, temperature or 0.0, top_p, 0, max_new_tokens, prompt and user_text(prompt), seed
         )
         benchmarks_command(
             user_text(model),

@@ -79,6 +79,9 @@ def test_other_settings_are_another_evaluation(tmp_path: Path) -> None:
         (("--data", "copy.jsonl"), "--data cannot stand beside --benchmarks"),
         (("--prompt", "9shot"), "gsm8k has no such variant; it has boxed, 4shot"),
         (("--temperature", "0"), "greedy answers are all the same; write --temperature 0.6"),
+        (("--n", "0"), "write the number of answers to each problem, 1 or more"),
+        (("--temperature", "-1"), "write 0 for greedy answers, or a number from"),
+        (("--temperature", "nan"), "write 0 for greedy answers, or a number from"),
         (("--top-p", "0"), "write a number above 0, up to 1"),
         (("--set", "train.steps=3"), "only keys of model and rollout can be set"),
         (("--set", "rollout.enginee=hf"), "rollout.enginee"),
@@ -96,9 +99,11 @@ def test_a_gold_that_its_own_verifier_refuses_is_left_out_and_named(tmp_path: Pa
     (tmp_path / "copy.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
     result = evaluate(tmp_path, "--json")
     value = json.loads(result.out)
-    if value["benchmarks"]["gsm8k"]["left_out"]:
-        assert value["benchmarks"]["gsm8k"]["left_out"] == ["g/7"] and "does not accept" in result.err
-        assert value["results"]["gsm8k"]["problems"] == 39
+    assert value["benchmarks"]["gsm8k"]["left_out"] == ["g/7"] and "does not accept" in result.err
+    assert value["results"]["gsm8k"]["problems"] == 39
+    rows[8]["answer"] = rows[9]["answer"] = "\\frac{"
+    (tmp_path / "copy.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    assert "golds must score 1 by the benchmark's own verifier" in evaluate(tmp_path).err, "more than 5%"
 
 
 def test_killed_at_any_moment_and_started_again_is_the_same_evaluation(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from reasonrl.evaluation.benchmarks.base import Benchmark, Prompt
 from reasonrl.evaluation.benchmarks.loading import LoadedBenchmark
 from reasonrl.evaluation.drawing import Draw
 from reasonrl.evaluation.results import Same
+from reasonrl.recipe.fields import LARGEST_TEMPERATURE, LEAST_TEMPERATURE
 from reasonrl.recipe.reading import parse_recipe
 from reasonrl.recipe.schema import Recipe
 from reasonrl.rewards.loading import make_reward_parts, make_verifier
@@ -43,6 +44,13 @@ class AnswerSettings:
 
     def check(self) -> None:
         """Raises UsageError."""
+        if self.samples_per_problem < 1:
+            raise UsageError(f"--n {self.samples_per_problem}: write the number of answers to each problem, 1 or more")
+        if self.temperature != 0 and not LEAST_TEMPERATURE <= self.temperature <= LARGEST_TEMPERATURE:
+            raise UsageError(
+                f"--temperature {self.temperature:g}: write 0 for greedy answers, or a number from"
+                f" {LEAST_TEMPERATURE:g} to {LARGEST_TEMPERATURE:g}"
+            )
         if self.samples_per_problem > 1 and self.temperature == 0:
             raise UsageError(
                 f"--n {self.samples_per_problem}: greedy answers are all the same; write --temperature 0.6"

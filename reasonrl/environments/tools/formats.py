@@ -42,7 +42,9 @@ class ToolFormat(Protocol):
     closing: tuple[str, ...]
     """What may not stand in a result as it is: it would end the frame, or begin another."""
     describes_tools: bool
-    """Whether the prompt describes the tools: the chat template gets their schemas."""
+    """Whether the prompt describes the tools: the chat template gets their schemas. A format of the user's that
+    lacks it describes none.
+    """
 
     def read(self, text: str) -> Reading:
         """What a turn asks for. `text` ends before the stop string."""

@@ -89,7 +89,7 @@ class ToolUse:
         self._tokenizer = tokenizer
         self._tools = load_tools(tools)
         self._format = load_format(format, list(self._tools.values()), tokenizer)
-        described = self._tools.values() if self._format.describes_tools else ()
+        described = self._tools.values() if getattr(self._format, "describes_tools", False) else ()
         self._functions = [function_schema(tool) for tool in described]
         self._max_turns = check_whole("max_turns", max_turns, least=2)
         self._max_calls = None if max_calls is None else check_whole("max_calls", max_calls)

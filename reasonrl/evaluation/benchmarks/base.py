@@ -23,7 +23,7 @@ class HubRows:
     split: str
     config: str | None = None
     revision: str | None = None
-    """A commit. None: no commit is known to us; the newest is taken, and its hash stands in the results."""
+    """A commit. None: we know none, and the newest is taken. Results have a hash of the problems in any case."""
     rows: int | None = None
     """How many rows this split has. Another number is reported: then it is another set."""
 

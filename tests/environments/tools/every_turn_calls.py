@@ -14,7 +14,6 @@ from reasonrl.environments.tools.formats import Reading
 class EveryTurnCalls:
     stop: ClassVar[tuple[str, ...]] = ()
     closing: ClassVar[tuple[str, ...]] = ()
-    describes_tools = False
 
     def __init__(self, tools: Sequence[Tool], *, answers: bool = False) -> None:
         """`answers`: half of the turns, by their last character, are answers."""
