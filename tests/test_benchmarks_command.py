@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import random
-import signal
-import subprocess
-import time
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +11,7 @@ import pytest
 
 from reasonrl import UsageError, evaluate_benchmarks
 from tests.e2e.commands import reasonrl_in
-from tests.tiny_runs import command, environment
+from tests.evaluation.benchmarks.kills import KilledEvaluation
 
 MODEL = "tiny-critic"
 
@@ -83,8 +79,10 @@ def test_other_settings_are_another_evaluation(tmp_path: Path) -> None:
         (("--temperature", "-1"), "write 0 for greedy answers, or a number from"),
         (("--temperature", "nan"), "write 0 for greedy answers, or a number from"),
         (("--top-p", "0"), "write a number above 0, up to 1"),
-        (("--set", "train.steps=3"), "only keys of model and rollout can be set"),
+        (("--set", "train.steps=3"), "only keys of model, rollout and verifier can be set"),
         (("--set", "rollout.enginee=hf"), "rollout.enginee"),
+        (("--set", "verifier.modus=strict"), "modus"),
+        (("--known-errors", "drop"), "--known-errors drop: write count, exclude or mend"),
     ],
 )
 def test_bad_requests_are_one_sentence(tmp_path: Path, more: tuple[str, str], message: str) -> None:
@@ -106,33 +104,39 @@ def test_a_gold_that_its_own_verifier_refuses_is_left_out_and_named(tmp_path: Pa
     assert "golds must score 1 by the benchmark's own verifier" in evaluate(tmp_path).err, "more than 5%"
 
 
+def test_problems_that_are_known_to_be_wrong_are_counted_and_excluded_when_asked(tmp_path: Path) -> None:
+    function = {"prompt": "def f(x):\n", "canonical_solution": "    return x\n", "entry_point": "f"}
+    row = function | {"test": "def check(candidate):\n    assert candidate(1) == 1\n"}
+    names = ("HumanEval/1", "HumanEval/47")
+    (tmp_path / "copy.jsonl").write_text("".join(json.dumps(row | {"task_id": n}) + "\n" for n in names))
+    words = ("eval", MODEL, "--benchmarks", "humaneval=copy.jsonl", "--max-new-tokens", "4", "--offline", "--json")
+    for treatment, problems in (("count", 2), ("exclude", 1)):
+        result = reasonrl_in(tmp_path, *words, "--known-errors", treatment)
+        assert result.code == 0, result.err
+        value = json.loads(result.out)
+        facts = value["benchmarks"]["humaneval"]["known_errors"]
+        assert facts["treatment"] == treatment and list(facts["problems"]) == ["HumanEval/47"]
+        assert value["results"]["humaneval"]["problems"] == problems
+        assert "1 problem is known to be judged wrongly: HumanEval/47 (an example in the prompt" in result.err
+
+
+def test_libraries_that_are_missing_are_one_sentence(tmp_path: Path) -> None:
+    row = {"task_id": "BigCodeBench/1", "complete_prompt": "def task_func():\n", "canonical_solution": "    return 1\n"}
+    row |= {"test": "import unittest", "entry_point": "task_func", "libs": "['json', 'no_such_library', 'nor_this']"}
+    (tmp_path / "copy.jsonl").write_text(json.dumps(row) + "\n")
+    words = ("eval", MODEL, "--benchmarks", "bigcodebench_hard=copy.jsonl", "--offline")
+    message = reasonrl_in(tmp_path, *words).refusal()
+    assert "its programs import no_such_library, nor_this, which their Python does not have" in message
+    assert "--set verifier.python=" in message
+
+
 def test_killed_at_any_moment_and_started_again_is_the_same_evaluation(tmp_path: Path) -> None:
-    copy_of_gsm8k(tmp_path, 400)
-    words = ["eval", MODEL, "--benchmarks", "gsm8k=copy.jsonl", "--n", "3", "--temperature", "1"]
-    words += ["--max-new-tokens", "8", "--offline", "--output"]
-    whole = subprocess.run(command(*words, "whole"), cwd=tmp_path, env=environment(), capture_output=True, text=True)
-    assert whole.returncode == 0, whole.stderr
     rng = random.Random(3)
+    evaluation = KilledEvaluation(tmp_path, MODEL)
     for _ in range(3):
-        process = subprocess.Popen(
-            command(*words, "killed"), cwd=tmp_path, env=environment(), stderr=subprocess.PIPE, text=True
-        )
-        assert process.stderr is not None
-        for line in process.stderr:
-            if " of 1,200 answers" in line and int(line.split()[1]) > 0:
-                break
-        time.sleep(rng.uniform(0.0, 1.0))
-        os.kill(process.pid, signal.SIGKILL)
-        process.communicate()
-    assert not (tmp_path / "killed" / "results.json").exists()
-    with (tmp_path / "killed" / "samples.jsonl").open("a", encoding="utf-8") as file:
-        file.write('{"kind": "eval", "set": "gs')  # what a kill in the middle of a write leaves
-    again = subprocess.run(command(*words, "killed"), cwd=tmp_path, env=environment(), capture_output=True, text=True)
-    assert again.returncode == 0, again.stderr
-    first = next(line for line in again.stderr.splitlines() if " of 1,200 answers" in line)
-    assert int(first.split()[1]) > 0, "what was drawn is not drawn again"
-    for name in ("results.json", "samples.jsonl", "settings.json"):
-        assert (tmp_path / "killed" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes(), name
+        assert evaluation.kill(rng, after_first_chunk=True)
+    evaluation.tear_last_line()
+    assert evaluation.finish() > 0, "what was drawn is not drawn again"
 
 
 def test_scores_of_two_prompts_are_not_compared(tmp_path: Path) -> None:

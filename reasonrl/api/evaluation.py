@@ -171,6 +171,7 @@ def evaluate_benchmarks(
     max_new_tokens: int | None = None,
     prompt: str | None = None,
     limit: int | None = None,
+    known_errors: str = "count",
     overrides: Sequence[str] = (),
     output: str | Path | None = None,
     seed: int = 0,
@@ -184,7 +185,8 @@ def evaluate_benchmarks(
         n: answers to each problem. Several need a temperature.
         max_new_tokens, prompt: None: as the benchmark says.
         limit: use only the first problems.
-        overrides: `key=value` of the sections model and rollout.
+        known_errors: count, exclude or mend problems that are known to be judged wrongly.
+        overrides: `key=value` of the sections model, rollout and verifier.
         output: a folder for results.json and samples.jsonl. An evaluation that was stopped goes on there.
 
     Raises: UsageError, DataError, ModelError, RecipeError, before anything is drawn.
@@ -199,7 +201,7 @@ def evaluate_benchmarks(
     wanted = [(name, None if file is None else str(file)) for name, file in named.items()]
     return BenchmarkRun(
         user_text(str(model.path if isinstance(model, Run) else model)),
-        load_benchmarks(wanted, limit=limit, offline=offline),
+        load_benchmarks(wanted, limit=limit, offline=offline, known_errors=known_errors),
         AnswerSettings(n, temperature, top_p, 0, max_new_tokens, prompt, seed),
         output=None if output is None else user_path(output, "output"),
         overrides=list(overrides),

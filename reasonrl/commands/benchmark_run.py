@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,7 +17,7 @@ from reasonrl.commands.output import key_values
 from reasonrl.engines.served import ServedModel
 from reasonrl.errors import DataError, ModelError, UsageError
 from reasonrl.evaluation.benchmarks import find_benchmark
-from reasonrl.evaluation.benchmarks.loading import LoadedBenchmark, load_benchmark
+from reasonrl.evaluation.benchmarks.loading import LoadedBenchmark, check_known_errors, load_benchmark
 from reasonrl.evaluation.contamination import Overlap, overlap
 from reasonrl.evaluation.drawing import AnswerStore, draw_answers, refuse_repeated
 from reasonrl.evaluation.results import BenchmarkResult, result_of
@@ -63,10 +64,14 @@ class EvalResult:
 
 
 def load_benchmarks(
-    wanted: Sequence[tuple[str, str | None]], *, limit: int | None, offline: bool
+    wanted: Sequence[tuple[str, str | None]], *, limit: int | None, offline: bool, known_errors: str = "count"
 ) -> list[LoadedBenchmark]:
     """Benchmarks by name, each with the file of a copy or None for the hub. Raises UsageError, DataError."""
-    return [load_benchmark(find_benchmark(name), path=path, limit=limit, offline=offline) for name, path in wanted]
+    treatment = check_known_errors(known_errors)
+    return [
+        load_benchmark(find_benchmark(name), path=path, limit=limit, offline=offline, known_errors=treatment)
+        for name, path in wanted
+    ]
 
 
 @dataclass
@@ -90,7 +95,9 @@ class BenchmarkRun:
         """Raises UsageError, DataError, ModelError, RecipeError before anything is drawn."""
         if self.output is not None:
             _refuse_finished(self.output)
-        prepared = prepare_benchmarks(self.loaded, self._answerer(), self.settings)
+        sections = _sections(self.overrides)
+        settings = dataclasses.replace(self.settings, verifier=sections.pop("verifier"))
+        prepared = prepare_benchmarks(self.loaded, self._answerer(sections), settings)
         refuse_repeated([one.draw for one in prepared])
         overlaps = self._overlaps()
         self._tell_notes(prepared)
@@ -136,13 +143,14 @@ class BenchmarkRun:
                     f" their own gold answer ({', '.join(one.left_out[:4])})"
                 )
 
-    def _answerer(self) -> Answerer:
+    def _answerer(self, sections: dict[str, dict[str, Any]]) -> Answerer:
         """A server, a model, or the newest checkpoint of a run. Raises UsageError, ModelError."""
         if self.model.startswith(("http://", "https://")):
-            if self.overrides:
-                raise UsageError("--set has no effect on a model that is served elsewhere; leave it out")
+            if any(sections.values()):
+                raise UsageError(
+                    "--set of model and rollout has no effect on a model that is served elsewhere; leave it out"
+                )
             return ServedAnswerer(ServedModel(self.model, **(self.served or {})))
-        sections = _sections(self.overrides)
         weights = self.model
         if self._is_run:
             from reasonrl.setup.run_models import newest_model
@@ -213,12 +221,12 @@ def _percent(share: float) -> str:
 
 
 def _sections(overrides: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """Overrides of the sections model and rollout. Raises UsageError for others."""
-    sections: dict[str, dict[str, Any]] = {"model": {}, "rollout": {}}
+    """Overrides of the sections model, rollout and verifier. Raises UsageError for others."""
+    sections: dict[str, dict[str, Any]] = {"model": {}, "rollout": {}, "verifier": {}}
     for key, value in key_values(list(overrides), "--set").items():
         section, _, name = key.partition(".")
         if section not in sections or not name:
-            raise UsageError(f"--set {key}: with --benchmarks only keys of model and rollout can be set")
+            raise UsageError(f"--set {key}: with --benchmarks only keys of model, rollout and verifier can be set")
         sections[section][name] = value
     return sections
 

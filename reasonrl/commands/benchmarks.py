@@ -25,11 +25,12 @@ def benchmarks_command(
     overrides: Sequence[str],
     offline: bool,
     as_json: bool,
+    known_errors: str = "count",
     selfcheck: bool = False,
     served: dict[str, Any] | None = None,
 ) -> None:
     """Answers drawn by an earlier session in `output` are not drawn again."""
-    loaded = load_benchmarks(wanted_benchmarks(wanted), limit=limit, offline=offline)
+    loaded = load_benchmarks(wanted_benchmarks(wanted), limit=limit, offline=offline, known_errors=known_errors)
     benchmarks = [one.benchmark for one in loaded]
     if selfcheck and not any(PurePath(model).name.lower() == name.lower() for name in known_models(benchmarks)):
         raise UsageError(

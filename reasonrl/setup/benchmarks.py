@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import yaml
@@ -23,6 +23,7 @@ from reasonrl.recipe.schema import Recipe
 from reasonrl.rewards.loading import make_reward_parts, make_verifier
 from reasonrl.setup.answerers import Answerer
 from reasonrl.setup.data import render
+from verifiers.sandbox.interpreter import missing_modules
 from verifiers.types import Problem, Verifier
 
 MOST_LEFT_OUT = 0.05
@@ -41,6 +42,8 @@ class AnswerSettings:
     prompt: str | None = None
     """The name of a variant."""
     seed: int = 0
+    verifier: Mapping[str, Any] = field(default_factory=dict)
+    """Options in place of those of the benchmarks."""
 
     def check(self) -> None:
         """Raises UsageError."""
@@ -68,6 +71,7 @@ class PreparedBenchmark:
     recipe: Recipe
     draw: Draw
     verifier: Verifier
+    verifier_options: Mapping[str, Any]
     left_out: tuple[str, ...]
     """Ids of problems whose gold answer its own verifier does not accept."""
     warnings: tuple[str, ...]
@@ -92,7 +96,7 @@ class PreparedBenchmark:
             "data_hash": self.loaded.data_hash,
             "prompt": self.prompt_name,
             "prompt_hash": prompts.hexdigest(),
-            "verifier": dict(self.loaded.benchmark.verifier),
+            "verifier": dict(self.verifier_options),
             "sampling": {
                 "samples_per_problem": self.draw.samples_per_problem,
                 "temperature": sampling.temperature,
@@ -102,6 +106,10 @@ class PreparedBenchmark:
                 "stop": list(sampling.stop),
             },
             "left_out": list(self.left_out),
+            "known_errors": {
+                "treatment": self.loaded.treatment,
+                "problems": {name: error.what for name, error in self.loaded.known_errors.items()},
+            },
             "licence": self.loaded.benchmark.licence,
             "notes": [*self.loaded.notes, *self.loaded.benchmark.notes],
         }
@@ -135,16 +143,32 @@ def prepare_benchmarks(
     settings.check()
     checked = []
     for one in loaded:
+        options = {**one.benchmark.verifier, **settings.verifier}
+        _check_modules(one, options)
         name, prompt = choose_prompt(one.benchmark, settings.prompt, chats=answerer.chats)
-        recipe = _recipe(one.benchmark, prompt, settings, answerer)
-        checked.append((one, name, recipe, *_accepted(one, recipe)))
+        recipe = _recipe(one.benchmark, prompt, options, settings, answerer)
+        checked.append((one, name, recipe, options, *_accepted(one, recipe)))
     return [
-        _bind(one, name, recipe, problems, verifier, left_out, settings, answerer)
-        for one, name, recipe, problems, verifier, left_out in checked
+        _bind(one, name, recipe, options, problems, verifier, left_out, settings, answerer)
+        for one, name, recipe, options, problems, verifier, left_out in checked
     ]
 
 
-def _recipe(benchmark: Benchmark, prompt: Prompt, settings: AnswerSettings, answerer: Answerer) -> Recipe:
+def _check_modules(loaded: LoadedBenchmark, verifier: Mapping[str, Any]) -> None:
+    """Raises UsageError where programs could not import what their tests need."""
+    if not loaded.needs:
+        return
+    missing = missing_modules(loaded.needs, verifier.get("python", ""))
+    if missing:
+        raise UsageError(
+            f"{loaded.benchmark.name}: its programs import {', '.join(missing)}, which their Python does not have;"
+            " install them in an environment and write --set verifier.python=ENVIRONMENT/bin/python"
+        )
+
+
+def _recipe(
+    benchmark: Benchmark, prompt: Prompt, verifier: Mapping[str, Any], settings: AnswerSettings, answerer: Answerer
+) -> Recipe:
     prompt_section: dict[str, Any] = {"style": prompt.style, "template": prompt.template}
     if prompt.few_shot:
         prompt_section["few_shot"] = [list(pair) for pair in prompt.few_shot]
@@ -152,7 +176,7 @@ def _recipe(benchmark: Benchmark, prompt: Prompt, settings: AnswerSettings, answ
         "name": benchmark.name.replace("_", "-"),
         "model": dict(answerer.model_section),
         "data": {"train": {"source": "none"}, "prompt": prompt_section},
-        "verifier": dict(benchmark.verifier),
+        "verifier": dict(verifier),
         "rollout": {
             "max_new_tokens": settings.max_new_tokens or benchmark.max_new_tokens,
             "stop": list(prompt.stop),
@@ -177,6 +201,7 @@ def _bind(
     loaded: LoadedBenchmark,
     prompt_name: str,
     recipe: Recipe,
+    options: Mapping[str, Any],
     problems: list[Problem],
     verifier: Verifier,
     left_out: tuple[str, ...],
@@ -194,4 +219,4 @@ def _bind(
         stop=tuple(recipe.rollout.stop),
     )
     draw = Draw(loaded.benchmark.name, problems, evaluator, sampling, settings.samples_per_problem, answerer.is_served)
-    return PreparedBenchmark(loaded, prompt_name, recipe, draw, verifier, left_out, tuple(warnings))
+    return PreparedBenchmark(loaded, prompt_name, recipe, draw, verifier, options, left_out, tuple(warnings))

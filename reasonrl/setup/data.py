@@ -218,6 +218,11 @@ def load_offline_rows(source: SourceSpec, field_name: str, *, offline: bool) -> 
     Raises:
         DataError: the source cannot be read, or a row lacks a response or a finite reward.
     """
+    if source.source.startswith(BENCHMARK):
+        raise DataError(
+            f"{field_name}: {source.source} has problems, and an offline stage needs rows with a response and a reward;"
+            " name a file of them, or the stage of kind game that writes them"
+        )
     try:
         problems = load_problems(**source.model_dump() | {"kind": "offline"}, offline=offline)
     except DataError as error:

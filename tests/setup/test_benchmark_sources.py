@@ -10,9 +10,10 @@ import pytest
 import yaml
 
 from reasonrl.errors import DataError
+from reasonrl.recipe.data import SourceSpec
 from reasonrl.recipe.reading import parse_recipe
 from reasonrl.rewards.loading import make_verifier
-from reasonrl.setup.data import load_data
+from reasonrl.setup.data import load_data, load_offline_rows
 from reasonrl.setup.trained_on import training_problems
 
 
@@ -52,6 +53,11 @@ def test_mistakes(tmp_path: Path, named: dict[str, Any], message: str) -> None:
     with pytest.raises(DataError) as caught:
         load(tmp_path, set=named)
     assert message in str(caught.value)
+
+
+def test_an_offline_stage_cannot_learn_from_a_benchmark() -> None:
+    with pytest.raises(DataError, match=r"data.train: benchmark:gsm8k has problems, and an offline stage needs rows"):
+        load_offline_rows(SourceSpec(source="benchmark:gsm8k"), "data.train", offline=True)
 
 
 def test_what_a_run_was_trained_on(tmp_path: Path) -> None:

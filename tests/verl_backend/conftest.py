@@ -48,7 +48,8 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     """Every method on, on two workers; killed after a checkpoint and resumed."""
     folder = tmp_path_factory.mktemp("everything")
     probe = folder / "probe"
-    process = launch(ON_TWO, folder, probe=probe)
+    recipe = with_benchmark(folder)
+    process = launch(recipe, folder, probe=probe)
     checkpoints = folder / "run" / "stages" / "02-grpo" / "checkpoints"
     noted = folder / "run" / "stages" / "02-grpo" / "verl" / "checkpoints" / "latest_checkpointed_iteration.txt"
     deadline = time.monotonic() + 400
@@ -62,9 +63,17 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     kill_everything(folder)
     killed_at = int(noted.read_text())
     process.wait(timeout=60)
-    again = launch(ON_TWO, folder, "--resume", probe=probe)
+    again = launch(recipe, folder, "--resume", probe=probe)
     assert again.wait(timeout=400) == 0, (folder / "out.txt").read_text()[-3000:]
     return Run(folder, probe, killed_at)
+
+
+def with_benchmark(folder: Path) -> dict[str, Any]:
+    """A published benchmark as a held-out set beside the first one."""
+    rows = [{"source": "gsm8k", "problem": f"{n} + 1", "answer": str(n + 1)} for n in range(5)]
+    (folder / "copy.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    copied = {"benchmark": "gsm8k", "limit": 4, "options": {"path": str(folder / "copy.jsonl")}}
+    return merged(ON_TWO, {"data": {"heldout": {"gsm8k": copied}}})  # type: ignore[no-any-return]
 
 
 def kill_everything(folder: Path) -> None:

@@ -57,6 +57,7 @@ def test_all_methods_ran_and_the_run_went_on_where_it_was_killed(run: Run) -> No
     log = (run.stage / "verl" / "log.txt").read_text(errors="replace")
     assert "critic/vf_loss" in log or "critic/critic/vf_loss" in log, "the value head was trained"
     assert [row["step"] for row in run.rows("eval")] == [0, STEPS]
+    assert all(row["eval/gsm8k/problems"] == 4 for row in run.rows("eval")), "a benchmark is held out too"
     assert [c.step for c in list_checkpoints(run.stage / "checkpoints")] == [3, 6]
     samples = [json.loads(line) for line in (run.stage / "samples.jsonl").read_text().splitlines()]
     assert sum(s["kind"] == "train" for s in samples) == 32 * STEPS

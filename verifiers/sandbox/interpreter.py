@@ -7,12 +7,14 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from verifiers.sandbox.types import SandboxUnavailable
 
 _ASK = "import json, sys; print(json.dumps([sys.executable, sys.prefix, sys.base_prefix, list(sys.version_info[:2])]))"
+_FIND = "import sys, json, importlib.util as u; print(json.dumps([n for n in sys.argv[1:] if u.find_spec(n) is None]))"
 _OLDEST = [3, 9]
 
 ALONE = ("-s", "-B")
@@ -49,3 +51,15 @@ def find_interpreter(python: str = "") -> Interpreter:
     folders = dict.fromkeys(path for prefix in prefixes for path in (Path(prefix), Path(os.path.realpath(prefix))))
     outside = [folder for folder in folders if not folder.is_relative_to("/usr")]
     return Interpreter(Path(executable), tuple(outside))
+
+
+def missing_modules(names: Sequence[str], python: str = "") -> list[str]:
+    """Those that programs cannot import. Nothing is imported to find out. Raises SandboxUnavailable.
+
+    Args:
+        names: top-level modules.
+    """
+    command = [str(find_interpreter(python).path), *ALONE, "-c", _FIND, *names]
+    answer = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+    missing: list[str] = json.loads(answer.stdout)
+    return missing

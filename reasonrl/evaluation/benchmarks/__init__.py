@@ -27,6 +27,7 @@ BENCHMARKS = {
     "mbpp_plus": "mbpp:MBPP_PLUS",
     "livecodebench": "livecodebench:LIVECODEBENCH",
     "code_contests": "code_contests:CODE_CONTESTS",
+    "bigcodebench_hard": "bigcodebench:BIGCODEBENCH_HARD",
 }
 """Name -> module:benchmark, in this package."""
 CRITIC_BENCHMARKS = {

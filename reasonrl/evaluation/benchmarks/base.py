@@ -8,6 +8,8 @@ rows, the prompt as text, the verifier with its options, and golds in a form tha
 
 from __future__ import annotations
 
+import hashlib
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -64,6 +66,10 @@ class Benchmark:
     """Where the user does not say: enough for a model that answers without a long chain of thought."""
     notes: tuple[str, ...] = ()
     """What a reader of a score should know: known errors of the labels, versions that share a name."""
+    known_errors: tuple[KnownError, ...] = field(default=())
+    """Problems that are known to be judged wrongly. They count as they are published, unless somebody asks for more."""
+    needs: Callable[[Row], tuple[str, ...]] | None = None
+    """Modules that the programs of a row import, beyond the standard library."""
     reported: tuple[Reported, ...] = field(default=())
     """Scores from papers and reports, for a check of one's own set-up."""
 
@@ -79,6 +85,26 @@ class Reported:
     """As reported beside it: of several runs."""
     settings: str
     source: str
+
+
+@dataclass(frozen=True, slots=True)
+class KnownError:
+    """A problem whose published answer, tests or text are wrong."""
+
+    row: str
+    """Where all copies of the benchmark have the same ids, what stands behind the last / of the id; elsewhere
+    `question_key` of the question."""
+    what: str
+    source: str
+    answer: str | None = None
+    """The right answer, as the verifier reads it. None: there is none, or it is not known."""
+
+
+def question_key(text: str) -> str:
+    """Says which question a text is, whatever its spaces and signs: copies of a benchmark number their rows each in
+    their own way, and no rows are shipped."""
+    words = " ".join(re.findall(r"[^\W_]+", text.lower()))
+    return hashlib.blake2b(words.encode(), digest_size=8).hexdigest()
 
 
 QUESTION_NAMES = ("problem", "question", "prompt", "Problem", "input")

@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 from reasonrl.evaluation.benchmarks import golds
-from reasonrl.evaluation.benchmarks.base import Benchmark, HubRows, Reported, math_row
+from reasonrl.evaluation.benchmarks.base import Benchmark, HubRows, KnownError, Reported, math_row
 from reasonrl.evaluation.benchmarks.prompts import MATH
 
 _ROW = math_row(question="question", answer="answer", gold=golds.marked)
 _VERIFIER = {"name": "math", "mode": "lenient"}
+_THREAD = "github.com/openai/grade-school-math, issues 25 and 35; checked by hand"
+_ERRORS = (
+    KnownError("10fe1ed131443488", "two eat 4 apples each, and the solution adds 4 + 1", _THREAD, "240"),
+    KnownError("0b2633ca84a7988e", "15 hours are taken for 3", _THREAD, "1800"),
+    KnownError("54c9ac6d5468d1f6", "one of four amounts is replaced by a difference", _THREAD, "2180"),
+    KnownError("1fe4f3397e82a0c9", "5% a year: of the first price or of the last one", _THREAD),
+    KnownError("073bfce8a812e2c4", "three times more: 3 or 4 times as many", _THREAD),
+)
+"""Rows 454, 952, 1309, 1016 and 368 of the test split, from 0."""
 
 GSM8K = Benchmark(
     name="gsm8k",
@@ -19,7 +28,8 @@ GSM8K = Benchmark(
     row=_ROW,
     also_named=("gsm8k_test", "openai/gsm8k"),
     max_new_tokens=1024,
-    notes=("Some labels are wrong: gsm8k_platinum is the edition in which they were mended, with 1,209 rows.",),
+    notes=("More labels are wrong: gsm8k_platinum is the edition in which they were mended, with 1,209 rows.",),
+    known_errors=_ERRORS,
     reported=(
         Reported("Qwen2.5-Math-1.5B", 76.8, None, "4-shot, greedy", "Qwen2.5-Math report"),
         Reported("Qwen2.5-Math-1.5B-Instruct", 84.8, None, "boxed, greedy", "Qwen2.5-Math report"),

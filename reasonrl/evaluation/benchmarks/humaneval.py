@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
-from reasonrl.evaluation.benchmarks.base import Benchmark, HubRows
+from reasonrl.evaluation.benchmarks.base import Benchmark, HubRows, KnownError
 from reasonrl.evaluation.benchmarks.prompts import COMPLETION, FUNCTION
 
+_HUMANEVAL = "github.com/openai/human-eval, pull request 23"
+_ERRORS = (
+    KnownError("47", "an example in the prompt has a wrong result", _HUMANEVAL),
+    KnownError("75", "the prompt bounds a number that the tests do not bound", _HUMANEVAL),
+    KnownError("116", "the examples in the prompt contradict the tests", _HUMANEVAL),
+)
 _PROMPTS = {"chat": FUNCTION, "completion": COMPLETION}
 
 HUMANEVAL = Benchmark(
@@ -17,6 +23,7 @@ HUMANEVAL = Benchmark(
     verifier={"name": "code"},
     also_named=("humaneval", "openai/openai_humaneval"),
     max_new_tokens=1024,
+    known_errors=_ERRORS,
     notes=(
         "Four prompts hold a helper beside the function: the prompt is put before every answer, as its scorer does.",
     ),
@@ -31,4 +38,5 @@ HUMANEVAL_PLUS = Benchmark(
     verifier={"name": "code"},
     also_named=("humaneval_plus", "evalplus/humanevalplus"),
     max_new_tokens=1024,
+    known_errors=_ERRORS,
 )

@@ -19,7 +19,7 @@ LIVECODEBENCH = Benchmark(
     keeps=lambda row: "contest_date" not in row or FIRST <= str(row["contest_date"])[:10] <= LAST,
     also_named=("livecodebench", "lighteval/code_generation_lite"),
     max_new_tokens=16_384,
-    notes=("Its errata list problems with several right answers, interactive ones and broken ones.",),
+    notes=("All problems of its list of errata are of contests before this window.",),
     reported=(
         Reported("DeepSeek-R1-Distill-Qwen-1.5B", 16.9, None, "window 2024-08 to 2025-01", "DeepSeek-R1 report"),
         Reported("DeepSeek-R1-Distill-Qwen-7B", 37.6, None, "window 2024-08 to 2025-01", "DeepSeek-R1 report"),

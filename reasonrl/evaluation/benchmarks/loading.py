@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 from reasonrl.data.columns import problems_from_rows
 from reasonrl.data.files import READERS, read_rows
@@ -17,10 +17,14 @@ from reasonrl.data.mistakes import Mistakes
 from reasonrl.data.rows import SourceRow
 from reasonrl.errors import DataError, UsageError
 from reasonrl.evaluation.benchmarks import BENCHMARKS, CRITIC_BENCHMARKS, find_benchmark
-from reasonrl.evaluation.benchmarks.base import Benchmark
+from reasonrl.evaluation.benchmarks.base import QUESTION_NAMES, Benchmark, KnownError, question_key
 from verifiers.types import Problem
 
+KnownErrors = Literal["count", "exclude", "mend"]
+"""What becomes of problems that are known to be judged wrongly: they count as published, or are left out, or get the
+right answer and are left out where there is none."""
 _NAMES = ("source", "suite", "data_source")
+_IDS = ("id", "task_id", "unique_id", "question_id", "ID")
 
 
 @dataclass(frozen=True)
@@ -33,6 +37,11 @@ class LoadedBenchmark:
     """The hub id with its revision, or the name of the file."""
     notes: tuple[str, ...]
     """What a person should know of the rows that were taken."""
+    known_errors: Mapping[str, KnownError] = field(default_factory=dict)
+    """By the id of the problem, also of those that were left out."""
+    treatment: KnownErrors = "count"
+    needs: tuple[str, ...] = ()
+    """Modules that the programs import, beyond the standard library."""
 
     @property
     def data_hash(self) -> str:
@@ -44,9 +53,17 @@ class LoadedBenchmark:
 
 
 def load_benchmark(
-    benchmark: Benchmark, *, path: str | None = None, limit: int | None = None, offline: bool = False
+    benchmark: Benchmark,
+    *,
+    path: str | None = None,
+    limit: int | None = None,
+    offline: bool = False,
+    known_errors: KnownErrors = "count",
 ) -> LoadedBenchmark:
     """Reads a benchmark from the hub, or from a file in the hub's columns or in ours.
+
+    Args:
+        limit: of the rows as they are published. Those that are left out for their known errors are not replaced.
 
     Raises:
         UsageError: the file cannot be one of this benchmark.
@@ -74,9 +91,11 @@ def load_benchmark(
         origin = Path(path).name
         mistakes = Mistakes(str(path))
         rows = _rows_of(benchmark, list(read_rows(Path(path).expanduser(), mistakes)), path, notes)
+    read = list(islice(_read(benchmark, rows, mistakes), limit))
+    needs = {name for row in read for name in row.needs}
     try:
         problems = problems_from_rows(
-            islice(_read(benchmark, rows, mistakes), limit),
+            [_mended(row) if known_errors == "mend" else row.ours for row in read],
             mistakes,
             stem=benchmark.name,
             source=benchmark.name,
@@ -90,7 +109,35 @@ def load_benchmark(
         notes.append(
             f"{len(problems):,} problems; {benchmark.title} has {hub.rows:,}, so this is another set or a part"
         )
-    return LoadedBenchmark(benchmark, problems, origin, tuple(notes))
+    known = {problem.id: row.error for problem, row in zip(problems, read, strict=True) if row.error is not None}
+    if known:
+        notes.append(_errors_text(known, known_errors))
+    problems = [problem for problem in problems if not _is_left_out(known.get(problem.id), known_errors)]
+    return LoadedBenchmark(benchmark, problems, origin, tuple(notes), known, known_errors, tuple(sorted(needs)))
+
+
+def check_known_errors(value: str) -> KnownErrors:
+    """Raises UsageError."""
+    for known in get_args(KnownErrors):
+        if value == known:
+            return known  # type: ignore[no-any-return]
+    raise UsageError(f"--known-errors {value}: write count, exclude or mend")
+
+
+def _is_left_out(error: KnownError | None, treatment: KnownErrors) -> bool:
+    return error is not None and (treatment == "exclude" or (treatment == "mend" and error.answer is None))
+
+
+def _errors_text(known: Mapping[str, KnownError], treatment: KnownErrors) -> str:
+    listed = ", ".join(f"{name} ({error.what})" for name, error in known.items())
+    left_out = sum(_is_left_out(error, treatment) for error in known.values())
+    done = {
+        "count": "counted as published; --known-errors exclude leaves them out, mend puts right answers in",
+        "exclude": "left out",
+        "mend": f"right answers are put in for {len(known) - left_out}, and {left_out} are left out",
+    }
+    number = "1 problem is" if len(known) == 1 else f"{len(known)} problems are"
+    return f"{number} known to be judged wrongly: {listed}; {done[treatment]}"
 
 
 def _rows_of(benchmark: Benchmark, rows: list[SourceRow], path: str, notes: list[str]) -> list[SourceRow]:
@@ -117,15 +164,40 @@ def _labels(benchmark: Benchmark) -> set[str]:
     return {name.lower() for name in (benchmark.name, *benchmark.also_named)}
 
 
-def _read(benchmark: Benchmark, rows: Iterable[SourceRow], mistakes: Mistakes) -> Iterator[SourceRow]:
-    """The rows in columns of ours. What cannot be read is noted."""
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """A row in columns of ours, and what is known of it."""
+
+    ours: SourceRow
+    error: KnownError | None
+    needs: tuple[str, ...]
+
+
+def _read(benchmark: Benchmark, rows: Iterable[SourceRow], mistakes: Mistakes) -> Iterator[_Read]:
+    """What cannot be read is noted."""
+    errors = {error.row: error for error in benchmark.known_errors}
     for row in rows:
         fields: dict[str, Any] = row.fields
         if benchmark.keeps is not None and not benchmark.keeps(fields):
             continue
         try:
-            yield row._replace(fields=benchmark.row(fields))
+            needs = benchmark.needs(fields) if benchmark.needs is not None else ()
+            yield _Read(row._replace(fields=benchmark.row(fields)), _known_error(fields, errors), needs)
         except KeyError as error:
             mistakes.add(row.where, f"no column {error.args[0]!r}. It has {', '.join(fields)}")
         except ValueError as error:
             mistakes.add(row.where, str(error))
+
+
+def _known_error(row: Mapping[str, Any], errors: Mapping[str, KnownError]) -> KnownError | None:
+    if not errors:
+        return None
+    names = [str(row[name]).rpartition("/")[2] for name in _IDS if row.get(name) is not None]
+    names += [question_key(row[name]) for name in QUESTION_NAMES if isinstance(row.get(name), str)]
+    return next((errors[name] for name in names if name in errors), None)
+
+
+def _mended(row: _Read) -> SourceRow:
+    if row.error is None or row.error.answer is None:
+        return row.ours
+    return row.ours._replace(fields={**row.ours.fields, "answer": row.error.answer})

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from reasonrl.evaluation.benchmarks.base import Benchmark, HubRows
+from reasonrl.evaluation.benchmarks.base import Benchmark, HubRows, KnownError
 from reasonrl.evaluation.benchmarks.prompts import PROGRAM, PROGRAM_TEXT
 
+_EVALPLUS = "github.com/evalplus/evalplus, issue 147"
+_ORDER = KnownError("229", "a test wants an order of the positive numbers that the task does not name", _EVALPLUS)
 _PROMPTS = {"chat": PROGRAM, "completion": PROGRAM_TEXT}
 
 MBPP = Benchmark(
@@ -18,6 +20,7 @@ MBPP = Benchmark(
     also_named=("mbpp", "google-research-datasets/mbpp"),
     max_new_tokens=1024,
     notes=("The first test stands in the prompt, as a model cannot guess the name of the function.",),
+    known_errors=(_ORDER,),
 )
 MBPP_PLUS = Benchmark(
     name="mbpp_plus",
@@ -29,5 +32,10 @@ MBPP_PLUS = Benchmark(
     verifier={"name": "code"},
     also_named=("mbpp_plus", "evalplus/mbppplus"),
     max_new_tokens=1024,
+    known_errors=(
+        _ORDER,
+        KnownError("143", "a test of the hub's copy gives a list as several arguments", _EVALPLUS),
+        KnownError("164", "a test of the hub's copy compares with a wrong value", _EVALPLUS),
+    ),
     notes=("v0.2.0 has 378 tasks; v0.1.0 had 399, and scores about 4 points lower.",),
 )

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +12,8 @@ import pytest
 
 from reasonrl.errors import DataError, UsageError
 from reasonrl.evaluation.benchmarks import BENCHMARKS, find_benchmark, golds
-from reasonrl.evaluation.benchmarks.loading import load_benchmark
+from reasonrl.evaluation.benchmarks.base import KnownError, question_key
+from reasonrl.evaluation.benchmarks.loading import KnownErrors, load_benchmark
 from reasonrl.evaluation.benchmarks.prompts import EXAMPLES
 from reasonrl.setup.benchmarks import choose_prompt
 from verifiers.loading import load_verifier
@@ -24,6 +27,17 @@ HUMANEVAL = {
     "test": CHECK,
     "entry_point": "double",
 }
+UNITTEST = """import unittest
+from unittest.mock import patch
+
+class TestCases(unittest.TestCase):
+    def test_keys(self):
+        self.assertEqual(task_func('{"b": 1, "a": 2}'), ["a", "b"])
+    @patch("json.loads", return_value={"c": 3})
+    def test_that_it_reads_json(self, loads):
+        self.assertEqual(task_func("{}"), ["c"])
+        loads.assert_called_once_with("{}")
+"""
 STDIN = {"input": ["2\n"], "output": ["4\n"]}
 PUBLISHED: dict[str, tuple[dict[str, Any], str | None]] = {
     "gsm8k": ({"question": "How many?", "answer": "3 * 400 = <<3*400=1200>>1200\n#### 1,200"}, "1200"),
@@ -93,6 +107,19 @@ PUBLISHED: dict[str, tuple[dict[str, Any], str | None]] = {
             "public_tests": STDIN,
             "private_tests": STDIN,
             "generated_tests": STDIN,
+        },
+        None,
+    ),
+    "bigcodebench_hard": (
+        {
+            "task_id": "BigCodeBench/13",
+            "complete_prompt": "import json\n\ndef task_func(text):\n    '''The keys of a JSON object.'''\n",
+            "instruct_prompt": "Write a function that returns the keys.",
+            "canonical_solution": "    return sorted(json.loads(text))\n",
+            "code_prompt": "import json\ndef task_func(text):\n",
+            "test": UNITTEST,
+            "entry_point": "task_func",
+            "libs": "['json']",
         },
         None,
     ),
@@ -241,3 +268,50 @@ def test_examples_of_the_few_shot_prompt_are_right() -> None:
     verifier = load_verifier("math", mode="strict")
     for (_, answer), gold in zip(EXAMPLES, ("12", "150", "12", "6.5"), strict=True):
         assert verifier.verify([answer], [{"answer": gold}])[0].correct is True
+
+
+@pytest.mark.parametrize(
+    ("treatment", "golds_read", "said"),
+    [
+        (
+            "count",
+            ["1", "2", "3"],
+            "2 problems are known to be judged wrongly: b (it is wrong), c (it is wrong); counted",
+        ),
+        ("exclude", ["1"], "; left out"),
+        ("mend", ["1", "20"], "right answers are put in for 1, and 1 are left out"),
+    ],
+)
+def test_known_errors(treatment: KnownErrors, golds_read: list[str], said: str, tmp_path: Path) -> None:
+    rows = [{"id": c, "question": f"{c}{c}, $ {c}!", "answer": f"#### {n}"} for n, c in enumerate("abc", start=1)]
+    errors = tuple(
+        KnownError(question_key(question), "it is wrong", "a thread", gold)
+        for question, gold in {"BB b?": "20", "cc  c": None}.items()
+    )
+    benchmark = replace(find_benchmark("gsm8k"), known_errors=errors)
+    loaded = load_benchmark(benchmark, path=write(tmp_path, *rows), limit=3, known_errors=treatment)
+    assert [problem.reference["answer"] for problem in loaded.problems] == golds_read
+    assert list(loaded.known_errors) == ["b", "c"] and any(said in note for note in loaded.notes)
+
+
+def test_a_row_is_known_by_the_end_of_its_id(tmp_path: Path) -> None:
+    rows = [HUMANEVAL | {"task_id": name} for name in ("HumanEval/7", "HumanEval/47")]
+    loaded = load_benchmark(find_benchmark("humaneval"), path=write(tmp_path, *rows), known_errors="exclude")
+    assert [problem.id for problem in loaded.problems] == ["HumanEval/7"]
+
+
+def test_no_known_error_is_named_twice() -> None:
+    for name in BENCHMARKS:
+        rows = [error.row for error in find_benchmark(name).known_errors]
+        assert len(rows) == len(set(rows)), name
+
+
+def test_a_reference_of_bigcodebench_is_right_and_a_wrong_one_is_not(tmp_path: Path) -> None:
+    row, _ = PUBLISHED["bigcodebench_hard"]
+    (problem,) = load_benchmark(find_benchmark("bigcodebench_hard"), path=write(tmp_path, row)).problems
+    with closing(load_verifier("code")) as verifier:
+        right = verifier.gold_response(problem.reference)
+        wrong = right.replace("sorted(json.loads(text))", "sorted(eval(text))")
+        assert wrong != right
+        verdicts = verifier.verify([right, wrong], [problem.reference] * 2)
+    assert [verdict.correct for verdict in verdicts] == [True, False], verdicts
