@@ -143,6 +143,10 @@ def evaluate(
     concurrency: Annotated[
         int, typer.Option(min=1, max=4096, help="Of benchmarks: requests to a server at one time.")
     ] = 64,
+    known_errors: Annotated[
+        str,
+        typer.Option(metavar="count|exclude|mend", help="Of benchmarks: problems that are known to be judged wrongly."),
+    ] = "count",
     selfcheck: Annotated[
         bool, typer.Option("--selfcheck", help="Of benchmarks: compare with scores that others report of this model.")
     ] = False,
@@ -176,6 +180,7 @@ def evaluate(
             overrides=[user_text(pair) for pair in set_ or []],
             offline=offline,
             as_json=as_json,
+            known_errors=user_text(known_errors),
             selfcheck=selfcheck,
             served={"name": served_name and user_text(served_name), "concurrency": concurrency},
         )
