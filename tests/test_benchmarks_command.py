@@ -148,6 +148,9 @@ def test_scores_of_two_prompts_are_not_compared(tmp_path: Path) -> None:
     value = json.loads(reasonrl_in(tmp_path, "compare", "a", "b", "c", "--json").out)
     assert len(value["comparisons"]) == 2 and len(value["holm"]) == 2
     results = json.loads((tmp_path / "b" / "results.json").read_text())
+    results["benchmarks"]["gsm8k"]["prompt_template_hash"] = "0" * 32
+    (tmp_path / "b" / "results.json").write_text(json.dumps(results))
+    assert "name one prompt, but its text is not the same" in reasonrl_in(tmp_path, "compare", "a", "b").refusal()
     results["benchmarks"]["gsm8k"]["prompt"] = "4shot"
     (tmp_path / "b" / "results.json").write_text(json.dumps(results))
     refused = reasonrl_in(tmp_path, "compare", "a", "b").refusal()

@@ -128,4 +128,5 @@ def _table_row(parameter: Parameter) -> str:
     default = "required" if parameter.required else f"`{parameter.default}`" if parameter.default else ""
     meaning = parameter.help.replace("|", "\\|")
     name = parameter.name.replace(", ", "`, `")
-    return f"| `{name}` | {parameter.takes} | {default} | {meaning} |"
+    takes = parameter.takes.replace("|", "\\|")
+    return f"| `{name}` | {takes} | {default} | {meaning} |"

@@ -8,17 +8,55 @@ from contextlib import nullcontext
 from pathlib import Path
 
 from reasonrl.commands.output import emit
+from reasonrl.errors import UsageError
 
 
-def view_command(run: Path, *, port: int, as_json: bool) -> None:
+def view_command(folders: Sequence[Path], *, port: int, as_json: bool) -> None:
+    """One training run, or folders of results side by side. Raises UsageError for anything else."""
+    from reasonrl.evaluation.viewing.folder import is_results
+    from reasonrl.evaluation.viewing.pages import ResultsPages
     from reasonrl.runs.viewer import serve
+    from reasonrl.runs.viewer_api import RunPages
+    from reasonrl.runs.viewer_page import Pages
 
-    stage = last_stage(run)
+    are_results = all(map(is_results, folders))
+    if not are_results:
+        _refuse_no_run(folders)
+    shown = folders if are_results else [last_stage(folders[0])]
+    pages: Pages = ResultsPages(shown) if are_results else RunPages(shown[0])
+    names = [str(folder) for folder in shown]
+    facts = {"results": names} if are_results else {"run": names[0]}
 
     def ready(url: str) -> None:
-        emit(as_json, {"url": url, "run": str(stage)}, f"{stage} is at {url}  (Ctrl-C to stop)")
+        verb = "is" if len(names) == 1 else "are"
+        emit(as_json, {"url": url, **facts}, f"{', '.join(names)} {verb} at {url}  (Ctrl-C to stop)")
 
-    serve(stage, port=port, on_ready=ready)
+    serve(pages, port=port, on_ready=ready)
+
+
+def _refuse_no_run(folders: Sequence[Path]) -> None:
+    """Raises UsageError for several folders that are not all results, and for one that is neither results nor a run."""
+    from reasonrl.evaluation.viewing.folder import is_results, results_below
+    from reasonrl.runs.reading import hint_of_nearby_run
+
+    for folder in folders:
+        is_run = (folder / "recipe.yaml").is_file() or any(folder.glob("stages/*/recipe.yaml"))
+        if is_run and len(folders) > 1:
+            first, second = folders[:2]
+            raise UsageError(
+                f"{folder} is a training run, and view shows one run alone, or results side by side. To compare, write:"
+                f" reasonrl compare {first} {second}"
+            )
+        if folder.is_dir() and not is_run and not is_results(folder):
+            below = results_below(folder)
+            hint = f" Did you mean {' or '.join(map(str, below[:3]))}?" if below else hint_of_nearby_run(folder)
+            raise UsageError(
+                f"{folder} is neither a run, which holds recipe.yaml, nor a folder of `reasonrl eval --output`, which"
+                f" holds results.json.{hint}"
+            )
+        if not folder.is_dir() and len(folders) > 1:
+            what = "it is a file" if folder.exists() else "there is no such folder"
+            raise UsageError(f"{folder}: {what}. Give folders of `reasonrl eval --output`.")
 
 
 def report_command(run: Path, *, as_json: bool) -> None:

@@ -87,7 +87,7 @@ class Comparison:
         return {"a": self.a, "b": self.b, "results": [_plain(result) for result in self.results]}
 
 
-class _Evaluation(NamedTuple):
+class EvaluationSet(NamedTuple):
     """The samples of one evaluation set in one mode, by problem id."""
 
     outcomes: dict[str, list[bool | None]]
@@ -110,14 +110,16 @@ def compare(a: str | Path, b: str | Path) -> Comparison:
     pairs = [(name, name) for name in sorted(names_a & names_b)]
     if not pairs and len(names_a) == len(names_b) == 1:
         pairs = [(next(iter(names_a)), next(iter(names_b)))]
-    _refuse_other_questions(Path(a), Path(b), pairs)
+    facts = [_benchmarks(Path(side)) for side in (a, b)]
+    for name_a, name_b in pairs:
+        refuse_other_questions(name_a, facts[0].get(name_a), facts[1].get(name_b), (str(a), str(b)))
     results = []
     for name_a, name_b in pairs:
         for mode in MODES:
             left, right = sides[0].get((name_a, mode)), sides[1].get((name_b, mode))
             if left and right:
                 name = name_a if name_a == name_b else f"{name_a} | {name_b}"
-                results.append(_pair(name, mode, left, right, (str(a), str(b))))
+                results.append(paired(name, mode, left, right, (str(a), str(b))))
     if not results:
         raise UsageError(
             f"nothing to compare: {a} has {_listing(sides[0])}, but {b} has {_listing(sides[1])}. Evaluate both on the"
@@ -226,7 +228,7 @@ def _unjudged_text(result: PairedResult) -> str:
     )
 
 
-def _load(path: Path) -> dict[tuple[str, str], _Evaluation]:
+def _load(path: Path) -> dict[tuple[str, str], EvaluationSet]:
     """(set, mode) -> the samples of the last evaluation at this path."""
     if not path.exists():
         raise UsageError(f"{path}: no such file or folder. Name a folder of `reasonrl eval --output`, or a run folder.")
@@ -249,17 +251,24 @@ def _load(path: Path) -> dict[tuple[str, str], _Evaluation]:
     return {name: _evaluation(index, _last_step(group)) for name, group in by_set_and_mode.items()}
 
 
-def _refuse_other_questions(a: Path, b: Path, pairs: Sequence[tuple[str, str]]) -> None:
-    """Raises UsageError where two evaluations of a benchmark asked or judged it in two ways."""
-    facts = [_benchmarks(path) for path in (a, b)]
-    for names in pairs:
-        left, right = (facts[side].get(names[side]) for side in (0, 1))
-        for key in ("prompt", "verifier"):
-            if left is not None and right is not None and left.get(key) != right.get(key):
-                raise UsageError(
-                    f"{names[0]}: {a} has the {key} {left.get(key)!r}, but {b} has {right.get(key)!r}: the scores are"
-                    " not of one thing. Evaluate both in one way"
-                )
+def refuse_other_questions(name: str, a: Any, b: Any, labels: tuple[str, str]) -> None:
+    """Raises UsageError where two evaluations of a benchmark asked or judged it in two ways.
+
+    Args:
+        a, b: what results.json says of the benchmark; None where it says nothing.
+    """
+    for key in ("prompt", "verifier"):
+        if a is not None and b is not None and a.get(key) != b.get(key):
+            raise UsageError(
+                f"{name}: {labels[0]} has the {key} {a.get(key)!r}, but {labels[1]} has {b.get(key)!r}: the scores are"
+                " not of one thing. Evaluate both in one way"
+            )
+    hashes = [None if side is None else side.get("prompt_template_hash") for side in (a, b)]
+    if None not in hashes and hashes[0] != hashes[1]:
+        raise UsageError(
+            f"{name}: {labels[0]} and {labels[1]} name one prompt, but its text is not the same: another version of"
+            " reasonrl wrote one of them. Evaluate both with one version"
+        )
 
 
 def _benchmarks(path: Path) -> dict[str, Any]:
@@ -280,16 +289,17 @@ def _last_step(keys: list[SampleKey]) -> list[SampleKey]:
     return [key for key in keys if key.step == last]
 
 
-def _evaluation(index: SampleIndex, keys: list[SampleKey]) -> _Evaluation:
+def _evaluation(index: SampleIndex, keys: list[SampleKey]) -> EvaluationSet:
     outcomes: dict[str, list[bool | None]] = {}
     references: dict[str, str] = {}
     for key, row in zip(keys, index.read(keys), strict=True):
         outcomes.setdefault(key.problem_id, []).append(key.correct)
         references[key.problem_id] = repr(row.get("reference"))
-    return _Evaluation(outcomes, references)
+    return EvaluationSet(outcomes, references)
 
 
-def _pair(name: str, mode: str, a: _Evaluation, b: _Evaluation, labels: tuple[str, str]) -> PairedResult:
+def paired(name: str, mode: str, a: EvaluationSet, b: EvaluationSet, labels: tuple[str, str]) -> PairedResult:
+    """One set in one mode. Raises UsageError where the two share no problem, or an id has different references."""
     shared = [problem for problem in a.outcomes if problem in b.outcomes]
     if not shared:
         raise UsageError(
@@ -330,7 +340,7 @@ def _pair(name: str, mode: str, a: _Evaluation, b: _Evaluation, labels: tuple[st
     )
 
 
-def _scores(side: _Evaluation, problems: Sequence[str], unjudged: float | None = None) -> dict[str, list[float]]:
+def _scores(side: EvaluationSet, problems: Sequence[str], unjudged: float | None = None) -> dict[str, list[float]]:
     """1.0 and 0.0 by problem; an answer that could not be judged scores `unjudged`, or is left out where that is
     None.
     """
@@ -341,7 +351,7 @@ def _scores(side: _Evaluation, problems: Sequence[str], unjudged: float | None =
     }
 
 
-def _judged_interval(side: _Evaluation, problems: Sequence[str]) -> stats.Interval:
+def _judged_interval(side: EvaluationSet, problems: Sequence[str]) -> stats.Interval:
     """Over the judged answers to `problems`, each of which has one."""
     interval = accuracy_of([side.outcomes[problem] for problem in problems]).interval
     assert interval is not None
@@ -379,7 +389,7 @@ def _plain_accuracy(accuracy: Accuracy) -> dict[str, Any]:
     return asdict(accuracy) | {"interval": None if interval is None else interval._asdict()}
 
 
-def _listing(side: dict[tuple[str, str], _Evaluation]) -> str:
+def _listing(side: dict[tuple[str, str], EvaluationSet]) -> str:
     return ", ".join(
         f"{name or '(no set)'} {mode} ({len(evaluation.outcomes)} problems)"
         for (name, mode), evaluation in sorted(side.items())

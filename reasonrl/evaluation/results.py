@@ -109,11 +109,18 @@ def result_of(
         most_tokens: the limit of a response, the last of the budgets.
         missing: answers that were asked for and not given.
     """
-    answers: dict[str, list[Answer]] = {}
-    for row in rows:
-        answers.setdefault(row["problem_id"], []).append(Answer.from_row(row))
-    groups = list(answers.values())
-    all_answers = [answer for group in groups for answer in group]
+    answers = [Answer.from_row(row) for row in rows]
+    return result_of_answers(name, answers, same=same, most_tokens=most_tokens, missing=missing)
+
+
+def result_of_answers(
+    name: str, all_answers: Sequence[Answer], *, same: Same | None, most_tokens: int, missing: int = 0
+) -> BenchmarkResult:
+    """As `result_of`, out of answers."""
+    by_problem: dict[str, list[Answer]] = {}
+    for answer in all_answers:
+        by_problem.setdefault(answer.problem_id, []).append(answer)
+    groups = list(by_problem.values())
     if not all_answers:
         raise ValueError(f"{name}: there are no answers")
     count = max(map(len, groups))

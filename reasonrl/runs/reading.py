@@ -59,7 +59,8 @@ class Run:
                 f"{folder} is a run in stages. Give one of them: {', '.join(str(stage) for stage in stages)}"
             )
         if not (folder / "recipe.yaml").is_file():
-            raise UsageError(f"{folder} is not a run: it holds no recipe.yaml.{_hint_of_nearby_run(folder)}")
+            hint = hint_of_nearby_run(folder) or " Give the run_dir of a training run."
+            raise UsageError(f"{folder} is not a run: it holds no recipe.yaml.{hint}")
         info = json_object(folder / "run.json") if (folder / "run.json").is_file() else {}
         return cls(folder, _yaml_object(folder / "recipe.yaml"), info, SampleIndex(folder / "samples.jsonl"))
 
@@ -228,13 +229,13 @@ def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
-def _hint_of_nearby_run(folder: Path) -> str:
-    """A hint when the run is one folder further down or up."""
+def hint_of_nearby_run(folder: Path) -> str:
+    """A hint when the run is one folder further down or up; else empty."""
     below = sorted(inner.parent for inner in folder.glob("*/recipe.yaml"))
     if below:
         return f" Did you mean {' or '.join(str(inner) for inner in below[:3])}?"
     above = next((outer for outer in list(folder.resolve().parents)[:2] if (outer / "recipe.yaml").is_file()), None)
-    return f" Did you mean {above}?" if above else " Give the run_dir of a training run."
+    return f" Did you mean {above}?" if above else ""
 
 
 def json_object(path: Path) -> dict[str, Any]:

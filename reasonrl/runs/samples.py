@@ -12,7 +12,7 @@ import hashlib
 import json
 import threading
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -70,6 +70,8 @@ class SampleKey(NamedTuple):
     outcome: str
     correct: bool | None
     """Of the main verdict; None for an answer that could not be judged."""
+    detail: Any = None
+    """What the `detail` of the index keeps of the row besides."""
 
     @property
     def group(self) -> tuple[str, int, str | None, str, str]:
@@ -99,10 +101,15 @@ class SampleFilter:
 
 
 class SampleIndex:
-    """The rows of one samples.jsonl. Safe to use from several threads. A file that does not exist (yet) has no rows."""
+    """The rows of one samples.jsonl. Safe to use from several threads. A file that does not exist (yet) has no rows.
 
-    def __init__(self, path: Path) -> None:
+    Args:
+        detail: what to keep of each row besides the fields of a key.
+    """
+
+    def __init__(self, path: Path, detail: Callable[[dict[str, Any]], Any] | None = None) -> None:
         self.path = path
+        self._detail = detail
         self._lock = threading.Lock()
         self._forget()
 
@@ -130,6 +137,11 @@ class SampleIndex:
                         break
                     self._add(line)
             return list(self._keys)
+
+    @property
+    def version(self) -> Hashable:
+        """Other rows, another version: as of the last scan."""
+        return len(self._keys), self._last
 
     def rows(self, wanted: SampleFilter | None = None) -> Iterator[dict[str, Any]]:
         """The rows that pass the filter, read one at a time."""
@@ -163,8 +175,9 @@ class SampleIndex:
         return list(groups.values())
 
     def _add(self, line: bytes) -> None:
-        offset, self._end = self._end, self._end + len(line)
+        offset, end = self._end, self._end + len(line)
         if not line.strip():
+            self._end = end
             return
         try:
             row = json.loads(line, parse_constant=_no_number)
@@ -185,8 +198,10 @@ class SampleIndex:
             row["problem_id"],
             outcome(row),
             is_correct(row),
+            None if self._detail is None else self._detail(row),
         )
         self._keys.append(key)
+        self._end = end
         self._last = (offset, hashlib.blake2b(line).digest())
 
     def row_number(self, offset: int) -> int:

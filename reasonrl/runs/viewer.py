@@ -1,10 +1,9 @@
-"""`reasonrl view RUN`: a page with the samples and curves of a run, served on this machine only, also while the run is
-going.
+"""The server of `reasonrl view`: one kind of pages, on this machine only.
 
 The standard library's server is enough for one reader. It answers fixed paths and opens no file by a name from the
-request. A web page of somebody else's must not read a run through the reader's browser: requests whose Host is not this
-machine are refused (DNS rebinding), no cross-origin header is ever sent, and the page may load nothing but its own
-script (Content-Security-Policy). What a model wrote is sent as JSON and shown as text nodes.
+request. A web page of somebody else's must not read results through the reader's browser: requests whose Host is not
+this machine are refused (DNS rebinding), no cross-origin header is ever sent, and the page may load nothing but its
+own scripts (Content-Security-Policy). What a model wrote is sent as JSON and shown as text nodes.
 """
 
 from __future__ import annotations
@@ -18,30 +17,26 @@ import sys
 from collections.abc import Callable
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from importlib import resources
-from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 from reasonrl.errors import UsageError
 from reasonrl.host.terminal import json_text
-from reasonrl.runs.reading import Run
-from reasonrl.runs.viewer_api import metrics_data, run_data, samples_data, tokens_data
+from reasonrl.runs.viewer_page import Pages, Route
 
 LOCAL_HOSTS = frozenset({"127.0.0.1", "localhost", "[::1]"})
 
 
 class ViewerServer(ThreadingHTTPServer):
-    """Serves one run. `url` is where the page is."""
+    """Serves pages. `url` is where they are."""
 
     daemon_threads = True
     # On POSIX this only skips the wait for old connections to die; elsewhere it would let two viewers share a port.
     allow_reuse_address = os.name == "posix"
 
-    def __init__(self, run: Run, host: str, port: int) -> None:
-        self.run = run
-        self.page = resources.files("reasonrl.runs").joinpath("assets/viewer.html").read_bytes()
-        self.policy = _policy(self.page)
+    def __init__(self, pages: Pages, host: str, port: int) -> None:
+        self.pages = pages
+        self.policy = content_policy(pages.html)
         self.hosts = LOCAL_HOSTS | {host.lower()}
         super().__init__((host, port), _Handler)
 
@@ -55,17 +50,16 @@ class ViewerServer(ThreadingHTTPServer):
             super().handle_error(request, client_address)
 
 
-def make_server(run_path: str | Path, host: str = "127.0.0.1", port: int = 7860) -> ViewerServer:
+def make_server(pages: Pages, host: str = "127.0.0.1", port: int = 7860) -> ViewerServer:
     """A server that listens already and answers once `serve_forever` runs. Port 0 takes a free one.
 
     Raises:
-        UsageError: the folder is not a run, or the port or address cannot be used.
+        UsageError: the port or address cannot be used.
     """
-    run = Run.open(run_path)
     if not 0 <= port <= 65535:
         raise UsageError(f"--port {port}: a port lies between 0 and 65535 (0 takes a free one)")
     try:
-        return ViewerServer(run, host, port)
+        return ViewerServer(pages, host, port)
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
             raise UsageError(
@@ -77,16 +71,15 @@ def make_server(run_path: str | Path, host: str = "127.0.0.1", port: int = 7860)
 
 
 def serve(
-    run_path: str | Path, host: str = "127.0.0.1", port: int = 7860, on_ready: Callable[[str], None] | None = None
+    pages: Pages, host: str = "127.0.0.1", port: int = 7860, on_ready: Callable[[str], None] | None = None
 ) -> None:
-    """Serve a run until Ctrl-C. `on_ready` is called with the page's address once the server listens.
+    """Serve pages until Ctrl-C. `on_ready` is called with their address once the server listens.
 
     Raises:
-        UsageError: as `make_server`, and for a run whose metrics or samples are damaged.
+        UsageError: as `make_server`, and for files that are damaged.
     """
-    with make_server(run_path, host, port) as server:
-        server.run.metrics()
-        server.run.samples.scan()
+    with make_server(pages, host, port) as server:
+        pages.check()
         if on_ready:
             on_ready(server.url)
         try:
@@ -110,26 +103,13 @@ class _Handler(BaseHTTPRequestHandler):
             )
             return
         address = urlsplit(self.path)
-        query = dict(parse_qsl(address.query))
-        run = self.server.run
-        try:
-            if address.path == "/":
-                self._send(self.server.page, "text/html; charset=utf-8")
-            elif address.path == "/api/run":
-                self._send_json(run_data(run))
-            elif address.path == "/api/metrics":
-                have = query.get("have", "")
-                self._send_json(
-                    metrics_data(run, int(have) if have.isascii() and have.isdigit() and len(have) <= 12 else None)
-                )
-            elif address.path == "/api/samples":
-                self._send_json(samples_data(run, query))
-            elif address.path == "/api/tokens":
-                self._send_json(tokens_data(run, query))
-            else:
-                self._send_json({"error": "no such page"}, HTTPStatus.NOT_FOUND)
-        except UsageError as error:
-            self._send_json({"error": str(error)}, HTTPStatus.BAD_REQUEST)
+        route = self.server.pages.routes.get(address.path)
+        if address.path == "/":
+            self._send(self.server.pages.html, "text/html; charset=utf-8")
+        elif route is None:
+            self._send_json({"error": "no such page"}, HTTPStatus.NOT_FOUND)
+        else:
+            self._send_json(*_answer(route, dict(parse_qsl(address.query))))
 
     def log_message(self, format: str, *args: Any) -> None:
         """Say nothing: the terminal belongs to the person."""
@@ -159,7 +139,16 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
 
-def _policy(page: bytes) -> str:
+def _answer(route: Route, query: dict[str, str]) -> tuple[Any, HTTPStatus]:
+    try:
+        return route(query), HTTPStatus.OK
+    except UsageError as error:
+        return {"error": str(error)}, HTTPStatus.BAD_REQUEST
+    except OSError as error:  # the folder was moved, or a disk is gone, while the page is open
+        return {"error": f"{error.filename}: {error.strerror or error}"}, HTTPStatus.INTERNAL_SERVER_ERROR
+
+
+def content_policy(page: bytes) -> str:
     """Only the page's own inline scripts may run, known by their digests."""
     scripts = re.findall(rb"<script>(.*?)</script>", page, re.DOTALL)
     digests = " ".join(f"'sha256-{base64.b64encode(hashlib.sha256(script).digest()).decode()}'" for script in scripts)

@@ -1,4 +1,4 @@
-"""What the viewer's page asks for, as plain data: the run, its metrics, its samples. No HTTP in here.
+"""The pages of a run: the run itself, its metrics, its samples, as plain data. No HTTP in here.
 
 Samples come grouped by problem, because one asks "what did it answer to this?" and not "what is row 512?"; pages count
 groups.
@@ -10,6 +10,8 @@ import math
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict
+from functools import cached_property, partial
+from pathlib import Path
 from typing import Any
 
 from reasonrl.errors import UsageError
@@ -18,6 +20,8 @@ from reasonrl.runs.reading import Row, Run
 from reasonrl.runs.samples import SampleFilter, SampleKey, main_verdict, outcome
 from reasonrl.runs.token_credit import checkpoint_decoder, has_token_credit, token_credit
 from reasonrl.runs.transcript import TranscriptTurn, other_judged_text, transcript
+from reasonrl.runs.viewer_page import Route, page_html
+from reasonrl.runs.viewer_query import known_version, one_of, refuse_unknown, whole_number
 
 OUTCOME_FILTERS = {
     "correct": frozenset({"correct"}),
@@ -27,6 +31,34 @@ OUTCOME_FILTERS = {
 }
 LARGEST_PAGE = 200
 _SAMPLE_PARAMETERS = ("step", "kind", "set", "mode", "problem", "correct", "q", "offset", "limit")
+
+
+class RunPages:
+    """The pages of `reasonrl view RUN`.
+
+    Raises:
+        UsageError: the folder is not a run.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.run = Run.open(path)
+
+    @cached_property
+    def html(self) -> bytes:
+        return page_html("reasonrl.runs", "viewer.html")
+
+    @property
+    def routes(self) -> Mapping[str, Route]:
+        return {
+            "/api/run": lambda query: run_data(self.run),
+            "/api/metrics": lambda query: metrics_data(self.run, known_version(query)),
+            "/api/samples": partial(samples_data, self.run),
+            "/api/tokens": partial(tokens_data, self.run),
+        }
+
+    def check(self) -> None:
+        self.run.metrics()
+        self.run.samples.scan()
 
 
 def run_data(run: Run) -> dict[str, Any]:
@@ -83,11 +115,9 @@ def samples_data(run: Run, query: Mapping[str, str]) -> dict[str, Any]:
     Raises:
         UsageError: an unknown or badly written parameter.
     """
-    unknown = [name for name in query if name not in _SAMPLE_PARAMETERS]
-    if unknown:
-        raise UsageError(f"unknown parameter {unknown[0]!r}: known are {', '.join(_SAMPLE_PARAMETERS)}")
+    refuse_unknown(query, _SAMPLE_PARAMETERS)
     wanted = _filter(query)
-    offset, limit = _number(query, "offset", 0, 10**9), _number(query, "limit", 20, LARGEST_PAGE)
+    offset, limit = whole_number(query, "offset", 0, 10**9), whole_number(query, "limit", 20, LARGEST_PAGE)
     groups = run.samples.groups(wanted)
     groups.sort(key=lambda group: -group[0].step)
     return {
@@ -105,7 +135,7 @@ def tokens_data(run: Run, query: Mapping[str, str]) -> dict[str, Any]:
     Raises:
         UsageError: `row` is not that of a sample, as `samples_data` gives it.
     """
-    offset = _number(query, "row", 0, 10**15)
+    offset = whole_number(query, "row", 0, 10**15)
     key = next((key for key in run.samples.scan() if key.offset == offset), None)
     if key is None:
         raise UsageError(f"row={offset}: there is no such sample. The run may have been resumed: load the page again.")
@@ -113,32 +143,23 @@ def tokens_data(run: Run, query: Mapping[str, str]) -> dict[str, Any]:
     parts = token_credit(row, checkpoint_decoder(run))
     return {
         "parts": [
-            {"turn": _turn(turn) if turn else None, "tokens": [asdict(token) for token in tokens]}
+            {"turn": turn_data(turn) if turn else None, "tokens": [asdict(token) for token in tokens]}
             for turn, tokens in parts
         ]
     }
 
 
 def _filter(query: Mapping[str, str]) -> SampleFilter:
-    correct = query.get("correct") or None
-    if correct is not None and correct not in OUTCOME_FILTERS:
-        raise UsageError(f"correct={correct!r}: write one of {', '.join(OUTCOME_FILTERS)}")
+    correct = one_of(query, "correct", OUTCOME_FILTERS)
     return SampleFilter(
         kind=query.get("kind") or None,
-        step=_number(query, "step", 0, 10**9) if query.get("step") else None,
+        step=whole_number(query, "step", 0, 10**9) if query.get("step") else None,
         set=query.get("set") or None,
         mode=query.get("mode") or None,
         problem_id=query.get("problem") or None,
         outcomes=OUTCOME_FILTERS[correct] if correct else None,
         text=query.get("q") or None,
     )
-
-
-def _number(query: Mapping[str, str], name: str, default: int, largest: int) -> int:
-    text = query.get(name) or str(default)
-    if not (text.isascii() and text.isdigit() and len(text) <= 16 and int(text) <= largest):
-        raise UsageError(f"{name}={text[:40]!r}: write a whole number from 0 to {largest}")
-    return int(text)
 
 
 def _group(run: Run, keys: list[SampleKey]) -> dict[str, Any]:
@@ -171,14 +192,15 @@ def _sample(key: SampleKey, row: Row) -> dict[str, Any]:
     return {name: row.get(name) for name in names} | {
         "outcome": outcome(row),
         "main_part": verdict[0] if verdict else None,
-        "turns": [_turn(turn) for turn in turns],
+        "turns": [turn_data(turn) for turn in turns],
         "other_judged_text": other_judged_text(row, turns),
         "row": key.offset,
         "has_token_credit": has_token_credit(row),
     }
 
 
-def _turn(turn: TranscriptTurn) -> dict[str, Any]:
+def turn_data(turn: TranscriptTurn) -> dict[str, Any]:
+    """A turn of a transcript as the page shows it."""
     return asdict(turn) | {"speaker": turn.speaker, "length": turn.length}
 
 

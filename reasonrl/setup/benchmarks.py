@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import yaml
@@ -84,6 +85,13 @@ class PreparedBenchmark:
             return None
         return lambda a, b: judge([a], [{"answer": b}])[0].correct is True
 
+    @property
+    def template_hash(self) -> str:
+        """Of the variant's text, its examples and stop strings: a name alone does not say that it has stayed the same.
+        The hash of all prompts is no such sign: models write chats each in their own way."""
+        variant = asdict(self.loaded.benchmark.prompts[self.prompt_name])
+        return hashlib.blake2b(json.dumps(variant, sort_keys=True).encode(), digest_size=16).hexdigest()
+
     def facts(self) -> dict[str, Any]:
         """What a score depends on, for results.json: two scores compare where these are the same."""
         prompts = hashlib.blake2b(digest_size=16)
@@ -95,6 +103,7 @@ class PreparedBenchmark:
             "data": self.loaded.origin,
             "data_hash": self.loaded.data_hash,
             "prompt": self.prompt_name,
+            "prompt_template_hash": self.template_hash,
             "prompt_hash": prompts.hexdigest(),
             "verifier": dict(self.verifier_options),
             "sampling": {

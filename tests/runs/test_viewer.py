@@ -1,18 +1,12 @@
-"""The viewer's server: what it answers, and what it refuses."""
+"""The pages of a run: what the server answers."""
 
 from __future__ import annotations
 
-import http.client
 import json
-import socket
-import threading
-from contextlib import contextmanager
 
 import pytest
 
-from reasonrl.errors import UsageError
 from reasonrl.runs.reading import Run
-from reasonrl.runs.viewer import make_server, serve
 from reasonrl.runs.viewer_api import samples_data
 from tests.runs.fake_run import (
     fake_header,
@@ -23,54 +17,13 @@ from tests.runs.fake_run import (
     fake_verdict,
     write_rows,
 )
-
-
-@contextmanager
-def serving(path):
-    """A running server on a free port."""
-    server = make_server(path, port=0)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-    thread.start()
-    try:
-        yield server
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
-
-
-def get(server, path, method="GET", **headers):
-    connection = http.client.HTTPConnection("127.0.0.1", server.server_address[1], timeout=5)
-    connection.request(method, path, headers={name.replace("_", "-"): value for name, value in headers.items()})
-    answer = connection.getresponse()
-    body = answer.read()
-    connection.close()
-    return answer.status, body, dict(answer.getheaders())
-
-
-def get_json(server, path):
-    status, body, _ = get(server, path)
-    assert status == 200, body
-    return json.loads(body)
+from tests.runs.served_pages import get, get_json, serving
 
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
     with serving(fake_run(tmp_path_factory.mktemp("fake") / "run", steps=6, problems=5, samples=2)) as running:
         yield running
-
-
-def test_page_and_headers(server):
-    status, body, headers = get(server, "/")
-    assert status == 200 and body.startswith(b"<!doctype html>")
-    assert (
-        "script-src 'sha256-" in headers["Content-Security-Policy"]
-        and "default-src 'none'" in headers["Content-Security-Policy"]
-    )
-    assert headers["X-Content-Type-Options"] == "nosniff" and headers["Cache-Control"] == "no-store"
-    assert not any(name.lower().startswith("access-control") for name in headers)
-    assert b"http://" not in body.replace(b"http://www.w3.org/2000/svg", b"") and b"https://" not in body
-    assert b"innerHTML" not in body and b"insertAdjacentHTML" not in body and b"document.write" not in body
 
 
 def test_run(server):
@@ -141,51 +94,6 @@ def test_bad_parameters_are_explained(server, query):
     assert status == 400 and query.split("=")[0] in json.loads(body)["error"]
 
 
-@pytest.mark.parametrize(
-    "path",
-    [
-        "/../../etc/passwd",
-        "/%2e%2e/%2e%2e/etc/passwd",
-        "/metrics.jsonl",
-        "/recipe.yaml",
-        "//etc/passwd",
-        "/api/",
-        "/assets/viewer.html",
-    ],
-)
-def test_no_file_can_be_asked_for(server, path):
-    status, body, _ = get(server, path)
-    assert status == 404 and json.loads(body) == {"error": "no such page"}
-
-
-@pytest.mark.parametrize(
-    "host",
-    [
-        "evil.example",
-        "evil.example:7860",
-        "127.0.0.1.evil.example",
-        "localhost.evil.example:80",
-        "",
-        "localhost@evil.example",
-        "10.0.0.1",
-    ],
-)
-def test_other_hosts_are_refused(server, host):
-    for path in ("/", "/api/run", "/api/samples"):
-        status, body, _ = get(server, path, Host=host)
-        assert status == 403 and b"fake-quickstart" not in body
-
-
-@pytest.mark.parametrize("host", ["localhost", "LOCALHOST:80", "127.0.0.1:1234", "[::1]:80"])
-def test_this_machine_is_served(server, host):
-    assert get(server, "/api/run", Host=host)[0] == 200
-
-
-@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS"])
-def test_reading_only(server, method):
-    assert get(server, "/api/run", method=method)[0] == 501
-
-
 def test_numbers_that_json_lacks_become_null(tmp_path):
     fake_header(tmp_path)
     write_rows(tmp_path / "samples.jsonl", [fake_sample(reward=float("nan"), advantage=float("inf"))])
@@ -220,45 +128,6 @@ def test_damaged_file_is_explained(tmp_path):
     with serving(tmp_path) as server:
         status, body, _ = get(server, "/api/samples")
         assert status == 400 and "row 1" in json.loads(body)["error"]
-
-
-def test_port_in_use_names_the_option(server):
-    port = server.server_address[1]
-    with pytest.raises(UsageError, match=f"port {port} is in use.*--port"):
-        make_server(server.run.path, port=port)
-
-
-def test_wrong_addresses(server, tmp_path):
-    with pytest.raises(UsageError, match="between 0 and 65535"):
-        make_server(server.run.path, port=70000)
-    with pytest.raises(UsageError, match="--host"):
-        make_server(server.run.path, host="192.0.2.1", port=0)
-    with pytest.raises(UsageError, match="not a run"):
-        make_server(tmp_path)
-
-
-def test_a_restart_takes_the_same_port(server):
-    with serving(server.run.path) as first:
-        port = first.server_address[1]
-        get_json(first, "/api/run")
-    make_server(server.run.path, port=port).server_close()
-
-
-def test_serve_reports_its_address_and_stops_on_interrupt(server, monkeypatch):
-    monkeypatch.setattr(
-        "reasonrl.runs.viewer.ViewerServer.serve_forever", lambda self: (_ for _ in ()).throw(KeyboardInterrupt)
-    )
-    ready: list[str] = []
-    serve(server.run.path, port=0, on_ready=ready.append)
-    assert ready[0].startswith("http://127.0.0.1:")
-
-
-def test_a_reader_who_leaves_makes_no_noise(server, capfd):
-    with socket.create_connection(server.server_address[:2]) as connection:
-        connection.sendall(b"GET /api/samples?limit=200 HTTP/1.1\r\nHost: localhost\r\n\r\n")
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\x00\x00\x00\x00\x00\x00\x00")
-    get_json(server, "/api/run")
-    assert capfd.readouterr().err == ""
 
 
 def test_outcome_order_within_a_problem(tmp_path):

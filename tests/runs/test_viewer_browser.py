@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
 import time
 from urllib.parse import quote
 
 import pytest
 
 from reasonrl.runs.accuracy import accuracy_of
+from tests.runs.browsing import headless_browser, texts, until
 from tests.runs.fake_run import (
     fake_header,
     fake_run,
@@ -18,42 +18,17 @@ from tests.runs.fake_run import (
     fake_verdict,
     write_rows,
 )
-from tests.runs.test_viewer import serving
+from tests.runs.served_pages import serving
 
 pytestmark = [pytest.mark.browser]
 
 HOSTILE = "</pre><script>window.broken = 1</script><img src=x onerror='window.broken = 2'>&lt;b&gt; ${1} \u202e\x00 end"
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-DRIVER = shutil.which("chromedriver")
 
 
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory):
-    webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed (extra: dev)")
-    if not CHROMIUM or not DRIVER:
-        pytest.skip("chromium and chromedriver are not installed")
-    options = webdriver.ChromeOptions()
-    options.binary_location = CHROMIUM
-    flags = [
-        "headless",
-        "no-sandbox",
-        "disable-gpu",
-        "disable-quic",
-        "no-first-run",
-        "disable-background-networking",
-        "disable-sync",
-    ]
-    flags += ["disable-component-update", "disable-dev-shm-usage", "window-size=1280,1000"]
-    flags.append(f"user-data-dir={tmp_path_factory.mktemp('profile')}")
-    for flag in flags:
-        options.add_argument(f"--{flag}")
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(executable_path=DRIVER))
-    driver.set_page_load_timeout(20)
-    try:
+    with headless_browser(tmp_path_factory.mktemp("profile")) as driver:
         yield driver
-    finally:
-        driver.quit()
 
 
 @pytest.fixture(scope="module")
@@ -61,21 +36,6 @@ def server(tmp_path_factory):
     path = fake_run(tmp_path_factory.mktemp("fake") / "run", steps=12, problems=30)
     with serving(path) as running:
         yield running
-
-
-def until(condition, seconds=10.0):
-    """What the condition returns once it is true."""
-    end = time.monotonic() + seconds
-    while not (value := condition()):
-        assert time.monotonic() < end, "the page did not get there in time"
-        time.sleep(0.05)
-    return value
-
-
-def texts(browser, selector):
-    return browser.execute_script(
-        "return [...document.querySelectorAll(arguments[0])].map(node => node.textContent)", selector
-    )
 
 
 def open_page(browser, server, fragment=""):

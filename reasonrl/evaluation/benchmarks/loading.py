@@ -95,7 +95,7 @@ def load_benchmark(
     needs = {name for row in read for name in row.needs}
     try:
         problems = problems_from_rows(
-            [_mended(row) if known_errors == "mend" else row.ours for row in read],
+            [_mended(row) if known_errors == "mend" else row.source_row for row in read],
             mistakes,
             stem=benchmark.name,
             source=benchmark.name,
@@ -168,7 +168,7 @@ def _labels(benchmark: Benchmark) -> set[str]:
 class _Read:
     """A row in columns of ours, and what is known of it."""
 
-    ours: SourceRow
+    source_row: SourceRow
     error: KnownError | None
     needs: tuple[str, ...]
 
@@ -199,5 +199,5 @@ def _known_error(row: Mapping[str, Any], errors: Mapping[str, KnownError]) -> Kn
 
 def _mended(row: _Read) -> SourceRow:
     if row.error is None or row.error.answer is None:
-        return row.ours
-    return row.ours._replace(fields={**row.ours.fields, "answer": row.error.answer})
+        return row.source_row
+    return row.source_row._replace(fields={**row.source_row.fields, "answer": row.error.answer})
