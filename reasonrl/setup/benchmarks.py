@@ -152,9 +152,9 @@ def prepare_benchmarks(
     settings.check()
     checked = []
     for one in loaded:
-        options = {**one.benchmark.verifier, **settings.verifier}
-        _check_modules(one, options)
         name, prompt = choose_prompt(one.benchmark, settings.prompt, chats=answerer.chats)
+        options = {**one.benchmark.verifier, **prompt.verifier, **settings.verifier}
+        _check_modules(one, options)
         recipe = _recipe(one.benchmark, prompt, options, settings, answerer)
         checked.append((one, name, recipe, options, *_accepted(one, recipe)))
     return [

@@ -34,7 +34,8 @@ FUNCTION = Prompt(
     "chat",
     "Complete this Python function. Write the whole function in one block of code.\n\n```python\n{question}\n```",
 )
-COMPLETION = Prompt("text", "{question}", (), ("\nclass ", "\ndef ", "\n#", "\nif __name__", "\nprint("))
+_BARE = {"mode": "whole"}
+COMPLETION = Prompt("text", "{question}", (), ("\nclass ", "\ndef ", "\n#", "\nif __name__", "\nprint("), _BARE)
 """For base models: the response goes on where the prompt ends."""
 PROGRAM = Prompt("chat", "{question}\n\nWrite the program in one block of Python code.")
-PROGRAM_TEXT = Prompt("text", "{question}\n\n```python\n", (), ("\n```",))
+PROGRAM_TEXT = Prompt("text", "{question}\n\n```python\n", (), ("\n```",), _BARE)

@@ -315,3 +315,25 @@ def test_a_reference_of_bigcodebench_is_right_and_a_wrong_one_is_not(tmp_path: P
         assert wrong != right
         verdicts = verifier.verify([right, wrong], [problem.reference] * 2)
     assert [verdict.correct for verdict in verdicts] == [True, False], verdicts
+
+
+@pytest.mark.parametrize(
+    ("name", "right", "wrong"),
+    [
+        ("humaneval", "    return 2 * x\n", "    return x\n"),
+        ("mbpp", "def f(x):\n    return 2 * x\n", "def f(x):\n    return 1\n    return 2 * x\n"),
+        ("code_contests", "print(2 * int(input()))\n", "print(2)\n"),
+    ],
+)
+def test_what_a_base_model_goes_on_with_is_judged(name: str, right: str, wrong: str, tmp_path: Path) -> None:
+    benchmark, (row, _) = find_benchmark(name), PUBLISHED[name]
+    row = row if name != "mbpp" else row | {"test_list": ["assert f(1) == 2", "assert f(3) == 6"]}
+    (problem,) = load_benchmark(benchmark, path=write(tmp_path, row)).problems
+    _, prompt = choose_prompt(benchmark, None, chats=False)
+    options = {**benchmark.verifier, **prompt.verifier}
+    with closing(load_verifier(options.pop("name"), **options)) as verifier:
+        verdicts = verifier.verify([right, wrong, ""], [problem.reference] * 3)
+        if "solution" in problem.reference:
+            verdicts += verifier.verify([verifier.gold_response(problem.reference)], [problem.reference])
+    assert [verdict.correct for verdict in verdicts[:3]] == [True, False, False], verdicts
+    assert all(verdict.correct for verdict in verdicts[3:]), "the gold answers are checked in the same form"
