@@ -20,6 +20,8 @@ from reasonrl.errors import ModelError
 from verifiers.types import Message
 
 RETRIES = 3
+LONGEST_WAIT_S = 60.0
+"""A server that asks for a longer pause is asked again after this one."""
 RETRY_ON = frozenset({408, 409, 425, 429, 500, 502, 503, 504})
 
 
@@ -112,10 +114,11 @@ class ServedModel:
             body["top_p"] = sampling.top_p
         if sampling.stop:
             body["stop"] = list(sampling.stop)
-        why = ""
+        why, wait = "", 0.0
         for attempt in range(RETRIES):
             if attempt:
-                time.sleep(self.retry_wait_s * 2 ** (attempt - 1))
+                time.sleep(max(wait, self.retry_wait_s * 2 ** (attempt - 1)))
+            wait = 0.0
             try:
                 answer = self._client.post(f"{self.base_url.rstrip('/')}/chat/completions", json=body)
             except httpx.TimeoutException:
@@ -125,7 +128,7 @@ class ServedModel:
                 why = str(error) or type(error).__name__
                 continue
             if answer.status_code in RETRY_ON:
-                why = f"status {answer.status_code}"
+                why, wait = f"status {answer.status_code}", _retry_after_s(answer.headers.get("retry-after"))
                 continue
             return self._read(answer)
         self.failures += 1
@@ -138,6 +141,8 @@ class ServedModel:
             content = answer.json()
             choice = content["choices"][0]
             text = _text_of(choice["message"])
+            if text is None and choice.get("finish_reason") == "length":
+                text = ""  # cut off before the first word that is no thought
             if not isinstance(text, str):
                 raise TypeError("its message has no text")
         except (ValueError, KeyError, IndexError, TypeError) as error:
@@ -151,6 +156,15 @@ class ServedModel:
     def _headers(self) -> dict[str, str]:
         key = os.environ.get(self.api_key_env)
         return {"Authorization": f"Bearer {key}"} if key else {}
+
+
+def _retry_after_s(header: str | None) -> float:
+    """Seconds that a server asks to wait; 0 where it asks for nothing that can be read."""
+    try:
+        seconds = float(header or 0)
+    except ValueError:
+        return 0.0
+    return min(LONGEST_WAIT_S, seconds) if seconds > 0 else 0.0
 
 
 def _text_of(message: Any) -> Any:

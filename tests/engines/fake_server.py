@@ -38,23 +38,30 @@ class Handler(BaseHTTPRequestHandler):
             time.sleep(1.5)
         if mode == "busy" and len(self.server.asked) < 3:
             return self.answer(503, {"error": "busy"})
+        if mode == "wait" and len(self.server.asked) < 2:
+            return self.answer(429, {"error": "too many"}, retry_after="0.4")
         if mode == "broken":
             return self.answer(200, "{not json")
         if mode == "empty":
             return self.answer(200, {"choices": []})
         if mode == "refused":
             return self.answer(400, {"error": {"message": "context too long"}})
-        text = None if mode == "null" else body["messages"][-1]["content"].upper()
+        text = None if mode in ("null", "cut off") else body["messages"][-1]["content"].upper()
         message = {"content": text}
         if mode == "thinking":  # as servers with a reasoning parser answer where the thought was cut off
             message = {"content": None, "reasoning_content": "or \\boxed{3}"}
-        self.answer(200, {"choices": [{"message": message, "finish_reason": "length" if mode == "long" else "stop"}]})
+        self.answer(
+            200,
+            {"choices": [{"message": message, "finish_reason": "length" if mode in ("long", "cut off") else "stop"}]},
+        )
 
-    def answer(self, status: int, body: Any) -> None:
+    def answer(self, status: int, body: Any, retry_after: str | None = None) -> None:
         data = body.encode() if isinstance(body, str) else json.dumps(body).encode()
         self.send_response(status)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(data)))
+        if retry_after is not None:
+            self.send_header("Retry-After", retry_after)
         self.end_headers()
         with contextlib.suppress(BrokenPipeError):  # the client has given up
             self.wfile.write(data)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from reasonrl.engines.base import Sampling
-from reasonrl.engines.served import ServedFailure, ServedModel
+from reasonrl.engines.served import LONGEST_WAIT_S, ServedFailure, ServedModel, _retry_after_s
 from reasonrl.errors import ModelError
 from tests.engines.fake_server import FakeServer, running
 from verifiers.response import strip_thinking
@@ -51,6 +52,15 @@ def test_a_busy_server_is_asked_again(server: FakeServer) -> None:
     assert say(model(server, name="tiny")) == [("HELLO", "stop")] and len(server.asked) == 3
 
 
+def test_the_pause_that_a_server_asks_for(server: FakeServer) -> None:
+    server.mode = "wait"
+    started = time.monotonic()
+    assert say(model(server, name="tiny")) == [("HELLO", "stop")] and time.monotonic() - started >= 0.4
+    for header in (None, "", "soon", "-3", "nan"):
+        assert _retry_after_s(header) == 0
+    assert _retry_after_s("7") == 7 and _retry_after_s("1e9") == LONGEST_WAIT_S
+
+
 @pytest.mark.parametrize(
     ("mode", "message"),
     [
@@ -73,6 +83,11 @@ def test_a_thought_that_a_server_cut_off_is_text_without_an_answer(server: FakeS
     server.mode = "thinking"
     ((text, _),) = say(model(server))
     assert text == "<think>or \\boxed{3}" and strip_thinking(text) == ""
+
+
+def test_an_answer_that_was_cut_off_before_its_first_word_is_an_empty_one(server: FakeServer) -> None:
+    server.mode = "cut off"
+    assert say(model(server)) == [("", "length")]
 
 
 def test_a_server_that_is_not_there_or_serves_others(server: FakeServer) -> None:
