@@ -135,30 +135,27 @@ def clustered_bootstrap(
     return Interval(mean, min(low, mean), max(high, mean), len(groups))
 
 
-def harmonic_bootstrap(
-    first: Sequence[bool], second: Sequence[bool], *, seed: int, resamples: int = 2000, confidence: float = 0.95
+def harmonic_interval(
+    first: Sequence[bool], second: Sequence[bool], *, seed: int, draws: int = 4000, confidence: float = 0.95
 ) -> Interval:
-    """Harmonic mean of two shares (ProcessBench's F1) with the percentile bootstrap that draws within each of the two
-    sets.
+    """Harmonic mean of two shares (ProcessBench's F1), with the percentiles of draws from the two posteriors of
+    Jeffreys: Beta(k + 1/2, n - k + 1/2) for k of n.
 
-    0 where both shares are 0. `n` is the number of answers in all. Raises ValueError for an empty set or resamples < 1.
+    A bootstrap of shares of 0 or 1 has no spread, and claims to be sure where nothing was right.
+    0 where both shares are 0. `n` is the number of answers in all. Raises ValueError for an empty set or draws < 1.
     """
     import numpy as np
 
     if not first or not second:
         raise ValueError("a harmonic mean of two shares needs answers of both kinds")
-    if resamples < 1:
-        raise ValueError(f"resamples must be at least 1, not {resamples}")
+    if draws < 1:
+        raise ValueError(f"draws must be at least 1, not {draws}")
     _z(confidence)
     generator = np.random.default_rng(seed)
-    shares = [sum(answers) / len(answers) for answers in (first, second)]
-    # A share of n draws with replacement is a binomial count: no need to draw the answers themselves.
-    a, b = (
-        generator.binomial(len(answers), share, resamples) / len(answers)
-        for answers, share in zip((first, second), shares, strict=True)
-    )
-    harmonic_means = np.divide(2 * a * b, a + b, out=np.zeros(resamples), where=a + b > 0)
-    low, high = np.quantile(harmonic_means, [(1 - confidence) / 2, (1 + confidence) / 2])
+    counts = [(sum(answers), len(answers)) for answers in (first, second)]
+    a, b = (generator.beta(k + 0.5, n - k + 0.5, draws) for k, n in counts)
+    low, high = np.quantile(2 * a * b / (a + b), [(1 - confidence) / 2, (1 + confidence) / 2])
+    shares = [k / n for k, n in counts]
     estimate = 2 * shares[0] * shares[1] / sum(shares) if sum(shares) > 0 else 0.0
     return Interval(estimate, min(float(low), estimate), max(float(high), estimate), len(first) + len(second))
 

@@ -241,6 +241,33 @@ def test_holm() -> None:
     assert stats.holm([]) == [] and stats.holm([0.7, 0.9]) == [1.0, 1.0]
 
 
+@pytest.mark.parametrize(
+    ("first", "n_first", "second", "n_second", "least"),
+    [(0.4, 60, 0.7, 40, 0.93), (0.02, 58, 0.1, 42, 0.93), (0.8, 200, 0.95, 200, 0.93), (0.3, 20, 0.5, 15, 0.93)],
+)
+def test_coverage_of_a_harmonic_mean(first: float, n_first: int, second: float, n_second: int, least: float) -> None:
+    """ProcessBench's F1, in 1,000 simulated sets. A bootstrap covers 68% in the second case."""
+    rng = random.Random(5)
+    covered = 0
+    truth = 2 * first * second / (first + second)
+    for trial in range(1000):
+        answers = [[rng.random() < share for _ in range(n)] for share, n in ((first, n_first), (second, n_second))]
+        interval = stats.harmonic_interval(*answers, seed=trial, draws=500)
+        covered += interval.low <= truth <= interval.high
+    assert covered / 1000 >= least - 0.015
+
+
+def test_a_harmonic_mean_of_nothing_right_is_not_sure_to_be_zero() -> None:
+    interval = stats.harmonic_interval([False] * 58, [False] * 42, seed=0)
+    assert interval.estimate == interval.low == 0.0 and 0.02 < interval.high < 0.1 and interval.n == 100
+    assert stats.harmonic_interval([True] * 9, [True] * 9, seed=0).low < 0.95
+    for bad in ([], [True]), ([True], []):
+        with pytest.raises(ValueError, match="answers of both kinds"):
+            stats.harmonic_interval(*bad, seed=0)
+    with pytest.raises(ValueError, match="draws must be at least 1"):
+        stats.harmonic_interval([True], [True], seed=0, draws=0)
+
+
 def test_importing_does_not_load_numpy():
     code = "import sys, reasonrl.stats; sys.exit('numpy' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

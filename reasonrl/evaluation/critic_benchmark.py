@@ -22,7 +22,7 @@ from reasonrl.engines.base import BatchEngine, RoleEngines, derive_seed
 from reasonrl.engines.batching import run_episodes
 from reasonrl.environments.base import Trajectory
 from reasonrl.environments.roles import ServedFailure, Speaker
-from reasonrl.stats import Interval, harmonic_bootstrap, wilson
+from reasonrl.stats import Interval, harmonic_interval, wilson
 from verifiers.types import Problem
 
 
@@ -128,7 +128,7 @@ def _process(labels: Sequence[int], named: Sequence[int | None], seed: int, suff
         alarms = sum(n is not None and n != -1 for n, label in zip(named, labels, strict=True) if label == -1)
         figures[f"false alarms{suffix}"] = _share(alarms, len(sound))
     if erroneous and sound:
-        interval = harmonic_bootstrap(erroneous, sound, seed=seed)
+        interval = harmonic_interval(erroneous, sound, seed=seed)
         assert math.isclose(interval.estimate, score.f1)
         figures[f"f1{suffix}"] = _interval(interval)
     return figures
