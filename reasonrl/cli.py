@@ -16,6 +16,7 @@ import typer
 
 from reasonrl._installation import installation_facts
 from reasonrl.commands.groups import MOST, AllowChanges, Json, Offline, audit, critic_app, data_app, recipes_app, verify
+from reasonrl.commands.serving_group import refine, serve
 from reasonrl.errors import ReasonRLError
 from reasonrl.host.homes import ensure_home
 from reasonrl.host.outputs import as_os_error, is_users_mistake, memory_error_text, os_error_text, user_path, user_text
@@ -42,6 +43,8 @@ app.add_typer(critic_app, name="critic")
 app.add_typer(data_app, name="data")
 app.command()(verify)
 app.command()(audit)
+app.command()(serve)
+app.command()(refine)
 
 
 @app.callback()
@@ -218,14 +221,18 @@ def compare(
 
 @app.command()
 def view(
-    run: Annotated[Path, typer.Argument(help="A run folder.")],
+    folders: Annotated[
+        list[Path],
+        typer.Argument(metavar="FOLDER", help="A run folder, or up to 8 folders written by `reasonrl eval --output`."),
+    ],
     port: Annotated[int, typer.Option(min=0, max=65535, help="The port to listen on; 0 picks a free one.")] = 7860,
     as_json: Json = False,
 ) -> None:
-    """Show samples and curves of a run in the browser, on 127.0.0.1."""
+    """Show samples and curves of a run, or scores and answers of evaluations side by side, in the browser, on
+    127.0.0.1. Evaluations that are still going on are shown as far as they are."""
     from reasonrl.commands.inspect import view_command
 
-    view_command(user_path(run), port=port, as_json=as_json)
+    view_command([user_path(folder) for folder in folders], port=port, as_json=as_json)
 
 
 @app.command()

@@ -28,6 +28,9 @@ CORE = distributions(PROJECT["dependencies"])
 EXTRAS = {name: distributions(requirements) for name, requirements in PROJECT["optional-dependencies"].items()}
 OPTIONAL = set().union(*(names for extra, names in EXTRAS.items() if extra != "dev"))
 
+APART = {"verl_backend", "serving"}
+"""Packages that are imported only where their extra is wanted."""
+
 
 def imports(path: Path) -> Iterator[tuple[str, bool]]:
     """The distribution of each import of another project, and whether it is made when the module is imported."""
@@ -54,7 +57,7 @@ def test_every_import_is_required(package: str) -> None:
         f"{path.relative_to(ROOT)}: {name}"
         for path in paths
         for name, at_once in imports(path)
-        if name not in CORE and (name not in OPTIONAL or (at_once and "verl_backend" not in path.parts))
+        if name not in CORE and (name not in OPTIONAL or (at_once and not APART & set(path.parts)))
     ]
     assert not missing, "name it in pyproject.toml, an optional one in an extra and imported where it is used"
 

@@ -11,9 +11,11 @@ import json
 import os
 import re
 import shlex
+import socket
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
 from pathlib import Path
 
@@ -81,6 +83,26 @@ def view(line: str, cwd: Path) -> None:
         finally:
             server.terminate()
             server.wait(timeout=10)
+
+
+def serve(line: str, cwd: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    words = [sys.executable, "-m", "reasonrl.cli", *shlex.split(line)[1:], "--port", str(port)]
+    with subprocess.Popen(words, cwd=cwd, stdout=subprocess.DEVNULL) as server:
+        try:
+            deadline = time.monotonic() + 120
+            while True:
+                assert server.poll() is None and time.monotonic() < deadline, line
+                try:
+                    page = urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=10).read().decode()
+                    break
+                except urllib.error.URLError:
+                    time.sleep(0.5)
+            assert "<html" in page
+        finally:
+            server.terminate()
+            server.wait(timeout=60)
 
 
 def python(block: str, cwd: Path) -> subprocess.CompletedProcess[str]:
@@ -168,6 +190,9 @@ def test_every_command_and_python_block_runs_in_order(tmp_path: Path) -> None:
             continue
         if line.startswith("reasonrl view"):
             view(line, tmp_path)
+            continue
+        if line.startswith("reasonrl serve"):
+            serve(line, tmp_path)
             continue
         more: list[str] = []
         if line.startswith("reasonrl train") and "--dry-run" not in line:

@@ -60,7 +60,7 @@ def critic_eval_command(
         )
     refuse_old_results(output)
     recipe, weights = critic_recipe(model, offline=offline)
-    form = _critique_format(recipe, format_name, format_options)
+    form = critique_format(recipe, format_name, format_options)
     problems = _labelled_solutions(data, benchmarks, form, limit=limit, offline=offline)
     role = _critic_role(
         recipe, weights, served_name=served_name, temperature=temperature, max_new_tokens=max_new_tokens
@@ -90,7 +90,7 @@ def critic_eval_command(
         write_and_emit(output, results, sample_rows(criticised), results_text(results), as_json=as_json)
 
 
-def _critique_format(recipe: Recipe, name: str | None, options: dict[str, Any]) -> CritiqueFormat:
+def critique_format(recipe: Recipe, name: str | None, options: dict[str, Any]) -> CritiqueFormat:
     """The user's format, or that of the critic's recipe, or boxed_index for a model without a recipe."""
     try:
         if name is None and recipe.critic is not None:

@@ -36,6 +36,7 @@ class ServedAnswer(NamedTuple):
     finish_reason: str
     tokens: int | None
     """By the server's own count; None where it does not say."""
+    prompt_tokens: int | None = None
 
 
 @dataclass
@@ -51,6 +52,7 @@ class ServedModel:
     failures: int = field(default=0, init=False)
     _threads: ThreadPoolExecutor | None = field(default=None, init=False, repr=False)
     _client: Any = field(default=None, init=False, repr=False)
+    _async_client: Any = field(default=None, init=False, repr=False)
 
     def check(self) -> None:
         """Ask the server for its models, once, before anything is trained. Raises ModelError with one message."""
@@ -96,11 +98,39 @@ class ServedModel:
         ]
         return await asyncio.gather(*calls)
 
-    def _ask(self, chat: Sequence[Message], sampling: Sampling, seed: int) -> ServedAnswer:
+    async def say(self, chat: Sequence[Message], sampling: Sampling, seed: int) -> ServedAnswer:
+        """One answer, without a thread: a caller that is cancelled closes its connection, so that the server computes
+        for nobody. In one event loop only, which calls `aclose` at its end. Raises ServedFailure as `say_many`.
+        """
         import httpx
 
-        assert self._client is not None
+        if self._async_client is None:
+            limits = httpx.Limits(max_connections=None)
+            self._async_client = httpx.AsyncClient(timeout=self.timeout_s, headers=self._headers(), limits=limits)
+        body, why, wait = self._body(chat, sampling, seed), "", 0.0
+        for attempt in range(RETRIES):
+            if attempt:
+                await asyncio.sleep(max(wait, self.retry_wait_s * 2 ** (attempt - 1)))
+            try:
+                answer = await self._async_client.post(self._address, json=body)
+            except httpx.HTTPError as error:
+                why, wait = self._failure_of(error), 0.0
+                continue
+            if answer.status_code not in RETRY_ON:
+                return self._read(answer)
+            why, wait = f"status {answer.status_code}", _retry_after_s(answer.headers.get("retry-after"))
+        raise self._given_up(why)
 
+    async def aclose(self) -> None:
+        if self._async_client is not None:
+            await self._async_client.aclose()
+            self._async_client = None
+
+    @property
+    def _address(self) -> str:
+        return f"{self.base_url.rstrip('/')}/chat/completions"
+
+    def _body(self, chat: Sequence[Message], sampling: Sampling, seed: int) -> dict[str, Any]:
         body: dict[str, Any] = {
             "model": self.name,
             "messages": list(chat),
@@ -114,25 +144,36 @@ class ServedModel:
             body["top_p"] = sampling.top_p
         if sampling.stop:
             body["stop"] = list(sampling.stop)
-        why, wait = "", 0.0
+        return body
+
+    def _ask(self, chat: Sequence[Message], sampling: Sampling, seed: int) -> ServedAnswer:
+        import httpx
+
+        assert self._client is not None
+        body, why, wait = self._body(chat, sampling, seed), "", 0.0
         for attempt in range(RETRIES):
             if attempt:
                 time.sleep(max(wait, self.retry_wait_s * 2 ** (attempt - 1)))
-            wait = 0.0
             try:
-                answer = self._client.post(f"{self.base_url.rstrip('/')}/chat/completions", json=body)
-            except httpx.TimeoutException:
-                why = f"no answer within {self.timeout_s:g} s"
-                continue
+                answer = self._client.post(self._address, json=body)
             except httpx.HTTPError as error:
-                why = str(error) or type(error).__name__
+                why, wait = self._failure_of(error), 0.0
                 continue
-            if answer.status_code in RETRY_ON:
-                why, wait = f"status {answer.status_code}", _retry_after_s(answer.headers.get("retry-after"))
-                continue
-            return self._read(answer)
+            if answer.status_code not in RETRY_ON:
+                return self._read(answer)
+            why, wait = f"status {answer.status_code}", _retry_after_s(answer.headers.get("retry-after"))
+        raise self._given_up(why)
+
+    def _failure_of(self, error: Exception) -> str:
+        import httpx
+
+        if isinstance(error, httpx.TimeoutException):
+            return f"no answer within {self.timeout_s:g} s"
+        return str(error) or type(error).__name__
+
+    def _given_up(self, why: str) -> ServedFailure:
         self.failures += 1
-        raise ServedFailure(f"{self.base_url}: {why} ({RETRIES} attempts)")
+        return ServedFailure(f"{self.base_url}: {why} ({RETRIES} attempts)")
 
     def _read(self, answer: Any) -> ServedAnswer:
         try:
@@ -150,8 +191,10 @@ class ServedModel:
             raise ServedFailure(
                 f"{self.base_url}: the answer cannot be read: {type(error).__name__}: {error}"
             ) from error
-        used = (content.get("usage") or {}).get("completion_tokens")
-        return ServedAnswer(text, str(choice.get("finish_reason") or "stop"), used if isinstance(used, int) else None)
+        usage = content.get("usage")
+        counts = [usage.get(f"{kind}_tokens") if isinstance(usage, dict) else None for kind in ("completion", "prompt")]
+        used, prompt = (count if isinstance(count, int) else None for count in counts)
+        return ServedAnswer(text, str(choice.get("finish_reason") or "stop"), used, prompt)
 
     def _headers(self) -> dict[str, str]:
         key = os.environ.get(self.api_key_env)

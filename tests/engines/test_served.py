@@ -101,3 +101,27 @@ def test_a_server_that_is_not_there_or_serves_others(server: FakeServer) -> None
     server.models = ("a", "b")
     with pytest.raises(ModelError, match="serves a, b; choose one with served_name"):
         model(server).check()
+
+
+@pytest.mark.parametrize("mode", ["echo", "long", "busy", "thinking", "broken", "empty", "null", "refused", "stall"])
+def test_one_call_of_an_event_loop_is_like_one_of_many(server: FakeServer, mode: str) -> None:
+    served = model(server, name="tiny", timeout_s=0.3)
+
+    async def one() -> Any:
+        try:
+            return await served.say(CHAT, Sampling(7, 0.5), 0)
+        finally:
+            await served.aclose()
+
+    async def many() -> Any:
+        return (await served.say_many([CHAT], Sampling(7, 0.5), [0]))[0]
+
+    outcomes = []
+    for ask in (one, many):
+        server.mode = mode
+        server.asked.clear()
+        try:
+            outcomes.append(asyncio.run(ask()))
+        except ServedFailure as failure:
+            outcomes.append(str(failure))
+    assert outcomes[0] == outcomes[1] and served.failures in (0, 2)

@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import itertools
 import threading
-from collections.abc import AsyncIterator, Callable, Hashable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Hashable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -105,13 +105,15 @@ class ServingEngine:
 
     async def stream(
         self, token_ids: Sequence[int], sampling: Sampling, seed: int, *, episode: Hashable = None
-    ) -> AsyncIterator[int]:
-        """The tokens of one continuation as they are drawn. Raises as `generate`. To close it early cancels it."""
+    ) -> AsyncGenerator[int | Generation]:
+        """The tokens of one continuation as they are drawn, and last the generation. Raises as `generate`. To close it
+        early cancels it.
+        """
         async with self._ticket(Request(token_ids, sampling, seed, episode), stream=True) as ticket:
             assert ticket.tokens is not None
             while (token := await ticket.tokens.get()) is not None:
                 yield token
-            await ticket.answer
+            yield await ticket.answer
 
     def end_episode(self, episode: Hashable) -> None:
         """The episode will not ask again."""

@@ -87,11 +87,11 @@ def test_a_short_request_does_not_wait_for_a_long_one(model: LanguageModel) -> N
 def test_a_stream_is_the_same_tokens_one_by_one(model: LanguageModel) -> None:
     request = Request((3, 4, 5), Sampling(30, ignore_eos=True), 7)
 
-    async def use(serving: ServingEngine) -> list[int]:
+    async def use(serving: ServingEngine) -> list[int | Generation]:
         return [token async for token in serving.stream(request.token_ids, request.sampling, request.seed)]
 
     (expected,) = CachedEngine(model).generate_batch([request])
-    assert serve(CachedEngine(model), use) == expected.token_ids
+    assert serve(CachedEngine(model), use) == [*expected.token_ids, expected], "and last the generation"
 
 
 def test_a_stream_that_is_left_ends_its_request(model: LanguageModel) -> None:

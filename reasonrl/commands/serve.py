@@ -1,0 +1,210 @@
+"""`reasonrl serve` and `reasonrl refine`."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from critics.strategies import load_strategy
+from reasonrl.commands.critic import critique_format
+from reasonrl.commands.evaluated_recipe import critic_recipe, resolve_links
+from reasonrl.commands.output import emit
+from reasonrl.engines.base import Sampling
+from reasonrl.errors import UsageError
+from reasonrl.recipe.schema import Recipe
+from reasonrl.rewards.loading import make_verifier
+from reasonrl.setup.run_models import model_for_role
+from verifiers.loading import load_verifier
+from verifiers.types import Problem, Verifier
+
+
+@dataclass(frozen=True)
+class ServedModels:
+    """Which models, and how they are sampled where a request does not say. None: as the critic's run."""
+
+    critic: str
+    actor: str | None = None
+    critic_name: str | None = None
+    actor_name: str | None = None
+    format_name: str | None = None
+    format_options: dict[str, Any] | None = None
+    temperature: float = 0.7
+    critic_temperature: float = 0.0
+    max_new_tokens: int | None = None
+    critic_max_new_tokens: int | None = None
+    offline: bool = False
+    most_requests: int = 256
+    remote_names: tuple[str | None, str | None] = (None, None)
+    """Of the critic and of the actor, on the servers that their addresses name."""
+
+
+def load_cast(models: ServedModels) -> Any:
+    """The models, loaded. Raises UsageError, ModelError, RecipeError."""
+    from reasonrl.serving.answers import VerifierReader
+    from reasonrl.serving.loading import load_voice, public_name
+    from reasonrl.serving.play import Cast
+
+    recipe, weights = critic_recipe(models.critic, offline=models.offline)
+    form = critique_format(recipe, models.format_name, models.format_options or {})
+    actor = models.actor or _actor_of(recipe, models.critic) or models.critic
+    actor_weights = weights if actor == models.critic else model_for_role("actor", actor)
+    names = [models.critic_name or public_name(models.critic), models.actor_name or public_name(actor)]
+    if names[0] == names[1]:
+        names[0] = f"{names[0]}-critic"
+    most = 8 * models.most_requests
+    options: dict[str, Any] = {"most_waiting": most, "offline": models.offline}
+    critic_voice = load_voice(recipe, weights, names[0], served_name=models.remote_names[0], **options)
+    if actor_weights == weights:
+        actor_voice = replace(critic_voice, name=names[1])  # type: ignore[type-var]
+    else:
+        actor_voice = load_voice(recipe, actor_weights, names[1], served_name=models.remote_names[1], **options)
+    verifier = _answer_verifier(recipe)
+    limit = models.max_new_tokens or _actor_limit(recipe)
+    critic_limit = models.critic_max_new_tokens or (recipe.rollout.max_new_tokens if recipe.critic else 2048)
+    return Cast(
+        actor=actor_voice,
+        critic=critic_voice,
+        format=form,
+        reader=VerifierReader(verifier),
+        actor_sampling=Sampling(limit, models.temperature, stop=tuple(recipe.rollout.stop)),
+        critic_sampling=Sampling(critic_limit, models.critic_temperature, stop=tuple(recipe.rollout.stop)),
+    )
+
+
+def keys_of(path: Path | None) -> list[str]:
+    """The keys in a file, one in each line, and that of REASONRL_API_KEY. Raises UsageError."""
+    keys = list(filter(None, [os.environ.get("REASONRL_API_KEY", "").strip()]))
+    if path is None:
+        return keys
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"--api-key-file {path}: {error}") from error
+    written = [line.strip() for line in lines if line.strip()]
+    if not written:
+        raise UsageError(f"--api-key-file {path}: it holds no key; write one in each line")
+    return [*keys, *written]
+
+
+def serve_command(
+    models: ServedModels, *, host: str, port: int, api_keys: Sequence[str], verify: Sequence[str]
+) -> None:
+    """Serves until SIGTERM or Ctrl-C."""
+    _need_serve_extra()
+    is_local = host in ("127.0.0.1", "localhost", "::1")
+    if not is_local and not api_keys:
+        raise UsageError(
+            f"--host {host}: other machines could ask without a key. Set REASONRL_API_KEY (or --api-key-file),"
+            " or listen on 127.0.0.1"
+        )
+    if unknown := [kind for kind in verify if kind not in ("math", "code")]:
+        raise UsageError(f"--verify {unknown[0]}: write math or code")
+    from reasonrl.serving.admission import Admission
+    from reasonrl.serving.app import create_app
+    from reasonrl.serving.guard import LOCAL_HOSTS, Guard
+    from reasonrl.serving.metrics import ServerMetrics
+    from reasonrl.serving.run import run_server
+    from reasonrl.serving.service import Service
+
+    options = {"math": {"mode": "lenient"}}
+    verifiers: dict[str, Verifier] = {kind: load_verifier(kind, **options.get(kind, {})) for kind in verify}
+    service = Service(load_cast(models), verifiers)
+    admission = Admission(most=models.most_requests, most_of_one=max(1, models.most_requests // 2))
+    app = create_app(service, admission, ServerMetrics())
+    guarded = Guard(app, keys=api_keys, hosts=LOCAL_HOSTS if is_local else None)
+    shown = ", ".join(service.targets)
+    typer.echo(f"models: {shown}", err=True)
+    typer.echo(f"http://{host}:{port}/  (page),  http://{host}:{port}/v1  (OpenAI clients)", err=True)
+    run_server(guarded, admission, host=host, port=port)
+
+
+def refine_command(
+    models: ServedModels,
+    problem: str,
+    *,
+    strategy: str,
+    options: dict[str, Any],
+    budget_tokens: int | None,
+    deadline_s: float | None,
+    seed: int,
+    as_json: bool,
+) -> None:
+    """One problem, without a server."""
+    from reasonrl.serving.play import BudgetSpent, ModelPlay, play
+
+    try:
+        chosen = load_strategy(strategy.replace("-", "_"), **options)
+    except (ValueError, TypeError) as error:
+        raise UsageError(f"--strategy: {error}") from error
+    cast = load_cast(models)
+
+    async def run() -> tuple[ModelPlay, str]:
+        task = Problem("problem", [{"role": "user", "content": problem}], "math", {}, "command")
+        tell = lambda line: typer.echo(line, err=True)  # noqa: E731
+        game = ModelPlay(cast, task, seed, budget_tokens, tell)
+        try:
+            return game, await play(chosen, game, deadline_s=deadline_s)
+        finally:
+            for voice in {id(v): v for v in (cast.actor, cast.critic)}.values():
+                await voice.close()
+
+    try:
+        game, stopped_by = asyncio.run(run())
+    except BudgetSpent as error:
+        raise UsageError("--budget-tokens does not allow one draft; write more") from error
+    except TimeoutError as error:
+        raise UsageError("--deadline came before there was a draft; write more") from error
+    best = game.best
+    assert best is not None
+    value = {
+        "text": best.text,
+        "answer": best.answer,
+        "draft": best.name,
+        "stopped_by": stopped_by,
+        "seed": seed,
+        "usage": game.usage.to_json(shown=best.tokens),
+        "trace": [call.to_json() for call in game.calls],
+    }
+    spent = ", ".join(f"{name} {role.completion_tokens:,}" for name, role in sorted(game.usage.roles.items()))
+    emit(as_json, value, f"{best.text}\n\n{stopped_by}; {best.name}; tokens: {spent}")
+
+
+def _need_serve_extra() -> None:
+    try:
+        import fastapi  # noqa: F401
+        import prometheus_client  # noqa: F401
+        import uvicorn  # noqa: F401
+    except ImportError as error:
+        raise UsageError("reasonrl serve needs the extra `serve`: pip install 'reasonrl[serve]'") from error
+
+
+def _actor_of(recipe: Recipe, critic: str) -> str | None:
+    """The actor that the critic's run refined with."""
+    run = Path(critic)
+    if recipe.critic is None or not (run / "recipe.yaml").is_file():
+        return None
+    linked = resolve_links(recipe, run)
+    model = (
+        linked.critic.refine.actor.model if linked.critic is not None and linked.critic.refine.refinements else "same"
+    )
+    return None if model == "same" else model
+
+
+def _actor_limit(recipe: Recipe) -> int:
+    """New tokens of a solution: the actor's of the run, else 1,024."""
+    if recipe.critic is not None and recipe.critic.refine.refinements:
+        return recipe.critic.refine.actor.max_new_tokens
+    return 1024
+
+
+def _answer_verifier(recipe: Recipe) -> Verifier:
+    """Answers vote as the critic's run compared them; math, leniently, where there is no such run."""
+    if recipe.critic is not None and recipe.verifier.name == "math":
+        return make_verifier(recipe)
+    return load_verifier("math", mode="lenient")

@@ -1,0 +1,71 @@
+"""How many requests may be under way, in all and of one client, and when to come back."""
+
+from __future__ import annotations
+
+import asyncio
+import collections
+import contextlib
+import time
+from collections.abc import Iterator
+
+
+class Full(Exception):
+    """No room for this request now."""
+
+    def __init__(self, message: str, status: int, reason: str, retry_after_s: float) -> None:
+        super().__init__(message)
+        self.status, self.reason, self.retry_after_s = status, reason, retry_after_s
+
+
+class Admission:
+    """Counts requests. For one event loop.
+
+    Args:
+        most: requests under way; beyond, 503.
+        most_of_one: of one client; beyond, 429, so that the others are not held up.
+    """
+
+    def __init__(self, *, most: int = 256, most_of_one: int = 128) -> None:
+        self._most, self._most_of_one = most, most_of_one
+        self._of: collections.Counter[str] = collections.Counter()
+        self._ends: collections.deque[float] = collections.deque(maxlen=32)
+        """When the last requests ended: how fast places come free."""
+        self.is_draining = False
+
+    @property
+    def under_way(self) -> int:
+        return self._of.total()
+
+    @contextlib.contextmanager
+    def enter(self, client: str) -> Iterator[None]:
+        """Raises Full, also where a server that ends cancels what is still under way."""
+        if self.is_draining:
+            raise self._draining()
+        if self.under_way >= self._most:
+            raise Full(f"{self.under_way} requests are under way; ask again later", 503, "server", self._wait_s())
+        if self._of[client] >= self._most_of_one:
+            message = f"{self._of[client]} of your requests are under way; ask again later"
+            raise Full(message, 429, "client", self._wait_s())
+        self._of[client] += 1
+        try:
+            yield
+        except asyncio.CancelledError:
+            if not self.is_draining:
+                raise
+            raise self._draining() from None
+        finally:
+            self._of[client] -= 1
+            if not self._of[client]:
+                del self._of[client]
+            self._ends.append(time.monotonic())
+
+    @staticmethod
+    def _draining() -> Full:
+        return Full("the server ends; ask another, or later", 503, "draining", 5)
+
+    def _wait_s(self) -> float:
+        """Until a place is free, at the pace of the last requests; 1 s where none has ended yet."""
+        if len(self._ends) < 2:
+            return 1.0
+        pace = (time.monotonic() - self._ends[0]) / len(self._ends)
+        return min(60.0, max(1.0, pace))

@@ -1,0 +1,35 @@
+"""Reads the final answers of drafts, so that they can vote."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+
+from verifiers.types import Verifier
+
+
+class VerifierReader:
+    """Answers as a verifier reads them; two are one answer where it says so. For verifiers with `verify_answers`."""
+
+    def __init__(self, verifier: Verifier) -> None:
+        self._verifier = verifier
+        self._lock = threading.Lock()
+
+    def read(self, texts: Sequence[str], known: Sequence[str]) -> list[str | None]:
+        """See `reasonrl.serving.play.Reader`."""
+        with self._lock:
+            verdicts = self._verifier.verify(list(texts), [{"answer": "0"}] * len(texts)) if texts else []
+            groups = list(known)
+            return [None if v.extracted is None else self._group(v.extracted, groups) for v in verdicts]
+
+    def _group(self, answer: str, groups: list[str]) -> str:
+        if answer in groups:
+            return answer
+        judge = getattr(self._verifier, "verify_answers", None)
+        if judge is not None and groups:
+            verdicts = judge([answer] * len(groups), [{"answer": group} for group in groups])
+            for group, verdict in zip(groups, verdicts, strict=True):
+                if verdict.correct is True:
+                    return group
+        groups.append(answer)
+        return answer

@@ -1,0 +1,63 @@
+"""Prometheus metrics. Names are vLLM's where the meaning is the same, with our prefix. No label holds a user's text."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+from critics.types import Critique
+from reasonrl.serving.usage import Usage
+
+_SECONDS = (0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100, 300)
+
+
+class ServerMetrics:
+    """Of one server."""
+
+    def __init__(self) -> None:
+        self.registry = registry = CollectorRegistry()
+        self.requests = Counter(
+            "reasonrl:requests", "Requests that ended.", ["route", "strategy", "status"], registry=registry
+        )
+        self.running = Gauge("reasonrl:num_requests_running", "Requests under way.", registry=registry)
+        self.latency = Histogram(
+            "reasonrl:e2e_request_latency_seconds",
+            "From the request's arrival to its answer.",
+            ["route"],
+            buckets=_SECONDS,
+            registry=registry,
+        )
+        self.first_token = Histogram(
+            "reasonrl:time_to_first_token_seconds", "Of streams.", buckets=_SECONDS, registry=registry
+        )
+        self.calls = Counter("reasonrl:hidden_calls", "Calls of models.", ["role"], registry=registry)
+        self.tokens = Counter("reasonrl:tokens", "Tokens of models.", ["role", "kind"], registry=registry)
+        self.stops = Counter("reasonrl:strategies_stopped", "Why strategies ended.", ["stopped_by"], registry=registry)
+        self.verdicts = Counter(
+            "reasonrl:verdicts", "Critiques as they were read.", ["verdict", "parse_status"], registry=registry
+        )
+        self.rejections = Counter(
+            "reasonrl:admission_rejections", "Requests that were not let in.", ["reason"], registry=registry
+        )
+        self.cancelled = Counter("reasonrl:cancelled", "Requests whose client left.", registry=registry)
+
+    def count_usage(self, usage: Usage) -> None:
+        for role, spent in usage.roles.items():
+            self.calls.labels(role).inc(spent.calls)
+            self.tokens.labels(role, "prompt").inc(spent.prompt_tokens)
+            self.tokens.labels(role, "completion").inc(spent.completion_tokens)
+
+    def count_answer(self, usage: Usage, facts: Sequence[Mapping[str, Any]]) -> None:
+        """`facts`: of each choice; empty where no strategy was played."""
+        self.count_usage(usage)
+        for one in facts:
+            if one:
+                self.stops.labels(one["stopped_by"]).inc()
+
+    def count_critique(self, critique: Critique) -> None:
+        self.verdicts.labels(critique.judgement or "none", critique.parse_status).inc()
+
+    def text(self) -> bytes:
+        return generate_latest(self.registry)

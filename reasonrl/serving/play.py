@@ -1,0 +1,245 @@
+"""One problem in play: the calls of a strategy, each with a seed of its own, counted, within a budget."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol
+
+from critics.formats import CritiqueFormat
+from critics.steps import Style, split_steps
+from critics.strategies.base import CriticUnavailable, Draft, StoppedBy, Strategy
+from critics.types import Critique, Judgement, Solution
+from reasonrl.engines.base import Sampling, derive_seed
+from reasonrl.engines.local.serving import OverloadedError
+from reasonrl.engines.served import ServedFailure
+from reasonrl.errors import ModelError
+from reasonrl.serving.usage import Usage
+from reasonrl.serving.voices import BadPrompt, Chat, Said, Voice
+from verifiers.types import Message, Problem
+
+BLANK = Critique("", Judgement.INCORRECT, feedback="There is no solution.")
+"""Of a blank solution, which no critic is asked about."""
+
+
+class BudgetSpent(Exception):
+    """No token is left for the next call."""
+
+
+class Reader(Protocol):
+    """Reads final answers."""
+
+    def read(self, texts: Sequence[str], known: Sequence[str]) -> list[str | None]:
+        """The answer of each text: that of `known` (or of an earlier text) that equals it, if there is one."""
+        ...
+
+
+@dataclass(frozen=True)
+class Cast:
+    """Who plays: models, how they are sampled, and how critiques and answers are read."""
+
+    actor: Voice
+    critic: Voice
+    format: CritiqueFormat
+    reader: Reader
+    actor_sampling: Sampling
+    critic_sampling: Sampling
+    steps: Style = "auto"
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A call that was made, for the trace."""
+
+    name: str
+    role: str
+    seed: int
+    chat: list[Message]
+    reply: Said
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "call": self.name,
+            "role": self.role,
+            "seed": self.seed,
+            "messages": self.chat,
+            "text": self.reply.text,
+            "finish_reason": self.reply.finish_reason,
+            "prompt_tokens": self.reply.prompt_tokens,
+            "completion_tokens": self.reply.completion_tokens,
+        }
+
+
+@dataclass
+class ModelPlay:
+    """`critics.strategies.base.Play` with models.
+
+    Args:
+        budget_tokens: the most completion tokens of all calls together.
+        tell: gets one line for a person at each step.
+    """
+
+    cast: Cast
+    problem: Problem
+    seed: int
+    budget_tokens: int | None = None
+    tell: Callable[[str], None] = field(default=lambda line: None)
+    best: Draft | None = None
+    usage: Usage = field(default_factory=Usage)
+    calls: list[Call] = field(default_factory=list)
+    judged: dict[str, list[Critique]] = field(default_factory=dict)
+    """Critiques of each draft, by its name."""
+    _drafts: dict[str, Draft] = field(default_factory=dict)
+    _answers: list[str] = field(default_factory=list)
+
+    async def drafts(self, count: int, *, first: int = 0) -> list[Draft]:
+        chat = list(self.problem.prompt) if not isinstance(self.problem.prompt, str) else _user(self.problem.prompt)
+        return await self._written([(f"draft/{number}", chat) for number in range(first, first + count)])
+
+    async def refinements(self, pairs: Sequence[tuple[Draft, Critique]]) -> list[Draft]:
+        wanted = []
+        as_chat = replace(self.problem, meta={})  # the actor is given the turns as they are, not as one question
+        for draft, critique in pairs:
+            solution = Solution(self.problem.id, draft.text)
+            chat = self.cast.format.refine_messages(as_chat, solution, critique)
+            wanted.append((f"{draft.name}/refine", chat))
+        return await self._written(wanted)
+
+    async def critiques(self, drafts: Sequence[Draft], count: int = 1) -> list[list[Critique]]:
+        for draft in drafts:
+            if not draft.text.strip():
+                self.judged[draft.name] = [BLANK] * count
+        written = [(draft, self.solution(draft.text)) for draft in drafts if draft.text.strip()]
+        await self._judged(written, count)
+        return [self.judged[draft.name][:count] for draft in drafts]
+
+    async def _judged(self, solutions: Sequence[tuple[Draft, Solution]], count: int) -> list[list[Critique]]:
+        """Asks for the critiques that are not there yet."""
+        wanted: list[tuple[Draft, Solution, str, Chat]] = []
+        is_greedy = self.cast.critic_sampling.temperature == 0
+        for draft, solution in solutions:
+            chat = self.cast.format.render(self.problem, solution)
+            for number in range(len(self.judged.get(draft.name, ())), 1 if is_greedy else count):
+                wanted.append((draft, solution, f"{draft.name}/critique/{number}", chat))
+        names = [(name, chat) for _, _, name, chat in wanted]
+        if names:
+            self.tell(f"{len(names)} critiques")
+        try:
+            replies = await self._call("critic", self.cast.critic, self.cast.critic_sampling, names)
+        except (ServedFailure, BadPrompt, OverloadedError, ModelError) as error:
+            raise CriticUnavailable(str(error)) from error
+        for (draft, solution, _, _), answer in zip(wanted, replies, strict=True):
+            critique = self.cast.format.parse(answer.text, len(solution.steps) or None)
+            self.judged.setdefault(draft.name, []).append(critique)
+        if is_greedy:  # all critiques of one solution are the same: one is asked for, and paid
+            self.judged |= {draft.name: self.judged[draft.name][:1] * count for draft, _ in solutions}
+        return [self.judged[draft.name][:count] for draft, _ in solutions]
+
+    async def critiques_of(
+        self, text: str, steps: Sequence[str] | None, count: int
+    ) -> tuple[list[Critique], list[str]]:
+        """Critiques of a solution that somebody else wrote, and the steps that they count. Raises CriticUnavailable."""
+        if not text.strip() and not steps:
+            return [BLANK] * count, []
+        solution = Solution(
+            self.problem.id, text or "\n".join(steps or ()), tuple(steps or split_steps(text, self.cast.steps))
+        )
+        draft = Draft("solution", solution.text, None, False, 0)
+        (critiques,) = await self._judged([(draft, solution)], count)
+        return critiques, list(solution.steps)
+
+    def solution(self, text: str) -> Solution:
+        """A draft as the critic is shown it. Raises ValueError for a blank text."""
+        return Solution(self.problem.id, text, split_steps(text, self.cast.steps))
+
+    async def _written(self, wanted: Sequence[tuple[str, Chat]]) -> list[Draft]:
+        new = [(name, chat) for name, chat in wanted if name not in self._drafts]
+        if new:
+            self.tell(f"{len(new)} {'refinements' if new[0][0].endswith('refine') else 'drafts'}")
+        replies = await self._call("actor", self.cast.actor, self.cast.actor_sampling, new, self._first_draft)
+        answers = await asyncio.to_thread(self.cast.reader.read, [one.text for one in replies], self._answers)
+        for (name, _), one, answer in zip(new, replies, answers, strict=True):
+            if answer is not None and answer not in self._answers:
+                self._answers.append(answer)
+            truncated = one.finish_reason == "length"
+            self._drafts[name] = Draft(name, one.text, answer, truncated, one.completion_tokens or 0)
+        return [self._drafts[name] for name, _ in wanted]
+
+    def _first_draft(self, name: str, reply: Said) -> None:
+        """Something to answer with, should the deadline come before the others have ended."""
+        if self.best is None:
+            self.best = Draft(name, reply.text, None, reply.finish_reason == "length", reply.completion_tokens or 0)
+
+    async def _call(
+        self,
+        role: str,
+        voice: Voice,
+        sampling: Sampling,
+        wanted: Sequence[tuple[str, Chat]],
+        ended: Callable[[str, Said], None] = lambda name, reply: None,
+    ) -> list[Said]:
+        """All at once, so that the engine can batch them. Each is counted when it ends. Raises the first error."""
+        if not wanted:
+            return []
+        sampling = self._within_budget(sampling, len(wanted))
+        done: dict[str, Said] = {}
+
+        async def one(name: str, chat: Chat) -> None:
+            done[name] = reply = await voice.say(chat, sampling, derive_seed(self.seed, role, name))
+            self.usage.add(role, reply)
+            ended(name, reply)
+
+        try:
+            async with asyncio.TaskGroup() as group:
+                for name, chat in wanted:
+                    group.create_task(one(name, chat))
+        except BaseExceptionGroup as errors:
+            raise first_error(errors) from None
+        finally:
+            seeds = {name: derive_seed(self.seed, role, name) for name in done}
+            self.calls += [Call(n, role, seeds[n], list(chat), done[n]) for n, chat in wanted if n in done]
+        return [done[name] for name, _ in wanted]
+
+    def _within_budget(self, sampling: Sampling, calls: int) -> Sampling:
+        if self.budget_tokens is None:
+            return sampling
+        share = (self.budget_tokens - self.usage.completion_tokens) // calls
+        if share < 1:
+            raise BudgetSpent
+        return replace(sampling, max_new_tokens=min(sampling.max_new_tokens, share))
+
+
+async def play(strategy: Strategy, game: ModelPlay, *, deadline_s: float | None = None) -> StoppedBy:
+    """Plays to the end, to the end of the budget, or to the deadline. `game.best` is the answer.
+
+    Raises:
+        TimeoutError: the deadline came before there was any draft.
+        BudgetSpent: the budget does not allow one draft.
+        BadPrompt, OverloadedError, ModelError, ServedFailure: the actor cannot answer.
+    """
+    try:
+        async with asyncio.timeout(deadline_s):
+            return await strategy.play(game)
+    except TimeoutError:
+        if game.best is None:
+            raise
+        return "deadline"
+    except BudgetSpent:
+        if game.best is None:
+            raise
+        return "budget"
+    except CriticUnavailable:
+        return "critic_unavailable"
+
+
+def first_error(errors: BaseExceptionGroup) -> BaseException:
+    """Of a task group: the others were cancelled for it, or are like it."""
+    error: BaseException = errors
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
+
+
+def _user(text: str) -> list[Message]:
+    return [{"role": "user", "content": text}]

@@ -1,0 +1,137 @@
+"""Listens, and ends well: at SIGTERM no new request is taken, and those under way are answered."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+from types import FrameType
+from typing import Any
+
+import h11
+import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from reasonrl.errors import UsageError
+from reasonrl.serving.admission import Admission
+from reasonrl.serving.guard import error_body, error_kind
+
+HEAD_S = 10.0
+"""From the beginning of a request to the end of its head. uvicorn itself waits for ever."""
+WRITE_S = 30.0
+"""How long a client may read nothing of an answer that waits for it."""
+GRACE_S = 30
+MOST_CONNECTIONS = 1024
+
+
+class _Protocol(H11Protocol):
+    """Closes connections whose request does not begin, whose head does not end, or whose client does not read."""
+
+    _head_timer: asyncio.TimerHandle | None = None
+    _write_timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: Any) -> None:
+        super().connection_made(transport)
+        self._arm()
+
+    def data_received(self, data: bytes) -> None:
+        if self._head_timer is None and self._is_idle:
+            self._arm()
+        super().data_received(data)
+        if not self._is_idle:
+            self._disarm()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._disarm()
+        self._disarm_writing()
+        super().connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._write_timer = self.loop.call_later(WRITE_S, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        self._disarm_writing()
+        super().resume_writing()
+
+    def send_400_response(self, msg: str) -> None:
+        """What is not HTTP ends the connection; it is answered, unless an answer is under way."""
+        body = json.dumps(error_body(msg, error_kind(400))).encode()
+        headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+        try:
+            for event in (
+                h11.Response(status_code=400, headers=[*headers, (b"connection", b"close")], reason=b"Bad Request"),
+                h11.Data(data=body),
+                h11.EndOfMessage(),
+            ):
+                self.transport.write(self.conn.send(event) or b"")
+        except h11.LocalProtocolError:
+            pass
+        self.transport.close()
+
+    @property
+    def _is_idle(self) -> bool:
+        return self.cycle is None or self.cycle.response_complete
+
+    def _arm(self) -> None:
+        self._head_timer = self.loop.call_later(HEAD_S, self._close_late)
+
+    def _disarm(self) -> None:
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
+
+    def _disarm_writing(self) -> None:
+        if self._write_timer is not None:
+            self._write_timer.cancel()
+            self._write_timer = None
+
+    def _close_late(self) -> None:
+        self._head_timer = None
+        if self._is_idle and not self.transport.is_closing():
+            self.transport.close()
+
+
+class _Server(uvicorn.Server):
+    def __init__(self, config: uvicorn.Config, admission: Admission) -> None:
+        super().__init__(config)
+        self._admission = admission
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        self._admission.is_draining = True
+        super().handle_exit(sig, frame)
+        # uvicorn raises SIGINT again when it has ended; that is not a crash.
+        self._captured_signals = [s for s in self._captured_signals if s not in (signal.SIGINT, signal.SIGTERM)]
+
+
+def make_server(
+    app: Any, admission: Admission, *, host: str = "127.0.0.1", port: int = 0, **more: Any
+) -> uvicorn.Server:
+    """A server that does not run yet. `more`: of `uvicorn.Config`."""
+    config = uvicorn.Config(
+        app,
+        host=host,
+        port=port,
+        http=_Protocol,
+        ws="none",
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        date_header=False,
+        timeout_graceful_shutdown=GRACE_S,
+        limit_concurrency=MOST_CONNECTIONS,
+        h11_max_incomplete_event_size=16 * 1024,
+        **more,
+    )
+    return _Server(config, admission)
+
+
+def run_server(app: Any, admission: Admission, *, host: str, port: int) -> None:
+    """Until SIGTERM or Ctrl-C. Raises UsageError where it cannot listen."""
+    server = make_server(app, admission, host=host, port=port)
+    try:
+        server.run()
+    except SystemExit as error:
+        raise UsageError(f"cannot listen on {host}, port {port}: choose others with --host and --port") from error
+    if not server.started:
+        raise UsageError(f"cannot listen on {host}, port {port}: choose others with --host and --port")

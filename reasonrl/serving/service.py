@@ -1,0 +1,305 @@
+"""What the routes do, without HTTP: requests in, answers as plain data out."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import secrets
+import time
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from critics.strategies import STRATEGIES, load_strategy
+from critics.strategies.base import Strategy, accepts, probability
+from critics.types import Critique
+from reasonrl.engines.base import Sampling, derive_seed
+from reasonrl.serving.play import Cast, ModelPlay, play
+from reasonrl.serving.schemas import ChatRequest, CritiqueRequest, RefineRequest, StrategyOptions, VerifyRequest
+from reasonrl.serving.usage import Usage
+from reasonrl.serving.voices import Said, Voice
+from reasonrl.stats import wilson
+from verifiers.types import Message, Problem, Verifier
+
+
+class NotFound(Exception):
+    """There is no such model."""
+
+
+class BadRequest(Exception):
+    """The message names the field and says what to write instead."""
+
+    def __init__(self, message: str, param: str | None = None) -> None:
+        super().__init__(message)
+        self.param = param
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One choice of a chat completion."""
+
+    text: str
+    finish_reason: str
+    tokens: int
+    """Completion tokens of the text itself."""
+    usage: Usage
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    """Of a strategy: what rides along as `reasonrl`."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """What a model's name stands for."""
+
+    voice: Voice
+    strategy: str | None = None
+
+
+class Service:
+    """An actor and a critic, and what they can be asked.
+
+    Args:
+        verifiers: by kind; a kind that is not there is not served.
+    """
+
+    def __init__(self, cast: Cast, verifiers: Mapping[str, Verifier]) -> None:
+        self.cast = cast
+        self.started = int(time.time())
+        self._verifiers = dict(verifiers)
+        self._verifying = asyncio.Semaphore(2)
+        self.targets: dict[str, Target] = {voice.name: Target(voice) for voice in (cast.critic, cast.actor)}
+        for name in STRATEGIES:
+            if name != "single":
+                self.targets[f"{name.replace('_', '-')}-{cast.actor.name}"] = Target(cast.actor, name)
+
+    async def close(self) -> None:
+        for voice in {id(v): v for v in (self.cast.actor, self.cast.critic)}.values():
+            await voice.close()
+
+    def models(self) -> list[dict[str, Any]]:
+        """As `/v1/models` lists them."""
+        rows = []
+        for name, target in self.targets.items():
+            row: dict[str, Any] = {"id": name, "object": "model", "created": self.started, "owned_by": "reasonrl"}
+            if target.strategy is not None:
+                row["reasonrl"] = {"strategy": target.strategy, "summary": STRATEGIES[target.strategy].summary}
+            rows.append(row)
+        return rows
+
+    # ---------------------------------------------------------------- chat
+
+    def target(self, request: ChatRequest) -> Target:
+        """Raises NotFound, BadRequest."""
+        target = self.targets.get(request.model)
+        if target is None:
+            raise NotFound(f"there is no model '{request.model[:80]}'; see /v1/models")
+        if request.reasonrl is not None and request.reasonrl.strategy is not None:
+            if target.voice is not self.cast.actor:
+                raise BadRequest("strategies are played by the actor; name it as the model", "reasonrl.strategy")
+            return Target(target.voice, request.reasonrl.strategy.replace("-", "_"))
+        return target
+
+    def check(self, request: ChatRequest) -> Target:
+        """What the request asks for. Raises NotFound, BadRequest."""
+        target = self.target(request)
+        if target.strategy is not None:
+            _strategy(target.strategy, request.reasonrl or StrategyOptions(), "reasonrl")
+            if request.messages[-1].role != "user":
+                raise BadRequest("a strategy answers the user: the last message must be the user's", "messages")
+        return target
+
+    async def answer(self, request: ChatRequest, seed: int, tell: Any = None) -> Answer:
+        """One choice. Raises what `Voice.say` and `play` raise, NotFound, BadRequest."""
+        target = self.target(request)
+        chat = [message.plain() for message in request.messages]
+        if target.strategy is None:
+            reply = await target.voice.say(chat, self._sampling(request, target.voice), seed)
+            return self._plain_answer(target.voice, reply)
+        options = request.reasonrl or StrategyOptions()
+        cast = replace(self.cast, actor_sampling=self._sampling(request, self.cast.actor))
+        return await self._play(cast, target.strategy, options, _problem(chat), seed, tell)
+
+    async def stream(self, request: ChatRequest, seed: int) -> AsyncGenerator[str | Answer]:
+        """The text of a plain model piece by piece, and last the whole answer. Raises as `answer`."""
+        voice = self.target(request).voice
+        chat = [message.plain() for message in request.messages]
+        async with contextlib.aclosing(voice.stream(chat, self._sampling(request, voice), seed)) as pieces:
+            async for piece in pieces:
+                yield piece if isinstance(piece, str) else self._plain_answer(voice, piece)
+
+    def _plain_answer(self, voice: Voice, reply: Said) -> Answer:
+        usage = Usage()
+        usage.add(self._role(voice), reply)
+        return Answer(reply.text, reply.finish_reason, reply.completion_tokens or 0, usage)
+
+    def check_refine(self, request: RefineRequest) -> str:
+        """The name of its strategy. Raises BadRequest."""
+        name = request.strategy if request.options.strategy is None else request.options.strategy
+        return _strategy(name, request.options, "strategy").name
+
+    async def refine(self, request: RefineRequest, seed: int) -> Answer:
+        """Raises as `answer`."""
+        chat: list[Message] = [{"role": "user", "content": request.problem}]
+        sampling = self._changed(self.cast.actor_sampling, request.temperature, request.max_tokens)
+        cast = replace(self.cast, actor_sampling=sampling)
+        name = self.check_refine(request)
+        return await self._play(cast, name, request.options, _problem(chat), seed, None)
+
+    async def _play(
+        self, cast: Cast, name: str, options: StrategyOptions, problem: Problem, seed: int, tell: Any
+    ) -> Answer:
+        strategy = _strategy(name, options, "reasonrl")
+        game = ModelPlay(cast, problem, seed, options.budget_tokens, **({"tell": tell} if tell else {}))
+        stopped_by = await play(strategy, game, deadline_s=options.deadline_s)
+        best = game.best
+        assert best is not None
+        critiques = game.judged.get(best.name, [])
+        facts: dict[str, Any] = {
+            "strategy": strategy.name,
+            "stopped_by": stopped_by,
+            "seed": seed,
+            "draft": best.name,
+            "answer": best.answer,
+            "drafts": sum(call.role == "actor" for call in game.calls),
+            "critique": critique_json(critiques[-1]) if critiques else None,
+        }
+        if options.trace:
+            facts["trace"] = [call.to_json() for call in game.calls]
+        reason = "length" if best.is_truncated else "stop"
+        return Answer(best.text, reason, best.tokens, game.usage, facts)
+
+    # ---------------------------------------------------------------- critique and verify
+
+    async def critique(self, request: CritiqueRequest, seed: int) -> tuple[dict[str, Any], list[Critique], Usage]:
+        """The verdict as JSON, the critiques, and what they cost. Raises as `answer`."""
+        sampling = self._changed(self.cast.critic_sampling, request.temperature, request.max_tokens)
+        if request.samples > 1 and sampling.temperature == 0:
+            raise BadRequest("greedy critiques are all the same; write a temperature above 0", "samples")
+        problem = _problem([{"role": "user", "content": request.problem}])
+        game = ModelPlay(replace(self.cast, critic_sampling=sampling), problem, seed)
+        critiques, steps = await self._critiques(game, request)
+        value = verdict_json(critiques)
+        value |= {"seed": seed, "steps": steps, "usage": game.usage.to_json(shown=game.usage.completion_tokens)}
+        return value, critiques, game.usage
+
+    async def _critiques(self, game: ModelPlay, request: CritiqueRequest) -> tuple[list[Critique], list[str]]:
+        async with asyncio.timeout(request.deadline_s):
+            return await game.critiques_of(request.solution, request.steps, request.samples)
+
+    async def verify(self, request: VerifyRequest) -> dict[str, Any]:
+        """Raises BadRequest."""
+        verifier = self._verifiers.get(request.kind)
+        if verifier is None:
+            raise BadRequest(
+                f"this server does not verify {request.kind}; start it with --verify {request.kind}", "kind"
+            )
+        if request.kind == "math":
+            if request.answer is None:
+                raise BadRequest("kind math needs the `answer` to compare with", "answer")
+            reference: dict[str, Any] = {"answer": request.answer}
+        else:
+            if not request.tests:
+                raise BadRequest("kind code needs `tests`", "tests")
+            given = {"tests": request.tests, "prompt": request.prompt, "entry_point": request.entry_point}
+            reference = {name: value for name, value in given.items() if value is not None}
+        async with self._verifying:
+            (verdict,) = await asyncio.to_thread(verifier.verify, [request.response], [reference])
+        return {
+            "correct": verdict.correct,
+            "score": verdict.score,
+            "status": verdict.status.value,
+            "extracted": verdict.extracted,
+            "method": verdict.method,
+            "reason": verdict.reason,
+        }
+
+    # ---------------------------------------------------------------- how models are sampled
+
+    def _role(self, voice: Voice) -> str:
+        return "critic" if voice is self.cast.critic else "actor"
+
+    def _sampling(self, request: ChatRequest, voice: Voice) -> Sampling:
+        default = self.cast.critic_sampling if voice is self.cast.critic else self.cast.actor_sampling
+        sampling = self._changed(default, request.temperature, request.limit)
+        if request.top_p is not None:
+            sampling = replace(sampling, top_p=request.top_p)
+        return replace(sampling, stop=(*sampling.stop, *request.stops))
+
+    def _changed(self, default: Sampling, temperature: float | None, limit: int | None) -> Sampling:
+        if temperature is not None:
+            default = replace(default, temperature=temperature if temperature >= LEAST_TEMPERATURE else 0.0)
+        return default if limit is None else replace(default, max_new_tokens=limit)
+
+
+LEAST_TEMPERATURE = 0.01
+"""Below it sampling is greedy: a division by less overflows."""
+
+
+def new_seed() -> int:
+    """For a request that names none; the answer says it, so that the request can be repeated."""
+    return secrets.randbits(48)
+
+
+def seeds_of(request: ChatRequest, seed: int) -> list[int]:
+    """One for each choice."""
+    return [derive_seed(seed, "choice", number) for number in range(request.n)]
+
+
+def critique_json(critique: Critique) -> dict[str, Any]:
+    """One critique as it was read. An unread one has no judgement."""
+    return {
+        "judgement": critique.judgement.value if critique.judgement else None,
+        "first_error": critique.first_error,
+        "parse_status": critique.parse_status,
+        "feedback": critique.feedback,
+        "steps": [
+            {
+                "index": step.index,
+                "judgement": step.judgement.value if step.judgement else None,
+                "comment": step.comment,
+            }
+            for step in critique.steps
+        ],
+        "text": critique.text,
+    }
+
+
+def verdict_json(critiques: Sequence[Critique]) -> dict[str, Any]:
+    """What the critiques say together: the judgement of most, the share that accepts with its 95% interval (of those
+    that were read), and abstention where none was read or they are level.
+    """
+    read = [critique for critique in critiques if critique.judgement is not None]
+    votes_for = sum(map(accepts, read))
+    judgement = None
+    if votes_for * 2 != len(read):
+        judgement = "correct" if votes_for * 2 > len(read) else "incorrect"
+    interval = wilson(votes_for, len(read)) if len(read) > 1 else None
+    named = [critique.first_error for critique in read if critique.first_error is not None]
+    return {
+        "judgement": judgement,
+        "abstained": judgement is None,
+        "probability_correct": probability(read),
+        "share_correct": None if interval is None else interval.estimate,
+        "interval": None if interval is None else [interval.low, interval.high],
+        "first_error": max(named, key=named.count) if named else None,
+        "critiques_read": len(read),
+        "critiques": [critique_json(critique) for critique in critiques],
+    }
+
+
+def _strategy(name: str, options: StrategyOptions, param: str) -> Strategy:
+    try:
+        return load_strategy(name.replace("-", "_"), **options.counts())
+    except ValueError as error:
+        raise BadRequest(str(error), param) from error
+
+
+def _problem(chat: list[Message]) -> Problem:
+    """The chat as a problem. What the critic is shown as its question is the user's message, or, of several turns, all
+    of them in order.
+    """
+    spoken = [message for message in chat if message["role"] != "system"]
+    if len(spoken) == 1:
+        return Problem("request", chat, "math", {}, "request")
+    question = "\n\n".join(f"{message['role']}: {message['content']}" for message in spoken)
+    return Problem("request", chat, "math", {}, "request", {"question": question})

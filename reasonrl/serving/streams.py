@@ -1,0 +1,161 @@
+"""Answers as server-sent events. Every data line is a chunk, for OpenAI's client ignores the names of events."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import time
+from collections.abc import AsyncGenerator, Callable
+from contextlib import AbstractContextManager, aclosing
+from typing import Any, TypeVar
+
+from fastapi import Request
+from fastapi.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from reasonrl.serving.admission import Full
+from reasonrl.serving.clients import ClientLeft, unless_client_leaves
+from reasonrl.serving.errors import describe_error
+from reasonrl.serving.guard import error_body, error_kind
+from reasonrl.serving.metrics import ServerMetrics
+from reasonrl.serving.schemas import ChatRequest
+from reasonrl.serving.service import Answer, Service, seeds_of
+
+Piece = TypeVar("Piece")
+KEEP_ALIVE_S = 15.0
+"""Proxies cut silent connections after 30 to 60 s."""
+_log = logging.getLogger(__name__)
+
+
+class StreamFailed(Exception):
+    """In its middle. The client has been told."""
+
+
+class EventStream(Response):
+    """Sends events until they end or the client leaves. What fails before the first one is answered with its status.
+
+    Args:
+        events: of one answer; closed, and with them every hidden call, however this ends.
+        place: entered before the first event, and left when all is sent.
+    """
+
+    media_type = "text/event-stream"
+
+    def __init__(
+        self, events: Callable[[], AsyncGenerator[str]], place: Callable[[], AbstractContextManager[None]]
+    ) -> None:
+        super().__init__(headers={"x-accel-buffering": "no"})
+        del self.headers["content-length"]
+        self._events, self._place = events, place
+        self._has_begun = False
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            with self._place():
+                await unless_client_leaves(Request(scope, receive), self._send(send))
+        except (ClientLeft, StreamFailed):
+            pass
+        except Full as full:
+            if not self._has_begun:
+                raise
+            event = f"data: {json.dumps(error_body(str(full), error_kind(full.status)))}\n\n"
+            await send({"type": "http.response.body", "body": event.encode(), "more_body": False})
+
+    async def _send(self, send: Send) -> None:
+        async with aclosing(self._events()) as events:
+            event = await anext(events)
+            self._has_begun = True
+            await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
+            await send({"type": "http.response.body", "body": event.encode(), "more_body": True})
+            try:
+                async for event in events:
+                    await send({"type": "http.response.body", "body": event.encode(), "more_body": True})
+            except StreamFailed:
+                await send({"type": "http.response.body", "body": b"", "more_body": False})
+                raise
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+async def chat_events(
+    service: Service, body: ChatRequest, seed: int, head: dict[str, Any], metrics: ServerMetrics
+) -> AsyncGenerator[str]:
+    """Of one choice. `head`: of every chunk. Raises StreamFailed; before the first event, as `Service.answer`."""
+    (choice_seed,) = seeds_of(body, seed)
+
+    def data(content: dict[str, Any]) -> str:
+        return f"data: {json.dumps(content)}\n\n"
+
+    def chunk(delta: dict[str, Any], finish: str | None = None, **more: Any) -> str:
+        choice = {"index": 0, "delta": delta, "finish_reason": finish, "logprobs": None, **more}
+        return data(head | {"choices": [choice], "reasonrl": {"seed": seed}})
+
+    started, has_begun, has_content = time.monotonic(), False, False
+    try:
+        async with aclosing(_with_silences(_deltas(service, body, choice_seed))) as pieces:
+            async for piece in pieces:
+                if not has_begun:
+                    has_begun = True
+                    yield chunk({"role": "assistant", "content": ""})
+                if piece is None:
+                    yield ": keep-alive\n\n"
+                elif isinstance(piece, Answer):
+                    answer = piece
+                else:
+                    if "content" in piece and not has_content:
+                        has_content = True
+                        metrics.first_token.observe(time.monotonic() - started)
+                    yield chunk(piece)
+    except Exception as error:
+        if not has_begun:
+            raise
+        status, message, param = describe_error(error)
+        if status == 500:
+            _log.exception("a stream failed")
+        yield data(error_body(message, error_kind(status), param))
+        raise StreamFailed from None
+    metrics.count_answer(answer.usage, [answer.facts])
+    yield chunk({}, answer.finish_reason, **({"reasonrl": dict(answer.facts)} if answer.facts else {}))
+    if body.stream_options is not None and body.stream_options.include_usage:
+        yield data(head | {"choices": [], "usage": answer.usage.to_json(shown=answer.tokens)})
+    yield "data: [DONE]\n\n"
+
+
+async def _deltas(service: Service, body: ChatRequest, seed: int) -> AsyncGenerator[dict[str, Any] | Answer]:
+    """What chunks add to the message, and last the answer."""
+    if service.target(body).strategy is None:
+        async with aclosing(service.stream(body, seed)) as pieces:
+            async for piece in pieces:
+                yield {"content": piece} if isinstance(piece, str) else piece
+        return
+    wants_progress = body.reasonrl is None or body.reasonrl.progress
+    lines: asyncio.Queue[str | None] = asyncio.Queue()
+    task = asyncio.create_task(service.answer(body, seed, lines.put_nowait))
+    task.add_done_callback(lambda _: lines.put_nowait(None))
+    try:
+        while (line := await lines.get()) is not None:
+            if wants_progress:
+                yield {"reasoning": f"{line}\n", "reasoning_content": f"{line}\n"}
+        answer = await task
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+    yield {"content": answer.text}
+    yield answer
+
+
+async def _with_silences(pieces: AsyncGenerator[Piece]) -> AsyncGenerator[Piece | None]:
+    """None wherever nothing has come for a while."""
+    async with aclosing(pieces):
+        while True:
+            task = asyncio.ensure_future(anext(pieces, None))
+            try:
+                while not (await asyncio.wait({task}, timeout=KEEP_ALIVE_S))[0]:
+                    yield None
+                piece = await task
+            finally:
+                task.cancel()
+                await asyncio.gather(task, return_exceptions=True)
+            if piece is None:
+                return
+            yield piece

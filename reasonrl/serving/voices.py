@@ -1,0 +1,134 @@
+"""Models that answer one chat: in this process, or behind an OpenAI-compatible server."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+from reasonrl.engines.base import Generation, Sampling, response_text
+from reasonrl.engines.local.serving import ServingEngine
+from reasonrl.engines.served import ServedModel
+from reasonrl.environments.single_turn import encode_messages
+from reasonrl.errors import DataError
+from reasonrl.models.special_tokens import without_opened_thought
+from verifiers.types import Message
+
+Chat = Sequence[Message]
+
+
+class BadPrompt(ValueError):
+    """The model cannot be asked this. The message says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """One answer."""
+
+    text: str
+    finish_reason: Literal["stop", "length"]
+    prompt_tokens: int | None
+    completion_tokens: int | None
+    """None where a server does not say."""
+
+
+class Voice(Protocol):
+    """A model under its public name."""
+
+    @property
+    def name(self) -> str: ...
+
+    async def say(self, chat: Chat, sampling: Sampling, seed: int) -> Said:
+        """One answer. A caller that is cancelled cancels it.
+
+        Raises:
+            BadPrompt: the chat does not fit the model.
+            OverloadedError, ModelError, ServedFailure: it cannot answer now.
+        """
+        ...
+
+    def stream(self, chat: Chat, sampling: Sampling, seed: int) -> AsyncGenerator[str | Said]:
+        """The answer piece by piece, and last as a whole. Raises as `say`."""
+        ...
+
+    async def close(self) -> None: ...
+
+
+@dataclass(frozen=True)
+class LocalVoice:
+    """A model in this process. `context` is the most tokens of a prompt and its answer."""
+
+    name: str
+    tokenizer: Any
+    engine: ServingEngine
+    context: int
+
+    async def say(self, chat: Chat, sampling: Sampling, seed: int) -> Said:
+        ids, sampling = self._prepare(chat, sampling)
+        return self._said(ids, await self.engine.generate(ids, sampling, seed), sampling)
+
+    async def stream(self, chat: Chat, sampling: Sampling, seed: int) -> AsyncGenerator[str | Said]:
+        ids, sampling = self._prepare(chat, sampling)
+        drawn: list[int] = []
+        shown = ""
+        held_back = max(map(len, sampling.stop), default=1) - 1
+        async with aclosing(self.engine.stream(ids, sampling, seed)) as tokens:
+            async for token in tokens:
+                if isinstance(token, Generation):
+                    reply = self._said(ids, token, sampling)
+                    if reply.text.startswith(shown) and len(reply.text) > len(shown):
+                        yield reply.text[len(shown) :]
+                    yield reply
+                    return
+                drawn.append(token)
+                text = response_text(self.tokenizer, Generation(drawn, [0.0] * len(drawn), "length"), sampling, ids)
+                # What may become a stop string, or is half of a letter, is not shown yet.
+                text = text[: len(text) - held_back].rstrip("\ufffd")
+                if text.startswith(shown) and len(text) > len(shown):
+                    yield text[len(shown) :]
+                    shown = text
+
+    async def close(self) -> None:
+        await self.engine.__aexit__()
+
+    def _prepare(self, chat: Chat, sampling: Sampling) -> tuple[list[int], Sampling]:
+        beginning = chat[-1]["content"] if chat[-1]["role"] == "assistant" else ""
+        messages = list(chat[:-1] if beginning else chat)
+        try:
+            ids = encode_messages(self.tokenizer, messages, "messages")
+        except DataError as error:
+            raise BadPrompt(str(error)) from error
+        if beginning:
+            beginning = without_opened_thought(self.tokenizer, ids, beginning)
+            ids = ids + list(self.tokenizer(beginning, add_special_tokens=False)["input_ids"])
+        room = self.context - len(ids)
+        if room < 1:
+            raise BadPrompt(f"the prompt has {len(ids)} tokens; {self.name} takes at most {self.context - 1}")
+        return ids, sampling.for_turn(min(room, sampling.max_new_tokens))
+
+    def _said(self, ids: Sequence[int], generation: Generation, sampling: Sampling) -> Said:
+        text = response_text(self.tokenizer, generation, sampling, ids)
+        return Said(text, generation.finish_reason, len(ids), len(generation.token_ids))
+
+
+@dataclass(frozen=True)
+class ServedVoice:
+    """A model behind another server, which renders the chat itself."""
+
+    name: str
+    model: ServedModel
+
+    async def say(self, chat: Chat, sampling: Sampling, seed: int) -> Said:
+        answer = await self.model.say(chat, sampling, seed)
+        finish: Literal["stop", "length"] = "length" if answer.finish_reason == "length" else "stop"
+        return Said(answer.text, finish, answer.prompt_tokens, answer.tokens)
+
+    async def stream(self, chat: Chat, sampling: Sampling, seed: int) -> AsyncGenerator[str | Said]:
+        reply = await self.say(chat, sampling, seed)
+        if reply.text:
+            yield reply.text
+        yield reply
+
+    async def close(self) -> None:
+        await self.model.aclose()

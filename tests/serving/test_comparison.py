@@ -1,0 +1,113 @@
+"""Strategies compared at equal tokens, on scripted voices."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from critics.strategies import load_strategy
+from reasonrl.serving.comparison import Played, play_all, results_of, votes_up_to
+from reasonrl.serving.play import ModelPlay, play
+from tests.e2e.commands import reasonrl_in
+from tests.serving.fake_voices import FakeVoice, fake_cast
+from tests.serving.test_play import ACCEPTS, REJECTS
+from verifiers.loading import load_verifier
+from verifiers.types import Problem
+
+PROBLEMS = [
+    Problem(f"p{i}", [{"role": "user", "content": f"What is {i} + 1?"}], "math", {"answer": str(i + 1)}, "test")
+    for i in range(12)
+]
+
+
+def actor_text(chat: Any, seed: int) -> str:
+    right = int(chat[0]["content"].split()[2]) + 1
+    return f"It is \\boxed{{{right if seed % 3 == 0 else 100 + seed % 2}}}."
+
+
+def critic_text(chat: Any, seed: int) -> str:
+    """Knows the answer."""
+    text = chat[0]["content"]
+    right = int(text.split("What is ")[1].split()[0]) + 1
+    return ACCEPTS if f"boxed{{{right}}}" in text else REJECTS
+
+
+def test_shared_calls_give_what_each_strategy_gives_alone() -> None:
+    actor, critic = FakeVoice("actor", actor_text), FakeVoice("critic", critic_text)
+    names = ("refine", "filtered_vote", "best_of_n", "regenerate")
+    chosen = {name: load_strategy(name) for name in names}
+    votes = votes_up_to(4)
+    with closing(load_verifier("math")) as verifier:
+        rows = asyncio.run(play_all(fake_cast(actor, critic), PROBLEMS, votes | chosen, verifier, seed=3, at_once=5))
+    drafts = [chat for chat, _, _ in actor.calls if len(chat) == 1]
+    assert len(drafts) == 8 * len(PROBLEMS), "no draft is drawn twice"
+    from reasonrl.engines.base import derive_seed
+
+    for name, strategy in chosen.items():
+        for problem, played in zip(PROBLEMS, rows[name], strict=True):
+            game = ModelPlay(
+                fake_cast(FakeVoice("actor", actor_text), FakeVoice("critic", critic_text)),
+                problem,
+                derive_seed(3, "strategies", problem.id),
+            )
+            stopped_by = asyncio.run(play(strategy, game))
+            assert game.best is not None
+            spent = {role: usage.completion_tokens for role, usage in game.usage.roles.items()}
+            assert (played.text, played.stopped_by) == (game.best.text, stopped_by)
+            assert (played.actor_tokens, played.critic_tokens) == (spent["actor"], spent.get("critic", 0))
+    results = {result.name: result for result in results_of(rows, list(votes))}
+    assert results["filtered_vote"].accuracy.estimate > results["majority of 4"].accuracy.estimate
+
+
+def played(tokens: int, *correct: bool | None) -> list[Played]:
+    return [Played(f"p{i}", "", None, right, "completed", tokens, 0) for i, right in enumerate(correct)]
+
+
+def test_the_vote_that_spends_as_much_is_what_it_is_compared_with() -> None:
+    rows = {
+        "one draft": played(10, False, False, True),
+        "majority of 2": played(20, False, True, True),
+        "refine": played(15, True, True, True),
+        "panel": played(21, True, True, None),
+    }
+    results = {result.name: result for result in results_of(rows, ["one draft", "majority of 2"])}
+    refine = results["refine"]
+    assert refine.against == "majority of 2" and refine.difference is not None
+    assert refine.difference.normal.estimate == pytest.approx(1 / 3) and refine.difference.wins == 1
+    assert results["panel"].against == "" and results["panel"].unjudged == 1
+    assert results["panel"].accuracy.n == 2 and results["one draft"].difference is None
+    json.dumps([result.to_json() for result in results.values()], allow_nan=False)
+
+
+def test_the_command(tmp_path: Path) -> None:
+    rows = [{"problem": f"{i} + 1", "answer": str(i + 1)} for i in range(4)]
+    (tmp_path / "sums.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    words = ["critic", "strategies", "tiny-critic", "--data", "sums.jsonl", "--format", "step_sentence", "--offline"]
+    words += ["--max-new-tokens", "8", "--samples", "2"]
+    result = reasonrl_in(tmp_path, *words, "--strategies", "refine,filtered-vote", "--output", "out")
+    assert result.code == 0, result.err
+    assert "majority of 8" in result.out and "filtered_vote" in result.out and "gain at equal tokens" in result.out
+    value = json.loads((tmp_path / "out" / "results.json").read_text())
+    assert value["options"] == {"refine": {"rounds": 3}, "filtered_vote": {"samples": 2}}
+    assert len((tmp_path / "out" / "samples.jsonl").read_text().splitlines()) == 4 * 10
+    refused = reasonrl_in(tmp_path, *words, "--strategies", "majority").refusal()
+    assert "majority is what the others are compared with" in refused
+    assert "there is no strategy 'refin'" in reasonrl_in(tmp_path, *words, "--strategies", "refin").refusal()
+
+
+def test_refine_solves_one_problem(tmp_path: Path) -> None:
+    words = ["refine", "1 + 2", "--critic", "tiny-critic", "--format", "step_sentence", "--max-new-tokens", "8"]
+    words += ["--offline", "--seed", "4"]
+    first, second = (reasonrl_in(tmp_path, *words, "--json") for _ in range(2))
+    assert first.code == 0, first.err
+    assert first.out == second.out and json.loads(first.out)["usage"]["completion_tokens"] > 8
+    shown = reasonrl_in(tmp_path, *words, "--strategy", "majority", "--samples", "3")
+    assert "completed; draft/" in shown.out and "3 drafts" in shown.err
+    refused = reasonrl_in(tmp_path, *words, "--samples", "3").refusal()
+    assert "the strategy refine has no option 'samples'" in refused
+    assert "write more" in reasonrl_in(tmp_path, *words, "--budget-tokens", "1", "--strategy", "majority").refusal()

@@ -1,0 +1,138 @@
+"""A play of models: seeds, counts, budgets and deadlines, on scripted voices."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from critics.strategies import STRATEGIES, load_strategy
+from reasonrl.engines.served import ServedFailure
+from reasonrl.serving.play import BudgetSpent, ModelPlay, play
+from tests.serving.fake_voices import FakeVoice, fake_cast
+from verifiers.types import Problem
+
+PROBLEM = Problem("p", [{"role": "user", "content": "What is 1 + 2?"}], "math", {"answer": "3"}, "test")
+ACCEPTS = "Step sentence: It is 3.\nCorrectness of the step: Correct\nCorrectness of the final answer: Correct"
+REJECTS = ACCEPTS.replace("answer: Correct", "answer: Wrong").replace("step: Correct", "step: Wrong")
+
+
+def actor_text(chat: Any, seed: int) -> str:
+    """Right where a critique stands before it; else one of three answers, by the seed."""
+    if len(chat) > 1:
+        return "Then it is \\boxed{3}."
+    return f"It is \\boxed{{{2 + seed % 3}}}."
+
+
+def critic_text(chat: Any, seed: int) -> str:
+    return ACCEPTS if "boxed(3)" in chat[0]["content"].replace("{", "(").replace("}", ")") else REJECTS
+
+
+def cast(**options: Any) -> Any:
+    return fake_cast(FakeVoice("actor", actor_text), FakeVoice("critic", critic_text), **options)
+
+
+def run(name: str, game: ModelPlay, deadline_s: float | None = None, **options: int) -> str:
+    return asyncio.run(play(load_strategy(name, **options), game, deadline_s=deadline_s))
+
+
+def test_refinement_uses_the_critique() -> None:
+    for seed in range(8):
+        game = ModelPlay(cast(), PROBLEM, seed)
+        stopped_by = run("refine", game)
+        assert game.best is not None and game.best.answer == "3" and stopped_by == "accepted"
+    refined = next(call for call in game.calls if call.role == "actor")
+    assert refined.chat[0] == PROBLEM.prompt[0]
+
+
+@pytest.mark.parametrize("name", STRATEGIES)
+def test_a_play_can_be_repeated_call_by_call(name: str) -> None:
+    games = [ModelPlay(cast(critic_temperature=1.0), PROBLEM, 5) for _ in range(2)]
+    assert run(name, games[0]) == run(name, games[1])
+    traces = [[call.to_json() for call in game.calls] for game in games]
+    assert traces[0] == traces[1] and games[0].best == games[1].best
+    assert len({call["seed"] for call in traces[0]}) == len(traces[0]), "each call has a seed of its own"
+    assert {name for name in games[0].usage.roles} <= {"actor", "critic"}
+    assert games[0].usage.completion_tokens == sum(call["completion_tokens"] for call in traces[0])
+
+
+def test_greedy_critiques_are_paid_once() -> None:
+    game = ModelPlay(cast(), PROBLEM, 1)
+    run("best_of_n", game, samples=3, critiques=4)
+    assert game.usage.roles["critic"].calls == 3
+    game = ModelPlay(cast(critic_temperature=0.5), PROBLEM, 1)
+    run("best_of_n", game, samples=3, critiques=4)
+    assert game.usage.roles["critic"].calls == 12
+
+
+def test_a_blank_solution_is_wrong_and_no_critic_is_needed_for_that() -> None:
+    critic = FakeVoice("critic", lambda chat, seed: ACCEPTS)
+    game = ModelPlay(fake_cast(FakeVoice("actor", lambda chat, seed: " \n"), critic), PROBLEM, 1)
+    assert run("regenerate", game, tries=3) == "rounds" and not critic.calls
+
+
+def test_the_budget_is_that_of_all_calls() -> None:
+    for budget in (1, 5, 9, 20, 50):
+        game = ModelPlay(cast(), PROBLEM, 1, budget_tokens=budget)
+        stopped_by = run("refine", game, rounds=5)
+        assert game.usage.completion_tokens <= budget and game.best is not None
+        assert stopped_by in ("budget", "accepted", "rounds")
+    game = ModelPlay(cast(), PROBLEM, 1, budget_tokens=3)
+    with pytest.raises(BudgetSpent):
+        run("majority", game, samples=4)
+
+
+def test_at_the_deadline_the_best_draft_so_far_is_the_answer() -> None:
+    slow = FakeVoice("critic", critic_text, delay_s=30)
+    game = ModelPlay(fake_cast(FakeVoice("actor", actor_text), slow), PROBLEM, 1)
+    assert run("refine", game, deadline_s=0.3) == "deadline"
+    assert game.best is not None and game.best.name == "draft/0" and slow.cancelled == 1
+    one_slow = FakeVoice("actor", actor_text)
+    waits = iter([0.0, 30.0, 30.0])
+
+    async def wait() -> None:
+        await asyncio.sleep(next(waits))
+
+    one_slow._wait = wait  # type: ignore[method-assign]
+    game = ModelPlay(fake_cast(one_slow, slow), PROBLEM, 1)
+    assert run("majority", game, deadline_s=0.3, samples=3) == "deadline"
+    assert game.best is not None, "one of three drafts had ended"
+    game = ModelPlay(fake_cast(FakeVoice("actor", actor_text, delay_s=30), slow), PROBLEM, 1)
+    with pytest.raises(TimeoutError):
+        run("majority", game, deadline_s=0.2)
+
+
+def test_a_critic_that_is_away_leaves_the_drafts() -> None:
+    def away(chat: Any, seed: int) -> str:
+        raise ServedFailure("no answer")
+
+    game = ModelPlay(fake_cast(FakeVoice("actor", actor_text), FakeVoice("critic", away)), PROBLEM, 1)
+    assert run("filtered_vote", game) == "critic_unavailable" and game.best is not None
+    with pytest.raises(ServedFailure, match="no answer"):
+        run("filtered_vote", ModelPlay(fake_cast(FakeVoice("actor", away), FakeVoice("critic", away)), PROBLEM, 1))
+
+
+def test_equal_answers_vote_together() -> None:
+    texts = iter(["\\boxed{1/2}", "\\boxed{2}", "\\boxed{0.5}", "\\boxed{\\frac{1}{2}}"])
+    actor = FakeVoice("actor", lambda chat, seed: next(texts))
+    game = ModelPlay(fake_cast(actor, FakeVoice("critic", critic_text)), PROBLEM, 1)
+    run("majority", game, samples=4)
+    assert game.best is not None and game.best.name == "draft/0" and game.best.answer == "1/2"
+
+
+def test_a_conversation_goes_to_the_actor_as_it_is() -> None:
+    turns = [
+        {"role": "system", "content": "Be brief."},
+        {"role": "user", "content": "Hello."},
+        {"role": "assistant", "content": "Hello!"},
+        {"role": "user", "content": "What is 1 + 2?"},
+    ]
+    problem = replace(PROBLEM, prompt=turns, meta={"question": "user: Hello.\n\nuser: What is 1 + 2?"})
+    actor = FakeVoice("actor", lambda chat, seed: "It is \\boxed{4}.")
+    game = ModelPlay(fake_cast(actor, FakeVoice("critic", critic_text)), problem, 1)
+    run("refine", game, rounds=1)
+    assert [chat[:4] for chat, _, _ in actor.calls] == [turns, turns], "the refinement sees all turns"
+    critic_chat = next(call.chat for call in game.calls if call.role == "critic")
+    assert "user: Hello." in critic_chat[0]["content"]

@@ -1,0 +1,287 @@
+"""`reasonrl serve` as users start it: a process with the tiny model, asked, stopped, or refused."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+pytest.importorskip("fastapi", reason="fastapi is not installed (extra: serve)")
+pytest.importorskip("prometheus_client")
+
+from prometheus_client.parser import text_string_to_metric_families
+
+from tests.e2e.commands import reasonrl_in
+from tests.serving.scripts import until
+from tests.tiny_runs import command, environment
+
+CHAT = "/v1/chat/completions"
+TINY = ("--critic", "tiny-critic", "--format", "step_sentence", "--offline")
+ASK = [{"role": "user", "content": "What is 2 + 3?"}]
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as one:
+        return int(one.getsockname()[1])
+
+
+@dataclass
+class Served:
+    """A server in a process of its own, and what it writes to stderr."""
+
+    process: subprocess.Popen[str]
+    base: str
+    lines: list[str] = field(default_factory=list)
+
+    def get(self, path: str, **options: Any) -> httpx.Response:
+        return httpx.get(self.base + path, timeout=60, **options)
+
+    def post(self, path: str, body: dict[str, Any], **options: Any) -> httpx.Response:
+        return httpx.post(self.base + path, json=body, timeout=60, **options)
+
+
+@contextlib.contextmanager
+def serving(folder: Path, *options: str | Path, **around: str) -> Iterator[Served]:
+    port = free_port()
+    process = subprocess.Popen(
+        command("serve", *TINY, "--port", str(port), *options),
+        cwd=folder,
+        env={**environment(), **around},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    served = Served(process, f"http://127.0.0.1:{port}")
+    assert process.stderr is not None
+    reader = threading.Thread(target=served.lines.extend, args=(process.stderr,), daemon=True)
+    reader.start()
+
+    def is_ready() -> bool:
+        assert process.poll() is None, served.lines
+        with contextlib.suppress(httpx.HTTPError):
+            return httpx.get(f"{served.base}/health", timeout=5).status_code == 200
+        return False
+
+    try:
+        until(is_ready, 90)
+        yield served
+    finally:
+        process.kill()
+        process.wait()
+        reader.join(10)
+    assert not [line for line in served.lines if "Traceback" in line or "Error" in line], served.lines
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    with serving(tmp_path_factory.mktemp("serve"), "--max-new-tokens", "16") as server:
+        yield server
+
+
+# ---------------------------------------------------------------- asked
+
+
+def test_it_says_what_it_serves_and_where(served: Served) -> None:
+    said = "".join(served.lines)
+    assert "tiny-critic-critic, tiny-critic, majority-tiny-critic, refine-tiny-critic" in said
+    assert f"{served.base}/v1" in said
+    names = [row["id"] for row in served.get("/v1/models").json()["data"]]
+    assert names[:2] == ["tiny-critic-critic", "tiny-critic"] and len(names) == 9
+    page = served.get("/")
+    assert page.status_code == 200 and page.headers["content-type"].startswith("text/html")
+    assert "server" not in page.headers
+
+
+def test_every_route_answers(served: Served) -> None:
+    plain = served.post(CHAT, {"model": "tiny-critic", "messages": ASK, "seed": 1, "n": 2}).json()
+    assert len(plain["choices"]) == 2 and 0 < plain["usage"]["completion_tokens"] <= 32
+    assert plain["usage"]["prompt_tokens"] > 0 and plain["usage"]["reasonrl"]["complete"]
+    refined = served.post(CHAT, {"model": "refine-tiny-critic", "messages": ASK, "seed": 1}).json()
+    assert refined["choices"][0]["reasonrl"]["stopped_by"] in ("accepted", "rounds")
+    critique = served.post("/v1/critique", {"problem": "2 + 3?", "solution": "It is 5.\nYes.", "max_tokens": 16}).json()
+    assert critique["steps"] == ["It is 5.", "Yes."] and critique["abstained"] == (critique["judgement"] is None)
+    whole = served.post("/v1/refine", {"problem": "2 + 3?", "strategy": "best-of-n", "options": {"samples": 3}}).json()
+    assert whole["drafts"] == 3 and whole["stopped_by"] == "completed"
+    for response, correct in (("so it is \\boxed{5}", True), ("\\boxed{6}", False), ("The answer is 5.", True)):
+        verdict = served.post("/v1/verify", {"response": response, "answer": "5"}).json()
+        assert verdict["correct"] is correct, verdict
+    assert served.post("/v1/verify", {"kind": "code", "response": "x", "tests": ["x"]}).status_code == 400
+
+
+def test_a_stream_of_the_engine_says_what_the_whole_answer_says(served: Served) -> None:
+    for seed in range(4):
+        body = {"model": "tiny-critic", "messages": ASK, "seed": seed, "temperature": 1.5}
+        whole = served.post(CHAT, body).json()["choices"][0]
+        text = served.post(CHAT, {**body, "stream": True}).text
+        events = [json.loads(line[6:]) for line in text.split("\n\n") if line.startswith("data: {")]
+        assert (
+            "".join(event["choices"][0]["delta"].get("content", "") for event in events) == whole["message"]["content"]
+        )
+        assert events[-1]["choices"][0]["finish_reason"] == whole["finish_reason"]
+
+
+def test_answers_do_not_depend_on_who_else_asks(served: Served) -> None:
+    bodies = [
+        {"model": model, "messages": [{"role": "user", "content": f"What is {number} + 3?"}], "seed": number}
+        for number in range(4)
+        for model in ("tiny-critic", "refine-tiny-critic", "majority-tiny-critic")
+    ]
+    alone = [served.post(CHAT, body).json()["choices"] for body in bodies]
+    with ThreadPoolExecutor(16) as pool:
+        together = [answer.json()["choices"] for answer in pool.map(lambda body: served.post(CHAT, body), bodies * 2)]
+    assert together == alone * 2
+
+
+def test_what_the_engine_cannot_compute_is_the_clients_mistake(served: Served) -> None:
+    options: Any
+    more: Any
+    for options in (
+        *({"top_p": 5e-324}, {"temperature": 1e-300}, {"temperature": 0.01, "top_p": 1e-9}, {"seed": -(2**63)}),
+        *({"messages": [{"role": "user", "content": content}]} for content in ("", "\x00", "\U0001f600", "<|im_end|>")),
+        {"messages": [{"role": "assistant", "content": "x"}]},
+        {"messages": [{"role": "assistant", "content": ""}]},
+        {"messages": [{"role": "system", "content": "x"}, {"role": "system", "content": "y"}]},
+        {"messages": [*ASK, *ASK, {"role": "assistant", "content": "It is"}]},
+        {"stop": ["x" * 256] * 16},
+        {"max_tokens": 10**6, "stop": list("aeiou 12 e")},
+    ):
+        for more in ({}, {"stream": True}):
+            answer = served.post(CHAT, {"model": "tiny-critic", "messages": ASK, **options, **more})
+            assert answer.status_code in (200, 400), (answer.text, str(options)[:100])
+            assert "made a mistake" not in answer.text
+    long: Any = {"model": "tiny-critic", "messages": [{"role": "user", "content": "word " * 5_000}]}
+    for more in ({}, {"stream": True}, {"n": 2}):
+        answer = served.post(CHAT, {**long, **more})
+        assert answer.status_code == 400 and "tokens" in answer.json()["error"]["message"]
+    answer = served.post("/v1/critique", {"problem": "word " * 5_000, "solution": "It is 5."})
+    assert answer.status_code == 400 and "tokens" in answer.json()["error"]["message"]
+
+
+def test_metrics_can_be_read_and_hold_no_text(served: Served) -> None:
+    served.post("/v1/refine", {"problem": "my secret problem", "strategy": "my-secret-strategy"})
+    served.post("/v1/refine", {"problem": "my secret problem", "max_tokens": 2})
+    served.post("/v1/verify", {"response": "my secret response", "answer": "5"})
+    served.post("/v1/critique", {"problem": "my secret problem", "solution": "It is 5.", "max_tokens": 2})
+    served.post(CHAT, {"model": "my-secret-model", "messages": ASK})
+    text = served.get("/metrics").text
+    families = {family.name: family for family in text_string_to_metric_families(text)}
+    assert {"reasonrl:requests", "reasonrl:hidden_calls", "reasonrl:tokens", "reasonrl:num_requests_running"} <= {
+        *families
+    }
+    assert [sample.value for sample in families["reasonrl:num_requests_running"].samples] == [0]
+    labels = {sample.labels.get("route") for sample in families["reasonrl:requests"].samples}
+    assert {"chat", "critique", "refine", "verify"} <= labels and "secret" not in text
+
+
+# ---------------------------------------------------------------- stopped
+
+
+def test_sigterm_lets_requests_under_way_end(served: Served) -> None:
+    """Ends the server of this module: no test above comes after it."""
+    body = {"model": "best-of-n-tiny-critic", "messages": ASK, "seed": 1, "max_tokens": 400, "temperature": 1.5}
+    with ThreadPoolExecutor(8) as pool:
+        requests = ({**body, "n": 4}, {**body, "stream": True}, {**body, "seed": 2})
+        answers = [pool.submit(served.post, CHAT, request) for request in requests]
+        until(lambda: "reasonrl:num_requests_running 3.0" in served.get("/metrics").text, 20)
+        served.process.send_signal(signal.SIGTERM)
+        time.sleep(0.3)
+        assert not any(answer.done() for answer in answers), "they are too short for this test"
+        for _ in range(3):
+            with pytest.raises(httpx.ConnectError):
+                served.get("/health")
+        assert [answer.result(60).status_code for answer in answers] == [200] * 3
+        assert answers[1].result().text.endswith("data: [DONE]\n\n")
+        assert served.process.wait(40) == 0
+
+
+# ---------------------------------------------------------------- keys
+
+
+def test_keys_from_a_file_and_the_surroundings(tmp_path: Path) -> None:
+    keys = tmp_path / "keys"
+    keys.write_text("first\n\n  second  \n", encoding="utf-8")
+    options = ("--api-key-file", keys, "--host", "0.0.0.0", "--max-new-tokens", "2")
+    with serving(tmp_path, *options, REASONRL_API_KEY="third") as served:
+        for key in ("first", "second", "third"):
+            assert served.get("/v1/models", headers={"authorization": f"Bearer {key}"}).status_code == 200
+        for path in ("/v1/models", "/metrics", "/openapi.json"):
+            assert served.get(path).status_code == 401
+            assert served.get(path, headers={"authorization": "Bearer fourth"}).status_code == 401
+        assert served.get("/health").status_code == 200
+        with httpx.Client(base_url=served.base) as idle:  # a connection that is open holds nothing up
+            assert idle.get("/health").status_code == 200
+            started = time.monotonic()
+            served.process.send_signal(signal.SIGINT)
+            assert served.process.wait(40) == 0 and time.monotonic() - started < 5
+    said = "".join(served.lines)
+    assert not any(key in said for key in ("first", "second", "third"))
+
+
+# ---------------------------------------------------------------- refused
+
+
+def refusal(folder: Path, *options: str | Path) -> str:
+    one = [] if "--critic" in options else TINY
+    return reasonrl_in(folder, "serve", *one, *options).refusal()
+
+
+def test_other_machines_need_a_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("REASONRL_API_KEY", raising=False)
+    for host in ("0.0.0.0", "::", "192.168.1.1", "example.com"):
+        message = refusal(tmp_path, "--host", host)
+        assert message.startswith(f"--host {host}: other machines could ask without a key") and "\n" not in message
+    empty = tmp_path / "keys"
+    for content in ("", "\n \n"):
+        empty.write_text(content, encoding="utf-8")
+        assert "it holds no key" in refusal(tmp_path, "--host", "0.0.0.0", "--api-key-file", empty)
+    assert "no-such-file" in refusal(tmp_path, "--api-key-file", tmp_path / "no-such-file")
+    empty.write_bytes(b"\xff\xfe")
+    assert "keys" in refusal(tmp_path, "--api-key-file", empty)
+    monkeypatch.setenv("REASONRL_API_KEY", "   ")
+    assert "without a key" in refusal(tmp_path, "--host", "0.0.0.0")
+
+
+def test_a_port_that_is_taken(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        message = refusal(tmp_path, "--port", str(taken.getsockname()[1]))
+    assert message.startswith("cannot listen on 127.0.0.1, port") and "\n" not in message
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--critic", "no/such/model"], "no/such/model"),
+        (["--critic", "http://127.0.0.1:9/v1"], "no OpenAI-compatible server answers there"),
+        (["--format", "nonsense"], "nonsense"),
+        (["--format", "step_sentence", "-o", "colour=blue"], "colour"),
+        (["--verify", "lean"], "--verify lean"),
+        (["--port", "0"], "--port"),
+        (["--port", "99999"], "--port"),
+        (["--temperature", "9"], "--temperature"),
+        (["--most-requests", "0"], "--most-requests"),
+        (["--actor", "no/such/model"], "no/such/model"),
+    ],
+    ids=lambda value: value[0] + value[1][:12] if isinstance(value, list) else "",
+)
+def test_options_that_are_wrong(tmp_path: Path, options: list[str], message: str) -> None:
+    result = reasonrl_in(tmp_path, "serve", *([] if "--critic" in options else TINY), *options, "--offline")
+    assert result.code == 2 and "Traceback" not in result.err and message in result.err, result.err
+    assert result.err.lower().count("error") <= 2
+
+
+def test_without_the_extra_it_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "uvicorn", None)
+    assert "pip install 'reasonrl[serve]'" in refusal(tmp_path, "--port", str(free_port()))
