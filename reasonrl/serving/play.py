@@ -124,7 +124,7 @@ class ModelPlay:
                 wanted.append((draft, solution, f"{draft.name}/critique/{number}", chat))
         names = [(name, chat) for _, _, name, chat in wanted]
         if names:
-            self.tell(f"{len(names)} critiques")
+            self.tell(_counted(len(names), "critique"))
         try:
             replies = await self._call("critic", self.cast.critic, self.cast.critic_sampling, names)
         except (ServedFailure, BadPrompt, OverloadedError, ModelError) as error:
@@ -156,7 +156,7 @@ class ModelPlay:
     async def _written(self, wanted: Sequence[tuple[str, Chat]]) -> list[Draft]:
         new = [(name, chat) for name, chat in wanted if name not in self._drafts]
         if new:
-            self.tell(f"{len(new)} {'refinements' if new[0][0].endswith('refine') else 'drafts'}")
+            self.tell(_counted(len(new), "refinement" if new[0][0].endswith("refine") else "draft"))
         replies = await self._call("actor", self.cast.actor, self.cast.actor_sampling, new, self._first_draft)
         answers = await asyncio.to_thread(self.cast.reader.read, [one.text for one in replies], self._answers)
         for (name, _), one, answer in zip(new, replies, answers, strict=True):
@@ -239,6 +239,10 @@ def first_error(errors: BaseExceptionGroup) -> BaseException:
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     return error
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
 
 
 def _user(text: str) -> list[Message]:
