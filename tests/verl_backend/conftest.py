@@ -70,7 +70,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
 
 def with_benchmark(folder: Path) -> dict[str, Any]:
     """A published benchmark as a held-out set beside the first one."""
-    rows = [{"source": "gsm8k", "problem": f"{n} + 1", "answer": str(n + 1)} for n in range(5)]
+    rows = [{"source": "gsm8k", "problem": f"{n} + 1", "answer": str(n + 1)} for n in range(20, 25)]
     (folder / "copy.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
     copied = {"benchmark": "gsm8k", "limit": 4, "options": {"path": str(folder / "copy.jsonl")}}
     return merged(ON_TWO, {"data": {"heldout": {"gsm8k": copied}}})  # type: ignore[no-any-return]
