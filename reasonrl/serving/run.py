@@ -20,6 +20,10 @@ HEAD_S = 10.0
 """From the beginning of a request to the end of its head. uvicorn itself waits for ever."""
 WRITE_S = 30.0
 """How long a client may read nothing of an answer that waits for it."""
+KEEP_ALIVE_S = 75
+"""How long a connection may wait for its next request: longer than any client keeps it (httpx and openai 5 s, aiohttp
+15 s, nginx 60 s). A server that closes first does so while a request is on its way, and the client sees a reset.
+"""
 GRACE_S = 30
 MOST_CONNECTIONS = 1024
 
@@ -118,6 +122,7 @@ def make_server(
         access_log=False,
         server_header=False,
         date_header=False,
+        timeout_keep_alive=KEEP_ALIVE_S,
         timeout_graceful_shutdown=GRACE_S,
         limit_concurrency=MOST_CONNECTIONS,
         h11_max_incomplete_event_size=16 * 1024,

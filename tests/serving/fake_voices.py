@@ -96,9 +96,17 @@ def fake_cast(
 
 @contextmanager
 def running_server(
-    service: Any, *, keys: Sequence[str] = (), admission: Admission | None = None, limits: Any = None
+    service: Any,
+    *,
+    keys: Sequence[str] = (),
+    admission: Admission | None = None,
+    limits: Any = None,
+    keep_alive_s: int | None = None,
 ) -> Iterator[str]:
-    """The address of a server on a free port of this machine, without a slash at the end."""
+    """The address of a server on a free port of this machine, without a slash at the end.
+
+    keep_alive_s: less than the clients' 5 s is for those alone who wait for the end of a connection.
+    """
     pytest.importorskip("uvicorn", reason="uvicorn is not installed (extra: serve)")
     from reasonrl.serving.app import create_app
     from reasonrl.serving.guard import LOCAL_HOSTS, Guard
@@ -108,7 +116,8 @@ def running_server(
     admission = admission or Admission()
     app = create_app(service, admission, ServerMetrics())
     guarded = Guard(app, keys=keys, hosts=LOCAL_HOSTS, limits=limits)
-    server = make_server(guarded, admission, log_config=None, timeout_keep_alive=1)
+    server = make_server(guarded, admission, log_config=None)
+    server.config.timeout_keep_alive = keep_alive_s or server.config.timeout_keep_alive
     server.config.timeout_graceful_shutdown = 2
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()

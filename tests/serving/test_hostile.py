@@ -53,6 +53,14 @@ def address(admission: Admission) -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
+def impatient_address() -> Iterator[str]:
+    """A server that soon ends connections that say nothing, for tests that wait for the end."""
+    limits = Limits(body_bytes=BODY_BYTES, body_s=0.5)
+    with running_server(fake_service(), limits=limits, keep_alive_s=1) as base:
+        yield base
+
+
+@pytest.fixture(scope="module")
 def client(address: str) -> Iterator[httpx.Client]:
     with httpx.Client(base_url=address, timeout=20) as one:
         yield one
@@ -522,14 +530,14 @@ GARBAGE: list[bytes] = [
 
 
 @pytest.mark.parametrize("is_second", [False, True], ids=["first", "after-an-honest-request"])
-def test_garbage_on_the_wire(address: str, monkeypatch: pytest.MonkeyPatch, is_second: bool) -> None:
+def test_garbage_on_the_wire(impatient_address: str, monkeypatch: pytest.MonkeyPatch, is_second: bool) -> None:
     monkeypatch.setattr(run, "HEAD_S", 0.5)
     before = head(f"POST {CHAT} HTTP/1.1", LENGTH) + BODY if is_second else b""
     draw = random.Random(3)
     noise = [draw.randbytes(draw.randint(1, 2000)) for _ in range(60)]
     requests = [*GARBAGE, *noise]
     with ThreadPoolExecutor(32) as pool:
-        answers = pool.map(lambda data: exchange(address, before + data), requests)
+        answers = pool.map(lambda data: exchange(impatient_address, before + data), requests)
         for data, answer in zip(requests, answers, strict=True):
             statuses = [int(part[:3]) for part in answer.split(b"HTTP/1.1 ")[1:]]
             if is_second and statuses:

@@ -112,6 +112,12 @@ def test_nothing_is_lost_or_mixed_up() -> None:
     assert 'status="error"' not in counts
 
 
+def test_connections_wait_longer_than_clients_keep_them() -> None:
+    """Else the server closes one in the moment in which the next request is sent on it: the client sees a reset."""
+    server = run.make_server(None, Admission())
+    assert server.config.timeout_keep_alive > max(60, httpx.Limits().keepalive_expiry or 0)
+
+
 # ---------------------------------------------------------------- room
 
 

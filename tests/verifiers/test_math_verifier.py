@@ -21,9 +21,13 @@ ASKED = r"\int_0^1 x dx"
 HARD = r"\int_0^1 \frac{\sin(\sin(x^x))}{\ln(1+x^{x^x})} dx"
 
 
+DEADLINE_S = 3.0
+"""The first sum in a new process takes 0.3 s, and over a second where other tests run beside it."""
+
+
 @pytest.fixture(scope="module")
 def verifier() -> Iterator[MathVerifier]:
-    made = MathVerifier(timeout_s=1.0)
+    made = MathVerifier(timeout_s=DEADLINE_S)
     yield made
     made.close()
 
@@ -65,13 +69,12 @@ def test_algebra(verifier: MathVerifier, answer: str, gold: str, equal: bool) ->
 
 
 def test_a_row_past_its_deadline_is_no_wrong_answer_and_harms_no_other(verifier: MathVerifier) -> None:
-    judge(verifier, rf"\boxed{{{SUM}}}", "n(n+1)/2")
     responses = [rf"\boxed{{{SUM}}}", rf"\boxed{{{HARD}}}", rf"\boxed{{{SUM}+1}}"]
     golds = ["n(n+1)/2", ASKED, "n(n+1)/2+1"]
     first, slow, last = verifier.verify(responses, [{"answer": gold} for gold in golds])
     assert first.correct is True and last.correct is True
     assert (slow.status, slow.correct, slow.score) == (Status.TIMEOUT, None, None)
-    assert 1.0 <= slow.seconds < 1.5
+    assert DEADLINE_S <= slow.seconds < DEADLINE_S + 1
 
 
 def test_an_error_inside_math_verify_is_no_wrong_answer(verifier: MathVerifier) -> None:
