@@ -100,6 +100,23 @@ class ToolEpisode:
         return sum(call.was_executed for call in self.calls)
 
 
+@dataclass(frozen=True)
+class Review:
+    """What the critiques of one response said (`reward: {NAME: {critic: MODEL}}`)."""
+
+    accepted: int = 0
+    """Critiques that call the response correct."""
+    rejected: int = 0
+    unread: int = 0
+    """Critiques without a judgement that could be read."""
+    score: float | None = None
+    """From 0 to 1, the mean of those that were read; None without any."""
+    text: str = ""
+    """The first critique."""
+    failure: str | None = None
+    """Why there is none."""
+
+
 @dataclass
 class Episode:
     """One attempt at one problem."""
@@ -124,6 +141,8 @@ class Episode:
     """The critique that a refinement followed (Critique-GRPO); None for what the policy drew unaided."""
     tool_use: ToolEpisode | None = None
     """For policies that call tools."""
+    reviews: dict[str, Review] = field(default_factory=dict)
+    """By reward part, what a critic in the reward said of the response."""
     sample_fields: dict[str, Any] = field(default_factory=dict)
     """Further columns for the episode's row in samples.jsonl; JSON values."""
     info: dict[str, Any] = field(default_factory=dict)

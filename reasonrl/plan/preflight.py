@@ -32,6 +32,7 @@ from reasonrl.setup.data import RunData, check_lengths, load_data, recipe_for_da
 from reasonrl.setup.environments import environment_maker
 from reasonrl.setup.prompt_checks import known_end_ids, template_warnings
 from reasonrl.setup.prompt_tokens import check_prompt_tokens
+from reasonrl.setup.reviewers import check_formats
 from reasonrl.setup.roles import check_refining, check_role_models
 from reasonrl.setup.run_models import runs_elsewhere, weights_of
 from reasonrl.setup.starts import check_start
@@ -109,6 +110,7 @@ def plan_stage(recipe: Recipe, *, offline: bool, backends: Mapping[str, BackendP
     kind = stage_kind(recipe.kind)
     tokenizer, config, missing = load_tokenizer(recipe, offline=offline)
     missing_roles = check_role_models(recipe, kind.roles(recipe), offline=offline)
+    check_formats(recipe)
     data_recipe = recipe_for_data(recipe)
     parts = make_reward_parts(data_recipe, make_verifier(recipe))
     verifier = parts[0].verifier

@@ -70,7 +70,7 @@ def probe_rewards(
         for number, episode in enumerate(episodes):
             add_critique(episode, recipe.critic, parts, is_right=number % 2 == 0)
     batches = [[episode] for episode in episodes] if runs_elsewhere(recipe) else [episodes]  # as the trainers do
-    for part in [*parts[:1], *(part for part in parts[1:] if part.verifier is None)]:
+    for part in [*parts[:1], *(part for part in parts[1:] if part.verifier is None and not part.is_reviewed)]:
         if part.episodes is not None and own_environment:
             key = _key(part, recipe)
             probe.untried.append(f"{key} looks at episodes, which only {recipe.rollout.environment.name} can play")

@@ -69,7 +69,19 @@ def learning_rate_of_whole_weights(recipe: StageSettings) -> Iterator[Mistake]:
         yield Mistake(place("optim.lr"), text)
 
 
+def critics_that_outweigh_the_verifier(recipe: StageSettings) -> Iterator[Mistake]:
+    correctness = recipe.reward["correctness"].weight if "correctness" in recipe.reward else 0.0
+    for name, part in recipe.reward.items():
+        if part.critic is not None and abs(part.weight) >= correctness > 0:
+            text = (
+                f"a wrong response that the critic accepts could earn more than a right one; write less than the weight"
+                f" of correctness ({correctness:g})"
+            )
+            yield Mistake(("reward", name, "weight"), text)
+
+
 ADVICE = (
+    critics_that_outweigh_the_verifier,
     turns_share_the_limit_of_one,
     unlikeliness_in_solved_groups,
     silent_groups_that_would_teach,

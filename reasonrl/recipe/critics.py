@@ -83,12 +83,13 @@ class RoleSpec(Spec):
         return self.model.startswith(("http://", "https://"))
 
 
-def _model(value: Any) -> Any:
+def model_named(value: Any) -> Any:
+    """A bare text is the model of a role."""
     return {"model": value} if isinstance(value, str) else value
 
 
-Role = Annotated[RoleSpec, BeforeValidator(_model)]
-OptionalRole = Annotated[RoleSpec | None, BeforeValidator(_model)]
+Role = Annotated[RoleSpec, BeforeValidator(model_named)]
+OptionalRole = Annotated[RoleSpec | None, BeforeValidator(model_named)]
 
 
 class RefineSpec(Spec):

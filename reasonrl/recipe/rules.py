@@ -22,6 +22,7 @@ Rule = Callable[[StageSettings], Iterator[Mistake]]
 ADVANTAGE, LOSS, CREDIT = place("train.advantage"), place("train.loss"), place("train.credit")
 CORRECTNESS, REFINEMENTS = place("reward.correctness"), place("critique_grpo")
 
+JUDGES = ("verifier", "function", "critic")
 TOOL_REWARDS = "reasonrl.rewards.tools:"
 VLLM_TEMPERATURE = 0.01
 """vLLM raises smaller ones to this, and says so in its log alone (`SamplingParams`)."""
@@ -36,13 +37,13 @@ def problems_have_a_source(recipe: StageSettings) -> Iterator[Mistake]:
 def reward_parts_name_what_judges_them(recipe: StageSettings) -> Iterator[Mistake]:
     for name, part in recipe.reward.items():
         section: Place = ("reward", name)
-        judges = [key for key in ("verifier", "function") if getattr(part, key)]
+        judges = [key for key in JUDGES if getattr(part, key)]
         if name == "correctness" and judges:
             text = "correctness is judged by the recipe's `verifier`; give this part another name"
             yield Mistake((*section, judges[0]), text)
         if name != "correctness" and len(judges) != 1:
-            text = f"needs either a verifier or a function, has {' and '.join(judges) or 'neither'}"
-            yield Mistake(section, text, ((*section, "verifier"), (*section, "function")))
+            text = f"needs a verifier, a function or a critic, one of them; has {' and '.join(judges) or 'none'}"
+            yield Mistake(section, text, tuple((*section, key) for key in JUDGES))
 
 
 def parts_and_sets_have_plain_names(recipe: StageSettings) -> Iterator[Mistake]:
@@ -81,6 +82,28 @@ def tool_rewards_stay_below_correctness(recipe: StageSettings) -> Iterator[Mista
             f" more than a right one; write less than the weight of correctness ({correctness.weight:g})"
         )
         yield Mistake(("reward", next(iter(parts)), "weight"), text, (CORRECTNESS,))
+
+
+def reviewers_can_judge(recipe: StageSettings) -> Iterator[Mistake]:
+    for name, part in recipe.reward.items():
+        if (reviewer := part.critic) is None:
+            continue
+        section: Place = ("reward", name, "critic")
+        if recipe.kind != "rl":
+            text = f"a critic judges the rollouts of stages of kind rl, and this is one of kind {recipe.kind}"
+            yield Mistake(section, f"{text}; leave it out", (place("kind"),))
+        elif recipe.critic is not None:
+            text = "this stage trains a critic, whose reward the section critic sets; leave this out"
+            yield Mistake(section, text, (place("critic"),))
+        elif recipe.critique_grpo is not None:
+            text = "refinements of critique_grpo are not judged by a critic; leave out one of both"
+            yield Mistake(section, text, (REFINEMENTS,))
+        if reviewer.format is None and (reviewer.served or reviewer.model == "same"):
+            text = "missing; nothing says how this critic writes. Write e.g. format: boxed_index (docs/critics.md)"
+            yield Mistake((*section, "format"), text, ((*section, "model"),))
+        if reviewer.samples > 1 and reviewer.temperature == 0:
+            text = f"{reviewer.samples} greedy critiques are all the same; write temperature: 0.7, or samples: 1"
+            yield Mistake((*section, "samples"), text, ((*section, "temperature"),))
 
 
 def rollouts_can_be_compared(recipe: StageSettings) -> Iterator[Mistake]:
@@ -284,6 +307,7 @@ RULES: tuple[Rule, ...] = (
     correctness_is_a_part,
     some_part_counts,
     tool_rewards_stay_below_correctness,
+    reviewers_can_judge,
     rollouts_can_be_compared,
     updates_hold_whole_groups,
     token_credit_reaches_the_loss,

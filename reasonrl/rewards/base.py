@@ -21,7 +21,9 @@ to the critique of an episode.
 
 @dataclass(frozen=True)
 class RewardPart:
-    """One term of the reward: a verifier's score, a function of the user's, or a function of whole episodes."""
+    """One term of the reward: a verifier's score, a function of the user's, or a function of whole episodes. One with
+    none of them is judged by a critic (`reasonrl.rewards.reviews`).
+    """
 
     name: str
     weight: float
@@ -29,6 +31,11 @@ class RewardPart:
     function: RewardFunction | None = None
     episodes: EpisodeReward | None = None
     """For rewards that look at more than a response: refinements, an opponent, the step of the run."""
+
+    @property
+    def is_reviewed(self) -> bool:
+        """Whether a critic judges it."""
+        return self.verifier is None and self.function is None and self.episodes is None
 
 
 def total_reward(episode: Episode, parts: Sequence[RewardPart]) -> float | None:

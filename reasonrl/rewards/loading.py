@@ -67,6 +67,8 @@ def make_reward_parts(recipe: Recipe, verifier: Verifier) -> list[RewardPart]:
             parts.append(RewardPart(name, spec.weight, own_verifier))
         elif spec.function is not None:
             parts.append(function_part(name, spec.weight, spec.function))
+        else:
+            parts.append(RewardPart(name, spec.weight))  # a critic's, which is loaded with the roles
     return parts
 
 

@@ -27,6 +27,7 @@ LOCAL = ("local", "vllm")
 
 GROUPS = {
     "reward": "What the verifiers gave, before any shaping",
+    "review": "What a critic in the reward says of the rollouts (reward: {NAME: {critic: MODEL}})",
     "accuracy": "Correct responses among the training rollouts",
     "eval": "Held-out problems, which are never trained on",
     "budget": "How the rollouts of a step are distributed over its prompts (budget: knapsack)",
@@ -85,6 +86,13 @@ TRAINING = [
            "above 0; near 0 there is nothing to learn from"),
     Metric("reward/<part>", "Mean of one reward part before its weight", "reward",
            "a part stuck at one value teaches nothing"),
+    Metric("review/<part>/accepted", "Read critiques of a critic in the reward that call the response correct",
+           SHARE, "not much above accuracy/train; far above it the policy pleases the critic"),
+    Metric("review/<part>/unread", "Critiques of responses without a judgement that could be read", SHARE, "near 0"),
+    Metric("review/<part>/agreement", "Read critiques whose judgement agrees with the verifier", SHARE,
+           "steady; a fall means that the policy pleases the critic"),
+    Metric("review/<part>/worth", "What a response that the critic accepts earns more than one that it rejects, before"
+           " the weight of the part", SHARE, "above 0; at 0 the critic's judgement says nothing about correctness"),
     Metric("accuracy/train", "Share of correct responses among the training rollouts that were judged", SHARE,
            "0.2 to 0.8 gives the most signal"),
     Metric("budget/rollouts_min", "Smallest number of rollouts of a prompt", "rollouts"),

@@ -42,6 +42,10 @@ def new_verifiers(recipe: Recipe, saved: Recipe, overrides: Sequence[str]) -> di
                 f"reward.{name}.function: a new reward function cannot be replayed, because the samples lack the"
                 " problems that it needs; write the run's own function, or a verifier"
             )
+        if recipe.reward[name].critic is not None:
+            raise RecipeError(
+                f"reward.{name}.critic: what another critic would say is not in the samples; write the run's own"
+            )
     names = [*([CORRECTNESS] if correctness else []), *changed]
     if not names:
         return {}
@@ -91,8 +95,8 @@ def _is_unplayed(row: Row) -> bool:
 
 
 def _differs(name: str, recipe: Recipe, saved: Recipe) -> bool:
-    """Whether a part other than correctness has another verifier or function than in the run, or is new."""
+    """Whether a part other than correctness has another verifier, function or critic than in the run, or is new."""
     if name == CORRECTNESS:
         return False
     now, then = recipe.reward[name], saved.reward.get(name)
-    return then is None or (now.verifier, now.function) != (then.verifier, then.function)
+    return then is None or (now.verifier, now.function, now.critic) != (then.verifier, then.function, then.critic)

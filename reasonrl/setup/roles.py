@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from reasonrl.engines.base import BatchEngine
@@ -18,7 +18,7 @@ from reasonrl.recipe.critics import RoleSpec
 from reasonrl.recipe.kinds import KINDS
 from reasonrl.recipe.links import PREFIX
 from reasonrl.recipe.schema import Recipe
-from reasonrl.setup.data import check_lengths
+from reasonrl.setup.data import check_lengths, fitting_problems
 from reasonrl.setup.environments import role_sampling, rollout_sampling
 from reasonrl.setup.models import load_language_model, make_engine
 from reasonrl.setup.run_models import model_for_role
@@ -46,11 +46,16 @@ def evaluation_roles(recipe: Recipe) -> dict[str, RoleSpec]:
 
 
 def training_roles(recipe: Recipe) -> dict[str, RoleSpec]:
-    """Roles of a stage that trains: those of its evaluations, and the critic of Critique-GRPO."""
-    specs = evaluation_roles(recipe)
+    """Roles of a stage that trains: those of its evaluations, the critic of Critique-GRPO, critics in the reward."""
+    specs = evaluation_roles(recipe) | reviewing_roles(recipe)
     if recipe.critique_grpo is not None and recipe.critique_grpo.critic is not None:
         specs["critic"] = recipe.critique_grpo.critic
     return specs
+
+
+def reviewing_roles(recipe: Recipe) -> dict[str, RoleSpec]:
+    """The critics in the reward, as roles called `reward.NAME`."""
+    return {f"reward.{name}": part.critic for name, part in recipe.reward.items() if part.critic is not None}
 
 
 def load_roles(recipe: Recipe, specs: Mapping[str, RoleSpec], policy: LanguageModel, *, offline: bool) -> Roles:
@@ -197,10 +202,24 @@ def _check_actor(role: str, tokenizer: Any) -> None:
         check_dialogue(tokenizer, "critic.refine.actor")
 
 
+@dataclass(frozen=True)
+class LoadedCritic:
+    """A critic that is only evaluated: a model in this process with its engine, or a served one without."""
+
+    speaker: LocalSpeaker | ServedSpeaker
+    engine: BatchEngine | None
+    fitting: list[Problem]
+    """Of the problems that may be left out, those whose prompt fits the model. A server decides that for itself."""
+
+    @property
+    def greedy_speaker(self) -> Speaker:
+        return replace(self.speaker, sampling=replace(self.speaker.sampling, temperature=0.0))
+
+
 def load_critic(
-    recipe: Recipe, spec: RoleSpec, problems: Sequence[Problem], *, offline: bool
-) -> tuple[Speaker, BatchEngine | None]:
-    """A critic that is only evaluated: a model in this process with its engine, or a served one without.
+    recipe: Recipe, spec: RoleSpec, problems: Sequence[Problem], *, optional: Sequence[Problem] = (), offline: bool
+) -> LoadedCritic:
+    """A critic for `problems`, and for those of `optional` that fit it.
 
     Raises:
         ModelError: the model cannot be loaded, or its server does not answer.
@@ -209,13 +228,14 @@ def load_critic(
     if spec.served:
         model = served_model(spec)
         model.check()
-        return ServedSpeaker("critic", model, role_sampling(spec)), None
+        return LoadedCritic(ServedSpeaker("critic", model, role_sampling(spec)), None, list(optional))
     language_model = load_language_model(recipe, spec.model, offline=offline)
     rollout = recipe.rollout.model_copy(update={"max_new_tokens": spec.max_new_tokens})
-    check_lengths(
-        recipe.model_copy(update={"rollout": rollout}),
-        language_model.tokenizer,
-        language_model.model.config,
-        list(problems),
+    limited = recipe.model_copy(update={"rollout": rollout})
+    tokenizer, config = language_model.tokenizer, language_model.model.config
+    check_lengths(limited, tokenizer, config, list(problems))
+    return LoadedCritic(
+        LocalSpeaker("critic", tokenizer, role_sampling(spec)),
+        make_engine(recipe, language_model),
+        fitting_problems(limited, tokenizer, config, optional),
     )
-    return LocalSpeaker("critic", language_model.tokenizer, role_sampling(spec)), make_engine(recipe, language_model)

@@ -11,6 +11,7 @@ bit for bit.
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar
@@ -23,6 +24,7 @@ from reasonrl.algorithms.losses.aggregation import token_weights
 from reasonrl.algorithms.losses.objective import UpdateTensors
 from reasonrl.algorithms.losses.row_weights import row_weights
 from reasonrl.engines.base import derive_seed
+from reasonrl.engines.batching import run_episodes
 from reasonrl.environments.base import Episode
 from reasonrl.environments.rollouts import roll_out
 from reasonrl.errors import CheckpointError
@@ -32,6 +34,7 @@ from reasonrl.recipe.schema import Recipe
 from reasonrl.rewards.scoring import score_episodes
 from reasonrl.rewards.verdict_thread import VerdictThread
 from reasonrl.setup.data import RunData
+from reasonrl.setup.reviewers import make_reviewers
 from reasonrl.setup.roles import training_roles
 from reasonrl.setup.run_models import runs_elsewhere
 from reasonrl.stages.base import Session, Workload, training_lines
@@ -66,6 +69,7 @@ class RLStage:
         self.pipeline = UpdatePipeline(
             recipe, context.data.train, context.parts, context.language_model.tokenizer, context.prompt_features
         )
+        self.reviewers = make_reviewers(recipe, context.roles)
         self.objective, self.forward = objective_of(recipe), ForwardPass.from_recipe(recipe, context.packing)
         self.environment = context.environment_for(context.sampling)
         self.greedy_environment = context.environment_for(dataclasses.replace(context.sampling, temperature=0.0))
@@ -122,11 +126,25 @@ class RLStage:
             greedy = self.greedy_rollouts(problems, seed)
         with timer("verify"):
             score_episodes([*episodes, *greedy], context.parts, on_timeout=self.spec.on_timeout, step=step)  # 4
+            self.review([*episodes, *greedy], seed, step=step, drawn=rollouts.rounds)
         source.observe(problems, successes(counts, episodes))  # 5: unaided rollouts only, refinements do not count
         with timer("rollout"):
             refined = refined_rows(context, counts, episodes, seed)  # [] unless the recipe has `critique_grpo`
         predicted = source.predictions(problems)
         rollouts.add(problems, counts, episodes, context.parts, predicted=predicted, greedy=greedy, refined=refined)
+
+    def review(self, episodes: Sequence[Episode], seed: tuple[Any, ...], *, step: int, drawn: int) -> None:
+        """The end of step 4: critics in the reward judge the responses."""
+        if not self.reviewers:
+            return
+        engine, others = self.context.engine, self.context.roles.engines
+        plays = [
+            functools.partial(reviewer.review, episode, derive_seed(*seed, place, episode.problem.id, episode.rollout))
+            for reviewer in self.reviewers
+            for place, episode in enumerate(episodes)
+        ]
+        run_episodes(plays, engine, others)
+        self.pipeline.assign_reviews(episodes, step=step, drawn=drawn)
 
     def greedy_rollouts(self, problems: Sequence[Problem], seed: tuple[Any, ...]) -> list[Episode]:
         """The greedy response to each problem where the advantage compares with it, else none."""

@@ -2,9 +2,11 @@
 
     prompts = pipeline.prompts                     1 select, 2 allocate, 5 observe
     prepared = pipeline.prepare(rollouts, ...)     6 filter, 7 shape, 8 advantage, 9 select
+    pipeline.assign_reviews(episodes)              4 verify, its end: what critics in the reward have said
     record = pipeline.record(rollouts, prepared)   metrics, sample rows, warnings
 
-All state is here: success history, value model, curriculum, moments of prompts, and what the run's health remembers.
+All state is here: success history, value model, curriculum, moments of prompts, what critics in the reward are worth,
+and what the run's health remembers.
 """
 
 from __future__ import annotations
@@ -19,9 +21,11 @@ from reasonrl.algorithms.batch import RolloutBatch
 from reasonrl.algorithms.groups import GroupMix, group_mix
 from reasonrl.curricula.rates import Features
 from reasonrl.engines.base import derive_seed
+from reasonrl.environments.base import Episode
 from reasonrl.errors import TrainingError
 from reasonrl.recipe.schema import Recipe
 from reasonrl.rewards.base import RewardPart
+from reasonrl.rewards.reviews import review_rewards
 from reasonrl.update.advantages import AdvantageSteps
 from reasonrl.update.health import RunHealth, count_outcomes
 from reasonrl.update.metrics import method_metrics, rollout_metrics
@@ -67,8 +71,16 @@ class UpdatePipeline:
     ) -> None:
         self.recipe, self.parts, self.tokenizer = recipe, list(parts), tokenizer
         self.prompts = PromptSource(recipe, problems, derive_seed(recipe.seed, "curriculum"), features)
+        self.reviews = review_rewards(recipe)
         self.steps = AdvantageSteps(recipe)
         self.health = RunHealth(recipe.health, {part.name: part.weight for part in self.parts})
+
+    def assign_reviews(self, episodes: Sequence[Episode], *, step: int, drawn: int) -> None:
+        """The end of step 4 for critics in the reward: what their judgements of the episodes of one round earn.
+        `drawn`: which round of the step.
+        """
+        for reviews in self.reviews:
+            reviews.assign(episodes, step=step, drawn=drawn)
 
     def prompts_wanted(self, rollouts: StepRollouts) -> int:
         """How many more prompts `train.refill` (DAPO's dynamic sampling) asks for: as many as groups lack signal."""
@@ -143,10 +155,13 @@ class UpdatePipeline:
             "step": step,
             **rollout_metrics(rollouts, prepared, outcomes, [part.name for part in self.parts]),
             **tool_metrics(rollouts.episodes),
+            **{k: v for reviews in self.reviews for k, v in reviews.metrics(rollouts.episodes).items()},
             **method_metrics(self.recipe, rollouts, prepared),
             **({"rollouts/refine_failed": len(failures)} if self.recipe.critique_grpo is not None else {}),
             "data/epoch": self.prompts.curriculum.epoch,
         }
+        for reviews in self.reviews:
+            reviews.observe(rollouts.episodes)
         credited = self.recipe.train.credit != "none"
         return StepRecord(
             metrics,
@@ -165,12 +180,15 @@ class UpdatePipeline:
 
     def state_dict(self) -> dict[str, Any]:
         methods = {**self.prompts.state_dict(), "moments": self.steps.state_dict()}
-        return {"methods": methods, "health": self.health.state_dict()}
+        reviews = {reviews.part: reviews.state_dict() for reviews in self.reviews}
+        return {"methods": methods, "health": self.health.state_dict(), **({"reviews": reviews} if reviews else {})}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.prompts.load_state_dict(state["methods"])
         self.steps.load_state_dict(state["methods"]["moments"])
         self.health.load_state_dict(state["health"])
+        for reviews in self.reviews:
+            reviews.load_state_dict(state["reviews"][reviews.part])
 
     def tensors(self) -> dict[str, Tensor]:
         """The part of the state that is not JSON."""

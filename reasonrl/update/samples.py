@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from typing import Any
 
 from reasonrl.environments.base import Episode, Trajectory
@@ -83,14 +84,15 @@ def sample_row(
 
 def sample_fields(episode: Episode) -> dict[str, Any]:
     """Columns of an episode's row in samples.jsonl besides the text: those of the environment, its calls of tools,
-    its critique."""
+    what critics in the reward said of it, its critique."""
+    reviews = {"reviews": {name: asdict(review) for name, review in episode.reviews.items()}} if episode.reviews else {}
     if episode.tool_use is not None:
         calls = [
             {"tool": c.tool, "status": c.status, "turn": c.turn, "seconds": c.seconds} for c in episode.tool_use.calls
         ]
-        return {**episode.sample_fields, "ended": episode.tool_use.ended, "calls": calls}
+        return {**episode.sample_fields, "ended": episode.tool_use.ended, "calls": calls, **reviews}
     if episode.critique is None:
-        return episode.sample_fields
+        return {**episode.sample_fields, **reviews} if reviews else episode.sample_fields
     critique, refinements = episode.critique.critique, episode.critique.refinements
     columns = {
         "judgement": critique.judgement and critique.judgement.value,

@@ -23,7 +23,8 @@ from verl.experimental.agent_loop.agent_loop import AgentLoopBase, AgentLoopOutp
 
 from reasonrl.engines.base import Generation, Sampling, derive_seed
 from reasonrl.engines.served import ServedFailure
-from reasonrl.environments.base import Environment, Episode
+from reasonrl.environments.base import Environment
+from reasonrl.environments.reviews import Reviewer
 from reasonrl.environments.roles import Speaker
 from reasonrl.errors import ModelError
 from reasonrl.models.loading import end_token_ids, load_generation_config
@@ -31,7 +32,8 @@ from reasonrl.recipe.schema import Recipe
 from reasonrl.rewards.base import total_reward
 from reasonrl.rewards.scoring import score_episodes
 from reasonrl.setup.environments import environment_maker, rollout_sampling
-from reasonrl.setup.roles import evaluation_roles, roles_without_engines
+from reasonrl.setup.reviewers import make_reviewers
+from reasonrl.setup.roles import evaluation_roles, reviewing_roles, roles_without_engines
 from reasonrl.verl_backend.faults import describe_dead_actor
 from reasonrl.verl_backend.rows import AGENT, FIELD, pack_episode, pack_failure
 from reasonrl.verl_backend.stage import verl_stage
@@ -130,6 +132,17 @@ def training_environment(recipe: Recipe, tokenizer: Any) -> Environment:
     return _environments[id(tokenizer)]
 
 
+_reviewers: dict[int, list[Reviewer]] = {}
+
+
+def training_reviewers(recipe: Recipe, tokenizer: Any) -> list[Reviewer]:
+    """The critics in the reward: served, or the trained weights."""
+    if id(tokenizer) not in _reviewers:
+        roles = roles_without_engines(reviewing_roles(recipe), tokenizer)
+        _reviewers[id(tokenizer)] = make_reviewers(recipe, roles)
+    return _reviewers[id(tokenizer)]
+
+
 def end_tokens(tokenizer: Any, model_path: str) -> list[int]:
     """Every token that ends a response, by the rule of local runs."""
     return end_token_ids(tokenizer, _generation_config(model_path))
@@ -163,12 +176,18 @@ class ReasonrlLoop(AgentLoopBase):
             judging = functools.partial(
                 score_episodes, [episode], stage.parts, on_timeout=recipe.train.on_timeout, step=step
             )
+            for reviewer in training_reviewers(recipe, self.tokenizer):
+                await play_with_deadline(
+                    recipe.verl.episode_timeout_s, reviewer.review(episode, derive_seed(seed, "review"), engine)
+                )
             async with _judge_slots():
                 await run_with_deadline(recipe.verl.judge_timeout_s, judging, "verl.judge_timeout_s")
         except Exception as error:  # goes to the trainer, which masks and counts the row, or stops the run
             reason = ModelError(describe_dead_actor(error)) if isinstance(error, RayActorError) else error
             return self._masked(pack_failure(reason, stops=not isinstance(error, TRANSIENT_ERRORS)), engine, step)
-        trained, reward = episode.trained_trajectory, total_reward(episode, stage.parts)
+        trained = episode.trained_trajectory
+        # What a critic's judgement is worth the trainer alone knows: it has the rollouts of the steps before.
+        reward = None if episode.reviews else total_reward(episode, stage.parts)
         if not trained.response_ids:
             return self._masked(pack_failure(ModelError("the response has no tokens"), stops=False), engine, step)
         return AgentLoopOutput(
@@ -211,8 +230,9 @@ def _judge_slots() -> asyncio.Semaphore:
     return asyncio.Semaphore(4 + (os.cpu_count() or 1))
 
 
-async def play_with_deadline(seconds: float, episode: Awaitable[Episode]) -> Episode:
-    """Await an episode. Raises TimeoutError with its key after `seconds`; a TimeoutError of the episode passes.
+async def play_with_deadline(seconds: float, episode: Awaitable[Result]) -> Result:
+    """Await an episode, or its review. Raises TimeoutError with its key after `seconds`; a TimeoutError of the episode
+    passes.
 
     It ends what awaits. A call that blocks the event loop blocks this deadline too: `engine.elsewhere` with a thread is
     the way to make it.

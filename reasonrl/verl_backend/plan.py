@@ -53,6 +53,12 @@ def unsupported(recipe: Recipe) -> list[str]:
             f"critic.refine.actor.model: every agent worker would need to load {actor.model}; serve it "
             "(python -m vllm.entrypoints.openai.api_server) and write its address, or write same"
         )
+    for name, part in recipe.reward.items():
+        if part.critic is not None and part.critic.model != "same" and not part.critic.served:
+            messages.append(
+                f"reward.{name}.critic.model: every agent worker would need to load {part.critic.model}; serve it "
+                "(reasonrl serve --critic MODEL) and write its address, or write same"
+            )
     if recipe.rollout.engine not in ("hf", "vllm"):
         messages.append(
             f"rollout.engine: {recipe.rollout.engine} is for local runs; leave it out, since verl has rollout servers"

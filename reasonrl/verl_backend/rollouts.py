@@ -12,7 +12,7 @@ import transfer_queue as tq
 from reasonrl.environments.base import Episode
 from reasonrl.errors import TrainingError
 from reasonrl.rewards.base import RewardPart
-from reasonrl.update.prompts import PromptSource
+from reasonrl.update.pipeline import UpdatePipeline
 from reasonrl.update.rollouts import StepRollouts, successes
 from reasonrl.verl_backend.rows import FIELD, failure_of, unpack_episode
 from verifiers.types import Problem
@@ -50,8 +50,11 @@ class PendingRollouts:
         self.requested += zip(problems, counts, strict=True)
         return first_rollouts
 
-    def receive(self, batch: Any, source: PromptSource, parts: Sequence[RewardPart]) -> None:
-        """Step 5 for the rows that came back. Raises TrainingError for a row whose fault must end the run."""
+    def receive(self, batch: Any, pipeline: UpdatePipeline, parts: Sequence[RewardPart], *, step: int) -> None:
+        """The end of step 4, and step 5, for the rows that came back. Raises TrainingError for a row whose fault must
+        end the run.
+        """
+        source = pipeline.prompts
         keys = [key for key, tag in zip(batch.keys, batch.tags, strict=True) if not tag.get("is_padding", False)]
         data = tq.kv_batch_get(keys=keys, partition_id=batch.partition_id, select_fields=[*_FIELDS, "extra_fields"])
         columns = {name: [row.tolist() for row in data[name].unbind()] for name in _FIELDS}
@@ -70,6 +73,7 @@ class PendingRollouts:
         by_place = Counter(place for place, _, _ in arrived)
         problems = [problem for _, problem, _ in self._round.values()]
         counts, episodes = [by_place[place] for place in range(len(problems))], [episode for _, episode, _ in arrived]
+        pipeline.assign_reviews(episodes, step=step, drawn=self.rollouts.rounds)
         source.observe(problems, successes(counts, episodes))
         self.rollouts.add(problems, counts, episodes, parts, predicted=source.predictions(problems))
         self.keys += [key for _, _, key in arrived]

@@ -6,6 +6,7 @@ read back from verl's own fields, since those are what verl trains on.
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -14,7 +15,7 @@ from typing import Any
 import torch
 from torch.utils.data import Dataset
 
-from reasonrl.environments.base import CallRecord, Episode, ToolEpisode, Trajectory, Turn
+from reasonrl.environments.base import CallRecord, Episode, Review, ToolEpisode, Trajectory, Turn
 from reasonrl.runs.row_text import row_text
 from reasonrl.update.samples import sample_fields
 from reasonrl.verl_backend.stage import verl_stage
@@ -72,7 +73,8 @@ def pack_episode(episode: Episode, reward: float | None) -> str:
             "turns": [asdict(turn) for turn in trained.turns],
             "verdicts": {name: json.loads(row_text(verdict.to_dict())) for name, verdict in episode.verdicts.items()},
             "reward_parts": episode.reward_parts,
-            "sample_fields": json.loads(row_text(sample_fields(episode))),
+            "reviews": {name: json.loads(row_text(asdict(review))) for name, review in episode.reviews.items()},
+            "sample_fields": json.loads(row_text(sample_fields(dataclasses.replace(episode, reviews={})))),
             "failure": episode.failure,
             "tool_use": None if episode.tool_use is None else asdict(episode.tool_use),
             "info": {key: value for key, value in episode.info.items() if _is_plain(value)},
@@ -106,6 +108,7 @@ def unpack_episode(packed: str, problem: Problem, row: Mapping[str, Sequence[Any
         fields["reward_parts"],
         failure=fields["failure"],
         tool_use=_tool_episode(fields["tool_use"]),
+        reviews={name: Review(**review) for name, review in fields["reviews"].items()},
         sample_fields=fields["sample_fields"],
         info=fields["info"],
     )

@@ -148,7 +148,7 @@ class ReasonrlTrainer(PPOTrainerSync):
                 global_steps=global_steps, partition_id=partition_id, batch_size=prompts
             )
             metrics = metrics if keys else round_metrics  # verl's own, of the first round
-            self.pending.receive(batch, self.pipeline.prompts, self.stage.parts)
+            self.pending.receive(batch, self.pipeline, self.stage.parts, step=global_steps)
             complaint = self.pending.complaint(self.global_steps, self.recipe.health.max_unjudged_share)
             keys, tags = [*keys, *batch.keys], [*tags, *batch.tags]
             prompts = self.pipeline.prompts_wanted(self.pending.rollouts)

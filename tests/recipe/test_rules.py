@@ -41,7 +41,7 @@ def lines(changes: dict[str, Any]) -> list[str]:
     ("changes", "key", "words"),
     [
         ({"data": {}}, "data.train", "missing"),
-        ({"reward": {"correctness": 1, "f": 1}}, "reward.f", "has neither"),
+        ({"reward": {"correctness": 1, "f": 1}}, "reward.f", "has none"),
         (
             {"reward": {"correctness": {"verifier": "math"}}},
             "reward.correctness.verifier",

@@ -80,7 +80,7 @@ CRITIQUE: dict[str, Any] = {
 
 def critique() -> dict[str, Any]:
     """A base that solves, criticises and refines a little; its solutions; stage II of Critique-RL on verl, refined by
-    the policy itself.
+    the policy itself; a policy that judges its own reasoning beside the verifier.
     """
     made = copy.deepcopy(CRITIQUE)
     world = {
@@ -127,6 +127,22 @@ def critique() -> dict[str, Any]:
                 "heldout": {"balanced": {"source": "stage:solutions/balanced"}},
             },
             "critic": {"phase": 2, "judgement_weight": 1.0},
+            "train": {"steps": 2, "prompts_per_step": 4, "advantage": "rloo"},
+            "optim": {"lr": 1.0e-4},
+        },
+        {
+            "name": "policy",
+            "kind": "rl",
+            "init_from": "base",
+            "critic": None,
+            "data": {"train": {"source": "step_arithmetic", "options": {**world, "size": 60, "seed": 2}}},
+            "reward": {
+                "correctness": 1.0,
+                "process": {
+                    "weight": 0.3,
+                    "critic": {"model": "same", "format": made["critic"]["format"], "max_new_tokens": 48},
+                },
+            },
             "train": {"steps": 2, "prompts_per_step": 4, "advantage": "rloo"},
             "optim": {"lr": 1.0e-4},
         },

@@ -15,9 +15,13 @@ from typing import Any
 import pytest
 import yaml
 
+from reasonrl.environments.base import Episode, Review
+from reasonrl.recipe.reading import parse_recipe
+from reasonrl.rewards.reviews import review_rewards
 from reasonrl.runs.checkpoint import list_checkpoints
 from tests.verl_backend.conftest import DEATHS, FaultyRun
 from tests.verl_backend.recipes import EVERYTHING, launch, processes_of
+from verifiers.types import Problem, Status, Verdict
 
 pytestmark = [
     pytest.mark.verl,
@@ -50,6 +54,40 @@ def test_a_critic_is_trained_on_what_becomes_of_its_critiques(critic_run: Path) 
         <= found["eval/balanced/greedy"]
         <= found["eval/balanced/greedy_high"]
         <= 1
+    )
+
+
+def test_a_critic_in_the_reward_is_worth_what_the_trainer_has_seen(critic_run: Path) -> None:
+    """Workers ask the critic, the trainer calibrates: the values of the second step follow from the reviews of the
+    first.
+    """
+    stage = critic_run / "stages" / "04-policy"
+    samples = [row for row in rows(stage / "samples.jsonl") if row["kind"] == "train"]
+    steps = {row["step"]: row for row in rows(stage / "metrics.jsonl") if row["kind"] == "train"}
+    assert len(samples) == 2 * 4 * 4 and set(steps) == {1, 2}
+    recipe = parse_recipe((stage / "recipe.yaml").read_text(), "test").stages[0]
+    (part,) = review_rewards(recipe)
+    for step in (1, 2):
+        episodes = [episode_of(row) for row in samples if row["step"] == step]
+        assert any(episode.reviews["process"].score is not None for episode in episodes), "the critic was asked"
+        assert steps[step].items() >= part.metrics(episodes).items()
+        part.assign(episodes, step=step, drawn=0)
+        for episode, row in zip(episodes, [row for row in samples if row["step"] == step], strict=True):
+            assert episode.reward_parts == {"process": pytest.approx(row["reward_parts"]["process"])}
+            total = row["reward_parts"]["correctness"] + 0.3 * row["reward_parts"]["process"]
+            assert row["reward"] == pytest.approx(total)
+        part.observe(episodes)
+
+
+def episode_of(row: dict[str, Any]) -> Episode:
+    verdict = row["verdicts"]["correctness"]
+    return Episode(
+        Problem(row["problem_id"], "", "math", {}),
+        row["rollout"],
+        0,
+        [],
+        {"correctness": Verdict(**verdict | {"status": Status(verdict["status"])})},
+        reviews={"process": Review(**row["reviews"]["process"])},
     )
 
 
