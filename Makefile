@@ -5,10 +5,11 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: help install environments quickstart test test-slow soak soak-verl test-floor test-ceiling test-verl venv-verl test-vllm venv-vllm test-eval venv-eval bench-engines lint format wheel browser sandbox bench bench-math bench-code bench-algorithms ablation clean
+.PHONY: help install environments quickstart serve-demo test test-slow soak soak-verl test-floor test-ceiling test-verl venv-verl test-vllm venv-vllm test-eval venv-eval bench-engines lint format wheel browser sandbox bench bench-math bench-code bench-algorithms ablation clean
 
 help:
 	@echo "make quickstart   install, then train a pretrained model on this machine's CPU (about 10 minutes)"
+	@echo "make serve-demo   train a small critic on this machine's CPU (about 6 minutes), then serve it with a page to try it"
 	@echo "make test         install, then style, types, layers and the fast tests"
 	@echo "make install      build $(VENV) alone"
 	@echo "make environments   build every environment of the tests; make -j 2 environments, two at a time"
@@ -44,6 +45,11 @@ $(VENV)/.installed: pyproject.toml constraints/cpu.txt
 
 quickstart: install
 	$(BIN)/reasonrl train quickstart
+
+# A run that was stopped goes on; one that is complete is not trained again.
+serve-demo: install
+	$(BIN)/reasonrl critic train critic_demo $$(test -d runs/critic_demo && echo --resume)
+	$(BIN)/reasonrl serve --critic runs/critic_demo
 
 # One thread for each of two processes: two that train with two threads each on two cores wait for one another. Bytecode
 # is kept, whatever the environment says: half the time before the first test was spent on compiling tests. Files go out

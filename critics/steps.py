@@ -5,6 +5,7 @@ words.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Literal, get_args
 
 Style = Literal["auto", "paragraphs", "lines", "sentences"]
@@ -34,6 +35,23 @@ def split_steps(text: str, style: Style = "auto") -> tuple[str, ...]:
         if len(pieces) > 1:
             return pieces
     return (text.strip(),)
+
+
+def before_step(text: str, steps: Sequence[str], index: int) -> str:
+    """The text up to the step `index` (from 0): what stands there if the solution is written anew from it on. Blanks at
+    the end are left out, line breaks are kept.
+
+    Raises ValueError where the text does not hold these steps in this order.
+    """
+    place = 0
+    for number, step in enumerate(steps[: index + 1]):
+        begin = text.find(step, place)
+        if begin < 0:
+            raise ValueError(f"the text does not hold its step {number}")
+        if number == index:
+            return text[:begin].rstrip(" \t")
+        place = begin + len(step)
+    raise ValueError(f"there is no step {index}; there are {len(steps)}")
 
 
 def _split(text: str, way: str) -> tuple[str, ...]:

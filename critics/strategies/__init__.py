@@ -17,6 +17,7 @@ _BUILT_IN = (
     "weighted_vote:WeightedVote",
     "best_of_n:BestOfN",
     "regenerate:Regenerate",
+    "step_search:StepSearch",
     "panel:Panel",
 )
 """module:Class in `critics.strategies`."""

@@ -25,7 +25,7 @@ class Draft:
     """A solution that the actor wrote."""
 
     name: str
-    """What it was written for: "draft/3", or "draft/0/refine/1"."""
+    """What it was written for: "draft/3", "draft/0/refine", or "draft/0/from/2"."""
     text: str
     answer: str | None
     """What a verifier reads in it, in the form of the first draft with an equal answer; None where it has none."""
@@ -56,6 +56,10 @@ class Play(Protocol):
 
     async def refinements(self, pairs: Sequence[tuple[Draft, Critique]]) -> list[Draft]:
         """Each draft written again, with what the critique says."""
+        ...
+
+    async def continuations(self, places: Sequence[tuple[Draft, int]]) -> list[Draft]:
+        """Each draft written anew from its step of this number (from 0) on; the steps before it stay."""
         ...
 
 

@@ -87,11 +87,17 @@ def strategies_command(
 
 
 def table_text(results: Sequence[Any]) -> str:
-    """The table of a terminal."""
+    """The table of a terminal. Of the plain votes it has those of 1, 2, 4, 8, ... drafts, and those that a strategy is
+    compared with; results.json has all.
+    """
+    votes = [result.name for result in results if not result.is_compared]
+    shown = {result.against for result in results} | {votes[2**power - 1] for power in range(len(votes).bit_length())}
     table = Table(show_edge=False, pad_edge=False)
     for title in ("strategy", "accuracy", "95%", "actor", "critic", "gain at equal tokens", "95%", "p", "against"):
         table.add_column(title, justify="left" if title in ("strategy", "against") else "right")
     for result in results:
+        if not result.is_compared and result.name not in shown:
+            continue
         estimate, low, high, _ = result.accuracy
         cells = [result.name, f"{estimate:.1%}", f"{low:.1%} to {high:.1%}"]
         cells += [f"{result.actor_tokens:,.0f}", f"{result.critic_tokens:,.0f}"]

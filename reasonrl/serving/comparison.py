@@ -72,6 +72,8 @@ class StrategyResult:
     critic_tokens: float
     """Completion tokens of a problem, mean."""
     unjudged: int
+    is_compared: bool = True
+    """Whether it is compared with votes; False for the votes."""
     against: str = ""
     """The majority vote of as many tokens. Empty: no vote that was tried spends as much."""
     difference: PairedDifference | None = None
@@ -153,7 +155,8 @@ def results_of(rows: Mapping[str, Sequence[Played]], votes: Sequence[str], *, se
         actor, critic = _mean([p.actor_tokens for p in played]), _mean([p.critic_tokens for p in played])
         against = "" if name in votes else next((vote for vote in votes if vote_tokens[vote] >= actor + critic), "")
         difference = _difference(rows[against], played, seed) if against else None
-        results.append(StrategyResult(name, accuracy, actor, critic, len(played) - len(judged), against, difference))
+        unjudged = len(played) - len(judged)
+        results.append(StrategyResult(name, accuracy, actor, critic, unjudged, name not in votes, against, difference))
     return results
 
 

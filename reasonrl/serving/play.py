@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from critics.formats import CritiqueFormat
-from critics.steps import Style, split_steps
+from critics.steps import Style, before_step, split_steps
 from critics.strategies.base import CriticUnavailable, Draft, StoppedBy, Strategy
 from critics.types import Critique, Judgement, Solution
 from reasonrl.engines.base import Sampling, derive_seed
@@ -19,6 +19,8 @@ from reasonrl.serving.usage import Usage
 from reasonrl.serving.voices import BadPrompt, Chat, Said, Voice
 from verifiers.types import Message, Problem
 
+_KINDS = {"draft": "draft", "from": "continuation"}
+"""Of what the actor writes, by the last word but one of its name."""
 BLANK = Critique("", Judgement.INCORRECT, feedback="There is no solution.")
 """Of a blank solution, which no critic is asked about."""
 
@@ -94,8 +96,10 @@ class ModelPlay:
     _answers: list[str] = field(default_factory=list)
 
     async def drafts(self, count: int, *, first: int = 0) -> list[Draft]:
-        chat = list(self.problem.prompt) if not isinstance(self.problem.prompt, str) else _user(self.problem.prompt)
-        return await self._written([(f"draft/{number}", chat) for number in range(first, first + count)])
+        return await self._written([(f"draft/{number}", self._question()) for number in range(first, first + count)])
+
+    def _question(self) -> list[Message]:
+        return _user(self.problem.prompt) if isinstance(self.problem.prompt, str) else list(self.problem.prompt)
 
     async def refinements(self, pairs: Sequence[tuple[Draft, Critique]]) -> list[Draft]:
         wanted = []
@@ -105,6 +109,17 @@ class ModelPlay:
             chat = self.cast.format.refine_messages(as_chat, solution, critique)
             wanted.append((f"{draft.name}/refine", chat))
         return await self._written(wanted)
+
+    async def continuations(self, places: Sequence[tuple[Draft, int]]) -> list[Draft]:
+        wanted: list[tuple[str, Chat]] = []
+        beginnings = {}
+        for draft, step in places:
+            name = f"{draft.name}/from/{step}"
+            steps = self.solution(draft.text).steps
+            beginnings[name] = before_step(draft.text, steps, step) if draft.text.strip() and step < len(steps) else ""
+            beginning: list[Message] = [{"role": "assistant", "content": beginnings[name]}] if beginnings[name] else []
+            wanted.append((name, [*self._question(), *beginning]))
+        return await self._written(wanted, beginnings)
 
     async def critiques(self, drafts: Sequence[Draft], count: int = 1) -> list[list[Critique]]:
         for draft in drafts:
@@ -153,17 +168,21 @@ class ModelPlay:
         """A draft as the critic is shown it. Raises ValueError for a blank text."""
         return Solution(self.problem.id, text, split_steps(text, self.cast.steps))
 
-    async def _written(self, wanted: Sequence[tuple[str, Chat]]) -> list[Draft]:
+    async def _written(
+        self, wanted: Sequence[tuple[str, Chat]], beginnings: Mapping[str, str] | None = None
+    ) -> list[Draft]:
+        """`beginnings`: by name, what the reply continues."""
         new = [(name, chat) for name, chat in wanted if name not in self._drafts]
         if new:
-            self.tell(_counted(len(new), "refinement" if new[0][0].endswith("refine") else "draft"))
+            self.tell(_counted(len(new), _KINDS.get(new[0][0].split("/")[-2], "refinement")))
         replies = await self._call("actor", self.cast.actor, self.cast.actor_sampling, new, self._first_draft)
-        answers = await asyncio.to_thread(self.cast.reader.read, [one.text for one in replies], self._answers)
-        for (name, _), one, answer in zip(new, replies, answers, strict=True):
+        texts = [(beginnings or {}).get(name, "") + one.text for (name, _), one in zip(new, replies, strict=True)]
+        answers = await asyncio.to_thread(self.cast.reader.read, texts, self._answers)
+        for (name, _), text, one, answer in zip(new, texts, replies, answers, strict=True):
             if answer is not None and answer not in self._answers:
                 self._answers.append(answer)
             truncated = one.finish_reason == "length"
-            self._drafts[name] = Draft(name, one.text, answer, truncated, one.completion_tokens or 0)
+            self._drafts[name] = Draft(name, text, answer, truncated, one.completion_tokens or 0)
         return [self._drafts[name] for name, _ in wanted]
 
     def _first_draft(self, name: str, reply: Said) -> None:

@@ -18,6 +18,7 @@ from critics.types import Critique, Judgement
 RIGHT, WRONG = Critique("+", Judgement.CORRECT), Critique("-", Judgement.INCORRECT, feedback="Look again.")
 UNREAD = Critique("?", None, parse_status="missing")
 SIGNS = {"+": RIGHT, "-": WRONG, "?": UNREAD}
+SIGNS |= {str(n): Critique("-", Judgement.INCORRECT, first_error=n, feedback="Look again.") for n in range(5)}
 
 
 @dataclass
@@ -43,7 +44,7 @@ class FakePlay:
     async def critiques(self, drafts: Sequence[Draft], count: int = 1) -> list[list[Critique]]:
         judged = []
         for draft in drafts:
-            depth = draft.name.count("refine")
+            depth = draft.name.count("refine") + draft.name.count("from")
             signs = self.judged_again[depth - 1] if depth else self.judgements[int(draft.name.split("/")[1])]
             self.criticised[draft.name] = max(count, self.criticised[draft.name])
             judged.append([SIGNS[sign] for sign in signs[:count]])
@@ -57,6 +58,12 @@ class FakePlay:
             answer = self.refined[name.count("refine") - 1]
             written.append(Draft(name, answer, answer, False, 1))
         return written
+
+    async def continuations(self, places: Sequence[tuple[Draft, int]]) -> list[Draft]:
+        names = [f"{draft.name}/from/{step}" for draft, step in places]
+        self.drawn += names
+        answers = [self.refined[name.count("from") - 1] for name in names]
+        return [Draft(name, answer, answer, False, 1) for name, answer in zip(names, answers, strict=True)]
 
 
 def result(name: str, play: FakePlay, **options: int) -> tuple[str, str]:
@@ -116,6 +123,19 @@ def test_best_of_n() -> None:
     assert result("best_of_n", FakePlay("abc", ["--", "+-", "++"]), samples=3, critiques=2) == ("c", "completed")
     assert result("best_of_n", FakePlay("abc", ["-", "?", "-"]), samples=3) == ("b", "completed"), "unread is between"
     assert result("best_of_n", FakePlay(".bc", ["+", "-", "-"]), samples=3) == ("b", "completed"), "an answer is needed"
+
+
+def test_step_search() -> None:
+    assert result("step_search", FakePlay("a", ["+"])) == ("a", "accepted")
+    play = FakePlay("a", ["2"], "bcd", ["2", "3", "+"])
+    assert result("step_search", play) == ("d", "accepted")
+    assert play.drawn == ["draft/0", "draft/0/from/2", "draft/0/from/2/from/2", "draft/0/from/2/from/2/from/3"]
+    play = FakePlay("a", ["1"], "bcdefg", ["1"] * 6)
+    assert result("step_search", play, tries=2) == ("c", "all_rejected"), "two tries of one step"
+    assert result("step_search", FakePlay("a", ["-"], "b", ["+"])) == ("b", "accepted"), "no step is named: anew"
+    play = FakePlay("a", ["??3"], "b", ["+"])
+    assert result("step_search", play) == ("b", "accepted") and play.criticised["draft/0"] == 3
+    assert result("step_search", FakePlay("a", ["0"], "bc", ["1", "2"]), rounds=2) == ("c", "rounds")
 
 
 def test_regenerate() -> None:

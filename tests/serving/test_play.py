@@ -47,6 +47,26 @@ def test_refinement_uses_the_critique() -> None:
     assert refined.chat[0] == PROBLEM.prompt[0]
 
 
+def test_a_continuation_begins_where_the_wrong_step_stood() -> None:
+    """The actor is given what stands before the step; its draft is both."""
+
+    def solve(chat: Any, seed: int) -> str:
+        if chat[-1]["role"] == "assistant":
+            return "It is \\boxed{3}."
+        return "First, one.\nThen two.\nIt is \\boxed{4}."
+
+    verdict = "Step sentence: {}\nCorrectness of the step: {}\n"
+    rejects = "".join(verdict.format(*pair) for pair in (("First, one.", "Correct"), ("Then two.", "Correct")))
+    rejects += verdict.format("It is 4.", "Wrong") + "Correctness of the final answer: Wrong"
+    critic = FakeVoice("critic", lambda chat, seed: rejects if "4" in chat[0]["content"] else ACCEPTS)
+    game = ModelPlay(fake_cast(FakeVoice("actor", solve), critic), PROBLEM, 1)
+    assert run("step_search", game) in ("accepted", "rounds", "all_rejected")
+    assert game.best is not None and game.best.text == "First, one.\nThen two.\nIt is \\boxed{3}."
+    assert game.best.answer == "3"
+    second = [call for call in game.calls if call.role == "actor"][1]
+    assert second.chat[1:] == [{"role": "assistant", "content": "First, one.\nThen two.\n"}]
+
+
 @pytest.mark.parametrize("name", STRATEGIES)
 def test_a_play_can_be_repeated_call_by_call(name: str) -> None:
     games = [ModelPlay(cast(critic_temperature=1.0), PROBLEM, 5) for _ in range(2)]
