@@ -44,6 +44,53 @@ class ServedModels:
     """Of the critic and of the actor, on the servers that their addresses name."""
 
 
+@dataclass(frozen=True)
+class Rewards:
+    """How requests of trainers for a reward are answered: `RewardOptions` of the server, as users write them."""
+
+    tokenizer: str | None = None
+    template: Path | None = None
+    critiques: int = 1
+    unread: float | None = None
+    boxed_name: str | None = None
+
+
+def reward_template(rewards: Rewards, models: ServedModels) -> Any:
+    """The template of the user's file, read before any model is loaded; None without one. Raises UsageError."""
+    from reasonrl.serving.rendered import BadTemplate, TextTemplate
+
+    if rewards.critiques > 1 and models.critic_temperature == 0:
+        raise UsageError("--reward-critiques: greedy critiques are all the same; write --critic-temperature 0.7 too")
+    if rewards.template is None:
+        return None
+    try:
+        return TextTemplate.parse(rewards.template.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, BadTemplate) as error:
+        raise UsageError(f"--reward-template {rewards.template}: {error}") from error
+
+
+def reward_options(rewards: Rewards, models: ServedModels, critic: Any, text_template: Any) -> Any:
+    """Raises UsageError, ModelError."""
+    from reasonrl.models.loading import load_tokenizer_and_config
+    from reasonrl.serving.rendered import BadTemplate, ChatTemplate
+    from reasonrl.serving.rewards import RewardOptions
+
+    tokenizer, chat_template = getattr(critic, "tokenizer", None), None
+    if rewards.tokenizer is not None:
+        tokenizer, _ = load_tokenizer_and_config(rewards.tokenizer, offline=models.offline)
+    try:
+        chat_template = None if tokenizer is None else ChatTemplate.of_tokenizer(tokenizer)
+    except BadTemplate as error:  # without the option, only requests that need the template are refused
+        if rewards.tokenizer is not None:
+            raise UsageError(f"--reward-tokenizer: {error}") from error
+    _, weights = critic_recipe(models.critic, offline=models.offline)
+    names = {models.critic, weights, *filter(None, [rewards.tokenizer])}
+    names |= {str(Path(name).resolve()) for name in names if Path(name).is_dir()}
+    return RewardOptions(
+        chat_template, text_template, frozenset(names), rewards.critiques, rewards.unread, rewards.boxed_name
+    )
+
+
 def load_cast(models: ServedModels) -> Any:
     """The models, loaded. Raises UsageError, ModelError, RecipeError."""
     from reasonrl.serving.answers import VerifierReader
@@ -93,7 +140,14 @@ def keys_of(path: Path | None) -> list[str]:
 
 
 def serve_command(
-    models: ServedModels, *, host: str, port: int, api_keys: Sequence[str], verify: Sequence[str]
+    models: ServedModels,
+    *,
+    host: str,
+    port: int,
+    api_keys: Sequence[str],
+    verify: Sequence[str],
+    rewards: Rewards,
+    hosts: Sequence[str] = (),
 ) -> None:
     """Serves until SIGTERM or Ctrl-C."""
     _need_serve_extra()
@@ -112,16 +166,24 @@ def serve_command(
     from reasonrl.serving.run import run_server
     from reasonrl.serving.service import Service
 
+    template = reward_template(rewards, models)
     options = {"math": {"mode": "lenient"}}
     verifiers: dict[str, Verifier] = {kind: load_verifier(kind, **options.get(kind, {})) for kind in verify}
-    service = Service(load_cast(models), verifiers)
+    cast = load_cast(models)
+    service = Service(cast, verifiers, reward_options(rewards, models, cast.critic, template))
     admission = Admission(most=models.most_requests, most_of_one=max(1, models.most_requests // 2))
     app = create_app(service, admission, ServerMetrics())
-    guarded = Guard(app, keys=api_keys, hosts=LOCAL_HOSTS if is_local else None)
+    guarded = Guard(app, keys=api_keys, hosts=LOCAL_HOSTS.union(hosts) if is_local else None)
     shown = ", ".join(service.targets)
     typer.echo(f"models: {shown}", err=True)
-    typer.echo(f"http://{host}:{port}/  (page),  http://{host}:{port}/v1  (OpenAI clients)", err=True)
+    address = shown_address(host, port)
+    typer.echo(f"{address}/  (page),  {address}/v1  (OpenAI clients)", err=True)
     run_server(guarded, admission, host=host, port=port)
+
+
+def shown_address(host: str, port: int) -> str:
+    """Without a slash at the end. A host of IPv6 stands in brackets."""
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 def refine_command(

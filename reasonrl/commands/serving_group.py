@@ -55,11 +55,32 @@ def serve(
     most_requests: Annotated[
         int, typer.Option(min=1, max=100_000, help="Requests under way; more are sent away with Retry-After.")
     ] = 256,
+    allow_host: Annotated[
+        list[str] | None, typer.Option(help="Another name by which this server is asked, as by a router before it.")
+    ] = None,
+    reward_tokenizer: Annotated[
+        str | None,
+        typer.Option(help="The model whose chat template /classify reads its inputs with. Default: the critic's."),
+    ] = None,
+    reward_template: Annotated[
+        Path | None,
+        typer.Option(help="A file with {problem} and {solution}: how a prompt for the critic holds both."),
+    ] = None,
+    boxed_name: Annotated[
+        str | None, typer.Option(help="Of the model whose replies end in a box. Default: boxed-CRITIC.")
+    ] = None,
+    reward_critiques: Annotated[
+        int, typer.Option(min=1, max=64, help="Critiques for one reward; more than 1 need --critic-temperature.")
+    ] = 1,
+    unread_reward: Annotated[
+        float | None,
+        typer.Option(min=0, max=1, help="What /classify gives where no critique can be read. Default: an error."),
+    ] = None,
     offline: Offline = False,
 ) -> None:
     """Serve a critic and an actor over HTTP: OpenAI's chat completions, critiques, refinement, and a page to try it."""
     tune_for_computing()
-    from reasonrl.commands.serve import ServedModels, keys_of, serve_command
+    from reasonrl.commands.serve import Rewards, ServedModels, keys_of, serve_command
 
     serve_command(
         ServedModels(
@@ -83,6 +104,14 @@ def serve(
         port=port,
         api_keys=keys_of(api_key_file and user_path(api_key_file)),
         verify=[kind.strip() for kind in user_text(verify).split(",") if kind.strip()],
+        rewards=Rewards(
+            tokenizer=reward_tokenizer and user_text(reward_tokenizer),
+            template=reward_template and user_path(reward_template),
+            critiques=reward_critiques,
+            unread=unread_reward,
+            boxed_name=boxed_name and user_text(boxed_name),
+        ),
+        hosts=[user_text(name).strip().lower() for name in allow_host or []],
     )
 
 
@@ -92,12 +121,14 @@ def refine(
     actor: Actor = None,
     strategy: Annotated[
         str,
-        typer.Option(help="single, majority, refine, filtered_vote, weighted_vote, best_of_n, regenerate or panel."),
+        typer.Option(
+            help="single, majority, refine, filtered_vote, weighted_vote, best_of_n, regenerate, step_search or panel."
+        ),
     ] = "refine",
     rounds: Annotated[int | None, typer.Option(min=1, max=64, help="Of refine and panel.")] = None,
     samples: Annotated[int | None, typer.Option(min=1, max=64, help="Drafts of a vote or of best_of_n.")] = None,
     critiques: Annotated[int | None, typer.Option(min=1, max=64, help="Critiques of each draft.")] = None,
-    tries: Annotated[int | None, typer.Option(min=1, max=64, help="Of regenerate.")] = None,
+    tries: Annotated[int | None, typer.Option(min=1, max=64, help="Of regenerate and step_search.")] = None,
     budget_tokens: Annotated[
         int | None, typer.Option(min=1, max=MOST, help="The most tokens that all calls may write.")
     ] = None,
@@ -152,7 +183,7 @@ def strategies(
         str, typer.Option(metavar="NAMES", help="Such as refine,filtered_vote. Default: all that use the critic.")
     ] = "",
     samples: Annotated[int, typer.Option(min=1, max=64, help="Drafts of votes, of best_of_n and of regenerate.")] = 8,
-    rounds: Annotated[int, typer.Option(min=1, max=64, help="Of refine and panel.")] = 3,
+    rounds: Annotated[int, typer.Option(min=1, max=64, help="Of refine, step_search and panel.")] = 3,
     format: Format = None,
     option: FormatOptions = None,
     temperature: Temperature = 0.7,

@@ -29,6 +29,10 @@ class ServedFailure(Exception):
     """One request was not answered with text. Says why in one line."""
 
 
+class ServedRefusal(ServedFailure):
+    """The server refuses this chat, for its length say, whenever it is asked."""
+
+
 class ServedAnswer(NamedTuple):
     """What a server said."""
 
@@ -176,6 +180,9 @@ class ServedModel:
         return ServedFailure(f"{self.base_url}: {why} ({RETRIES} attempts)")
 
     def _read(self, answer: Any) -> ServedAnswer:
+        if answer.status_code in (400, 413, 422):
+            self.failures += 1
+            raise ServedRefusal(f"{self.base_url}: status {answer.status_code}: {answer.text[:200]}")
         try:
             if answer.status_code != 200:
                 raise ValueError(f"status {answer.status_code}: {answer.text[:200]}")

@@ -6,7 +6,7 @@ import asyncio
 import collections
 import contextlib
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 
 
 class Full(Exception):
@@ -30,6 +30,7 @@ class Admission:
         self._of: collections.Counter[str] = collections.Counter()
         self._ends: collections.deque[float] = collections.deque(maxlen=32)
         """When the last requests ended: how fast places come free."""
+        self._waiting: collections.deque[tuple[str, asyncio.Future[None]]] = collections.deque()
         self.is_draining = False
 
     @property
@@ -47,6 +48,35 @@ class Admission:
             message = f"{self._of[client]} of your requests are under way; ask again later"
             raise Full(message, 429, "client", self._wait_s())
         self._of[client] += 1
+        with self._place(client):
+            yield
+
+    @contextlib.asynccontextmanager
+    async def in_turn(self, client: str) -> AsyncIterator[None]:
+        """As `enter` for a client that takes "later" for an answer to its request: it waits until there is room, first
+        come first served. Raises Full where the server ends.
+        """
+        if self.is_draining:
+            raise self._draining()
+        if self._has_room(client):
+            self._of[client] += 1
+        else:
+            turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._waiting.append((client, turn))
+            try:
+                await turn
+            except asyncio.CancelledError:
+                if not turn.cancelled() and turn.exception() is None:  # its turn came as it left
+                    self._leave(client)
+                if not self.is_draining:
+                    raise
+                raise self._draining() from None
+        with self._place(client):
+            yield
+
+    @contextlib.contextmanager
+    def _place(self, client: str) -> Iterator[None]:
+        """One that is counted already."""
         try:
             yield
         except asyncio.CancelledError:
@@ -54,10 +84,28 @@ class Admission:
                 raise
             raise self._draining() from None
         finally:
-            self._of[client] -= 1
-            if not self._of[client]:
-                del self._of[client]
             self._ends.append(time.monotonic())
+            self._leave(client)
+
+    def _has_room(self, client: str) -> bool:
+        return self.under_way < self._most and self._of[client] < self._most_of_one
+
+    def _leave(self, client: str) -> None:
+        """Gives the place to the first who may have it."""
+        self._of[client] -= 1
+        if not self._of[client]:
+            del self._of[client]
+        waiting, self._waiting = self._waiting, collections.deque()
+        for name, turn in waiting:
+            if turn.done():
+                continue
+            if self.is_draining:
+                turn.set_exception(self._draining())
+            elif self._has_room(name):
+                self._of[name] += 1
+                turn.set_result(None)
+            else:
+                self._waiting.append((name, turn))
 
     @staticmethod
     def _draining() -> Full:

@@ -13,12 +13,29 @@ from fastapi import FastAPI, Request
 from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
 
 from reasonrl.serving.admission import Admission
+from reasonrl.serving.classify import classification, review_all, solutions_of
 from reasonrl.serving.clients import ClientLeft, Result, client_name, client_waits_s, unless_client_leaves
 from reasonrl.serving.errors import handle_errors
 from reasonrl.serving.metrics import ServerMetrics
 from reasonrl.serving.page import load_page
 from reasonrl.serving.play import first_error
-from reasonrl.serving.schemas import ChatRequest, CritiqueRequest, RefineRequest, VerifyRequest
+from reasonrl.serving.replies import (
+    Application,
+    ChatCompletion,
+    ClassifyReply,
+    CritiqueReply,
+    Health,
+    ModelList,
+    ModelRow,
+    RefineReply,
+    VerifyReply,
+    draining,
+    replies,
+    replies_as_text,
+    replies_to_body,
+)
+from reasonrl.serving.rewards import Review
+from reasonrl.serving.schemas import ChatRequest, ClassifyRequest, CritiqueRequest, RefineRequest, VerifyRequest
 from reasonrl.serving.service import Answer, BadRequest, NotFound, Service, new_seed, seeds_of
 from reasonrl.serving.streams import EventStream, chat_events
 from reasonrl.serving.usage import Usage
@@ -32,7 +49,7 @@ def create_app(service: Service, admission: Admission, metrics: ServerMetrics) -
         yield
         await service.close()
 
-    app = FastAPI(title="reasonrl", lifespan=lifespan, docs_url=None, redoc_url=None, redirect_slashes=False)
+    app = Application(title="reasonrl", lifespan=lifespan, docs_url=None, redoc_url=None, redirect_slashes=False)
     handle_errors(app, metrics)
 
     @contextlib.contextmanager
@@ -46,34 +63,34 @@ def create_app(service: Service, admission: Admission, metrics: ServerMetrics) -
         with place(request, route, strategy):
             return await unless_client_leaves(request, work())
 
-    @app.get("/health")
+    @app.get("/health", responses=replies(Health) | draining(Health))
     async def health() -> JSONResponse:
         if admission.is_draining:
             return JSONResponse({"status": "draining"}, 503)
         return JSONResponse({"status": "ok"})
 
-    @app.get("/metrics")
+    @app.get("/metrics", responses=replies_as_text("text/plain"), response_class=Response)
     async def prometheus() -> PlainTextResponse:
         return PlainTextResponse(metrics.text(), media_type="text/plain; version=0.0.4")
 
     html, policy = load_page()
 
-    @app.get("/")
+    @app.get("/", responses=replies_as_text("text/html"), response_class=Response)
     async def page() -> HTMLResponse:
         return HTMLResponse(html, headers={"content-security-policy": policy})
 
-    @app.get("/v1/models")
+    @app.get("/v1/models", responses=replies(ModelList), response_model=None)
     async def models() -> dict[str, Any]:
         return {"object": "list", "data": service.models()}
 
-    @app.get("/v1/models/{name}", responses=_ERRORS)
+    @app.get("/v1/models/{name}", responses=replies(ModelRow, 404), response_model=None)
     async def model(name: str) -> dict[str, Any]:
         for row in service.models():
             if row["id"] == name:
                 return row
         raise NotFound(f"there is no model '{name[:80]}'; see /v1/models")
 
-    @app.post("/v1/chat/completions", responses=_ERRORS)
+    @app.post("/v1/chat/completions", responses=replies_to_body(ChatCompletion, streams=True))
     async def chat(body: ChatRequest, request: Request) -> Response:
         target = service.check(body)
         seed = body.seed if body.seed is not None else new_seed()
@@ -100,7 +117,7 @@ def create_app(service: Service, admission: Admission, metrics: ServerMetrics) -
         answers = await admitted(request, "chat", strategy, work)
         return JSONResponse(_completion(body, answers, seed, metrics))
 
-    @app.post("/v1/critique", responses=_ERRORS)
+    @app.post("/v1/critique", responses=replies_to_body(CritiqueReply), response_model=None)
     async def critique(body: CritiqueRequest, request: Request) -> dict[str, Any]:
         seed = body.seed if body.seed is not None else new_seed()
         value, critiques, usage = await admitted(request, "critique", "none", lambda: service.critique(body, seed))
@@ -109,7 +126,22 @@ def create_app(service: Service, admission: Admission, metrics: ServerMetrics) -
             metrics.count_critique(one)
         return value
 
-    @app.post("/v1/refine", responses=_ERRORS)
+    @app.post("/classify", responses=replies_to_body(ClassifyReply), response_model=None)
+    async def classify(body: ClassifyRequest, request: Request) -> dict[str, Any]:
+        """A trainer sends all its solutions at once and ends at the first 429: its requests wait for their turn."""
+        seed = body.reasonrl.seed if body.reasonrl.seed is not None else new_seed()
+        pairs = solutions_of(service, body)
+
+        async def work() -> list[Review]:
+            async with admission.in_turn(client_name(request)):
+                with _counted(metrics, "classify", "none"):
+                    return await review_all(service, pairs, body, seed)
+
+        reviews = await unless_client_leaves(request, work())
+        metrics.count_reviews(reviews, service.rewards.unread)
+        return classification(body.model or service.cast.critic.name, reviews, service.rewards.unread, seed)
+
+    @app.post("/v1/refine", responses=replies_to_body(RefineReply), response_model=None)
     async def refine(body: RefineRequest, request: Request) -> dict[str, Any]:
         seed = body.seed if body.seed is not None else new_seed()
         strategy = service.check_refine(body)
@@ -122,29 +154,11 @@ def create_app(service: Service, admission: Admission, metrics: ServerMetrics) -
             "usage": answer.usage.to_json(shown=answer.tokens),
         }
 
-    @app.post("/v1/verify", responses=_ERRORS)
+    @app.post("/v1/verify", responses=replies_to_body(VerifyReply), response_model=None)
     async def verify(body: VerifyRequest, request: Request) -> dict[str, Any]:
         return await admitted(request, "verify", "none", lambda: service.verify(body))
 
     return app
-
-
-_ERRORS: dict[int | str, dict[str, Any]] = {
-    status: {"description": text}
-    for status, text in (
-        (400, "the request is wrong; the message names the field"),
-        (401, "a key is needed"),
-        (403, "another host"),
-        (404, "no such model"),
-        (408, "the body came too slowly"),
-        (413, "the body is too long"),
-        (415, "the body is not JSON"),
-        (429, "too many requests of this client"),
-        (502, "a model behind this server failed"),
-        (503, "the server is full, or ends"),
-        (504, "the deadline came before there was an answer"),
-    )
-}
 
 
 # ---------------------------------------------------------------- chat completions

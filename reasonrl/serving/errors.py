@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -18,14 +19,14 @@ from reasonrl.serving.clients import ClientLeft
 from reasonrl.serving.guard import error_body, error_kind
 from reasonrl.serving.metrics import ServerMetrics
 from reasonrl.serving.play import BudgetSpent
+from reasonrl.serving.rewards import Unread
 from reasonrl.serving.service import BadRequest, NotFound
 from reasonrl.serving.voices import BadPrompt
 
 
 def describe_error(error: BaseException) -> tuple[int, str, str | None]:
     """Status, message and field. 500: it is nobody's request that is wrong, and is logged."""
-    if isinstance(error, CriticUnavailable) and error.__cause__ is not None:
-        error = error.__cause__
+    error = _reason(error)
     if isinstance(error, BadRequest):
         return 400, str(error), error.param
     if isinstance(error, BadPrompt):
@@ -34,6 +35,8 @@ def describe_error(error: BaseException) -> tuple[int, str, str | None]:
         return 404, str(error), "model"
     if isinstance(error, BudgetSpent):
         return 400, "budget_tokens does not allow one draft; write more", "reasonrl.budget_tokens"
+    if isinstance(error, Unread):
+        return 503, "no critique of this solution could be read; ask again, or serve with --unread-reward", None
     if isinstance(error, TimeoutError):
         return 504, "the deadline came before there was an answer", None
     if isinstance(error, Full):
@@ -45,8 +48,45 @@ def describe_error(error: BaseException) -> tuple[int, str, str | None]:
     return 500, "the server made a mistake; its log has it", None
 
 
+def describe_mistake(errors: Sequence[Mapping[str, Any]], body: object) -> tuple[str, str]:
+    """The field of the first mistake as the client wrote it, and what is wrong with it.
+
+    Of a field that may be of several types, pydantic lists what each type misses. Those count that read the farthest
+    into the field, and of these, those that are not about its type.
+    """
+    fields = [_written_field(error, body) for error in errors]
+    first = fields[0]
+    deepest = max((field for field in fields if field[: len(first)] == first), key=len)
+    mistakes = [error for error, field in zip(errors, fields, strict=True) if field == deepest]
+    mistakes = [error for error in mistakes if not error["type"].endswith("_type")] or mistakes
+    messages = dict.fromkeys(str(error["msg"]).removeprefix("Value error, ") for error in mistakes)
+    joined = " or ".join(messages).replace(" or Input should be ", " or ")
+    return ".".join(map(str, deepest)), joined
+
+
+def _written_field(error: Mapping[str, Any], body: object) -> list[str | int]:
+    """Where a mistake is, without the names of types that pydantic puts in between."""
+    _, *places = error["loc"]
+    field: list[str | int] = []
+    value = body
+    for number, place in enumerate(places):
+        is_there = (isinstance(value, dict) and place in value) or (
+            isinstance(value, list) and isinstance(place, int) and place < len(value)
+        )
+        if is_there:
+            value = value[place]  # type: ignore[index]
+        elif error["type"] != "missing" or number + 1 < len(places):
+            continue
+        field.append(place)
+    return field
+
+
+def _reason(error: BaseException) -> BaseException:
+    return error.__cause__ if isinstance(error, CriticUnavailable) and error.__cause__ is not None else error
+
+
 _DESCRIBED: tuple[type[Exception], ...] = (
-    *(BadRequest, BadPrompt, NotFound, BudgetSpent, TimeoutError, OverloadedError, Full),
+    *(BadRequest, BadPrompt, NotFound, BudgetSpent, TimeoutError, OverloadedError, Full, Unread),
     *(ServedFailure, CriticUnavailable, ModelError, Exception),
 )
 
@@ -64,13 +104,13 @@ def handle_errors(app: FastAPI, metrics: ServerMetrics) -> None:
         elif status in (400, 404):
             headers = {"x-should-retry": "false"}
         code = "model_not_found" if status == 404 else None
+        if isinstance(_reason(error), BadPrompt):
+            code = "prompt_refused"
         return JSONResponse(error_body(message, error_kind(status), param, code), status, headers)
 
     async def invalid(_: Request, error: Exception) -> Response:
         assert isinstance(error, RequestValidationError)
-        first = error.errors()[0]
-        field = ".".join(str(part) for part in first["loc"] if part != "body")
-        message = str(first["msg"]).removeprefix("Value error, ")
+        field, message = describe_mistake(error.errors(), error.body)
         body = error_body(f"{field}: {message}" if field else message, error_kind(400), field or None)
         return JSONResponse(body, 400, {"x-should-retry": "false"})
 

@@ -8,6 +8,7 @@ from typing import Any
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 from critics.types import Critique
+from reasonrl.serving.rewards import Review
 from reasonrl.serving.usage import Usage
 
 _SECONDS = (0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100, 300)
@@ -38,6 +39,12 @@ class ServerMetrics:
         self.verdicts = Counter(
             "reasonrl:verdicts", "Critiques as they were read.", ["verdict", "parse_status"], registry=registry
         )
+        self.abstentions = Counter(
+            "reasonrl:reward_abstentions",
+            "Solutions without a critique that could be read, and what stood for a reward.",
+            ["route", "answer"],
+            registry=registry,
+        )
         self.rejections = Counter(
             "reasonrl:admission_rejections", "Requests that were not let in.", ["reason"], registry=registry
         )
@@ -50,11 +57,24 @@ class ServerMetrics:
             self.tokens.labels(role, "completion").inc(spent.completion_tokens)
 
     def count_answer(self, usage: Usage, facts: Sequence[Mapping[str, Any]]) -> None:
-        """`facts`: of each choice; empty where no strategy was played."""
+        """`facts`: of each choice; empty where no strategy was played and no reward given."""
         self.count_usage(usage)
         for one in facts:
-            if one:
+            if "stopped_by" in one:
                 self.stops.labels(one["stopped_by"]).inc()
+            for critique in one.get("critiques", ()):
+                self.verdicts.labels(critique["judgement"] or "none", critique["parse_status"]).inc()
+            if one.get("abstained"):
+                self.abstentions.labels("chat", "no_box").inc()
+
+    def count_reviews(self, reviews: Sequence[Review], unread: float | None) -> None:
+        """Of `/classify`. `unread`: what stands for an abstention; None: it is refused."""
+        for one in reviews:
+            self.count_usage(one.usage)
+            for critique in one.critiques:
+                self.count_critique(critique)
+            if one.probability is None:
+                self.abstentions.labels("classify", "refused" if unread is None else "number").inc()
 
     def count_critique(self, critique: Critique) -> None:
         self.verdicts.labels(critique.judgement or "none", critique.parse_status).inc()

@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 
 from critics.strategies import STRATEGIES
 from reasonrl.runs.viewer import content_policy
 from reasonrl.runs.viewer_page import page_html
+from reasonrl.serving.service import options_of
 
 _OPTIONS = b"/* strategy options */ {}"
 
 
 def load_page() -> tuple[bytes, str]:
-    """The page, and its Content-Security-Policy: its own script runs and no other, and it asks this server only."""
-    page = page_html("reasonrl.serving", "page.html").replace(_OPTIONS, json.dumps(strategy_options()).encode())
+    """The page, and its Content-Security-Policy: its own script runs and no other, and it asks this server only. It
+    knows the options of each strategy, so that it asks for no other.
+    """
+    page = page_html("reasonrl.serving", "page.html").replace(
+        _OPTIONS, json.dumps({name: options_of(name) for name in STRATEGIES}).encode()
+    )
     return page, content_policy(page)
-
-
-def strategy_options() -> dict[str, dict[str, int]]:
-    """The options of each strategy and their defaults, so that the page asks for no other."""
-    return {
-        name: {option.name: option.default for option in dataclasses.fields(kind) if isinstance(option.default, int)}
-        for name, kind in STRATEGIES.items()
-    }

@@ -108,12 +108,28 @@ class _Server(uvicorn.Server):
         self._captured_signals = [s for s in self._captured_signals if s not in (signal.SIGINT, signal.SIGTERM)]
 
 
+def _last_answers_say_so(app: Any, admission: Admission) -> Any:
+    """ASGI middleware. An answer of a server that ends is the last on its connection, and its head says so: else the
+    client sends its next request there, and sees a reset.
+    """
+
+    async def application(scope: Any, receive: Any, send: Any) -> None:
+        async def send_last(message: dict[str, Any]) -> None:
+            if message["type"] == "http.response.start" and admission.is_draining:
+                message["headers"] = [*message.get("headers", ()), (b"connection", b"close")]
+            await send(message)
+
+        await app(scope, receive, send_last)
+
+    return application
+
+
 def make_server(
     app: Any, admission: Admission, *, host: str = "127.0.0.1", port: int = 0, **more: Any
 ) -> uvicorn.Server:
     """A server that does not run yet. `more`: of `uvicorn.Config`."""
     config = uvicorn.Config(
-        app,
+        _last_answers_say_so(app, admission),
         host=host,
         port=port,
         http=_Protocol,

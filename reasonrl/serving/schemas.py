@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
 from verifiers.types import Message
 
@@ -14,12 +14,32 @@ MOST_CHARS = 200_000
 MOST_MESSAGES = 256
 MOST_CHOICES = 16
 Text = Annotated[str, Field(max_length=MOST_CHARS)]
-Tokens = Annotated[int, Field(ge=1, le=1_000_000)]
-Count = Annotated[int, Field(ge=1, le=64)]
-Seed = Annotated[int, Field(ge=-(2**63), lt=2**63)]
-Temperature = Annotated[float, Field(ge=0, le=2, allow_inf_nan=False)]
+Step = Annotated[str, Field(max_length=MOST_CHARS, json_schema_extra={"pattern": r"\S"})]
+
+
+def _number(value: Any) -> Any:
+    """Neither "3" nor true is a number; 3.0 is a whole one, as JSON has it."""
+    if isinstance(value, str | bool):
+        raise ValueError(f"write a number instead of {'a text' if isinstance(value, str) else 'true or false'}")
+    return value
+
+
+Flag = Annotated[bool, Field(strict=True)]
+_Number = BeforeValidator(_number)
+Tokens = Annotated[int, Field(ge=1, le=1_000_000), _Number]
+Count = Annotated[int, Field(ge=1, le=64), _Number]
+Seed = Annotated[int, Field(ge=-(2**63), lt=2**63), _Number]
+Seconds = Annotated[float, Field(gt=0, le=3600, allow_inf_nan=False), _Number]
+Temperature = Annotated[float, Field(ge=0, le=2, allow_inf_nan=False), _Number]
 StopText = Annotated[str, Field(min_length=1, max_length=256)]
-TopP = Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)]
+TopP = Annotated[float, Field(gt=0, le=1, allow_inf_nan=False), _Number]
+
+
+def _describe_null(schema: dict[str, Any]) -> None:
+    """What may be left out may be null."""
+    for name, field in schema["properties"].items():
+        if name not in schema.get("required", ()) and {"type": "null"} not in field.get("anyOf", ()):
+            schema["properties"][name] = {"anyOf": [field, {"type": "null"}]}
 
 
 class _Lenient(BaseModel):
@@ -47,7 +67,7 @@ class ChatMessage(_Lenient):
 
 
 class StreamOptions(_Lenient):
-    include_usage: bool = False
+    include_usage: Flag = False
 
 
 class StrategyOptions(_Strict):
@@ -61,9 +81,9 @@ class StrategyOptions(_Strict):
     critiques: Count | None = None
     tries: Count | None = None
     budget_tokens: Tokens | None = Field(default=None, description="The most completion tokens of all hidden calls.")
-    deadline_s: Annotated[float, Field(gt=0, le=3600, allow_inf_nan=False)] | None = None
-    trace: bool = Field(default=False, description="Give back every hidden call.")
-    progress: bool = Field(default=True, description="In a stream, say what is being done as reasoning.")
+    deadline_s: Seconds | None = None
+    trace: Flag = Field(default=False, description="Give back every hidden call.")
+    progress: Flag = Field(default=True, description="In a stream, say what is being done as reasoning.")
 
     def counts(self) -> dict[str, int]:
         names = ("rounds", "samples", "critiques", "tries")
@@ -73,20 +93,24 @@ class StrategyOptions(_Strict):
 class ChatRequest(_Lenient):
     """`POST /v1/chat/completions`."""
 
+    model_config = ConfigDict(json_schema_extra=_describe_null)
+
     model: str = Field(max_length=256)
     messages: list[ChatMessage] = Field(min_length=1, max_length=MOST_MESSAGES)
     max_tokens: Tokens | None = None
     max_completion_tokens: Tokens | None = None
     temperature: Temperature | None = None
     top_p: TopP | None = None
-    n: Annotated[int, Field(ge=1, le=MOST_CHOICES)] = 1
+    n: Annotated[int, Field(ge=1, le=MOST_CHOICES), _Number] = 1
     stop: StopText | Annotated[list[StopText], Field(max_length=16)] | None = None
     seed: Seed | None = None
-    stream: bool = False
+    stream: Flag = False
     stream_options: StreamOptions | None = None
-    tools: list[Any] | None = None
-    logprobs: bool | None = None
-    response_format: dict[str, Any] | None = None
+    tools: list[Any] | None = Field(default=None, json_schema_extra={"maxItems": 0})
+    logprobs: Flag | None = Field(default=None, json_schema_extra={"enum": [False, None]})
+    response_format: dict[str, Any] | None = Field(
+        default=None, json_schema_extra={"properties": {"type": {"const": "text"}}, "required": ["type"]}
+    )
     reasonrl: StrategyOptions | None = None
 
     @model_validator(mode="before")
@@ -110,7 +134,7 @@ class ChatRequest(_Lenient):
     @field_validator("response_format")
     @classmethod
     def _no_format(cls, value: dict[str, Any] | None) -> None:
-        if value and value.get("type") != "text":
+        if value is not None and value.get("type") != "text":
             raise ValueError("this server writes plain text only; leave it out")
 
     def within(self, seconds: float) -> ChatRequest:
@@ -130,17 +154,46 @@ class ChatRequest(_Lenient):
         return (self.stop,) if isinstance(self.stop, str) else tuple(self.stop or ())
 
 
+class ClassifyOptions(_Strict):
+    """Options of ours, in the body as `reasonrl`."""
+
+    critiques: Count | None = Field(default=None, description="In place of those of the server's command line.")
+    seed: Seed | None = None
+
+
+class ClassifyRequest(_Lenient):
+    """`POST /classify`, as vLLM has it: chats that a template has rendered, or one chat as messages."""
+
+    model_config = ConfigDict(json_schema_extra=_describe_null)
+
+    model: str | None = Field(default=None, max_length=4096)
+    input: Text | Annotated[list[Text], Field(min_length=1, max_length=64)] | None = None
+    messages: list[ChatMessage] | None = Field(default=None, min_length=1, max_length=MOST_MESSAGES)
+    reasonrl: ClassifyOptions = ClassifyOptions()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _null_is_absent(cls, value: Any) -> Any:
+        return {key: item for key, item in value.items() if item is not None} if isinstance(value, dict) else value
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> ClassifyRequest:
+        if (self.input is None) == (self.messages is None):
+            raise ValueError("write either `input`, a rendered chat, or `messages`")
+        return self
+
+
 class CritiqueRequest(_Strict):
     """`POST /v1/critique`: a problem and a solution of it."""
 
     problem: Text = Field(min_length=1)
     solution: Text = Field(default="", description="Split into steps by the server, unless `steps` are given.")
-    steps: list[Text] | None = Field(default=None, min_length=1, max_length=MOST_MESSAGES)
+    steps: list[Step] | None = Field(default=None, min_length=1, max_length=MOST_MESSAGES)
     samples: Count = Field(default=1, description="Critiques. Several give a probability with an interval.")
     temperature: Temperature | None = None
     max_tokens: Tokens | None = None
     seed: Seed | None = None
-    deadline_s: Annotated[float, Field(gt=0, le=3600, allow_inf_nan=False)] | None = None
+    deadline_s: Seconds | None = None
 
     @model_validator(mode="after")
     def _one_of_both(self) -> CritiqueRequest:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 import secrets
 import time
 from collections.abc import AsyncGenerator, Mapping, Sequence
@@ -14,8 +15,16 @@ from critics.strategies import STRATEGIES, load_strategy
 from critics.strategies.base import Strategy, accepts, probability
 from critics.types import Critique
 from reasonrl.engines.base import Sampling, derive_seed
+from reasonrl.errors import UsageError
 from reasonrl.serving.play import Cast, ModelPlay, play
-from reasonrl.serving.schemas import ChatRequest, CritiqueRequest, RefineRequest, StrategyOptions, VerifyRequest
+from reasonrl.serving.rewards import RewardOptions, boxed_text, review, split_chat
+from reasonrl.serving.schemas import (
+    ChatRequest,
+    CritiqueRequest,
+    RefineRequest,
+    StrategyOptions,
+    VerifyRequest,
+)
 from reasonrl.serving.usage import Usage
 from reasonrl.serving.voices import Said, Voice
 from reasonrl.stats import wilson
@@ -53,6 +62,8 @@ class Target:
 
     voice: Voice
     strategy: str | None = None
+    is_boxed: bool = False
+    """The critic, whose reply ends in its verdict in a box."""
 
 
 class Service:
@@ -60,10 +71,12 @@ class Service:
 
     Args:
         verifiers: by kind; a kind that is not there is not served.
+        rewards: what requests of trainers for a reward do not say themselves.
     """
 
-    def __init__(self, cast: Cast, verifiers: Mapping[str, Verifier]) -> None:
+    def __init__(self, cast: Cast, verifiers: Mapping[str, Verifier], rewards: RewardOptions | None = None) -> None:
         self.cast = cast
+        self.rewards = rewards or RewardOptions()
         self.started = int(time.time())
         self._verifiers = dict(verifiers)
         self._verifying = asyncio.Semaphore(2)
@@ -71,6 +84,10 @@ class Service:
         for name in STRATEGIES:
             if name != "single":
                 self.targets[f"{name.replace('_', '-')}-{cast.actor.name}"] = Target(cast.actor, name)
+        boxed_name = self.rewards.boxed_name or f"boxed-{cast.critic.name}"
+        if boxed_name in self.targets:
+            raise UsageError(f"--boxed-name: {boxed_name} is the name of another model; write another")
+        self.targets[boxed_name] = Target(cast.critic, is_boxed=True)
 
     async def close(self) -> None:
         for voice in {id(v): v for v in (self.cast.actor, self.cast.critic)}.values():
@@ -82,7 +99,11 @@ class Service:
         for name, target in self.targets.items():
             row: dict[str, Any] = {"id": name, "object": "model", "created": self.started, "owned_by": "reasonrl"}
             if target.strategy is not None:
-                row["reasonrl"] = {"strategy": target.strategy, "summary": STRATEGIES[target.strategy].summary}
+                row["reasonrl"] = {
+                    "strategy": target.strategy,
+                    "summary": STRATEGIES[target.strategy].summary,
+                    "options": options_of(target.strategy),
+                }
             rows.append(row)
         return rows
 
@@ -106,21 +127,30 @@ class Service:
             _strategy(target.strategy, request.reasonrl or StrategyOptions(), "reasonrl")
             if request.messages[-1].role != "user":
                 raise BadRequest("a strategy answers the user: the last message must be the user's", "messages")
+        elif target.is_boxed:
+            self._solution_of(request)
         return target
 
     async def answer(self, request: ChatRequest, seed: int, tell: Any = None) -> Answer:
         """One choice. Raises what `Voice.say` and `play` raise, NotFound, BadRequest."""
         target = self.target(request)
+        if target.is_boxed:
+            return await self._boxed(request, seed)
         chat = [message.plain() for message in request.messages]
         if target.strategy is None:
             reply = await target.voice.say(chat, self._sampling(request, target.voice), seed)
             return self._plain_answer(target.voice, reply)
         options = request.reasonrl or StrategyOptions()
         cast = replace(self.cast, actor_sampling=self._sampling(request, self.cast.actor))
-        return await self._play(cast, target.strategy, options, _problem(chat), seed, tell)
+        return await self._play(cast, target.strategy, options, problem_of(chat), seed, tell)
 
     async def stream(self, request: ChatRequest, seed: int) -> AsyncGenerator[str | Answer]:
         """The text of a plain model piece by piece, and last the whole answer. Raises as `answer`."""
+        if self.target(request).is_boxed:
+            answer = await self._boxed(request, seed)
+            yield answer.text
+            yield answer
+            return
         voice = self.target(request).voice
         chat = [message.plain() for message in request.messages]
         async with contextlib.aclosing(voice.stream(chat, self._sampling(request, voice), seed)) as pieces:
@@ -143,7 +173,7 @@ class Service:
         sampling = self._changed(self.cast.actor_sampling, request.temperature, request.max_tokens)
         cast = replace(self.cast, actor_sampling=sampling)
         name = self.check_refine(request)
-        return await self._play(cast, name, request.options, _problem(chat), seed, None)
+        return await self._play(cast, name, request.options, problem_of(chat), seed, None)
 
     async def _play(
         self, cast: Cast, name: str, options: StrategyOptions, problem: Problem, seed: int, tell: Any
@@ -175,7 +205,7 @@ class Service:
         sampling = self._changed(self.cast.critic_sampling, request.temperature, request.max_tokens)
         if request.samples > 1 and sampling.temperature == 0:
             raise BadRequest("greedy critiques are all the same; write a temperature above 0", "samples")
-        problem = _problem([{"role": "user", "content": request.problem}])
+        problem = problem_of([{"role": "user", "content": request.problem}])
         game = ModelPlay(replace(self.cast, critic_sampling=sampling), problem, seed)
         critiques, steps = await self._critiques(game, request)
         value = verdict_json(critiques)
@@ -185,6 +215,32 @@ class Service:
     async def _critiques(self, game: ModelPlay, request: CritiqueRequest) -> tuple[list[Critique], list[str]]:
         async with asyncio.timeout(request.deadline_s):
             return await game.critiques_of(request.solution, request.steps, request.samples)
+
+    # ---------------------------------------------------------------- a critic as a reward
+
+    def _solution_of(self, request: ChatRequest) -> tuple[Problem, str]:
+        """Raises BadRequest."""
+        template = self.rewards.text_template
+        chat = [message.plain() for message in request.messages]
+        pair = split_chat(chat, [template] if template else [])
+        if pair is None:
+            raise BadRequest(
+                "write the user's problem, and the solution as the last message, of the assistant; or start the server"
+                " with --reward-template for a message that holds both",
+                "messages",
+            )
+        return problem_of(pair[0]), pair[1]
+
+    async def _boxed(self, request: ChatRequest, seed: int) -> Answer:
+        cast = replace(self.cast, critic_sampling=self._sampling(request, self.cast.critic))
+        outcome = await review(cast, *self._solution_of(request), seed, self.rewards.critiques)
+        facts = {
+            "abstained": outcome.verdict is None,
+            "probability_correct": outcome.probability,
+            "critiques": [critique_json(critique) for critique in outcome.critiques],
+            "seed": seed,
+        }
+        return Answer(boxed_text(outcome), "stop", outcome.usage.completion_tokens, outcome.usage, facts)
 
     async def verify(self, request: VerifyRequest) -> dict[str, Any]:
         """Raises BadRequest."""
@@ -240,6 +296,12 @@ def new_seed() -> int:
     return secrets.randbits(48)
 
 
+def options_of(strategy: str) -> dict[str, int]:
+    """What a request may set, with its defaults."""
+    options = dataclasses.fields(STRATEGIES[strategy])
+    return {option.name: option.default for option in options if isinstance(option.default, int)}
+
+
 def seeds_of(request: ChatRequest, seed: int) -> list[int]:
     """One for each choice."""
     return [derive_seed(seed, "choice", number) for number in range(request.n)]
@@ -251,6 +313,7 @@ def critique_json(critique: Critique) -> dict[str, Any]:
         "judgement": critique.judgement.value if critique.judgement else None,
         "first_error": critique.first_error,
         "parse_status": critique.parse_status,
+        "score": critique.score,
         "feedback": critique.feedback,
         "steps": [
             {
@@ -294,7 +357,7 @@ def _strategy(name: str, options: StrategyOptions, param: str) -> Strategy:
         raise BadRequest(str(error), param) from error
 
 
-def _problem(chat: list[Message]) -> Problem:
+def problem_of(chat: list[Message]) -> Problem:
     """The chat as a problem. What the critic is shown as its question is the user's message, or, of several turns, all
     of them in order.
     """

@@ -9,7 +9,7 @@ from typing import Any, Literal, Protocol
 
 from reasonrl.engines.base import Generation, Sampling, response_text
 from reasonrl.engines.local.serving import ServingEngine
-from reasonrl.engines.served import ServedModel
+from reasonrl.engines.served import ServedModel, ServedRefusal
 from reasonrl.environments.single_turn import encode_messages
 from reasonrl.errors import DataError
 from reasonrl.models.special_tokens import without_opened_thought
@@ -120,7 +120,10 @@ class ServedVoice:
     model: ServedModel
 
     async def say(self, chat: Chat, sampling: Sampling, seed: int) -> Said:
-        answer = await self.model.say(chat, sampling, seed)
+        try:
+            answer = await self.model.say(chat, sampling, seed)
+        except ServedRefusal as error:
+            raise BadPrompt("the model behind this server refuses this prompt; it may be too long") from error
         finish: Literal["stop", "length"] = "length" if answer.finish_reason == "length" else "stop"
         return Said(answer.text, finish, answer.prompt_tokens, answer.tokens)
 

@@ -39,10 +39,35 @@ def test_the_routes_of_the_page() -> None:
     assert routes - {"GET /", "GET /v1/models/{name}"} == on_page
 
 
-def test_the_example_of_the_page(capsys: pytest.CaptureFixture[str]) -> None:
-    pytest.importorskip("openai")
-    (example,) = re.findall(r"^```python\n(.*?)^```", PAGE, re.M | re.S)
+def run_example(section: str) -> None:
+    """The one block of Python in a part of the page, against a server."""
+    (example,) = re.findall(r"^```python\n(.*?)^```", section, re.M | re.S)
     with running_server(service()) as url:
         exec(example.replace("http://127.0.0.1:8000", url), {})
+
+
+def test_the_reward_for_trl(capsys: pytest.CaptureFixture[str]) -> None:
+    run_example(PAGE.partition("## A reward for TRL")[2])
+    assert capsys.readouterr().out == "[1.0]\n"
+
+
+def test_what_the_page_says_of_rewards() -> None:
+    from critics.adapters import ServedCritic
+    from reasonrl.serving.rewards import TEMPERATURE_AGAIN, TRIES
+    from reasonrl.serving.run import MOST_CONNECTIONS
+
+    for text in (
+        f"{TRIES} times in all",
+        f"at temperature {TEMPERATURE_AGAIN:g}",
+        f"{MOST_CONNECTIONS:,}\nconnections",
+    ):
+        assert text in PAGE
+    critic = ServedCritic("http://127.0.0.1:8000")
+    assert f"concurrency={critic.concurrency}" in PAGE and f"patience_s={critic.patience_s:g}" in PAGE
+
+
+def test_the_example_of_the_page(capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("openai")
+    run_example(PAGE.split("## Routes")[0])
     printed = capsys.readouterr().out
     assert printed.startswith("It is \\boxed{391}. accepted CompletionUsage(completion_tokens=")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from contextlib import ExitStack
 from unittest import mock
@@ -65,3 +66,79 @@ def test_the_first_who_is_sent_away_waits_a_second() -> None:
     with admission.enter("a"), pytest.raises(Full) as full, admission.enter("b"):
         pass
     assert full.value.retry_after_s == 1
+
+
+# ---------------------------------------------------------------- in turn
+
+
+def test_who_waits_is_let_in_first_come_first_served() -> None:
+    admission = Admission(most=2, most_of_one=1)
+    order: list[str] = []
+
+    async def one(client: str, name: str) -> None:
+        async with admission.in_turn(client):
+            order.append(name)
+            assert admission.under_way <= 2 and admission._of[client] == 1
+            await asyncio.sleep(0.01)
+
+    async def run() -> None:
+        names = [("a", "a1"), ("a", "a2"), ("b", "b1"), ("b", "b2"), ("c", "c1"), ("a", "a3")]
+        await asyncio.gather(*(one(client, name) for client, name in names))
+
+    asyncio.run(run())
+    assert order[:2] == ["a1", "b1"] and sorted(order) == ["a1", "a2", "a3", "b1", "b2", "c1"]
+    assert order.index("a2") < order.index("a3") and admission.under_way == 0 and not admission._waiting
+
+
+@pytest.mark.parametrize("came", [False, True], ids=["waiting", "its turn came"])
+def test_who_leaves_the_queue_leaves_no_place_taken(came: bool) -> None:
+    admission = Admission(most=1)
+
+    async def run() -> None:
+        async def second() -> None:
+            async with admission.in_turn("b"):
+                raise AssertionError("it has left")
+
+        with ExitStack() as first:
+            first.enter_context(admission.enter("a"))
+            task = asyncio.create_task(second())
+            await asyncio.sleep(0)
+            if came:
+                first.close()
+                assert admission._of == {"b": 1}
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+        assert admission.under_way == 0
+        async with admission.in_turn("c"):
+            assert admission.under_way == 1
+
+    asyncio.run(run())
+    assert not admission._waiting
+
+
+def test_who_waits_while_the_server_drains_is_sent_away() -> None:
+    admission = Admission(most=1)
+
+    async def waits() -> None:
+        async with admission.in_turn("b"):
+            raise AssertionError("the server ends")
+
+    async def run() -> None:
+        for cut_off in (False, True):
+            admission.is_draining = False
+            with admission.enter("a"):
+                task = asyncio.create_task(waits())
+                await asyncio.sleep(0)
+                admission.is_draining = True
+                if cut_off:
+                    task.cancel()
+                    await asyncio.sleep(0)
+            with pytest.raises(Full) as full:
+                await task
+            assert full.value.reason == "draining"
+        with pytest.raises(Full):
+            await waits()
+
+    asyncio.run(run())
+    assert admission.under_way == 0 and not admission._waiting

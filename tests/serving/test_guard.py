@@ -107,7 +107,7 @@ def test_every_route_of_the_application_is_guarded() -> None:
     assert isinstance(app, fastapi.FastAPI)
     guard = Guard(app, keys=["one"], hosts=LOCAL_HOSTS)
     paths = {route.path for route in app.routes}  # type: ignore[attr-defined]
-    assert {"/v1/chat/completions", "/v1/critique", "/v1/refine", "/v1/verify", "/metrics"} <= paths
+    assert {"/v1/chat/completions", "/v1/critique", "/v1/refine", "/v1/verify", "/classify", "/metrics"} <= paths
     for path in paths - {"/", "/health"}:
         for method in ("GET", "HEAD", "POST", "OPTIONS", "DELETE"):
             assert ask(guard, method, path, JSON)[0] == 401, (method, path)

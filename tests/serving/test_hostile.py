@@ -32,6 +32,7 @@ ROUTES: dict[str, dict[str, Any]] = {
     "/v1/critique": {"problem": "2 + 3?", "solution": "It is 5.", "seed": 1},
     "/v1/refine": {"problem": "2 + 3?", "strategy": "refine", "seed": 1},
     "/v1/verify": {"kind": "math", "response": "It is 5.", "answer": "5"},
+    "/classify": {"messages": [{"role": "user", "content": "2 + 3?"}, {"role": "assistant", "content": "It is 5."}]},
 }
 JSON = {"content-type": "application/json"}
 HOUSE = str(Path(__file__).parents[2])
@@ -195,6 +196,12 @@ WRONG: dict[str, dict[str, list[Any]]] = {
         "mode": ["strict", "", 1, None, []],
         **{key: ["x", 1, None] for key in ["verifier", "code", "path"]},
     },
+    "/classify": {
+        "model": [1, True, [], {}, "", "solver", "boxed-judge", "../judge", "x" * 4097],
+        "messages": [*NO_MESSAGES, [{"role": "user", "content": "x"}], [{"role": "assistant", "content": "x"}]],
+        "input": ["x", "", 1, True, {}, [], [1], ["x"] * 65],
+        "reasonrl": [*NO_OPTIONS, {"critiques": 0}, {"critiques": 2}, {"seed": 2**63}, {"samples": 1}],
+    },
 }
 
 
@@ -333,7 +340,7 @@ def test_methods_and_paths(client: httpx.Client) -> None:
         *("/v1/models/../../etc/passwd", "/v1/models/%2e%2e%2f%2e%2e%2fetc%2fpasswd", "/../etc/passwd", "//etc/passwd"),
         *("/v1/models/%00", "/v1/models/%ff", "/v1/models/%ed%a0%80", "/v1/models/%", "/v1/models/%zz", "/docs"),
         *("/v1/models/" + "x" * 8000, "/" + "a/" * 3000, "/assets/page.html", "/page.html", "/redoc", "/favicon.ico"),
-        *("/v1/completions", "/v1/embeddings", "/v1/files", "/invocations", "/score", "/classify", "/admin", "/.env"),
+        *("/v1/completions", "/v1/embeddings", "/v1/files", "/invocations", "/score", "/pooling", "/admin", "/.env"),
         *("/v1/models/solver%20", "/v1/models/<script>", "/v1/models/{name}", "/v1/models/'; drop table", "/health%00"),
     ):
         answer = client.get(path)

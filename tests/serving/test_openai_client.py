@@ -50,7 +50,7 @@ def chat(client: OpenAI, model: str = "solver", **options: Any) -> Any:
 def test_models_are_listed_and_looked_up(client: OpenAI) -> None:
     names = [model.id for model in client.models.list()]
     strategies = [f"{name.replace('_', '-')}-solver" for name in STRATEGIES if name != "single"]
-    assert names == ["judge", "solver", *strategies]
+    assert names == ["judge", "solver", *strategies, "boxed-judge"]
     one = client.models.retrieve("best-of-n-solver")
     assert one.object == "model" and one.owned_by == "reasonrl" and one.created > 0
     assert one.model_extra is not None and one.model_extra["reasonrl"]["strategy"] == "best_of_n"

@@ -24,6 +24,8 @@ pytest.importorskip("prometheus_client")
 
 from prometheus_client.parser import text_string_to_metric_families
 
+from critics.strategies import STRATEGIES
+from reasonrl.commands.serve import shown_address
 from tests.e2e.commands import reasonrl_in
 from tests.serving.scripts import until
 from tests.tiny_runs import command, environment
@@ -99,7 +101,8 @@ def test_it_says_what_it_serves_and_where(served: Served) -> None:
     assert "tiny-critic-critic, tiny-critic, majority-tiny-critic, refine-tiny-critic" in said
     assert f"{served.base}/v1" in said
     names = [row["id"] for row in served.get("/v1/models").json()["data"]]
-    assert names[:2] == ["tiny-critic-critic", "tiny-critic"] and len(names) == 9
+    assert names[:2] == ["tiny-critic-critic", "tiny-critic"] and names[-1] == "boxed-tiny-critic-critic"
+    assert len(names) == len(STRATEGIES) + 2
     page = served.get("/")
     assert page.status_code == 200 and page.headers["content-type"].startswith("text/html")
     assert "server" not in page.headers
@@ -228,6 +231,14 @@ def test_keys_from_a_file_and_the_surroundings(tmp_path: Path) -> None:
             assert served.process.wait(40) == 0 and time.monotonic() - started < 5
     said = "".join(served.lines)
     assert not any(key in said for key in ("first", "second", "third"))
+
+
+def test_hosts_of_both_protocols_are_shown_as_addresses() -> None:
+    assert [shown_address(host, 8000) for host in ("127.0.0.1", "localhost", "::1")] == [
+        "http://127.0.0.1:8000",
+        "http://localhost:8000",
+        "http://[::1]:8000",
+    ]
 
 
 # ---------------------------------------------------------------- refused
