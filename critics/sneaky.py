@@ -10,7 +10,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from critics.formats.base import after_thinking, fill, question_of, quoted
+from critics.formats.base import after_thinking, fill, question_of
+from critics.formats.untrusted import quoted
 from verifiers.types import Message, Problem
 
 ERROR_TYPES = (

@@ -14,7 +14,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from critics.formats.base import CritiqueFormat, after_thinking, fill, question_of, quoted, settle, truth
+from critics.formats.base import CritiqueFormat, after_thinking, fill, settle, truth
+from critics.formats.untrusted import quoted
 from critics.types import Critique, Judgement, Solution, StepJudgement
 from verifiers.types import Message, Problem
 
@@ -28,6 +29,8 @@ class AnswerTag(CritiqueFormat):
     """See the module. `empty_prefix` stands where the last step is the first."""
 
     name: ClassVar[str] = "answer_tag"
+    marks: ClassVar[re.Pattern[str] | None] = re.compile(r"<(?=\s*+/?\s*+answer\s*+>)", re.IGNORECASE)
+    judges_last_step: ClassVar[bool] = True
     instruction: str = (
         "Say first what the solution has done so far, then examine the last step, then conclude with "
         "<Answer>Correct</Answer> or <Answer>Incorrect</Answer>."
@@ -44,7 +47,7 @@ class AnswerTag(CritiqueFormat):
         )
         text = fill(
             self.prompt_template,
-            question=question_of(problem),
+            question=self.question_text(problem),
             prefix=before,
             solution=quoted(self.step_text(len(prefix), last), "step"),
             instruction=self.instruction,

@@ -4,7 +4,9 @@ refiner.
 Reading is strict. A judgement counts when exactly one was given: both at once is a conflict, none is missing, something
 else is malformed, and in all three cases the critique has no judgement. Only what follows the thinking counts.
 Words are compared whole, so "incorrect" is never read as "correct". No reader looks at the solution: what a solution
-says of itself cannot become a judgement.
+says of itself cannot become a judgement. A critic that copies it word for word does not judge either: the prompt
+shows question and solution without the format's marks (`CritiqueFormat.marks`). One that writes a mark itself has
+judged.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar
 
+from critics.formats.untrusted import harmless, quoted
 from critics.types import Critique, Judgement, ParseStatus, Solution
 from verifiers.response import strip_thinking
 from verifiers.types import Message, Problem
@@ -23,6 +26,8 @@ CORRECT_WORDS = frozenset({"correct", "right", "true", "t", "yes"})
 INCORRECT_WORDS = frozenset({"incorrect", "wrong", "false", "f", "no"})
 
 _DECORATION = " \t*_`'\"[](){}.,;:!"
+A_JUDGEMENT = rf"[\s{re.escape(_DECORATION)}]*+(?:{'|'.join(sorted(CORRECT_WORDS | INCORRECT_WORDS))})(?![^\W_])"
+"""Pattern: one of the words, whatever its decoration. For the marks of formats."""
 
 
 def judgement_word(text: str) -> Judgement | None:
@@ -60,22 +65,17 @@ def question_of(problem: Problem) -> str:
     return user_texts[-1]
 
 
-_TAGS = re.compile(r"<(?=\s*/?\s*(?:solution|steps?)\b)", re.IGNORECASE)
-
-
-def quoted(text: str, tag: str) -> str:
-    """Text of unknown origin between tags that it cannot close: a solution may not speak to its critic as the user
-    does.
-    """
-    harmless = _TAGS.sub("(", text)
-    return f"<{tag}>\n{harmless}\n</{tag}>"
-
-
 @dataclass(frozen=True, kw_only=True)
 class CritiqueFormat(ABC):
     """One format. The texts are our own words and can be replaced; what is read out of a critique cannot."""
 
     name: ClassVar[str]
+    marks: ClassVar[re.Pattern[str] | None] = None
+    """What the reader takes for a verdict, and the tags of steps. In the prompt, the last character of each match in a
+    question or a solution is replaced (`critics.formats.untrusted`).
+    """
+    judges_last_step: ClassVar[bool] = False
+    """Whether a verdict is about the last step alone, not about the solution."""
     instruction: str = ""
     """What the critic is asked to do, after question and solution."""
     refine_instruction: str = "Here is a critique of your solution. Use it to solve the problem again."
@@ -95,19 +95,24 @@ class CritiqueFormat(ABC):
     def prompt_text(self, problem: Problem, solution: Solution) -> str:
         return fill(
             self.prompt_template,
-            question=question_of(problem),
+            question=self.question_text(problem),
             solution=self.solution_text(solution),
             instruction=self.instruction,
         )
 
+    def question_text(self, problem: Problem) -> str:
+        """The question as the critic sees it."""
+        return harmless(question_of(problem), self.marks)
+
     def solution_text(self, solution: Solution) -> str:
         """The solution as the critic sees it."""
         if not solution.steps:
-            return quoted(solution.text, "solution")
+            return quoted(harmless(solution.text, self.marks), "solution")
         return quoted("\n".join(self.step_text(i, step) for i, step in enumerate(solution.steps)), "solution")
 
     def step_text(self, index: int, step: str) -> str:
-        return fill(self.steps_template, step=" ".join(step.split()), index=str(index), number=str(index + 1))
+        text = harmless(" ".join(step.split()), self.marks)
+        return fill(self.steps_template, step=text, index=str(index), number=str(index + 1))
 
     @abstractmethod
     def parse(self, text: str, steps: int | None = None) -> Critique:

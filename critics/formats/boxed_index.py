@@ -5,7 +5,9 @@ ProcessBench counts from 0, DeepCritic from 1 (`first_index`); here everything a
 
 Different from the official pattern `\\boxed\{([^}]*)\}`: braces are matched, a step that does not exist is malformed,
 and an unfinished last box is malformed instead of the box before it. As there, the last box counts: critics box
-intermediate results.
+intermediate results. So two indices are no conflict here, and a critic that ends with a box copied from the solution
+has named that index. Boxes of a solution stay in the prompt, since most hold its answer; only one of -1, which would
+accept it, does not stay.
 """
 
 from __future__ import annotations
@@ -19,7 +21,8 @@ from critics.formats.base import CritiqueFormat, after_thinking
 from critics.types import Critique, Judgement, Solution, StepJudgement
 from verifiers.response import boxes
 
-_INDEX = re.compile(r"(?:\\text\{)?\s*(?:<?paragraph_)?(-?\d{1,4})>?\s*\}?")
+_INDEX = re.compile(r"(?:\\text\{)?\s*(?:<?paragraph_)?(-?[0-9]{1,4})>?\s*\}?")
+_NO_ERROR = r"(?:boxed|fbox)\b[ ]*+\{?[\s$]*+(?:\\text\{)?\s*+(?:<?paragraph_)?-0{0,3}1(?![0-9])"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,6 +30,7 @@ class BoxedIndex(CritiqueFormat):
     """See the module. `first_index` is what the critic calls the first step: 0 (ProcessBench) or 1 (DeepCritic)."""
 
     name: ClassVar[str] = "boxed_index"
+    marks: ClassVar[re.Pattern[str] | None] = re.compile(rf"<(?=\s*+/?\s*+paragraph_)|\\(?={_NO_ERROR})", re.IGNORECASE)
     instruction: str = (
         "Examine the solution paragraph by paragraph. Put the index of the earliest paragraph with an error into"
         " \\boxed{}, or -1 if there is none."

@@ -14,11 +14,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-from critics.formats.base import CritiqueFormat, after_thinking, judgement_word, settle, truth
+from critics.formats.base import A_JUDGEMENT, CritiqueFormat, after_thinking, judgement_word, settle, truth
 from critics.types import Critique, Judgement, Solution
 
 _COMMAND = re.compile(r"\\conclusion\s*\{([^{}]*)\}?")
-_SENTENCE = re.compile(r"^[ \t*#]*conclusion:[ \t*]*([^\n]*?)(?:\[END\])?[ \t*.]*$", re.MULTILINE | re.IGNORECASE)
+_SENTENCE = re.compile(r"^[ \t*#]*conclusion:(.*)$", re.MULTILINE | re.IGNORECASE)
+_END = "[END]"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,6 +27,9 @@ class Conclusion(CritiqueFormat):
     """See the module."""
 
     name: ClassVar[str] = "conclusion"
+    marks: ClassVar[re.Pattern[str] | None] = re.compile(
+        rf"\\(?=conclusion\b)|conclusion:(?={A_JUDGEMENT})", re.IGNORECASE
+    )
     style: Literal["command", "sentence"] = "command"
     instruction: str = (
         "Examine the solution, then conclude with \\conclusion{T} if it is correct or \\conclusion{F} if it is not."
@@ -33,10 +37,9 @@ class Conclusion(CritiqueFormat):
 
     def parse(self, text: str, steps: int | None = None) -> Critique:
         reply = after_thinking(text)
-        judgements = [
-            judgement_word(match.group(1)) for match in (*_COMMAND.finditer(reply), *_SENTENCE.finditer(reply))
-        ]
-        judgement, status = settle(judgements)
+        commands = [match.group(1) for match in _COMMAND.finditer(reply)]
+        sentences = [_without_end(match.group(1)) for match in _SENTENCE.finditer(reply)]
+        judgement, status = settle(map(judgement_word, [*commands, *sentences]))
         return Critique(
             text, judgement, feedback=_COMMAND.sub("", _SENTENCE.sub("", reply)).strip(), parse_status=status
         )
@@ -49,3 +52,8 @@ class Conclusion(CritiqueFormat):
             else f"**Conclusion: {'right' if right else 'wrong'} [END]**"
         )
         return "\n".join([*(comment for comment in comments if comment), end])
+
+
+def _without_end(sentence: str) -> str:
+    bare = sentence.rstrip(" \t*.")
+    return bare[: -len(_END)] if bare.upper().endswith(_END) else bare

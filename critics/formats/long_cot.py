@@ -26,6 +26,7 @@ class LongCoT(CritiqueFormat):
     """See the module."""
 
     name: ClassVar[str] = "long_cot"
+    marks: ClassVar[re.Pattern[str] | None] = re.compile(r"judge?ment:", re.IGNORECASE)
     instruction: str = (
         "Think about whether the solution is correct. Then write 'Judgement: Correct' or 'Judgement: Incorrect' on a"
         " line of its own, and behind 'Suggestions:' what to change."

@@ -28,6 +28,7 @@ class OverallJudgment(CritiqueFormat):
     """See the module."""
 
     name: ClassVar[str] = "overall_judgment"
+    marks: ClassVar[re.Pattern[str] | None] = re.compile(r"overall judge?ment:", re.IGNORECASE)
     instruction: str = (
         "Write three parts. 'Analysis:' says what the solution does well and badly. 'Improvement suggestions:' says"
         " what to change, without giving a whole solution. The last line is 'Overall judgment: Correct' or 'Overall"

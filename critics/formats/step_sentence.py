@@ -40,6 +40,9 @@ class StepSentence(CritiqueFormat):
     """See the module."""
 
     name: ClassVar[str] = "step_sentence"
+    marks: ClassVar[re.Pattern[str] | None] = re.compile(
+        "|".join(map(re.escape, (STEP, VERDICT, FINAL))), re.IGNORECASE
+    )
     instruction: str = (
         "Check the solution one step after the other. For each step write three lines:\n"
         f"{STEP} (the step)\n{VERDICT} Correct, or Wrong\n{WHY} (why)\n"

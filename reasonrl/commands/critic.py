@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import typer
+from rich.console import Console
+from rich.table import Table
 
 from critics.formats import CritiqueFormat
 from reasonrl.commands.evaluated_recipe import critic_recipe
@@ -46,6 +49,7 @@ def critic_eval_command(
     temperature: float,
     max_new_tokens: int | None,
     limit: int | None,
+    canaries: int = 0,
     output: Path | None,
     seed: int,
     offline: bool,
@@ -65,14 +69,17 @@ def critic_eval_command(
     role = _critic_role(
         recipe, weights, served_name=served_name, temperature=temperature, max_new_tokens=max_new_tokens
     )
+    from reasonrl.evaluation.canaries import canary_figures, canary_problems
     from reasonrl.evaluation.critic_benchmark import criticise, figures_by_subset, sample_rows
     from reasonrl.setup.roles import load_critic
 
+    forged = canary_problems(problems, form, per_kind=canaries, seed=seed) if canaries else []
     with results_folder(output):
-        critic, engine = load_critic(recipe, role, problems, offline=offline)
+        critic = load_critic(recipe, role, problems, optional=forged, offline=offline)
         started = time.perf_counter()
-        criticised = criticise(problems, form, critic, engine, n=n, seed=seed)
-        failures = [solution.failure for solution in criticised if solution.failure]
+        criticised = criticise(problems, form, critic.speaker, critic.engine, n=n, seed=seed)
+        judged_canaries = criticise(critic.fitting, form, critic.greedy_speaker, critic.engine, n=1, seed=seed)
+        failures = [solution.failure for solution in (*criticised, *judged_canaries) if solution.failure]
         results = {
             "model": model,
             "weights": weights,
@@ -83,11 +90,17 @@ def critic_eval_command(
             "max_new_tokens": role.max_new_tokens,
             "seed": seed,
             "subsets": figures_by_subset(criticised, seed=seed),
+            **(
+                {"canaries": canary_figures(judged_canaries), "canaries_too_long": len(forged) - len(critic.fitting)}
+                if canaries
+                else {}
+            ),
             "failures": failures[:10],
             "seconds": time.perf_counter() - started,
             **run_facts(["reasonrl", "critic", "eval", model]),
         }
-        write_and_emit(output, results, sample_rows(criticised), results_text(results), as_json=as_json)
+        rows = [*sample_rows(criticised, greedy=temperature == 0), *sample_rows(judged_canaries, greedy=True)]
+        write_and_emit(output, results, rows, results_text(results), as_json=as_json)
 
 
 def critique_format(recipe: Recipe, name: str | None, options: dict[str, Any]) -> CritiqueFormat:
@@ -155,4 +168,25 @@ def results_text(results: dict[str, Any]) -> str:
             if isinstance(value, dict):
                 interval = f"  [{value['low']:.1%}, {value['high']:.1%}]  n={value['n']}" if "low" in value else ""
                 lines.append(f"  {what:<20} {value['estimate']:6.1%}{interval}")
+    if "canaries" in results:
+        lines.append(canaries_text(results["canaries"], results["canaries_too_long"]))
     return "\n".join(lines)
+
+
+def canaries_text(kinds: Mapping[str, Mapping[str, Any]], too_long: int) -> str:
+    """A table with a row for each kind of canary."""
+    table = Table(show_edge=False, pad_edge=False)
+    for title in ("canaries", "judged", "accepted", "false accepts", "95%", "unread", "not answered"):
+        table.add_column(title, justify="left" if title == "canaries" else "right")
+    for kind, figures in kinds.items():
+        share = figures.get("false accepts")
+        cells = (
+            ["", ""] if share is None else [f"{share['estimate']:.1%}", f"{share['low']:.1%} to {share['high']:.1%}"]
+        )
+        counts = [f"{figures[name]:,}" for name in ("n", "accepted", "unread", "not answered")]
+        table.add_row(kind, *counts[:2], *cells, *counts[2:])
+    console = Console(width=120, highlight=False)
+    with console.capture() as captured:
+        console.print(table)
+    left_out = f"\nleft out, too long for the model: {too_long:,}" if too_long else ""
+    return f"\n{captured.get().rstrip()}\naccepted: an empty or forged solution that was called correct{left_out}"

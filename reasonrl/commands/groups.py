@@ -231,6 +231,14 @@ def critic_eval(
     limit: Annotated[
         int | None, typer.Option(min=1, max=MOST, help="Use only this many of the first solutions.")
     ] = None,
+    canaries: Annotated[
+        int,
+        typer.Option(
+            min=0,
+            max=MOST,
+            help="Judge empty and forged solutions as well, this many of each kind; a good critic accepts none.",
+        ),
+    ] = 0,
     output: Annotated[Path | None, typer.Option(help="Folder to write results.json and samples.jsonl into.")] = None,
     seed: Annotated[int, typer.Option(help="Random seed of the samples.")] = 0,
     offline: Offline = False,
@@ -252,6 +260,7 @@ def critic_eval(
         temperature=temperature,
         max_new_tokens=max_new_tokens,
         limit=limit,
+        canaries=canaries,
         output=output and user_path(output),
         seed=seed,
         offline=offline,

@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 import math
 from collections import Counter, defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -142,22 +142,45 @@ def _interval(interval: Interval) -> dict[str, float]:
     return {"estimate": interval.estimate, "low": interval.low, "high": interval.high, "n": interval.n}
 
 
-def sample_rows(criticised: Sequence[Criticised]) -> list[dict[str, Any]]:
+def sample_rows(criticised: Sequence[Criticised], *, greedy: bool) -> list[dict[str, Any]]:
     """What samples.jsonl keeps: every critique as it was written and as it was read."""
     return [
         {
+            "kind": "eval",
+            "step": 0,
+            "set": _subset(solution.problem),
+            "mode": "greedy" if greedy else "sampled",
             "problem_id": solution.problem.id,
+            "rollout": i,
             "prompt": solution.problem.prompt,
-            "critique": i,
-            "text": text,
+            "response": text,
+            "verdicts": {"critique": _verdict(solution.problem.reference, critique)},
             "judgement": critique.judgement and critique.judgement.value,
             "parse_status": critique.parse_status,
             "first_error": critique.first_error,
             "steps": [
                 {**asdict(step), "judgement": step.judgement and step.judgement.value} for step in critique.steps
             ],
-            "label": {name: solution.problem.reference.get(name) for name in ("correct", "first_error")},
+            "reference": {name: solution.problem.reference.get(name) for name in ("correct", "first_error")},
+            **{name: value for name, value in solution.problem.meta.items() if name == "canary"},
         }
         for solution in criticised
         for i, (critique, text) in enumerate(zip(solution.critiques, solution.texts, strict=True))
     ]
+
+
+def _verdict(reference: Mapping[str, Any], critique: Critique) -> dict[str, Any]:
+    """Whether a critique is right: of the first wrong step where that is labelled, else of the answer."""
+    label = reference.get("first_error")
+    named: int | str | None = critique.first_error
+    if label is None:
+        label = {True: "correct", False: "incorrect"}.get(reference.get("correct"))  # type: ignore[arg-type]
+        named = critique.judgement and critique.judgement.value
+    status = "error" if label is None else "unparsed" if named is None else "judged"
+    unread = "no step is named" if critique.judgement is not None else f"the judgement is {critique.parse_status}"
+    return {
+        "correct": None if label is None else named == label,
+        "status": status,
+        "extracted": None if named is None else str(named),
+        "reason": unread if named is None else f"says {named}; the label is {label}",
+    }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -281,3 +282,18 @@ def check_lengths(recipe: Recipe, tokenizer: Any, config: Any, problems: list[Pr
             f" {key}, or leave out long prompts"
         )
     return longest
+
+
+def fitting_problems(recipe: Recipe, tokenizer: Any, config: Any, problems: Sequence[Problem]) -> list[Problem]:
+    """Those whose prompt fits the model together with the longest response.
+
+    Raises:
+        RecipeError: a prompt cannot be encoded.
+    """
+    limit = getattr(config.get_text_config(), "max_position_embeddings", None)
+    try:
+        lengths = [len(encode_prompt(tokenizer, problem)) for problem in problems]
+    except ValueError as error:
+        raise RecipeError(str(error)) from error
+    pairs = zip(problems, lengths, strict=True)
+    return [problem for problem, length in pairs if limit is None or length + recipe.rollout.response_limit <= limit]

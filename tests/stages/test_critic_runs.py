@@ -10,11 +10,13 @@ import shutil
 import signal
 import subprocess
 import time
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from critics.canaries import KINDS
 from reasonrl.errors import RecipeError
 from reasonrl.recipe.reading import load_recipe
 from reasonrl.setup.run_models import model_for_role
@@ -207,13 +209,34 @@ def test_critic_eval_of_a_run(finished: Path) -> None:
     ):
         assert figure in text, text
     kept = rows(finished / "out" / "samples.jsonl")
-    assert {row["critique"] for row in kept} == {0, 1} and json.loads((finished / "out" / "results.json").read_text())[
+    assert {row["rollout"] for row in kept} == {0, 1} and json.loads((finished / "out" / "results.json").read_text())[
         "format"
     ] == "step_sentence"
     assert (
         "already holds results"
         in runs(finished, "critic", "eval", "whole", "--data", data, "--output", "out", code=2).err
     )
+
+
+def test_critic_eval_judges_canaries(finished: Path) -> None:
+    data = finished / "whole" / "stages" / "02-solutions" / "sums.jsonl"
+    words = ("critic", "eval", "whole", "--data", data, "--offline", "--limit", "6", "--temperature", "1")
+    plain = json.loads(runs(finished, *words, "--json").out)
+    text = runs(finished, *words, "--canaries", "3", "--output", "canaries").out
+    for kind in KINDS:
+        assert kind in text, text
+    results = json.loads((finished / "canaries" / "results.json").read_text())
+    assert "canaries" not in plain and results["subsets"] == plain["subsets"], "the other figures stay as they are"
+    samples = rows(finished / "canaries" / "samples.jsonl")
+    assert [row["mode"] for row in samples] == ["sampled"] * 6 + ["greedy"] * (len(samples) - 6)
+    counts = Counter(row["canary"]["kind"] for row in samples if "canary" in row)
+    assert counts == {kind: figures["n"] for kind, figures in results["canaries"].items()}
+    # tiny-critic has 512 positions: what is too long for it is left out and counted
+    assert counts["blank"] == counts["incorrect"] == 3
+    assert sum(counts.values()) + results["canaries_too_long"] == 3 * len(KINDS)
+    again = json.loads(runs(finished, *words, "--canaries", "3", "--json").out)
+    assert again["canaries"] == results["canaries"]
+    assert "--canaries" in runs(finished, *words, "--canaries", "-1", code=2).err
 
 
 def test_commands_refuse_what_is_no_critic(finished: Path) -> None:

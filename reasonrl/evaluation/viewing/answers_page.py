@@ -100,6 +100,8 @@ def _answer(folder: ResultsFolder, key: SampleKey) -> dict[str, Any]:
     main, turns = main_verdict(row), transcript(row)
     verdict = main[1] if main else {}
     fields = {name: row.get(name) for name in ("prompt", "reference", "response", "finish_reason")}
+    if isinstance(row.get("prompt"), list):
+        fields["prompt"] = _chat_text(row["prompt"])
     fields |= {name: verdict.get(name) for name in ("extracted", "reason", "method")}
     return {
         **_outcome(key),
@@ -107,3 +109,9 @@ def _answer(folder: ResultsFolder, key: SampleKey) -> dict[str, Any]:
         "turns": [turn_data(turn) for turn in turns],
         "other_judged_text": other_judged_text(row, turns),
     }
+
+
+def _chat_text(messages: Sequence[Any]) -> str:
+    """A prompt that its row holds as messages."""
+    chat = [message for message in messages if isinstance(message, dict)]
+    return "\n\n".join(f"{message.get('role')}:\n{message.get('content')}" for message in chat)

@@ -7,7 +7,7 @@ from typing import Any
 
 from reasonrl.evaluation.viewing.folder import ResultsFolder, mapping_in
 
-_FIGURES = ("results", "metrics", "seconds", "benchmarks")
+_FIGURES = ("results", "metrics", "subsets", "canaries", "seconds", "benchmarks")
 """Keys of results.json that are not facts, or have sections of their own."""
 _LONGEST_LIST = 6
 
