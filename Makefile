@@ -5,11 +5,11 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: help install environments quickstart serve-demo test test-slow soak soak-verl test-floor test-ceiling test-verl venv-verl test-vllm venv-vllm test-eval venv-eval bench-engines lint format wheel browser sandbox bench bench-math bench-code bench-serve bench-algorithms ablation clean
+.PHONY: help install environments quickstart serve-demo test test-slow soak soak-verl test-floor test-ceiling test-verl venv-verl test-vllm venv-vllm test-eval venv-eval bench-engines lint format wheel browser sandbox load-tools bench bench-math bench-code bench-serve bench-algorithms ablation clean
 
 help:
 	@echo "make quickstart   install, then train a pretrained model on this machine's CPU (about 10 minutes)"
-	@echo "make serve-demo   train a small critic on this machine's CPU (about 6 minutes), then serve it with a page to try it"
+	@echo "make serve-demo   train a small critic on this machine's CPU (about 5 minutes), then serve it with a page to try it"
 	@echo "make test         install, then style, types, layers and the fast tests"
 	@echo "make install      build $(VENV) alone"
 	@echo "make environments   build every environment of the tests; make -j 2 environments, two at a time"
@@ -32,6 +32,7 @@ help:
 	@echo "make wheel        build the wheel in dist/"
 	@echo "make browser      Chromium for the viewer's tests (Debian, Ubuntu; needs root)"
 	@echo "make sandbox      bubblewrap, which keeps programs of a model apart from this machine (Debian, Ubuntu; needs root)"
+	@echo "make load-tools   slowhttptest, whose slow clients the soak test of the server has to bear (Debian, Ubuntu; needs root)"
 	@echo "make clean        remove the environments and what was built"
 
 install: $(VENV)/.installed
@@ -177,6 +178,9 @@ browser:
 
 sandbox:
 	apt-get update -qq && apt-get install -qq -y bubblewrap
+
+load-tools:
+	apt-get update -qq && apt-get install -qq -y slowhttptest
 
 clean:
 	rm -rf $(VENV) .venv-floor .venv-ceiling .venv-verl .venv-vllm .venv-eval .venv-bench build dist

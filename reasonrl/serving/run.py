@@ -36,6 +36,9 @@ class _Protocol(H11Protocol):
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
+        # Every byte that the client does not take counts, also the last ones of an answer: without it a connection that
+        # is closed would wait for ever to be rid of them.
+        transport.set_write_buffer_limits(high=0)
         self._arm()
 
     def data_received(self, data: bytes) -> None:

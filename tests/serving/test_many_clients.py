@@ -297,6 +297,31 @@ def test_a_client_that_does_not_read_is_cut_off(monkeypatch: pytest.MonkeyPatch)
     assert not [line for line in lines if "Traceback" in line]
 
 
+def test_a_client_that_does_not_read_the_end_of_an_answer_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is left is less than asyncio's own limit, and the server has nothing more to send."""
+    monkeypatch.setattr(run, "WRITE_S", 0.3)
+    begin = run._Protocol.connection_made
+
+    def begin_with_little_room(self: run._Protocol, transport: Any) -> None:
+        transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+        begin(self, transport)
+
+    monkeypatch.setattr(run._Protocol, "connection_made", begin_with_little_room)
+    actor = FakeVoice("solver", lambda chat, seed: "w" * 40_000)
+    with running_server(fake_service(actor)) as base, socket.socket() as connection:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
+        connection.settimeout(5)
+        host, port = base.removeprefix("http://").split(":")
+        connection.connect((host, int(port)))
+        connection.sendall(raw({"model": "solver", "messages": [{"role": "user", "content": "x"}]}))
+        time.sleep(1.5)
+        answer = b""
+        with contextlib.suppress(ConnectionResetError):
+            while more := connection.recv(65536):
+                answer += more
+    assert answer[:12] in (b"", b"HTTP/1.1 200") and len(answer) < 40_000
+
+
 def test_a_silent_stream_is_kept_open(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(streams, "KEEP_ALIVE_S", 0.1)
     for model in ("solver", "refine-solver"):
