@@ -62,6 +62,18 @@ def critique_grpo(engine_settings: dict[str, Any] | None = None) -> dict[str, An
     return merged(TINY_CRITIC, changes)
 
 
+def reviewed(engine_settings: dict[str, Any] | None = None) -> dict[str, Any]:
+    """An untrained policy that judges its own responses beside the verifier."""
+    critic = {"model": "same", "format": FORMAT, "max_new_tokens": 8}
+    changes = {
+        "name": "reviewed",
+        "data": {"train": {"source": "step_arithmetic", "options": {"size": 12, "terms": 2}}},
+        "rollout": {"max_new_tokens": 4, **(engine_settings or {})},
+        "reward": {"correctness": 1.0, "process": {"weight": 0.3, "critic": critic}},
+    }
+    return merged(TINY_CRITIC, changes)
+
+
 def tools(engine_settings: dict[str, Any] | None = None) -> dict[str, Any]:
     """An untrained policy that calls a calculator or Python in half of its turns: letters and digits end a turn."""
     sums = {"operations": "+", "terms": 2, "size": 8}

@@ -29,6 +29,7 @@ def test_every_metric_of_the_local_trainer(tmp_path: Path) -> None:
         metric_runs.all_methods(),
         metric_runs.critique_grpo(),
         metric_runs.supervised(),
+        metric_runs.reviewed(),
         metric_runs.tools(),
         metric_runs.critic(tmp_path),
         metric_runs.offline(tmp_path),

@@ -114,7 +114,7 @@ def test_nothing_is_lost_or_mixed_up() -> None:
 
 def test_connections_wait_longer_than_clients_keep_them() -> None:
     """Else the server closes one in the moment in which the next request is sent on it: the client sees a reset."""
-    server = run.make_server(None, Admission())
+    server = run.make_server(None, Admission(), log_config=None)
     assert server.config.timeout_keep_alive > max(60, httpx.Limits().keepalive_expiry or 0)
 
 

@@ -18,5 +18,6 @@ pytestmark = [
 
 
 def test_every_metric_of_verl_is_written_and_registered(run: Run, critic_run: Path, tool_run: Path) -> None:
-    rows = rows_below(run.stage, critic_run / "stages" / "03-critic", tool_run)
+    stages = critic_run / "stages"
+    rows = rows_below(run.stage, stages / "03-critic", stages / "04-policy", tool_run)
     assert_written(rows, "verl")
