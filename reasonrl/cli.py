@@ -223,13 +223,16 @@ def compare(
 def view(
     folders: Annotated[
         list[Path],
-        typer.Argument(metavar="FOLDER", help="A run folder, or up to 8 folders written by `reasonrl eval --output`."),
+        typer.Argument(
+            metavar="FOLDER",
+            help="A run folder, or up to 8 that `reasonrl eval --output` or `reasonrl critic eval --output` wrote.",
+        ),
     ],
     port: Annotated[int, typer.Option(min=0, max=65535, help="The port to listen on; 0 picks a free one.")] = 7860,
     as_json: Json = False,
 ) -> None:
-    """Show samples and curves of a run, or scores and answers of evaluations side by side, in the browser, on
-    127.0.0.1. Evaluations that are still going on are shown as far as they are."""
+    """Show samples and curves of a run, or scores and answers of evaluations side by side, of models or of critics, in
+    the browser, on 127.0.0.1. Evaluations that are still going on are shown as far as they are."""
     from reasonrl.commands.inspect import view_command
 
     view_command([user_path(folder) for folder in folders], port=port, as_json=as_json)
@@ -245,21 +248,31 @@ def report(run: Annotated[Path, typer.Argument(help="A run folder.")], as_json: 
 
 @app.command()
 def replay(
-    run: Annotated[Path, typer.Argument(help="A run folder.")],
+    run: Annotated[Path, typer.Argument(help="A run folder, or a file with traces of `serve` or `refine`.")],
     overrides: Annotated[
-        list[str] | None, typer.Argument(metavar="[key=value ...]", help="Recipe keys to override.")
+        list[str] | None,
+        typer.Argument(
+            metavar="[key=value ...]", help="Recipe keys to override; of traces, such as strategy=majority samples=4."
+        ),
+    ] = None,
+    reference: Annotated[
+        str | None, typer.Option(help="Of traces: the right answer, where their rows have none as `gold`.")
     ] = None,
     output: Annotated[
-        Path | None, typer.Option(help="The .jsonl file to write: the samples with their new rewards and advantages.")
+        Path | None,
+        typer.Option(
+            help="The .jsonl file to write: the samples with their new rewards and advantages, or the traces."
+        ),
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Recompute rewards, advantages and budgets of a saved run with other settings. Needs no model."""
+    """Recompute what a saved run, or the trace of a strategy, gives with other settings. Needs no model."""
     from reasonrl.commands.replay import replay_command
 
     replay_command(
         user_path(run),
         [user_text(pair) for pair in overrides or []],
+        reference=reference and user_text(reference),
         output=output and user_path(output),
         as_json=as_json,
     )

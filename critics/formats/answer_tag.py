@@ -40,8 +40,9 @@ class AnswerTag(CritiqueFormat):
 
     def render(self, problem: Problem, solution: Solution) -> list[Message]:
         *prefix, last = solution.steps or (solution.text,)
+        number = self.delimiter(solution)
         before = (
-            quoted("\n".join(self.step_text(i, step) for i, step in enumerate(prefix)), "steps")
+            quoted("\n".join(self.step_text(i, step) for i, step in enumerate(prefix)), "steps", number)
             if prefix
             else self.empty_prefix
         )
@@ -49,8 +50,8 @@ class AnswerTag(CritiqueFormat):
             self.prompt_template,
             question=self.question_text(problem),
             prefix=before,
-            solution=quoted(self.step_text(len(prefix), last), "step"),
-            instruction=self.instruction,
+            solution=quoted(self.step_text(len(prefix), last), "step", number),
+            instruction=self.instruction_text(solution, "step"),
         )
         return [{"role": "user", "content": text}]
 

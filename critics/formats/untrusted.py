@@ -6,10 +6,14 @@
 
 One character of each such mark is replaced by "(": the words stay readable, and no reader takes them for the mark.
 Invisible characters are removed where a mark hides behind them, and stay everywhere else.
+
+The names of the tags may end in a random number, another one in each prompt (`CritiqueFormat.random_delimiters`): then
+the prompt can say which tags count, and no text can imitate them.
 """
 
 from __future__ import annotations
 
+import hashlib
 import re
 
 from verifiers.response import THINKING_TAGS
@@ -45,6 +49,21 @@ def _without(text: str, marks: re.Pattern[str] | None) -> str:
     return text if marks is None else marks.sub(lambda match: f"{match.group()[:-1]}(", text)
 
 
-def quoted(text: str, tag: str) -> str:
-    """Text of unknown origin between tags that it cannot close."""
-    return f"<{tag}>\n{harmless(text)}\n</{tag}>"
+def quoted(text: str, tag: str, number: str = "") -> str:
+    """Text of unknown origin between tags that it cannot close.
+
+    Args:
+        number: ends the name of the tags: a random one, which the text cannot know. It is taken out of the text.
+    """
+    name = f"{tag}-{number}" if number else tag
+    text = harmless(text)
+    if number:
+        text = re.sub(re.escape(number), "(", text, flags=re.IGNORECASE)
+    return f"<{name}>\n{text}\n</{name}>"
+
+
+def random_number(*parts: object) -> str:
+    """64 bits as 16 digits of hexadecimal, the same for the same parts. A text that is one of the parts cannot hold its
+    own number, unless its author has tried some 2^64 texts.
+    """
+    return hashlib.blake2b(repr(parts).encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()

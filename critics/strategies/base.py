@@ -16,7 +16,15 @@ from typing import ClassVar, Literal, Protocol
 from critics.types import Critique, Judgement
 
 StoppedBy = Literal[
-    "completed", "accepted", "all_rejected", "undecided", "rounds", "budget", "deadline", "critic_unavailable"
+    "completed",
+    "accepted",
+    "all_rejected",
+    "undecided",
+    "rounds",
+    "budget",
+    "deadline",
+    "shutdown",
+    "critic_unavailable",
 ]
 
 

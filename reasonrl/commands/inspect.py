@@ -51,12 +51,14 @@ def _refuse_no_run(folders: Sequence[Path]) -> None:
             below = results_below(folder)
             hint = f" Did you mean {' or '.join(map(str, below[:3]))}?" if below else hint_of_nearby_run(folder)
             raise UsageError(
-                f"{folder} is neither a run, which holds recipe.yaml, nor a folder of `reasonrl eval --output`, which"
-                f" holds results.json.{hint}"
+                f"{folder} is neither a run, which holds recipe.yaml, nor a folder of `reasonrl eval --output` or"
+                f" `reasonrl critic eval --output`, which holds results.json.{hint}"
             )
         if not folder.is_dir() and len(folders) > 1:
             what = "it is a file" if folder.exists() else "there is no such folder"
-            raise UsageError(f"{folder}: {what}. Give folders of `reasonrl eval --output`.")
+            raise UsageError(
+                f"{folder}: {what}. Give folders of `reasonrl eval --output` or `reasonrl critic eval --output`."
+            )
 
 
 def report_command(run: Path, *, as_json: bool) -> None:

@@ -1,4 +1,6 @@
-"""`reasonrl replay`: recomputes rewards and advantages of a saved run with other settings, without a model."""
+"""`reasonrl replay`: recomputes rewards and advantages of a saved run with other settings, without a model. A file
+instead of a folder holds traces of strategies (`replay_trace`).
+"""
 
 from __future__ import annotations
 
@@ -8,6 +10,7 @@ from statistics import fmean
 
 from reasonrl.commands.inspect import last_stage
 from reasonrl.commands.output import emit
+from reasonrl.errors import UsageError
 from reasonrl.host.files import replacing
 from reasonrl.host.outputs import check_file
 from reasonrl.host.terminal import json_text
@@ -16,7 +19,16 @@ from reasonrl.runs.replay import Replay, replay
 SHOWN_STEPS = 12
 
 
-def replay_command(run: Path, overrides: list[str], *, output: Path | None, as_json: bool) -> None:
+def replay_command(
+    run: Path, overrides: list[str], *, output: Path | None, as_json: bool, reference: str | None = None
+) -> None:
+    if run.is_file():
+        from reasonrl.commands.replay_trace import replay_trace_command
+
+        replay_trace_command(run, overrides, reference=reference, output=output, as_json=as_json)
+        return
+    if reference is not None:
+        raise UsageError(f"--reference: {run} is not a file of traces; a run has its answers with it")
     if output is not None:
         check_file(output, "--output")
     result = replay(last_stage(run), overrides)

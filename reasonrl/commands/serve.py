@@ -12,6 +12,7 @@ from typing import Any
 import typer
 
 from critics.strategies import load_strategy
+from critics.strategies.base import StoppedBy
 from reasonrl.commands.critic import critique_format
 from reasonrl.commands.evaluated_recipe import critic_recipe, resolve_links
 from reasonrl.commands.output import emit
@@ -98,27 +99,30 @@ def load_cast(models: ServedModels) -> Any:
     from reasonrl.serving.play import Cast
 
     recipe, weights = critic_recipe(models.critic, offline=models.offline)
-    form = critique_format(recipe, models.format_name, models.format_options or {})
+    options = dict(models.format_options or {})
+    if recipe.critic is None and models.format_name is None:
+        # Nobody says that this model was trained as a critic: no prompt is the one that it knows.
+        options.setdefault("random_delimiters", True)
+    form = critique_format(recipe, models.format_name, options)
     actor = models.actor or _actor_of(recipe, models.critic) or models.critic
     actor_weights = weights if actor == models.critic else model_for_role("actor", actor)
     names = [models.critic_name or public_name(models.critic), models.actor_name or public_name(actor)]
     if names[0] == names[1]:
         names[0] = f"{names[0]}-critic"
     most = 8 * models.most_requests
-    options: dict[str, Any] = {"most_waiting": most, "offline": models.offline}
-    critic_voice = load_voice(recipe, weights, names[0], served_name=models.remote_names[0], **options)
+    loading: dict[str, Any] = {"most_waiting": most, "offline": models.offline}
+    critic_voice = load_voice(recipe, weights, names[0], served_name=models.remote_names[0], **loading)
     if actor_weights == weights:
         actor_voice = replace(critic_voice, name=names[1])  # type: ignore[type-var]
     else:
-        actor_voice = load_voice(recipe, actor_weights, names[1], served_name=models.remote_names[1], **options)
-    verifier = _answer_verifier(recipe)
+        actor_voice = load_voice(recipe, actor_weights, names[1], served_name=models.remote_names[1], **loading)
     limit = models.max_new_tokens or _actor_limit(recipe)
     critic_limit = models.critic_max_new_tokens or (recipe.rollout.max_new_tokens if recipe.critic else 2048)
     return Cast(
         actor=actor_voice,
         critic=critic_voice,
         format=form,
-        reader=VerifierReader(verifier),
+        reader=VerifierReader(*_answer_verifier(recipe)),
         actor_sampling=Sampling(limit, models.temperature, stop=tuple(recipe.rollout.stop)),
         critic_sampling=Sampling(critic_limit, models.critic_temperature, stop=tuple(recipe.rollout.stop)),
     )
@@ -148,6 +152,7 @@ def serve_command(
     verify: Sequence[str],
     rewards: Rewards,
     hosts: Sequence[str] = (),
+    grace_s: int,
 ) -> None:
     """Serves until SIGTERM or Ctrl-C."""
     _need_serve_extra()
@@ -178,7 +183,7 @@ def serve_command(
     typer.echo(f"models: {shown}", err=True)
     address = shown_address(host, port)
     typer.echo(f"{address}/  (page),  {address}/v1  (OpenAI clients)", err=True)
-    run_server(guarded, admission, host=host, port=port)
+    run_server(guarded, admission, host=host, port=port, grace_s=grace_s)
 
 
 def shown_address(host: str, port: int) -> str:
@@ -199,6 +204,7 @@ def refine_command(
 ) -> None:
     """One problem, without a server."""
     from reasonrl.serving.play import BudgetSpent, ModelPlay, play
+    from reasonrl.serving.trace import play_trace
 
     try:
         chosen = load_strategy(strategy.replace("-", "_"), **options)
@@ -206,7 +212,7 @@ def refine_command(
         raise UsageError(f"--strategy: {error}") from error
     cast = load_cast(models)
 
-    async def run() -> tuple[ModelPlay, str]:
+    async def run() -> tuple[ModelPlay, StoppedBy]:
         task = Problem("problem", [{"role": "user", "content": problem}], "math", {}, "command")
         tell = lambda line: typer.echo(line, err=True)  # noqa: E731
         game = ModelPlay(cast, task, seed, budget_tokens, tell)
@@ -231,7 +237,7 @@ def refine_command(
         "stopped_by": stopped_by,
         "seed": seed,
         "usage": game.usage.to_json(shown=best.tokens),
-        "trace": [call.to_json() for call in game.calls],
+        "trace": play_trace(game, chosen, stopped_by, deadline_s=deadline_s),
     }
     spent = ", ".join(f"{name} {role.completion_tokens:,}" for name, role in sorted(game.usage.roles.items()))
     emit(as_json, value, f"{best.text}\n\n{stopped_by}; {best.name}; tokens: {spent}")
@@ -265,8 +271,8 @@ def _actor_limit(recipe: Recipe) -> int:
     return 1024
 
 
-def _answer_verifier(recipe: Recipe) -> Verifier:
-    """Answers vote as the critic's run compared them; math, leniently, where there is no such run."""
+def _answer_verifier(recipe: Recipe) -> tuple[Verifier, dict[str, Any]]:
+    """Answers vote as the critic's run compared them; math, leniently, where there is no such run. With its options."""
     if recipe.critic is not None and recipe.verifier.name == "math":
-        return make_verifier(recipe)
-    return load_verifier("math", mode="lenient")
+        return make_verifier(recipe), recipe.verifier.options
+    return load_verifier("math", mode="lenient"), {"mode": "lenient"}

@@ -55,6 +55,12 @@ def serve(
     most_requests: Annotated[
         int, typer.Option(min=1, max=100_000, help="Requests under way; more are sent away with Retry-After.")
     ] = 256,
+    grace: Annotated[
+        int,
+        typer.Option(
+            min=1, max=3600, help="Seconds after SIGTERM. A strategy that takes longer answers with its best draft."
+        ),
+    ] = 25,
     allow_host: Annotated[
         list[str] | None, typer.Option(help="Another name by which this server is asked, as by a router before it.")
     ] = None,
@@ -112,6 +118,7 @@ def serve(
             boxed_name=boxed_name and user_text(boxed_name),
         ),
         hosts=[user_text(name).strip().lower() for name in allow_host or []],
+        grace_s=grace,
     )
 
 

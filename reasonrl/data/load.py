@@ -43,6 +43,7 @@ GENERATORS = {
     "arithmetic": "arithmetic:generate",
     "step_arithmetic": "step_arithmetic:generate",
     "programs": "programs:generate",
+    "term_proofs": "term_proofs:generate",
     "tool_arithmetic": "tool_arithmetic:generate",
     "tool_loops": "tool_loops:generate",
     "reasoning_gym": "gym:generate",

@@ -9,11 +9,13 @@ from __future__ import annotations
 import hashlib
 import random
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 from reasonrl.data.mistakes import refuse_unknown
+from reasonrl.data.program_demonstrations import FORMAT, TASKS, demonstrated
 from reasonrl.data.program_trees import Op, Tree, rewritten, text, total, value, with_a_mistake
+from reasonrl.data.task_options import wrong_format, wrong_tasks
 from reasonrl.data.values import LARGEST_SIZE
 from reasonrl.errors import DataError
 from verifiers.types import Problem
@@ -48,6 +50,10 @@ class _Options:
     arguments: tuple[int, int] = (1, 2)
     shown: int = 8
     hidden: int = 10
+    tasks: dict[str, float] | None = None
+    error_rate: float = 0.5
+    false_critiques: float = 0.0
+    format: str | dict[str, Any] = FORMAT
 
 
 def programs(options: dict[str, Any], *, seed: int = 0) -> list[Problem]:
@@ -64,6 +70,12 @@ def programs(options: dict[str, Any], *, seed: int = 0) -> list[Problem]:
         shown: how many values the prompt shows (8). Use the same number for all sets of a run: it decides the split.
         hidden: how many further values decide, with the shown ones (10).
         split, test_share: train or test; a function's side depends on its shown values alone.
+        tasks: shares of solve (write the program), refine (a program and a critique of it are given) and critique
+            (judge a program). Prompts are messages then. Without it: solve, and prompts are texts.
+        error_rate: of refine and critique, the share with a mistake (0.5).
+        false_critiques: of refine, the share whose critique is false (0). The demonstration follows it all the same:
+            it leaves a wrong program as it is, and spoils a right one.
+        format: of the critiques, as in `critic.format` (conclusion).
 
     Raises DataError.
     """
@@ -71,18 +83,22 @@ def programs(options: dict[str, Any], *, seed: int = 0) -> list[Problem]:
     stem = f"{checked.split}-{checked.seed}"
     rng, rng_of_forms = random.Random(f"programs {stem}"), random.Random(f"forms of programs {stem}")
     problems: list[Problem] = []
+    rng_of_tasks = random.Random(f"tasks of programs {stem}")
     for arguments, tree, wrapped in _functions(checked, rng):
         tests = _tests(arguments, tree, checked, rng)
         for _ in range(checked.repeat):
             name = f"programs/{stem}-{len(problems)}"
-            program = _program(arguments, tree, rng_of_forms)
+            form = rewritten(tree, rng_of_forms)
+            program = _program(arguments, form)
             solution = {"solution": program} if checked.repeat == 1 else {}
             careless = rng_of_forms.random() < checked.careless
             if careless:
-                program = _program(arguments, _mistaken(tree, arguments, checked, rng_of_forms), rng_of_forms)
+                mistaken = _mistaken(tree, arguments, checked, rng_of_forms)
+                program = _program(arguments, rewritten(mistaken, rng_of_forms))
             reference = {**tests, "demonstration": program, **solution}
             meta = {"arguments": arguments, "wrapped": wrapped, "careless": careless}
-            problems.append(Problem(name, _prompt(arguments, tree, checked), "code", reference, "programs", meta))
+            problem = Problem(name, _prompt(arguments, tree, checked), "code", reference, "programs", meta)
+            problems.append(problem if checked.tasks is None else _as_task(problem, form, checked, rng_of_tasks))
     return problems
 
 
@@ -92,8 +108,29 @@ def generate(options: dict[str, Any], *, seed: int, split: str | None, limit: in
     return programs(chosen, seed=seed)[:limit]
 
 
-def _program(arguments: int, tree: Tree, rng: random.Random) -> str:
-    return f"def f({', '.join(NAMES[:arguments])}): return {text(rewritten(tree, rng))}\n"
+def _as_task(problem: Problem, form: Tree, options: _Options, rng: random.Random) -> Problem:
+    """The problem with messages as its prompt, as one of the tasks. `form`: its right program."""
+    assert options.tasks is not None
+    arguments, question = problem.meta["arguments"], str(problem.prompt).rstrip("\n")
+    task = rng.choices(list(options.tasks), list(options.tasks.values()))[0]
+    solved = problem.reference["demonstration"] if task == "solve" else _program(arguments, form)
+    plain = replace(
+        problem,
+        prompt=[{"role": "user", "content": question}],
+        reference={**problem.reference, "demonstration": solved.rstrip("\n")},
+        meta={**problem.meta, "question": question, "task": task},
+    )
+    if task == "solve":
+        return plain
+
+    def draw_wrong() -> str:
+        return _program(arguments, _mistaken(form, arguments, options, rng)).rstrip("\n")
+
+    return demonstrated(plain, task, asdict(options), draw_wrong, rng)
+
+
+def _program(arguments: int, tree: Tree) -> str:
+    return f"def f({', '.join(NAMES[:arguments])}): return {text(tree)}\n"
 
 
 def _mistaken(tree: Tree, arguments: int, options: _Options, rng: random.Random) -> Tree:
@@ -225,7 +262,7 @@ def _checked(options: dict[str, Any], seed: int) -> _Options:
         wrong.append(f"seed must be a whole number, not {given['seed']!r}")
     if given.get("split", "train") not in ("train", "test"):
         wrong.append(f"split must be train or test, not {given['split']!r}")
-    for name in ("test_share", "wrapped", "careless"):
+    for name in ("test_share", "wrapped", "careless", "error_rate", "false_critiques"):
         share = given.get(name, 0.0)
         if isinstance(share, bool) or not isinstance(share, int | float) or not 0 <= share <= 1:
             wrong.append(f"{name} must be in [0, 1], not {share!r}")
@@ -237,6 +274,7 @@ def _checked(options: dict[str, Any], seed: int) -> _Options:
     for name, most in (("shown", len(SHOWN[1])), ("hidden", 20)):
         if name in given and not _within(given[name], 1, most):
             wrong.append(f"{name} must be a whole number from 1 to {most}, not {given[name]!r}")
+    wrong += [*wrong_tasks(given, TASKS), *wrong_format(given, FORMAT)]
     if wrong:
         raise DataError(f"programs: {'; '.join(wrong)}")
     return _Options(**given)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from typing import Any
 
-from critics.formats import load_format
 from critics.sneaky import SneakyPrompt
-from reasonrl.data.mistakes import refuse_unknown, suggestion
+from reasonrl.data import task_options
+from reasonrl.data.mistakes import refuse_unknown
+from reasonrl.data.task_options import is_number, wrong_format, wrong_tasks
 from reasonrl.data.values import LARGEST_SIZE
 from reasonrl.errors import DataError
 
@@ -38,15 +38,14 @@ def check_options(options: dict[str, Any]) -> None:
     refuse_unknown(options, OPTIONS, "step_arithmetic")
     if "size" not in options:
         raise DataError("step_arithmetic: the option size is missing; write the number of sums")
-    wrong = [*_wrong_numbers(options), *_wrong_tasks(options), *_wrong_texts(options)]
+    wrong = [*_wrong_numbers(options), *wrong_tasks(options, TASKS), *_wrong_texts(options)]
     if wrong:
         raise DataError(f"step_arithmetic: {'; '.join(wrong)}")
 
 
 def format_style(options: dict[str, Any]) -> dict[str, Any]:
-    """The format of the critiques with its options: a bare word is its name, as in `critic.format`."""
-    chosen = options.get("format") or "step_sentence"
-    return {"name": chosen} if isinstance(chosen, str) else dict(chosen)
+    """The format of the critiques with its options."""
+    return task_options.format_style(options, "step_sentence")
 
 
 def _wrong_numbers(options: dict[str, Any]) -> list[str]:
@@ -70,23 +69,8 @@ def _wrong_numbers(options: dict[str, Any]) -> list[str]:
         wrong.append(f"most must be a whole number from 0 to {LARGEST_NUMBER:,}, not {most!r}")
     for name in ("test_share", "error_rate", "false_critiques"):
         share = options.get(name, 0)
-        if not _is_number(share) or not 0 <= share <= 1:
+        if not is_number(share) or not 0 <= share <= 1:
             wrong.append(f"{name} must be a number from 0 to 1, not {share!r}")
-    return wrong
-
-
-def _wrong_tasks(options: dict[str, Any]) -> list[str]:
-    tasks = options.get("tasks") or {"solve": 1.0}
-    if not isinstance(tasks, dict):
-        return [f"tasks must give shares to {', '.join(TASKS)}, not be {tasks!r:.80}"]
-    wrong = [
-        f"tasks gives {name!r} the share {share!r}.{suggestion(name, TASKS) if name not in TASKS else ''} Write numbers"
-        f" from 0 for {', '.join(TASKS)}"
-        for name, share in tasks.items()
-        if name not in TASKS or not _is_number(share) or share < 0
-    ]
-    if not wrong and not 0 < sum(tasks.values()) < math.inf:
-        wrong.append("the shares of tasks add up to 0 or to infinity; write numbers from 0 to 1")
     return wrong
 
 
@@ -94,14 +78,7 @@ def _wrong_texts(options: dict[str, Any]) -> list[str]:
     wrong = []
     if options.get("split", "train") not in ("train", "test"):
         wrong.append(f"split must be train or test, not {options['split']!r}")
-    try:
-        form = format_style(options)
-        if ":" not in str(form["name"]):
-            load_format(**form)
-    except KeyError:
-        wrong.append(f"the format {options['format']!r:.80} has no name")
-    except (TypeError, ValueError) as error:
-        wrong.append(f"the format {options['format']!r:.80} cannot be used: {error}")
+    wrong += wrong_format(options, "step_sentence")
     texts = options.get("sneaky_prompt") or {}
     known = [field.name for field in dataclasses.fields(SneakyPrompt)]
     if not isinstance(texts, dict) or not set(texts) <= set(known):
@@ -111,7 +88,3 @@ def _wrong_texts(options: dict[str, Any]) -> list[str]:
 
 def _within(value: Any, least: int, most: int) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and least <= value <= most
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)

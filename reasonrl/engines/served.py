@@ -10,12 +10,15 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import AsyncGenerator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from reasonrl.engines.base import Sampling
+from reasonrl.engines.server_events import BrokenStream, StreamedAnswer, read_events
 from reasonrl.errors import ModelError
 from verifiers.types import Message
 
@@ -54,6 +57,8 @@ class ServedModel:
     concurrency: int = 16
     retry_wait_s: float = 0.5
     failures: int = field(default=0, init=False)
+    errors: Counter[str] = field(default_factory=Counter, init=False)
+    """Attempts that failed, by kind: timeout, connection, busy (429 or 503), status, refused, unreadable, stream."""
     _threads: ThreadPoolExecutor | None = field(default=None, init=False, repr=False)
     _client: Any = field(default=None, init=False, repr=False)
     _async_client: Any = field(default=None, init=False, repr=False)
@@ -108,22 +113,87 @@ class ServedModel:
         """
         import httpx
 
-        if self._async_client is None:
-            limits = httpx.Limits(max_connections=None)
-            self._async_client = httpx.AsyncClient(timeout=self.timeout_s, headers=self._headers(), limits=limits)
-        body, why, wait = self._body(chat, sampling, seed), "", 0.0
+        client, body = self._client_of_loop(), self._body(chat, sampling, seed)
+        why, wait = "", 0.0
         for attempt in range(RETRIES):
             if attempt:
                 await asyncio.sleep(max(wait, self.retry_wait_s * 2 ** (attempt - 1)))
             try:
-                answer = await self._async_client.post(self._address, json=body)
+                answer = await client.post(self._address, json=body)
             except httpx.HTTPError as error:
                 why, wait = self._failure_of(error), 0.0
                 continue
             if answer.status_code not in RETRY_ON:
                 return self._read(answer)
-            why, wait = f"status {answer.status_code}", _retry_after_s(answer.headers.get("retry-after"))
+            why, wait = self._busy(answer), _retry_after_s(answer.headers.get("retry-after"))
         raise self._given_up(why)
+
+    async def stream(
+        self, chat: Sequence[Message], sampling: Sampling, seed: int
+    ) -> AsyncGenerator[str | ServedAnswer]:
+        """The answer piece by piece, as it comes, and last as a whole. To close it early closes its connection. A
+        server that does not stream gives one piece. Raises ServedFailure as `say`: what fails after the first piece is
+        not tried again.
+        """
+        import httpx
+
+        client, body = self._client_of_loop(), self._body(chat, sampling, seed)
+        body |= {"stream": True, "stream_options": {"include_usage": True}}
+        why, wait, has_begun = "", 0.0, False
+        for attempt in range(RETRIES):
+            if attempt:
+                await asyncio.sleep(max(wait, self.retry_wait_s * 2 ** (attempt - 1)))
+            try:
+                async with client.stream("POST", self._address, json=body) as answer:
+                    if answer.status_code in RETRY_ON:
+                        why, wait = self._busy(answer), _retry_after_s(answer.headers.get("retry-after"))
+                        continue
+                    async with aclosing(self._pieces(answer)) as pieces:
+                        async for piece in pieces:
+                            has_begun = True
+                            yield piece
+                    return
+            except httpx.HTTPError as error:
+                why, wait = self._failure_of(error), 0.0
+                if has_begun:
+                    break
+        raise self._given_up(why, attempt + 1)
+
+    async def _pieces(self, answer: Any) -> AsyncGenerator[str | ServedAnswer]:
+        """Of an answer whose head has come. Raises ServedFailure, httpx.HTTPError."""
+        if answer.status_code != 200 or not answer.headers.get("content-type", "").startswith("text/event-stream"):
+            await answer.aread()
+            whole = self._read(answer)
+            if whole.text:
+                yield whole.text
+            yield whole
+            return
+        streamed, is_done = StreamedAnswer(), False
+        try:
+            async for event in read_events(answer.aiter_bytes()):
+                is_done = event is None
+                piece = "" if event is None else streamed.add(event)
+                if piece:
+                    yield piece
+            if not is_done and streamed.finish_reason is None:
+                raise BrokenStream("its stream ends in the middle")
+        except BrokenStream as error:
+            self.failures += 1
+            self.errors["stream"] += 1
+            raise ServedFailure(f"{self.base_url}: {error}") from error
+        if not streamed.text and streamed.thought:  # cut off within a thought, as `_text_of` has it
+            streamed.text = f"<think>{streamed.thought}"
+            yield streamed.text
+        used, prompt = _counts(streamed.usage)
+        yield ServedAnswer(streamed.text, streamed.finish_reason or "stop", used, prompt)
+
+    def _client_of_loop(self) -> Any:
+        import httpx
+
+        if self._async_client is None:
+            limits = httpx.Limits(max_connections=None)
+            self._async_client = httpx.AsyncClient(timeout=self.timeout_s, headers=self._headers(), limits=limits)
+        return self._async_client
 
     async def aclose(self) -> None:
         if self._async_client is not None:
@@ -165,23 +235,30 @@ class ServedModel:
                 continue
             if answer.status_code not in RETRY_ON:
                 return self._read(answer)
-            why, wait = f"status {answer.status_code}", _retry_after_s(answer.headers.get("retry-after"))
+            why, wait = self._busy(answer), _retry_after_s(answer.headers.get("retry-after"))
         raise self._given_up(why)
 
     def _failure_of(self, error: Exception) -> str:
         import httpx
 
-        if isinstance(error, httpx.TimeoutException):
+        is_late = isinstance(error, httpx.TimeoutException)
+        self.errors["timeout" if is_late else "connection"] += 1
+        if is_late:
             return f"no answer within {self.timeout_s:g} s"
         return str(error) or type(error).__name__
 
-    def _given_up(self, why: str) -> ServedFailure:
+    def _busy(self, answer: Any) -> str:
+        self.errors["busy" if answer.status_code in (429, 503) else "status"] += 1
+        return f"status {answer.status_code}"
+
+    def _given_up(self, why: str, attempts: int = RETRIES) -> ServedFailure:
         self.failures += 1
-        return ServedFailure(f"{self.base_url}: {why} ({RETRIES} attempts)")
+        return ServedFailure(f"{self.base_url}: {why} ({attempts} attempt{'' if attempts == 1 else 's'})")
 
     def _read(self, answer: Any) -> ServedAnswer:
         if answer.status_code in (400, 413, 422):
             self.failures += 1
+            self.errors["refused"] += 1
             raise ServedRefusal(f"{self.base_url}: status {answer.status_code}: {answer.text[:200]}")
         try:
             if answer.status_code != 200:
@@ -195,17 +272,23 @@ class ServedModel:
                 raise TypeError("its message has no text")
         except (ValueError, KeyError, IndexError, TypeError) as error:
             self.failures += 1
+            self.errors["unreadable" if answer.status_code == 200 else "status"] += 1
             raise ServedFailure(
                 f"{self.base_url}: the answer cannot be read: {type(error).__name__}: {error}"
             ) from error
-        usage = content.get("usage")
-        counts = [usage.get(f"{kind}_tokens") if isinstance(usage, dict) else None for kind in ("completion", "prompt")]
-        used, prompt = (count if isinstance(count, int) else None for count in counts)
+        used, prompt = _counts(content.get("usage"))
         return ServedAnswer(text, str(choice.get("finish_reason") or "stop"), used, prompt)
 
     def _headers(self) -> dict[str, str]:
         key = os.environ.get(self.api_key_env)
         return {"Authorization": f"Bearer {key}"} if key else {}
+
+
+def _counts(usage: Any) -> tuple[int | None, int | None]:
+    """Completion and prompt tokens; None where the server does not say."""
+    counts = [usage.get(f"{kind}_tokens") if isinstance(usage, dict) else None for kind in ("completion", "prompt")]
+    used, prompt = (count if isinstance(count, int) else None for count in counts)
+    return used, prompt
 
 
 def _retry_after_s(header: str | None) -> float:

@@ -6,7 +6,9 @@ them something.
 99 and the phrases of a critique, which are one token each: a critique of three steps takes 40 tokens instead of 250.
 
 `tiny-programs`: 0.8 M parameters for expressions of Python, whose operators and numbers up to 99 are one token each.
+`tiny-program-critic`: the same with a chat template and the phrases of a critique, for critics of such programs.
 `tiny-tools`: 0.8 M parameters that write calls of tools, whose digits are one token each, so that results are copied.
+`tiny-proofs`: 0.8 M parameters for proofs as terms of Lean, whose words are one token each.
 
 Made in memory from a seed; nothing is downloaded.
 """
@@ -19,7 +21,9 @@ from typing import Any
 NAME = "tiny-arithmetic"
 CRITIC = "tiny-critic"
 PROGRAMS = "tiny-programs"
+PROGRAM_CRITIC = "tiny-program-critic"
 TOOLS = "tiny-tools"
+PROOFS = "tiny-proofs"
 CHARACTERS = "0123456789+-*/=?()., :\nQA"
 ASCII = "".join(map(chr, range(32, 127))) + "\n"
 NUMBERS = tuple(map(str, range(10, 100)))
@@ -65,6 +69,21 @@ CODE = (
     "max(",
     "min(",
 )
+CRITIQUES_OF_CODE = (
+    "Problem:\n",
+    "\n\nSolution:\n",
+    "\n\n",
+    "<solution>\n",
+    "\n</solution>",
+    "\n\\conclusion{T}",
+    "\n\\conclusion{F}",
+    "This is no program.",
+    "error",
+    "<|user|>",
+    "<|assistant|>",
+    "Check.",
+    "Again.",
+)
 CALLS = (
     "Call: ",
     "Result: ",
@@ -77,6 +96,23 @@ CALLS = (
     "range(",
     "print(",
     "sum(",
+)
+LOGIC = (
+    "theorem t (p q r : Prop) : ",
+    " :=\n",
+    " → ",
+    "And ",
+    "Or ",
+    "False",
+    *(f"fun h{level} => " for level in range(1, 13)),
+    *(f"h{level}" for level in range(1, 13)),
+    "And.intro ",
+    "Or.inl ",
+    "Or.inr ",
+    "Or.elim ",
+    "False.elim ",
+    ".left",
+    ".right",
 )
 TEMPLATE = (
     "{% for message in messages %}{% if message['role'] == 'assistant' %}<|assistant|>{{ message['content'] }}{% else"
@@ -101,7 +137,11 @@ MODELS = {
     NAME: Shape(2, 96, 256, 4, 512, tuple(CHARACTERS)),
     CRITIC: Shape(4, 128, 384, 4, 512, (*ASCII, *NUMBERS, *PHRASES), TEMPLATE),
     PROGRAMS: Shape(4, 128, 384, 4, 512, (*ASCII, *NUMBERS, *CODE), initial_std=0.08),
+    PROGRAM_CRITIC: Shape(
+        4, 128, 384, 4, 512, (*ASCII, *NUMBERS, *CODE, *CRITIQUES_OF_CODE), TEMPLATE, initial_std=0.08
+    ),
     TOOLS: Shape(4, 128, 384, 4, 512, (*ASCII, *CALLS), initial_std=0.08),
+    PROOFS: Shape(4, 128, 384, 4, 512, (*ASCII, *LOGIC), initial_std=0.08),
 }
 
 

@@ -16,9 +16,10 @@ class SourceSpec(Spec):
 
     source: str
     """Problems come from here: a file (`.jsonl`, `.json`, `.parquet`, `.csv`), `arithmetic`, `step_arithmetic`,
-    `programs`, `tool_arithmetic`, `tool_loops`, `reasoning_gym`, `gsm8k`, `math`, `humaneval`, `mbpp`, `livecodebench`,
-    `code_contests`, a Hugging Face id, `stage:NAME/SET` (problems that an earlier stage wrote), `benchmark:NAME` (a
-    published set, docs/evaluation.md; `benchmark: NAME` says the same), or `package.module:function`.
+    `programs`, `term_proofs`, `tool_arithmetic`, `tool_loops`, `reasoning_gym`, `gsm8k`, `math`, `humaneval`, `mbpp`,
+    `livecodebench`, `code_contests`, a Hugging Face id, `stage:NAME/SET` (problems that an earlier stage wrote),
+    `benchmark:NAME` (a published set, docs/evaluation.md; `benchmark: NAME` says the same), or
+    `package.module:function`.
     """
     split: str | None = None
     """This split of the data set is read; of a file, the rows whose column `split` has this value. Empty: `train`, or

@@ -42,6 +42,9 @@ class GuardedFormat:
         value = getattr(self._format, name)
         return functools.partial(self._call, name) if name in RETURNS else value
 
+    def for_request(self, seed: int) -> GuardedFormat:
+        return GuardedFormat(self._format.for_request(seed), self._key)
+
     def _call(self, name: str, *arguments: Any, **options: Any) -> Any:
         """Raises TrainingError where the method raises or returns something else; `write` may raise ValueError."""
         subject = f"{self._key}: {type(self._format).__name__}.{name}"

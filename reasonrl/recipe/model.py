@@ -27,8 +27,9 @@ class ModelSpec(Spec):
 
     path: str = "smollm2-135m"
     """The model is loaded from here: a Hugging Face id (`org/name`, or `org/name@REVISION`), a local folder, a run or a
-    stage of a run (its newest checkpoint), or an embedded model: `smollm2-135m` (pretrained), `tiny-arithmetic`,
-    `tiny-critic`, `tiny-programs` and `tiny-tools` (random, for tests and small recipes).
+    stage of a run (its newest checkpoint), or an embedded model: `smollm2-135m` (pretrained),
+    `tiny-arithmetic`, `tiny-critic`, `tiny-programs`, `tiny-program-critic`, `tiny-tools` and `tiny-proofs` (random,
+    for tests and small recipes).
     """
     dtype: Literal["float32", "bfloat16"] = "float32"
     """The model computes in this precision. The weights that the optimiser updates are float32 either way."""

@@ -40,6 +40,20 @@ def _is_status(verdict: Mapping[str, Any]) -> bool:
     return isinstance(verdict.get("status"), str | None)
 
 
+def _is_reviews(value: Any) -> bool:
+    return value is None or (isinstance(value, dict) and all(map(_is_review, value.values())))
+
+
+def _is_review(value: Any) -> bool:
+    return (
+        isinstance(value, dict)
+        and all(_is_count(value.get(name)) for name in ("accepted", "rejected", "unread"))
+        and _is_number(value.get("score"))
+        and _is_text(value.get("text"))
+        and isinstance(value.get("failure"), str | None)
+    )
+
+
 def _is_turns(value: Any) -> bool:
     return value is None or (isinstance(value, list) and all(map(_is_turn, value)))
 
@@ -67,6 +81,7 @@ _FIELDS: dict[str, tuple[Check, str]] = {
         "an object of numbers",
     ),
     "verdicts": (_is_verdicts, "an object of verdicts, each with `correct` (true, false or null) and a status"),
+    "reviews": (_is_reviews, "an object of reviews, each with counts of critiques, a score and a text"),
     "turns": (_is_turns, "a list of turns, each with role, text and tokens"),
     "group": (_is_count, "a whole number from 0"),
     "response_ids": (_is_token_ids, "a list of token ids"),

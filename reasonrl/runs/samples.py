@@ -80,8 +80,8 @@ class SampleKey(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class SampleFilter:
-    """Which rows are wanted; None means any. `text` is looked for in prompt, response, all turns and verdict
-    reasons, without regard to case.
+    """Which rows are wanted; None means any. `text` is looked for in prompt, response, all turns, verdict
+    reasons and critiques, without regard to case.
     """
 
     kind: str | None = None
@@ -258,4 +258,5 @@ def _searchable(row: dict[str, Any]) -> str:
     reasons = [str(verdict.get("reason") or "") for verdict in (row.get("verdicts") or {}).values()]
     turns = [str(turn.get("text", "")) for turn in row.get("turns") or []]
     texts = [str(row.get(name, "")) for name in ("problem_id", "prompt", "response")]
-    return "\n".join([*texts, *turns, *reasons]).casefold()
+    critiques = [str(review.get("text") or "") for review in (row.get("reviews") or {}).values()]
+    return "\n".join([*texts, *turns, *reasons, *critiques]).casefold()

@@ -188,6 +188,7 @@ def _sample(key: SampleKey, row: Row) -> dict[str, Any]:
         "reward_parts",
         "advantage",
         "verdicts",
+        "reviews",
     )
     return {name: row.get(name) for name in names} | {
         "outcome": outcome(row),

@@ -8,6 +8,8 @@ import contextlib
 import time
 from collections.abc import AsyncIterator, Iterator
 
+from reasonrl.serving.shutdown import Shutdown
+
 
 class Full(Exception):
     """No room for this request now."""
@@ -15,6 +17,11 @@ class Full(Exception):
     def __init__(self, message: str, status: int, reason: str, retry_after_s: float) -> None:
         super().__init__(message)
         self.status, self.reason, self.retry_after_s = status, reason, retry_after_s
+
+
+def draining() -> Full:
+    """Of a server that ends."""
+    return Full("the server ends; ask another, or later", 503, "draining", 5)
 
 
 class Admission:
@@ -32,6 +39,12 @@ class Admission:
         """When the last requests ended: how fast places come free."""
         self._waiting: collections.deque[tuple[str, asyncio.Future[None]]] = collections.deque()
         self.is_draining = False
+        self.shutdown = Shutdown()
+
+    def drain(self, grace_s: float) -> None:
+        """Lets nothing in any more. Plays that are under way have so many seconds left."""
+        self.is_draining = True
+        self.shutdown.begin(grace_s)
 
     @property
     def under_way(self) -> int:
@@ -41,7 +54,7 @@ class Admission:
     def enter(self, client: str) -> Iterator[None]:
         """Raises Full, also where a server that ends cancels what is still under way."""
         if self.is_draining:
-            raise self._draining()
+            raise draining()
         if self.under_way >= self._most:
             raise Full(f"{self.under_way} requests are under way; ask again later", 503, "server", self._wait_s())
         if self._of[client] >= self._most_of_one:
@@ -57,7 +70,7 @@ class Admission:
         come first served. Raises Full where the server ends.
         """
         if self.is_draining:
-            raise self._draining()
+            raise draining()
         if self._has_room(client):
             self._of[client] += 1
         else:
@@ -70,7 +83,7 @@ class Admission:
                     self._leave(client)
                 if not self.is_draining:
                     raise
-                raise self._draining() from None
+                raise draining() from None
         with self._place(client):
             yield
 
@@ -82,7 +95,7 @@ class Admission:
         except asyncio.CancelledError:
             if not self.is_draining:
                 raise
-            raise self._draining() from None
+            raise draining() from None
         finally:
             self._ends.append(time.monotonic())
             self._leave(client)
@@ -100,16 +113,12 @@ class Admission:
             if turn.done():
                 continue
             if self.is_draining:
-                turn.set_exception(self._draining())
+                turn.set_exception(draining())
             elif self._has_room(name):
                 self._of[name] += 1
                 turn.set_result(None)
             else:
                 self._waiting.append((name, turn))
-
-    @staticmethod
-    def _draining() -> Full:
-        return Full("the server ends; ask another, or later", 503, "draining", 5)
 
     def _wait_s(self) -> float:
         """Until a place is free, at the pace of the last requests; 1 s where none has ended yet."""

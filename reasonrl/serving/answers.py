@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from verifiers.types import Verifier
 
@@ -11,8 +12,10 @@ from verifiers.types import Verifier
 class VerifierReader:
     """Answers as a verifier reads them; two are one answer where it says so. For verifiers with `verify_answers`."""
 
-    def __init__(self, verifier: Verifier) -> None:
+    def __init__(self, verifier: Verifier, options: Mapping[str, Any] | None = None) -> None:
         self._verifier = verifier
+        self.options = dict(options or {})
+        """Of the verifier, for traces."""
         self._lock = threading.Lock()
 
     def read(self, texts: Sequence[str], known: Sequence[str]) -> list[str | None]:

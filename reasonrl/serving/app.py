@@ -36,13 +36,15 @@ from reasonrl.serving.replies import (
 )
 from reasonrl.serving.rewards import Review
 from reasonrl.serving.schemas import ChatRequest, ClassifyRequest, CritiqueRequest, RefineRequest, VerifyRequest
-from reasonrl.serving.service import Answer, BadRequest, NotFound, Service, new_seed, seeds_of
+from reasonrl.serving.service import Answer, NotFound, Service, new_seed, seeds_of
 from reasonrl.serving.streams import EventStream, chat_events
 from reasonrl.serving.usage import Usage
 
 
 def create_app(service: Service, admission: Admission, metrics: ServerMetrics) -> FastAPI:
     """The application, without its guard."""
+    service.shutdown = admission.shutdown  # whoever ends the server knows the admission
+    metrics.watch([service.cast.critic, service.cast.actor])
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -96,8 +98,6 @@ def create_app(service: Service, admission: Admission, metrics: ServerMetrics) -
         seed = body.seed if body.seed is not None else new_seed()
         strategy = target.strategy or "none"
         if body.stream:
-            if body.n > 1:
-                raise BadRequest("a stream has one choice: write n 1, or stream false", "n")
             head = _head(body, "chat.completion.chunk")
             return EventStream(
                 lambda: chat_events(service, body, seed, head, metrics),

@@ -2,16 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.core import CounterMetricFamily
+from prometheus_client.registry import Collector
 
 from critics.types import Critique
 from reasonrl.serving.rewards import Review
 from reasonrl.serving.usage import Usage
+from reasonrl.serving.voices import LocalVoice, ServedVoice, Voice
 
 _SECONDS = (0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100, 300)
+_ROUNDS = (0, 1, 2, 3, 4, 6, 8, 16, 32, 64)
+
+
+@dataclass(frozen=True, eq=False)
+class _UpstreamErrors(Collector):
+    """Reads the counts that the clients of other servers keep themselves."""
+
+    voices: Sequence[ServedVoice]
+
+    def collect(self) -> Iterator[CounterMetricFamily]:
+        family = CounterMetricFamily(
+            "reasonrl:upstream_errors",
+            "Attempts to ask a server behind this one that failed.",
+            labels=["model", "kind"],
+        )
+        for voice in self.voices:
+            for kind, count in sorted(voice.model.errors.items()):
+                family.add_metric([voice.name, kind], count)
+        yield family
 
 
 class ServerMetrics:
@@ -33,6 +56,19 @@ class ServerMetrics:
         self.first_token = Histogram(
             "reasonrl:time_to_first_token_seconds", "Of streams.", buckets=_SECONDS, registry=registry
         )
+        self.queue_time = Histogram(
+            "reasonrl:request_queue_time_seconds",
+            "How long calls of a model in this process waited for the first pass that computes them.",
+            buckets=_SECONDS,
+            registry=registry,
+        )
+        self.rounds = Histogram(
+            "reasonrl:strategy_rounds",
+            "How many times a strategy asked for critiques, one after the other.",
+            ["strategy"],
+            buckets=_ROUNDS,
+            registry=registry,
+        )
         self.calls = Counter("reasonrl:hidden_calls", "Calls of models.", ["role"], registry=registry)
         self.tokens = Counter("reasonrl:tokens", "Tokens of models.", ["role", "kind"], registry=registry)
         self.stops = Counter("reasonrl:strategies_stopped", "Why strategies ended.", ["stopped_by"], registry=registry)
@@ -50,6 +86,14 @@ class ServerMetrics:
         )
         self.cancelled = Counter("reasonrl:cancelled", "Requests whose client left.", registry=registry)
 
+    def watch(self, voices: Sequence[Voice]) -> None:
+        """Counts what the models themselves see: calls that wait, servers that fail."""
+        for voice in voices:
+            if isinstance(voice, LocalVoice):
+                voice.engine.on_begin = self.queue_time.observe
+        remote = {id(voice.model): voice for voice in voices if isinstance(voice, ServedVoice)}
+        self.registry.register(_UpstreamErrors(list(remote.values())))
+
     def count_usage(self, usage: Usage) -> None:
         for role, spent in usage.roles.items():
             self.calls.labels(role).inc(spent.calls)
@@ -62,6 +106,7 @@ class ServerMetrics:
         for one in facts:
             if "stopped_by" in one:
                 self.stops.labels(one["stopped_by"]).inc()
+                self.rounds.labels(one["strategy"]).observe(one["rounds"])
             for critique in one.get("critiques", ()):
                 self.verdicts.labels(critique["judgement"] or "none", critique["parse_status"]).inc()
             if one.get("abstained"):

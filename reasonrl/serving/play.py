@@ -15,6 +15,8 @@ from reasonrl.engines.base import Sampling, derive_seed
 from reasonrl.engines.local.serving import OverloadedError
 from reasonrl.engines.served import ServedFailure
 from reasonrl.errors import ModelError
+from reasonrl.serving.admission import draining
+from reasonrl.serving.shutdown import Shutdown
 from reasonrl.serving.usage import Usage
 from reasonrl.serving.voices import BadPrompt, Chat, Said, Voice
 from verifiers.types import Message, Problem
@@ -31,6 +33,11 @@ class BudgetSpent(Exception):
 
 class Reader(Protocol):
     """Reads final answers."""
+
+    @property
+    def options(self) -> Mapping[str, Any]:
+        """Of the math verifier that does it."""
+        ...
 
     def read(self, texts: Sequence[str], known: Sequence[str]) -> list[str | None]:
         """The answer of each text: that of `known` (or of an earlier text) that equals it, if there is one."""
@@ -57,20 +64,9 @@ class Call:
     name: str
     role: str
     seed: int
+    max_new_tokens: int
     chat: list[Message]
     reply: Said
-
-    def to_json(self) -> dict[str, Any]:
-        return {
-            "call": self.name,
-            "role": self.role,
-            "seed": self.seed,
-            "messages": self.chat,
-            "text": self.reply.text,
-            "finish_reason": self.reply.finish_reason,
-            "prompt_tokens": self.reply.prompt_tokens,
-            "completion_tokens": self.reply.completion_tokens,
-        }
 
 
 @dataclass
@@ -92,13 +88,16 @@ class ModelPlay:
     calls: list[Call] = field(default_factory=list)
     judged: dict[str, list[Critique]] = field(default_factory=dict)
     """Critiques of each draft, by its name."""
+    rounds: int = 0
+    """How many times critiques were asked for, one after the other."""
     _drafts: dict[str, Draft] = field(default_factory=dict)
     _answers: list[str] = field(default_factory=list)
 
     async def drafts(self, count: int, *, first: int = 0) -> list[Draft]:
-        return await self._written([(f"draft/{number}", self._question()) for number in range(first, first + count)])
+        return await self._written([(f"draft/{number}", self.question()) for number in range(first, first + count)])
 
-    def _question(self) -> list[Message]:
+    def question(self) -> list[Message]:
+        """What the actor is asked."""
         return _user(self.problem.prompt) if isinstance(self.problem.prompt, str) else list(self.problem.prompt)
 
     async def refinements(self, pairs: Sequence[tuple[Draft, Critique]]) -> list[Draft]:
@@ -118,10 +117,11 @@ class ModelPlay:
             steps = self.solution(draft.text).steps
             beginnings[name] = before_step(draft.text, steps, step) if draft.text.strip() and step < len(steps) else ""
             beginning: list[Message] = [{"role": "assistant", "content": beginnings[name]}] if beginnings[name] else []
-            wanted.append((name, [*self._question(), *beginning]))
+            wanted.append((name, [*self.question(), *beginning]))
         return await self._written(wanted, beginnings)
 
     async def critiques(self, drafts: Sequence[Draft], count: int = 1) -> list[list[Critique]]:
+        self.rounds += 1
         for draft in drafts:
             if not draft.text.strip():
                 self.judged[draft.name] = [BLANK] * count
@@ -133,23 +133,26 @@ class ModelPlay:
         """Asks for the critiques that are not there yet."""
         wanted: list[tuple[Draft, Solution, str, Chat]] = []
         is_greedy = self.cast.critic_sampling.temperature == 0
+        form = self.cast.format.for_request(self.seed)
         for draft, solution in solutions:
-            chat = self.cast.format.render(self.problem, solution)
+            chat = form.render(self.problem, solution)
             for number in range(len(self.judged.get(draft.name, ())), 1 if is_greedy else count):
                 wanted.append((draft, solution, f"{draft.name}/critique/{number}", chat))
         names = [(name, chat) for _, _, name, chat in wanted]
         if names:
             self.tell(_counted(len(names), "critique"))
         try:
-            replies = await self._call("critic", self.cast.critic, self.cast.critic_sampling, names)
+            replies = await self._call("critic", self.cast.critic_sampling, names)
         except (ServedFailure, BadPrompt, OverloadedError, ModelError) as error:
             raise CriticUnavailable(str(error)) from error
         for (draft, solution, _, _), answer in zip(wanted, replies, strict=True):
-            critique = self.cast.format.parse(answer.text, len(solution.steps) or None)
-            self.judged.setdefault(draft.name, []).append(critique)
+            self.judged.setdefault(draft.name, []).append(self._read(answer.text, len(solution.steps) or None))
         if is_greedy:  # all critiques of one solution are the same: one is asked for, and paid
             self.judged |= {draft.name: self.judged[draft.name][:1] * count for draft, _ in solutions}
         return [self.judged[draft.name][:count] for draft, _ in solutions]
+
+    def _read(self, text: str, steps: int | None) -> Critique:
+        return self.cast.format.parse(text, steps)
 
     async def critiques_of(
         self, text: str, steps: Sequence[str] | None, count: int
@@ -175,7 +178,7 @@ class ModelPlay:
         new = [(name, chat) for name, chat in wanted if name not in self._drafts]
         if new:
             self.tell(_counted(len(new), _KINDS.get(new[0][0].split("/")[-2], "refinement")))
-        replies = await self._call("actor", self.cast.actor, self.cast.actor_sampling, new, self._first_draft)
+        replies = await self._call("actor", self.cast.actor_sampling, new)
         texts = [(beginnings or {}).get(name, "") + one.text for (name, _), one in zip(new, replies, strict=True)]
         answers = await asyncio.to_thread(self.cast.reader.read, texts, self._answers)
         for (name, _), text, one, answer in zip(new, texts, replies, answers, strict=True):
@@ -185,29 +188,27 @@ class ModelPlay:
             self._drafts[name] = Draft(name, text, answer, truncated, one.completion_tokens or 0)
         return [self._drafts[name] for name, _ in wanted]
 
-    def _first_draft(self, name: str, reply: Said) -> None:
-        """Something to answer with, should the deadline come before the others have ended."""
-        if self.best is None:
-            self.best = Draft(name, reply.text, None, reply.finish_reason == "length", reply.completion_tokens or 0)
+    def first_draft(self) -> Draft | None:
+        """Of those that have ended, the one that was asked for first, before its answer is read: something to answer
+        with, should the deadline come before the others have ended.
+        """
+        for call in self.calls:
+            if call.role == "actor":
+                truncated = call.reply.finish_reason == "length"
+                return Draft(call.name, call.reply.text, None, truncated, call.reply.completion_tokens or 0)
+        return None
 
-    async def _call(
-        self,
-        role: str,
-        voice: Voice,
-        sampling: Sampling,
-        wanted: Sequence[tuple[str, Chat]],
-        ended: Callable[[str, Said], None] = lambda name, reply: None,
-    ) -> list[Said]:
+    async def _call(self, role: str, sampling: Sampling, wanted: Sequence[tuple[str, Chat]]) -> list[Said]:
         """All at once, so that the engine can batch them. Each is counted when it ends. Raises the first error."""
         if not wanted:
             return []
         sampling = self._within_budget(sampling, len(wanted))
+        seeds = {name: derive_seed(self.seed, role, name) for name, _ in wanted}
         done: dict[str, Said] = {}
 
         async def one(name: str, chat: Chat) -> None:
-            done[name] = reply = await voice.say(chat, sampling, derive_seed(self.seed, role, name))
+            done[name] = reply = await self._ask(role, name, chat, sampling, seeds[name])
             self.usage.add(role, reply)
-            ended(name, reply)
 
         try:
             async with asyncio.TaskGroup() as group:
@@ -216,9 +217,17 @@ class ModelPlay:
         except BaseExceptionGroup as errors:
             raise first_error(errors) from None
         finally:
-            seeds = {name: derive_seed(self.seed, role, name) for name in done}
-            self.calls += [Call(n, role, seeds[n], list(chat), done[n]) for n, chat in wanted if n in done]
+            self.calls += [
+                Call(name, role, seeds[name], sampling.max_new_tokens, list(chat), done[name])
+                for name, chat in wanted
+                if name in done
+            ]
         return [done[name] for name, _ in wanted]
+
+    async def _ask(self, role: str, name: str, chat: Chat, sampling: Sampling, seed: int) -> Said:
+        """One hidden call. Raises as `Voice.say`."""
+        voice = self.cast.actor if role == "actor" else self.cast.critic
+        return await voice.say(chat, sampling, seed)
 
     def _within_budget(self, sampling: Sampling, calls: int) -> Sampling:
         if self.budget_tokens is None:
@@ -229,21 +238,29 @@ class ModelPlay:
         return replace(sampling, max_new_tokens=min(sampling.max_new_tokens, share))
 
 
-async def play(strategy: Strategy, game: ModelPlay, *, deadline_s: float | None = None) -> StoppedBy:
-    """Plays to the end, to the end of the budget, or to the deadline. `game.best` is the answer.
+async def play(
+    strategy: Strategy, game: ModelPlay, *, deadline_s: float | None = None, shutdown: Shutdown | None = None
+) -> StoppedBy:
+    """Plays to the end, to the end of the budget, to the deadline, or until the server ends. `game.best` is the answer.
 
     Raises:
         TimeoutError: the deadline came before there was any draft.
+        Full: the server ends, and there is no draft.
         BudgetSpent: the budget does not allow one draft.
         BadPrompt, OverloadedError, ModelError, ServedFailure: the actor cannot answer.
     """
+    shutdown = shutdown or Shutdown()
     try:
-        async with asyncio.timeout(deadline_s):
+        async with shutdown.deadline(deadline_s) as deadline:
             return await strategy.play(game)
     except TimeoutError:
+        is_over = shutdown.has_ended(deadline)
+        game.best = game.best or game.first_draft()
+        if game.best is None and is_over:
+            raise draining() from None
         if game.best is None:
             raise
-        return "deadline"
+        return "shutdown" if is_over else "deadline"
     except BudgetSpent:
         if game.best is None:
             raise

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from critics.strategies.base import StoppedBy
 from critics.types import Judgement, ParseStatus
+from reasonrl.serving.trace import Trace
 from verifiers.types import Status
 
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -106,17 +107,6 @@ class Message(_Reply):
     content: str
 
 
-class HiddenCall(_Reply):
-    call: str
-    role: Literal["actor", "critic"]
-    seed: int
-    messages: list[Message]
-    text: str
-    finish_reason: Finish
-    prompt_tokens: int | None
-    completion_tokens: int | None
-
-
 class Play(_Reply):
     """What a strategy did."""
 
@@ -126,8 +116,9 @@ class Play(_Reply):
     draft: str
     answer: str | None
     drafts: int
+    rounds: int = Field(description="How many times critiques were asked for, one after the other.")
     critique: Critique | None
-    trace: list[HiddenCall] = []
+    trace: Trace | None = None
 
 
 class Seed(_Reply):
@@ -206,6 +197,7 @@ class CritiqueReply(_Reply):
     seed: int
     steps: list[str]
     usage: Usage
+    trace: Trace | None = None
 
 
 class RefineReply(Play):

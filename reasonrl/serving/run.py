@@ -1,10 +1,17 @@
-"""Listens, and ends well: at SIGTERM no new request is taken, and those under way are answered."""
+"""Listens, and ends well: at SIGTERM no new request is taken, and those under way are answered.
+
+Who asks anew is told so with 503, as long as there is anything under way. A strategy that outlasts the grace time
+answers a little before its end with the best draft it has; what else is then under way is sent away.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import json
+import math
 import signal
+import socket
+import time
 from types import FrameType
 from typing import Any
 
@@ -24,7 +31,10 @@ KEEP_ALIVE_S = 75
 """How long a connection may wait for its next request: longer than any client keeps it (httpx and openai 5 s, aiohttp
 15 s, nginx 60 s). A server that closes first does so while a request is on its way, and the client sees a reset.
 """
-GRACE_S = 30
+GRACE_S = 25
+"""Less than the 30 s after which Kubernetes kills."""
+ANSWER_S = 2.0
+"""Before the end of the grace time: then plays end, so that their answers can be sent."""
 MOST_CONNECTIONS = 1024
 
 
@@ -110,6 +120,16 @@ class _Server(uvicorn.Server):
         # uvicorn raises SIGINT again when it has ended; that is not a crash.
         self._captured_signals = [s for s in self._captured_signals if s not in (signal.SIGINT, signal.SIGTERM)]
 
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        grace_s = self.config.timeout_graceful_shutdown or GRACE_S
+        end = time.monotonic() + grace_s
+        self._admission.drain(grace_s - min(ANSWER_S, 0.2 * grace_s))
+        while self._admission.under_way and not self.force_exit and time.monotonic() < end:
+            await asyncio.sleep(0.05)
+        # Answers that are being written, and a moment for those that are sent away.
+        self.config.timeout_graceful_shutdown = max(1, math.ceil(end - time.monotonic()))
+        await super().shutdown(sockets)
+
 
 def _last_answers_say_so(app: Any, admission: Admission) -> Any:
     """ASGI middleware. An answer of a server that ends is the last on its connection, and its head says so: else the
@@ -128,9 +148,14 @@ def _last_answers_say_so(app: Any, admission: Admission) -> Any:
 
 
 def make_server(
-    app: Any, admission: Admission, *, host: str = "127.0.0.1", port: int = 0, **more: Any
+    app: Any, admission: Admission, *, host: str = "127.0.0.1", port: int = 0, grace_s: int = GRACE_S, **more: Any
 ) -> uvicorn.Server:
-    """A server that does not run yet. `more`: of `uvicorn.Config`."""
+    """A server that does not run yet.
+
+    Args:
+        grace_s: after SIGTERM, for what is under way.
+        more: of `uvicorn.Config`.
+    """
     config = uvicorn.Config(
         _last_answers_say_so(app, admission),
         host=host,
@@ -142,7 +167,7 @@ def make_server(
         server_header=False,
         date_header=False,
         timeout_keep_alive=KEEP_ALIVE_S,
-        timeout_graceful_shutdown=GRACE_S,
+        timeout_graceful_shutdown=grace_s,
         limit_concurrency=MOST_CONNECTIONS,
         h11_max_incomplete_event_size=16 * 1024,
         **more,
@@ -150,9 +175,9 @@ def make_server(
     return _Server(config, admission)
 
 
-def run_server(app: Any, admission: Admission, *, host: str, port: int) -> None:
+def run_server(app: Any, admission: Admission, *, host: str, port: int, grace_s: int = GRACE_S) -> None:
     """Until SIGTERM or Ctrl-C. Raises UsageError where it cannot listen."""
-    server = make_server(app, admission, host=host, port=port)
+    server = make_server(app, admission, host=host, port=port, grace_s=grace_s)
     try:
         server.run()
     except SystemExit as error:

@@ -10,6 +10,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_valida
 
 from verifiers.types import Message
 
+TRACE = "Give back every hidden call, for `reasonrl replay`."
 MOST_CHARS = 200_000
 MOST_MESSAGES = 256
 MOST_CHOICES = 16
@@ -82,7 +83,7 @@ class StrategyOptions(_Strict):
     tries: Count | None = None
     budget_tokens: Tokens | None = Field(default=None, description="The most completion tokens of all hidden calls.")
     deadline_s: Seconds | None = None
-    trace: Flag = Field(default=False, description="Give back every hidden call.")
+    trace: Flag = Field(default=False, description=TRACE)
     progress: Flag = Field(default=True, description="In a stream, say what is being done as reasoning.")
 
     def counts(self) -> dict[str, int]:
@@ -194,6 +195,7 @@ class CritiqueRequest(_Strict):
     max_tokens: Tokens | None = None
     seed: Seed | None = None
     deadline_s: Seconds | None = None
+    trace: Flag = Field(default=False, description=TRACE)
 
     @model_validator(mode="after")
     def _one_of_both(self) -> CritiqueRequest:

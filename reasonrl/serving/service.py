@@ -25,6 +25,8 @@ from reasonrl.serving.schemas import (
     StrategyOptions,
     VerifyRequest,
 )
+from reasonrl.serving.shutdown import Shutdown
+from reasonrl.serving.trace import TracedSolution, critique_trace, play_trace
 from reasonrl.serving.usage import Usage
 from reasonrl.serving.voices import Said, Voice
 from reasonrl.stats import wilson
@@ -77,6 +79,7 @@ class Service:
     def __init__(self, cast: Cast, verifiers: Mapping[str, Verifier], rewards: RewardOptions | None = None) -> None:
         self.cast = cast
         self.rewards = rewards or RewardOptions()
+        self.shutdown = Shutdown()
         self.started = int(time.time())
         self._verifiers = dict(verifiers)
         self._verifying = asyncio.Semaphore(2)
@@ -180,7 +183,7 @@ class Service:
     ) -> Answer:
         strategy = _strategy(name, options, "reasonrl")
         game = ModelPlay(cast, problem, seed, options.budget_tokens, **({"tell": tell} if tell else {}))
-        stopped_by = await play(strategy, game, deadline_s=options.deadline_s)
+        stopped_by = await play(strategy, game, deadline_s=options.deadline_s, shutdown=self.shutdown)
         best = game.best
         assert best is not None
         critiques = game.judged.get(best.name, [])
@@ -191,10 +194,11 @@ class Service:
             "draft": best.name,
             "answer": best.answer,
             "drafts": sum(call.role == "actor" for call in game.calls),
+            "rounds": game.rounds,
             "critique": critique_json(critiques[-1]) if critiques else None,
         }
         if options.trace:
-            facts["trace"] = [call.to_json() for call in game.calls]
+            facts["trace"] = play_trace(game, strategy, stopped_by, deadline_s=options.deadline_s)
         reason = "length" if best.is_truncated else "stop"
         return Answer(best.text, reason, best.tokens, game.usage, facts)
 
@@ -210,6 +214,9 @@ class Service:
         critiques, steps = await self._critiques(game, request)
         value = verdict_json(critiques)
         value |= {"seed": seed, "steps": steps, "usage": game.usage.to_json(shown=game.usage.completion_tokens)}
+        if request.trace:
+            solution = TracedSolution(text=request.solution, steps=request.steps, critiques=request.samples)
+            value["trace"] = critique_trace(game, solution, critiques, deadline_s=request.deadline_s)
         return value, critiques, game.usage
 
     async def _critiques(self, game: ModelPlay, request: CritiqueRequest) -> tuple[list[Critique], list[str]]:

@@ -6,7 +6,7 @@ import asyncio
 import json
 import logging
 import time
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import AbstractContextManager, aclosing
 from typing import Any, TypeVar
 
@@ -21,6 +21,7 @@ from reasonrl.serving.guard import error_body, error_kind
 from reasonrl.serving.metrics import ServerMetrics
 from reasonrl.serving.schemas import ChatRequest
 from reasonrl.serving.service import Answer, Service, seeds_of
+from reasonrl.serving.usage import Usage
 
 Piece = TypeVar("Piece")
 KEEP_ALIVE_S = 15.0
@@ -80,45 +81,93 @@ class EventStream(Response):
 async def chat_events(
     service: Service, body: ChatRequest, seed: int, head: dict[str, Any], metrics: ServerMetrics
 ) -> AsyncGenerator[str]:
-    """Of one choice. `head`: of every chunk. Raises StreamFailed; before the first event, as `Service.answer`."""
-    (choice_seed,) = seeds_of(body, seed)
+    """Of all choices, whose pieces come as they are written. `head`: of every chunk. Raises StreamFailed; before the
+    first event, as `Service.answer`.
+    """
 
     def data(content: dict[str, Any]) -> str:
         return f"data: {json.dumps(content)}\n\n"
 
-    def chunk(delta: dict[str, Any], finish: str | None = None, **more: Any) -> str:
-        choice = {"index": 0, "delta": delta, "finish_reason": finish, "logprobs": None, **more}
+    def chunk(index: int, delta: dict[str, Any], finish: str | None = None, **more: Any) -> str:
+        choice = {"index": index, "delta": delta, "finish_reason": finish, "logprobs": None, **more}
         return data(head | {"choices": [choice], "reasonrl": {"seed": seed}})
 
-    started, has_begun, has_content = time.monotonic(), False, False
+    started, shown, has_content = time.monotonic(), set[int](), False
+    answers: dict[int, Answer] = {}
+    choices = [_deltas(service, body, choice_seed) for choice_seed in seeds_of(body, seed)]
     try:
-        async with aclosing(_with_silences(_deltas(service, body, choice_seed))) as pieces:
-            async for piece in pieces:
-                if not has_begun:
-                    has_begun = True
-                    yield chunk({"role": "assistant", "content": ""})
-                if piece is None:
+        async with aclosing(_with_silences(_merged(choices))) as pieces:
+            async for each in pieces:
+                for index in range(body.n) if each is None else each[:1]:
+                    if index not in shown:
+                        shown.add(index)
+                        yield chunk(index, {"role": "assistant", "content": ""})
+                if each is None:
                     yield ": keep-alive\n\n"
-                elif isinstance(piece, Answer):
-                    answer = piece
-                else:
-                    if "content" in piece and not has_content:
-                        has_content = True
-                        metrics.first_token.observe(time.monotonic() - started)
-                    yield chunk(piece)
+                    continue
+                index, piece = each
+                if isinstance(piece, Answer):
+                    answers[index] = piece
+                    facts = {"reasonrl": dict(piece.facts)} if piece.facts else {}
+                    yield chunk(index, {}, piece.finish_reason, **facts)
+                    continue
+                if "content" in piece and not has_content:
+                    has_content = True
+                    metrics.first_token.observe(time.monotonic() - started)
+                yield chunk(index, piece)
     except Exception as error:
-        if not has_begun:
+        if not shown:
             raise
         status, message, param = describe_error(error)
         if status == 500:
             _log.exception("a stream failed")
         yield data(error_body(message, error_kind(status), param))
         raise StreamFailed from None
-    metrics.count_answer(answer.usage, [answer.facts])
-    yield chunk({}, answer.finish_reason, **({"reasonrl": dict(answer.facts)} if answer.facts else {}))
+    usage = Usage()
+    for answer in answers.values():
+        usage.merge(answer.usage)
+    metrics.count_answer(usage, [answer.facts for answer in answers.values()])
     if body.stream_options is not None and body.stream_options.include_usage:
-        yield data(head | {"choices": [], "usage": answer.usage.to_json(shown=answer.tokens)})
+        tokens = sum(answer.tokens for answer in answers.values())
+        yield data(head | {"choices": [], "usage": usage.to_json(shown=tokens)})
     yield "data: [DONE]\n\n"
+
+
+async def _merged(streams: Sequence[AsyncGenerator[Piece]]) -> AsyncGenerator[tuple[int, Piece]]:
+    """Pieces of all streams with the number of theirs, in the order in which they come. The first that fails, fails;
+    however it ends, all are closed.
+    """
+    if len(streams) == 1:
+        async with aclosing(streams[0]) as stream:
+            async for piece in stream:
+                yield 0, piece
+        return
+    arrived: asyncio.Queue[tuple[int, Piece] | Exception | None] = asyncio.Queue(maxsize=len(streams))
+
+    async def read(number: int, stream: AsyncGenerator[Piece]) -> None:
+        try:
+            async with aclosing(stream):
+                async for piece in stream:
+                    await arrived.put((number, piece))
+            await arrived.put(None)
+        except Exception as error:
+            await arrived.put(error)
+
+    tasks = [asyncio.create_task(read(number, stream)) for number, stream in enumerate(streams)]
+    try:
+        left = len(tasks)
+        while left:
+            item = await arrived.get()
+            if item is None:
+                left -= 1
+            elif isinstance(item, Exception):
+                raise item
+            else:
+                yield item
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def _deltas(service: Service, body: ChatRequest, seed: int) -> AsyncGenerator[dict[str, Any] | Answer]:

@@ -9,7 +9,7 @@ from typing import Any, Literal, Protocol
 
 from reasonrl.engines.base import Generation, Sampling, response_text
 from reasonrl.engines.local.serving import ServingEngine
-from reasonrl.engines.served import ServedModel, ServedRefusal
+from reasonrl.engines.served import ServedAnswer, ServedModel, ServedRefusal
 from reasonrl.environments.single_turn import encode_messages
 from reasonrl.errors import DataError
 from reasonrl.models.special_tokens import without_opened_thought
@@ -121,17 +121,26 @@ class ServedVoice:
 
     async def say(self, chat: Chat, sampling: Sampling, seed: int) -> Said:
         try:
-            answer = await self.model.say(chat, sampling, seed)
+            return self._said(await self.model.say(chat, sampling, seed))
         except ServedRefusal as error:
-            raise BadPrompt("the model behind this server refuses this prompt; it may be too long") from error
+            raise self._refusal() from error
+
+    async def stream(self, chat: Chat, sampling: Sampling, seed: int) -> AsyncGenerator[str | Said]:
+        try:
+            async with aclosing(self.model.stream(chat, sampling, seed)) as pieces:
+                async for piece in pieces:
+                    yield piece if isinstance(piece, str) else self._said(piece)
+        except ServedRefusal as error:
+            raise self._refusal() from error
+
+    @staticmethod
+    def _said(answer: ServedAnswer) -> Said:
         finish: Literal["stop", "length"] = "length" if answer.finish_reason == "length" else "stop"
         return Said(answer.text, finish, answer.prompt_tokens, answer.tokens)
 
-    async def stream(self, chat: Chat, sampling: Sampling, seed: int) -> AsyncGenerator[str | Said]:
-        reply = await self.say(chat, sampling, seed)
-        if reply.text:
-            yield reply.text
-        yield reply
+    @staticmethod
+    def _refusal() -> BadPrompt:
+        return BadPrompt("the model behind this server refuses this prompt; it may be too long")
 
     async def close(self) -> None:
         await self.model.aclose()

@@ -54,9 +54,10 @@ def test_the_reward_for_trl(capsys: pytest.CaptureFixture[str]) -> None:
 def test_what_the_page_says_of_rewards() -> None:
     from critics.adapters import ServedCritic
     from reasonrl.serving.rewards import TEMPERATURE_AGAIN, TRIES
-    from reasonrl.serving.run import MOST_CONNECTIONS
+    from reasonrl.serving.run import ANSWER_S, GRACE_S, MOST_CONNECTIONS
 
     for text in (
+        f"`--grace`\n({GRACE_S} s) answers {ANSWER_S:g} s before its end",
         f"{TRIES} times in all",
         f"at temperature {TEMPERATURE_AGAIN:g}",
         f"{MOST_CONNECTIONS:,}\nconnections",

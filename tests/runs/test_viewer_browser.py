@@ -260,3 +260,55 @@ def test_follows_a_running_trainer(browser, tmp_path):
         until(lambda: texts(browser, "#status")[0].startswith("step 3"))
     browser.execute_script("refresh()")
     until(lambda: texts(browser, "#status")[0] == "the viewer has stopped")
+
+
+def test_reviews_of_a_critic_stand_beside_the_answer(browser, tmp_path):
+    """Verdict, score, what it earned, and the critique, which is text like any other."""
+    path = tmp_path / "run"
+    fake_run(path, steps=1)
+    review = {"accepted": 1, "rejected": 0, "unread": 0, "score": 1.0, "text": "Step 1 is right.", "failure": None}
+    reviews = [
+        review,
+        {**review, "accepted": 0, "rejected": 2, "unread": 1, "score": 0.25, "text": HOSTILE},
+        {**review, "accepted": 0, "unread": 1, "score": None, "text": "I wonder."},
+        {**review, "accepted": 0, "rejected": 1, "score": 0.0, "text": ""},
+        {**review, "accepted": 0, "unread": 1, "score": None, "text": "", "failure": "the server is away"},
+        None,
+    ]
+    rows = [
+        fake_sample(
+            rollout=number,
+            reviews=review and {"process_of_thought": review},
+            reward_parts={"correctness": 1.0, "process_of_thought": 0.125 * number},
+        )
+        for number, review in enumerate(reviews)
+    ]
+    write_rows(path / "samples.jsonl", rows)
+    with serving(path) as server:
+        open_page(browser, server, "#samples")
+        browser.get_log("browser")  # what the pages of other tests have left
+        heads = texts(browser, ".review summary")
+        assert heads == [f"critic process of thought {word}" for word in ("accepted", "rejected", "not read")] + [
+            "critic process of thought rejected",
+            "critic process of thought no critique",
+        ]
+        assert texts(browser, ".review summary .badge.correct, .review summary .badge.wrong") == [
+            *("accepted", "rejected", "rejected"),
+        ]
+        numbers = texts(browser, ".review .numbers")
+        assert numbers[1] == "accepted by 0 of 3not read 1score 0.25earned 0.125"
+        assert numbers[2] == "accepted by 0 of 1not read 1earned 0.25"
+        assert texts(browser, ".review pre") == ["Step 1 is right.", HOSTILE, "I wonder."]
+        assert texts(browser, ".review > p:not(.numbers)") == [
+            "The answer is blank: no critic was asked.",
+            "the server is away",
+        ]
+        assert not browser.execute_script("return window.broken")
+        first = browser.find_elements("css selector", ".review summary")[0]
+        assert browser.execute_script("return document.querySelectorAll('.review[open]').length") == 0
+        first.click()
+        assert browser.find_elements("css selector", ".review pre")[0].is_displayed()
+        open_page(browser, server, "#samples?q=WONDER")
+        assert texts(browser, "#count") == ["1 answer to 1 problem"]
+        assert texts(browser, ".review[open] mark") == ["wonder"], "a critique that was looked for is open"
+        assert not [entry for entry in browser.get_log("browser") if entry["level"] == "SEVERE"]

@@ -88,7 +88,7 @@ def fake_cast(
         actor=actor,
         critic=critic,
         format=load_format(format_name),
-        reader=VerifierReader(load_verifier("math", mode="lenient")),
+        reader=VerifierReader(load_verifier("math", mode="lenient"), {"mode": "lenient"}),
         actor_sampling=Sampling(256, 0.7),
         critic_sampling=Sampling(256, critic_temperature),
     )

@@ -175,6 +175,7 @@ WRONG: dict[str, dict[str, list[Any]]] = {
         "max_tokens": NO_COUNT,
         "seed": NO_SEED,
         "deadline_s": SECONDS,
+        "trace": NO_FLAG,
         **{key: ["x", 1, None] for key in ["critic", "base_url", "messages", "prompt", "model"]},
     },
     "/v1/refine": {

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -17,7 +16,6 @@ pytest.importorskip("fastapi", reason="fastapi is not installed (extra: serve)")
 from openai import AsyncOpenAI, OpenAI  # noqa: E402
 
 from critics.strategies import STRATEGIES  # noqa: E402
-from reasonrl.engines.served import ServedFailure  # noqa: E402
 from reasonrl.serving.admission import Admission  # noqa: E402
 from tests.serving.fake_voices import FakeVoice, running_server  # noqa: E402
 from tests.serving.scripts import ACCEPTS, REJECTS, echo, fake_service, until  # noqa: E402
@@ -198,7 +196,7 @@ def test_usage_sums_over_the_hidden_calls_by_role(refining: tuple[str, FakeVoice
     assert (len(actor.calls) - before[0], len(critic.calls) - before[1]) == (4, 4)
     roles = answer.usage.model_extra["reasonrl"]["roles"]
     assert roles["actor"]["calls"] == roles["critic"]["calls"] == 4
-    traces = [call for choice in answer.choices for call in choice.model_extra["reasonrl"]["trace"]]
+    traces = [call for choice in answer.choices for call in choice.model_extra["reasonrl"]["trace"]["calls"]]
     assert len(traces) == 8 and len({call["seed"] for call in traces}) == 8
     for role in ("actor", "critic"):
         for kind in ("prompt_tokens", "completion_tokens"):
@@ -241,92 +239,6 @@ def test_options_of_strategies(refining: tuple[str, FakeVoice, FakeVoice]) -> No
         facts(model="judge", strategy="refine")
     with pytest.raises(openai.BadRequestError, match="last message"):
         chat(client, "refine-solver", messages=[*ASK, {"role": "assistant", "content": "It is"}])
-
-
-# ---------------------------------------------------------------- streams
-
-
-def streamed(client: OpenAI, model: str, **options: Any) -> list[Any]:
-    return list(chat(client, model, stream=True, **options))
-
-
-@pytest.mark.parametrize("model", ["solver", "judge", "refine-solver", "best-of-n-solver"])
-def test_a_stream_says_what_the_whole_answer_says(client: OpenAI, model: str) -> None:
-    whole = chat(client, model, seed=11)
-    chunks = streamed(client, model, seed=11, stream_options={"include_usage": True})
-    assert all(chunk.object == "chat.completion.chunk" and chunk.model == model for chunk in chunks)
-    assert len({chunk.id for chunk in chunks}) == 1
-    *body, last = chunks
-    assert last.choices == [] and last.usage == whole.usage
-    assert all(len(chunk.choices) == 1 and chunk.choices[0].index == 0 for chunk in body)
-    assert body[0].choices[0].delta.role == "assistant"
-    content = "".join(chunk.choices[0].delta.content or "" for chunk in body)
-    assert content == whole.choices[0].message.content
-    assert [chunk.choices[0].finish_reason for chunk in body] == [None] * (len(body) - 1) + ["stop"]
-    final = body[-1].choices[0]
-    assert final.delta.content is None
-    if "-solver" in model:
-        assert final.model_extra["reasonrl"] == whole.choices[0].model_extra["reasonrl"]
-    assert all(chunk.choices for chunk in streamed(client, model, seed=11)), "usage is given where it is asked for"
-
-
-def test_progress_is_reasoning_under_both_names_or_nothing(client: OpenAI) -> None:
-    deltas = [chunk.choices[0].delta.model_extra for chunk in streamed(client, "refine-solver")]
-    thoughts = [delta["reasoning"] for delta in deltas if delta and "reasoning" in delta]
-    assert len(thoughts) >= 2 and thoughts == [delta["reasoning_content"] for delta in deltas if delta]
-    silent = streamed(client, "refine-solver", extra_body={"reasonrl": {"progress": False}})
-    assert not any(chunk.choices[0].delta.model_extra for chunk in silent)
-
-
-def test_the_stream_helper_of_the_client(client: OpenAI) -> None:
-    with client.chat.completions.stream(model="refine-solver", messages=ASK, seed=2) as stream:
-        for _ in stream:
-            pass
-        final = stream.get_final_completion()
-    assert final.choices[0].message.content == chat(client, "refine-solver", seed=2).choices[0].message.content
-
-
-def test_the_events_are_those_of_openai(address: str) -> None:
-    body = {"model": "refine-solver", "messages": ASK, "stream": True}
-    answer = httpx.post(f"{address}/v1/chat/completions", json=body)
-    assert answer.headers["content-type"].startswith("text/event-stream")
-    events = answer.text.split("\n\n")
-    assert events[-2:] == ["data: [DONE]", ""]
-    assert all(json.loads(event.removeprefix("data: "))["choices"] for event in events[:-2])
-
-
-def test_a_failure_before_the_first_token_has_its_status() -> None:
-    def fails(chat: Any, seed: int) -> str:
-        raise ServedFailure("http://secret-host:1/v1: no answer")
-
-    with running_server(fake_service(FakeVoice("solver", fails))) as base:
-        with pytest.raises(openai.InternalServerError) as failure:
-            streamed(client_of(base), "solver")
-        assert failure.value.status_code == 502 and "secret-host" not in str(failure.value)
-        with pytest.raises(openai.NotFoundError):
-            streamed(client_of(base), "gpt-4")
-        with pytest.raises(openai.BadRequestError, match="a stream has one choice"):
-            streamed(client_of(base), "solver", n=2)
-
-
-def test_a_failure_in_a_stream_is_raised_by_the_client() -> None:
-    class Breaks(FakeVoice):
-        async def stream(self, *arguments: Any) -> Any:
-            yield "half of "
-            yield "an answer"
-            raise self.error
-
-        error: Exception = ServedFailure("http://secret-host:1/v1: no answer")
-
-    actor = Breaks("solver", echo)
-    with running_server(fake_service(actor)) as base:
-        for error in (ServedFailure("http://secret-host:1"), KeyError("secret-host")):
-            actor.error = error
-            texts = []
-            with pytest.raises(openai.APIError, match=r"did not answer|made a mistake") as failure:
-                for chunk in chat(client_of(base), stream=True):
-                    texts.append(chunk.choices[0].delta.content)
-            assert "".join(texts) == "half of an answer" and "secret-host" not in str(failure.value)
 
 
 # ---------------------------------------------------------------- errors

@@ -11,6 +11,7 @@ import pytest
 from critics.strategies import STRATEGIES, load_strategy
 from reasonrl.engines.served import ServedFailure
 from reasonrl.serving.play import BudgetSpent, ModelPlay, play
+from reasonrl.serving.trace import call_facts
 from tests.serving.fake_voices import FakeVoice, fake_cast
 from verifiers.types import Problem
 
@@ -71,7 +72,7 @@ def test_a_continuation_begins_where_the_wrong_step_stood() -> None:
 def test_a_play_can_be_repeated_call_by_call(name: str) -> None:
     games = [ModelPlay(cast(critic_temperature=1.0), PROBLEM, 5) for _ in range(2)]
     assert run(name, games[0]) == run(name, games[1])
-    traces = [[call.to_json() for call in game.calls] for game in games]
+    traces = [[call_facts(call).model_dump() for call in game.calls] for game in games]
     assert traces[0] == traces[1] and games[0].best == games[1].best
     assert len({call["seed"] for call in traces[0]}) == len(traces[0]), "each call has a seed of its own"
     assert {name for name in games[0].usage.roles} <= {"actor", "critic"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import signal
@@ -89,7 +90,7 @@ def serving(folder: Path, *options: str | Path, **around: str) -> Iterator[Serve
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    with serving(tmp_path_factory.mktemp("serve"), "--max-new-tokens", "16") as server:
+    with serving(tmp_path_factory.mktemp("serve"), "--max-new-tokens", "16", "--grace", "8") as server:
         yield server
 
 
@@ -193,21 +194,47 @@ def test_metrics_can_be_read_and_hold_no_text(served: Served) -> None:
 
 
 def test_sigterm_lets_requests_under_way_end(served: Served) -> None:
-    """Ends the server of this module: no test above comes after it."""
-    body = {"model": "best-of-n-tiny-critic", "messages": ASK, "seed": 1, "max_tokens": 400, "temperature": 1.5}
+    """Ends the server of this module: no test above comes after it. A strategy that would take longer than the grace
+    time, 64 drafts one after the other that this critic never accepts, answers with the best of those it has.
+    """
+    many = {"messages": ASK, "max_tokens": 400, "temperature": 1.5}
+    body = {"model": "best-of-n-tiny-critic", "seed": 1, "reasonrl": {"samples": 4}, **many}
+    endless = {"model": "regenerate-tiny-critic", "reasonrl": {"tries": 64}, **many}
     with ThreadPoolExecutor(8) as pool:
-        requests = ({**body, "n": 4}, {**body, "stream": True}, {**body, "seed": 2})
+        requests = ({**body, "n": 2}, {**body, "stream": True}, endless, {**endless, "stream": True})
         answers = [pool.submit(served.post, CHAT, request) for request in requests]
-        until(lambda: "reasonrl:num_requests_running 3.0" in served.get("/metrics").text, 20)
+        until(lambda: "reasonrl:num_requests_running 4.0" in served.get("/metrics").text, 20)
         served.process.send_signal(signal.SIGTERM)
         time.sleep(0.3)
         assert not any(answer.done() for answer in answers), "they are too short for this test"
         for _ in range(3):
-            with pytest.raises(httpx.ConnectError):
-                served.get("/health")
-        assert [answer.result(60).status_code for answer in answers] == [200] * 3
-        assert answers[1].result().text.endswith("data: [DONE]\n\n")
+            assert served.get("/health").json() == {"status": "draining"}
+            refused = served.post(CHAT, body)
+            assert refused.status_code == 503 and refused.headers["retry-after"] == "5"
+            assert refused.headers["connection"] == "close" and "the server ends" in refused.text
+        assert [answer.result(60).status_code for answer in answers] == [200] * 4
+        assert answers[2].result().json()["choices"][0]["reasonrl"]["stopped_by"] == "shutdown"
+        for stream in (answers[1], answers[3]):
+            assert stream.result().text.endswith("data: [DONE]\n\n")
+        assert '"stopped_by": "shutdown"' in answers[3].result().text
         assert served.process.wait(40) == 0
+    with pytest.raises(httpx.ConnectError):
+        served.get("/health")
+
+
+def test_a_general_model_has_random_delimiters_and_a_trained_critic_its_own_prompts() -> None:
+    """A model that is not a run is a trained critic where its format is named."""
+    from reasonrl.commands.serve import ServedModels, load_cast
+
+    for options, expected in (
+        ({}, True),
+        ({"format_name": "boxed_index"}, False),
+        ({"format_options": {"random_delimiters": False}}, False),
+        ({"format_name": "conclusion", "format_options": {"random_delimiters": True}}, True),
+    ):
+        cast = load_cast(ServedModels("tiny-critic", offline=True, **options))
+        assert cast.format.random_delimiters is expected
+        asyncio.run(cast.critic.close())
 
 
 # ---------------------------------------------------------------- keys
@@ -228,7 +255,7 @@ def test_keys_from_a_file_and_the_surroundings(tmp_path: Path) -> None:
             assert idle.get("/health").status_code == 200
             started = time.monotonic()
             served.process.send_signal(signal.SIGINT)
-            assert served.process.wait(40) == 0 and time.monotonic() - started < 5
+            assert served.process.wait(40) == 0 and time.monotonic() - started < 20, "less than the grace time"
     said = "".join(served.lines)
     assert not any(key in said for key in ("first", "second", "third"))
 

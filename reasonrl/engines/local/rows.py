@@ -68,6 +68,11 @@ class Rows:
     def is_done(self) -> bool:
         return not (self.live or self._open or self._paused or self._unopened)
 
+    @property
+    def waiting(self) -> set[int]:
+        """Requests of which nothing has been computed: there was no room for their prompts yet."""
+        return {number for prompt in self._unopened for number in prompt.waiting}
+
     def add(self, number: int, request: Request) -> None:
         """A request that waits for its row. Give those of a batch in the order of their tokens: prompts of the same
         beginning then follow each other.

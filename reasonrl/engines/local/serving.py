@@ -11,7 +11,8 @@ import asyncio
 import contextlib
 import itertools
 import threading
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Hashable, Sequence
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Hashable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -35,6 +36,7 @@ class _Ticket:
     tokens: asyncio.Queue[int | None] | None
     """Of a stream; None ends it."""
     streamed: int = 0
+    arrived: float = field(default_factory=time.monotonic)
 
 
 @dataclass
@@ -60,6 +62,8 @@ class ServingEngine:
     def __init__(self, engine: CachedEngine, *, most_waiting: int = 1024) -> None:
         self._engine = engine
         self._most_waiting = most_waiting
+        self.on_begin: Callable[[float], None] = lambda seconds: None
+        """Is given how long each request waited until the first pass that computes it. Called in the thread."""
         self._numbers = itertools.count()
         self._under_way: dict[int, _Ticket] = {}
         """Belongs to the event loop."""
@@ -67,6 +71,8 @@ class ServingEngine:
         self._news = _News()
         self._is_closed = False
         self._rows = engine.new_rows()
+        self._not_begun: set[int] = set()
+        """Tickets that wait for their first pass. Belongs to the thread."""
         self._thread = threading.Thread(target=self._run, name="serving engine", daemon=True)
         self._thread.start()
 
@@ -165,7 +171,10 @@ class ServingEngine:
                 try:
                     with self._engine.decoding():
                         while not rows.is_done and self._take_news(rows, tickets, wait=False):
-                            for number, generation in self._engine.decode(rows).items():
+                            started = time.monotonic()
+                            ended = self._engine.decode(rows)
+                            self._count_begun(rows, tickets, started)
+                            for number, generation in ended.items():
                                 self._stream(tickets[number], generation.token_ids)
                                 self._settle(tickets.pop(number), generation)
                             self._stream_live(rows, tickets)
@@ -190,6 +199,7 @@ class ServingEngine:
                 self._changed.wait()
             news, self._news = self._news, _News(closing=self._news.closing)
         tickets |= {ticket.number: ticket for ticket in news.tickets}
+        self._not_begun.update(ticket.number for ticket in news.tickets)
         for ticket in news.tickets:
             rows.add(ticket.number, ticket.request)
         for number in news.cancelled:
@@ -199,6 +209,15 @@ class ServingEngine:
             rows.end_episode(episode)
             self._engine.end_episode(episode)
         return not news.closing
+
+    def _count_begun(self, rows: Rows, tickets: Mapping[int, _Ticket], started: float) -> None:
+        """`started`: when the pass began that has just ended."""
+        if not self._not_begun:
+            return
+        running = self._not_begun - rows.waiting
+        self._not_begun -= running
+        for number in running & tickets.keys():  # the others were cancelled
+            self.on_begin(max(0.0, started - tickets[number].arrived))
 
     def _stream_live(self, rows: Rows, tickets: dict[int, _Ticket]) -> None:
         for row in rows.live:

@@ -28,6 +28,10 @@ BENCHMARKS = {
     "livecodebench": "livecodebench:LIVECODEBENCH",
     "code_contests": "code_contests:CODE_CONTESTS",
     "bigcodebench_hard": "bigcodebench:BIGCODEBENCH_HARD",
+    "minif2f": "lean:MINIF2F",
+    "minif2f_valid": "lean:MINIF2F_VALID",
+    "proofnet": "lean:PROOFNET",
+    "putnambench": "lean:PUTNAMBENCH",
 }
 """Name -> module:benchmark, in this package."""
 CRITIC_BENCHMARKS = {

@@ -61,6 +61,26 @@ function transcript(sample, needle) {
   }
   return box;
 }
+// What a critic in the reward said of an answer: how many critiques accept it, what that scores and earns, and the first critique.
+function reviewBox(part, review, earned, needle) {
+  const level = review.accepted === review.rejected, read = review.accepted + review.rejected;
+  const [kind, word] = review.failure !== null ? ["error", "no critique"] : !read ? ["unparsed", "not read"]
+    : level ? ["", "undecided"] : review.accepted > review.rejected ? ["correct", "accepted"] : ["wrong", "rejected"];
+  const box = make("details", "review"), head = make("summary", "", `critic ${spoken(part)} `), numbers = make("p", "numbers");
+  head.append(make("span", "badge " + kind, word));
+  for (const [label, value] of [["accepted by", `${review.accepted} of ${read + review.unread}`], ["not read", review.unread || null], ["score", review.score], ["earned", earned]]) {
+    if (value === null || value === undefined) continue;
+    const item = make("span", "", label + " ");
+    item.append(make("b", "", typeof value === "number" ? short(value) : value));
+    numbers.append(item);
+  }
+  box.append(head, numbers);
+  if (review.failure !== null) box.append(make("p", "", review.failure));
+  else if (review.text) box.append(written("", review.text, needle));
+  else box.append(make("p", "", "The answer is blank: no critic was asked."));
+  box.open = Boolean(needle) && review.text.toLowerCase().includes(needle.toLowerCase());
+  return box;
+}
 function choices(select, options) {
   const old = select.value;
   while (select.options.length > 1) select.remove(1);

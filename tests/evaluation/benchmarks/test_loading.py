@@ -38,6 +38,14 @@ class TestCases(unittest.TestCase):
         self.assertEqual(task_func("{}"), ["c"])
         loads.assert_called_once_with("{}")
 """
+THEOREM = {
+    "name": "swap",
+    "split": "test",
+    "informal_prefix": "/-- Both, in the other order. -/\n",
+    "formal_statement": "theorem swap (p q : Prop) (h : And p q) : And q p := by\n",
+    "goal": "p q : Prop\nh : And p q\n⊢ And q p",
+    "header": "import Mathlib\n\nopen Nat\n\n",
+}
 STDIN = {"input": ["2\n"], "output": ["4\n"]}
 PUBLISHED: dict[str, tuple[dict[str, Any], str | None]] = {
     "gsm8k": ({"question": "How many?", "answer": "3 * 400 = <<3*400=1200>>1200\n#### 1,200"}, "1200"),
@@ -123,6 +131,13 @@ PUBLISHED: dict[str, tuple[dict[str, Any], str | None]] = {
         },
         None,
     ),
+    "minif2f": (THEOREM, None),
+    "minif2f_valid": (THEOREM | {"split": "valid"}, None),
+    "proofnet": (THEOREM, None),
+    "putnambench": (
+        {"name": "putnam_1962_a1", "code": "import Mathlib\n\ntheorem putnam_1962_a1 : 1 = 1 := sorry"},
+        None,
+    ),
 }
 """Name -> a made row with the columns of the hub, and the gold that it must give."""
 
@@ -149,7 +164,7 @@ def test_a_row_of_the_hub_becomes_a_problem_that_its_verifier_reads(name: str, t
         verifier = load_verifier(benchmark.verifier["name"], mode=benchmark.verifier["mode"])
         assert verifier.verify([f"It is \\boxed{{{gold}}}."], [problem.reference])[0].correct is True
     else:
-        assert any(problem.reference.get(key) for key in ("tests", "public_test_cases", "public_tests"))
+        assert any(problem.reference.get(key) for key in ("tests", "public_test_cases", "public_tests", "statement"))
 
 
 @pytest.mark.parametrize("name", [name for name, (_, gold) in PUBLISHED.items() if gold is not None])
