@@ -16,6 +16,7 @@ BUILT_IN = {
     "math": "verifiers.math.verifier:MathVerifier",
     "math_verify": "verifiers.math.peer:MathVerify",
     "code": "verifiers.code.verifier:CodeVerifier",
+    "lean": "verifiers.lean.verifier:LeanVerifier",
     "reasoning_gym": "verifiers.reasoning_gym:ReasoningGymVerifier",
     "format": "verifiers.format:FormatVerifier",
 }

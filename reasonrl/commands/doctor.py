@@ -17,6 +17,7 @@ from reasonrl._installation import check_verifiers
 from reasonrl.commands.output import emit
 from reasonrl.errors import ReasonRLError, UsageError
 from reasonrl.host.homes import home_folder, is_writable
+from verifiers.lean.backends import choice as lean_backends
 from verifiers.sandbox.choice import LAYERS, REMEDY, problem_of
 
 TESTED = {"torch": "2.13.0", "transformers": "5.5 to 5.24", "math-verify": "0.9.0"}
@@ -74,6 +75,7 @@ def examine() -> list[Finding]:
             )
     findings += _clusters()
     findings.append(_sandbox())
+    findings.append(_lean())
     findings.append(_disk())
     findings += _folders()
     return findings
@@ -125,6 +127,19 @@ def _sandbox() -> Finding:
         f"{REMEDY}; or name a server (isolation: fusion:http://HOST:PORT). Weaker: isolation: rlimits, no protection"
     )
     return Finding("note", f"no sandbox for programs, so verifier: code does not start ({listed})", remedy)
+
+
+def _lean() -> Finding:
+    """What judges proofs here without further options, and how to get a full Lean."""
+    full = "; for Mathlib: elan, a built project and --option project=FOLDER, or a server (docs/lean.md)"
+    tools = ", ".join(name for name in ("lean", "lake", "repl") if shutil.which(name))
+    on_path = f"; on PATH: {tools}" if tools else ""
+    problem = lean_backends.problem_of(lean_backends.bundled.NAME)
+    if not problem:
+        return Finding(
+            "ok", f"verifier: lean judges term proofs with the bundled kernel{on_path}", full.removeprefix("; ")
+        )
+    return Finding("note", f"verifier: lean has no kernel of its own here ({problem}){on_path}", lean_backends.REMEDY)
 
 
 def _python() -> Finding:

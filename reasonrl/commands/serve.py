@@ -150,11 +150,12 @@ def serve_command(
     port: int,
     api_keys: Sequence[str],
     verify: Sequence[str],
+    lean: str = "",
     rewards: Rewards,
     hosts: Sequence[str] = (),
     grace_s: int,
 ) -> None:
-    """Serves until SIGTERM or Ctrl-C."""
+    """Serves until SIGTERM or Ctrl-C. `lean`: the folder of a Lean project or the address of a Kimina server."""
     _need_serve_extra()
     is_local = host in ("127.0.0.1", "localhost", "::1")
     if not is_local and not api_keys:
@@ -162,8 +163,10 @@ def serve_command(
             f"--host {host}: other machines could ask without a key. Set REASONRL_API_KEY (or --api-key-file),"
             " or listen on 127.0.0.1"
         )
-    if unknown := [kind for kind in verify if kind not in ("math", "code")]:
-        raise UsageError(f"--verify {unknown[0]}: write math or code")
+    if unknown := [kind for kind in verify if kind not in ("math", "code", "lean")]:
+        raise UsageError(f"--verify {unknown[0]}: write math, code or lean")
+    if lean and "lean" not in verify:
+        raise UsageError(f"--lean {lean} is for --verify lean; write that, too")
     from reasonrl.serving.admission import Admission
     from reasonrl.serving.app import create_app
     from reasonrl.serving.guard import LOCAL_HOSTS, Guard
@@ -172,7 +175,8 @@ def serve_command(
     from reasonrl.serving.service import Service
 
     template = reward_template(rewards, models)
-    options = {"math": {"mode": "lenient"}}
+    where = {"url" if lean.startswith(("http://", "https://")) else "project": lean} if lean else {}
+    options = {"math": {"mode": "lenient"}, "lean": {"mode": "lenient", **where}}
     verifiers: dict[str, Verifier] = {kind: load_verifier(kind, **options.get(kind, {})) for kind in verify}
     cast = load_cast(models)
     service = Service(cast, verifiers, reward_options(rewards, models, cast.critic, template))

@@ -50,8 +50,16 @@ def serve(
     ] = None,
     actor_served_name: Annotated[str | None, typer.Option(help="The same of the actor's server.")] = None,
     verify: Annotated[
-        str, typer.Option(metavar="KINDS", help="What /v1/verify judges: math, code. Code runs in the sandbox.")
+        str,
+        typer.Option(metavar="KINDS", help="What /v1/verify judges: math, code, lean. Code runs in the sandbox."),
     ] = "math",
+    lean: Annotated[
+        str,
+        typer.Option(
+            metavar="FOLDER|ADDRESS",
+            help="Of --verify lean: a Lean project, or a Kimina server. Without it, the kernel alone (docs/lean.md).",
+        ),
+    ] = "",
     most_requests: Annotated[
         int, typer.Option(min=1, max=100_000, help="Requests under way; more are sent away with Retry-After.")
     ] = 256,
@@ -110,6 +118,7 @@ def serve(
         port=port,
         api_keys=keys_of(api_key_file and user_path(api_key_file)),
         verify=[kind.strip() for kind in user_text(verify).split(",") if kind.strip()],
+        lean=user_text(lean),
         rewards=Rewards(
             tokenizer=reward_tokenizer and user_text(reward_tokenizer),
             template=reward_template and user_path(reward_template),

@@ -220,7 +220,7 @@ class RefineRequest(_Strict):
 class VerifyRequest(_Strict):
     """`POST /v1/verify`: responses, each against an answer that is known."""
 
-    kind: Literal["math", "code"] = "math"
+    kind: Literal["math", "code", "lean"] = "math"
     response: Text
     answer: Text | None = Field(default=None, description="Of kind math.")
     tests: list[Text] | dict[str, Any] | None = Field(
@@ -228,3 +228,5 @@ class VerifyRequest(_Strict):
     )
     prompt: Text | None = None
     entry_point: str | None = Field(default=None, max_length=256)
+    statement: Text | None = Field(default=None, description="Of kind lean: the theorem without its proof.")
+    header: Text | None = Field(default=None, description="Of kind lean: what stands before the theorem.")

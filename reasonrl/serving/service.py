@@ -260,6 +260,10 @@ class Service:
             if request.answer is None:
                 raise BadRequest("kind math needs the `answer` to compare with", "answer")
             reference: dict[str, Any] = {"answer": request.answer}
+        elif request.kind == "lean":
+            if not request.statement:
+                raise BadRequest("kind lean needs the `statement` to prove", "statement")
+            reference = {"statement": request.statement, "header": request.header or ""}
         else:
             if not request.tests:
                 raise BadRequest("kind code needs `tests`", "tests")

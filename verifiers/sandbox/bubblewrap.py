@@ -9,6 +9,8 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
@@ -24,23 +26,41 @@ INSTALL = "install it: apt-get install bubblewrap (Debian, Ubuntu), dnf install 
 _LAUNCH = Path(__file__).with_name("launch.py")
 
 
+@dataclass(frozen=True)
+class Guest:
+    """What starts in the sandbox, where it is not the zygote of Python programs alone."""
+
+    start: str = "from verifiers.sandbox.inside.zygote import main; main({channel})"
+    """Python, with the place of the channel's number. The runner's files can be imported."""
+    files: Mapping[str, bytes] = field(default_factory=dict)
+    """Further files by their paths in the sandbox, for everyone to read."""
+    links: Mapping[str, str] = field(default_factory=dict)
+    """Symbolic links: path in the sandbox, and what stands in it."""
+
+
 def layer_settings() -> dict[str, Any]:
     return {"namespaces": True, "seccomp": True, "uid": NOBODY, "gid": NOBODY, "runner": FOLDER, "empty": _EMPTY}
 
 
-def launch(interpreter: Interpreter, channel: int, errors: IO[bytes]) -> subprocess.Popen[bytes]:
+def launch(
+    interpreter: Interpreter, channel: int, errors: IO[bytes], guest: Guest | None = None
+) -> subprocess.Popen[bytes]:
     """Starts one zygote in bubblewrap, on the descriptor `channel`. Raises SandboxUnavailable."""
     program = shutil.which("bwrap")
     if program is None:
         raise SandboxUnavailable(f"bubblewrap is not installed; {INSTALL}")
-    return start([program], interpreter, channel, errors)
+    return start([program], interpreter, channel, errors, guest)
 
 
-def start(program: list[str], interpreter: Interpreter, channel: int, errors: IO[bytes]) -> subprocess.Popen[bytes]:
+def start(
+    program: list[str], interpreter: Interpreter, channel: int, errors: IO[bytes], guest: Guest | None = None
+) -> subprocess.Popen[bytes]:
     """Starts a zygote with a program that takes bubblewrap's arguments."""
-    files = {path: _in_memory(path, text) for path, text in runner_files().items()}
+    guest = guest or Guest()
+    files = {path: _in_memory(path, text.encode()) for path, text in runner_files().items()}
+    files |= {path: _in_memory(path, data) for path, data in guest.files.items()}
     try:
-        command = [*program, *_arguments(interpreter, files, channel)]
+        command = [*program, *_arguments(interpreter, files, channel, guest)]
         if os.getuid() == 0:
             hidden = [str(prefix) for prefix in interpreter.prefixes]
             command = [sys.executable, "-I", "-S", str(_LAUNCH), str(NOBODY), *hidden, "--", *command]
@@ -58,14 +78,14 @@ def start(program: list[str], interpreter: Interpreter, channel: int, errors: IO
             os.close(descriptor)
 
 
-def _in_memory(path: str, text: str) -> int:
+def _in_memory(path: str, data: bytes) -> int:
     descriptor = os.memfd_create(os.path.basename(path))
-    os.write(descriptor, text.encode())
+    os.write(descriptor, data)
     os.lseek(descriptor, 0, os.SEEK_SET)
     return descriptor
 
 
-def _arguments(interpreter: Interpreter, files: dict[str, int], channel: int) -> list[str]:
+def _arguments(interpreter: Interpreter, files: dict[str, int], channel: int, guest: Guest) -> list[str]:
     arguments = [
         *("--unshare-user", "--unshare-pid", "--unshare-net", "--unshare-ipc", "--unshare-uts"),
         *("--unshare-cgroup-try", "--new-session", "--clearenv", "--cap-drop", "ALL"),
@@ -86,8 +106,8 @@ def _arguments(interpreter: Interpreter, files: dict[str, int], channel: int) ->
     arguments += ["--proc", "/proc", "--dir", _EMPTY, "--dev", "/dev", "--remount-ro", "/dev", "--tmpfs", "/tmp"]
     for path, descriptor in files.items():
         arguments += ["--perms", "0444", "--file", str(descriptor), path]
-    start = (
-        f"import sys; sys.path[:] = [{FOLDER!r}, *filter(None, sys.path)];"
-        f" from verifiers.sandbox.inside.zygote import main; main({channel})"
-    )
+    for path, content in guest.links.items():
+        arguments += ["--dir", os.path.dirname(path), "--symlink", content, path]
+    begin = guest.start.replace("{channel}", str(channel))
+    start = f"import sys; sys.path[:] = [{FOLDER!r}, *filter(None, sys.path)]; {begin}"
     return [*arguments, "--remount-ro", "/", "--chdir", "/tmp", str(interpreter.path), *ALONE, "-c", start]

@@ -13,7 +13,9 @@ NAME = "namespaces"
 _BARE = Path(__file__).with_name("bare.py")
 
 
-def launch(interpreter: Interpreter, channel: int, errors: IO[bytes]) -> subprocess.Popen[bytes]:
+def launch(
+    interpreter: Interpreter, channel: int, errors: IO[bytes], guest: bubblewrap.Guest | None = None
+) -> subprocess.Popen[bytes]:
     """Starts one zygote in namespaces of its own, on the descriptor `channel`."""
     program = [str(interpreter.path), "-I", "-S", "-c", _BARE.read_text(encoding="utf-8")]
-    return bubblewrap.start(program, interpreter, channel, errors)
+    return bubblewrap.start(program, interpreter, channel, errors, guest)

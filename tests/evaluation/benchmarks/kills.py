@@ -53,7 +53,7 @@ class KilledEvaluation:
         assert process.stderr is not None
         if after_first_chunk:
             for line in process.stderr:
-                if f" of {PROBLEMS * ANSWERS:,} answers" in line and int(line.split()[1]) > 0:
+                if f" of {PROBLEMS * ANSWERS:,} answers" in line and int(line.split()[1].replace(",", "")) > 0:
                     break
             time.sleep(rng.uniform(0.0, 1.0))
         else:

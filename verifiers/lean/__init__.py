@@ -1,0 +1,1 @@
+"""Proofs in Lean 4: a proof counts only if it proves the stated theorem. docs/lean.md."""

@@ -1,0 +1,1 @@
+"""What runs Lean: each backend compiles the three modules of a proof and says what came of them."""

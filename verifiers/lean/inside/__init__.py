@@ -1,0 +1,1 @@
+"""What runs in the sandbox: standard library alone, and nothing that decides anything."""
