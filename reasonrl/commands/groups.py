@@ -34,7 +34,9 @@ critic_app = typer.Typer(help="Train critics and measure them.", no_args_is_help
 def verify(
     name: Annotated[
         str,
-        typer.Argument(help="The verifier: math, math_verify, code, format, reasoning_gym, or package.module:Class."),
+        typer.Argument(
+            help="The verifier: math, math_verify, code, lean, format, reasoning_gym, or package.module:Class."
+        ),
     ],
     source: Annotated[
         Path | None,
@@ -116,7 +118,10 @@ def audit(
         ),
     ],
     verifier: Annotated[
-        str, typer.Option(help="The verifier: math, math_verify, code, format, reasoning_gym, or package.module:Class.")
+        str,
+        typer.Option(
+            help="The verifier: math, math_verify, code, lean, format, reasoning_gym, or package.module:Class."
+        ),
     ] = "math",
     option: Annotated[
         list[str] | None, typer.Option("--option", "-o", metavar="key=value", help="Options of the verifier.")

@@ -21,10 +21,11 @@ COUNT = "def down : Nat → Nat → Nat\n | .zero, k => k\n | .succ n, k => down
 GOAL = "theorem goal : Eq (Nat.add 1 1) 3 := sorry"
 GREEDY = {
     "hangs": (SQUARES + "theorem x : Eq (sq 45) 5 := rfl\n" + GOAL, {"cpu_time", "memory"}),
+    # Its recursion may also use up the stack before the time is up.
     "counts": (
         f"{COUNT}set_option maxHeartbeats 0\nset_option maxRecDepth 100000\n"
         f"theorem x : Eq (down 5000000 0) 5000000 := rfl\n{GOAL}",
-        {"cpu_time", "memory"},
+        {"cpu_time", "memory", "crashed"},
     ),
     "floods": ("theorem goal : Eq (Nat.add 1 1) 3 := " + "a" * 200_000, {"output"}),
     "recursion": ("set_option maxRecDepth 1\ntheorem goal : Eq (Nat.add 1 1) 3 := rfl", {"recursion_depth"}),
