@@ -15,8 +15,7 @@ from typing import Any
 from reasonrl.data.mistakes import refuse_unknown
 from reasonrl.data.program_demonstrations import FORMAT, TASKS, demonstrated
 from reasonrl.data.program_trees import Op, Tree, rewritten, text, total, value, with_a_mistake
-from reasonrl.data.task_options import wrong_format, wrong_tasks
-from reasonrl.data.values import LARGEST_SIZE
+from reasonrl.data.task_options import within, wrong_format, wrong_numbers, wrong_tasks
 from reasonrl.errors import DataError
 from verifiers.types import Problem
 
@@ -250,29 +249,14 @@ def _checked(options: dict[str, Any], seed: int) -> _Options:
     if "size" not in options:
         raise DataError("programs: the option size is missing; write the number of functions")
     given = {"seed": seed} | options
-    wrong = []
-    if not _within(given["size"], 1, LARGEST_SIZE):
-        wrong.append(f"size must be a whole number from 1 to {LARGEST_SIZE:,}, not {given['size']!r}")
-    elif not _within(given.get("repeat", 1), 1, LARGEST_SIZE // given["size"]):
-        wrong.append(
-            f"repeat must be a whole number from 1, and with size give {LARGEST_SIZE:,} at most, not"
-            f" {given['repeat']!r}"
-        )
-    if isinstance(given["seed"], bool) or not isinstance(given["seed"], int):
-        wrong.append(f"seed must be a whole number, not {given['seed']!r}")
-    if given.get("split", "train") not in ("train", "test"):
-        wrong.append(f"split must be train or test, not {given['split']!r}")
-    for name in ("test_share", "wrapped", "careless", "error_rate", "false_critiques"):
-        share = given.get(name, 0.0)
-        if isinstance(share, bool) or not isinstance(share, int | float) or not 0 <= share <= 1:
-            wrong.append(f"{name} must be in [0, 1], not {share!r}")
+    wrong = wrong_numbers(given, shares=("test_share", "wrapped", "careless", "error_rate", "false_critiques"))
     if "arguments" in given:
         pair = _pair(given["arguments"], len(NAMES))
         if pair is None:
             wrong.append(f"arguments must be 1, 2 or [1, 2], not {given['arguments']!r}")
         given["arguments"] = pair
     for name, most in (("shown", len(SHOWN[1])), ("hidden", 20)):
-        if name in given and not _within(given[name], 1, most):
+        if name in given and not within(given[name], 1, most):
             wrong.append(f"{name} must be a whole number from 1 to {most}, not {given[name]!r}")
     wrong += [*wrong_tasks(given, TASKS), *wrong_format(given, FORMAT)]
     if wrong:
@@ -282,12 +266,8 @@ def _checked(options: dict[str, Any], seed: int) -> _Options:
 
 def _pair(given: Any, most: int) -> tuple[int, int] | None:
     """[least, most] of what may be one number; None if it is neither."""
-    pair = (given, given) if _within(given, 1, most) else given
+    pair = (given, given) if within(given, 1, most) else given
     if not isinstance(pair, list | tuple) or len(pair) != 2:
         return None
     least, greatest = pair
-    return (least, greatest) if _within(least, 1, most) and _within(greatest, least, most) else None
-
-
-def _within(number: Any, least: int, most: int) -> bool:
-    return isinstance(number, int) and not isinstance(number, bool) and least <= number <= most
+    return (least, greatest) if within(least, 1, most) and within(greatest, least, most) else None

@@ -22,8 +22,7 @@ from reasonrl.data.propositions import (
     statement,
     with_a_mistake,
 )
-from reasonrl.data.task_options import is_number
-from reasonrl.data.values import LARGEST_SIZE
+from reasonrl.data.task_options import within, wrong_numbers
 from reasonrl.errors import DataError
 from verifiers.types import Problem
 
@@ -142,22 +141,7 @@ def _checked(options: dict[str, Any], seed: int) -> _Options:
     if "size" not in options:
         raise DataError("term_proofs: the option size is missing; write the number of propositions")
     given = {"seed": seed} | options
-    wrong = []
-    if not _within(given["size"], 1, LARGEST_SIZE):
-        wrong.append(f"size must be a whole number from 1 to {LARGEST_SIZE:,}, not {given['size']!r}")
-    elif not _within(given.get("repeat", 1), 1, LARGEST_SIZE // given["size"]):
-        wrong.append(
-            f"repeat must be a whole number from 1, and with size give {LARGEST_SIZE:,} at most, not"
-            f" {given['repeat']!r}"
-        )
-    if isinstance(given["seed"], bool) or not isinstance(given["seed"], int):
-        wrong.append(f"seed must be a whole number, not {given['seed']!r}")
-    if given.get("split", "train") not in ("train", "test"):
-        wrong.append(f"split must be train or test, not {given['split']!r}")
-    for name in ("test_share", "careless"):
-        share = given.get(name, 0.0)
-        if not is_number(share) or not 0 <= share <= 1:
-            wrong.append(f"{name} must be in [0, 1], not {share!r}")
+    wrong = wrong_numbers(given, shares=("test_share", "careless"))
     connectives = given.get("connectives", [3, 6])
     if not (isinstance(connectives, list | tuple) and len(connectives) == 2 and _is_range(*connectives)):
         wrong.append(f"connectives must be [least, most] from 1 to 12, not {connectives!r}")
@@ -167,8 +151,4 @@ def _checked(options: dict[str, Any], seed: int) -> _Options:
 
 
 def _is_range(least: Any, most: Any) -> bool:
-    return _within(least, 1, 12) and _within(most, least, 12)
-
-
-def _within(number: Any, least: int, most: int) -> bool:
-    return isinstance(number, int) and not isinstance(number, bool) and least <= number <= most
+    return within(least, 1, 12) and within(most, least, 12)
