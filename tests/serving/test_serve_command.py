@@ -199,7 +199,8 @@ def test_sigterm_lets_requests_under_way_end(served: Served) -> None:
     """
     many = {"messages": ASK, "max_tokens": 400, "temperature": 1.5}
     body = {"model": "best-of-n-tiny-critic", "seed": 1, "reasonrl": {"samples": 4}, **many}
-    endless = {"model": "regenerate-tiny-critic", "reasonrl": {"tries": 64}, **many}
+    # Short, so that a draft with its critique always fits into the model.
+    endless = {"model": "regenerate-tiny-critic", "reasonrl": {"tries": 64}, **many, "max_tokens": 60}
     with ThreadPoolExecutor(8) as pool:
         requests = ({**body, "n": 2}, {**body, "stream": True}, endless, {**endless, "stream": True})
         answers = [pool.submit(served.post, CHAT, request) for request in requests]
