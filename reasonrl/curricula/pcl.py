@@ -60,8 +60,10 @@ class PCLCurriculum:
         """The next `count` problems, in the order in which they were drawn."""
         drawn = max(count, min(count * self._factor, self._size))
         candidates = self._pool.select(drawn)
-        fresh = [problem for problem in candidates if problem.id not in self._taken]
-        candidates = fresh if len(fresh) >= count else candidates
+        # Candidates that span two passes over the data may hold a problem twice.
+        once = {problem.id: problem for problem in candidates}
+        fresh = [problem for key, problem in once.items() if key not in self._taken]
+        candidates = next(some for some in (fresh, list(once.values()), candidates) if len(some) >= count)
         chosen = select(self._rates.estimate(candidates), count, tau=self._tau)
         picked = [candidates[i] for i in sorted(chosen)]
         self._taken.update(problem.id for problem in picked)

@@ -93,6 +93,17 @@ def test_pcl_takes_problems_that_are_half_solved() -> None:
     assert len(curriculum.select(40)) == 40  # as many as there are: nothing to choose from
 
 
+def test_pcl_takes_no_problem_twice_in_a_step_that_spans_two_passes() -> None:
+    pool = POOL[:30]
+    curriculum = PCLCurriculum(pool, 0, made_rates("history"), candidates_per_prompt=4)
+    for _ in range(20):
+        curriculum.begin_step()
+        chosen = curriculum.select(5) + curriculum.select(2)  # the second is a refill
+        assert len({one.id for one in chosen}) == 7
+    curriculum.begin_step()
+    assert len(curriculum.select(40)) == 40  # more than there are
+
+
 def test_dump_draws_from_the_source_that_teaches() -> None:
     pool = [problem(f"p{i}", "good" if i % 2 else "dull") for i in range(40)]
     curriculum = DumpCurriculum(pool, 0)

@@ -45,7 +45,8 @@ def install() -> None:
         made = compute(self, batch, metrics)
         after = fields(batch, ["advantages", "response_mask", "returns"])
         asked = [(problem.id, count) for problem, count in self.pending.requested]
-        kept = {"keys": list(batch.keys), "raw": before, "made": after, "asked": asked}
+        places = {uid: place for uid, (place, _, _) in self.pending._round.items()}
+        kept = {"keys": list(batch.keys), "raw": before, "made": after, "asked": asked, "places": places}
         torch.save(kept, Path(FOLDER) / f"step-{self.global_steps}.pt")
         return made
 

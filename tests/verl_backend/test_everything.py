@@ -163,11 +163,18 @@ def test_gradients_equal_those_of_the_local_trainer(run: Run, tmp_path: Path) ->
 
 
 class Replay:
-    """The responses of a step on verl, handed out by prompt in the order of the sessions."""
+    """The responses of a step on verl, handed out by prompt, group by group: a step that spans two passes over the data
+    may have two groups of one prompt.
+    """
 
     def __init__(self, kept: dict[str, Any]) -> None:
         raw = kept["raw"]
-        order = sorted(range(len(kept["keys"])), key=lambda i: int(kept["keys"][i].split("_")[1]))
+
+        def place(row: int) -> tuple[int, int]:
+            uid, session, *_ = kept["keys"][row].split("_")
+            return kept["places"][uid], int(session)
+
+        order = sorted(range(len(kept["keys"])), key=place)
         self._left: dict[tuple[int, ...], list[Generation]] = defaultdict(list)
         for i in order:
             ids, logprobs = raw["responses"][i], raw["rollout_log_probs"][i]

@@ -71,6 +71,13 @@ class _Root:
         self.hostname = "sandbox"
         self.proc = ""
         self._mode = 0o644
+        self._opened: dict[str, int] = {}
+
+    def open_sources(self, words: list[str]) -> None:
+        """Holds what is to be bound, before the new root covers the folder in which it may lie."""
+        for number, word in enumerate(words):
+            if word in ("--ro-bind", "--ro-bind-try") and os.path.exists(words[number + 1]):
+                self._opened[words[number + 1]] = os.open(words[number + 1], os.O_PATH)
 
     def build(self, words: list[str]) -> list[str]:
         """Carries out the arguments in order. Returns the command behind them."""
@@ -92,16 +99,19 @@ class _Root:
 
     def _ro_bind(self, source: str, target: str) -> None:
         place = self._inside(target)
-        if os.path.isdir(source):
+        if source not in self._opened:
+            raise SystemExit(f"{source}: {os.strerror(errno.ENOENT)}")
+        held = f"/proc/self/fd/{self._opened[source]}"
+        if os.path.isdir(held):
             os.makedirs(place, exist_ok=True)
         else:
             os.makedirs(os.path.dirname(place), exist_ok=True)
             os.close(os.open(place, os.O_CREAT, 0o644))
-        _mount(source, place, "none", _BIND | _REC)
+        _mount(held, place, "none", _BIND | _REC)
         _make_read_only(place)
 
     def _ro_bind_try(self, source: str, target: str) -> None:
-        if os.path.exists(source):
+        if source in self._opened:
             self._ro_bind(source, target)
 
     def _symlink(self, content: str, target: str) -> None:
@@ -172,10 +182,11 @@ def main() -> None:
     _write("/proc/self/uid_map", f"{_option(words, '--uid', uid)} {uid} 1")
     _write("/proc/self/gid_map", f"{_option(words, '--gid', gid)} {gid} 1")
     _mount("none", "/", "none", _REC | _PRIVATE)
+    root = _Root()
+    root.open_sources(words)
     _mount("tmpfs", _NEW_ROOT, "tmpfs", _NOSUID | _NODEV, "mode=0755")
     os.mkdir(_NEW_ROOT + "/root")
     _mount("tmpfs", _NEW_ROOT + "/root", "tmpfs", _NOSUID | _NODEV, "mode=0755,size=4m")
-    root = _Root()
     command = root.build(words)
     _do(_libc.sethostname(root.hostname.encode(), len(root.hostname)), "sethostname")
     child = os.fork()  # process 1 of the new process namespace

@@ -34,6 +34,8 @@ class Guest:
     """Python, with the place of the channel's number. The runner's files can be imported."""
     files: Mapping[str, bytes] = field(default_factory=dict)
     """Further files by their paths in the sandbox, for everyone to read."""
+    folders: Mapping[str, Path] = field(default_factory=dict)
+    """Folders of this machine by their paths in the sandbox, read-only. Not below /tmp, which is the program's own."""
     links: Mapping[str, str] = field(default_factory=dict)
     """Symbolic links: path in the sandbox, and what stands in it."""
 
@@ -62,8 +64,8 @@ def start(
     try:
         command = [*program, *_arguments(interpreter, files, channel, guest)]
         if os.getuid() == 0:
-            hidden = [str(prefix) for prefix in interpreter.prefixes]
-            command = [sys.executable, "-I", "-S", str(_LAUNCH), str(NOBODY), *hidden, "--", *command]
+            folders = [str(folder) for folder in (*interpreter.prefixes, *guest.folders.values())]
+            command = [sys.executable, "-I", "-S", str(_LAUNCH), str(NOBODY), *folders, "--", *command]
         return subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
@@ -103,6 +105,8 @@ def _arguments(interpreter: Interpreter, files: dict[str, int], channel: int, gu
     arguments += ["--ro-bind-try", "/etc/ld.so.cache", "/etc/ld.so.cache"]
     for prefix in interpreter.prefixes:
         arguments += ["--ro-bind", str(prefix), str(prefix)]
+    for path, folder in guest.folders.items():
+        arguments += ["--ro-bind", str(folder), path]
     arguments += ["--proc", "/proc", "--dir", _EMPTY, "--dev", "/dev", "--remount-ro", "/dev", "--tmpfs", "/tmp"]
     for path, descriptor in files.items():
         arguments += ["--perms", "0444", "--file", str(descriptor), path]

@@ -17,6 +17,7 @@ _ASK = "import json, sys; print(json.dumps([sys.executable, sys.prefix, sys.base
 _FIND = "import sys, json, importlib.util as u; print(json.dumps([n for n in sys.argv[1:] if u.find_spec(n) is None]))"
 _OLDEST = [3, 9]
 
+WORKING_FOLDER = "/tmp"
 ALONE = ("-s", "-B")
 """The interpreter takes nothing from the folder of a user. The environment counts, unlike with -I: it is ours alone."""
 HASH_SEED = ("PYTHONHASHSEED", "0")
@@ -37,7 +38,7 @@ def find_interpreter(python: str = "") -> Interpreter:
     The one that is named (a virtual environment brings its packages along); else the system's own of the caller's
     version, which needs nothing outside /usr; else the one beneath the caller's environment.
 
-    Raises SandboxUnavailable: it does not start, or is too old.
+    Raises SandboxUnavailable: it does not start, is too old, or lies where the sandbox has its own folder.
     """
     system = "/usr/bin/python{}.{}".format(*sys.version_info)
     path = python or (system if os.path.exists(system) else getattr(sys, "_base_executable", "") or sys.executable)
@@ -50,6 +51,11 @@ def find_interpreter(python: str = "") -> Interpreter:
         raise SandboxUnavailable(f"the Python for programs, {path!r}, is {version[0]}.{version[1]}; take 3.9 or newer")
     folders = dict.fromkeys(path for prefix in prefixes for path in (Path(prefix), Path(os.path.realpath(prefix))))
     outside = [folder for folder in folders if not folder.is_relative_to("/usr")]
+    if covered := [folder for folder in outside if folder.is_relative_to(WORKING_FOLDER)]:
+        raise SandboxUnavailable(
+            f"the Python for programs, {path!r}, needs {covered[0]}. In the sandbox, {WORKING_FOLDER} is a folder of"
+            " the program's own; take a Python that lies elsewhere"
+        )
     return Interpreter(Path(executable), tuple(outside))
 
 

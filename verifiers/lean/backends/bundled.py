@@ -24,7 +24,7 @@ from verifiers.lean.backends.prelude_cache import cached_module
 from verifiers.lean.types import LeanLimits, LeanUnavailable, Part, PartEnd, Run, Script
 from verifiers.sandbox import bubblewrap, namespaces
 from verifiers.sandbox.cell import Process
-from verifiers.sandbox.interpreter import Interpreter, find_interpreter
+from verifiers.sandbox.interpreter import find_interpreter
 from verifiers.sandbox.local import LocalSandbox
 from verifiers.sandbox.runner import FOLDER
 from verifiers.sandbox.types import Ending, Limits, Outcome, SandboxUnavailable, Stdin
@@ -38,6 +38,9 @@ _INSIDE = ("__init__.py", "inside/__init__.py", "inside/names.py", "inside/libra
 _PART = (_LEAN / "inside" / "part.py").read_text(encoding="utf-8")
 _LIBRARY = "libleanshared.so"
 _MODULES = "/lean/modules"
+_LIBRARY_FOLDER = "/lean/library"
+"""In the sandbox. Never under its own path, which may lie below the folder that the sandbox makes anew."""
+_LOADED = f"{_LIBRARY_FOLDER}/{_LIBRARY}"
 _PROC = "/lean/proc"
 """Stands in for /proc: Lean asks there which program it is, by the number of the process, which is 1."""
 _LAYERS = {bubblewrap.NAME: bubblewrap.launch, namespaces.NAME: namespaces.launch}
@@ -121,12 +124,11 @@ class BundledKernel:
 class _Compiler:
     def __init__(self, folder: Path, layer: str, workers: int, *, warm: bool) -> None:
         """Raises SandboxUnavailable, LeanUnavailable."""
-        self._library = str(folder / _LIBRARY)
         self.isolation = layer
         files = {f"{_MODULES}/{PRELUDE}.olean": _prelude(folder, layer)}
         self._sandbox = _sandbox(folder, layer, workers, files, warm=warm)
         try:
-            self.version = _version(self._sandbox, self._library)
+            self.version = _version(self._sandbox)
         except LeanUnavailable:
             self._sandbox.close()
             raise
@@ -141,7 +143,7 @@ class _Compiler:
         return f"prelude\nimport {PRELUDE}\n"
 
     def compile(self, name: str, source: str, modules: Mapping[str, bytes], limits: LeanLimits) -> Compiled:
-        return _compile(self._sandbox, self._library, name, source, modules, limits)
+        return _compile(self._sandbox, name, source, modules, limits)
 
     def close(self) -> None:
         self._sandbox.close()
@@ -149,14 +151,13 @@ class _Compiler:
 
 def _sandbox(folder: Path, layer: str, workers: int, files: Mapping[str, bytes], *, warm: bool) -> LocalSandbox:
     guest_files = {f"{FOLDER}/verifiers/lean/{name}": (_LEAN / name).read_bytes() for name in _INSIDE}
-    begin = f"from verifiers.lean.inside.warm import main; main({{channel}}, {str(folder / _LIBRARY)!r}, {warm})"
+    begin = f"from verifiers.lean.inside.warm import main; main({{channel}}, {_LOADED!r}, {warm})"
     interpreter = find_interpreter()
     links = {f"{_PROC}/1/exe": str(interpreter.path)}
-    guest = bubblewrap.Guest(begin, {**guest_files, **files}, links)
-    with_library = Interpreter(interpreter.path, (*interpreter.prefixes, folder))
+    guest = bubblewrap.Guest(begin, {**guest_files, **files}, {_LIBRARY_FOLDER: folder}, links)
 
     def launch(channel: int, errors: IO[bytes]) -> Process:
-        return _LAYERS[layer](with_library, channel, errors, guest)
+        return _LAYERS[layer](interpreter, channel, errors, guest)
 
     return LocalSandbox(layer, launch, bubblewrap.layer_settings() | {"empty": _PROC}, workers=workers)
 
@@ -164,12 +165,11 @@ def _sandbox(folder: Path, layer: str, workers: int, files: Mapping[str, bytes],
 def _prelude(folder: Path, layer: str) -> bytes:
     """The compiled prelude. Raises SandboxUnavailable, LeanUnavailable."""
     source = (_LEAN / "prelude" / f"{PRELUDE}.lean").read_text(encoding="utf-8")
-    library = folder / _LIBRARY
 
     def build() -> bytes:
         sandbox = _sandbox(folder, layer, 1, {}, warm=False)
         try:
-            compiled = _compile(sandbox, str(library), PRELUDE, source, {}, LeanLimits())
+            compiled = _compile(sandbox, PRELUDE, source, {}, LeanLimits())
         finally:
             sandbox.close()
         if not compiled.part.is_sound or not compiled.module:
@@ -177,13 +177,13 @@ def _prelude(folder: Path, layer: str) -> bytes:
             raise LeanUnavailable(f"the small prelude does not compile: {message}")
         return compiled.module
 
-    stat = library.stat()
+    stat = (folder / _LIBRARY).stat()
     return cached_module(f"{source}\n{stat.st_size}\n{stat.st_mtime_ns}", build)
 
 
-def _version(sandbox: LocalSandbox, library: str) -> str:
+def _version(sandbox: LocalSandbox) -> str:
     """Lean's own word, and so a proof that it starts here. Raises SandboxUnavailable, LeanUnavailable."""
-    outcome = _run(sandbox, library, "version", "", {}, LeanLimits(), ["--version"])
+    outcome = _run(sandbox, "version", "", {}, LeanLimits(), ["--version"])
     version = _VERSION.search(outcome.stdout.decode("utf-8", "replace"))
     if version is None:
         raise LeanUnavailable(f"the bundled kernel does not start: {_said(outcome)}")
@@ -195,14 +195,14 @@ def _said(outcome: Outcome) -> str:
 
 
 def _compile(
-    sandbox: LocalSandbox, library: str, name: str, source: str, modules: Mapping[str, bytes], limits: LeanLimits
+    sandbox: LocalSandbox, name: str, source: str, modules: Mapping[str, bytes], limits: LeanLimits
 ) -> Compiled:
     seal = secrets.token_hex(16)
     arguments = ["-j", "1", "-s", str(_STACK_KB), "-M", str(limits.memory_mb or _MEMORY_MB)]
     arguments += ["-T", str(limits.heartbeats)] if limits.heartbeats else []
     files = {f"{name}.lean": source.encode("utf-8", "replace")}
     files |= {f"{module}.olean": content for module, content in modules.items()}
-    outcome = _run(sandbox, library, f"{name}.lean", seal, files, limits, arguments)
+    outcome = _run(sandbox, f"{name}.lean", seal, files, limits, arguments)
     output, sealed, following = outcome.stdout.partition(b"\n" + seal.encode() + b" ")
     messages = read_messages(output)
     if outcome.ending is not Ending.FINISHED:
@@ -221,7 +221,6 @@ def _compile(
 
 def _run(
     sandbox: LocalSandbox,
-    library: str,
     source: str,
     seal: str,
     files: Mapping[str, bytes],
@@ -230,7 +229,7 @@ def _run(
 ) -> Outcome:
     """One process of the sandbox. Raises SandboxUnavailable if none has ever started."""
     job = {
-        "library": library,
+        "library": _LOADED,
         "source": source,
         "path": f"/tmp:{_MODULES}",
         "arguments": arguments,
