@@ -5,8 +5,10 @@ warmed-up models.
     python benchmarks/ablation.py table    the table, from what is there
     python benchmarks/ablation.py run --task programs --seeds 1 --methods plain unlikeliness
 
-Task `sums` (ablation_task.py): held-out problems are of the hard kind. Task `programs` (recipes/programs): a problem
-has many right programs; the table counts the different right ones among 32 samples (program_forms.py).
+Task `sums` (ablation_task.py): held-out problems are of the hard kind. Tasks `programs` and `proofs` (recipes/programs,
+recipes/term_proofs): a problem has many right answers; the table counts the different right ones among 32 samples
+(program_forms.py, proof_forms.py). Every proof that counts is judged once more, in a process that has seen no other
+proof; one that does not hold ends the command.
 
 The figures of each run are written to benchmarks/results as it ends, with a digest of its settings: runs of the same
 settings are not trained again, on any machine. With --output they lie in that folder.
@@ -26,21 +28,23 @@ import statistics
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from rich.console import Console
 from rich.table import Table
 
 from reasonrl.stats import pass_at_k
+from verifiers.lean.verifier import LeanVerifier
 
 ROOT = Path(__file__).resolve().parents[1]
 if str(ROOT) not in sys.path:  # run as a script
     sys.path.insert(0, str(ROOT))
 
-from benchmarks.program_forms import normal_form  # noqa: E402
+from benchmarks import program_forms, proof_forms  # noqa: E402
 
 METHODS: dict[str, list[str]] = {
     "plain": [],
@@ -49,6 +53,13 @@ METHODS: dict[str, list[str]] = {
     "pcl": ["curriculum=pcl"],
     "unlikeliness": ["train.unlikeliness={beta: 0.25}"],
 }
+
+
+class Forms(NamedTuple):
+    """What the right answers of a task are called, and the one text of all forms of an answer."""
+
+    name: str
+    of: Callable[[str], str]
 
 
 @dataclass(frozen=True)
@@ -62,13 +73,26 @@ class Task:
     methods: tuple[str, ...]
     seeds: tuple[int, ...]
     folder: str
-    programs: bool = False
-    """Whether responses are programs, so that different right ones can be counted."""
+    forms: Forms | None = None
+    """Of answers that can be written in many ways, so that different right ones can be counted."""
+    judge_again: Callable[[list[tuple[str, dict[str, Any]]]], None] | None = None
+    """Takes the different right responses of the last evaluation with their references; ends the command if one is
+    wrong.
+    """
 
     def overrides(self, method: str) -> list[str]:
         """Of one method, or of `all` together."""
         names = self.methods if method == "all" else (method,)
         return [override for name in names for override in METHODS[name]]
+
+
+def judge_proofs_again(rows: list[tuple[str, dict[str, Any]]]) -> None:
+    verifier = LeanVerifier(mode="whole", backend="bundled", workers=2, cache_size=0, backend_options={"warm": False})
+    responses, references = [response for response, _ in rows], [reference for _, reference in rows]
+    wrong = [verdict for verdict in verifier.verify(responses, references) if verdict.correct is not True]
+    verifier.close()
+    if wrong:
+        raise SystemExit(f"{len(wrong)} of {len(rows)} proofs that counted do not hold; the first: {wrong[0]}")
 
 
 TASKS = {
@@ -101,7 +125,24 @@ TASKS = {
         methods=("plain", "unlikeliness", "tempo", "knapsack"),
         seeds=(1, 2, 3, 4, 5),
         folder="ablation-programs",
-        programs=True,
+        forms=Forms("programs", program_forms.normal_form),
+    ),
+    "proofs": Task(
+        recipe="ablation_proofs.yaml",
+        warm_up=(
+            "kind=sft",
+            "data.train={source: term_proofs, options: {size: 2000, repeat: 8, careless: 0.5, seed: 1}}",
+            'sft={steps: 1000, rows_per_step: 64, response: "{demonstration}"}',
+            "model.path=tiny-proofs",
+            "optim={lr: 3.0e-3, warmup_steps: 30, schedule: linear}",
+            "evaluation={samples_per_problem: 32, before: false}",
+        ),
+        heldout="proofs",
+        methods=("plain", "unlikeliness"),
+        seeds=(1, 2, 3),
+        folder="ablation-proofs",
+        forms=Forms("proofs", proof_forms.normal_form),
+        judge_again=judge_proofs_again,
     ),
 }
 KS = (1, 2, 4, 8, 16, 32)
@@ -195,31 +236,35 @@ def command(task: Task, folder: Path, overrides: list[str]) -> None:
 
 def read(task: Task, folder: Path) -> dict[str, Any]:
     """What a run has to say: final accuracies, pass@k, share of rollouts with a gradient, sampled accuracy after each
-    so many rollouts; for programs, the number of different right ones a problem.
+    so many rollouts; the number of different right answers a problem, where they have many forms.
     """
     metrics = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
     trained = [row for row in metrics if row["kind"] == "train"]
     evaluated = [row for row in metrics if row["kind"] == "eval"]
     right: dict[str, list[bool]] = {}
-    forms: dict[str, set[str]] = {}
+    forms: set[tuple[str, str]] = set()
+    counted: dict[tuple[str, str], tuple[str, dict[str, Any]]] = {}
     last = evaluated[-1]["step"]
     for line in (folder / "samples.jsonl").open(encoding="utf-8"):
         row = json.loads(line)
         if row["kind"] == "eval" and row["step"] == last and row["mode"] == "sampled":
             correct = row["verdicts"]["correctness"]["correct"] is True
             right.setdefault(row["problem_id"], []).append(correct)
-            if task.programs and correct:
-                forms.setdefault(row["problem_id"], set()).add(normal_form(row["response"]))
+            if task.forms is not None and correct:
+                forms.add((row["problem_id"], task.forms.of(row["response"])))
+                counted[row["problem_id"], row["response"]] = row["response"], row["reference"]
+    if task.judge_again is not None:
+        task.judge_again(list(counted.values()))
     spent, total = {0: 0}, 0
     for row in trained:
         total += row["rollouts/total"]
         spent[row["step"]] = total
     passes = {f"pass@{k}": statistics.fmean(pass_at_k(len(rows), sum(rows), k) for rows in right.values()) for k in KS}
-    programs = {"programs": sum(map(len, forms.values())) / len(right)} if task.programs else {}
+    different = {task.forms.name: len(forms) / len(right)} if task.forms is not None else {}
     return {
         "greedy": evaluated[-1][f"eval/{task.heldout}/greedy"],
         **passes,
-        **programs,
+        **different,
         "gradient": statistics.fmean(row["rollouts/effective_share"] for row in trained),
         "curve": [(spent[row["step"]], row[f"eval/{task.heldout}/sampled"]) for row in evaluated],
     }
@@ -250,7 +295,8 @@ def show(task: Task, results: Results, seeds: list[int]) -> None:
     table = Table(
         title=f"{len(plain)} seeds; plain: mean; others: difference from plain in points, paired by seed [95%, t]"
     )
-    names = ["greedy", "pass@1", "pass@4", "pass@16", "pass@32", *(["programs"] if task.programs else []), "gradient"]
+    counts = [] if task.forms is None else [task.forms.name]
+    names = ["greedy", "pass@1", "pass@4", "pass@16", "pass@32", *counts, "gradient"]
     for title in ("", *names, f"rollouts to {target:.1%} sampled"):
         table.add_column(title, justify="left" if not title else "right")
     for method, runs in runs_of.items():
@@ -259,7 +305,7 @@ def show(task: Task, results: Results, seeds: list[int]) -> None:
             continue
         cells = []
         for name in names:
-            unit = 1 if name == "programs" else 100
+            unit = 1 if name in counts else 100
             if method == "plain":
                 mean = statistics.fmean(run[name] for run in runs.values())
                 cells.append(f"{unit * mean:.1f}{'%' if unit == 100 else ''}")
