@@ -17,6 +17,7 @@ BUILT_IN = {
     "math_verify": "verifiers.math.peer:MathVerify",
     "code": "verifiers.code.verifier:CodeVerifier",
     "lean": "verifiers.lean.verifier:LeanVerifier",
+    "lean_statement": "verifiers.lean.formalisation:LeanStatementVerifier",
     "reasoning_gym": "verifiers.reasoning_gym:ReasoningGymVerifier",
     "format": "verifiers.format:FormatVerifier",
 }

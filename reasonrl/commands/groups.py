@@ -35,7 +35,8 @@ def verify(
     name: Annotated[
         str,
         typer.Argument(
-            help="The verifier: math, math_verify, code, lean, format, reasoning_gym, or package.module:Class."
+            help="The verifier: math, math_verify, code, lean, lean_statement, format, reasoning_gym, or"
+            " package.module:Class."
         ),
     ],
     source: Annotated[
@@ -120,7 +121,8 @@ def audit(
     verifier: Annotated[
         str,
         typer.Option(
-            help="The verifier: math, math_verify, code, lean, format, reasoning_gym, or package.module:Class."
+            help="The verifier: math, math_verify, code, lean, lean_statement, format, reasoning_gym, or"
+            " package.module:Class."
         ),
     ] = "math",
     option: Annotated[

@@ -9,6 +9,7 @@
 | reasoning-gym | question, answer, metadata with source_dataset |
 | critiques | ProcessBench, BIG-Bench-Mistake, PRM800K: see `reasonrl.data.critiques` |
 | programs | prompt and tests; HumanEval, EvalPlus, MBPP, LiveCodeBench, CodeContests: see `reasonrl.data.code_rows` |
+| theorems | formal_statement, header, proof; miniF2F, ProofNet, Lean-Workbook: see `reasonrl.data.theorem_rows` |
 
 All other columns of a row are kept in `meta`.
 """
@@ -19,7 +20,7 @@ import functools
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from reasonrl.data import code_rows, critiques
+from reasonrl.data import code_rows, critiques, theorem_rows
 from reasonrl.data.answers import boxed_answer, marked_answer
 from reasonrl.data.json_text import LongNumber, with_plain_numbers
 from reasonrl.data.messages_text import read_prompt
@@ -107,6 +108,8 @@ def _problem(
         mapped = {name: value for name, value in mapped.items() if name in _NOT_JUDGING}
     elif not columns and (judged := _critique(row)) is not None:
         fields = judged
+    elif not gold_is_mapped and (theorem := _published(functools.partial(theorem_rows.read, kind=kind), unmapped)):
+        fields = theorem
     elif "reward_model" in unmapped and not gold_is_mapped:
         fields = _verl(unmapped)
     elif not gold_is_mapped and _is_gym(unmapped):

@@ -27,7 +27,7 @@ from reasonrl.plan.stage_plan import Plan, StagePlan
 from reasonrl.recipe.links import check_links
 from reasonrl.recipe.reading import LoadedRecipe
 from reasonrl.recipe.schema import Recipe
-from reasonrl.rewards.loading import make_reward_parts, make_verifier
+from reasonrl.rewards.loading import make_offline_verifier, make_reward_parts, make_verifier
 from reasonrl.setup.data import RunData, check_lengths, load_data, recipe_for_data
 from reasonrl.setup.environments import environment_maker
 from reasonrl.setup.prompt_checks import known_end_ids, template_warnings
@@ -112,7 +112,8 @@ def plan_stage(recipe: Recipe, *, offline: bool, backends: Mapping[str, BackendP
     missing_roles = check_role_models(recipe, kind.roles(recipe), offline=offline)
     check_formats(recipe)
     data_recipe = recipe_for_data(recipe)
-    parts = make_reward_parts(data_recipe, make_verifier(recipe))
+    answer_verifier, unasked = make_offline_verifier(recipe) if offline else (make_verifier(recipe), [])
+    parts = make_reward_parts(data_recipe, answer_verifier)
     verifier = parts[0].verifier
     assert verifier is not None
     probe_environment(recipe, tokenizer, environment_maker(recipe, tokenizer))
@@ -180,7 +181,7 @@ def plan_stage(recipe: Recipe, *, offline: bool, backends: Mapping[str, BackendP
         memory_gb=estimate_memory_gb(recipe, kind, parameters, cache_gb(recipe, config, longest, workload)),
         minutes=minutes,
         backend=backend,
-        not_checked=[*missing, *missing_roles, *missing_data, *untried],
+        not_checked=[*missing, *missing_roles, *unasked, *missing_data, *untried],
         warnings=[*warnings, *probe.warnings],
         rewards=probe.rewards,
     )
@@ -220,9 +221,10 @@ def load_tokenizer(recipe: Recipe, *, offline: bool) -> tuple[Any, Any, list[str
     except ModelNotHere:
         if not offline:
             raise
+        size = "was guessed from its name" if parameters_by_name(recipe.model.path) else "is not in its name"
         not_checked.append(
             f"the model {recipe.model.path} is not in the local cache: its chat template and the prompt lengths"
-            " were not checked, and its size was guessed from its name"
+            f" were not checked, and its size {size}"
         )
     if recipe.rollout.engine == "vllm" and not runs_elsewhere(recipe) and importlib.util.find_spec("vllm") is None:
         not_checked.append("vLLM is not installed here, so whether it runs this model was not checked")

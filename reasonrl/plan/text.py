@@ -27,7 +27,8 @@ def stage_text(plan: StagePlan) -> str:
     if plan.response_text:
         lines.append(_line("special tokens", plan.response_text))
     lines += [_line(label, text) for label, text in plan.work.items()]
-    lines.append(_line("model", f"{plan.trainable_parameters / 1e6:,.1f} M parameters"))
+    size = f"{plan.trainable_parameters / 1e6:,.1f} M parameters" if plan.trainable_parameters else "of unknown size"
+    lines.append(_line("model", size))
     lines += plan.backend or _cost(plan)
     lines += [_line("not checked", text) for text in plan.not_checked]
     lines += [_line("WARNING", text) for text in plan.warnings]

@@ -19,13 +19,25 @@ from reasonrl.rewards.guarded import GuardedVerifier
 from reasonrl.rewards.scoring import finite_reward
 from reasonrl.user_code.guards import call_user_code, detached_problem
 from verifiers.errors import BadOption, MissingPackage, UnknownVerifier
-from verifiers.loading import load_verifier
+from verifiers.loading import load_verifier, option_names
 from verifiers.sandbox.types import SandboxUnavailable
 from verifiers.types import Verifier
+
+_TRY_SERVER = "try_server"
+"""The option of a verifier that can be made before its server is up."""
 
 
 def make_verifier(recipe: Recipe) -> Verifier:
     return _load(recipe.verifier.name, recipe.verifier.options, "verifier")
+
+
+def make_offline_verifier(recipe: Recipe) -> tuple[Verifier, list[str]]:
+    """The same without asking the server that it needs, and what was left unchecked."""
+    name, options = recipe.verifier.name, recipe.verifier.options
+    if not options.get("url") or ":" in name or _TRY_SERVER not in option_names(name):
+        return make_verifier(recipe), []
+    verifier = _load(name, options | {_TRY_SERVER: False}, "verifier")
+    return verifier, [f"the server of the verifier {name}, {options['url']}, was not asked"]
 
 
 def _load(name: str, options: dict[str, Any], key: str) -> Verifier:

@@ -166,7 +166,10 @@ def plan_lines(recipe: Recipe, parameters: int, longest: int) -> Iterable[str]:
             f"  micro-batches   packed to {max(verl.tokens_per_gpu, longest + recipe.rollout.response_limit):,} tokens"
             " a GPU"
         )
-        yield f"  memory a GPU    trainer {trainer:.1f} GB{moved}, vLLM's weights {server:.1f} GB;"
+        if parameters:
+            yield f"  memory a GPU    trainer {trainer:.1f} GB{moved}, vLLM's weights {server:.1f} GB;"
+        else:
+            yield "  memory a GPU    unknown, as the model's size;"
         yield f"                  vLLM takes {verl.rollout_memory_share:.0%} of the GPU with its cache"
     saved, tested = (every or train.steps for every in (recipe.checkpoint.every_steps, recipe.evaluation.every_steps))
     if recipe.checkpoint.keep_best and recipe.data.heldout and tested % saved:

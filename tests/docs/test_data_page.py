@@ -92,6 +92,7 @@ def test_rows_of_other_libraries(tmp_path: Path) -> None:
         "reasoning-gym",
         "ProcessBench",
         "HumanEval",
+        "miniF2F",
     ]
     verl = {
         "data_source": "mine",
@@ -102,11 +103,13 @@ def test_rows_of_other_libraries(tmp_path: Path) -> None:
     }
     gym = {"question": "2+2", "answer": "4", "metadata": {"source_dataset": "chain_sum"}}
     bench = {"id": "p", "problem": "2+2", "steps": ["5"], "label": 0, "final_answer_correct": False}
-    first, second, third = loaded(tmp_path, verl, gym, bench)
+    theorem = {"name": "t", "header": "import Mathlib\n", "formal_statement": "theorem t : 1 = 1 := by sorry"}
+    first, second, third, fourth = loaded(tmp_path, verl, gym, bench, theorem)
     assert (first.id, first.kind, first.source, first.reference) == ("v", "math", "mine", {"answer": "4"})
     assert (second.kind, second.source) == ("reasoning_gym", "reasoning_gym/chain_sum")
     assert second.reference == {"dataset": "chain_sum", "entry": gym}
     assert (third.kind, third.reference["first_error"], third.reference["correct"]) == ("critique", 0, False)
+    assert (fourth.id, fourth.kind, fourth.prompt) == ("t", "lean", "import Mathlib\ntheorem t : 1 = 1 := by\n")
 
 
 def test_the_programs_of_the_page(tmp_path: Path) -> None:

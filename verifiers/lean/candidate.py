@@ -94,7 +94,7 @@ def read_candidate(source: str, statement: Statement) -> Candidate:
     if len(source) > MOST_CHARACTERS:
         raise Unusable(f"the code has {len(source):,} characters; at most {MOST_CHARACTERS:,} are read")
     own_commands = commands(source)
-    _check_imports(own_commands, statement)
+    check_imports(own_commands, statement)
     remaining = _remaining(own_commands, statement)
     titles = [pair[1].text for each in remaining if (pair := declared(each, THEOREMS))]
     wanted = (statement.written_name, statement.name, f"{ROOT}{statement.name}")
@@ -118,7 +118,8 @@ def read_candidate(source: str, statement: Statement) -> Candidate:
     return Candidate(text.rstrip() + "\n", text.index(theorem.text) + _proof_offset(theorem))
 
 
-def _check_imports(own_commands: list[Command], statement: Statement) -> None:
+def check_imports(own_commands: list[Command], statement: Statement) -> None:
+    """Raises Unusable for an import that the problem's own do not bring along."""
     for command in own_commands:
         if command.keyword != "import":
             continue

@@ -70,7 +70,9 @@ def _statement_failure(part: Part) -> tuple[str, str, bool] | None:
         return "backend", part.reason, part.end is PartEnd.STALLED
     if part.end is not PartEnd.DONE:
         words = part.reason or f"it ended with {part.end.value}"
-        return "statement", words if part.end is PartEnd.MISSING else f"the statement: {words}", False
+        if part.end is PartEnd.MISSING:
+            return "header", words, False
+        return "statement", f"the statement: {words}", False
     if part.errors[0].text.startswith(_NAME_TAKEN):
         return "statement", "the theorem's name is taken: what the header imports has already declared it", False
     return "statement", f"the statement does not compile: {_short(part.errors[0].text)}", False

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 
 from verifiers.errors import BadReference
 from verifiers.lean.commands import SCOPE, THEOREMS, Command, commands
-from verifiers.lean.tokens import Kind, Token, depths
+from verifiers.lean.tokens import Kind, Token, depths, tokens
 from verifiers.lean.types import Statement
 
 _BINDS = frozenset(["let", "have", "letI", "haveI", "let_fun"])
@@ -58,6 +59,35 @@ def read_statement(text: str, header: str = "", name: str = "") -> Statement:
         signature=signature,
         wants=wants,
     )
+
+
+def hypotheses(statement: Statement) -> list[str]:
+    """The names in the statement's binders that nothing else in it speaks of: of a variable its type or the conclusion
+    says something, of a hypothesis seldom.
+    """
+    sequence = [token for token in tokens(statement.signature) if token.is_code]
+    words = [part for token in sequence if token.kind is Kind.WORD for part in (token.text, token.text.split(".")[0])]
+    names = []
+    place = 0
+    while place < len(sequence) and sequence[place].text in ("(", "{", "⦃"):
+        place += 1
+        while place < len(sequence) and sequence[place].kind is Kind.WORD:
+            names.append(sequence[place].text)
+            place += 1
+        depth = 1
+        while place < len(sequence) and depth:
+            depth += {"(": 1, "{": 1, "⦃": 1, "[": 1, ")": -1, "}": -1, "⦄": -1, "]": -1}.get(sequence[place].text, 0)
+            place += 1
+    return [name for name in names if words.count(name) == 2]  # once as a word, once as the first part of itself
+
+
+def without_conclusion(statement: Statement) -> Statement:
+    """The same hypotheses with `False` as what follows from them."""
+    colon = next(
+        (token for token, depth in depths(tokens(statement.signature)) if depth == 0 and token.text == ":"), None
+    )
+    binders = statement.signature[: colon.start] if colon else statement.signature
+    return replace(statement, signature=f"{binders.rstrip()} : False")
 
 
 def challenge_name(statement: Statement, nonce: str) -> str:

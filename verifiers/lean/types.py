@@ -175,7 +175,9 @@ class Judged:
     is_proof: bool | None
     """None: could not be judged."""
     method: str
-    """What decided: "lexical", "compile", "type", "axioms", "kernel", a limit's name, "statement", "backend"."""
+    """What decided: "lexical", "compile", "type", "axioms", "kernel", a limit's name; undecided: "header", "statement",
+    "backend".
+    """
     reason: str
     seconds: float = 0.0
     axioms: tuple[str, ...] | None = None

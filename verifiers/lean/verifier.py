@@ -43,9 +43,11 @@ class LeanVerifier:
         isolation: of the sandbox in which Lean runs here.
         workers: proofs that are judged at one time.
         limits: fields of `verifiers.lean.types.LeanLimits`, for each module.
+        header: of statements that come without one and import nothing, such as "import Mathlib".
         partial_credit: a proof that fails gets up to 0.5 for what comes before its first error. It stays wrong.
         cache_size: verdicts that are remembered, by statement and candidate.
         backend_options: options of the backend alone.
+        try_server: whether a server is tried at once; else before its first proof.
 
     Raises:
         ValueError: an argument is invalid.
@@ -68,16 +70,21 @@ class LeanVerifier:
         isolation: str = "auto",
         workers: int = 1,
         limits: LeanLimits | Mapping[str, Any] | None = None,
+        header: str = "",
         partial_credit: bool = False,
         cache_size: int = 10_000,
         backend_options: Mapping[str, Any] | None = None,
+        try_server: bool = True,
     ) -> None:
         check_mode(mode)
         check_count("workers", workers)
         check_count("cache_size", cache_size, least=0)
         if not isinstance(partial_credit, bool):
             raise ValueError(f"partial_credit is {partial_credit!r}; write true or false")
+        if not isinstance(header, str):
+            raise ValueError(f"header is {header!r}; write a text, such as 'import Mathlib'")
         self.mode: Mode = mode
+        self.header = header
         self.limits = limits if isinstance(limits, LeanLimits) else _limits_of(limits or {})
         self.partial_credit = partial_credit
         self._options = {
@@ -88,9 +95,11 @@ class LeanVerifier:
             "isolation": isolation,
             "workers": workers,
             "limits": self.limits,
+            "header": header,
             "partial_credit": partial_credit,
             "cache_size": cache_size,
             "backend_options": dict(backend_options or {}),
+            "try_server": try_server,
         }
         self._workers = workers
         try:
@@ -100,6 +109,7 @@ class LeanVerifier:
                 url=url,
                 isolation=isolation,
                 workers=workers,
+                try_server=try_server,
                 **(backend_options or {}),
             )
         except LeanUnavailable as error:
@@ -137,6 +147,18 @@ class LeanVerifier:
         """`verify` for bare proofs: nothing is looked for in them. Same errors."""
         return self._judge_all([_bare(text) for text in answers], references)
 
+    def judge(self, statements: Sequence[Statement], proofs: Sequence[str]) -> list[Judged]:
+        """Bare proofs of statements that have been read, for verifiers that build on this one; in order."""
+        pairs = [(one, _candidate(proof, one)) for one, proof in zip(statements, proofs, strict=True)]
+        jobs = {(one, read.text): read for one, read in pairs if isinstance(read, Candidate)}
+        judged = dict(zip(jobs, self._run_all(list(jobs.items())), strict=True))
+        return [judged[one, read.text] if isinstance(read, Candidate) else read for one, read in pairs]
+
+    @property
+    def options(self) -> Mapping[str, Any]:
+        """What it was made with."""
+        return self._options
+
     def reference_of(self, gold: Any) -> dict[str, Any]:
         """The reference of a bare statement. What is wrong with it is said in the verdict."""
         return {"statement": gold}
@@ -152,7 +174,7 @@ class LeanVerifier:
             NoGoldResponse: the statement can be read, and there is no proof.
             BadReference: the statement cannot be read.
         """
-        statement_of(reference)
+        statement_of(reference, self.header)
         for name in PROOFS:
             if isinstance(reference.get(name), str) and reference[name].strip():
                 return self.wrap_answer(reference[name])
@@ -182,7 +204,7 @@ class LeanVerifier:
         rows: dict[int, tuple[Extraction, tuple[Statement, str]]] = {}
         for row, (extraction, reference) in enumerate(zip(extractions, references, strict=True)):
             try:
-                statement = statement_of(reference)
+                statement = statement_of(reference, self.header)
             except BadReference as bad:
                 verdicts[row] = Verdict(None, None, Status.ERROR, None, "reference", str(bad), 0.0)
                 continue
@@ -274,8 +296,12 @@ class LeanVerifier:
         }
 
 
-def statement_of(reference: Any) -> Statement:
-    """The theorem of a reference. Raises BadReference."""
+def statement_of(reference: Any, default_header: str = "") -> Statement:
+    """The theorem of a reference. Raises BadReference.
+
+    Args:
+        default_header: of a statement that comes without one and imports nothing.
+    """
     if not isinstance(reference, Mapping):
         raise BadReference(f'the reference is a {type(reference).__name__}; write {{"statement": ..., "header": ...}}')
     texts = {name: reference[name] for name in STATEMENTS if reference.get(name) is not None}
@@ -288,7 +314,17 @@ def statement_of(reference: Any) -> Statement:
             raise BadReference(f"the {field} is a {type(value).__name__}; write a text")
     if not text.strip():
         raise BadReference("the statement is empty")
-    return _read(text, header, name)
+    statement = _read(text, header, name)
+    if default_header and not header.strip() and not statement.imports:
+        return _read(text, default_header, name)
+    return statement
+
+
+def _candidate(proof: str, statement: Statement) -> Candidate | Judged:
+    try:
+        return read_candidate(proof, statement)
+    except Unusable as unusable:
+        return Judged(False, "candidate", str(unusable))
 
 
 @functools.lru_cache(maxsize=4096)

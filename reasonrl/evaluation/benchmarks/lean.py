@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from reasonrl.data import theorem_rows
 from reasonrl.evaluation.benchmarks.base import Benchmark, Prompt
 
 _THEOREM = Prompt(
@@ -25,34 +26,13 @@ _COMPLETION = Prompt(
     {"mode": "lenient"},
 )
 """Whole-proof models such as DeepSeek-Prover-V1.5 go on where the prompt ends."""
-_STATEMENTS = ("formal_statement", "code", "lean4_statement")
-_ENDINGS = ("by sorry", "sorry", "by")
 
 
 def _row(row: dict[str, Any]) -> dict[str, Any]:
-    column = next((name for name in _STATEMENTS if name in row), None)
-    if column is None:
-        raise KeyError(_STATEMENTS[0])
-    statement, header = row[column], row.get("header") or ""
-    for name, value in ((column, statement), ("header", header)):
-        if not isinstance(value, str):
-            raise ValueError(f"{name} must be a text, not {value!r:.60}")
-    if not statement.strip():
-        raise ValueError(f"{column} is empty")
-    reference = {"statement": statement, "header": header}
-    prefix = row.get("informal_prefix") or ""
-    question = f"{header}{prefix}{_without_proof(statement)} by\n"
-    named = {"id": row["name"]} if row.get("name") is not None else {}
-    return {**named, "prompt": question, "prompt_form": "text", "kind": "lean", "reference": reference}
-
-
-def _without_proof(statement: str) -> str:
-    """The statement up to its last `:=`."""
-    bare = statement.rstrip()
-    for ending in _ENDINGS:
-        if bare.endswith(f":= {ending}"):
-            return bare.removesuffix(ending).rstrip()
-    return bare if bare.endswith(":=") else f"{bare} :="
+    fields = theorem_rows.read({name: value for name, value in row.items() if name != "prompt"}, "lean")
+    if fields is None:
+        raise KeyError(theorem_rows.STATEMENTS[0])
+    return {name: value for name, value in fields.items() if value is not None and name != "meta"}
 
 
 def _of_split(split: str) -> Callable[[dict[str, Any]], bool]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pickle
+import re
+from contextlib import closing
 
 import pytest
 
@@ -122,11 +124,12 @@ def test_the_verifiers_methods() -> None:
         ({"limits": {"cpu_s": 0}}, "limits.cpu_s is 0"),
         ({"mode": "loose"}, "mode is 'loose'"),
         ({"partial_credit": 1}, "write true or false"),
+        ({"header": ["import Mathlib"]}, "header is ['import Mathlib']; write a text"),
         ({"backend": "bundled", "backend_options": {"warmth": 1}}, "do not fit"),
     ],
 )
 def test_a_wrong_option_is_named(options: dict, words: str) -> None:
-    with pytest.raises(ValueError, match=words.replace("(", r"\(")):
+    with pytest.raises(ValueError, match=re.escape(words)):
         LeanVerifier(**options)
 
 
@@ -145,3 +148,23 @@ def test_a_backend_that_is_missing_fails_closed(monkeypatch: pytest.MonkeyPatch,
 def test_a_reference_is_read_by_any_of_its_names() -> None:
     for name in ("statement", "formal_statement", "code"):
         assert statement_of({name: "theorem goal : True := by sorry"}).wants == "by"
+
+
+def test_a_header_of_the_verifier_is_for_statements_without_one() -> None:
+    statement = "theorem goal (p : Prop) (h : p) : p := sorry"
+    missing = "import Mathlib"
+    assert statement_of({"statement": statement}, missing).imports == ("Mathlib",)
+    assert statement_of({"statement": statement, "header": "import Own"}, missing).imports == ("Own",)
+    assert statement_of({"statement": f"import Own\n{statement}"}, missing).imports == ("Own",)
+
+
+@pytest.mark.sandbox
+def test_the_kernel_judges_with_the_header_of_the_verifier() -> None:
+    need_kernel()
+    statement = {"statement": "theorem goal : Twin 1 := sorry"}
+    with closing(LeanVerifier(backend="bundled", header="def Twin (n : Nat) : Prop := Eq n n")) as verifier:
+        assert verifier.verify_answers(["(rfl : Eq 1 1)"], [statement])[0].correct is True
+        assert verifier.gold_response(statement | {"proof": "rfl"})
+    with closing(LeanVerifier(backend="bundled", header="import Mathlib")) as verifier:
+        verdict = verifier.verify_answers(["rfl"], [statement])[0]
+    assert verdict.status is Status.ERROR and "has no module Mathlib" in verdict.reason

@@ -24,6 +24,7 @@ def open_backend(
     url: str = "",
     isolation: str = "auto",
     workers: int = 1,
+    try_server: bool = True,
     **other: Any,
 ) -> Backend:
     """The backend that is named. auto: what the options name (a project, a url), else the bundled kernel.
@@ -34,6 +35,7 @@ def open_backend(
         url: of a Kimina Lean Server.
         isolation: of the sandbox, for what runs here.
         workers: proofs at one time.
+        try_server: whether a server is tried at once; else before its first proof.
         other: options of the backend alone.
 
     Raises:
@@ -49,7 +51,7 @@ def open_backend(
     if name == kimina.NAME:
         if not url:
             raise ValueError("backend kimina needs url: http://HOST:PORT")
-        return kimina.KiminaServer(url, workers=workers, **other)
+        return kimina.KiminaServer(url, workers=workers, try_now=try_server, **other)
     if url:
         raise ValueError(f"url is for backend kimina, not {name}")
     if name == bundled.NAME:

@@ -38,6 +38,7 @@ class KiminaServer:
         url: http://HOST:PORT
         workers: requests at one time; no more than the server has REPLs.
         key: the server's API key, if it asks for one.
+        try_now: whether the server is tried at once. Else before the first proof: none is judged by an untried one.
 
     Raises:
         ValueError: the url is none.
@@ -47,7 +48,9 @@ class KiminaServer:
     name = NAME
     layers: tuple[str, ...] = ()
 
-    def __init__(self, url: str, *, workers: int = 1, key: str = "", imports: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self, url: str, *, workers: int = 1, key: str = "", imports: tuple[str, ...] = (), try_now: bool = True
+    ) -> None:
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.netloc:
             raise ValueError(f"url is {url!r}; write http://HOST:PORT")
@@ -56,10 +59,28 @@ class KiminaServer:
         self._turns = threading.BoundedSemaphore(workers)
         self._is_old = False
         self._options = {"url": url, "workers": workers, "key": key, "imports": tuple(imports)}
-        self.version = probe(self, tuple(imports))
+        self.version = "unknown"
+        self._trying = threading.Lock()
+        self._is_tried = False
+        if try_now:
+            self._try()
 
     def run(self, script: Script, limits: LeanLimits) -> Run:
         """See `Backend.run`."""
+        try:
+            self._try()
+        except LeanUnavailable as error:
+            return Run(Part(PartEnd.BROKEN, reason=str(error)))
+        return self._run(script, limits)
+
+    def _try(self) -> None:
+        """Raises LeanUnavailable."""
+        with self._trying:
+            if not self._is_tried:
+                self.version = probe(self._run, self.name, self._options["imports"])
+                self._is_tried = True
+
+    def _run(self, script: Script, limits: LeanLimits) -> Run:
         text = one_text(script)
         head = "".join(f"import {name}\n" for name in script.imports)
         with self._turns:
