@@ -58,7 +58,8 @@ class KiminaServer:
         self._key = key
         self._turns = threading.BoundedSemaphore(workers)
         self._is_old = False
-        self._options = {"url": url, "workers": workers, "key": key, "imports": tuple(imports)}
+        self._imports = tuple(imports)
+        self._options = {"url": url, "workers": workers, "key": key, "imports": self._imports}
         self.version = "unknown"
         self._trying = threading.Lock()
         self._is_tried = False
@@ -77,7 +78,7 @@ class KiminaServer:
         """Raises LeanUnavailable."""
         with self._trying:
             if not self._is_tried:
-                self.version = probe(self._run, self.name, self._options["imports"])
+                self.version = probe(self._run, self.name, self._imports)
                 self._is_tried = True
 
     def _run(self, script: Script, limits: LeanLimits) -> Run:
