@@ -2,7 +2,8 @@
 
     1  the text holds one theorem, and nothing that could change what it means (the lexical layer of proofs)
     2  it compiles, as a proposition, under the problem's header, with `autoImplicit` off unless that sets it
-    3  its hypotheses do not contradict each other, as far as cheap proofs of False tell: else anything follows
+    3  its hypotheses (the binders before the colon) do not contradict each other, as far as cheap proofs of False tell:
+       else anything follows
     4  it is not trivial, as far as cheap proofs of it tell (only with `refuse: [contradictory, trivial]`)
 
 Whether it says what the problem says in words is a critic's matter (`json_verdict` of `critics.formats`, after
@@ -20,9 +21,9 @@ from typing import Any, ClassVar
 from verifiers.errors import BadReference, NoGoldResponse
 from verifiers.lean.backends import bundled
 from verifiers.lean.candidate import Unusable, check_imports, extract
-from verifiers.lean.commands import commands
+from verifiers.lean.commands import THEOREMS, commands
 from verifiers.lean.lexical import first_ban
-from verifiers.lean.statement import hypotheses, read_statement, without_conclusion
+from verifiers.lean.statement import declared, hypotheses, read_statement, without_conclusion
 from verifiers.lean.types import Statement
 from verifiers.lean.verifier import LeanVerifier
 from verifiers.response import Extraction, Mode
@@ -287,6 +288,13 @@ def _read(text: str, header: str) -> Statement | Findings:
             return Findings(Status.JUDGED, False, "imports", str(unusable))
     if (ban := first_ban(remaining)) is not None:
         return Findings(Status.JUDGED, False, "lexical", str(ban))
+    if _AUTO_IMPLICIT.lower() in remaining.lower():
+        return Findings(Status.JUDGED, False, "lexical", f"{_AUTO_IMPLICIT} is the header's to set")
+    titles = [pair[1].text for command in commands(remaining) if (pair := declared(command, THEOREMS))]
+    if len(titles) > 1:
+        return Findings(
+            Status.UNPARSED, None, "statement", f"there are {len(titles)} theorems: {', '.join(titles[:3])}"
+        )
     before = header if header.strip() else "".join(f"{command.text.strip()}\n" for command in imports)
     if _AUTO_IMPLICIT not in before:  # else a misspelt name would be a variable
         before = f"{before.rstrip()}\nset_option {_AUTO_IMPLICIT} false\n"
