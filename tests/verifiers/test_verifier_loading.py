@@ -50,7 +50,7 @@ def test_a_class_of_the_current_folder(here: Path) -> None:
     ("spec", "options", "error", "message"),
     [
         ("maths", {}, UnknownVerifier, "did you mean 'math'"),
-        ("", {}, UnknownVerifier, "math, math_verify, code, lean, reasoning_gym, format"),
+        ("", {}, UnknownVerifier, "math, math_verify, code, lean, lean_statement, reasoning_gym, format"),
         (":Class", {}, UnknownVerifier, "package.module:Class"),
         ("no_such_module:Class", {}, UnknownVerifier, "no module 'no_such_module'"),
         ("my_verifier:Mime", {}, UnknownVerifier, "did you mean 'Mine'"),
