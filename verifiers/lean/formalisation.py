@@ -310,7 +310,7 @@ def _findings(tried: Sequence[tuple[str, str, Any]]) -> Findings:
     for kind, _, judged in tried:
         if judged.is_proof is None and judged.method == "statement" and kind == "trivial":
             return Findings(Status.JUDGED, False, "compile", judged.reason, seconds=seconds)
-        if judged.is_proof is None and kind == "trivial":
+        if judged.is_proof is None and judged.method != "statement":  # the machine's fault: nothing is known then
             status = Status.TIMEOUT if judged.is_timeout else Status.ERROR
             return Findings(status, None, judged.method, judged.reason, seconds=seconds)
     proofs = {kind: proof for kind, proof, judged in reversed(tried) if judged.is_proof}

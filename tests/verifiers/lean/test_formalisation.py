@@ -10,8 +10,9 @@ import pytest
 
 from tests.verifiers.lean.conftest import need_kernel
 from verifiers.errors import NoGoldResponse
-from verifiers.lean.formalisation import LeanStatementVerifier
+from verifiers.lean.formalisation import LeanStatementVerifier, _findings
 from verifiers.lean.statement import hypotheses, read_statement, without_conclusion
+from verifiers.lean.types import Judged
 from verifiers.loading import load_verifier
 from verifiers.types import Status
 
@@ -170,3 +171,11 @@ def test_hypotheses_are_what_nothing_speaks_of(signature: str, names: list[str])
     changed = without_conclusion(statement)
     assert changed.signature.endswith(": False") and changed.name == "t"
     assert all(name in changed.signature for name in names)
+
+
+@pytest.mark.parametrize("kind", ["trivial", "contradictory"])
+@pytest.mark.parametrize(("is_timeout", "status"), [(False, Status.ERROR), (True, Status.TIMEOUT)])
+def test_a_checker_that_fails_on_one_cheap_proof_is_no_verdict(kind: str, is_timeout: bool, status: Status) -> None:
+    failed = Judged(None, "backend", "the server failed", is_timeout=is_timeout)
+    findings = _findings([("trivial", "rfl", Judged(False, "compile", "no")), (kind, "h", failed)])
+    assert (findings.status, findings.compiles, findings.reason) == (status, None, "the server failed")
