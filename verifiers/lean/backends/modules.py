@@ -32,8 +32,12 @@ class Compiler(Protocol):
         """The first lines of a module with these imports of the problem's. Raises MissingImport."""
         ...
 
-    def compile(self, name: str, source: str, modules: Mapping[str, bytes], limits: LeanLimits) -> Compiled:
-        """`modules`: those that it may import besides, by name."""
+    def compile(
+        self, name: str, source: str, modules: Mapping[str, bytes], limits: LeanLimits, *, is_imported: bool = True
+    ) -> Compiled:
+        """`modules`: those that it may import besides, by name. `is_imported`: whether its own compiled module is
+        wanted.
+        """
         ...
 
 
@@ -69,7 +73,7 @@ class ModuleRunner:
             return Run(challenge.part, _placed(candidate.part, head))
         modules |= {CHALLENGE: challenge.module, CANDIDATE: candidate.module}
         check_head = f"{head}import {CHALLENGE}\nimport {CANDIDATE}\n"
-        check = self._compiler.compile(CHECK, check_head + script.check, modules, limits)
+        check = self._compiler.compile(CHECK, check_head + script.check, modules, limits, is_imported=False)
         return Run(challenge.part, _placed(candidate.part, head), check.part)
 
     def _compiled_once(self, name: str, source: str, modules: Mapping[str, bytes], limits: LeanLimits) -> Compiled:

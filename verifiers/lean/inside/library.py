@@ -8,8 +8,14 @@ from __future__ import annotations
 import ctypes
 import os
 
-from verifiers.lean.inside.names import INITIALISE, LIBRARY
+from verifiers.lean.inside.large_pages import take_large_pages
+from verifiers.lean.inside.names import INITIALISE, LIBRARY, REHEARSED
+from verifiers.lean.inside.rehearsal import rehearse_import
 
-_library = ctypes.CDLL(os.environ.pop(LIBRARY), mode=ctypes.RTLD_GLOBAL)
+_path = os.environ.pop(LIBRARY)
+LEAN = ctypes.CDLL(_path, mode=ctypes.RTLD_GLOBAL)
+take_large_pages(_path)
 if os.environ.pop(INITIALISE, ""):
-    _library.lean_initialize()
+    LEAN.lean_initialize()
+if _module := os.environ.pop(REHEARSED, ""):
+    rehearse_import(LEAN, _module)

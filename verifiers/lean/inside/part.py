@@ -1,42 +1,73 @@
-"""The program that compiles one Lean module, in a process of its own. It reads a job and writes what Lean writes.
+"""Compiles one Lean module, in a process of its own: a fork of one that has loaded Lean. Reads a job and writes what
+Lean writes.
 
-Standard input: one line of JSON, {"library", "source", "path", "arguments", "seal", "files": [[name, bytes], ...]},
+Standard input: one line of JSON, {"source", "path", "arguments", "is_imported", "seal", "files": [[name, bytes], ...]},
 then the files' contents. Standard output: Lean's messages, one JSON object a line; then, if Lean came to its end, a
-line with the seal, Lean's exit status and the size of the compiled module, and the module.
+line with the seal, Lean's exit status and the size of the compiled module, and the module, where others import it.
 """
 
+from __future__ import annotations
+
 import ctypes
+import io
 import json
 import os
 import sys
+from typing import IO, Any
 
-job = json.loads(sys.stdin.buffer.readline())
-for name, size in job["files"]:
-    with open(name, "wb") as file:
-        file.write(sys.stdin.buffer.read(size))
-os.environ["LEAN_PATH"] = job["path"]
-compiled = job["source"].removesuffix(".lean") + ".olean"
-words = [word.encode() for word in ("lean", *job["arguments"], "--json", "-o", compiled, job["source"])]
-os.dup2(1, 2)  # what Lean says when it ends itself
-c_library = ctypes.CDLL(None)
+from verifiers.lean.inside.library import LEAN
+
+_c_library = ctypes.CDLL(None)
+_job: dict[str, Any] = {}
+
+
+def main() -> None:
+    """Ends the process."""
+    _job.update(_read(sys.stdin.buffer))
+    os.environ["LEAN_PATH"] = _job["path"]
+    os.dup2(1, 2)  # what Lean says when it ends itself
+    _c_library.on_exit(_finish, None)  # Lean itself calls exit when it has compiled a file
+    _finish(LEAN.lean_main(*_words(_job), None), None)
+
+
+def _read(stream: IO[bytes]) -> dict[str, Any]:
+    """The job. Its files are written to the current folder."""
+    job: dict[str, Any] = json.loads(stream.readline())
+    for name, size in job["files"]:
+        file = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666)
+        os.write(file, stream.read(size))
+        os.close(file)
+    return job
+
+
+def _words(job: dict[str, Any]) -> tuple[int, Any]:
+    """How many, and the command."""
+    output = ["-o", _compiled(job)] if job["is_imported"] else []
+    words = [word.encode() for word in ("lean", *job["arguments"], "--json", *output, job["source"])]
+    return len(words), (ctypes.c_char_p * (len(words) + 1))(*words, None)
+
+
+def _compiled(job: dict[str, Any]) -> str:
+    return str(job["source"]).removesuffix(".lean") + ".olean"
 
 
 @ctypes.CFUNCTYPE(None, ctypes.c_int, ctypes.c_void_p)
-def finish(status: int, _: object) -> None:
-    c_library.fflush(None)
+def _finish(status: int, _: object) -> None:
+    _c_library.fflush(None)
     module = b""
-    if os.path.exists(compiled):
-        with open(compiled, "rb") as file:
+    if _job["is_imported"] and os.path.exists(_compiled(_job)):
+        with open(_compiled(_job), "rb") as file:
             module = file.read()
     with os.fdopen(1, "wb", closefd=False) as out:
-        out.write(f"\n{job['seal']} {status} {len(module)}\n".encode() + module)
+        out.write(f"\n{_job['seal']} {status} {len(module)}\n".encode() + module)
     os._exit(0)  # without the ends of Lean's threads
 
 
-c_library.on_exit(finish, None)  # Lean itself calls exit when it has compiled a file
-finish(
-    ctypes.CDLL(job["library"], mode=ctypes.RTLD_GLOBAL).lean_main(
-        len(words), (ctypes.c_char_p * (len(words) + 1))(*words, None)
-    ),
-    None,
-)
+def _rehearse() -> None:
+    """What every child would do for the first time, as in `verifiers.sandbox.inside.rehearsal`."""
+    job = {"source": "Nothing.lean", "path": "", "arguments": ["-j"], "is_imported": True, "seal": "", "files": []}
+    for _ in range(20):
+        _words(_read(io.BytesIO(json.dumps(job).encode() + b"\n")))
+
+
+_rehearse()

@@ -4,14 +4,23 @@ from __future__ import annotations
 
 import os
 
-from verifiers.lean.inside.names import INITIALISE, LIBRARY
+from verifiers.lean.inside.names import INITIALISE, LIBRARY, REHEARSED
 from verifiers.sandbox.inside import zygote
 
 
-def main(descriptor: int, library: str, initialise: bool) -> None:
-    """As the zygote's. `library`: the path of libleanshared.so in the sandbox."""
+def main(descriptor: int, library: str, path: str, *, initialise: bool, rehearsed: str) -> None:
+    """As the zygote's.
+
+    Args:
+        library: the path of libleanshared.so in the sandbox.
+        path: LEAN_PATH.
+        initialise: whether Lean is, before the first fork.
+        rehearsed: a module that is imported once before it; empty for none.
+    """
+    os.environ["LEAN_PATH"] = path
     os.environ[LIBRARY] = library
     if initialise:
         os.environ[INITIALISE] = "1"
-    zygote.WARM = (*zygote.WARM, "verifiers.lean.inside.library")
+    os.environ[REHEARSED] = rehearsed
+    zygote.WARM = (*zygote.WARM, "verifiers.lean.inside.part")
     zygote.main(descriptor)
