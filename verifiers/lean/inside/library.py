@@ -9,13 +9,13 @@ import ctypes
 import os
 
 from verifiers.lean.inside.large_pages import take_large_pages
-from verifiers.lean.inside.names import INITIALISE, LIBRARY, REHEARSED
-from verifiers.lean.inside.rehearsal import rehearse_import
+from verifiers.lean.inside.names import IMPORTED, INITIALISE, LIBRARY
+from verifiers.lean.inside.prepared import Prepared
 
 _path = os.environ.pop(LIBRARY)
 LEAN = ctypes.CDLL(_path, mode=ctypes.RTLD_GLOBAL)
 take_large_pages(_path)
 if os.environ.pop(INITIALISE, ""):
     LEAN.lean_initialize()
-if _module := os.environ.pop(REHEARSED, ""):
-    rehearse_import(LEAN, _module)
+_module = os.environ.pop(IMPORTED, "")
+PREPARED = Prepared(LEAN, _module) if _module else None

@@ -1,9 +1,11 @@
 """Compiles one Lean module, in a process of its own: a fork of one that has loaded Lean. Reads a job and writes what
 Lean writes.
 
-Standard input: one line of JSON, {"source", "path", "arguments", "is_imported", "seal", "files": [[name, bytes], ...]},
-then the files' contents. Standard output: Lean's messages, one JSON object a line; then, if Lean came to its end, a
-line with the seal, Lean's exit status and the size of the compiled module, and the module, where others import it.
+Standard input: one line of JSON, {"source", "path", "arguments", "memory_mb", "stack_kb", "is_on_top", "is_imported",
+"seal", "files": [[name, bytes], ...]}, then the files' contents. `is_on_top`: the text has no imports, and stands on
+top of the module that was imported before the fork; else `arguments` are those of `lean`. Standard output: Lean's
+messages, one JSON object a line; then, if Lean came to its end, a line with the seal, Lean's exit status and the size
+of the compiled module, and the module, where others import it.
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ import os
 import sys
 from typing import IO, Any
 
-from verifiers.lean.inside.library import LEAN
+from verifiers.lean.inside.library import LEAN, PREPARED
 
 _c_library = ctypes.CDLL(None)
 _job: dict[str, Any] = {}
@@ -26,8 +28,25 @@ def main() -> None:
     _job.update(_read(sys.stdin.buffer))
     os.environ["LEAN_PATH"] = _job["path"]
     os.dup2(1, 2)  # what Lean says when it ends itself
+    _finish(_on_top(_job) if _job["is_on_top"] else _alone(_job), None)
+
+
+def _on_top(job: dict[str, Any]) -> int:
+    assert PREPARED is not None
+    with open(job["source"], "rb") as file:
+        text = file.read()
+    module = job["source"].removesuffix(".lean")
+    output = _compiled(job) if job["is_imported"] else ""
+    limits = {"memory_mb": job["memory_mb"], "stack_kb": job["stack_kb"]}
+    with open(1, "wb", closefd=False) as out:
+        return PREPARED.elaborate(text, module, output, lambda line: out.write(line + b"\n"), **limits)
+
+
+def _alone(job: dict[str, Any]) -> int:
+    if PREPARED is not None:
+        PREPARED.leave()
     _c_library.on_exit(_finish, None)  # Lean itself calls exit when it has compiled a file
-    _finish(LEAN.lean_main(*_words(_job), None), None)
+    return int(LEAN.lean_main(*_words(job), None))
 
 
 def _read(stream: IO[bytes]) -> dict[str, Any]:
@@ -65,7 +84,7 @@ def _finish(status: int, _: object) -> None:
 
 def _rehearse() -> None:
     """What every child would do for the first time, as in `verifiers.sandbox.inside.rehearsal`."""
-    job = {"source": "Nothing.lean", "path": "", "arguments": ["-j"], "is_imported": True, "seal": "", "files": []}
+    job = {"source": "Nothing.lean", "arguments": ["-j"], "is_imported": True, "files": []}
     for _ in range(20):
         _words(_read(io.BytesIO(json.dumps(job).encode() + b"\n")))
 
