@@ -1,6 +1,7 @@
 """Proofs judged per second by the Lean verifier with the bundled kernel, all layers on.
 
     .venv/bin/python benchmarks/lean_verifier.py --proofs 400 --statements 25 --workers 2
+    .venv/bin/python benchmarks/lean_verifier.py --proofs 2000 --write rows.jsonl     rows for `reasonrl verify lean`
 
 Every candidate is different, half of them are right, and none is in a cache; a statement is compiled once for all its
 candidates. "own process": each module initialises Lean in a process of its own. "forked": each process is a fork of one
@@ -11,9 +12,11 @@ where it is near 0 before.
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import time
 from collections import Counter
+from pathlib import Path
 
 from verifiers.lean.verifier import LeanVerifier
 
@@ -29,9 +32,13 @@ def problem(statement: int, candidate: int) -> tuple[str, str]:
     return f"{text} := sorry", f"{helper}{text} := {term}"
 
 
+def problems(proofs: int, statements: int) -> list[tuple[str, str]]:
+    return [problem(number % statements, number // statements) for number in range(proofs)]
+
+
 def measure(label: str, proofs: int, statements: int, workers: int, *, warm: bool) -> None:
     verifier = LeanVerifier(backend="bundled", workers=workers, backend_options={"warm": warm}, cache_size=0)
-    pairs = [problem(number % statements, number // statements) for number in range(proofs)]
+    pairs = problems(proofs, statements)
     answers, references = [proof for _, proof in pairs], [{"statement": statement} for statement, _ in pairs]
     verifier.verify_answers(answers[:workers], references[:workers])  # starts the processes
     load_before = os.getloadavg()[0]
@@ -51,7 +58,13 @@ def main() -> None:
     parser.add_argument("--proofs", type=int, default=400)
     parser.add_argument("--statements", type=int, default=25)
     parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--write", type=Path, help="write the proofs as rows, and judge nothing")
     arguments = parser.parse_args()
+    if arguments.write:
+        rows = enumerate(problems(arguments.proofs, arguments.statements))
+        lines = [json.dumps({"id": str(n), "formal_statement": one, "proof": proof}) for n, (one, proof) in rows]
+        arguments.write.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        return
     for label, warm in (("own process", False), ("forked", True)):
         measure(label, arguments.proofs, arguments.statements, arguments.workers, warm=warm)
 

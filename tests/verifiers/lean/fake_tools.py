@@ -17,7 +17,6 @@ HERE = Path(__file__).parent
 REPL = """
 import json, os, subprocess, sys, tempfile, time
 TEXTS = []
-LOG = "{log}"
 
 def lean(text):
     with tempfile.TemporaryDirectory() as folder:
@@ -31,6 +30,9 @@ def command(order):
     base = TEXTS[order["env"]] if "env" in order else ""
     if "import Missing" in order["cmd"]:
         return {{"message": "unknown module prefix 'Missing'"}}
+    if order["cmd"] == "import Slow\\n":  # as a header of Mathlib's: seconds of loading
+        time.sleep(3)
+        order["cmd"] = ""
     if "hang_for_ever" in order["cmd"]:
         time.sleep(1000)
     if "die_now" in order["cmd"]:
@@ -96,9 +98,7 @@ def make_tools(folder: Path, layer: str) -> FakeTools:
     _write(tools / "lean", f'{script}FAKE_PREFIX={prefix} exec {real} "$@"\n')
     _write(tools / "lake", f'{script}shift; LEAN_PATH={readable} exec "$@"\n')
     (project / "lakefile.toml").write_text('name = "fake"\n')
-    filled = REPL.format(
-        python=interpreter.path, real=prefix / "real_lean.py", library=library, prelude=prelude, log=folder / "log"
-    )
+    filled = REPL.format(python=interpreter.path, real=prefix / "real_lean.py", library=library, prelude=prelude)
     (prefix / "repl.py").write_text(filled)
     _write(tools / "repl", f'{script}exec {interpreter.path} {prefix}/repl.py "$@"\n')
     return FakeTools(project, tools)

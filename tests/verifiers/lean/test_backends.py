@@ -10,6 +10,7 @@ import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -20,7 +21,8 @@ from tests.verifiers.lean.fake_tools import FakeTools, make_tools
 from verifiers.lean.backends import kimina
 from verifiers.lean.backends.bundled import BundledKernel
 from verifiers.lean.backends.one_text import closers, one_text, snippet_messages
-from verifiers.lean.types import Script
+from verifiers.lean.backends.repl import _Worker
+from verifiers.lean.types import LeanLimits, Script
 from verifiers.lean.verifier import LeanVerifier
 from verifiers.sandbox.choice import problem_of
 from verifiers.sandbox.types import SandboxUnavailable
@@ -188,6 +190,34 @@ def test_a_repl_keeps_the_header_and_starts_every_proof_from_it(on_path: FakeToo
         assert missing.status is Status.ERROR and "cannot be imported" in missing.reason
     finally:
         verifier.close()
+
+
+def test_a_slow_header_is_elaborated_once_for_all_proofs_and_processes(
+    on_path: FakeTools, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The fake takes 3 s for it. Two processes judge 16 proofs and are replaced after four."""
+    orders: list[dict[str, Any]] = []
+    ask = _Worker.ask
+
+    def noted(worker: _Worker, order: dict[str, Any], limits: LeanLimits) -> dict[str, Any]:
+        orders.append(order)
+        return ask(worker, order, limits)
+
+    monkeypatch.setattr(_Worker, "ask", noted)
+    options = {"uses": 4}
+    verifier = LeanVerifier(backend="repl", project=str(on_path.project), workers=2, backend_options=options)
+    proofs = [f"theorem helper{n} : True := trivial\ntheorem goal : Eq (Nat.add 1 1) 2 := rfl" for n in range(16)]
+    try:
+        started = time.monotonic()
+        verdicts = verifier.verify_answers(proofs, [GOAL | {"header": "import Slow"}] * len(proofs))
+        seconds = time.monotonic() - started
+    finally:
+        verifier.close()
+    assert all(verdict.correct for verdict in verdicts)
+    assert sum(order.get("cmd") == "import Slow\n" for order in orders) == 1
+    assert 4 <= sum("unpickleEnvFrom" in order for order in orders) <= 6
+    assert sum("cmd" in order for order in orders) == len(proofs) + 1
+    assert seconds < 3 * len(proofs) / 2, "as long as a header for each proof takes"
 
 
 def test_a_repl_that_hangs_dies_or_floods_is_replaced(on_path: FakeTools) -> None:
