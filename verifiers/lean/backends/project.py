@@ -114,12 +114,12 @@ class _Compiler:
         return "".join(f"import {name}\n" for name in imports)
 
     def compile(
-        self, name: str, source: str, modules: Mapping[str, bytes], limits: LeanLimits, *, is_imported: bool = True
+        self, name: str, source: str, modules: Mapping[str, bytes], limits: LeanLimits, *, wants_module: bool = True
     ) -> Compiled:
         files = {f"{name}.lean": source.encode("utf-8", "replace")}
         files |= {f"{module}.olean": content for module, content in modules.items()}
         arguments = ["-T", str(limits.heartbeats)] if limits.heartbeats else []
-        arguments += ["-o", f"{name}.olean"] if is_imported else []
+        arguments += ["-o", f"{name}.olean"] if wants_module else []
         with tempfile.TemporaryDirectory(prefix="reasonrl-lean-") as folder:
             place = Path(folder)
             for file, content in files.items():
@@ -130,7 +130,7 @@ class _Compiler:
         messages = read_messages(finished.output)
         if finished.end is not PartEnd.DONE:
             return Compiled(Part(finished.end, messages, finished.reason, finished.seconds))
-        if (finished.status == 0 and (module or not is_imported)) or any(message.is_error for message in messages):
+        if (finished.status == 0 and (module or not wants_module)) or any(message.is_error for message in messages):
             return Compiled(Part(PartEnd.DONE, messages, "", finished.seconds), module)
         words = " ".join(finished.output[-200:].decode("utf-8", "replace").split())
         return Compiled(Part(PartEnd.CRASHED, messages, words or f"exit status {finished.status}", finished.seconds))

@@ -2,7 +2,7 @@
 
 A child of a fork has none of the pages that its parent has mapped from a file: it faults each of them in again,
 hundreds for one small proof. Pages of 2 MB in the process's own memory are handed on by a fork, a few dozen entries in
-all. The price is that memory, once for each process that forks.
+all. The price is that memory, once for each process that forks. Linux from 6.1 on can be asked for such pages.
 """
 
 from __future__ import annotations
@@ -29,8 +29,10 @@ def take_large_pages(library: str) -> int:
     """Moves the code of a library that this process has loaded, and says how many bytes. 0 where the kernel has no such
     pages, or does not let memory be code: then all is as it was.
 
-    No other thread may run.
+    No other thread may run. Raises OSError where the code is lost: the process has to end.
     """
+    if not _has_large_pages():
+        return 0
     moved = 0
     for start, end in _code_of(library):
         first, last = -(-start // _SIZE) * _SIZE, end // _SIZE * _SIZE
@@ -51,22 +53,41 @@ def _code_of(library: str) -> list[tuple[int, int]]:
     return places
 
 
+def _has_large_pages() -> bool:
+    """Tried with one page, before all is copied."""
+    area = _new_area(_SIZE)
+    if area is None:
+        return False
+    page = -(-area // _SIZE) * _SIZE
+    ctypes.memset(page, 1, 1)
+    has_some = _libc.madvise(page, _SIZE, _COLLAPSE) == 0
+    _libc.munmap(area, 2 * _SIZE)
+    return has_some
+
+
+def _new_area(size: int) -> int | None:
+    """With one page more, so that there is a place that can be divided by the size of a page."""
+    private = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS
+    area: int | None = _libc.mmap(None, size + _SIZE, mmap.PROT_READ | mmap.PROT_WRITE, private, -1, 0)
+    return None if area == _FAILED else area
+
+
 def _move(start: int, size: int) -> bool:
     """Copies a range, and puts the copy in its place in one step."""
-    private = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS
-    area = _libc.mmap(None, size + _SIZE, mmap.PROT_READ | mmap.PROT_WRITE, private, -1, 0)
-    if area in (None, _FAILED):
+    area = _new_area(size)
+    if area is None:
         return False
     copy = -(-area // _SIZE) * _SIZE
-    is_moved = False
+    is_ready = False
     if _libc.madvise(copy, size, _HUGE) == 0:
         ctypes.memmove(copy, start, size)
-        if _libc.madvise(copy, size, _COLLAPSE) == 0:  # large already, or now: or there are none here
-            is_code = _libc.mprotect(copy, size, mmap.PROT_READ | mmap.PROT_EXEC) == 0
-            is_moved = is_code and _libc.mremap(copy, size, size, _MAY_MOVE | _FIXED, start) == start
-    if not is_moved:
+        is_large = _libc.madvise(copy, size, _COLLAPSE) == 0
+        is_ready = is_large and _libc.mprotect(copy, size, mmap.PROT_READ | mmap.PROT_EXEC) == 0
+    if not is_ready:
         _libc.munmap(area, size + _SIZE)
         return False
+    if _libc.mremap(copy, size, size, _MAY_MOVE | _FIXED, start) != start:
+        raise OSError("the code of a library could not be put in its place")
     _libc.munmap(area, copy - area)
     _libc.munmap(copy + size, area + _SIZE - copy)
     return True

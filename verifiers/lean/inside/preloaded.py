@@ -2,23 +2,29 @@
 
 An import is most of what a small proof costs: Lean reads the module, makes tables of all that was built into it, and
 marks all of it as shared for ever, which writes to every object. After a fork each child would do so again, and each
-page that it writes to is copied. Lean's messages are those of `lean` on a file, in another order. The compiled module
-is the same but for names of auxiliary definitions, and for the log of linters, which is not in it.
+page that it writes to is copied.
+
+Against `lean` on a file, proofs are not elaborated in tasks of their own: messages come at the end and in another
+order, the compiled module may number auxiliary definitions differently, and the log of linters is not in it.
 
 The functions of Lean's library that are called here are no public interface. They are those of Lean 4.35, which the
-caller has made sure of: another release may crash.
+caller has made sure of: another release may crash. Names that end in `___boxed` take their arguments away; those of the
+others are borrowed, but for what is said.
 """
 
 from __future__ import annotations
 
 import ctypes
 from collections.abc import Callable, Iterator
+from typing import Any
 
 _PRIVATE = 2
 """`OLeanLevel.private`: all of a module is loaded."""
-_UNTRUSTED = 0
-"""The trust level: nothing is taken without a check."""
+_TRUST = 0
+"""The trust level, as `importModules` has it by default."""
 _OBJECT = ctypes.c_void_p
+_OK = 0
+"""The first constructor of `EStateM.Result`."""
 
 
 def _boxed(number: int) -> int:
@@ -32,40 +38,41 @@ _NO_ENTRIES = _boxed(1)
 """An empty `NameMap`."""
 
 
-class Prepared:
+class PreloadedModule:
     """The environment behind `prelude import MODULE`. Nothing here starts a thread before `elaborate`."""
 
     def __init__(self, lean: ctypes.CDLL, module: str) -> None:
         """Imports a module that LEAN_PATH leads to, as `lean` does for a file. Raises OSError, with Lean's own words on
-        the standard error.
+        the standard error; AttributeError for a library that lacks a function.
         """
         self._lean = lean
         lean.lean_mk_string_from_bytes.restype = _OBJECT
         lean.lean_mk_string_from_bytes.argtypes = (ctypes.c_char_p, ctypes.c_size_t)
         self._process = self._function("l_Lean_Elab_process___boxed", 4)
+        self._has_errors = self._function("l_Lean_MessageLog_hasErrors", 1, ctypes.c_uint8)
         self._messages = self._function("l_Lean_MessageLog_toArray", 1)
-        self._has_errors = self._function("l_Lean_MessageLog_hasErrors", 1)
+        assert lean.l_Lean_MessageLog_toArray___boxed, "there is one where the other borrows its argument"
         self._to_json = self._function("l_Lean_Message_toJson___boxed", 1)
-        self._compress = self._function("l_Lean_Json_compress", 1)
+        self._compress = self._function("l_Lean_Json_compress", 1)  # takes it away
         self._write = self._function("l_Lean_writeModule___boxed", 3)
-        self._name = self._function("lean_name_mk_string", 2)
-        self._set_module = self._function("l_Lean_Environment_setMainModule", 2)
-        self._free = self._function("lean_environment_free_regions", 1)
+        self._name = self._function("lean_name_mk_string", 2)  # takes them away
+        self._set_module = self._function("l_Lean_Environment_setMainModule", 2)  # takes them away
+        self._free_regions = self._function("lean_environment_free_regions", 1)
         self._max_memory_mb = lean._ZN4lean23set_max_memory_megabyteEj
         self._options = _OBJECT.in_dll(lean, "l_Lean_Options_empty").value
         lean.lean_io_mark_end_initialization()
         self._function("lean_enable_initializer_execution", 1)(_NOTHING)  # as `lean` does; nothing is imported without
-        self._value(self._function("lean_init_search_path", 1)(_NOTHING))
+        self._kept_result(self._function("lean_init_search_path", 1)(_NOTHING))
         parse = self._function("l_Lean_Elab_parseImports___boxed", 2)
-        imports = _field(self._value(parse(self._text(f"prelude\nimport {module}\n".encode()), _NOTHING)), 0)
+        imports = _field(self._kept_result(parse(self._text(f"prelude\nimport {module}\n".encode()), _NOTHING)), 0)
         plugins = self._function("l_Array_mkEmpty___boxed", 2)(_NOTHING, _NOTHING)
         load = self._function("l_Lean_importModules___boxed", 8)
         is_leaked = has_extensions = _YES
-        self._environment = self._value(
+        self._environment = self._kept_result(
             load(
                 imports,
                 self._options,
-                _boxed(_UNTRUSTED),
+                _boxed(_TRUST),
                 plugins,
                 is_leaked,
                 has_extensions,
@@ -91,43 +98,42 @@ class Prepared:
         self._lean.lean_internal_set_thread_stack_size(ctypes.c_size_t(stack_kb << 10))
         self._lean.lean_init_task_manager_using(1)
         start = self._set_module(self._environment, self._name(_NOTHING, self._text(module.encode())))
-        result = self._fresh(self._process(self._text(text), start, self._options, _NOTHING))
+        result = self._result(self._process(self._text(text), start, self._options, _NOTHING))
         environment, log = _field(result, 0), _field(result, 1)
-        for message in _array(self._messages(log)):
+        has_errors = self._has_errors(log)
+        for message in _array(self._messages(log)):  # the log keeps its own hold on each
             say(_bytes(self._compress(self._to_json(message))))
-        if (self._has_errors(log) or 0) & 0xFF:  # a plain byte
+        if has_errors:
             return 1
         if output:
-            self._value(self._write(environment, self._text(output.encode()), _YES))
+            self._result(self._write(environment, self._text(output.encode()), _YES))
         return 0
 
-    def leave(self) -> None:
+    def free_import(self) -> None:
         """Makes room for another import of the same module, which has its own place in memory. `elaborate` is at its
         end then.
         """
-        self._value(self._free(self._environment))
+        self._kept_result(self._free_regions(self._environment))
 
-    def _function(self, name: str, arguments: int) -> Callable[..., int]:
+    def _function(self, name: str, arguments: int, result: Any = _OBJECT) -> Callable[..., int]:
         function = getattr(self._lean, name)
-        function.restype = _OBJECT
+        function.restype = result
         function.argtypes = (_OBJECT,) * arguments
         return function  # type: ignore[no-any-return]
 
     def _text(self, data: bytes) -> int:
         return int(self._lean.lean_mk_string_from_bytes(data, len(data)))
 
-    def _kept(self, something: int) -> int:
-        """Marked as shared for ever, so that nobody has to count who holds it."""
-        self._lean.lean_mark_persistent(_OBJECT(something))
-        return something
+    def _kept_result(self, result: int) -> int:
+        """`_result`, marked as shared for ever, so that nobody has to count who holds it. Only before Lean has threads
+        that count as well.
+        """
+        self._lean.lean_mark_persistent(_OBJECT(result))
+        return self._result(result)
 
-    def _value(self, result: int) -> int:
-        """What an `IO` function has returned, kept."""
-        return self._fresh(self._kept(result))
-
-    def _fresh(self, result: int) -> int:
-        """The same as Lean has counted it: Lean's threads may hold parts of it."""
-        if ctypes.string_at(result, 8)[7] != 0:  # the constructor: ok is 0, error 1
+    def _result(self, result: int) -> int:
+        """What an `IO` function has returned."""
+        if ctypes.string_at(result, 8)[7] != _OK:
             self._lean.lean_io_result_show_error(_OBJECT(result))
             raise OSError("Lean failed")
         return _field(result, 0)
@@ -135,7 +141,10 @@ class Prepared:
 
 def _field(constructed: int, place: int) -> int:
     """A field of a constructor: behind 8 bytes of counts and kinds stand pointers."""
-    return int(_OBJECT.from_address(constructed + 8 * (place + 1)).value or 0)
+    address = _OBJECT.from_address(constructed + 8 * (place + 1)).value
+    if address is None:
+        raise OSError("Lean returned an object that is not laid out as expected")
+    return address
 
 
 def _array(array: int) -> Iterator[int]:
