@@ -305,7 +305,7 @@ report = {
     "empty": run("import os; print(os.listdir('.'))"),
     "stays": run("import os, time\\nif os.fork() == 0:\\n    os.setsid()\\n    time.sleep(60)"),
     "forks": run(forks, processes=10),
-    "ends its watch": run("import os, time\\nos.fork()\\nos.kill(os.getppid(), 9)\\ntime.sleep(60)"),
+    "ends its watch": run("import os, time\\nif os.fork():\\n    os.kill(os.getppid(), 9)\\ntime.sleep(60)"),
     "after": run("print(1)"),
 }
 sandbox.close()
