@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from verifiers.sandbox.interpreter import ALONE, HASH_SEED, Interpreter
-from verifiers.sandbox.runner import FOLDER, runner_files
+from verifiers.sandbox.runner import FOLDER, runner_files, with_bytecode
 from verifiers.sandbox.types import SandboxUnavailable
 
 NAME = "bubblewrap"
@@ -59,8 +59,7 @@ def start(
 ) -> subprocess.Popen[bytes]:
     """Starts a zygote with a program that takes bubblewrap's arguments."""
     guest = guest or Guest()
-    files = {path: _in_memory(path, text.encode()) for path, text in runner_files().items()}
-    files |= {path: _in_memory(path, data) for path, data in guest.files.items()}
+    files = {path: _in_memory(path, data) for path, data in _files_of(guest).items()}
     try:
         command = [*program, *_arguments(interpreter, files, channel, guest)]
         if os.getuid() == 0:
@@ -78,6 +77,11 @@ def start(
     finally:
         for descriptor in files.values():
             os.close(descriptor)
+
+
+def _files_of(guest: Guest) -> dict[str, bytes]:
+    files = {**{path: text.encode() for path, text in runner_files().items()}, **guest.files}
+    return {**files, **with_bytecode({path: data for path, data in files.items() if path.endswith(".py")})}
 
 
 def _in_memory(path: str, data: bytes) -> int:

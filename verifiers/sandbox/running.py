@@ -21,6 +21,7 @@ from verifiers.sandbox.inside.watch import PATIENCE
 from verifiers.sandbox.outcomes import ending_of, named
 from verifiers.sandbox.types import Ending, Limits, Outcome
 
+_DECODER = json.JSONDecoder()
 _GRACE_S = 30.0
 """So much later than the wall limit the caller stops waiting for the supervisor."""
 _QUIET_S = 0.1
@@ -94,7 +95,7 @@ class RunningProgram:
         self._frames: list[dict[str, Any]] = []
         self._spare = _SPARE_FRAMES
         self._unsent = bytearray()
-        self._begun = self._watched = self._ended = False
+        self._watched = self._ended = False
         self._raised: dict[str, Any] = {}
         self._stopped = ""
         self._renew()
@@ -214,15 +215,11 @@ class RunningProgram:
 
     def _claim(self, body: bytes) -> None:
         try:
-            frame = json.loads(body)
+            frame = _DECODER.decode(body.decode("ascii"))  # an honest frame is written so
         except (ValueError, RecursionError):
             frame = None
         if not isinstance(frame, dict):
             self._stop("garbage")
-        elif "begun" in frame:
-            if self._begun:
-                self.unasked()
-            self._begun = True
         else:
             if "raised" in frame:
                 self._raised = frame
@@ -264,7 +261,7 @@ class RunningProgram:
 
     def outcome_of(self, report: dict[str, Any]) -> Outcome:
         """What the supervisor's report means for the program. Raises CellFailed."""
-        if not self._begun:
+        if not report["has_begun"]:
             raise CellFailed(f"a program's process ended before the program began (exit status {report['ended']})")
         ending, error = ending_of(report, self._limits, self._stopped)
         exception = ""

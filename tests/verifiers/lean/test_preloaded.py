@@ -195,7 +195,7 @@ def test_a_job_that_does_not_come_as_a_whole_is_not_compiled(kernels: tuple[Bund
 
 _LARGE_PAGES = """
 import ctypes, sys
-from verifiers.lean.inside import large_pages
+from verifiers.sandbox.inside import large_pages
 library = sys.argv[1]
 lean = ctypes.CDLL(library, mode=ctypes.RTLD_GLOBAL)
 {patch}

@@ -230,6 +230,18 @@ def test_the_filter_refuses_by_number_and_argument(machine_name: str, call: tupl
     assert verdict(filters, seccomp._ARCHITECTURE[machine_name], numbers[column], *arguments) == wanted
 
 
+@pytest.mark.parametrize("machine_name", ["x86_64", "aarch64"])
+def test_the_filter_refuses_what_is_listed_and_no_other_number(machine_name: str) -> None:
+    column = ["x86_64", "aarch64"].index(machine_name)
+    filters, architecture = seccomp.seccomp_program(machine_name), seccomp._ARCHITECTURE[machine_name]
+    listed = {numbers[column] for numbers in seccomp._REFUSED.values()} - {-1}
+    by_argument = {argument.numbers[column] for argument in seccomp._BY_ARGUMENT} | {seccomp._CLONE3}
+
+    assert {number for number in range(2000) if verdict(filters, architecture, number) == EPERM} - by_argument == listed
+    allowed = {number for number in range(2000) if verdict(filters, architecture, number) == ALLOWED}
+    assert allowed | listed | by_argument == set(range(2000))
+
+
 def test_another_architecture_is_killed() -> None:
     filters = seccomp.seccomp_program("x86_64")
 

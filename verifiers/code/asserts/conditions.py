@@ -32,7 +32,7 @@ _MIRRORED: dict[type[ast.cmpop], type[ast.cmpop]] = {
 }  # fmt: skip
 _SIGNS: dict[type[ast.cmpop], Any] = {ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">", ast.GtE: ">="}
 METHOD_NAMES = {name for methods in METHODS.values() for name in methods} | {"real", "imag", "__name__"}
-_PLAIN_TYPES = (bool, int, float, complex, str, bytes, type(None))
+_PLAIN_TYPES = frozenset({bool, int, float, complex, str, bytes, type(None)})
 
 
 def check_for(condition: ast.expr, text: str) -> ValueCheck:
@@ -155,6 +155,8 @@ def plain(value: Any, what: str, depth: int = 0) -> Any:
     if kind is range:
         return list(value)
     if kind in (list, tuple, set, frozenset):
+        if _PLAIN_TYPES.issuperset(map(type, value)):
+            return kind(value)
         return kind(plain(item, what, depth + 1) for item in value)
     if kind is dict:
         return {plain(key, what, depth + 1): plain(item, what, depth + 1) for key, item in value.items()}

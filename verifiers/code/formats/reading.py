@@ -156,9 +156,9 @@ def _read_inputs_outputs(row: Mapping[str, Any]) -> CodeTests:
     if not cases:
         raise BadTests("`tests` is empty; a problem needs a test")
     visible = _visible(row, len(cases))
-    return CodeTests(
-        tuple(replace(case, visible=i in visible) for i, case in enumerate(cases)), entry_point=str(function)
-    )
+    if visible:
+        cases = tuple(replace(case, visible=i in visible) for i, case in enumerate(cases))
+    return CodeTests(cases, entry_point=str(function))
 
 
 def _read_asserts(row: Mapping[str, Any]) -> CodeTests:

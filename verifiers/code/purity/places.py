@@ -8,8 +8,10 @@ from types import EllipsisType
 from typing import Any, ClassVar
 
 from verifiers.code.purity.names import Names
-from verifiers.code.purity.scopes import Scope, all_nodes, children
+from verifiers.code.purity.scopes import IMPORTS, Scope, all_nodes, children
 from verifiers.code.purity.stateless import CALLERS, READERS, READING_METHODS
+
+_MEMBERSHIP = (ast.In, ast.NotIn)
 
 
 class Risk(Exception):
@@ -84,7 +86,7 @@ class Places(ast.NodeVisitor):
 
     def visit_Compare(self, node: ast.Compare) -> None:
         for operator, right in zip(node.ops, node.comparators, strict=True):
-            if isinstance(operator, ast.In | ast.NotIn):
+            if isinstance(operator, _MEMBERSHIP):
                 self._allow([right], "table")
         operands = [node.left, *_flat(node.comparators)]
         is_identity = any(isinstance(operator, ast.Is | ast.IsNot) for operator in node.ops)
@@ -133,20 +135,26 @@ def _attributes(tree: ast.Module) -> tuple[set[str], set[str], bool]:
     """Attributes and methods that the program names itself; its static methods; and whether an object of its own may
     have a method `sort`.
     """
-    nodes = all_nodes(tree)
-    functions = [node for node in nodes if isinstance(node, ast.FunctionDef)]
-    attributes = {node.attr for node in nodes if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store)}
-    static = {
-        node.name
-        for node in functions
-        if any(isinstance(each, ast.Name) and each.id == "staticmethod" for each in node.decorator_list)
-    }
-    imports = {alias.name for node in nodes if isinstance(node, ast.Import | ast.ImportFrom) for alias in node.names}
-    has_classes = any(isinstance(node, ast.ClassDef) for node in nodes) or bool(
-        imports & {"namedtuple", "collections", "*"}
-    )
+    attributes: set[str] = set()
+    methods: set[str] = set()
+    static: set[str] = set()
+    imports: set[str] = set()
+    has_classes = False
+    for node in all_nodes(tree):
+        if isinstance(node, ast.Attribute):
+            if isinstance(node.ctx, ast.Store):
+                attributes.add(node.attr)
+        elif isinstance(node, ast.FunctionDef):
+            methods.add(node.name)
+            if any(isinstance(each, ast.Name) and each.id == "staticmethod" for each in node.decorator_list):
+                static.add(node.name)
+        elif isinstance(node, IMPORTS):
+            imports.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ClassDef):
+            has_classes = True
+    has_classes = has_classes or not imports.isdisjoint({"namedtuple", "collections", "*"})
     listed = {"_replace", "_asdict", "_fields"}
-    return attributes | {node.name for node in functions} | listed, static, has_classes or "sort" in attributes
+    return attributes | methods | listed, static, has_classes or "sort" in attributes
 
 
 def _flat(nodes: Iterable[ast.AST | None]) -> list[ast.AST | None]:

@@ -16,9 +16,11 @@ Function = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
 Comprehension = ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp
 
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
-_DEFINITIONS = (*FUNCTIONS, ast.ClassDef)
+IMPORTS = (ast.Import, ast.ImportFrom)
+_DEFINITIONS = frozenset({*FUNCTIONS, ast.ClassDef})
 _NAMED = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.ExceptHandler, ast.MatchAs, ast.MatchStar)
-COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
+_BINDERS = frozenset({ast.Name, *_NAMED, *IMPORTS, ast.MatchMapping, ast.Nonlocal})
+_COMPREHENSIONS = frozenset({ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp})
 
 
 _NO_NODES = frozenset({
@@ -149,14 +151,16 @@ def local_nodes(body: list[ast.stmt] | list[ast.expr]) -> Iterator[ast.AST]:
     stack: list[tuple[ast.AST, bool]] = [(node, False) for node in reversed(body)]
     while stack:
         node, in_comprehension = stack.pop()
-        if not in_comprehension or isinstance(node, ast.NamedExpr):
+        kind = type(node)  # as the parser makes it: never of a class below
+        if not in_comprehension or kind is ast.NamedExpr:
             yield node
         if isinstance(node, ast.NamedExpr):
             yield node.target
             stack.append((node.value, in_comprehension))
-        elif not isinstance(node, _DEFINITIONS):
-            inside = in_comprehension or isinstance(node, COMPREHENSIONS)
-            stack += [(child, inside) for child in reversed(children(node))]
+        elif kind not in _DEFINITIONS:
+            if below := children(node):
+                inside = in_comprehension or kind in _COMPREHENSIONS
+                stack += [(child, inside) for child in reversed(below)]
         else:  # decorators, defaults and bases belong to the scope around
             stack.extend((child, in_comprehension) for child in outer_expressions(node))
 
@@ -174,16 +178,20 @@ def _bind_all(body: list[ast.stmt] | list[ast.expr], scope: Scope) -> set[str]:
     """Returns the names that are declared as `nonlocal`."""
     elsewhere: set[str] = set()
     for node in local_nodes(body):
+        if type(node) not in _BINDERS:
+            continue
         if isinstance(node, ast.Name):
             if not isinstance(node.ctx, ast.Load):
                 scope.bind(node.id, node)
-        elif isinstance(node, _NAMED) and node.name:
-            scope.bind(node.name, node)
-        elif isinstance(node, ast.MatchMapping) and node.rest:
-            scope.bind(node.rest, node)
-        elif isinstance(node, ast.Import | ast.ImportFrom):
+        elif isinstance(node, _NAMED):
+            if node.name:
+                scope.bind(node.name, node)
+        elif isinstance(node, IMPORTS):
             for name, binder in import_binders(node):
                 scope.bind(name, binder)
+        elif isinstance(node, ast.MatchMapping):
+            if node.rest:
+                scope.bind(node.rest, node)
         elif isinstance(node, ast.Nonlocal):
             elsewhere.update(node.names)
     return elsewhere

@@ -8,9 +8,9 @@ from __future__ import annotations
 import ctypes
 import os
 
-from verifiers.lean.inside.large_pages import take_large_pages
 from verifiers.lean.inside.names import INITIALISE, LIBRARY, PRELOADED
 from verifiers.lean.inside.preloaded import PreloadedModule
+from verifiers.sandbox.inside.large_pages import take_large_pages
 
 _path = os.environ.pop(LIBRARY)
 LEAN = ctypes.CDLL(_path, mode=ctypes.RTLD_GLOBAL)

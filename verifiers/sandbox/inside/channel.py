@@ -11,8 +11,8 @@ import array
 import json
 import marshal
 import os
-import socket
 import struct
+from _socket import CMSG_SPACE, SCM_RIGHTS, SOL_SOCKET, socket  # `socket` loads much that forks copy
 from collections.abc import Iterator
 from typing import Any
 
@@ -45,25 +45,25 @@ def order_of(message: Any) -> bytes:
     return _LENGTH.pack(len(body)) + body
 
 
-def send(channel: socket.socket, message: Any) -> None:
+def send(channel: socket, message: Any) -> None:
     channel.sendall(frame_of(message))
 
 
-def send_order(channel: socket.socket, message: Any, descriptors: tuple[int, ...] = ()) -> None:
+def send_order(channel: socket, message: Any, descriptors: tuple[int, ...] = ()) -> None:
     data = order_of(message)
     if descriptors:
-        ancillary = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", descriptors))]
+        ancillary = [(SOL_SOCKET, SCM_RIGHTS, array.array("i", descriptors))]
         sent = channel.sendmsg([data], ancillary)
         data = data[sent:]
     channel.sendall(data)
 
 
-def receive(channel: socket.socket, limit: int) -> Any:
+def receive(channel: socket, limit: int) -> Any:
     """The next frame. Blocks. Raises ClosedChannel, FrameTooLarge, ValueError."""
     return json.loads(_body(channel, limit, 0, []))
 
 
-def receive_order(channel: socket.socket, limit: int, descriptors: int = 0) -> tuple[Any, list[int]]:
+def receive_order(channel: socket, limit: int, descriptors: int = 0) -> tuple[Any, list[int]]:
     """The next order and the descriptors that came with it. Blocks. Only for the inner side: what a program writes is
     never read so. Raises ClosedChannel, FrameTooLarge.
     """
@@ -71,7 +71,7 @@ def receive_order(channel: socket.socket, limit: int, descriptors: int = 0) -> t
     return marshal.loads(_body(channel, limit, descriptors, taken)), taken
 
 
-def _body(channel: socket.socket, limit: int, descriptors: int, taken: list[int]) -> bytearray:
+def _body(channel: socket, limit: int, descriptors: int, taken: list[int]) -> bytearray:
     data = b""
     while len(data) < _LENGTH.size:
         data += _part(channel, _LENGTH.size - len(data), descriptors, taken)
@@ -84,13 +84,13 @@ def _body(channel: socket.socket, limit: int, descriptors: int, taken: list[int]
     return body
 
 
-def _part(channel: socket.socket, size: int, descriptors: int, taken: list[int]) -> bytes:
+def _part(channel: socket, size: int, descriptors: int, taken: list[int]) -> bytes:
     if not descriptors:
         data = channel.recv(size)
     else:
-        data, ancillary, _, _ = channel.recvmsg(size, socket.CMSG_SPACE(4 * descriptors))
+        data, ancillary, _, _ = channel.recvmsg(size, CMSG_SPACE(4 * descriptors))
         for level, kind, body in ancillary:
-            if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
+            if level == SOL_SOCKET and kind == SCM_RIGHTS:
                 numbers = array.array("i")
                 numbers.frombytes(body[: len(body) - len(body) % numbers.itemsize])
                 taken += numbers

@@ -85,7 +85,7 @@ class WorkingFolder:
     def enter(self, settings: dict[str, Any]) -> dict[str, Any]:
         """In the child: the settings, with a number of processes that counts those which the user has already."""
         os.chdir(self._path)
-        kernel.write_file("/proc/self/oom_score_adj", "1000")
+        kernel.take([kernel.write_file("/proc/self/oom_score_adj", "1000")])
         if self._uid >= 0:
             os.setgroups([])
             os.setresgid(self._uid, self._uid, self._uid)

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import ctypes
 import os
-import platform
+import resource
 import signal
 import struct
+from collections.abc import Iterable
+from typing import Any
 
 CLONE_NEWNS, CLONE_NEWCGROUP, CLONE_NEWUTS = 0x00020000, 0x02000000, 0x04000000
 CLONE_NEWIPC, CLONE_NEWUSER, CLONE_NEWPID, CLONE_NEWNET = 0x08000000, 0x10000000, 0x20000000, 0x40000000
@@ -20,20 +22,16 @@ MS_NOSUID, MS_NODEV, MS_BIND, MS_REC, MS_PRIVATE = 1 << 1, 1 << 2, 1 << 12, 1 <<
 _PR_SET_DUMPABLE, _PR_SET_SECCOMP, _PR_CAPBSET_DROP, _PR_SET_NO_NEW_PRIVS = 4, 22, 24, 38
 _PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
 
-_CLONE = {"x86_64": 56, "aarch64": 220}
+_CLONE = {"x86_64": 56, "aarch64": 220}.get(os.uname().machine, -1)
 
-_libc = ctypes.CDLL(None, use_errno=True)
 _held = ctypes.PyDLL(None, use_errno=True)
-"""Calls that keep the interpreter's lock: the child of a fork has no thread to give it back."""
+"""Calls that keep the interpreter's lock: the child of a fork has no thread to give it to."""
+_clone = _held.syscall
+_before_fork, _after_fork_parent = ctypes.pythonapi.PyOS_BeforeFork, ctypes.pythonapi.PyOS_AfterFork_Parent
+_after_fork_child = ctypes.pythonapi.PyOS_AfterFork_Child
 
-
+_UNLIMITED = (1 << 64) - 1
 _CAPABILITIES, _NO_CAPABILITY = struct.pack("=Ii", 0x20080522, 0), bytes(24)
-
-
-def _checked(result: int, what: str) -> None:
-    if result != 0:
-        code = ctypes.get_errno()
-        raise OSError(code, f"{what}: {os.strerror(code)}")
 
 
 def fork_into(namespaces: int) -> int:
@@ -41,77 +39,112 @@ def fork_into(namespaces: int) -> int:
 
     One fork instead of the two that `unshare` needs: forks are most of what a sample costs.
     """
-    python = ctypes.pythonapi
-    python.PyOS_BeforeFork()
-    process = _held.syscall(_CLONE[platform.machine()], ctypes.c_ulong(namespaces | signal.SIGCHLD), 0, 0, 0, 0)
+    _before_fork()
+    process = _clone(_CLONE, ctypes.c_ulong(namespaces | signal.SIGCHLD), 0, 0, 0, 0)
     code = ctypes.get_errno()
     if process == 0:
-        python.PyOS_AfterFork_Child()
+        _after_fork_child()
     else:
-        python.PyOS_AfterFork_Parent()
+        _after_fork_parent()
     if process < 0:
         raise OSError(code, f"clone: {os.strerror(code)}")
     return int(process)
 
 
-def map_own_ids(uid: int, gid: int, inside_uid: int | None = None, inside_gid: int | None = None) -> None:
-    """After CLONE_NEWUSER: the caller's user and group become `inside_uid` and `inside_gid` (the same by default)."""
-    for path, text in (
-        ("/proc/self/setgroups", "deny"),
-        ("/proc/self/uid_map", f"{uid if inside_uid is None else inside_uid} {uid} 1"),
-        ("/proc/self/gid_map", f"{gid if inside_gid is None else inside_gid} {gid} 1"),
-    ):
-        write_file(path, text)
+Step = tuple[Any, tuple[Any, ...], str]
+"""A function that returns a negative number where it fails, its arguments, and what to call it then."""
 
 
-def write_file(path: str, text: str) -> None:
+def take(steps: Iterable[Step]) -> None:
+    """One after the other.
+
+    What a child of a fork touches is copied for it, page by page. So all that it does first is prepared before the
+    fork: what was made in one go lies on few pages, and this loop touches little else.
+    """
+    for function, arguments, what in steps:
+        if function(*arguments) < 0:
+            code = ctypes.get_errno()
+            raise OSError(code, f"{what}: {os.strerror(code)}")
+
+
+def map_own_ids(uid: int, gid: int) -> list[Step]:
+    """After CLONE_NEWUSER: the caller's user and group have the same numbers inside."""
+    return [
+        write_file("/proc/self/setgroups", "deny"),
+        write_file("/proc/self/uid_map", f"{uid} {uid} 1"),
+        write_file("/proc/self/gid_map", f"{gid} {gid} 1"),
+    ]
+
+
+def write_file(path: str, text: str) -> Step:
     """A file of /proc, which must be there."""
+    return _write, (path, text.encode()), path
+
+
+def _write(path: str, text: bytes) -> int:
     descriptor = os.open(path, os.O_WRONLY)
     try:
-        os.write(descriptor, text.encode())
+        return os.write(descriptor, text)
     finally:
         os.close(descriptor)
 
 
-def look_up() -> None:
-    """Finds the functions of the C library, so that no child has to."""
-    for function in (_libc.prctl, _libc.capset, _libc.mount, _held.syscall):
-        assert function
+def mount(source: str, target: str, kind: str | None, flags: int, options: str = "") -> Step:
+    arguments = (source.encode(), target.encode(), kind.encode() if kind else None, ctypes.c_ulong(flags))
+    return _held.mount, (*arguments, options.encode() or None), f"mount {target}"
 
 
-def mount(source: str, target: str, kind: str | None, flags: int, options: str = "") -> None:
-    filesystem = kind.encode() if kind else None
-    result = _libc.mount(source.encode(), target.encode(), filesystem, ctypes.c_ulong(flags), options.encode() or None)
-    _checked(result, f"mount {target}")
+def private_mounts() -> Step:
+    return mount("none", "/", None, MS_REC | MS_PRIVATE)
 
 
-def private_mounts() -> None:
-    mount("none", "/", None, MS_REC | MS_PRIVATE)
+def change_folder(path: str) -> Step:
+    return _held.chdir, (path.encode(),), f"chdir {path}"
+
+
+def new_session() -> Step:
+    return _held.setsid, (), "setsid"
+
+
+def limit(name: int, soft: int, hard: int) -> Step:
+    """A limit of this process and all that it starts, by its number in `resource`. One that is lower already stays."""
+    _, highest = resource.getrlimit(name)
+    if highest != resource.RLIM_INFINITY:
+        hard = highest if hard == resource.RLIM_INFINITY else min(hard, highest)
+    values = (soft if hard == resource.RLIM_INFINITY else min(soft, hard), hard)
+    both = (ctypes.c_ulong * 2)(*(value & _UNLIMITED for value in values))
+    return _held.setrlimit, (name, both), f"setrlimit {name}"
 
 
 def adopt_orphans() -> None:
-    _checked(_libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0), "prctl PR_SET_CHILD_SUBREAPER")
+    take([(_held.prctl, (_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0), "prctl PR_SET_CHILD_SUBREAPER")])
 
 
 def end_with_parent() -> None:
     """For a process without a namespace. After the last change of its user; no program that it starts gains rights."""
-    _checked(_libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0), "prctl PR_SET_PDEATHSIG")
-    _checked(_libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "prctl PR_SET_NO_NEW_PRIVS")
+    take(
+        [
+            (_held.prctl, (_PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0), "prctl PR_SET_PDEATHSIG"),
+            (_held.prctl, (_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "prctl PR_SET_NO_NEW_PRIVS"),
+        ]
+    )
 
 
-def give_up_rights() -> None:
+def give_up_rights() -> list[Step]:
     """No capability, now; and none after an exec, since no file can give any (PR_SET_NO_NEW_PRIVS) and the user is not
     root in its own namespace.
     """
-    _checked(_libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "prctl PR_SET_NO_NEW_PRIVS")
-    _checked(_libc.capset(_CAPABILITIES, _NO_CAPABILITY), "capset")
+    return [
+        (_held.prctl, (_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "prctl PR_SET_NO_NEW_PRIVS"),
+        (_held.capset, (_CAPABILITIES, _NO_CAPABILITY), "capset"),
+    ]
 
 
 class _Filter(ctypes.Structure):
     _fields_ = (("length", ctypes.c_ushort), ("instructions", ctypes.c_char_p))
 
 
-def refuse_system_calls(program: bytes) -> None:
+def refuse_system_calls(program: bytes) -> Step:
     """Loads a filter for this process and all that it starts. After `give_up_rights`."""
-    filters = _Filter(len(program) // 8, program)
-    _checked(_libc.prctl(_PR_SET_SECCOMP, 2, ctypes.byref(filters), 0, 0), "prctl PR_SET_SECCOMP")
+    filters = ctypes.byref(_Filter(len(program) // 8, program))
+    return _held.prctl, (_PR_SET_SECCOMP, 2, filters, 0, 0), "prctl PR_SET_SECCOMP"

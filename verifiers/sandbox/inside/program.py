@@ -1,8 +1,7 @@
 """The process that runs the program. Everything here is in the program's hands from its first line on; so nothing here
 decides anything, and nothing here knows what is expected.
 
-On descriptor 3 come frames from the caller, and frames go back. The first is {"begun"}: all rights are given up, and no
-line of the program has run yet. Then, by kind:
+On descriptor 3 come frames from the caller, and frames go back, by kind:
 
     script  <- {"source"}                      -> {"raised": [class, line]} before an exit that is not 0
     calls   <- {"source"}                      -> {"ready"} or {"raised"}
@@ -14,20 +13,22 @@ line of the program has run yet. Then, by kind:
 
 from __future__ import annotations
 
+import _signal
 import atexit
 import builtins
 import gc
 import io
 import marshal
 import math
+import mmap
 import os
 import resource
 import signal
-import socket
 import sys
 import time
 import traceback
 import types
+from _socket import socket
 from typing import Any, NoReturn
 
 from verifiers.sandbox.inside import kernel
@@ -40,19 +41,30 @@ _RENEW_S = 0.1
 _FRAME_BYTES = 1 << 28
 _STACK_BYTES = 120 << 20  # the kernel keeps 128 MiB of address space free below the stack
 _ANSWERED = 123  # the exit status of a process that has answered its call; a program that ends itself has another
-_BEGUN = frame_of({"begun": True})
 _OWN_PROCESSES = 1  # the program itself
 
 
 def start(
-    kind: str, settings: dict[str, Any], data: int, stdin: int | None, stdout: int | None, filters: bytes | None
+    kind: str,
+    settings: dict[str, Any],
+    streams: tuple[int, int | None, int | None],
+    restrictions: list[kernel.Step],
+    has_begun: mmap.mmap,
 ) -> NoReturn:
-    """Becomes the program. Never returns."""
+    """Becomes the program. Never returns.
+
+    Args:
+        streams: the frames' descriptor, standard input, standard output.
+        has_begun: shared with the supervisor. Its first byte becomes 1 when all rights are given up and no line of the
+            program has run yet; then it is out of the program's reach.
+    """
     status = 70
     try:
-        _give_up(settings, data, stdin, stdout, filters, kind)
-        channel = socket.socket(fileno=DATA)
-        channel.sendall(_BEGUN)
+        _take_streams(*streams)
+        kernel.take(restrictions)
+        has_begun[0] = 1
+        has_begun.close()
+        channel = socket(fileno=DATA)
         message, _ = receive_order(channel, _FRAME_BYTES)
         run = {"script": _script, "calls": _calls, "tests": _tests, "shared": _shared}[kind]
         status = run(channel, message, settings)
@@ -62,19 +74,22 @@ def start(
         os._exit(status)
 
 
-def _give_up(
-    settings: dict[str, Any], data: int, stdin: int | None, stdout: int | None, filters: bytes | None, kind: str
-) -> None:
-    os.setsid()
+def _take_streams(data: int, stdin: int | None, stdout: int | None) -> None:
+    """Each is above 3, or is in its place already: so none hides another."""
     nothing = os.open("/dev/null", os.O_RDWR)
-    places = (nothing if stdin is None else stdin, nothing if stdout is None else stdout, nothing, data)
-    copies = [os.dup2(place, 64 + number) for number, place in enumerate(places)]  # so that no copy hides another
-    for number, copied in enumerate(copies):
-        os.dup2(copied, number)
+    os.dup2(nothing if stdin is None else stdin, 0)
+    os.dup2(nothing if stdout is None else stdout, 1)
+    os.dup2(nothing, 2)
+    os.dup2(data, DATA)
     os.closerange(DATA + 1, 256)
+
+
+def restrictions_of(settings: dict[str, Any], filters: bytes | None) -> list[kernel.Step]:
+    """What a program is kept within. `filters`: what seccomp refuses; None where the layer takes no rights away."""
     mb = 1 << 20
     seconds = math.ceil(settings["cpu_s"])
     forever = resource.RLIM_INFINITY
+    steps = [kernel.new_session()]
     for name, soft, hard in (
         (resource.RLIMIT_CPU, seconds, forever if settings.get("share") else seconds + 1),
         (resource.RLIMIT_AS, settings["memory_mb"] * mb, None),
@@ -85,20 +100,12 @@ def _give_up(
         (resource.RLIMIT_MEMLOCK, mb, None),
         (resource.RLIMIT_MSGQUEUE, mb, None),
         (resource.RLIMIT_SIGPENDING, 256, None),
+        (resource.RLIMIT_STACK, _STACK_BYTES, _STACK_BYTES),
     ):
-        limit(name, soft, soft if hard is None else hard)
-    limit(resource.RLIMIT_STACK, _STACK_BYTES, _STACK_BYTES)
+        steps.append(kernel.limit(name, soft, soft if hard is None else hard))
     if filters is not None:
-        kernel.give_up_rights()
-        kernel.refuse_system_calls(filters)
-
-
-def limit(name: int, soft: int, hard: int) -> None:
-    """A limit that already is lower stays."""
-    _, highest = resource.getrlimit(name)
-    if highest != resource.RLIM_INFINITY:
-        hard = highest if hard == resource.RLIM_INFINITY else min(hard, highest)
-    resource.setrlimit(name, (soft if hard == resource.RLIM_INFINITY else min(soft, hard), hard))
+        steps += [*kernel.give_up_rights(), kernel.refuse_system_calls(filters)]
+    return steps
 
 
 def module(source: str) -> tuple[dict[str, Any], Any]:
@@ -119,7 +126,7 @@ def _raised(error: BaseException) -> list[str]:
     return [name[:100], line[:300].encode("utf-8", "replace").decode()]
 
 
-def _script(channel: socket.socket, message: dict[str, Any], settings: dict[str, Any]) -> int:
+def _script(channel: socket, message: dict[str, Any], settings: dict[str, Any]) -> int:
     given = io.TextIOWrapper(io.BufferedReader(io.FileIO(0, closefd=False)), "utf-8", "surrogateescape")
     output = io.TextIOWrapper(io.BufferedWriter(io.FileIO(1, "w", closefd=False)), "utf-8", "surrogateescape")
     sys.stdin = sys.__stdin__ = given  # type: ignore[misc]
@@ -147,7 +154,7 @@ def _script(channel: socket.socket, message: dict[str, Any], settings: dict[str,
     return status & 0xFF
 
 
-def _load(channel: socket.socket, source: str) -> dict[str, Any] | None:
+def _load(channel: socket, source: str) -> dict[str, Any] | None:
     try:
         names, code = module(source)
         exec(code, names)
@@ -157,7 +164,7 @@ def _load(channel: socket.socket, source: str) -> dict[str, Any] | None:
     return names
 
 
-def _calls(channel: socket.socket, message: dict[str, Any], settings: dict[str, Any]) -> int:
+def _calls(channel: socket, message: dict[str, Any], settings: dict[str, Any]) -> int:
     names = _load(channel, message["source"])
     if names is None:
         return 1
@@ -189,7 +196,7 @@ def _renew_time(settings: dict[str, Any]) -> None:
 
 
 def _shared_process(
-    channel: socket.socket, calls: list[dict[str, Any]], names: dict[str, Any], settings: dict[str, Any]
+    channel: socket, calls: list[dict[str, Any]], names: dict[str, Any], settings: dict[str, Any]
 ) -> NoReturn:
     """All calls in this process, for programs that cannot keep anything from one to the next.
 
@@ -209,8 +216,8 @@ def _shared_process(
         channel.sendall(news)
 
     if len(calls) > 1:  # of one call that does not end the caller knows which it is
-        signal.signal(signal.SIGALRM, flush)
-        signal.setitimer(signal.ITIMER_REAL, _FLUSH_S, _FLUSH_S)
+        _signal.signal(_signal.SIGALRM, flush)
+        _signal.setitimer(_signal.ITIMER_REAL, _FLUSH_S, _FLUSH_S)
     renewed = -_RENEW_S
     for place, call in enumerate(calls):
         if place > 0:
@@ -223,7 +230,7 @@ def _shared_process(
         running = -1
         answers += answer
     if len(calls) > 1:
-        signal.setitimer(signal.ITIMER_REAL, 0)
+        _signal.setitimer(_signal.ITIMER_REAL, 0)
     flush()
     while True:
         signal.pause()
@@ -261,7 +268,7 @@ def _function(names: dict[str, Any], path: str) -> Any:
 class _Asked:
     """A function of the program, for test text that runs in a sandbox of its own."""
 
-    def __init__(self, channel: socket.socket, name: str) -> None:
+    def __init__(self, channel: socket, name: str) -> None:
         self._channel, self.__name__ = channel, name
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
@@ -276,7 +283,7 @@ class _Asked:
         raise kind(line.partition(": ")[2])
 
 
-def _tests(channel: socket.socket, message: dict[str, Any], settings: dict[str, Any]) -> int:
+def _tests(channel: socket, message: dict[str, Any], settings: dict[str, Any]) -> int:
     try:
         names, code = module(message["source"])
         for function in message["functions"]:
@@ -289,7 +296,7 @@ def _tests(channel: socket.socket, message: dict[str, Any], settings: dict[str, 
     return 0
 
 
-def _shared(channel: socket.socket, message: dict[str, Any], settings: dict[str, Any]) -> int:
+def _shared(channel: socket, message: dict[str, Any], settings: dict[str, Any]) -> int:
     names = _load(channel, message["source"])
     if names is None:
         return 1

@@ -15,13 +15,14 @@ from __future__ import annotations
 import base64
 import contextlib
 import json
+import mmap
 import os
 import select
 import signal
-import socket
 import sys
 import threading
 import time
+from _socket import socket, socketpair
 from typing import Any
 
 from verifiers.sandbox.inside import kernel, program
@@ -49,7 +50,7 @@ class Job:
         self._frames: list[dict[str, Any]] = []
         self._reader = FrameReader(2 * self._settings["output_bytes"] + (1 << 16))
         self._stdout = bytearray()
-        self._begun = False
+        self._has_begun = mmap.mmap(-1, 1)
         self._reason = ""
         self._is_answered = False
         self._answers = 0
@@ -62,7 +63,7 @@ class Job:
 
     def run(self) -> dict[str, Any]:
         kind = self._job["kind"]
-        near, far = socket.socketpair()
+        near, far = socketpair()
         output, stdout = os.pipe()
         started = time.monotonic()
         kernel.adopt_orphans()
@@ -71,7 +72,8 @@ class Job:
         child = os.fork()
         if child == 0:
             stdin, written = (0, stdout) if kind == "script" else (None, None)
-            program.start(kind, self._settings, far.fileno(), stdin, written, None)
+            restrictions = program.restrictions_of(self._settings, None)
+            program.start(kind, self._settings, (far.fileno(), stdin, written), restrictions, self._has_begun)
         far.close()
         os.close(stdout)
         self._send(near, [{"source": self._job["source"], "functions": self._job.get("functions", [])}])
@@ -87,7 +89,7 @@ class Job:
         return {
             "ended": os.waitstatus_to_exitcode(status),
             "reason": self._reason,
-            "begun": self._begun,
+            "begun": bool(self._has_begun[0]),
             "frames": self._frames,
             "question": self._question,
             "stdout": base64.b64encode(self._stdout).decode(),
@@ -95,7 +97,7 @@ class Job:
             "wall_s": time.monotonic() - started,
         }
 
-    def _send(self, channel: socket.socket, messages: list[Any]) -> None:
+    def _send(self, channel: socket, messages: list[Any]) -> None:
         """In the background: a program need not read."""
 
         def write() -> None:
@@ -105,7 +107,7 @@ class Job:
 
         threading.Thread(target=write, daemon=True).start()
 
-    def _watch(self, child: int, running: Running | None, channel: socket.socket, output: int) -> None:
+    def _watch(self, child: int, running: Running | None, channel: socket, output: int) -> None:
         """Until the program has ended, has answered all, or is past a limit."""
         if running:
             running.watch(_LEAST_WAIT_S)
@@ -145,7 +147,7 @@ class Job:
             self._reason = "output"
         return bool(data)
 
-    def _read_frames(self, channel: socket.socket, data: bytes) -> bool:
+    def _read_frames(self, channel: socket, data: bytes) -> bool:
         """Whether something came that was waited for. What was not does not reset the clock, and is counted."""
         is_expected = False
         try:
@@ -159,13 +161,10 @@ class Job:
             self._reason = "garbage"
         return is_expected
 
-    def _take(self, channel: socket.socket, frame: Any) -> bool:
+    def _take(self, channel: socket, frame: Any) -> bool:
         """Whether this message was waited for."""
         if not isinstance(frame, dict):
             self._reason = "garbage"
-            return False
-        if "begun" in frame and not self._begun:
-            self._begun = True
             return False
         if "ready" in frame and self._then:
             self._send(channel, self._then)
@@ -180,7 +179,7 @@ class Job:
         self._is_answered = "passed" in frame or self._answers == len(self._job.get("calls", [None]))
         return is_expected
 
-    def _reply(self, channel: socket.socket, frame: dict[str, Any]) -> None:
+    def _reply(self, channel: socket, frame: dict[str, Any]) -> None:
         """Test text has asked for a call. Where the answer is not known yet, the run ends with the question."""
         question = {key: frame.get(key) for key in ("function", "args")}
         if not self._replies:

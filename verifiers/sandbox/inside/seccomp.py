@@ -6,9 +6,10 @@ Numbers are those of the kernel's own tables (x86-64, arm64); -1: this machine h
 from __future__ import annotations
 
 import errno
-import platform
+import os
 import struct
-from dataclasses import dataclass
+from collections.abc import Sequence
+from typing import NamedTuple
 
 _NAMESPACES = 0x7E020000
 """Any flag of `clone` that asks for a new namespace."""
@@ -105,12 +106,11 @@ _REFUSED: dict[str, tuple[int, int]] = {
 }
 
 
-@dataclass(frozen=True)
-class _Argument:
-    """A call that is refused by its argument number `index`: for `values`; with `only`, for all but the one."""
+class _Argument(NamedTuple):
+    """A call that is refused by its argument number `position`: for `values`; with `only`, for all but the one."""
 
     numbers: tuple[int, int]
-    index: int
+    position: int
     values: tuple[int, ...]
     only: bool = False
     any_bit: bool = False
@@ -136,16 +136,21 @@ _CLONE3 = 435
 _X32_BIT = 0x40000000
 _LOAD, _EQUAL, _AT_LEAST, _ANY_BIT, _JUMP, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x05, 0x06
 _ALLOW, _KILL, _ERRNO = 0x7FFF0000, 0x80000000, 0x00050000
+_LEAF = 6
+"""So many numbers are compared one after the other, where the search ends."""
 _NUMBER, _MACHINE, _ARGUMENTS = 0, 4, 16
 """Offsets in what the filter sees of a call."""
+_Instruction = tuple[int, int, int, int]
+"""Operation, instructions to skip where its test is true, where it is false, operand."""
+_ALLOWED: _Instruction = (_RETURN, 0, 0, _ALLOW)
+_EPERM: _Instruction = (_RETURN, 0, 0, _ERRNO | errno.EPERM)
 
 
 def seccomp_program(machine: str | None = None) -> bytes:
     """The filter as instructions of classic BPF. Raises OSError (ENOSYS) for a machine that has no table here."""
-    machine = machine or platform.machine()
+    machine = machine or os.uname().machine
     if machine not in _ARCHITECTURE:
         raise OSError(errno.ENOSYS, f"there is no seccomp table for {machine}; this sandbox runs on x86_64 and aarch64")
-    column = list(_ARCHITECTURE).index(machine)
     code = [
         (_LOAD, 0, 0, _MACHINE),
         (_EQUAL, 1, 0, _ARCHITECTURE[machine]),
@@ -154,24 +159,43 @@ def seccomp_program(machine: str | None = None) -> bytes:
     ]
     if machine == "x86_64":
         code += [(_AT_LEAST, 0, 1, _X32_BIT), (_RETURN, 0, 0, _KILL)]
-    for numbers in _REFUSED.values():
-        if numbers[column] >= 0:
-            code += [(_EQUAL, 0, 1, numbers[column]), (_RETURN, 0, 0, _ERRNO | errno.EPERM)]
-    # The flags of clone3 stand in memory, where a filter cannot read them; the C library then takes clone.
-    code += [(_EQUAL, 0, 1, _CLONE3), (_RETURN, 0, 0, _ERRNO | errno.ENOSYS)]
-    for argument in _BY_ARGUMENT:
-        code += _refusing(argument, argument.numbers[column])
-    code += [(_RETURN, 0, 0, _ALLOW)]
+    code += _search(sorted(_bodies(list(_ARCHITECTURE).index(machine)).items()))
     return b"".join(struct.pack("=HBBI", *instruction) for instruction in code)
 
 
-def _refusing(argument: _Argument, number: int) -> list[tuple[int, int, int, int]]:
+def _bodies(column: int) -> dict[int, list[_Instruction]]:
+    """What is done with each call that is not simply allowed, by its number. What gets to the end of it is allowed."""
+    bodies = {numbers[column]: [_EPERM] for numbers in _REFUSED.values() if numbers[column] >= 0}
+    # The flags of clone3 stand in memory, where a filter cannot read them; the C library then takes clone.
+    bodies[_CLONE3] = [(_RETURN, 0, 0, _ERRNO | errno.ENOSYS)]
+    for argument in _BY_ARGUMENT:
+        bodies.setdefault(argument.numbers[column], []).extend(_refusing(argument))
+    return bodies
+
+
+def _search(bodies: Sequence[tuple[int, list[_Instruction]]]) -> list[_Instruction]:
+    """A binary search for the number. Each time that a filter is loaded, the kernel follows it once for every system
+    call that there is: with one comparison after another, loading it would take twice as long.
+    """
+    if len(bodies) > _LEAF:
+        middle = len(bodies) // 2
+        below, above = _search(bodies[:middle]), _search(bodies[middle:])
+        return [(_AT_LEAST, len(below), 0, bodies[middle][0]), *below, *above]
+    plain = [number for number, body in bodies if body == [_EPERM]]
+    code: list[_Instruction] = []
+    for number, body in bodies:
+        if number not in plain:
+            code += [(_EQUAL, 0, len(body), number), *body]
+    code += [(_EQUAL, len(plain) - place, 0, number) for place, number in enumerate(plain)]
+    return [*code, _ALLOWED, _EPERM] if plain else [*code, _ALLOWED]
+
+
+def _refusing(argument: _Argument) -> list[_Instruction]:
     test = _ANY_BIT if argument.any_bit else _EQUAL
     refuse = (_RETURN, 0, 0, _ERRNO | argument.code)
-    body = [(_LOAD, 0, 0, _ARGUMENTS + 8 * argument.index)]
+    body: list[_Instruction] = [(_LOAD, 0, 0, _ARGUMENTS + 8 * argument.position)]
     for value in argument.values:
         body += [(test, 0, 1, value), (_JUMP, 0, 0, 1) if argument.only else refuse]
     if argument.only:
         body.append(refuse)
-    body.append((_LOAD, 0, 0, _NUMBER))
-    return [(_EQUAL, 0, len(body), number), *body]
+    return [*body, (_LOAD, 0, 0, _NUMBER)]

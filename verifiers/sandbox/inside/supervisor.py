@@ -8,12 +8,12 @@ the kernel ends all others.
 from __future__ import annotations
 
 import contextlib
+import mmap
 import os
 import select
 import signal
-import socket
 import time
-from dataclasses import dataclass, field
+from _socket import socket
 from typing import Any
 
 from verifiers.sandbox.inside import kernel, program
@@ -29,19 +29,31 @@ _MESSAGE_BYTES = 1 << 16
 _NOT_STARTED = 72
 
 
-@dataclass(frozen=True)
 class Surroundings:
     """What all programs of this sandbox process have in common."""
 
-    layer: dict[str, Any]
-    filters: bytes | None
-    """What seccomp refuses."""
-    processes: Processes = field(default_factory=Processes)
-    folder: WorkingFolder | None = None
-    """Where programs run in a layer without namespaces."""
+    def __init__(
+        self, layer: dict[str, Any], filters: bytes | None, processes: Processes, folder: WorkingFolder | None = None
+    ) -> None:
+        """`filters`: what seccomp refuses. `folder`: where programs run in a layer without namespaces."""
+        self.processes, self.folder = processes, folder
+        self._layer, self._filters = layer, filters
+        self.has_begun = mmap.mmap(-1, 1)
+        """A byte that is shared with the program, until that begins."""
+        self._settings: dict[str, Any] = {}
+        self._steps: tuple[list[kernel.Step], list[kernel.Step]] = [], []
+
+    def steps(self, settings: dict[str, Any]) -> tuple[list[kernel.Step], list[kernel.Step]]:
+        """What a child does, prepared: before it has the streams of its program, and after. Samples mostly have the
+        same settings.
+        """
+        if settings != self._settings and not self.folder:
+            self._steps = _furniture(settings, self._layer), program.restrictions_of(settings, self._filters)
+            self._settings = settings
+        return self._steps
 
 
-def supervise(control: socket.socket, order: dict[str, Any], descriptors: list[int], around: Surroundings) -> None:
+def supervise(control: socket, order: dict[str, Any], descriptors: list[int], around: Surroundings) -> None:
     """Serves one sample until the other side of `control` is closed. Then nothing of it runs any more.
 
     `order` starts its first program, and has the settings of all.
@@ -81,16 +93,18 @@ def supervise(control: socket.socket, order: dict[str, Any], descriptors: list[i
                 running = None
 
 
-def _tell(control: socket.socket, report: dict[str, Any]) -> None:
+def _tell(control: socket, report: dict[str, Any]) -> None:
     """A caller that has what it wants may be gone when a program ends. That is no failure."""
     with contextlib.suppress(BrokenPipeError, ConnectionResetError):
         send(control, report)
 
 
 def _start(kind: str, descriptors: list[int], settings: dict[str, Any], around: Surroundings) -> Running:
-    data, *streams = descriptors
-    stdin, stdout = streams if streams else (None, None)
+    data, *others = descriptors
+    stdin, stdout = others or (None, None)
+    around.has_begun[0] = 0
     baseline = own_children_s()
+    furniture, restrictions = around.steps(settings)
     if around.folder:
         around.folder.make()
     child = os.fork() if around.folder else kernel.fork_into(_FRESH)
@@ -98,9 +112,10 @@ def _start(kind: str, descriptors: list[int], settings: dict[str, Any], around: 
         try:
             if around.folder:
                 settings = around.folder.enter(settings)
+                restrictions = program.restrictions_of(settings, None)
             else:
-                _furnish(settings, around.layer)
-            program.start(kind, settings, data, stdin, stdout, around.filters)
+                kernel.take(furniture)
+            program.start(kind, settings, (data, stdin, stdout), restrictions, around.has_begun)
         except OSError as error:  # nothing of the program has run
             with contextlib.suppress(OSError):
                 os.write(2, f"{error}\n".encode())
@@ -114,16 +129,18 @@ def _start(kind: str, descriptors: list[int], settings: dict[str, Any], around: 
     return running
 
 
-def _furnish(settings: dict[str, Any], layer: dict[str, Any]) -> None:
+def _furniture(settings: dict[str, Any], layer: dict[str, Any]) -> list[kernel.Step]:
     """Makes the fresh namespaces ready: an empty working folder in memory, and no /proc."""
-    kernel.map_own_ids(layer["uid"], layer["gid"])
-    kernel.write_file("/proc/self/oom_score_adj", "1000")  # where the machine's memory runs out, a program goes first
-    kernel.private_mounts()
-    kernel.mount(layer["empty"], "/proc", None, kernel.MS_BIND)  # a third of the cost of a new file system
     size = f"size={settings['disk_mb']}m,nr_inodes=4096,mode=0777"
-    kernel.mount("tmpfs", FOLDER, "tmpfs", kernel.MS_NOSUID | kernel.MS_NODEV, size)
-    kernel.mount(FOLDER, "/dev/shm", None, kernel.MS_BIND)
-    os.chdir(FOLDER)
+    return [
+        *kernel.map_own_ids(layer["uid"], layer["gid"]),
+        kernel.write_file("/proc/self/oom_score_adj", "1000"),  # where the machine's memory runs out, it goes first
+        kernel.private_mounts(),
+        kernel.mount(layer["empty"], "/proc", None, kernel.MS_BIND),  # a third of the cost of a new file system
+        kernel.mount("tmpfs", FOLDER, "tmpfs", kernel.MS_NOSUID | kernel.MS_NODEV, size),
+        kernel.mount(FOLDER, "/dev/shm", None, kernel.MS_BIND),
+        kernel.change_folder(FOLDER),
+    ]
 
 
 def _finish(running: Running, reason: str, around: Surroundings) -> dict[str, Any]:
@@ -135,6 +152,7 @@ def _finish(running: Running, reason: str, around: Surroundings) -> dict[str, An
     _clear(running, around)
     return {
         "ended": os.waitstatus_to_exitcode(status),
+        "has_begun": bool(around.has_begun[0]),
         "reason": reason,
         "cpu_s": usage.ru_utime + usage.ru_stime,
         "wall_s": wall,

@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from typing import Any
 
 PATIENCE = 5
@@ -57,25 +56,21 @@ class Processes:
         return int(text.split()[-1]) if text else 0
 
 
-@dataclass
 class Running:
     """The program that runs now."""
 
-    process: int
-    handle: int
-    """A pidfd, which can be read when the process has ended."""
-    processes: Processes
-    baseline_s: float
-    started: float = field(default_factory=time.monotonic)
-    watched_since: float | None = None
-    watched_cpu_s: float = 0.0
-    quiet_until: float = 0.0
-    late: float = 0.0
-    """Seconds in which this supervisor itself was not run when it was due: nobody else was, then, either."""
-    _seen: dict[tuple[str, str], int] = field(default_factory=dict)
-    """Ticks of each process (its number and its start), as they were seen last."""
-    _delays_s: dict[str, float] = field(default_factory=dict)
-    _born: int = 0
+    def __init__(self, process: int, handle: int, processes: Processes, baseline_s: float) -> None:
+        """`handle`: a pidfd, which can be read when the process has ended; or -1."""
+        self.process, self.handle, self.processes, self.baseline_s = process, handle, processes, baseline_s
+        self.started = time.monotonic()
+        self.watched_since: float | None = None
+        self.watched_cpu_s = self.quiet_until = 0.0
+        self.late = 0.0
+        """Seconds in which this supervisor itself was not run when it was due: nobody else was, then, either."""
+        self._seen: dict[tuple[str, str], int] = {}
+        """Ticks of each process (its number and its start), as they were seen last."""
+        self._delays_s: dict[str, float] = {}
+        self._born = 0
 
     def watch(self, quiet_s: float = 0.0, *, active: bool = True) -> None:
         """From now on the limits hold. Nothing is looked at for `quiet_s`."""

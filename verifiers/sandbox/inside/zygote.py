@@ -10,13 +10,15 @@ import gc
 import importlib
 import os
 import signal
-import socket
 import sys
+from _socket import socket
 
 from verifiers.sandbox.inside import seccomp, supervisor
 from verifiers.sandbox.inside.channel import ClosedChannel, frame_of, receive_order, send
 from verifiers.sandbox.inside.folder import Descendants, WorkingFolder, remove_tree
-from verifiers.sandbox.inside.rehearsal import rehearse
+from verifiers.sandbox.inside.large_pages import take_large_pages
+from verifiers.sandbox.inside.rehearsal import hand_on_file_pages, rehearse
+from verifiers.sandbox.inside.watch import Processes
 
 WARM: tuple[str, ...] = (
     "bisect",
@@ -43,18 +45,20 @@ def main(descriptor: int) -> None:
     """Serves until the other side of the channel is closed. The first message names the layer."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     os.environ.pop("PYTHONHASHSEED", None)  # it has done its part when the interpreter started
-    channel = socket.socket(fileno=_alone(descriptor))
+    channel = socket(fileno=_alone(descriptor))
     layer, _ = receive_order(channel, _REQUEST_BYTES)
     for name in WARM:
         importlib.import_module(name)
     filters = seccomp.seccomp_program() if layer["seccomp"] else None
     sys.path[:] = [entry for entry in sys.path if entry != layer["runner"]]
     if layer["namespaces"]:
-        around = supervisor.Surroundings(layer, filters)
+        around = supervisor.Surroundings(layer, filters, Processes())
     else:
         processes = Descendants()
         around = supervisor.Surroundings(layer, filters, processes, WorkingFolder(processes))
+    take_large_pages(os.readlink("/proc/self/exe"))
     rehearse()
+    hand_on_file_pages()
     gc.collect()
     gc.freeze()
     send(channel, {"ready": sys.version.split()[0]})
@@ -65,14 +69,15 @@ def main(descriptor: int) -> None:
             if around.folder:
                 remove_tree(os.getcwd())
             os._exit(0)
-        with socket.socket(fileno=descriptors[0]) as control:
-            try:
-                supervisor.supervise(control, order, descriptors[1:], around)
-            except OSError as error:
-                with contextlib.suppress(OSError):  # the caller is gone
-                    send(control, {"failed": str(error)})
-                    send(channel, {"ended": False})
-                os._exit(1)  # what still runs ends with this namespace
+        control = socket(fileno=descriptors[0])
+        try:
+            supervisor.supervise(control, order, descriptors[1:], around)
+        except OSError as error:
+            with contextlib.suppress(OSError):  # the caller is gone
+                send(control, {"failed": str(error)})
+                send(channel, {"ended": False})
+            os._exit(1)  # what still runs ends with this namespace
+        control.close()
         try:
             channel.sendall(_ENDED)
         except OSError:  # the caller is gone, as the next look will say

@@ -1,4 +1,4 @@
-"""Puts the code of a library on large pages.
+"""Puts the code of a library, or of the interpreter, on large pages.
 
 A child of a fork has none of the pages that its parent has mapped from a file: it faults each of them in again,
 hundreds for one small proof. Pages of 2 MB in the process's own memory are handed on by a fork, a few dozen entries in
@@ -25,32 +25,52 @@ _libc.munmap.argtypes = (ctypes.c_void_p, ctypes.c_size_t)
 _libc.madvise.argtypes = _libc.mprotect.argtypes = (ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int)
 
 
-def take_large_pages(library: str) -> int:
-    """Moves the code of a library that this process has loaded, and says how many bytes. 0 where the kernel has no such
-    pages, or does not let memory be code: then all is as it was.
+def take_large_pages(file: str) -> int:
+    """Moves the code of a library that this process has loaded, or of its interpreter, and says how many bytes. 0 where
+    the kernel has no such pages, or does not let memory be code: then all is as it was.
 
-    No other thread may run. Raises OSError where the code is lost: the process has to end.
+    Constants that share a large page with code move with it, and can be executed then. No other thread may run. Raises
+    OSError where the code is lost: the process has to end.
     """
     if not _has_large_pages():
         return 0
     moved = 0
-    for start, end in _code_of(library):
-        first, last = -(-start // _SIZE) * _SIZE, end // _SIZE * _SIZE
-        if first < last and _move(first, last - first):
+    for first, last in _ranges(_read_only(os.path.basename(file))):
+        if _move(first, last - first):
             moved += last - first
     return moved
 
 
-def _code_of(library: str) -> list[tuple[int, int]]:
-    name = os.path.basename(library)
+def _read_only(name: str) -> list[tuple[int, int, bool]]:
+    """Start, end, and whether it is code, of what a file has mapped, without what can be written."""
     places = []
-    with open("/proc/self/maps", encoding="utf-8", errors="surrogateescape") as file:
-        for line in file:
+    with open("/proc/self/maps", encoding="utf-8", errors="surrogateescape") as maps:
+        for line in maps:
             words = line.split(maxsplit=5)
-            if len(words) == 6 and words[1].startswith("r-x") and os.path.basename(words[5].rstrip("\n")) == name:
+            if len(words) == 6 and words[1][:2] == "r-" and os.path.basename(words[5].rstrip("\n")) == name:
                 start, _, end = words[0].partition("-")
-                places.append((int(start, 16), int(end, 16)))
+                places.append((int(start, 16), int(end, 16), words[1][2] == "x"))
     return places
+
+
+def _ranges(places: list[tuple[int, int, bool]]) -> list[tuple[int, int]]:
+    """The large pages that code lies on, as far as nothing else lies on them."""
+    ranges: list[tuple[int, int]] = []
+    for number, (start, end, is_code) in enumerate(places):
+        if not is_code:
+            continue
+        lowest, highest = start, end
+        for before, after, _ in reversed(places[:number]):
+            lowest = before if after == lowest else lowest
+        for before, after, _ in places[number + 1 :]:
+            highest = after if before == highest else highest
+        first, last = start // _SIZE * _SIZE, -(-end // _SIZE) * _SIZE
+        first, last = first if first >= lowest else first + _SIZE, last if last <= highest else last - _SIZE
+        if ranges:
+            first = max(first, ranges[-1][1])
+        if first < last:
+            ranges.append((first, last))
+    return ranges
 
 
 def _has_large_pages() -> bool:
