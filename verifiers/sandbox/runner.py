@@ -29,10 +29,12 @@ def with_bytecode(files: Mapping[str, bytes]) -> dict[str, bytes]:
 
     What an interpreter leaves behind in its memory when it compiles, every fork of it has to hand on.
     """
-    compiled = dict(files)
-    for path, source in files.items():
-        folder, _, name = path.rpartition("/")
-        code = marshal.dumps(compile(source, path, "exec", dont_inherit=True, optimize=0))
-        head = importlib.util.MAGIC_NUMBER + _UNCHECKED + importlib.util.source_hash(source)
-        compiled[f"{folder}/__pycache__/{name.removesuffix('.py')}.{sys.implementation.cache_tag}.pyc"] = head + code
-    return compiled
+    return {**files, **dict(_bytecode(path, source) for path, source in files.items())}
+
+
+@functools.lru_cache(maxsize=64)
+def _bytecode(path: str, source: bytes) -> tuple[str, bytes]:
+    folder, _, name = path.rpartition("/")
+    head = importlib.util.MAGIC_NUMBER + _UNCHECKED + importlib.util.source_hash(source)
+    code = marshal.dumps(compile(source, path, "exec", dont_inherit=True, optimize=0))
+    return f"{folder}/__pycache__/{name.removesuffix('.py')}.{sys.implementation.cache_tag}.pyc", head + code

@@ -6,8 +6,9 @@ the caller's process.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from enum import StrEnum
 from typing import Any, Protocol
 
@@ -29,6 +30,14 @@ class Limits:
     open_files: int = 64
     output_bytes: int = 1 << 20
     """Of standard output, and of a value that a call returns. What comes beyond is never stored."""
+
+    def __post_init__(self) -> None:
+        """Raises ValueError, with the name of the field."""
+        for each in fields(self):
+            value = getattr(self, each.name)
+            is_number = isinstance(value, int if isinstance(each.default, int) else int | float)
+            if isinstance(value, bool) or not is_number or not 0 < value < math.inf:
+                raise ValueError(f"the limit {each.name} is {value!r}; write a number above 0")
 
     @property
     def wall_s(self) -> float:

@@ -6,6 +6,7 @@ import math
 import resource
 import time
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 
@@ -350,3 +351,13 @@ def test_shared_test_text_needs_the_secret_back(sandbox: LocalSandbox) -> None:
     )
 
     assert (right.value, wrong.value, ended.value, claimed.value) == (True, None, None, None)
+
+
+@pytest.mark.parametrize(
+    "limits",
+    [{"cpu_s": float("inf")}, {"memory_mb": 0}, {"memory_mb": 64.5}, {"processes": True}, {"wall_factor": -1.0}],
+)
+def test_a_limit_that_is_none_is_a_mistake(limits: dict[str, Any]) -> None:
+    (name,) = limits
+    with pytest.raises(ValueError, match=f"the limit {name} is .*; write a number above 0"):
+        Limits(**limits)

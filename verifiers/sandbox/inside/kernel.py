@@ -112,7 +112,7 @@ def limit(name: int, soft: int, hard: int) -> Step:
     if highest != resource.RLIM_INFINITY:
         hard = highest if hard == resource.RLIM_INFINITY else min(hard, highest)
     values = (soft if hard == resource.RLIM_INFINITY else min(soft, hard), hard)
-    both = (ctypes.c_ulong * 2)(*(value & _UNLIMITED for value in values))
+    both = (ctypes.c_ulong * 2)(*(_UNLIMITED if value < 0 else min(value, _UNLIMITED) for value in values))
     return _held.setrlimit, (name, both), f"setrlimit {name}"
 
 

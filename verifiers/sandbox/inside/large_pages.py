@@ -8,6 +8,7 @@ all. The price is that memory, once for each process that forks. Linux from 6.1 
 from __future__ import annotations
 
 import ctypes
+import errno
 import mmap
 import os
 
@@ -17,7 +18,7 @@ _HUGE, _COLLAPSE = 14, 25
 """MADV_HUGEPAGE, MADV_COLLAPSE (Linux 6.1)."""
 _FAILED = ctypes.c_void_p(-1).value
 
-_libc = ctypes.CDLL(None)
+_libc = ctypes.CDLL(None, use_errno=True)
 _libc.mmap.restype = _libc.mremap.restype = ctypes.c_void_p
 _libc.mmap.argtypes = (ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int, ctypes.c_int, ctypes.c_int, ctypes.c_long)
 _libc.mremap.argtypes = (ctypes.c_void_p, ctypes.c_size_t, ctypes.c_size_t, ctypes.c_int, ctypes.c_void_p)
@@ -39,6 +40,13 @@ def take_large_pages(file: str) -> int:
         if _move(first, last - first):
             moved += last - first
     return moved
+
+
+def interpreter_files() -> list[str]:
+    """The program that runs, and Python's own library where that holds its code."""
+    with open("/proc/self/maps", encoding="utf-8", errors="surrogateescape") as maps:
+        mapped = {line.split(maxsplit=5)[5].rstrip("\n") for line in maps if "/libpython" in line}
+    return [os.readlink("/proc/self/exe"), *sorted(mapped)]
 
 
 def _read_only(name: str) -> list[tuple[int, int, bool]]:
@@ -107,7 +115,10 @@ def _move(start: int, size: int) -> bool:
         _libc.munmap(area, size + _SIZE)
         return False
     if _libc.mremap(copy, size, size, _MAY_MOVE | _FIXED, start) != start:
-        raise OSError("the code of a library could not be put in its place")
+        if ctypes.get_errno() != errno.EPERM:
+            raise OSError("the code of a library could not be put in its place")
+        _libc.munmap(area, size + _SIZE)  # it is sealed (Linux 6.10), and still there
+        return False
     _libc.munmap(area, copy - area)
     _libc.munmap(copy + size, area + _SIZE - copy)
     return True

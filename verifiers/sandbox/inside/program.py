@@ -75,7 +75,9 @@ def start(
 
 
 def _take_streams(data: int, stdin: int | None, stdout: int | None) -> None:
-    """Each is above 3, or is in its place already: so none hides another."""
+    """Raises OSError for a descriptor that another one would hide."""
+    if data < DATA or (stdin or DATA) < DATA or (DATA if stdout is None else stdout) < DATA:
+        raise OSError("a standard stream of the process that starts programs is closed")
     nothing = os.open("/dev/null", os.O_RDWR)
     os.dup2(nothing if stdin is None else stdin, 0)
     os.dup2(nothing if stdout is None else stdout, 1)

@@ -44,11 +44,14 @@ def rehearse() -> None:
             receive(caller, 1 << 16)
 
 
-def hand_on_file_pages() -> None:
-    """Makes a fork hand on what is mapped of the interpreter's file and its libraries. Linux hands on the pages of a
-    mapping only if one of them is the process's own; those of other files each child faults in again, a hundred and
-    more. So one byte of each is written as it is. Where the kernel does not allow that, it stays as it was.
+def hand_on_file_pages() -> int:
+    """Makes a fork hand on what is mapped of the interpreter's file and its libraries, and says of how many mappings.
+
+    Linux hands on the pages of a mapping only if one of them is the process's own; those of other files each child
+    faults in again, a hundred and more. So one byte of each is written as it is. Where the kernel does not allow that,
+    it stays as it was.
     """
+    count = 0
     with (
         contextlib.suppress(OSError),
         open("/proc/self/maps", "rb") as maps,
@@ -56,8 +59,10 @@ def hand_on_file_pages() -> None:
     ):
         for line in maps.read().splitlines():
             place, rights, _, _, inode, *_ = line.split()
-            if inode != b"0" and rights.startswith(b"r") and rights.endswith(b"p"):
-                memory.seek(int(place.partition(b"-")[0], 16))
-                byte = memory.read(1)
-                memory.seek(-1, 1)
-                memory.write(byte)
+            if inode != b"0" and rights.startswith(b"r-") and rights.endswith(b"p"):
+                with contextlib.suppress(OSError):
+                    memory.seek(int(place.partition(b"-")[0], 16))
+                    byte = memory.read(1)
+                    memory.seek(-1, 1)
+                    count += memory.write(byte)
+    return count

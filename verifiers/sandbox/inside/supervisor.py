@@ -37,7 +37,7 @@ class Surroundings:
     ) -> None:
         """`filters`: what seccomp refuses. `folder`: where programs run in a layer without namespaces."""
         self.processes, self.folder = processes, folder
-        self._layer, self._filters = layer, filters
+        self._layer, self.filters = layer, filters
         self.has_begun = mmap.mmap(-1, 1)
         """A byte that is shared with the program, until that begins."""
         self._settings: dict[str, Any] = {}
@@ -48,7 +48,7 @@ class Surroundings:
         same settings.
         """
         if settings != self._settings and not self.folder:
-            self._steps = _furniture(settings, self._layer), program.restrictions_of(settings, self._filters)
+            self._steps = _furniture(settings, self._layer), program.restrictions_of(settings, self.filters)
             self._settings = settings
         return self._steps
 
@@ -112,7 +112,7 @@ def _start(kind: str, descriptors: list[int], settings: dict[str, Any], around: 
         try:
             if around.folder:
                 settings = around.folder.enter(settings)
-                restrictions = program.restrictions_of(settings, None)
+                restrictions = program.restrictions_of(settings, around.filters)
             else:
                 kernel.take(furniture)
             program.start(kind, settings, (data, stdin, stdout), restrictions, around.has_begun)

@@ -16,7 +16,7 @@ from _socket import socket
 from verifiers.sandbox.inside import seccomp, supervisor
 from verifiers.sandbox.inside.channel import ClosedChannel, frame_of, receive_order, send
 from verifiers.sandbox.inside.folder import Descendants, WorkingFolder, remove_tree
-from verifiers.sandbox.inside.large_pages import take_large_pages
+from verifiers.sandbox.inside.large_pages import interpreter_files, take_large_pages
 from verifiers.sandbox.inside.rehearsal import hand_on_file_pages, rehearse
 from verifiers.sandbox.inside.watch import Processes
 
@@ -56,7 +56,8 @@ def main(descriptor: int) -> None:
     else:
         processes = Descendants()
         around = supervisor.Surroundings(layer, filters, processes, WorkingFolder(processes))
-    take_large_pages(os.readlink("/proc/self/exe"))
+    for file in interpreter_files():
+        take_large_pages(file)
     rehearse()
     hand_on_file_pages()
     gc.collect()
