@@ -13,7 +13,7 @@ from fastapi import FastAPI, Request
 from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
 
 from reasonrl.serving.admission import Admission
-from reasonrl.serving.classify import classification, review_all, solutions_of
+from reasonrl.serving.classify import classification, embeddings, review_all, solutions_of
 from reasonrl.serving.clients import ClientLeft, Result, client_name, client_waits_s, unless_client_leaves
 from reasonrl.serving.errors import handle_errors
 from reasonrl.serving.metrics import ServerMetrics
@@ -24,6 +24,7 @@ from reasonrl.serving.replies import (
     ChatCompletion,
     ClassifyReply,
     CritiqueReply,
+    EmbeddingReply,
     Health,
     ModelList,
     ModelRow,
@@ -126,20 +127,30 @@ def create_app(service: Service, admission: Admission, metrics: ServerMetrics) -
             metrics.count_critique(one)
         return value
 
-    @app.post("/classify", responses=replies_to_body(ClassifyReply), response_model=None)
-    async def classify(body: ClassifyRequest, request: Request) -> dict[str, Any]:
+    async def reviews_of(body: ClassifyRequest, request: Request, route: str, seed: int) -> list[Review]:
         """A trainer sends all its solutions at once and ends at the first 429: its requests wait for their turn."""
-        seed = body.reasonrl.seed if body.reasonrl.seed is not None else new_seed()
         pairs = solutions_of(service, body)
 
         async def work() -> list[Review]:
             async with admission.in_turn(client_name(request)):
-                with _counted(metrics, "classify", "none"):
+                with _counted(metrics, route, "none"):
                     return await review_all(service, pairs, body, seed)
 
         reviews = await unless_client_leaves(request, work())
-        metrics.count_reviews(reviews, service.rewards.unread)
+        metrics.count_reviews(route, reviews, service.rewards.unread)
+        return reviews
+
+    @app.post("/classify", responses=replies_to_body(ClassifyReply), response_model=None)
+    async def classify(body: ClassifyRequest, request: Request) -> dict[str, Any]:
+        seed = body.reasonrl.seed if body.reasonrl.seed is not None else new_seed()
+        reviews = await reviews_of(body, request, "classify", seed)
         return classification(body.model or service.cast.critic.name, reviews, service.rewards.unread, seed)
+
+    @app.post("/v1/embeddings", responses=replies_to_body(EmbeddingReply), response_model=None)
+    async def embed(body: ClassifyRequest, request: Request) -> dict[str, Any]:
+        seed = body.reasonrl.seed if body.reasonrl.seed is not None else new_seed()
+        reviews = await reviews_of(body, request, "embeddings", seed)
+        return embeddings(body.model or service.cast.critic.name, reviews, service.rewards.unread, seed)
 
     @app.post("/v1/refine", responses=replies_to_body(RefineReply), response_model=None)
     async def refine(body: RefineRequest, request: Request) -> dict[str, Any]:

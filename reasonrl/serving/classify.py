@@ -1,4 +1,4 @@
-"""`POST /classify` as vLLM has it: a critic in the place of a reward model."""
+"""A critic in the place of a reward model: `POST /classify` as vLLM has it, `POST /v1/embeddings` as SGLang has it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 from reasonrl.engines.base import derive_seed
 from reasonrl.serving.play import first_error
-from reasonrl.serving.rewards import Review, Unread, class_json, review, split_chat, split_text
+from reasonrl.serving.rewards import Review, Unread, class_json, embedding_json, review, split_chat, split_text
 from reasonrl.serving.schemas import ClassifyRequest
 from reasonrl.serving.service import BadRequest, NotFound, Service, problem_of
 from reasonrl.serving.usage import Usage
@@ -69,14 +69,8 @@ async def review_all(
 
 
 def classification(model: str, reviews: Sequence[Review], unread: float | None, seed: int) -> dict[str, Any]:
-    """The answer. Raises Unread or BadPrompt for an abstention, if `unread` is None."""
-    usage = Usage()
-    for one in reviews:
-        usage.merge(one.usage)
-        if one.probability is None and unread is None:
-            if one.why == "refused":
-                raise BadPrompt("the critic cannot be given this solution: it is too long, or its template refuses it")
-            raise Unread
+    """vLLM's answer. Raises Unread or BadPrompt for an abstention, if `unread` is None."""
+    usage = _usage_of(reviews, unread)
     return {
         "id": f"classify-{uuid.uuid4().hex}",
         "object": "list",
@@ -86,3 +80,26 @@ def classification(model: str, reviews: Sequence[Review], unread: float | None, 
         "usage": usage.to_json(shown=usage.completion_tokens),
         "reasonrl": {"seed": seed},
     }
+
+
+def embeddings(model: str, reviews: Sequence[Review], unread: float | None, seed: int) -> dict[str, Any]:
+    """SGLang's answer: the reward is the only number of an embedding. Raises as `classification`."""
+    usage = _usage_of(reviews, unread)
+    return {
+        "object": "list",
+        "model": model,
+        "data": [embedding_json(index, one, unread) for index, one in enumerate(reviews)],
+        "usage": usage.to_json(shown=usage.completion_tokens),
+        "reasonrl": {"seed": seed},
+    }
+
+
+def _usage_of(reviews: Sequence[Review], unread: float | None) -> Usage:
+    usage = Usage()
+    for one in reviews:
+        usage.merge(one.usage)
+        if one.probability is None and unread is None:
+            if one.why == "refused":
+                raise BadPrompt("the critic cannot be given this solution: it is too long, or its template refuses it")
+            raise Unread
+    return usage

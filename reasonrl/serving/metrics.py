@@ -112,14 +112,14 @@ class ServerMetrics:
             if one.get("abstained"):
                 self.abstentions.labels("chat", "no_box").inc()
 
-    def count_reviews(self, reviews: Sequence[Review], unread: float | None) -> None:
-        """Of `/classify`. `unread`: what stands for an abstention; None: it is refused."""
+    def count_reviews(self, route: str, reviews: Sequence[Review], unread: float | None) -> None:
+        """Of a reward model's route. `unread`: what stands for an abstention; None: it is refused."""
         for one in reviews:
             self.count_usage(one.usage)
             for critique in one.critiques:
                 self.count_critique(critique)
             if one.probability is None:
-                self.abstentions.labels("classify", "refused" if unread is None else "number").inc()
+                self.abstentions.labels(route, "refused" if unread is None else "number").inc()
 
     def count_critique(self, critique: Critique) -> None:
         self.verdicts.labels(critique.judgement or "none", critique.parse_status).inc()

@@ -237,6 +237,21 @@ class ClassifyReply(_Reply):
     reasonrl: Seed
 
 
+class EmbeddingRow(_Reply):
+    object: Literal["embedding"]
+    index: int
+    embedding: list[Annotated[float, Field(ge=0, le=1)]]
+    reasonrl: Abstention
+
+
+class EmbeddingReply(_Reply):
+    object: Literal["list"]
+    model: str
+    data: list[EmbeddingRow]
+    usage: Usage
+    reasonrl: Seed
+
+
 # ---------------------------------------------------------------- statuses and types of content
 
 _ERRORS = {

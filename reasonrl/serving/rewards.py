@@ -1,4 +1,5 @@
-"""A critic as a reward: what trainers ask for that know reward models alone (`/classify`, a reply that ends in a box).
+"""A critic as a reward: what trainers ask for that know reward models alone (`/classify`, `/v1/embeddings`, a reply
+that ends in a box).
 
 They want one number. A critique that could not be read has none, so the critic is asked again, `TRIES` times in all,
 with other seeds and never greedily. Where no critique can be read even then, a box is left out, and `/classify` gives
@@ -135,8 +136,7 @@ def share(critiques: Sequence[Critique]) -> float | None:
 
 def class_json(index: int, outcome: Review, unread: float | None) -> dict[str, Any]:
     """One row of `/classify`. An abstention has no label, and the number that stands for one."""
-    shown = unread if outcome.probability is None else outcome.probability
-    assert shown is not None
+    shown = _number(outcome, unread)
     return {
         "index": index,
         "label": outcome.verdict and outcome.verdict.value,
@@ -144,6 +144,22 @@ def class_json(index: int, outcome: Review, unread: float | None) -> dict[str, A
         "num_classes": 2,
         "reasonrl": {"abstained": outcome.probability is None},
     }
+
+
+def embedding_json(index: int, outcome: Review, unread: float | None) -> dict[str, Any]:
+    """One row of `/v1/embeddings`."""
+    return {
+        "object": "embedding",
+        "index": index,
+        "embedding": [_number(outcome, unread)],
+        "reasonrl": {"abstained": outcome.probability is None},
+    }
+
+
+def _number(outcome: Review, unread: float | None) -> float:
+    shown = unread if outcome.probability is None else outcome.probability
+    assert shown is not None
+    return shown
 
 
 _BOX = re.compile(r"\\(?=f?box)")

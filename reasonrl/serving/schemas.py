@@ -163,7 +163,7 @@ class ClassifyOptions(_Strict):
 
 
 class ClassifyRequest(_Lenient):
-    """`POST /classify`, as vLLM has it: chats that a template has rendered, or one chat as messages."""
+    """`POST /classify` and `POST /v1/embeddings`: chats that a template has rendered, or one chat as messages."""
 
     model_config = ConfigDict(json_schema_extra=_describe_null)
 

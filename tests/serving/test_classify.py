@@ -97,6 +97,23 @@ def test_the_answer_has_the_fields_of_vllm(base: str) -> None:
     assert (row["label"], row["probs"], row["reasonrl"]["abstained"]) == ("incorrect", [1.0, 0.0], False)
 
 
+def test_the_same_reward_as_sglang_answers(base: str) -> None:
+    """One number: the probability that the solution is right."""
+    body = {"model": "judge", "input": [rendered(RIGHT), rendered(WRONG)], "encoding_format": "float"}
+    answer = httpx.post(f"{base}/v1/embeddings", json=body, timeout=30).json()
+    assert (answer["object"], answer["model"]) == ("list", "judge")
+    assert [row["embedding"] for row in answer["data"]] == [[1.0], [0.0]]
+    assert [(row["object"], row["index"]) for row in answer["data"]] == [("embedding", 0), ("embedding", 1)]
+    assert answer["usage"]["prompt_tokens"] > 0
+    assert httpx.post(f"{base}/v1/embeddings", json={"input": "no chat"}, timeout=30).status_code == 400
+
+
+def test_an_abstention_is_no_embedding() -> None:
+    with running_server(service_of(lambda *_: UNREAD)) as base:
+        assert httpx.post(f"{base}/v1/embeddings", json={"input": rendered(RIGHT)}, timeout=30).status_code == 503
+        assert counter(base, "reward_abstentions_total", '{answer="refused",route="embeddings"}') == 1
+
+
 def test_the_critic_is_shown_the_problem_and_the_solution_alone() -> None:
     service = service_of()
     with running_server(service) as base:

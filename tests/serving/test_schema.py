@@ -48,7 +48,14 @@ CHECKS = {
 
 ROUTES = [
     *("GET /", "GET /health", "GET /metrics", "GET /v1/models", "GET /v1/models/{name}"),
-    *(f"POST {CHAT}", "POST /classify", "POST /v1/critique", "POST /v1/refine", "POST /v1/verify"),
+    *(
+        f"POST {CHAT}",
+        "POST /classify",
+        "POST /v1/critique",
+        "POST /v1/embeddings",
+        "POST /v1/refine",
+        "POST /v1/verify",
+    ),
 ]
 KINDS = {"GET /": "text/html", "GET /metrics": "text/plain"}
 """Types of content, where it is not JSON."""
@@ -71,11 +78,13 @@ class Variant:
         form["required"] = [*form.get("required", ()), *self.required]
 
 
+_REWARDS = [
+    Variant("ClassifyRequest", ("messages",), ("input",), {"input": {"enum": [RENDERED, [RENDERED] * 2]}}),
+    Variant("ClassifyRequest", ("input",), ("messages",), {"messages": {"enum": [REVIEWED]}}),
+]
 VARIANTS = {
-    "POST /classify": [
-        Variant("ClassifyRequest", ("messages",), ("input",), {"input": {"enum": [RENDERED, [RENDERED] * 2]}}),
-        Variant("ClassifyRequest", ("input",), ("messages",), {"messages": {"enum": [REVIEWED]}}),
-    ],
+    "POST /classify": _REWARDS,
+    "POST /v1/embeddings": _REWARDS,
     "POST /v1/critique": [Variant("CritiqueRequest", ("solution",)), Variant("CritiqueRequest", ("steps",))],
     "POST /v1/verify": [Variant("VerifyRequest", ("kind",), ("answer",), {"answer": {"type": "string"}})],
 }

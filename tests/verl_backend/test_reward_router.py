@@ -124,6 +124,13 @@ def test_verls_worker_is_given_probabilities(model: str, system: str | None) -> 
         assert all(f"Problem:\n{PROBLEM}\n\nSolution:\n<solution>\nIt is" in text for text in shown)
 
 
+def test_verls_worker_for_sglang_is_given_the_same(model: str) -> None:
+    with running_server(served(model)) as address:
+        config = config_of(model)
+        config.reward.reward_model.rollout.name = "sglang"
+        assert scores_of(config, address, batch_of(model, [RIGHT, WRONG, ""])) == [1.0, 0.0, 0.0]
+
+
 def test_a_batch_that_is_larger_than_the_server_waits(model: str) -> None:
     admission = Admission(most=4, most_of_one=2)
     with running_server(served(model), admission=admission) as address:

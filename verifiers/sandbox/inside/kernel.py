@@ -1,7 +1,7 @@
 """System calls that Python does not offer: namespaces, mounts, capabilities, seccomp. Linux on x86-64 and arm64.
 
-Most are steps, which a process prepares and `take` carries out later. What the kernel refuses raises OSError: nothing is
-skipped in silence.
+Most are steps, which a process prepares and `take` carries out later. What the kernel refuses raises OSError: nothing
+is skipped in silence.
 """
 
 from __future__ import annotations
