@@ -24,6 +24,7 @@ ROUTES: dict[str, dict[str, Any]] = {
     "/v1/verify": {"kind": "math", "response": "It is 5.", "answer": "5"},
     "/classify": {"messages": [{"role": "user", "content": "2 + 3?"}, {"role": "assistant", "content": "It is 5."}]},
 }
+ROUTES["/v1/embeddings"] = ROUTES["/classify"]
 JSON = {"content-type": "application/json"}
 HOUSE = str(Path(__file__).parents[3])
 """The folder of this checkout, which no answer may name."""

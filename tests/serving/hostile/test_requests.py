@@ -142,6 +142,7 @@ WRONG: dict[str, dict[str, list[Any]]] = {
         "reasonrl": [*NO_OPTIONS, {"critiques": 0}, {"critiques": 2}, {"seed": 2**63}, {"samples": 1}],
     },
 }
+WRONG["/v1/embeddings"] = WRONG["/classify"]
 
 
 def wrong_fields() -> Iterator[tuple[str, dict[str, Any]]]:
@@ -279,7 +280,7 @@ def test_methods_and_paths(client: httpx.Client) -> None:
         *("/v1/models/../../etc/passwd", "/v1/models/%2e%2e%2f%2e%2e%2fetc%2fpasswd", "/../etc/passwd", "//etc/passwd"),
         *("/v1/models/%00", "/v1/models/%ff", "/v1/models/%ed%a0%80", "/v1/models/%", "/v1/models/%zz", "/docs"),
         *("/v1/models/" + "x" * 8000, "/" + "a/" * 3000, "/assets/page.html", "/page.html", "/redoc", "/favicon.ico"),
-        *("/v1/completions", "/v1/embeddings", "/v1/files", "/invocations", "/score", "/pooling", "/admin", "/.env"),
+        *("/v1/completions", "/v1/rerank", "/v1/files", "/invocations", "/score", "/pooling", "/admin", "/.env"),
         *("/v1/models/solver%20", "/v1/models/<script>", "/v1/models/{name}", "/v1/models/'; drop table", "/health%00"),
     ):
         answer = client.get(path)
