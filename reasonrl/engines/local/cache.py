@@ -1,15 +1,15 @@
 """Keys and values of many sequences in blocks of `BLOCK` tokens, as vLLM's paged attention has them (arXiv 2309.06180).
 
 A sequence has a table: the numbers of its blocks, in order. A full block of a prompt can stand in many tables; the last
-block of a sequence, which is being filled, in one. Storage is a table of blocks for each layer, made when the layer is
-first met, and grows by doubling.
+block of a sequence, which is being filled, in one: a prompt that begins with the same tokens copies it. Storage is a
+table of blocks for each layer, made when the layer is first met, and grows by doubling.
 """
 
 from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -53,6 +53,9 @@ class BlockCache:
     _known: dict[tuple[int, tuple[int, ...]], int] = field(default_factory=dict)
     """Full blocks of prompts by what they hold: the block before, -1 for the first, and their tokens."""
     _contents: dict[int, tuple[int, tuple[int, ...]]] = field(default_factory=dict)
+    """What blocks of prompts hold, full or not."""
+    _after: dict[int, dict[int, tuple[int, ...]]] = field(default_factory=dict)
+    """The same by the block before: its successors and their tokens, the oldest first."""
 
     @property
     def scratch(self) -> int:
@@ -85,9 +88,18 @@ class BlockCache:
             if not self._users[block]:
                 del self._users[block]
                 self._free.append(block)
-                contents = self._contents.pop(block, None)
-                if contents is not None:
-                    del self._known[contents]
+                self._forget(block)
+
+    def _forget(self, block: int) -> None:
+        contents = self._contents.pop(block, None)
+        if contents is None:
+            return
+        if self._known.get(contents) == block:
+            del self._known[contents]
+        successors = self._after[contents[0]]
+        del successors[block]
+        if not successors:
+            del self._after[contents[0]]
 
     def known_prefix(self, tokens: Sequence[int]) -> list[int]:
         """The full blocks that hold the beginning of `tokens` already, each with one user more."""
@@ -100,20 +112,32 @@ class BlockCache:
         self.share(table)
         return table
 
-    def make_known(self, table: Sequence[int], tokens: Sequence[int], place: int) -> None:
-        """Block `place` of a table is full of these tokens, or will be after the pass that comes next."""
+    def make_known(self, table: Sequence[int], tokens: Sequence[int], place: int) -> bool:
+        """Block `place` of a table holds the last of these tokens, or will after the pass that comes next; a full block
+        once. Whether that is new.
+        """
+        block = table[place]
         contents = (table[place - 1] if place else -1, tuple(tokens[place * BLOCK : (place + 1) * BLOCK]))
-        if contents not in self._known and table[place] not in self._contents:
-            self._known[contents] = table[place]
-            self._contents[table[place]] = contents
+        if self._contents.get(block) == contents or contents in self._known:
+            return False
+        self._forget(block)
+        self._contents[block] = contents
+        self._after.setdefault(contents[0], {})[block] = contents[1]
+        if len(contents[1]) == BLOCK:
+            self._known[contents] = block
+        return True
 
-    def copy(self, pairs: Sequence[tuple[int, int]]) -> None:
-        """The contents of blocks [(from, to)] in all layers."""
-        if not pairs:
+    def successors(self, block: int) -> Iterator[tuple[int, tuple[int, ...]]]:
+        """Blocks of prompts that come after this one (-1: that come first) and their tokens, the newest first."""
+        return reversed(self._after.get(block, {}).items())
+
+    def copy(self, sources: Mapping[int, int]) -> None:
+        """The contents of blocks {to: from} in all layers, all of them as they are now."""
+        if not sources:
             return
         for store in self.layers.values():
-            source = torch.tensor([pair[0] for pair in pairs], device=store.keys.device)
-            target = torch.tensor([pair[1] for pair in pairs], device=store.keys.device)
+            target = torch.tensor(list(sources), device=store.keys.device)
+            source = torch.tensor(list(sources.values()), device=store.keys.device)
             store.keys[target] = store.keys[source]
             store.values[target] = store.values[source]
 
@@ -160,6 +184,7 @@ class BlockCache:
         self._users.clear()
         self._known.clear()
         self._contents.clear()
+        self._after.clear()
 
 
 def _longer(blocks: Tensor, more: int) -> Tensor:

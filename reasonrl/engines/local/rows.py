@@ -1,4 +1,4 @@
-"""Which rows run when: a prompt is computed once for all that begin with it, a row that ends makes room at once for the
+"""Which rows run when: what prompts have in common is computed once, a row that ends makes room at once for the
 next that waits, and an episode's next turn begins where its last one ended.
 """
 
@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -17,10 +18,16 @@ from reasonrl.engines.local.cache import BlockCache, CacheFull
 from reasonrl.engines.local.sequences import Computed, Kept, Prompt, Response, Row
 from reasonrl.engines.sampling import row_noise
 from reasonrl.models.cache_size import BLOCK
+from reasonrl.models.prefix_tree import common_prefix
 
 PASS_TOKENS = 1024
 """Tokens of prompts that go through the model in one pass, beside those that were drawn last."""
 
+WORTH_A_PASS = 8
+"""A prompt that can copy so many tokens more after the next pass waits for it."""
+
+_SUCCESSORS = 64
+"""So many beginnings a prompt is compared with at most. Neighbours of a batch come last and share most."""
 
 Drawn = tuple[Response, int, bool]
 """A response, its next token, and whether it ends with it."""
@@ -54,7 +61,10 @@ class Rows:
         self._unopened: deque[Prompt] = deque()
         self._open: list[Prompt] = []
         self._paused: deque[Row] = deque()
-        self._copies: list[tuple[int, int]] = []
+        self._copies: dict[int, int] = {}
+        """Blocks that are copied before the next pass: to and from."""
+        self._coming: set[int] = set()
+        """Blocks of prompts whose last tokens the pass that is being planned computes."""
         self._gone: set[int] = set()
         """By identity: rows and prompts that lost their blocks while a pass was planned."""
         self.live: list[Row] = []
@@ -169,7 +179,7 @@ class Rows:
             except CacheFull:
                 self._cache.give_back(beginning)
                 raise
-            self._copies.append((table[full], beginning[full]))
+            self._copies[beginning[full]] = table[full]
         return beginning
 
     def _copy(self) -> None:
@@ -230,23 +240,26 @@ class Rows:
         parts: list[Part] = []
         room = PASS_TOKENS
         self._gone.clear()
+        self._coming.clear()
         for one in self._pending():
             if id(one) in self._gone:
                 continue
             if room <= 0 and len(one.tokens) - one.computed > 1:
                 continue
-            if isinstance(one, Prompt):
-                self._meet(one)
+            if isinstance(one, Prompt) and not self._meet(one):
+                continue
             start, end = one.computed, min(len(one.tokens), one.computed + max(1, room))
             if not self._make_room(one, end):
                 continue
             if isinstance(one, Prompt):
-                for place in range(start // BLOCK, end // BLOCK):
-                    self._cache.make_known(one.table, one.tokens, place)
+                for place in range(start // BLOCK, -(-end // BLOCK)):
+                    if self._cache.make_known(one.table, one.tokens[:end], place):
+                        self._coming.add(one.table[place])
             room -= end - start if end - start > 1 else 0
             one.computed = end
             parts.append((one, start, end))
         parts = [part for part in parts if id(part[0]) not in self._gone]
+        self._copy()
         return self._pass_of(parts, multiple) if parts else None
 
     def _pending(self) -> list[Computed]:
@@ -255,14 +268,40 @@ class Rows:
             *(prompt for prompt in self._open if prompt.state is None),
         ]
 
-    def _meet(self, prompt: Prompt) -> None:
-        """Takes over blocks that a prompt before it has filled since, or fills in this pass."""
-        known = self._cache.known_prefix(prompt.tokens[:-1])
-        if len(known) * BLOCK > prompt.computed:
+    def _meet(self, prompt: Prompt) -> bool:
+        """Takes over what other prompts have computed of it since: their full blocks, also those that this pass fills,
+        and a copy of one that goes on with the same tokens. False: after this pass there will be more to copy.
+        """
+        tokens = prompt.tokens[:-1]
+        known = self._cache.known_prefix(tokens)
+        full = len(known) * BLOCK
+        source, now, soon = self._longest_successor(known[-1] if known else -1, tokens[full:])
+        if full + soon - max(prompt.computed, full + now) >= WORTH_A_PASS:
+            self._cache.give_back(known)
+            return False
+        if full + now > prompt.computed and now:
+            try:
+                known.append(self._cache.take())
+                self._copies[known[-1]] = source
+            except CacheFull:
+                now = 0
+        if full + now > prompt.computed:
             self._cache.give_back(prompt.table)
-            prompt.table, prompt.computed = known, len(known) * BLOCK
+            prompt.table, prompt.computed = known, full + now
         else:
             self._cache.give_back(known)
+        return True
+
+    def _longest_successor(self, block: int, tokens: Sequence[int]) -> tuple[int, int, int]:
+        """The block after this one that holds most of `tokens`, how many, and how many one of this pass will hold."""
+        source = now = soon = 0
+        for other, held in islice(self._cache.successors(block), _SUCCESSORS):
+            same = common_prefix(held, tokens)
+            if other in self._coming:
+                soon = max(soon, same)
+            elif same > now:
+                source, now = other, same
+        return source, now, soon
 
     def _make_room(self, one: Computed, tokens: int) -> bool:
         """Blocks for so many tokens of it. Where the cache is full, kept episodes are forgotten, oldest first; then the

@@ -50,7 +50,7 @@ def asked(seed: int, prompts: int, copies: int, shared: int, new_tokens: int = 2
     seed=st.integers(0, 10**6),
     prompts=st.integers(1, 6),
     copies=st.integers(1, 4),
-    shared=st.sampled_from([0, 20, 32, 64, 70]),
+    shared=st.sampled_from([0, 9, 20, 32, 45, 64, 70]),
     most=st.sampled_from([1, 2, 5, 128]),
 )
 @settings(max_examples=25, deadline=None)
@@ -78,13 +78,14 @@ def test_long_prompts_go_through_in_pieces_and_give_the_same(
 
 
 class Tidy(CachedEngine):
-    """Remembers how many blocks were not given back."""
+    """Remembers how many blocks were not given back, and how many the cache still knows."""
 
-    lost = 0
+    lost = -1
 
-    def _give_back(self) -> None:
+    def give_memory_back(self) -> None:
         self.lost = self._cache.blocks_in_use - 1  # one is nobody's
-        super()._give_back()
+        self.lost += len(self._cache._known) + len(self._cache._contents) + len(self._cache._after)
+        super().give_memory_back()
 
 
 def longest_row(requests: list[Request]) -> int:
@@ -96,7 +97,7 @@ def longest_row(requests: list[Request]) -> int:
     seed=st.integers(0, 10**6),
     prompts=st.integers(1, 8),
     copies=st.integers(1, 4),
-    shared=st.sampled_from([0, 20, 32, 64, 70]),
+    shared=st.sampled_from([0, 9, 20, 32, 45, 64, 70]),
     more=st.integers(0, 30),
 )
 @settings(max_examples=40, deadline=None)
@@ -131,25 +132,20 @@ def test_logprobs_are_those_of_the_trainer(model: LanguageModel) -> None:
 
 
 class Counting(CachedEngine):
-    """Remembers how many tokens went through the model."""
+    """Remembers how many tokens went through the model, and how often it was called."""
 
     tokens = 0
+    passes = 0
 
     def _states(self, tokens: list[int], step: Any, places: list[int]) -> torch.Tensor:
         self.tokens += len(tokens)
+        self.passes += 1
         return super()._states(tokens, step, places)
 
 
 def test_rows_run_together(model: LanguageModel) -> None:
-    class Passes(CachedEngine):
-        passes = 0
-
-        def _states(self, *arguments: Any) -> torch.Tensor:
-            self.passes += 1
-            return super()._states(*arguments)
-
     for gib in (math.inf, 1.0):
-        engine = Passes(model, cache_gib=gib)
+        engine = Counting(model, cache_gib=gib)
         engine.generate_batch([Request((3, 4, 5, 6 + i), Sampling(9, ignore_eos=True), i) for i in range(12)])
         assert engine.passes == 9, "one for all prompts, and one for each further token"
 
@@ -165,6 +161,34 @@ def test_responses_are_computed_once_as_long_as_they_are_the_same(model: Languag
     nodes = {tuple(one.token_ids[:end]) for one in made for end in range(1, 20)}
     assert engine.tokens <= 4 + len(nodes) + 20 * 7
     assert made == CachedEngine(model, rows_per_batch=1).generate_batch(sampled)
+
+
+@pytest.mark.parametrize("shared", [8, 23, 31, 32, 45, 63, 72])
+@pytest.mark.parametrize("most", [3, 5, 128])
+def test_what_prompts_have_in_common_is_computed_once(model: LanguageModel, shared: int, most: int) -> None:
+    beginning = tuple(3 + i % 18 for i in range(shared))
+    requests = [Request((*beginning, 3 + i, 4), Sampling(2 + i % 3, ignore_eos=True), i) for i in range(12)]
+    engine = Counting(model, rows_per_batch=most)
+    made = engine.generate_batch(requests)
+    assert made == [CachedEngine(model).generate_batch([request])[0] for request in requests]
+    drawn = sum(request.sampling.max_new_tokens - 1 for request in requests)
+    filling = 7 * engine.passes
+    assert engine.tokens <= shared + 12 * 2 + drawn + filling, "the beginning once"
+
+
+def test_a_prompt_waits_only_for_what_is_worth_a_pass(model: LanguageModel) -> None:
+    for shared, passes in ((rows.WORTH_A_PASS - 1, 1), (rows.WORTH_A_PASS, 2)):
+        engine = Counting(model)
+        engine.generate_batch([Request((*[5] * shared, 6 + i, 4), Sampling(1), i) for i in range(6)])
+        assert engine.passes == passes
+
+
+def test_a_prompt_that_is_the_beginning_of_another(model: LanguageModel) -> None:
+    whole = asked(4, 1, 1, 0)[0].token_ids + tuple(range(3, 20)) * 4
+    ends = (1, 7, 9, 31, 32, 33, 50, 64, len(whole))
+    requests = [Request(whole[:end], Sampling(5, ignore_eos=True), end) for end in ends for _ in range(2)]
+    made = CachedEngine(model).generate_batch(requests)
+    assert made == [CachedEngine(model).generate_batch([request])[0] for request in requests]
 
 
 def turn(answers: list[Generation], before: list[Request], said: int, seed: int) -> list[Request]:
