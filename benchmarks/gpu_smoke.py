@@ -13,15 +13,16 @@ import sys
 from pathlib import Path
 from typing import Any
 
-PARTS = ("float32", "bfloat16", "rows", "vllm", "verl")
+PARTS = ("float32", "plain", "bfloat16", "rows", "vllm", "verl")
 WHAT = {
     "float32": "local, float32",
+    "plain": "local, float32, rollouts by hf_plain",
     "bfloat16": "local, bfloat16",
     "rows": "local, bfloat16, no shared prefixes",
     "vllm": "local, bfloat16, vLLM in the process",
     "verl": "verl with vLLM servers, bfloat16",
 }
-GAP = {"float32": 1e-3}
+GAP = {"float32": 1e-3, "plain": 1e-3}
 """Largest difference of log-probs between sampling and training that is allowed; bfloat16 kernels have none to keep."""
 
 

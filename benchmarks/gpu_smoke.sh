@@ -35,6 +35,7 @@ part() { # NAME "MODULES" [key=value ...]: one run, or the reason why there is n
 }
 
 part float32 torch model.dtype=float32
+part plain torch model.dtype=float32 rollout.engine=hf_plain
 part bfloat16 torch model.dtype=bfloat16
 part rows torch model.dtype=bfloat16 train.packing=rows
 part vllm vllm model.dtype=bfloat16 rollout.engine=vllm train.mismatch.name=tis

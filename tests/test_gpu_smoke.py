@@ -28,6 +28,6 @@ def test_on_a_cpu(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     table = (tmp_path / "gpu_smoke.md").read_text(encoding="utf-8")
     rows = [line for line in table.splitlines() if line.startswith("| local")]
-    assert len(rows) == 4 and table.startswith("no GPU")
-    assert "vllm is not installed" in rows[3] or "->" in rows[3]
-    assert all(" 1 | 0.0% -> " in row for row in rows[:3])
+    assert len(rows) == 5 and table.startswith("no GPU")
+    assert "vllm is not installed" in rows[4] or "->" in rows[4]
+    assert all(" 1 | 0.0% -> " in row for row in rows[:4])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import itertools
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
@@ -54,11 +55,26 @@ def roll_out_each(
     on_end: Callable[[Episode], None] | None = None,
 ) -> list[Episode]:
     """The same for some rollouts of some problems, each named by its number."""
+    return play_together([(environment, attempts, seed)], engine, others=others, on_end=on_end)[0]
+
+
+def play_together(
+    parts: Sequence[tuple[Environment, Sequence[tuple[Problem, int]], tuple[Any, ...]]],
+    engine: BatchEngine,
+    *,
+    others: Mapping[str, BatchEngine] | None = None,
+    on_end: Callable[[Episode], None] | None = None,
+) -> list[list[Episode]]:
+    """The same for several environments with attempts and a seed each, in one batch: the engine may compute what their
+    prompts have in common once.
+    """
     plays: list[Callable[[RoleEngines], Awaitable[Episode]]] = []
-    for problem, rollout in attempts:
-        noise = derive_seed(*seed, problem.id, rollout)
-        plays.append(functools.partial(_play, environment, problem, rollout, noise, on_end, not plays))
-    return run_episodes(plays, engine, others) if plays else []
+    for environment, attempts, seed in parts:
+        for problem, rollout in attempts:
+            noise = derive_seed(*seed, problem.id, rollout)
+            plays.append(functools.partial(_play, environment, problem, rollout, noise, on_end, not plays))
+    episodes = iter(run_episodes(plays, engine, others) if plays else [])
+    return [list(itertools.islice(episodes, len(attempts))) for _, attempts, _ in parts]
 
 
 async def _play(

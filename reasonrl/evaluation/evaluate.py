@@ -12,12 +12,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from critics.verifier import CritiqueVerifier
 from reasonrl.engines.base import BatchEngine, Sampling
 from reasonrl.environments.base import Environment, Episode
-from reasonrl.environments.rollouts import roll_out_each
+from reasonrl.environments.rollouts import play_together
 from reasonrl.evaluation.critics import critic_metrics
 from reasonrl.evaluation.tools import call_metrics
 from reasonrl.rewards.base import RewardPart
@@ -105,19 +105,26 @@ class Evaluator:
             raise ValueError(f"the evaluation set {set_name} has no problems")
         results = _SetResults(set_name, problems, step)
         results.metrics[f"{results.key}/problems"] = len(problems)
-        if self.greedy:
-            self._evaluate_mode("greedy", replace(self.sampling, temperature=0.0), 1, results)
-        if self.samples_per_problem:
-            results.metrics[f"{results.key}/samples_per_problem"] = self.samples_per_problem
-            self._evaluate_mode("sampled", self.sampling, self.samples_per_problem, results)
+        modes = [
+            ("greedy", replace(self.sampling, temperature=0.0), int(self.greedy)),
+            ("sampled", self.sampling, self.samples_per_problem),
+        ]
+        asked = [
+            _Asked(mode, sampling, [(problem, number) for problem in problems for number in range(count)])
+            for mode, sampling, count in modes
+            if count
+        ]
+        for one, episodes in zip(asked, self._play(set_name, asked, step), strict=True):
+            count = len(episodes) // len(problems)
+            if one.mode == "sampled":
+                results.metrics[f"{results.key}/samples_per_problem"] = count
+            self._count(one.mode, episodes, count, results)
         answers = max(1, len(results.samples))
         shares = {f"{results.key}/{name}": results.unread[name] / answers for name in UNREAD}
         return Evaluation(set_name, results.metrics | shares, results.samples, results.accuracies)
 
-    def _evaluate_mode(self, mode: str, sampling: Sampling, count: int, results: _SetResults) -> None:
+    def _count(self, mode: str, episodes: Sequence[Episode], count: int, results: _SetResults) -> None:
         """Add `count` answers to each problem to `results`."""
-        attempts = [(problem, number) for problem in results.problems for number in range(count)]
-        episodes = self.play(results.set_name, attempts, mode, sampling, step=results.step)
         correct = [episode.verdicts["correctness"].correct for episode in episodes]
         outcomes = [correct[start : start + count] for start in range(0, len(correct), count)]
         accuracy = results.accuracies[mode] = accuracy_of(outcomes)
@@ -142,17 +149,15 @@ class Evaluator:
         """Judged answers, each named by its problem and its number. What is drawn is a function of the evaluator's
         seed, the set, the mode, the problem's id and that number: not of the other answers.
         """
-        environment, seed = self.environment_for(sampling), (*self.seed, set_name, mode)
+        return self._play(set_name, [_Asked(mode, sampling, attempts)], step)[0]
+
+    def _play(self, set_name: str, asked: Sequence[_Asked], step: int) -> list[list[Episode]]:
+        """All in one batch: the model reads a problem once for its greedy and its sampled answers."""
+        plays = [(self.environment_for(one.sampling), one.attempts, (*self.seed, set_name, one.mode)) for one in asked]
         with VerdictThread(self.parts) as verdicts:
-            episodes = roll_out_each(
-                environment,
-                self.engine,
-                attempts,
-                seed=seed,
-                others=self.other_engines,
-                on_end=verdicts.add,
-            )
-        score_episodes(episodes, self.parts, step=step)
+            episodes = play_together(plays, self.engine, others=self.other_engines, on_end=verdicts.add)
+        for some in episodes:
+            score_episodes(some, self.parts, step=step)
         return episodes
 
     def _critic_target(self) -> str:
@@ -171,6 +176,14 @@ class Evaluator:
             reward=episode.reward_parts["correctness"],
         )
         return with_columns(row, sample_fields(episode))
+
+
+class _Asked(NamedTuple):
+    """Answers that are drawn in one way: to a problem, with a number."""
+
+    mode: str
+    sampling: Sampling
+    attempts: Sequence[tuple[Problem, int]]
 
 
 @dataclass

@@ -62,8 +62,7 @@ def make_engine(recipe: Recipe, language_model: LanguageModel, updates: Callable
     `updates` returns how often the weights have changed; engines that keep a copy of them compare it.
     """
     name = recipe.rollout.engine
-    # The block cache has a kernel for CPUs alone; without one each sequence would attend by itself.
-    if name == "hf_plain" or (name == "hf" and language_model.device.type != "cpu"):
+    if name == "hf_plain":
         return PlainEngine(language_model, rows_per_batch=recipe.rollout.rows_per_batch)
     if name == "hf":
         limit = recipe.rollout.cache_gib

@@ -32,8 +32,9 @@ typedef struct {
     const int32_t *sequence;            // [N]
     const int32_t *position;            // [N] in its sequence
     const int32_t *runs;                // [runs + 1] first token of each run of at most TILE neighbours
+    const int32_t *copies;              // [copies][4] from which block to which, first place and end
     int64_t query_token, query_head, key_token, key_head, value_token, value_head;  // strides
-    int64_t tokens, run_count, width, heads, window;  // window 0: everything before
+    int64_t tokens, run_count, copy_count, width, heads, window;  // window 0: everything before
     float scale, cap;                                 // cap 0: none
     int32_t threads;
 } Job;
@@ -55,6 +56,16 @@ static void append(const Job *job, int64_t token) {
         for (int d = 0; d < KEY_SIZE; d++) keys[d * BLOCK] = key[d];
         memcpy(values, value, VALUE_SIZE * sizeof(number));
     }
+}
+
+// Places of one head from a block to another.
+static void copy(const Job *job, int64_t number_of_copy, int64_t head) {
+    const int32_t *one = job->copies + 4 * number_of_copy;
+    int64_t from = one[0] * job->heads + head, to = one[1] * job->heads + head, first = one[2], count = one[3] - one[2];
+    const number *keys = job->keys + from * KEY_SIZE * BLOCK + first, *values = job->values + (from * BLOCK + first) * VALUE_SIZE;
+    number *new_keys = job->keys + to * KEY_SIZE * BLOCK + first;
+    for (int d = 0; d < KEY_SIZE; d++) memcpy(new_keys + d * BLOCK, keys + d * BLOCK, count * sizeof(number));
+    memcpy(job->values + (to * BLOCK + first) * VALUE_SIZE, values, count * VALUE_SIZE * sizeof(number));
 }
 
 static inline void begin(const Job *job, Token *one, int64_t token, int64_t head) {
@@ -173,6 +184,10 @@ void attend_to_cache(const Job *job) {
         if (!few) {
 #pragma omp for schedule(static)
             for (int64_t token = 0; token < job->tokens; token++) append(job, token);
+        }
+        if (job->copy_count) {
+#pragma omp for schedule(static)
+            for (int64_t unit = 0; unit < job->copy_count * job->heads; unit++) copy(job, unit / job->heads, unit % job->heads);
         }
 #pragma omp for schedule(dynamic, 4)
         for (int64_t unit = 0; unit < units; unit++) attend(job, unit / job->heads, unit % job->heads);

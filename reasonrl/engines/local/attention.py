@@ -8,20 +8,23 @@ from __future__ import annotations
 
 import contextlib
 import contextvars
+import functools
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from reasonrl.engines.local.batched import Indices, attend_in_groups, indices_of
 from reasonrl.engines.local.cache import BlockCache, LayerStore
 from reasonrl.engines.local.kernel import TILE, HeadShape, Job, kernel_for
 from reasonrl.models.cache_size import BLOCK
 from reasonrl.models.lent_attention import lent_attention
 
 NAME = "reasonrl_cached"
+Way = Literal["kernel", "sequences", "groups"]
 
 
 @dataclass
@@ -35,8 +38,18 @@ class Pass:
     """[N] of each token, an index of `tables`"""
     position: np.ndarray[Any, np.dtype[np.int32]]
     """[N] of each token in its sequence"""
-    with_kernel: bool = True
-    """Whether to compute with the compiled kernel where there is one."""
+    copies: np.ndarray[Any, np.dtype[np.int32]] = field(default_factory=lambda: np.zeros((0, 4), np.int32))
+    """[C, 4] a block, another one, and from which to which place the first is copied into it when the keys and values
+    of this pass are stored. No place is both copied from and copied into.
+    """
+    way: Way | None = None
+    """None: in groups on a GPU; on a CPU with the compiled kernel, and where there is none sequence by sequence."""
+
+    @functools.cached_property
+    def indices(self) -> Indices:
+        """For `groups`, on the device of the cache."""
+        device = next(iter(self.cache.layers.values())).keys.device
+        return indices_of(self.tables, self.sequence, self.position, self.copies, device)
 
     def __post_init__(self) -> None:
         starts = np.flatnonzero(np.diff(self.sequence, prepend=-1))
@@ -87,9 +100,12 @@ def attend(
     """Adds keys and values of a pass to the cache, and attends; shapes as of `_attend`. A window of 0 has no end."""
     store = step.cache.store(layer, key, value)
     heads, key_heads = query.shape[1], key.shape[1]
-    kernel = None
-    if query.device.type == "cpu" and step.with_kernel:
-        kernel = kernel_for(HeadShape(key.shape[-1], value.shape[-1], heads // key_heads, query.dtype))
+    on_cpu = query.device.type == "cpu"
+    way = step.way or ("kernel" if on_cpu else "groups")
+    if way == "groups":
+        return attend_in_groups(step.indices, store, query, key, value, scale, window, cap)
+    shape = HeadShape(key.shape[-1], value.shape[-1], heads // key_heads, query.dtype)
+    kernel = kernel_for(shape) if on_cpu and way == "kernel" else None
     if kernel is None:
         return _attend_with_torch(step, store, query, key, value, scale, window, cap)
     query, key, value = (x if x.stride(-1) == 1 else x.contiguous() for x in (query, key, value))
@@ -97,10 +113,11 @@ def attend(
     kernel(
         Job(
             *(x.data_ptr() for x in (query, key, value, store.keys, store.values, out)),
-            *(x.ctypes.data for x in (step.tables, step.sequence, step.position, step.runs)),
+            *(x.ctypes.data for x in (step.tables, step.sequence, step.position, step.runs, step.copies)),
             *(x.stride(dimension) for x in (query, key, value) for dimension in (2, 1)),
             query.shape[2],
             len(step.runs) - 1,
+            len(step.copies),
             step.tables.shape[1],
             key_heads,
             window,
@@ -122,6 +139,9 @@ def _attend_with_torch(
     slots = (places % BLOCK).to(device)
     store.keys[blocks, :, :, slots] = key[0].transpose(0, 1)
     store.values[blocks, :, slots] = value[0].transpose(0, 1)
+    for source, target, first, end in step.copies.tolist():
+        store.keys[target, :, :, first:end] = store.keys[source, :, :, first:end]
+        store.values[target, :, first:end] = store.values[source, :, first:end]
     heads, key_heads = query.shape[1], key.shape[1]
     pieces = []
     starts = np.flatnonzero(np.diff(step.sequence, prepend=-1))

@@ -72,9 +72,10 @@ class CachedEngine:
         """None: not tried yet."""
         dtype = packing_dtype(language_model.model.dtype) or language_model.model.dtype
         block = block_bytes(language_model.model.config, str(dtype).removeprefix("torch."))
-        self._cache = BlockCache(cache_gib * 2**30, block)
+        self._cache_bytes = cache_gib * 2**30
+        self._cache = BlockCache(self._cache_bytes, block)
         self._kept = Kept(self._cache)
-        if self._causal.config.get_text_config().model_type not in MODEL_TYPES:
+        if self._causal.config.get_text_config().model_type not in MODEL_TYPES or language_model.device.type != "cpu":
             self._check_attention()
 
     def generate_batch(self, requests: Sequence[Request]) -> list[Generation]:
@@ -115,6 +116,9 @@ class CachedEngine:
 
     def new_rows(self) -> Rows:
         """Raises ModelError where the cache does not hold one row."""
+        if self._lm.device.type != "cpu":  # where memory that is not there is an error, not slow
+            has = self._cache.capacity * self._cache.block_bytes
+            self._cache.most_bytes = min(self._cache_bytes, has + memory_for_cache(self._lm.device))
         try:
             return Rows(self._cache, self._kept, self._rows_per_batch)
         except CacheFull:
@@ -158,16 +162,16 @@ class CachedEngine:
         return blocks <= self._cache.most_blocks
 
     def _expect(self, requests: Sequence[Request]) -> None:
-        """Room for the longest rows that may run at a time, on a CPU within a quarter of its memory. Episodes may come
-        back with a turn as long: to make room for it then would copy what they have.
+        """Room for the longest rows that may run at a time, where there is memory for it. Episodes may come back with a
+        turn as long: to make room for it then would copy what they have.
         """
-        if self._lm.device.type != "cpu" or not self._cache.block_bytes:
+        if not self._cache.block_bytes:
             return
         lengths = sorted((len(r.token_ids) + r.sampling.max_new_tokens for r in requests), reverse=True)
         blocks = sum(-(-length // BLOCK) + 1 for length in lengths[: self._rows_per_batch]) + 1
         if any(request.episode is not None for request in requests):
             blocks *= 2
-        most = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 4 // self._cache.block_bytes
+        most = memory_for_cache(self._lm.device) // self._cache.block_bytes
         self._cache.expected = self._cache.blocks_in_use + min(blocks, most)
 
     def end_episode(self, episode: Hashable) -> None:
@@ -330,3 +334,12 @@ class CachedEngine:
         if self._plain_head is None:
             self._plain_head = logits_are_heads(self._lm.model, tolerance=1e-3)
         return self._plain_head
+
+
+def memory_for_cache(device: torch.device) -> int:
+    """Bytes: on a CPU a quarter of all memory, on a GPU four fifths of what is free."""
+    if device.type == "cpu":
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 4
+    free, _ = torch.cuda.mem_get_info(device)
+    lent = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)  # torch's own, and unused
+    return (free + lent) * 4 // 5

@@ -39,9 +39,9 @@ class _Job(ctypes.Structure):
 
     _fields_ = (
         *((name, ctypes.c_void_p) for name in ("query", "key", "value", "keys", "values", "out")),
-        *((name, ctypes.c_void_p) for name in ("tables", "sequence", "position", "runs")),
+        *((name, ctypes.c_void_p) for name in ("tables", "sequence", "position", "runs", "copies")),
         *((f"{name}_{of}", ctypes.c_int64) for name in ("query", "key", "value") for of in ("token", "head")),
-        *((name, ctypes.c_int64) for name in ("tokens", "run_count", "width", "heads", "window")),
+        *((name, ctypes.c_int64) for name in ("tokens", "run_count", "copy_count", "width", "heads", "window")),
         *((name, ctypes.c_float) for name in ("scale", "cap")),
         ("threads", ctypes.c_int32),
     )

@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -23,9 +23,6 @@ from reasonrl.models.prefix_tree import common_prefix
 PASS_TOKENS = 1024
 """Tokens of prompts that go through the model in one pass, beside those that were drawn last."""
 
-WORTH_A_PASS = 8
-"""A prompt that can copy so many tokens more after the next pass waits for it."""
-
 _SUCCESSORS = 64
 """So many beginnings a prompt is compared with at most. Neighbours of a batch come last and share most."""
 
@@ -35,6 +32,14 @@ Drawn = tuple[Response, int, bool]
 
 Part = tuple[Computed, int, int]
 """Tokens of a sequence that are computed next: from, to."""
+
+
+class Slots(NamedTuple):
+    """Places of a block that are copied into another in a pass."""
+
+    source: int
+    first: int
+    end: int
 
 
 @dataclass(frozen=True)
@@ -63,8 +68,8 @@ class Rows:
         self._paused: deque[Row] = deque()
         self._copies: dict[int, int] = {}
         """Blocks that are copied before the next pass: to and from."""
-        self._coming: set[int] = set()
-        """Blocks of prompts whose last tokens the pass that is being planned computes."""
+        self._coming: dict[int, list[Slots]] = {}
+        """Blocks of prompts of which the pass that is being planned computes tokens, and what it copies into them."""
         self._gone: set[int] = set()
         """By identity: rows and prompts that lost their blocks while a pass was planned."""
         self.live: list[Row] = []
@@ -246,15 +251,15 @@ class Rows:
                 continue
             if room <= 0 and len(one.tokens) - one.computed > 1:
                 continue
-            if isinstance(one, Prompt) and not self._meet(one):
-                continue
+            if isinstance(one, Prompt):
+                self._meet(one)
             start, end = one.computed, min(len(one.tokens), one.computed + max(1, room))
             if not self._make_room(one, end):
                 continue
             if isinstance(one, Prompt):
                 for place in range(start // BLOCK, -(-end // BLOCK)):
                     if self._cache.make_known(one.table, one.tokens[:end], place):
-                        self._coming.add(one.table[place])
+                        self._coming.setdefault(one.table[place], [])
             room -= end - start if end - start > 1 else 0
             one.computed = end
             parts.append((one, start, end))
@@ -268,40 +273,48 @@ class Rows:
             *(prompt for prompt in self._open if prompt.state is None),
         ]
 
-    def _meet(self, prompt: Prompt) -> bool:
-        """Takes over what other prompts have computed of it since: their full blocks, also those that this pass fills,
-        and a copy of one that goes on with the same tokens. False: after this pass there will be more to copy.
+    def _meet(self, prompt: Prompt) -> None:
+        """Takes over what other prompts have computed of it since, or compute in this pass: their full blocks, and a
+        copy of one that goes on with the same tokens.
         """
         tokens = prompt.tokens[:-1]
         known = self._cache.known_prefix(tokens)
-        full = len(known) * BLOCK
-        source, now, soon = self._longest_successor(known[-1] if known else -1, tokens[full:])
-        if full + soon - max(prompt.computed, full + now) >= WORTH_A_PASS:
+        source, same = self._longest_successor(known[-1] if known else -1, tokens[len(known) * BLOCK :])
+        computed = len(known) * BLOCK + same
+        if computed <= prompt.computed:
             self._cache.give_back(known)
-            return False
-        if full + now > prompt.computed and now:
+            return
+        if same:
             try:
                 known.append(self._cache.take())
-                self._copies[known[-1]] = source
             except CacheFull:
-                now = 0
-        if full + now > prompt.computed:
-            self._cache.give_back(prompt.table)
-            prompt.table, prompt.computed = known, full + now
-        else:
-            self._cache.give_back(known)
-        return True
+                self._cache.give_back(known)
+                return
+            self._copy_slots(source, known[-1], same)
+        self._cache.give_back(prompt.table)
+        prompt.table, prompt.computed = known, computed
 
-    def _longest_successor(self, block: int, tokens: Sequence[int]) -> tuple[int, int, int]:
-        """The block after this one that holds most of `tokens`, how many, and how many one of this pass will hold."""
-        source = now = soon = 0
+    def _longest_successor(self, block: int, tokens: Sequence[int]) -> tuple[int, int]:
+        """The block after this one that holds most of `tokens`, and how many."""
+        best = (block, 0)
         for other, held in islice(self._cache.successors(block), _SUCCESSORS):
             same = common_prefix(held, tokens)
-            if other in self._coming:
-                soon = max(soon, same)
-            elif same > now:
-                source, now = other, same
-        return source, now, soon
+            if same > best[1]:
+                best = (other, same)
+        return best
+
+    def _copy_slots(self, source: int, target: int, count: int) -> None:
+        """The first `count` tokens of a block: before the pass, or in it where the pass computes some of them. An older
+        prompt is never closed for a younger one, so those stay in the pass.
+        """
+        if source not in self._coming:
+            self._copies[target] = source
+            return
+        slots = [Slots(one.source, one.first, min(one.end, count)) for one in self._coming[source] if one.first < count]
+        start = max((one.end for one in slots), default=0)
+        if start < count:
+            slots.append(Slots(source, start, count))
+        self._coming[target] = slots
 
     def _make_room(self, one: Computed, tokens: int) -> bool:
         """Blocks for so many tokens of it. Where the cache is full, kept episodes are forgotten, oldest first; then the
@@ -366,7 +379,14 @@ class Rows:
         table = np.zeros((len(tables), width), np.int32)
         for i, blocks in enumerate(tables):
             table[i, : len(blocks)] = blocks
-        step = Pass(self._cache, table, np.array(sequence, np.int32), np.array(places, np.int32))
+        copies = [(one.source, target, one.first, one.end) for target, some in self._coming.items() for one in some]
+        step = Pass(
+            self._cache,
+            table,
+            np.array(sequence, np.int32),
+            np.array(places, np.int32),
+            np.array(copies, np.int32).reshape(-1, 4),
+        )
         return Planned(step, tokens, ends)
 
     # ---------------------------------------------------------------- who goes on, and who ends

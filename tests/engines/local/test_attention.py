@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -13,7 +13,7 @@ import torch
 
 from reasonrl.engines.base import Request, Sampling
 from reasonrl.engines.local import kernel
-from reasonrl.engines.local.attention import Pass, _attend, computing
+from reasonrl.engines.local.attention import Pass, Way, _attend, computing
 from reasonrl.engines.local.cache import BlockCache
 from reasonrl.engines.local.engine import CachedEngine
 from reasonrl.engines.local.kernel import HeadShape, NoKernel, kernel_for, load_kernel
@@ -42,7 +42,7 @@ class Sequences:
         self.generator = torch.Generator().manual_seed(seed)
         self.lengths = [0] * self.source.randint(1, 4)
         self.tables: list[list[int]] = [[] for _ in self.lengths]
-        self.caches = BlockCache(), BlockCache()
+        self.caches = BlockCache(), BlockCache(), BlockCache()
 
     def grow(self) -> tuple[list[int], list[int]]:
         """Sequence and position of each new token."""
@@ -73,7 +73,7 @@ class Sequences:
 @pytest.mark.parametrize("softcap", [None, 5.0])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
-def test_the_kernel_computes_what_torch_does(
+def test_all_ways_compute_the_same(
     shape: tuple[int, int, int, int], dtype: torch.dtype, softcap: float | None, window: int | None
 ) -> None:
     sequences = Sequences(shape, dtype, seed=sum(shape) + int(softcap or 0) + (window or 0))
@@ -87,20 +87,52 @@ def test_the_kernel_computes_what_torch_does(
         key = sequences.draw(sequences.heads, count, sequences.key_size)
         value = sequences.draw(sequences.heads, count, sequences.value_size)
         results = []
-        for cache, with_kernel in zip(sequences.caches, (True, False), strict=True):
+        for cache, way in zip(sequences.caches, get_args(Way), strict=True):
             numbers = (np.array(numbers, np.int32) for numbers in (sequence, position))
-            with computing(Pass(cache, sequences.table(), *numbers, with_kernel=with_kernel)):
+            with computing(Pass(cache, sequences.table(), *numbers, way=way)):
                 out, _ = _attend(module, query, key, value, None, 0.2, sliding_window=window, softcap=softcap)
             assert out.shape == (1, count, sequences.heads * sequences.queries, sequences.value_size)
             results.append(out.float())
         tolerance = 2e-5 if dtype is torch.float32 else 3e-2
-        torch.testing.assert_close(*results, atol=tolerance, rtol=tolerance)
+        for result in results[1:]:
+            torch.testing.assert_close(results[0], result, atol=tolerance, rtol=tolerance)
+
+
+@pytest.mark.parametrize("count", [1, 7, 90])
+@pytest.mark.parametrize("way", get_args(Way))
+def test_a_pass_copies_what_it_has_just_computed(way: Way, count: int) -> None:
+    """Two sequences with the same first tokens: the second takes `shared` of them from the first, in two pieces."""
+    shared, more = 21, 3
+    sequences = Sequences((16, 16, 2, 2), torch.float32, count)
+    module = SimpleNamespace(layer_idx=0)
+    whole = [sequences.draw(heads, shared + more, 16) for heads in (4, 2, 2)]
+    others = [sequences.draw(heads, count, 16) for heads in (4, 2, 2)]
+    outs = []
+    for copies, start in (([], 0), ([(0, 1, 0, 5), (0, 1, 5, shared)], shared)):
+        cache = BlockCache()
+        blocks = [cache.take() for _ in range(2 + -(-count // BLOCK))]
+        table = np.zeros((3, len(blocks)), np.int32)
+        table[0, 0], table[1, 0], table[2, : len(blocks) - 2] = blocks[0], blocks[1], blocks[2:]
+        rows = [(0, range(shared + more)), (1, range(start, shared + more)), (2, range(count))]
+        sequence = np.array([number for number, places in rows for _ in places], np.int32)
+        position = np.array([place for _, places in rows for place in places], np.int32)
+        pairs = [(blocks[source], blocks[target], first, end) for source, target, first, end in copies]
+        step = Pass(cache, table, sequence, position, np.array(pairs, np.int32).reshape(-1, 4), way)
+        parts = (torch.cat([one, one[:, :, start:], other], 2) for one, other in zip(whole, others, strict=True))
+        with computing(step):
+            outs.append(_attend(module, *parts, None)[0][0])
+    alone, copied = (
+        out[start : start + more] for out, start in zip(outs, (2 * shared + more, shared + more), strict=True)
+    )
+    torch.testing.assert_close(copied, alone, atol=1e-6, rtol=1e-6)
 
 
 @needs_kernel
-def test_places_that_were_never_written_may_hold_anything() -> None:
+@pytest.mark.parametrize("softcap", [None, 5.0])
+@pytest.mark.parametrize("way", get_args(Way))
+def test_places_that_were_never_written_may_hold_anything(way: Way, softcap: float | None) -> None:
     sequences = Sequences((16, 16, 2, 2), torch.float32, 1)
-    (cache, _), module = sequences.caches, SimpleNamespace(layer_idx=0)
+    (cache, *_), module = sequences.caches, SimpleNamespace(layer_idx=0)
     sequence, position = [0, 0, 0], [0, 1, 2]
     table = np.array([[cache.take()]], np.int32)
     query, key, value = sequences.draw(4, 3, 16), sequences.draw(2, 3, 16), sequences.draw(2, 3, 16)
@@ -109,8 +141,8 @@ def test_places_that_were_never_written_may_hold_anything() -> None:
         store = cache.store(0, key, value)
         store.keys.fill_(filling)
         store.values.fill_(filling)
-        with computing(Pass(cache, table, np.array(sequence, np.int32), np.array(position, np.int32))):
-            outs.append(_attend(module, query, key, value, None)[0])
+        with computing(Pass(cache, table, np.array(sequence, np.int32), np.array(position, np.int32), way=way)):
+            outs.append(_attend(module, query, key, value, None, softcap=softcap)[0])
     assert torch.equal(outs[0], outs[1]) and torch.equal(outs[0], outs[2])
     assert outs[0].isfinite().all()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import random
 from typing import Any
@@ -13,7 +14,8 @@ from hypothesis import strategies as st
 
 from reasonrl.engines.base import Generation, Request, Sampling
 from reasonrl.engines.local import cache, rows
-from reasonrl.engines.local.engine import CachedEngine
+from reasonrl.engines.local.attention import Pass
+from reasonrl.engines.local.engine import CachedEngine, memory_for_cache
 from reasonrl.engines.plain import PlainEngine
 from reasonrl.errors import ModelError
 from reasonrl.models import tiny
@@ -163,7 +165,7 @@ def test_responses_are_computed_once_as_long_as_they_are_the_same(model: Languag
     assert made == CachedEngine(model, rows_per_batch=1).generate_batch(sampled)
 
 
-@pytest.mark.parametrize("shared", [8, 23, 31, 32, 45, 63, 72])
+@pytest.mark.parametrize("shared", [1, 8, 23, 31, 32, 45, 63, 72])
 @pytest.mark.parametrize("most", [3, 5, 128])
 def test_what_prompts_have_in_common_is_computed_once(model: LanguageModel, shared: int, most: int) -> None:
     beginning = tuple(3 + i % 18 for i in range(shared))
@@ -174,13 +176,6 @@ def test_what_prompts_have_in_common_is_computed_once(model: LanguageModel, shar
     drawn = sum(request.sampling.max_new_tokens - 1 for request in requests)
     filling = 7 * engine.passes
     assert engine.tokens <= shared + 12 * 2 + drawn + filling, "the beginning once"
-
-
-def test_a_prompt_waits_only_for_what_is_worth_a_pass(model: LanguageModel) -> None:
-    for shared, passes in ((rows.WORTH_A_PASS - 1, 1), (rows.WORTH_A_PASS, 2)):
-        engine = Counting(model)
-        engine.generate_batch([Request((*[5] * shared, 6 + i, 4), Sampling(1), i) for i in range(6)])
-        assert engine.passes == passes
 
 
 def test_a_prompt_that_is_the_beginning_of_another(model: LanguageModel) -> None:
@@ -203,6 +198,26 @@ def turn(answers: list[Generation], before: list[Request], said: int, seed: int)
         )
         for answer, request in zip(answers, before, strict=True)
     ]
+
+
+def test_in_groups_as_on_a_gpu_the_responses_are_the_same(
+    model: LanguageModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    requests = asked(8, 6, 3, 20)
+    expected = CachedEngine(model).generate_batch(requests)
+    monkeypatch.setattr(rows, "Pass", functools.partial(Pass, way="groups"))
+    engine = CachedEngine(model)
+    engine._has_decoder = False  # the model's own modules, as on a GPU
+    for ours, other in zip(engine.generate_batch(requests), expected, strict=True):
+        assert ours.token_ids == other.token_ids
+        assert ours.logprobs == pytest.approx(other.logprobs, abs=1e-4)
+
+
+def test_on_a_gpu_the_cache_takes_what_is_free(monkeypatch: pytest.MonkeyPatch) -> None:
+    free = {"mem_get_info": (10 * 2**30, 80 * 2**30), "memory_reserved": 8 * 2**30, "memory_allocated": 3 * 2**30}
+    for name, value in free.items():
+        monkeypatch.setattr(torch.cuda, name, lambda _, value=value: value)
+    assert memory_for_cache(torch.device("cuda")) == 12 * 2**30
 
 
 def test_the_next_turn_of_an_episode_costs_its_new_tokens(model: LanguageModel) -> None:
