@@ -8,7 +8,7 @@ PIP    := $(BIN)/python -m pip --disable-pip-version-check
 .PHONY: help install environments quickstart serve-demo test test-slow soak soak-verl test-floor test-ceiling test-verl venv-verl test-vllm venv-vllm test-eval venv-eval test-trl bench-engines lint format wheel browser sandbox load-tools bench bench-math bench-code bench-serve bench-algorithms ablation clean
 
 help:
-	@echo "make quickstart   install, then train a pretrained model on this machine's CPU (about 10 minutes)"
+	@echo "make quickstart   install, then train a pretrained model on this machine's CPU (about 8 minutes)"
 	@echo "make serve-demo   train a small critic on this machine's CPU (about 5 minutes), then serve it with a page to try it"
 	@echo "make test         install, then style, types, layers and the fast tests"
 	@echo "make install      build $(VENV) alone"

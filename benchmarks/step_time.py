@@ -134,7 +134,7 @@ def read_arguments() -> argparse.Namespace:
         "--positions",
         type=int,
         metavar="N",
-        help="ours: positions_per_micro_batch (default 352, or the rollouts of one prompt)",
+        help="ours: positions_per_micro_batch (default 352, or the rollouts of one prompt up to 1,088)",
     )
     parser.add_argument(
         "--micro-batches",
@@ -173,7 +173,8 @@ def read_arguments() -> argparse.Namespace:
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write every update to FILE")
     arguments = parser.parse_args()
     arguments.shape = arguments.shape or SHAPES[arguments.new_tokens]
-    arguments.positions = arguments.positions or max(352, arguments.shape.rollouts * arguments.shape.new_tokens + 64)
+    responses = arguments.shape.rollouts * arguments.shape.new_tokens
+    arguments.positions = arguments.positions or max(352, min(responses, max(1024, arguments.shape.new_tokens)) + 64)
     arguments.micro_batches = arguments.micro_batches or (
         [8, 16, 32, 64] if arguments.shape.new_tokens <= 16 else [4, 8]
     )

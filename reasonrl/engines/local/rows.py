@@ -7,24 +7,20 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import islice
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from reasonrl.engines.base import Request, Sampling
 from reasonrl.engines.local.attention import Pass
+from reasonrl.engines.local.beginnings import Beginnings
 from reasonrl.engines.local.cache import BlockCache, CacheFull
 from reasonrl.engines.local.sequences import Computed, Kept, Prompt, Response, Row
 from reasonrl.engines.sampling import row_noise
 from reasonrl.models.cache_size import BLOCK
-from reasonrl.models.prefix_tree import common_prefix
 
 PASS_TOKENS = 1024
 """Tokens of prompts that go through the model in one pass, beside those that were drawn last."""
-
-_SUCCESSORS = 64
-"""So many beginnings a prompt is compared with at most. Neighbours of a batch come last and share most."""
 
 Drawn = tuple[Response, int, bool]
 """A response, its next token, and whether it ends with it."""
@@ -32,14 +28,6 @@ Drawn = tuple[Response, int, bool]
 
 Part = tuple[Computed, int, int]
 """Tokens of a sequence that are computed next: from, to."""
-
-
-class Slots(NamedTuple):
-    """Places of a block that are copied into another in a pass."""
-
-    source: int
-    first: int
-    end: int
 
 
 @dataclass(frozen=True)
@@ -66,10 +54,7 @@ class Rows:
         self._unopened: deque[Prompt] = deque()
         self._open: list[Prompt] = []
         self._paused: deque[Row] = deque()
-        self._copies: dict[int, int] = {}
-        """Blocks that are copied before the next pass: to and from."""
-        self._coming: dict[int, list[Slots]] = {}
-        """Blocks of prompts of which the pass that is being planned computes tokens, and what it copies into them."""
+        self._beginnings = Beginnings(cache)
         self._gone: set[int] = set()
         """By identity: rows and prompts that lost their blocks while a pass was planned."""
         self.live: list[Row] = []
@@ -150,7 +135,7 @@ class Rows:
             self._find_beginning(prompt)
             self._open.append(prompt)
             expected += len(prompt.waiting)
-        self._copy()
+        self._beginnings.copy()
 
     def _may_start(self) -> bool:
         has_room = not self.live or self._cache.room > self.count
@@ -184,13 +169,8 @@ class Rows:
             except CacheFull:
                 self._cache.give_back(beginning)
                 raise
-            self._copies[beginning[full]] = table[full]
+            self._beginnings.copy_later(table[full], beginning[full])
         return beginning
-
-    def _copy(self) -> None:
-        """All copies at once, before anything is computed and before a block that is copied is given back."""
-        self._cache.copy(self._copies)
-        self._copies.clear()
 
     def _take(self, for_prompt: Prompt | None) -> int:
         """A block for a row that is about to begin. Raises CacheFull if no other prompt can make room."""
@@ -198,7 +178,7 @@ class Rows:
             try:
                 return self._cache.take()
             except CacheFull:
-                self._copy()
+                self._beginnings.copy()
                 others = [prompt for prompt in self._open if prompt is not for_prompt and prompt.table]
                 if self._kept.drop_oldest():
                     continue
@@ -245,26 +225,24 @@ class Rows:
         parts: list[Part] = []
         room = PASS_TOKENS
         self._gone.clear()
-        self._coming.clear()
+        self._beginnings.new_pass()
         for one in self._pending():
             if id(one) in self._gone:
                 continue
             if room <= 0 and len(one.tokens) - one.computed > 1:
                 continue
             if isinstance(one, Prompt):
-                self._meet(one)
+                self._beginnings.take_over(one)
             start, end = one.computed, min(len(one.tokens), one.computed + max(1, room))
             if not self._make_room(one, end):
                 continue
             if isinstance(one, Prompt):
-                for place in range(start // BLOCK, -(-end // BLOCK)):
-                    if self._cache.make_known(one.table, one.tokens[:end], place):
-                        self._coming.setdefault(one.table[place], [])
+                self._beginnings.add(one, start, end)
             room -= end - start if end - start > 1 else 0
             one.computed = end
             parts.append((one, start, end))
         parts = [part for part in parts if id(part[0]) not in self._gone]
-        self._copy()
+        self._beginnings.copy()
         return self._pass_of(parts, multiple) if parts else None
 
     def _pending(self) -> list[Computed]:
@@ -272,49 +250,6 @@ class Rows:
             *(row for row in self.live if row.state is None),
             *(prompt for prompt in self._open if prompt.state is None),
         ]
-
-    def _meet(self, prompt: Prompt) -> None:
-        """Takes over what other prompts have computed of it since, or compute in this pass: their full blocks, and a
-        copy of one that goes on with the same tokens.
-        """
-        tokens = prompt.tokens[:-1]
-        known = self._cache.known_prefix(tokens)
-        source, same = self._longest_successor(known[-1] if known else -1, tokens[len(known) * BLOCK :])
-        computed = len(known) * BLOCK + same
-        if computed <= prompt.computed:
-            self._cache.give_back(known)
-            return
-        if same:
-            try:
-                known.append(self._cache.take())
-            except CacheFull:
-                self._cache.give_back(known)
-                return
-            self._copy_slots(source, known[-1], same)
-        self._cache.give_back(prompt.table)
-        prompt.table, prompt.computed = known, computed
-
-    def _longest_successor(self, block: int, tokens: Sequence[int]) -> tuple[int, int]:
-        """The block after this one that holds most of `tokens`, and how many."""
-        best = (block, 0)
-        for other, held in islice(self._cache.successors(block), _SUCCESSORS):
-            same = common_prefix(held, tokens)
-            if same > best[1]:
-                best = (other, same)
-        return best
-
-    def _copy_slots(self, source: int, target: int, count: int) -> None:
-        """The first `count` tokens of a block: before the pass, or in it where the pass computes some of them. An older
-        prompt is never closed for a younger one, so those stay in the pass.
-        """
-        if source not in self._coming:
-            self._copies[target] = source
-            return
-        slots = [Slots(one.source, one.first, min(one.end, count)) for one in self._coming[source] if one.first < count]
-        start = max((one.end for one in slots), default=0)
-        if start < count:
-            slots.append(Slots(source, start, count))
-        self._coming[target] = slots
 
     def _make_room(self, one: Computed, tokens: int) -> bool:
         """Blocks for so many tokens of it. Where the cache is full, kept episodes are forgotten, oldest first; then the
@@ -379,14 +314,8 @@ class Rows:
         table = np.zeros((len(tables), width), np.int32)
         for i, blocks in enumerate(tables):
             table[i, : len(blocks)] = blocks
-        copies = [(one.source, target, one.first, one.end) for target, some in self._coming.items() for one in some]
-        step = Pass(
-            self._cache,
-            table,
-            np.array(sequence, np.int32),
-            np.array(places, np.int32),
-            np.array(copies, np.int32).reshape(-1, 4),
-        )
+        copies = self._beginnings.copies_of_pass()
+        step = Pass(self._cache, table, np.array(sequence, np.int32), np.array(places, np.int32), copies)
         return Planned(step, tokens, ends)
 
     # ---------------------------------------------------------------- who goes on, and who ends
@@ -397,7 +326,7 @@ class Rows:
         """
         went_on = {id(row): self._branches(row, some) for row, some in drawn}
         self.live = [branch for row in self.live for branch in went_on.get(id(row), [row])]
-        self._copy()
+        self._beginnings.copy()
 
     def _branches(self, row: Row, drawn: Sequence[Drawn]) -> list[Row]:
         """The rows that continue this one. The first that wants its blocks takes them over."""
