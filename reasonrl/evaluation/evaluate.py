@@ -109,12 +109,12 @@ class Evaluator:
             ("greedy", replace(self.sampling, temperature=0.0), int(self.greedy)),
             ("sampled", self.sampling, self.samples_per_problem),
         ]
-        asked = [
-            _Asked(mode, sampling, [(problem, number) for problem in problems for number in range(count)])
+        ways = [
+            _Way(mode, sampling, [(problem, number) for problem in problems for number in range(count)])
             for mode, sampling, count in modes
             if count
         ]
-        for one, episodes in zip(asked, self._play(set_name, asked, step), strict=True):
+        for one, episodes in zip(ways, self._play(set_name, ways, step), strict=True):
             count = len(episodes) // len(problems)
             if one.mode == "sampled":
                 results.metrics[f"{results.key}/samples_per_problem"] = count
@@ -149,11 +149,11 @@ class Evaluator:
         """Judged answers, each named by its problem and its number. What is drawn is a function of the evaluator's
         seed, the set, the mode, the problem's id and that number: not of the other answers.
         """
-        return self._play(set_name, [_Asked(mode, sampling, attempts)], step)[0]
+        return self._play(set_name, [_Way(mode, sampling, attempts)], step)[0]
 
-    def _play(self, set_name: str, asked: Sequence[_Asked], step: int) -> list[list[Episode]]:
+    def _play(self, set_name: str, ways: Sequence[_Way], step: int) -> list[list[Episode]]:
         """All in one batch: the model reads a problem once for its greedy and its sampled answers."""
-        plays = [(self.environment_for(one.sampling), one.attempts, (*self.seed, set_name, one.mode)) for one in asked]
+        plays = [(self.environment_for(one.sampling), one.attempts, (*self.seed, set_name, one.mode)) for one in ways]
         with VerdictThread(self.parts) as verdicts:
             episodes = play_together(plays, self.engine, others=self.other_engines, on_end=verdicts.add)
         for some in episodes:
@@ -178,7 +178,7 @@ class Evaluator:
         return with_columns(row, sample_fields(episode))
 
 
-class _Asked(NamedTuple):
+class _Way(NamedTuple):
     """Answers that are drawn in one way: to a problem, with a number."""
 
     mode: str
