@@ -42,19 +42,6 @@ def roll_out(
         for _ in range(count):
             attempts.append((problem, next_rollout[problem.id]))
             next_rollout[problem.id] += 1
-    return roll_out_each(environment, engine, attempts, seed=seed, others=others, on_end=on_end)
-
-
-def roll_out_each(
-    environment: Environment,
-    engine: BatchEngine,
-    attempts: Sequence[tuple[Problem, int]],
-    *,
-    seed: tuple[Any, ...],
-    others: Mapping[str, BatchEngine] | None = None,
-    on_end: Callable[[Episode], None] | None = None,
-) -> list[Episode]:
-    """The same for some rollouts of some problems, each named by its number."""
     return play_together([(environment, attempts, seed)], engine, others=others, on_end=on_end)[0]
 
 
@@ -65,8 +52,8 @@ def play_together(
     others: Mapping[str, BatchEngine] | None = None,
     on_end: Callable[[Episode], None] | None = None,
 ) -> list[list[Episode]]:
-    """The same for several environments with attempts and a seed each, in one batch: the engine may compute what their
-    prompts have in common once.
+    """The episodes of several environments, each with its attempts (a problem and the number of the rollout) and its
+    seed, all in one batch: the engine may compute what their prompts have in common once.
     """
     plays: list[Callable[[RoleEngines], Awaitable[Episode]]] = []
     for environment, attempts, seed in parts:

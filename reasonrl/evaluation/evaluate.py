@@ -103,7 +103,7 @@ class Evaluator:
         """
         if not problems:
             raise ValueError(f"the evaluation set {set_name} has no problems")
-        results = _SetResults(set_name, problems, step)
+        results = _SetResults(set_name, step)
         results.metrics[f"{results.key}/problems"] = len(problems)
         modes = [
             ("greedy", replace(self.sampling, temperature=0.0), int(self.greedy)),
@@ -191,7 +191,6 @@ class _SetResults:
     """What is known of one set so far."""
 
     set_name: str
-    problems: Sequence[Problem]
     step: int
     metrics: dict[str, Any] = field(default_factory=dict)
     samples: list[dict[str, Any]] = field(default_factory=list)
