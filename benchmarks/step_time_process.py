@@ -13,6 +13,10 @@ from typing import Any
 
 Update = dict[str, Any]
 """What a side tells of one update: see step_time_worker.Driver."""
+_ENVIRONMENT = dict(os.environ)
+"""Before `import reasonrl`, which makes threads wait patiently by a variable: a child that inherited it would take it
+for the user's word, and neither side would compute as its users' processes do.
+"""
 
 
 class Side:
@@ -37,7 +41,7 @@ class Side:
             stdout=subprocess.PIPE,
             stderr=self._log,
             text=True,
-            env={**os.environ, **quiet},
+            env={**_ENVIRONMENT, **quiet},
         )
         return self
 

@@ -22,9 +22,9 @@ from reasonrl.models.tree_attention import ARGUMENT, is_possible, runs_for, tree
 
 Packing = Literal["tree", "tree_runs", "tree_mask", "rows"]
 """`tree`: by runs or with a mask, whichever takes less time."""
-HEAD_ELEMENTS = 2**25
-"""Logits that are kept from the forward to the backward pass: 64 MB in bfloat16. More of them are computed twice, a
-block at a time.
+HEAD_ELEMENTS = 2**27
+"""Logits that are kept from the forward to the backward pass: 256 MB in bfloat16, or 2,700 places with a vocabulary of
+50,000. More of them are computed twice, a block at a time.
 """
 ROUND_TO = 32
 """Trees are filled up to a multiple of this many nodes: oneDNN compiles and keeps kernels for each size that it meets,
