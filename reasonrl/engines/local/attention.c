@@ -12,6 +12,7 @@ enum { MOST = 6 };
 enum { MOST = 3 };
 #endif
 enum { BLOCK = 32, VECS = BLOCK / LANES, TILE = 4, FEW = 64 };
+enum { MANY = 4 };  // single tokens for each thread: enough work for all threads when heads are not shared out
 enum { GROUP = QUERIES < MOST ? QUERIES : MOST };  // query heads whose sums fit into registers together
 
 static inline vec capped(vec x, float cap) {  // cap * tanh(x / cap)
@@ -149,34 +150,42 @@ static inline void add_values(Token *one, const number *values, const number *ne
 #endif
 }
 
-// The query heads of one key head, for the neighbouring tokens of a run.
-static void attend(const Job *job, int64_t run, int64_t head) {
-    int64_t first = job->runs[run], count = job->runs[run + 1] - first;
+static inline int64_t place_of(const Job *job, const int32_t *table, int64_t start, int64_t head) {
+    return ((int64_t)table[start / BLOCK] * job->heads + head) * BLOCK;
+}
+
+// The query heads of one key head for the neighbouring tokens of a run; or of several key heads for a single token, which
+// reads a block from its beginning to its end.
+static void attend(const Job *job, int64_t run, int64_t head, int64_t heads) {
+    int64_t first = job->runs[run], length = job->runs[run + 1] - first, count = length * heads;
     const int32_t *table = job->tables + job->sequence[first] * job->width;
     Token tokens[TILE];
-    for (int64_t i = 0; i < count; i++) begin(job, tokens + i, first + i, head);
-    int64_t from = job->window ? tokens[0].from : 0, to = (int64_t)job->position[first + count - 1] + 1;
-    for (int64_t start = from / BLOCK * BLOCK; start < to; start += BLOCK) {
-        int64_t place = ((int64_t)table[start / BLOCK] * job->heads + head) * BLOCK;
-        int64_t next = start + BLOCK < to ? ((int64_t)table[start / BLOCK + 1] * job->heads + head) * BLOCK : place;
+    for (int64_t i = 0; i < count; i++) begin(job, tokens + i, first + i / heads, head + i % heads);
+    int64_t from = job->window ? tokens[0].from : 0, to = (int64_t)job->position[first + length - 1] + 1;
+    for (int64_t start = from / BLOCK * BLOCK; start < to; start += BLOCK)
         for (int64_t i = 0; i < count; i++) {
             Token *one = tokens + i;
             if (start >= one->to || start + BLOCK <= one->from) continue;
+            int64_t place = place_of(job, table, start, head + i % heads), next = place;
+            if (i % heads + 1 < heads) next = place + BLOCK;
+            else if (start + BLOCK < to) next = place_of(job, table, start + BLOCK, head);
             weigh(job, one, job->keys + place * KEY_SIZE, job->keys + next * KEY_SIZE, start);
             add_values(one, job->values + place * VALUE_SIZE, job->values + next * VALUE_SIZE,
                        one->to - start < BLOCK ? one->to - start : BLOCK);
         }
-    }
     for (int64_t i = 0; i < count; i++)
         for (int g = 0; g < QUERIES; g++) {
-            number *out = job->out + ((first + i) * job->heads * QUERIES + head * QUERIES + g) * VALUE_SIZE;
+            int64_t query_head = (head + i % heads) * QUERIES + g;
+            number *out = job->out + ((first + i / heads) * job->heads * QUERIES + query_head) * VALUE_SIZE;
             float scale = 1.0f / tokens[i].total[g];
             for (int d = 0; d < VALUE_SIZE; d++) out[d] = to_number(tokens[i].sum[g][d] * scale);
         }
 }
 
 void attend_to_cache(const Job *job) {
-    int64_t units = job->run_count * job->heads;
+    int are_single = job->run_count == job->tokens && job->tokens >= MANY * job->threads;
+    int64_t heads = !are_single ? 1 : job->heads < TILE ? job->heads : TILE;
+    int64_t parts = (job->heads + heads - 1) / heads, units = job->run_count * parts, share = are_single ? 1 : 4;
     int few = job->tokens <= FEW;  // then to wait for each other would cost more
     for (int64_t token = 0; few && token < job->tokens; token++) append(job, token);
 #pragma omp parallel num_threads(job->threads) if (job->threads > 1)
@@ -189,7 +198,10 @@ void attend_to_cache(const Job *job) {
 #pragma omp for schedule(static)
             for (int64_t unit = 0; unit < job->copy_count * job->heads; unit++) copy(job, unit / job->heads, unit % job->heads);
         }
-#pragma omp for schedule(dynamic, 4)
-        for (int64_t unit = 0; unit < units; unit++) attend(job, unit / job->heads, unit % job->heads);
+#pragma omp for schedule(dynamic, share)
+        for (int64_t unit = 0; unit < units; unit++) {
+            int64_t head = unit % parts * heads;
+            attend(job, unit / parts, head, head + heads < job->heads ? heads : job->heads - head);
+        }
     }
 }
