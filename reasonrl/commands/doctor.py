@@ -206,7 +206,7 @@ def _threads() -> Finding:
 
 def _compiler() -> Finding:
     """Whether the engine `hf` has its compiled kernels."""
-    from reasonrl.engines.local.kernel import NoKernel, find_compiler
+    from reasonrl.models.compiled import NoKernel, find_compiler
 
     try:
         compiler = find_compiler()

@@ -13,7 +13,8 @@ SPINS = 10_000
 wake it costs 0.1 ms, and a token takes hundreds of pieces. It is long enough for most pauses between pieces, and short
 enough to leave a core to another program: see docs/engines.md for what more and fewer cost.
 """
-PATIENT = {"OMP_WAIT_POLICY": "passive"}
+PATIENT = {"OMP_WAIT_POLICY": "passive", "REASONRL_SET_WAIT_POLICY": "1"}
+"""The second tells a child of this process that the first is not the user's word."""
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 _LARGEST_BYTES = 32 << 20
 _STAYS_BYTES = 256 << 20
@@ -26,7 +27,8 @@ _claim: IO[bytes] | None = None
 def wait_patiently() -> None:
     """Threads that wait leave the cores to others, where the user has not said what they shall do."""
     global _waits_by_default
-    if not {"GOMP_SPINCOUNT", "OMP_WAIT_POLICY"} & os.environ.keys():
+    inherited = PATIENT.items() <= os.environ.items() and "GOMP_SPINCOUNT" not in os.environ
+    if inherited or not {"GOMP_SPINCOUNT", "OMP_WAIT_POLICY"} & os.environ.keys():
         os.environ.update(PATIENT)
         _waits_by_default = True
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
+from reasonrl.models.log_softmax import LogSoftmaxAt
 from reasonrl.models.prefix_tree import build_tree
 from reasonrl.models.tree_attention import ARGUMENT, is_possible, runs_for, tree_attention
 
@@ -30,8 +31,6 @@ ROUND_TO = 32
 """Trees are filled up to a multiple of this many nodes: oneDNN compiles and keeps kernels for each size that it meets,
 4 MB a size.
 """
-SLICE = 32
-"""Rows of logits that stand in memory as float32 at a time."""
 
 
 @dataclass(frozen=True)
@@ -163,7 +162,7 @@ def _head(
     picked = states[torch.tensor(places, device=states.device)]
 
     def block(part: Tensor, local_state: Tensor, token: Tensor) -> tuple[Tensor, Tensor]:
-        result: tuple[Tensor, Tensor] = _LogSoftmaxAt.apply(
+        result: tuple[Tensor, Tensor] = LogSoftmaxAt.apply(
             head(part), local_state, token, temperature, entropy_gradient
         )
         return result
@@ -189,71 +188,3 @@ def _head(
     empty = torch.zeros(len(targets) * width, device=states.device)
     logprobs = empty.scatter(0, flat, torch.cat(values)).view(len(targets), width)
     return logprobs, empty.scatter(0, flat, torch.cat(entropies)).view(len(targets), width)
-
-
-class _LogSoftmaxAt(torch.autograd.Function):
-    """Log-probs of P picked (state, token) pairs and the entropies of their states, from logits [S, V] in the model's
-    dtype.
-
-    Autograd would keep three float32 tables of [S, V]. Here the logits are all that is kept; float32 is made of `SLICE`
-    rows at a time, in both passes, and the gradient is written over the logits. So a second backward pass through the
-    same graph is refused by torch.
-    """
-
-    @staticmethod
-    def forward(
-        ctx: Any, logits: Tensor, state: Tensor, token: Tensor, temperature: float, entropy_gradient: bool
-    ) -> tuple[Tensor, Tensor]:
-        count = len(logits)
-        picked = torch.empty(len(state), dtype=torch.float32, device=logits.device)
-        normaliser = torch.empty(count, dtype=torch.float32, device=logits.device)
-        entropy = torch.empty(count, dtype=torch.float32, device=logits.device)
-        for start, pairs in _slices(state, count):
-            z = logits[start : start + SLICE].to(torch.float32, copy=True).div_(temperature)
-            here = slice(start, start + len(z))
-            torch.logsumexp(z, -1, out=normaliser[here])
-            picked[pairs] = z[state[pairs] - start, token[pairs]] - normaliser[state[pairs]]
-            p = (z - normaliser[here, None]).exp_()
-            entropy[here] = normaliser[here] - p.mul_(z).sum(-1)
-        ctx.save_for_backward(logits, state, token, normaliser, entropy)
-        ctx.temperature = temperature
-        ctx.set_materialize_grads(False)
-        of_pairs = entropy[state]
-        if not entropy_gradient:
-            ctx.mark_non_differentiable(of_pairs)
-        return picked, of_pairs
-
-    @staticmethod
-    @torch.autograd.function.once_differentiable
-    def backward(
-        ctx: Any, grad_picked: Tensor | None, grad_entropy: Tensor | None
-    ) -> tuple[Tensor, None, None, None, None]:
-        logits, state, token, normaliser, entropy = ctx.saved_tensors
-        if grad_picked is None:
-            grad_picked = torch.zeros(len(state), device=logits.device)
-        count = len(logits)
-        # A state that several rows share gets the sum of what they ask.
-        pull = torch.zeros_like(normaliser).index_add_(0, state, grad_picked)
-        pull_entropy = None if grad_entropy is None else torch.zeros_like(normaliser).index_add_(0, state, grad_entropy)
-        for start, pairs in _slices(state, count):
-            here = slice(start, min(start + SLICE, count))
-            log_p = logits[here].to(torch.float32, copy=True).div_(ctx.temperature).sub_(normaliser[here, None])
-            if pull_entropy is None:
-                gradient = log_p.exp_().mul_(-pull[here, None])
-            else:
-                # d entropy / d z = -p (log p + entropy)
-                p = log_p.exp()
-                gradient = (
-                    log_p.add_(entropy[here, None]).mul_(pull_entropy[here, None]).add_(pull[here, None]).mul_(p).neg_()
-                )
-            gradient.index_put_((state[pairs] - start, token[pairs]), grad_picked[pairs], accumulate=True)
-            logits[here] = gradient.div_(ctx.temperature)
-        return logits.detach(), None, None, None, None
-
-
-def _slices(state: Tensor, count: int) -> Iterator[tuple[int, slice]]:
-    """First state of every slice, and the pairs that belong to it; `state` is sorted."""
-    starts = range(0, count, SLICE)
-    bounds = torch.searchsorted(state.cpu(), torch.tensor([*starts, count]))
-    for k, start in enumerate(starts):
-        yield start, slice(int(bounds[k]), int(bounds[k + 1]))

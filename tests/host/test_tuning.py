@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from reasonrl.host.tuning import SPINS
+from reasonrl.host.tuning import PATIENT, SPINS
 
 CODE = """
 import os, sys
@@ -19,7 +19,7 @@ sys.stdin.read()
 
 
 def start(folder: Path, **environment: str) -> tuple[subprocess.Popen[str], str]:
-    unset = {name: value for name, value in os.environ.items() if name not in ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY")}
+    unset = {name: value for name, value in os.environ.items() if name not in ("GOMP_SPINCOUNT", *PATIENT)}
     process = subprocess.Popen(
         [sys.executable, "-c", CODE],
         stdin=subprocess.PIPE,
@@ -52,6 +52,18 @@ def test_what_the_user_has_set_stays(tmp_path: Path) -> None:
     for environment in ({"OMP_WAIT_POLICY": "passive"}, {"OMP_WAIT_POLICY": "active"}, {"GOMP_SPINCOUNT": "5"}):
         process, setting = start(tmp_path, **environment)
         expected = f"{environment.get('GOMP_SPINCOUNT')} {environment.get('OMP_WAIT_POLICY')}"
+        assert setting == expected
+        end(process)
+
+
+def test_what_a_parent_of_ours_has_set_is_not_the_users_word(tmp_path: Path) -> None:
+    """A program that imports reasonrl and starts `reasonrl train`: the child spins as it would by itself."""
+    for environment, expected in (
+        (PATIENT, f"{SPINS} None"),
+        ({**PATIENT, "OMP_WAIT_POLICY": "active"}, "None active"),
+        ({**PATIENT, "GOMP_SPINCOUNT": "5"}, "5 passive"),
+    ):
+        process, setting = start(tmp_path, **environment)
         assert setting == expected
         end(process)
 

@@ -2,41 +2,7 @@
 // row is computed by itself, in one order. Where a model in bfloat16 rounds, it is rounded here too.
 #include "vectors.h"
 
-#include <math.h>
-
 enum { SMALL = 200000 };  // numbers below which a second thread costs more than it does
-
-#if BF16
-static inline vec rounded(vec x) {
-    words bits = (words)x;
-    bits = (bits + 0x7fff + ((bits >> 16) & 1)) & 0xffff0000;
-    return choose(x == x, (vec)bits, x);
-}
-static inline void store(number *target, vec x) {  // of rounded numbers
-    halves upper = __builtin_convertvector((words)x >> 16, halves);
-    memcpy(target, &upper, sizeof upper);
-}
-#else
-static inline vec rounded(vec x) { return x; }
-static inline void store(number *target, vec x) { memcpy(target, &x, sizeof x); }
-#endif
-
-// The last numbers of a row may be fewer than a vector has; the others are 0.
-static inline vec load_some(const number *source, int64_t count) {
-    if (count >= LANES) return load(source);
-    number part[LANES] = {0};
-    memcpy(part, source, count * sizeof(number));
-    return load(part);
-}
-static inline void store_some(number *target, vec x, int64_t count) {
-    if (count >= LANES) {
-        store(target, x);
-        return;
-    }
-    number part[LANES];
-    store(part, x);
-    memcpy(target, part, count * sizeof(number));
-}
 
 static inline float norm_of(const number *row, int64_t size, float epsilon) {
     vec squares = {0};
@@ -112,11 +78,6 @@ void gate(const number *both, number *out, int64_t rows, int64_t size, int32_t t
 }
 
 enum { PIECES = 1024 };  // of a distribution, each summed before the token is looked for in one of them
-
-static inline vec scaled(const number *logits, int64_t count, float temperature) {
-    vec x = load_some(logits, count) / temperature;
-    return count >= LANES ? x : choose(first_lanes < (int32_t)count, x, all(-INFINITY));
-}
 
 static int64_t draw_one(const number *logits, double noise, int64_t size, int is_greedy, float temperature, float *logprob) {
     vec highest = all(-INFINITY);

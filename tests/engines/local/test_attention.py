@@ -16,9 +16,10 @@ from reasonrl.engines.local import kernel
 from reasonrl.engines.local.attention import Pass, Way, _attend, computing
 from reasonrl.engines.local.cache import BlockCache
 from reasonrl.engines.local.engine import CachedEngine
-from reasonrl.engines.local.kernel import HeadShape, NoKernel, kernel_for, load_kernel
+from reasonrl.engines.local.kernel import HeadShape, kernel_for, load_kernel
 from reasonrl.models import tiny
 from reasonrl.models.cache_size import BLOCK
+from reasonrl.models.compiled import NoKernel
 from reasonrl.models.loading import load_model
 
 SHAPES = [(64, 64, 3, 2), (16, 16, 1, 4), (80, 80, 4, 1), (24, 16, 2, 3), (8, 8, 8, 2)]
@@ -175,7 +176,6 @@ def test_without_a_compiler_torch_computes(monkeypatch: pytest.MonkeyPatch, tmp_
 def test_a_source_that_does_not_compile_leaves_no_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     broken = tmp_path / "attention.c"
     broken.write_text("int main( {", encoding="utf-8")
-    (tmp_path / "vectors.h").write_text("", encoding="utf-8")
     monkeypatch.setattr(kernel, "_FOLDER", tmp_path)
     monkeypatch.setenv("REASONRL_CACHE", str(tmp_path / "cache"))
     with pytest.raises(NoKernel, match="failed: "):

@@ -1,6 +1,7 @@
 // Vectors of float32, and numbers in memory as float32 or bfloat16 (BF16: 1). Vectors are written out (gcc and clang have
 // them), since compilers keep sums of such loops in memory.
 #pragma once
+#include <math.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -49,6 +50,38 @@ static inline number to_number(float value) { return value; }
 static inline vec choose(ints where, vec yes, vec no) { return (vec)((where & (ints)yes) | (~where & (ints)no)); }
 static inline vec all(float x) { return x - (vec){0}; }
 
+#if BF16
+static inline vec rounded(vec x) {
+    words bits = (words)x;
+    bits = (bits + 0x7fff + ((bits >> 16) & 1)) & 0xffff0000;
+    return choose(x == x, (vec)bits, x);
+}
+static inline void store(number *target, vec x) {  // of rounded numbers
+    halves upper = __builtin_convertvector((words)x >> 16, halves);
+    memcpy(target, &upper, sizeof upper);
+}
+#else
+static inline vec rounded(vec x) { return x; }
+static inline void store(number *target, vec x) { memcpy(target, &x, sizeof x); }
+#endif
+
+// The last numbers of a row may be fewer than a vector has; the others are 0.
+static inline vec load_some(const number *source, int64_t count) {
+    if (count >= LANES) return load(source);
+    number part[LANES] = {0};
+    memcpy(part, source, count * sizeof(number));
+    return load(part);
+}
+static inline void store_some(number *target, vec x, int64_t count) {
+    if (count >= LANES) {
+        store(target, x);
+        return;
+    }
+    number part[LANES];
+    store(part, x);
+    memcpy(target, part, count * sizeof(number));
+}
+
 // exp for x <= 0, within 2 units in the last place: 2^n times a polynomial on [-ln(2)/2, ln(2)/2].
 static inline vec exp_negative(vec x) {
     x = choose(x < -87.0f, all(-87.0f), x);
@@ -71,6 +104,12 @@ static const ints first_lanes = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 1
 #else
 static const ints first_lanes = {0, 1, 2, 3, 4, 5, 6, 7};
 #endif
+
+// Logits at a temperature. Behind the end of their row they are -infinity.
+static inline vec scaled(const number *logits, int64_t count, float temperature) {
+    vec x = load_some(logits, count) / temperature;
+    return count >= LANES ? x : choose(first_lanes < (int32_t)count, x, all(-INFINITY));
+}
 
 // Sums and maxima in one fixed order.
 static inline float sum_of(vec x) {
