@@ -205,15 +205,15 @@ def _threads() -> Finding:
 
 
 def _compiler() -> Finding:
-    """Whether the engine `hf` has its compiled kernels."""
+    """Whether the engine `hf` and updates have their compiled kernels."""
     from reasonrl.models.compiled import NoKernel, find_compiler
 
     try:
         compiler = find_compiler()
     except NoKernel as error:
-        what = f"{error}: rollout.engine: hf computes with torch alone, which is slower"
+        what = f"{error}: rollout.engine: hf and updates compute with torch alone, which is slower"
         return Finding("note", what, "apt-get install gcc (Debian, Ubuntu), dnf install gcc (Fedora)")
-    return Finding("ok", f"{compiler} compiles the kernels of rollout.engine: hf")
+    return Finding("ok", f"{compiler} compiles the kernels of rollout.engine: hf and of updates")
 
 
 def _folders() -> list[Finding]:

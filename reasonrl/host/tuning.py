@@ -17,7 +17,7 @@ PATIENT = {"OMP_WAIT_POLICY": "passive", "REASONRL_SET_WAIT_POLICY": "1"}
 """The second tells a child of this process that the first is not the user's word."""
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 _LARGEST_BYTES = 32 << 20
-_STAYS_BYTES = 256 << 20
+_STAYS_BYTES = 1 << 30
 
 _waits_by_default = False
 _claim: IO[bytes] | None = None
@@ -37,8 +37,9 @@ def tune_for_computing() -> None:
     """For a process that will compute for long. Call this before torch is imported: its threads are set up then.
 
     Threads that wait spin, in one process of this user at a time: two that spin on the same cores would be ten times
-    slower. Memory that torch gives back stays with the process, up to 256 MiB, and serves the next tensor: new pages,
-    which the kernel has to clear, took half of the time in which a token is drawn.
+    slower. Memory that torch gives back stays with the process, up to 1 GiB, and serves the next tensor: new pages,
+    which the kernel has to clear, took half of the time in which a token is drawn. The weights that the engine lays out
+    at each update, and the activations of a micro-batch, are more than a quarter of that.
     """
     if _waits_by_default and "torch" not in sys.modules and _claim_cores():
         for name in PATIENT:

@@ -92,8 +92,12 @@ class MasterAdamW:
                 continue
             if param.data_ptr() not in by_storage:
                 by_storage[param.data_ptr()] = _slot(name, param)
+            slot = by_storage[param.data_ptr()]
             if param.dtype == torch.bfloat16:
-                param.register_post_accumulate_grad_hook(_sum_into(by_storage[param.data_ptr()]))
+                param.register_post_accumulate_grad_hook(_sum_into(slot))
+            elif slot.param is not param:  # a tied head, after its embedding
+                slot.param.register_post_accumulate_grad_hook(_add_to(param))
+                slot.param = param
         self.updates = 0
         """Changes of the weights so far, for engines that keep a copy of them."""
         self._slots = list(by_storage.values())
@@ -231,26 +235,33 @@ def _slot(name: str, param: Tensor) -> _Slot:
 
 
 def _untie_leaves(model: Any) -> None:
-    """Gives a head that is tied to the embedding a leaf of its own over the same storage, in bfloat16.
+    """Gives a head that is tied to the embedding a leaf of its own over the same storage, and the embedding a sparse
+    gradient on a CPU: rows of the tokens that were read.
 
-    Autograd holds the head's gradient, a table as large as the embedding, through the whole backward pass, and then
-    makes another two to add the embedding's. With two leaves each is added to the float32 sum as it comes, and is gone.
+    Autograd holds the head's gradient, a table as large as the embedding, through the whole backward pass, then makes
+    another of zeros for the embedding's, and a third for the sum. With two leaves the rows are added where the head's
+    gradient is.
     """
     if not hasattr(model, "get_output_embeddings") or hasattr(model, "peft_config"):
         return
     head, embedding = model.get_output_embeddings(), model.get_input_embeddings()
-    if (
-        head is not None
-        and head.weight is embedding.weight
-        and head.weight.dtype == torch.bfloat16
-        and head.weight.requires_grad
-    ):
-        head.weight = torch.nn.Parameter(embedding.weight.detach())
+    if head is None or head.weight is not embedding.weight or not head.weight.requires_grad:
+        return
+    is_plain = type(embedding) is torch.nn.Embedding and embedding.max_norm is None and not embedding.scale_grad_by_freq
+    if is_plain and embedding.weight.device.type == "cpu":
+        embedding.sparse = True
+    elif head.weight.dtype != torch.bfloat16:
+        return
+    head.weight = torch.nn.Parameter(embedding.weight.detach())
 
 
 def _sum_into(slot: _Slot) -> Any:
     def hook(param: Tensor) -> None:
         if param.grad is None or slot.summed is None:
+            return
+        if param.grad.is_sparse:
+            slot.summed.index_add_(0, *_rows_of(param.grad))
+            slot.touched, param.grad = True, None
             return
         # In slices, since torch makes a float32 copy of all that it adds.
         for total, part in zip(slot.summed.view(-1).split(SLICE), param.grad.reshape(-1).split(SLICE), strict=True):
@@ -259,3 +270,22 @@ def _sum_into(slot: _Slot) -> Any:
         param.grad = None
 
     return hook
+
+
+def _add_to(head: Tensor) -> Any:
+    """For the leaf of an embedding in float32: its gradient goes to that of the head over the same storage."""
+
+    def hook(param: Tensor) -> None:
+        if param.grad is None:
+            return
+        if head.grad is None:
+            head.grad = torch.zeros_like(head)
+        head.grad.index_add_(0, *_rows_of(param.grad))
+        param.grad = None
+
+    return hook
+
+
+def _rows_of(gradient: Tensor) -> tuple[Tensor, Tensor]:
+    """Which rows of a table a sparse gradient is about, with repetitions [n], and what it adds to them, in float32."""
+    return gradient._indices()[0], gradient._values().float()
