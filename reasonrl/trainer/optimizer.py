@@ -95,7 +95,7 @@ class MasterAdamW:
             slot = by_storage[param.data_ptr()]
             if param.dtype == torch.bfloat16:
                 param.register_post_accumulate_grad_hook(_sum_into(slot))
-            elif slot.param is not param:  # a tied head, after its embedding
+            elif slot.param is not param:  # the second leaf of a tied weight
                 slot.param.register_post_accumulate_grad_hook(_add_to(param))
                 slot.param = param
         self.updates = 0
@@ -272,15 +272,18 @@ def _sum_into(slot: _Slot) -> Any:
     return hook
 
 
-def _add_to(head: Tensor) -> Any:
-    """For the leaf of an embedding in float32: its gradient goes to that of the head over the same storage."""
+def _add_to(other: Tensor) -> Any:
+    """For one of two leaves over the same storage in float32: its gradient goes to that of the other."""
 
     def hook(param: Tensor) -> None:
         if param.grad is None:
             return
-        if head.grad is None:
-            head.grad = torch.zeros_like(head)
-        head.grad.index_add_(0, *_rows_of(param.grad))
+        if other.grad is None:
+            other.grad = torch.zeros_like(other)
+        if param.grad.is_sparse:
+            other.grad.index_add_(0, *_rows_of(param.grad))
+        else:
+            other.grad.add_(param.grad)
         param.grad = None
 
     return hook
