@@ -46,6 +46,7 @@ def test_all_methods_ran_and_the_run_went_on_where_it_was_killed(run: Run) -> No
         "the sum of the budget is kept"
     )
     assert max(row["policy/rollout_gap_max"] for row in rows) < 1e-3, "the servers have the weights of the moment"
+    assert all(row["rollouts/trained"] > 0 for row in rows), "a step without mixed groups shows nothing: other warm-up"
     assert any(row["loss/kl"] > 0 for row in rows[1:]), "a reference policy"
     optim = parse_recipe(yaml.safe_dump(ON_TWO), "test").stages[1].optim
     assert [row["optim/lr"] for row in rows] == pytest.approx(
