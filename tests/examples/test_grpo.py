@@ -158,7 +158,7 @@ def trainers_update(
     run = context(folder, recipe)
     run.parts = [dataclasses.replace(part, verifier=verifier) for part in run.parts]
     stage = RLStage(run)
-    before = as_vector(run.model.parameters())
+    before = as_vector(weights for _, weights in run.optimizer.masters())
     seen: list[tuple[StepRollouts, PreparedUpdate]] = []
     update = stage.update
 
@@ -176,9 +176,9 @@ def trainers_update(
         prepared.rollout_advantages,
         row["loss/total"],
         row["optim/grad_norm"],
-        as_vector(run.optimizer.tensors()[f"exp_avg/{name}"] for name, _ in run.model.named_parameters()),
+        as_vector(run.optimizer.tensors()[f"exp_avg/{name}"] for name, _ in run.optimizer.masters()),
         before,
-        as_vector(run.model.parameters()),
+        as_vector(weights for _, weights in run.optimizer.masters()),
     )
     noise = row_noise([episode.seed for episode in rollouts.episodes], settings.max_new_tokens)
     problems = [dataclasses.replace(problem, prompt=problem.meta["expression"]) for problem in rollouts.problems]
