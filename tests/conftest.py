@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import gc
 
+import pytest
 from hypothesis import settings
 
 # A deadline on a busy machine tests the machine; what has to be fast has a test of its own.
 settings.register_profile("reasonrl", deadline=None)
 settings.load_profile("reasonrl")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The commands of README.md are one long test: it goes first, so that the other process has work beside it."""
+    items.sort(key=lambda item: item.path.name != "test_readme.py")
 
 
 def pytest_collection_finish() -> None:

@@ -17,7 +17,7 @@ from transformers import AutoModelForCausalLM
 
 from reasonrl.cli import main
 from reasonrl.runs.checkpoint import list_checkpoints
-from tests.verl_backend.conftest import FaultyRun
+from tests.verl_backend.conftest import THREE_DEATHS, FaultyRun
 
 pytestmark = [
     pytest.mark.verl,
@@ -72,6 +72,7 @@ def largest_gap(folder: Path, drawn: list[dict[str, Any]]) -> float:
     return max(gaps)
 
 
+@pytest.mark.parametrize("faulty_run", [THREE_DEATHS], indirect=True)
 def test_a_run_that_lacks_its_last_evaluation_is_only_evaluated(faulty_run: FaultyRun) -> None:
     metrics = (faulty_run.stage / "metrics.jsonl").read_text()
     assert len(faulty_run.lines_before_last) == 3 and metrics.startswith("".join(faulty_run.lines_before_last))
