@@ -25,19 +25,15 @@ class UniformCurriculum:
 
     def select(self, count: int) -> list[Problem]:
         """The next `count` problems. When `count` exceeds the data set, problems repeat."""
-        picked = self.upcoming(count)
-        self._drawn += count
-        return picked
-
-    def upcoming(self, count: int) -> list[Problem]:
-        """What `select` gives next. The position stays."""
         picked: list[Problem] = []
         size = len(self._problems)
         while len(picked) < count:
-            epoch, offset = divmod(self._drawn + len(picked), size)
+            epoch, offset = divmod(self._drawn, size)
             order = list(range(size))
             random.Random(f"{self._seed}/{epoch}").shuffle(order)
-            picked += [self._problems[i] for i in order[offset : offset + count - len(picked)]]
+            indices = order[offset : offset + count - len(picked)]
+            picked += [self._problems[i] for i in indices]
+            self._drawn += len(indices)
         return picked
 
     @property

@@ -16,13 +16,6 @@ from reasonrl.user_code.daemon_threads import DaemonThreads
 from verifiers.types import Problem
 
 
-def rollout_seed(step: int) -> tuple[Any, ...]:
-    """What the seeds of a step's rollouts have in common, behind the recipe's seed. The 0 was the number of the round
-    once: it stays, so that steps of one round draw what they drew.
-    """
-    return "rollout", step, 0
-
-
 def roll_out(
     environment: Environment,
     engine: BatchEngine,

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -26,7 +26,7 @@ from reasonrl.algorithms.losses.row_weights import row_weights
 from reasonrl.engines.base import derive_seed
 from reasonrl.engines.batching import run_episodes
 from reasonrl.environments.base import Episode
-from reasonrl.environments.rollouts import play_together, roll_out, rollout_seed
+from reasonrl.environments.rollouts import roll_out
 from reasonrl.errors import CheckpointError
 from reasonrl.models.logprobs import TokenRow
 from reasonrl.recipe.critics import RoleSpec
@@ -52,7 +52,6 @@ from reasonrl.trainer.policy_update import (
     score_rows_with_entropy,
 )
 from reasonrl.trainer.timer import Timer
-from reasonrl.update.drawn_ahead import Attempt, DrawnAhead
 from reasonrl.update.objective import objective_of
 from reasonrl.update.pipeline import UpdatePipeline
 from reasonrl.update.prepared import PreparedUpdate, group_rows
@@ -102,22 +101,28 @@ class RLStage:
         """Steps 1 to 5; with `train.refill` again, for new prompts, until enough groups carry signal."""
         torch.manual_seed(derive_seed(self.recipe.seed, "step", step) % 2**63)  # for dropout; rollouts have own seeds
         self.pipeline.prompts.begin_step()
-        rollouts, drawn = StepRollouts(), DrawnAhead()
+        rollouts = StepRollouts()
         while prompts := self.pipeline.prompts_wanted(rollouts):
-            self.add_round(step, rollouts, drawn, prompts, timer)
+            self.add_round(step, rollouts, prompts, timer)
         return rollouts
 
-    def add_round(self, step: int, rollouts: StepRollouts, drawn: DrawnAhead, prompts: int, timer: Timer) -> None:
+    def add_round(self, step: int, rollouts: StepRollouts, prompts: int, timer: Timer) -> None:
         """Steps 1 to 5 for `prompts` more prompts."""
         context, source = self.context, self.pipeline.prompts
         with timer("select"):
             problems = source.choose(prompts)  # 1
             counts = source.allocate(problems)  # 2
-            ahead = source.upcoming(self.pipeline.prompts_expected(rollouts, prompts))
         seed = (self.recipe.seed, "rollout", step, rollouts.rounds)
-        play = functools.partial(self.play, step)
         with timer("rollout"), VerdictThread(context.parts) as verdicts:
-            episodes = drawn.take(problems, counts, ahead, play, verdicts.add)  # 3
+            episodes = roll_out(
+                self.environment,
+                context.engine,
+                problems,
+                counts,
+                seed=seed,
+                others=context.roles.engines,
+                on_end=verdicts.add,
+            )  # 3
             greedy = self.greedy_rollouts(problems, seed)
         with timer("verify"):
             score_episodes([*episodes, *greedy], context.parts, on_timeout=self.spec.on_timeout, step=step)  # 4
@@ -127,14 +132,6 @@ class RLStage:
             refined = refined_rows(context, counts, episodes, seed)  # [] unless the recipe has `critique_grpo`
         predicted = source.predictions(problems)
         rollouts.add(problems, counts, episodes, context.parts, predicted=predicted, greedy=greedy, refined=refined)
-
-    def play(
-        self, step: int, attempts: Sequence[Attempt], on_end: Callable[[Episode], None] | None = None
-    ) -> list[Episode]:
-        """The episodes of a step, in order. The seed is that of `verl_backend/agent_loop.py`."""
-        seed = (self.recipe.seed, *rollout_seed(step))
-        parts, others = [(self.environment, attempts, seed)], self.context.roles.engines
-        return play_together(parts, self.context.engine, others=others, on_end=on_end)[0]
 
     def review(self, episodes: Sequence[Episode], seed: tuple[Any, ...], *, step: int, drawn: int) -> None:
         """The end of step 4: critics in the reward judge the responses."""

@@ -93,18 +93,6 @@ class UpdatePipeline:
         groups = self._groups(rollouts, batch, self._eligible(rollouts, batch))
         return max(0, self.recipe.train.prompts_per_step - groups.mixed)
 
-    def prompts_expected(self, rollouts: StepRollouts, wanted: int) -> int:
-        """How many prompts the rounds after the next one, of `wanted` prompts, will ask for if groups have signal as
-        often as in this step so far.
-        """
-        drawn = len(rollouts.problems)
-        if not drawn:
-            return 0
-        mixed = self.recipe.train.prompts_per_step - wanted
-        silent_share = 1 - (mixed + 1) / (drawn + 2)
-        rounds_left = self.recipe.train.refill.max_rounds - rollouts.rounds
-        return int(sum(wanted * silent_share**later for later in range(1, rounds_left + 1)))
-
     def prepare(
         self,
         rollouts: StepRollouts,

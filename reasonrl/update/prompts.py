@@ -58,15 +58,6 @@ class PromptSource:
         """Step 1: the problems that come next."""
         return self.curriculum.select(count)
 
-    def upcoming(self, count: int) -> list[tuple[Problem, int]]:
-        """The problems that come after those that were chosen last, with their numbers of rollouts; none where both
-        depend on what is observed until then.
-        """
-        if self.knapsack is not None or not isinstance(self.curriculum, UniformCurriculum):
-            return []
-        problems = self.curriculum.upcoming(count)
-        return list(zip(problems, self._uniform.allocate([problem.id for problem in problems]), strict=True))
-
     def allocate(self, problems: Sequence[Problem]) -> list[int]:
         """Step 2: how many rollouts each problem gets."""
         rates = self.rates.estimate(problems)  # needed without a knapsack too: a baseline may want the prediction

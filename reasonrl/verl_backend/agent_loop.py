@@ -26,7 +26,6 @@ from reasonrl.engines.served import ServedFailure
 from reasonrl.environments.base import Environment
 from reasonrl.environments.reviews import Reviewer
 from reasonrl.environments.roles import Speaker
-from reasonrl.environments.rollouts import rollout_seed
 from reasonrl.errors import ModelError
 from reasonrl.models.loading import end_token_ids, load_generation_config
 from reasonrl.recipe.schema import Recipe
@@ -169,7 +168,7 @@ class ReasonrlLoop(AgentLoopBase):
             session=uuid4().hex,
         )
         environment = training_environment(recipe, self.tokenizer)
-        seed = derive_seed(recipe.seed, *rollout_seed(step), problem.id, rollout)
+        seed = derive_seed(recipe.seed, "rollout", step, kwargs["round"], problem.id, rollout)
         try:
             episode = await play_with_deadline(
                 recipe.verl.episode_timeout_s, environment.episode(problem, rollout, seed, engine)

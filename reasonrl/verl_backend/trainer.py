@@ -129,6 +129,7 @@ class ReasonrlTrainer(PPOTrainerSync):
         first_rollouts = self.pending.register_prompts(list(prompts["uid"]), problems, counts)
         tu.assign_non_tensor_data(prompts, "global_steps", self.global_steps)
         tu.assign_non_tensor_stack(prompts, "__rollout_n__", counts)
+        tu.assign_non_tensor_data(prompts, "round", self.pending.rollouts.rounds)
         tu.assign_non_tensor_stack(prompts, "first_rollout", first_rollouts)
         return prompts
 

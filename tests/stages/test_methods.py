@@ -19,7 +19,6 @@ from reasonrl.recipe.reading import parse_recipe
 from reasonrl.runs.metrics import check_names
 from reasonrl.stages.rl import RLStage
 from reasonrl.trainer.timer import Timer
-from reasonrl.update.drawn_ahead import DrawnAhead
 from reasonrl.update.rollouts import StepRollouts
 from tests.stages.test_kill import count_rows, kill_at, without_clock
 from tests.stages.test_rl import Scripted, gold, half_right, stage
@@ -199,7 +198,7 @@ def test_a_time_out_that_counts_as_wrong_is_wrong_everywhere(tmp_path: Path) -> 
 def test_remax_does_not_take_a_broken_greedy_answer_for_a_zero(tmp_path: Path) -> None:
     made, _ = stage(tmp_path, half_right, train={"advantage": "remax"})
     rollouts = StepRollouts()
-    made.add_round(1, rollouts, DrawnAhead(), 4, Timer())
+    made.add_round(1, rollouts, 4, Timer())
     rollouts.greedy[0] = math.nan
     prepared = made.pipeline.prepare(rollouts, step=1)
     groups = prepared.batch.group

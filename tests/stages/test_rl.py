@@ -19,7 +19,6 @@ from reasonrl.stages.rl import RLStage
 from reasonrl.stages.rl import token_rows as trained_rows
 from reasonrl.trainer.policy_update import score_rows_with_entropy
 from reasonrl.trainer.timer import Timer
-from reasonrl.update.drawn_ahead import DrawnAhead
 from reasonrl.update.rollouts import StepRollouts
 from tests.tiny_runs import context, rows, tiny
 
@@ -175,7 +174,7 @@ def test_groups_that_differ_by_cut_off_responses_alone_are_silent(tmp_path: Path
 def test_kl_in_the_reward_is_taken_off_each_row(tmp_path: Path) -> None:
     made, _ = stage(tmp_path, half_right, train={"kl": {"coefficient": 0.5, "estimator": "k1", "where": "reward"}})
     rollouts = StepRollouts()
-    made.add_round(1, rollouts, DrawnAhead(), 4, Timer())
+    made.add_round(1, rollouts, 4, Timer())
     prepared = made.pipeline.prepare(rollouts, step=1, **made.scores(rollouts))
     batch, token_rows = prepared.batch, trained_rows(rollouts.episodes)
     reference = response_logprobs(made.context.model, token_rows).logprobs.detach()  # the model has not moved yet
@@ -191,7 +190,7 @@ def test_entropy_is_that_of_the_distributions_of_trained_tokens(tmp_path: Path) 
     row = stage(tmp_path / "a", answer)[0].run_step(1)
     twin, _ = stage(tmp_path / "b", answer)
     rollouts = StepRollouts()
-    twin.add_round(1, rollouts, DrawnAhead(), 4, Timer())
+    twin.add_round(1, rollouts, 4, Timer())
     prepared = twin.pipeline.prepare(rollouts, step=1)
     mask = prepared.updated_tokens(moves_all_tokens=False)
     assert 0 < int(mask.any(1).sum()) == row["rollouts/trained"] < 16, "silent groups cost nothing"
@@ -242,7 +241,7 @@ def test_a_problem_that_comes_twice_in_a_step_is_answered_anew(tmp_path: Path) -
     """Thirty problems, 32 prompts: the second pass begins within the step."""
     made = RLStage(context(tmp_path, tiny(train={"prompts_per_step": 32})))
     rollouts = StepRollouts()
-    made.add_round(1, rollouts, DrawnAhead(), 32, Timer())
+    made.add_round(1, rollouts, 32, Timer())
     seen: dict[tuple[str, int], int] = {}
     for episode in rollouts.episodes:
         assert seen.setdefault((episode.problem.id, episode.rollout), episode.seed) == episode.seed
