@@ -129,6 +129,11 @@ def as_vector(tensors: Iterable[Tensor]) -> Tensor:
     return torch.cat([tensor.detach().double().flatten() for tensor in tensors])
 
 
+def distinct_parameters(model: Any) -> Iterable[Tensor]:
+    """A tied head, which the trainer makes a parameter of its own over the embedding's memory, counts once."""
+    return {parameter.data_ptr(): parameter for parameter in model.parameters()}.values()
+
+
 def recipe(settings: Any) -> dict[str, Any]:
     """The recipe that says what `settings` say."""
     numbers = {"operations": "+", "terms": [2, 2], "low": 0, "high": 4, "test_share": 0.25}
@@ -158,7 +163,7 @@ def trainers_update(
     run = context(folder, recipe)
     run.parts = [dataclasses.replace(part, verifier=verifier) for part in run.parts]
     stage = RLStage(run)
-    before = as_vector(weights for _, weights in run.optimizer.masters())
+    before = as_vector(distinct_parameters(run.model))
     seen: list[tuple[StepRollouts, PreparedUpdate]] = []
     update = stage.update
 
@@ -178,7 +183,7 @@ def trainers_update(
         row["optim/grad_norm"],
         as_vector(run.optimizer.tensors()[f"exp_avg/{name}"] for name, _ in run.optimizer.masters()),
         before,
-        as_vector(weights for _, weights in run.optimizer.masters()),
+        as_vector(distinct_parameters(run.model)),
     )
     noise = row_noise([episode.seed for episode in rollouts.episodes], settings.max_new_tokens)
     problems = [dataclasses.replace(problem, prompt=problem.meta["expression"]) for problem in rollouts.problems]
