@@ -7,8 +7,8 @@ from pathlib import Path
 
 from reasonrl.errors import UsageError
 from reasonrl.host.outputs import check_folder
-from reasonrl.runs.folder import has_begun
-from reasonrl.runs.lock import entries, refuse_locked
+from reasonrl.runs.folder import has_begun, refuse_other_files
+from reasonrl.runs.lock import refuse_locked
 
 
 def check_run_dir(overrides: Sequence[str], *, resume: bool) -> None:
@@ -28,5 +28,5 @@ def check_run_dir(overrides: Sequence[str], *, resume: bool) -> None:
         refuse_locked(folder, "Wait for it, or write run_dir=ANOTHER_FOLDER")
     if named and not resume and has_begun(folder):
         raise UsageError(f"{folder} already holds a run. Continue it with --resume, or write run_dir=ANOTHER_FOLDER")
-    if named and not (folder / "recipe.yaml").exists() and folder.exists() and entries(folder):
-        raise UsageError(f"{folder} exists, is not empty and is not a run. Write run_dir=ANOTHER_FOLDER")
+    if named:
+        refuse_other_files(folder)

@@ -181,8 +181,11 @@ def start_run(path: Path, recipe_yaml: str, *, resume: bool, other_recipe: bool 
     """
     record, changed = check_run(path, recipe_yaml, resume=resume, other_recipe=other_recipe)
     path.mkdir(parents=True, exist_ok=True)
-    replace_text(path / "run.json", json.dumps(record, indent=1) + "\n")
+    for leftover in _start_leftovers(path):
+        leftover.unlink()
+    # The recipe comes first: by it a later session sees that the folder is a run, wherever this one is killed.
     replace_text(path / "recipe.yaml", recipe_yaml)
+    replace_text(path / "run.json", json.dumps(record, indent=1) + "\n")
     return changed
 
 
@@ -210,12 +213,25 @@ def check_run(
             )
         if (path / "run.json").exists():
             record = session_record(path / "run.json")
-    elif path.exists() and not recipe_file.exists() and entries(path):
-        raise UsageError(f"{path} exists, is not empty and is not a run. Write run_dir=ANOTHER_FOLDER")
+    else:
+        refuse_other_files(path)
     facts = run_facts(sys.argv)
     changed = changed_versions(record["sessions"][-1], facts) if record["sessions"] else []
     record["sessions"].append(facts)
     return record, changed
+
+
+def refuse_other_files(path: Path) -> None:
+    """Raises UsageError for a folder that holds files and is not a run. A run that was killed while it wrote its first
+    file is no such folder.
+    """
+    if path.exists() and not (path / "recipe.yaml").exists() and set(entries(path)) - set(_start_leftovers(path)):
+        raise UsageError(f"{path} exists, is not empty and is not a run. Write run_dir=ANOTHER_FOLDER")
+
+
+def _start_leftovers(path: Path) -> list[Path]:
+    """What a process leaves that was killed in `start_run`."""
+    return [file for name in ("recipe.yaml", "run.json") for file in path.glob(f".{name}.*.tmp")]
 
 
 def require_run(path: Path) -> None:

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
-from reasonrl.runs.folder import claimed_run_dir, latest_run_dir
+import pytest
+
+from reasonrl.errors import UsageError
+from reasonrl.runs.folder import claimed_run_dir, latest_run_dir, start_run
 from tests.e2e.commands import reasonrl_in
 from tests.tiny_runs import tiny, write_recipe
 
@@ -24,6 +28,47 @@ def test_a_claimed_folder_is_nobody_elses_and_goes_when_nothing_was_written(tmp_
     with claimed_run_dir(root, "sums") as first, claimed_run_dir(root, "sums") as second:
         assert [first.name, second.name] == ["sums", "sums-2"]
     assert not root.exists()
+
+
+def killed_at(call: int, path: Path) -> bool:
+    """Begin a run in a process that dies right before its CALL-th call that changes a file. Returns whether it died."""
+    child = os.fork()
+    if child:
+        return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 9
+    calls = 0
+
+    def counted(function):
+        def or_die(*arguments):
+            nonlocal calls
+            if calls == call:
+                os._exit(9)
+            calls += 1
+            return function(*arguments)
+
+        return or_die
+
+    try:
+        os.fsync, os.replace = counted(os.fsync), counted(os.replace)
+        start_run(path, "name: x\n", resume=False)
+        os._exit(0)
+    finally:
+        os._exit(1)
+
+
+@pytest.mark.parametrize("resume", [True, False])
+def test_a_run_killed_anywhere_in_its_first_files_is_begun_again(resume: bool, tmp_path: Path) -> None:
+    deaths = 0
+    while killed_at(deaths, path := tmp_path / str(deaths)):
+        deaths += 1
+        assert list(path.iterdir()), "it died in the folder"
+        start_run(path, "name: x\n", resume=resume)
+        assert sorted(file.name for file in path.iterdir()) == ["recipe.yaml", "run.json"]
+        assert json.loads((path / "run.json").read_text())["sessions"]
+    assert deaths == 4, "each file is written, then renamed"
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other/.recipe.yaml").write_text("")
+    with pytest.raises(UsageError, match="is not empty and is not a run"):
+        start_run(tmp_path / "other", "name: x\n", resume=resume)
 
 
 def test_a_run_folder_that_is_a_file_is_one_message(tmp_path: Path) -> None:
