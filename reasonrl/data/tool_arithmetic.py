@@ -1,11 +1,13 @@
-"""The data source `tool_arithmetic`: sums that a small model can learn, and products that it can only have computed.
+"""The data source `tool_arithmetic`: sums that a small model can answer, and products that it can only have computed.
 
-    easy    7+18=               sums up to 30
+    easy    480+5=              a round number and a digit, which are copied
     hard    48213*5072=         5 digits by 4: about nine digits, hopeless to guess
     mixed   417*36+925=         a product and a sum, one call or two
 
-Demonstrations are written for the format `line` of the environment `tool_use` with a calculator. Direct answers are
-right for easy sums and random digits for the others; a careless call is half an expression or has a wrong digit.
+Demonstrations are written for the format `line` of the environment `tool_use` with a calculator. Direct answers to
+products are random digits; one in ten to easy sums has a wrong digit. A careless call is half an expression or has a
+wrong digit; calls on easy sums never are. So on easy sums a call is a little better than an answer, unless calls have a
+price.
 """
 
 from __future__ import annotations
@@ -20,12 +22,12 @@ from verifiers.types import Problem
 CALL, RESULT = "Call: ", "Result: "
 UNREADABLE = "error: this is not an arithmetic expression"
 """What the calculator says to half an expression."""
+WRONG_DIRECT = 0.1
+"""The share of direct answers to easy sums that have a wrong digit."""
 
 
 def _easy(rng: random.Random) -> str:
-    total = rng.randint(2, 30)
-    first = rng.randint(1, total - 1)
-    return f"{first}+{total - first}"
+    return f"{rng.randint(10, 99)}0+{rng.randint(1, 9)}"
 
 
 def _hard(rng: random.Random) -> str:
@@ -40,6 +42,8 @@ def _demonstration(expression: str, name: str, called: bool, careless: bool, rng
     answer = str(evaluate(expression))
     guess = answer if name == "easy" else random_digits(len(answer), rng)
     if not called:
+        if name == "easy" and rng.random() < WRONG_DIRECT:
+            guess = with_a_wrong_digit(guess, rng)
         return [policy_turn(f"{guess}\n")]
     written, result, copied = expression, answer, answer
     if careless and rng.random() < 0.5:
@@ -58,6 +62,7 @@ TASK = ToolTask(
     prompt=lambda expression: f"{expression}=\n",
     answer=lambda expression: str(evaluate(expression)),
     demonstrate=_demonstration,
+    answerable=("easy",),
 )
 
 

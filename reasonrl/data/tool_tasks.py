@@ -33,6 +33,8 @@ class ToolTask:
         prompt: question -> what the policy reads.
         answer: question -> the right answer.
         demonstrate: (question, slice, whether it calls, whether that call is careless, rng) -> turns.
+        answerable: slices that the policy is to learn to answer by itself; calls on these are never careless, so that a
+            mistake of a call is no reason against calling.
     """
 
     name: str
@@ -41,6 +43,7 @@ class ToolTask:
     prompt: Callable[[str], str]
     answer: Callable[[str], str]
     demonstrate: Callable[[str, str, bool, bool, random.Random], Turns]
+    answerable: tuple[str, ...] = ()
 
     def problems(self, options: dict[str, Any], *, seed: int = 0) -> list[Problem]:
         """Problems of kind "math", the slices taking turns, each with `demonstration` in its reference.
@@ -51,7 +54,7 @@ class ToolTask:
             split, test_share: train or test, by the question.
             repeats: a question may occur again, with a demonstration of its own.
             called: share of the demonstrations that make a call (0.2).
-            careless: share of these whose call has a mistake (0.25).
+            careless: share of these whose call has a mistake (0.25); none on `answerable` slices.
 
         Raises DataError.
         """
@@ -75,7 +78,7 @@ class ToolTask:
             misses = 0
             seen.add(question)
             called = rng.random() < checked.called
-            careless = called and rng.random() < checked.careless
+            careless = called and rng.random() < checked.careless and name not in self.answerable
             turns = self.demonstrate(question, name, called, careless, rng)
             reference = {"answer": self.answer(question), "demonstration": turns}
             meta = {"slice": name, "called": called, "careless": careless}

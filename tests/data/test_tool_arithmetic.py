@@ -32,7 +32,17 @@ def test_demonstrations_say_what_the_calculator_says() -> None:
             seen["unreadable"] += 1
         assert result == {"role": "tool", "content": f"{RESULT}{value}\n"}
         assert (f"{expression}=\n" == problem.prompt) == (not problem.meta["careless"])
-    assert seen["direct"] > 400 and seen["called"] > 700 and seen["unreadable"] > 150
+    assert seen["direct"] > 400 and seen["called"] > 700 and seen["unreadable"] > 100
+
+
+def test_on_easy_sums_calls_are_right_and_most_direct_answers() -> None:
+    seen: Counter[tuple[bool, bool]] = Counter()
+    for problem in TASK.problems({"size": 3000, "slices": ["easy"], "repeats": True, "called": 0.5, "careless": 1.0}):
+        assert not problem.meta["careless"]
+        last = problem.reference["demonstration"][-1]["content"].strip()
+        seen[problem.meta["called"], last == problem.reference["answer"]] += 1
+    assert seen[True, True] > 1300 and not seen[True, False]
+    assert 0.85 < seen[False, True] / (seen[False, True] + seen[False, False]) < 0.95
 
 
 def test_slices_take_turns_and_answers_are_right() -> None:

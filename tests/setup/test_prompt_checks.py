@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from reasonrl.errors import DataError
 from reasonrl.rewards.loading import load_verifier
-from reasonrl.setup.prompt_checks import check_last_turns, gold_warnings
+from reasonrl.setup.prompt_checks import _may_hold, check_last_turns, gold_warnings
 from verifiers.types import Message, Problem
 
 STRICT = load_verifier("math", mode="strict")
@@ -58,6 +61,11 @@ def test_a_stated_answer_is_warned_of(row: Problem) -> None:
     (warning,) = gold_warnings("data.train", [row])
     assert warning.startswith("data.train: the prompt of 1 of 1 problems states its gold answer as the answer")
     assert gold_warnings("data.train", [row], examples=True) == []
+
+
+@given(st.text("aAsSkK1.ſ\u212a ", max_size=8), st.text("aAsSkK1.ſ\u212a", min_size=1, max_size=2))
+def test_no_row_is_passed_over_that_the_pattern_finds(text: str, gold: str) -> None:
+    assert _may_hold(text, gold) or not re.search(re.escape(gold), text, re.IGNORECASE)
 
 
 @pytest.mark.parametrize(
