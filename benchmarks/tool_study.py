@@ -11,9 +11,10 @@
     unmasked   from the same warm-up; results carry loss as if the policy had written them
 
 Claims, fixed on 2026-11-28. The third came true for none of the seeds of that day (2 to 6), whose policies could not
-answer the sums by themselves: on 2026-11-30 the easy sums were made easier and the cost higher, with seeds 0 and 1,
-before any run of the seeds below. Sampled at T=1, four answers to each of 150 held-out products, and of 80 held-out
-easy sums for the cost:
+answer the sums by themselves: on 2026-11-30 the easy sums were made easier and the cost higher, with seeds 0 and 1.
+Seeds 7 and 8 ran once with smaller micro-batches, which were too slow. Then the settings were fixed, before any run of
+the seeds below. Sampled at T=1, four answers to each of 150 held-out products, and of 80 held-out easy sums for the
+cost:
 
     1. products: at most 2% without the tool, and at least 90% with it, in each of five seeds
     2. calls on products that end without an error: at least 98% in each seed
@@ -48,8 +49,8 @@ if str(ROOT) not in sys.path:  # run as a script
 
 from benchmarks.ablation import interval  # noqa: E402
 
-SEEDS = {"tool": range(7, 12), "no tool": range(7, 12), "cost": range(7, 12)}
-CONTROL_SEEDS = range(7, 9)
+SEEDS = {"tool": range(12, 17), "no tool": range(12, 17), "cost": range(12, 17)}
+CONTROL_SEEDS = range(12, 14)
 RESULTS = ROOT / "benchmarks" / "results" / "tools.json"
 ARMS = ("tool", "no tool", "cost", "random", "shuffled", "unmasked")
 Recipe = dict[str, Any]

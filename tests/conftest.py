@@ -13,8 +13,8 @@ settings.load_profile("reasonrl")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The commands of README.md are one long test: it goes first, so that the other process has work beside it."""
-    items.sort(key=lambda item: item.path.name != "test_readme.py")
+    """What is one long test goes first, so that the other process has work beside it."""
+    items.sort(key=lambda item: item.path.name not in ("test_readme.py", "test_vllm_metrics.py"))
 
 
 def pytest_collection_finish() -> None:
