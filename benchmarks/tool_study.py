@@ -5,14 +5,15 @@
 
     tool       the recipe as it is shipped
     no tool    the same steps without a tool: the warm-up shows direct answers alone
-    cost       from the warm-up of `tool`, with reward call_cost of weight 0.2
+    cost       from the warm-up of `tool`, with reward call_cost of weight 0.3
     random     from the same warm-up; the calculator answers with random digits
     shuffled   from the same warm-up; it answers with the results of other calls
     unmasked   from the same warm-up; results carry loss as if the policy had written them
 
 Claims, fixed on 2026-11-28. The third came true for none of the seeds of that day (2 to 6), whose policies could not
-answer the sums by themselves: on 2026-11-30 the easy sums were made easier and the cost higher, with seeds 0 and 1.
-Seeds 7 and 8 ran once with smaller micro-batches, which were too slow. Then the settings were fixed, before any run of
+answer the sums by themselves: on 2026-11-30 the easy sums were made easier and the cost higher. Seeds 7, 8 and 12 to 16
+ran with micro-batches that were too slow, then with products of nine digits, of which one of five policies copied only
+82%. Products of seven digits and the other settings were chosen with seeds 0, 1, 14 and 17, and fixed before any run of
 the seeds below. Sampled at T=1, four answers to each of 150 held-out products, and of 80 held-out easy sums for the
 cost:
 
@@ -49,8 +50,8 @@ if str(ROOT) not in sys.path:  # run as a script
 
 from benchmarks.ablation import interval  # noqa: E402
 
-SEEDS = {"tool": range(12, 17), "no tool": range(12, 17), "cost": range(12, 17)}
-CONTROL_SEEDS = range(12, 14)
+SEEDS = {"tool": range(20, 25), "no tool": range(20, 25), "cost": range(20, 25)}
+CONTROL_SEEDS = range(20, 22)
 RESULTS = ROOT / "benchmarks" / "results" / "tools.json"
 ARMS = ("tool", "no tool", "cost", "random", "shuffled", "unmasked")
 Recipe = dict[str, Any]
@@ -79,7 +80,7 @@ def recipe_of(arm: str, seed: int, folder: Path) -> Recipe:
     environment = recipe["rollout"]["environment"]
     if arm == "cost":
         function = "reasonrl.rewards.tools:call_cost"
-        recipe["reward"] = {"correctness": 1.0, "call_cost": {"weight": 0.2, "function": function}}
+        recipe["reward"] = {"correctness": 1.0, "call_cost": {"weight": 0.3, "function": function}}
     elif arm == "unmasked":
         environment["name"] = "benchmarks.tool_controls:UnmaskedToolUse"
     else:

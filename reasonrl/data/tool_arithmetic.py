@@ -1,7 +1,7 @@
 """The data source `tool_arithmetic`: sums that a small model can answer, and products that it can only have computed.
 
     easy    480+5=              a round number and a digit, which are copied
-    hard    48213*5072=         5 digits by 4: about nine digits, hopeless to guess
+    hard    4821*507=           4 digits by 3: six or seven digits, hopeless to guess
     mixed   417*36+925=         a product and a sum, one call or two
 
 Demonstrations are written for the format `line` of the environment `tool_use` with a calculator. Direct answers to
@@ -31,7 +31,7 @@ def _easy(rng: random.Random) -> str:
 
 
 def _hard(rng: random.Random) -> str:
-    return f"{rng.randint(10_000, 99_999)}*{rng.randint(1_000, 9_999)}"
+    return f"{rng.randint(1_000, 9_999)}*{rng.randint(100, 999)}"
 
 
 def _mixed(rng: random.Random) -> str:
