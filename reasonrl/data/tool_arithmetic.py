@@ -1,8 +1,8 @@
 """The data source `tool_arithmetic`: sums that a small model can answer, and products that it can only have computed.
 
     easy    480+5=              a round number and a digit, which are copied
-    hard    4821*507=           4 digits by 3: six or seven digits, hopeless to guess
-    mixed   417*36+925=         a product and a sum, one call or two
+    hard    4821*507=           4 digits by 3 whose product has seven digits, hopeless to guess
+    mixed   417*36+925=         a product and a sum of five digits, one call or two
 
 Demonstrations are written for the format `line` of the environment `tool_use` with a calculator. Direct answers to
 products are random digits; one in ten to easy sums has a wrong digit. A careless call is half an expression or has a
@@ -13,6 +13,7 @@ price.
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from typing import Any
 
 from reasonrl.data.expressions import evaluate, side
@@ -31,11 +32,20 @@ def _easy(rng: random.Random) -> str:
 
 
 def _hard(rng: random.Random) -> str:
-    return f"{rng.randint(1_000, 9_999)}*{rng.randint(100, 999)}"
+    return _with_digits(7, lambda: f"{rng.randint(1_000, 9_999)}*{rng.randint(100, 999)}")
 
 
 def _mixed(rng: random.Random) -> str:
-    return f"{rng.randint(100, 999)}*{rng.randint(11, 99)}+{rng.randint(100, 999)}"
+    return _with_digits(5, lambda: f"{rng.randint(100, 999)}*{rng.randint(11, 99)}+{rng.randint(100, 999)}")
+
+
+def _with_digits(digits: int, draw: Callable[[], str]) -> str:
+    """An expression whose value has so many digits. A small model learns to copy numbers of each length by itself; a
+    length that is rare, such as that of one product in six that has a digit less, it learns late or never.
+    """
+    while len(str(evaluate(expression := draw()))) != digits:
+        pass
+    return expression
 
 
 def _demonstration(expression: str, name: str, called: bool, careless: bool, rng: random.Random) -> Turns:

@@ -50,7 +50,8 @@ def test_slices_take_turns_and_answers_are_right() -> None:
     assert Counter(problem.meta["slice"] for problem in problems) == {"easy": 100, "hard": 100, "mixed": 100}
     for problem in problems:
         assert problem.reference["answer"] == str(evaluate(str(problem.prompt).strip().removesuffix("=")))
-    assert max(len(problem.reference["answer"]) for problem in problems) == 7
+    lengths = {(problem.meta["slice"], len(problem.reference["answer"])) for problem in problems}
+    assert lengths == {("easy", 3), ("hard", 7), ("mixed", 5)}, "each often enough to be learned"
 
 
 def test_sides_of_the_split_share_no_expression() -> None:
