@@ -11,11 +11,11 @@
     unmasked   from the same warm-up; results carry loss as if the policy had written them
 
 Claims, fixed on 2026-11-28. The third came true for none of the seeds of that day (2 to 6), whose policies could not
-answer the sums by themselves: on 2026-11-30 the easy sums were made easier and the cost higher. Seeds 7, 8, 12 to 16 and
-20 to 24 were used up: micro-batches that were too slow, then results of several lengths, of which one policy in five had
-not learned to copy the rarer one (82 and 88% of the products). Now each slice has results of one length. The settings
-were fixed before any run of the seeds below. Sampled at T=1, four answers to each of 150 held-out products, and of 80
-held-out easy sums for the cost:
+answer the sums by themselves: on 2026-11-30 the easy sums were made easier and the cost higher. Seeds 7, 8, 12 to 16
+and 20 to 24 were used up: micro-batches that were too slow, then results of several lengths, of which one policy in
+five had not learned to copy the rarer one (82 and 88% of the products). Now each slice has results of one length. The
+settings were fixed before any run of the seeds below. Sampled at T=1, four answers to each of 150 held-out products,
+and of 80 held-out easy sums for the cost:
 
     1. products: at most 2% without the tool, and at least 90% with it, in each of five seeds
     2. calls on products that end without an error: at least 98% in each seed
