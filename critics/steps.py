@@ -60,10 +60,10 @@ def _split(text: str, way: str) -> tuple[str, ...]:
     elif way == "lines":
         pieces = text.split("\n")
     else:
-        pieces = []
-        for piece in _SENTENCE_END.split(text):
-            if pieces and _ABBREVIATION.search(pieces[-1]):
-                pieces[-1] += " " + piece
-            else:
-                pieces.append(piece)
+        pieces, begin = [], 0
+        for blank in _SENTENCE_END.finditer(text):
+            if not _ABBREVIATION.search(text, begin, blank.start()):
+                pieces.append(text[begin : blank.start()])
+                begin = blank.end()
+        pieces.append(text[begin:])
     return tuple(piece.strip() for piece in pieces if piece.strip())

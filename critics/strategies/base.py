@@ -94,6 +94,15 @@ def rejects(critique: Critique) -> bool:
     return critique.judgement is Judgement.INCORRECT
 
 
+def agreed_first_error(critiques: Sequence[Critique], judgement: Judgement | None) -> int | None:
+    """What most of the critiques that come to this judgement call the first wrong step. None: none of them names one,
+    or there is no judgement.
+    """
+    agree = [critique for critique in critiques if judgement is not None and critique.judgement is judgement]
+    named = [critique.first_error for critique in agree if critique.first_error is not None]
+    return max(named, key=named.count) if named else None
+
+
 def probability(critiques: Sequence[Critique]) -> float | None:
     """That the draft is right, by these critiques: the mean of their scores where they have one, else the share that
     accepts, of those that were read, drawn towards one half by one critique of each kind (Laplace's rule of

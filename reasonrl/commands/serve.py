@@ -17,7 +17,7 @@ from reasonrl.commands.critic import critique_format
 from reasonrl.commands.evaluated_recipe import critic_recipe, resolve_links
 from reasonrl.commands.output import emit
 from reasonrl.engines.base import Sampling
-from reasonrl.errors import UsageError
+from reasonrl.errors import ModelError, UsageError
 from reasonrl.recipe.schema import Recipe
 from reasonrl.rewards.loading import make_verifier
 from reasonrl.setup.run_models import model_for_role
@@ -109,13 +109,13 @@ def load_cast(models: ServedModels) -> Any:
     names = [models.critic_name or public_name(models.critic), models.actor_name or public_name(actor)]
     if names[0] == names[1]:
         names[0] = f"{names[0]}-critic"
-    most = 8 * models.most_requests
-    loading: dict[str, Any] = {"most_waiting": most, "offline": models.offline}
-    critic_voice = load_voice(recipe, weights, names[0], served_name=models.remote_names[0], **loading)
+    offline = models.offline
+    critic_voice = load_voice(recipe, weights, names[0], served_name=models.remote_names[0], offline=offline)
     if actor_weights == weights:
         actor_voice = replace(critic_voice, name=names[1])  # type: ignore[type-var]
     else:
-        actor_voice = load_voice(recipe, actor_weights, names[1], served_name=models.remote_names[1], **loading)
+        served_name = models.remote_names[1]
+        actor_voice = load_voice(recipe, actor_weights, names[1], served_name=served_name, offline=offline)
     limit = models.max_new_tokens or _actor_limit(recipe)
     critic_limit = models.critic_max_new_tokens or (recipe.rollout.max_new_tokens if recipe.critic else 2048)
     return Cast(
@@ -207,8 +207,10 @@ def refine_command(
     as_json: bool,
 ) -> None:
     """One problem, without a server."""
+    from reasonrl.engines.served import ServedFailure
     from reasonrl.serving.play import BudgetSpent, ModelPlay, play
     from reasonrl.serving.trace import play_trace
+    from reasonrl.serving.voices import BadPrompt
 
     try:
         chosen = load_strategy(strategy.replace("-", "_"), **options)
@@ -232,6 +234,10 @@ def refine_command(
         raise UsageError("--budget-tokens does not allow one draft; write more") from error
     except TimeoutError as error:
         raise UsageError("--deadline came before there was a draft; write more") from error
+    except BadPrompt as error:
+        raise UsageError(f"the actor cannot be given this problem: {error}") from error
+    except ServedFailure as error:
+        raise ModelError(f"the actor did not answer: {error}") from error
     best = game.best
     assert best is not None
     value = {

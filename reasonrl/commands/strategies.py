@@ -111,7 +111,12 @@ def table_text(results: Sequence[Any]) -> str:
     console = Console(width=140, highlight=False)
     with console.capture() as captured:
         console.print(table)
-    return captured.get().rstrip() + "\ntokens: mean of a problem; gain: points over the vote that spends as much"
+    notes = ["tokens: mean of a problem; gain: points over the vote that spends as much"]
+    if unjudged := max(result.unjudged for result in results):
+        notes.append(f"up to {unjudged:,} problems have no verdict, and do not count: see results.json")
+    if uncritiqued := max(result.uncritiqued for result in results):
+        notes.append(f"on up to {uncritiqued:,} problems the critic could not answer: the best draft until then counts")
+    return "\n".join([captured.get().rstrip(), *notes])
 
 
 def _strategies(names: Sequence[str], samples: int, rounds: int) -> dict[str, Strategy]:

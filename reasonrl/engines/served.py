@@ -122,6 +122,8 @@ class ServedModel:
                 answer = await client.post(self._address, json=body)
             except httpx.HTTPError as error:
                 why, wait = self._failure_of(error), 0.0
+                if isinstance(error, httpx.ReadTimeout):  # it computes for longer than anybody waits; so it would again
+                    raise self._given_up(why, attempt + 1) from error
                 continue
             if answer.status_code not in RETRY_ON:
                 return self._read(answer)
@@ -153,14 +155,14 @@ class ServedModel:
                             has_begun = True
                             yield piece
                     return
-            except httpx.HTTPError as error:
+            except (httpx.HTTPError, BrokenStream) as error:
                 why, wait = self._failure_of(error), 0.0
                 if has_begun:
                     break
         raise self._given_up(why, attempt + 1)
 
     async def _pieces(self, answer: Any) -> AsyncGenerator[str | ServedAnswer]:
-        """Of an answer whose head has come. Raises ServedFailure, httpx.HTTPError."""
+        """Of an answer whose head has come. Raises ServedFailure, BrokenStream, httpx.HTTPError."""
         if answer.status_code != 200 or not answer.headers.get("content-type", "").startswith("text/event-stream"):
             await answer.aread()
             whole = self._read(answer)
@@ -169,18 +171,13 @@ class ServedModel:
             yield whole
             return
         streamed, is_done = StreamedAnswer(), False
-        try:
-            async for event in read_events(answer.aiter_bytes()):
-                is_done = event is None
-                piece = "" if event is None else streamed.add(event)
-                if piece:
-                    yield piece
-            if not is_done and streamed.finish_reason is None:
-                raise BrokenStream("its stream ends in the middle")
-        except BrokenStream as error:
-            self.failures += 1
-            self.errors["stream"] += 1
-            raise ServedFailure(f"{self.base_url}: {error}") from error
+        async for event in read_events(answer.aiter_bytes()):
+            is_done = event is None
+            piece = "" if event is None else streamed.add(event)
+            if piece:
+                yield piece
+        if not is_done and streamed.finish_reason is None:
+            raise BrokenStream("its stream ends in the middle")
         if not streamed.text and streamed.thought:  # cut off within a thought, as `_text_of` has it
             streamed.text = f"<think>{streamed.thought}"
             yield streamed.text
@@ -242,7 +239,8 @@ class ServedModel:
         import httpx
 
         is_late = isinstance(error, httpx.TimeoutException)
-        self.errors["timeout" if is_late else "connection"] += 1
+        kind = "stream" if isinstance(error, BrokenStream) else "timeout" if is_late else "connection"
+        self.errors[kind] += 1
         if is_late:
             return f"no answer within {self.timeout_s:g} s"
         return str(error) or type(error).__name__

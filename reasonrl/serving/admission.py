@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import collections
 import contextlib
+import statistics
 import time
 from collections.abc import AsyncIterator, Iterator
 
@@ -35,8 +36,10 @@ class Admission:
     def __init__(self, *, most: int = 256, most_of_one: int = 128) -> None:
         self._most, self._most_of_one = most, most_of_one
         self._of: collections.Counter[str] = collections.Counter()
-        self._ends: collections.deque[float] = collections.deque(maxlen=32)
-        """When the last requests ended: how fast places come free."""
+        self._starts: dict[object, tuple[str, float]] = {}
+        """Whose requests are under way, and since when."""
+        self._durations: collections.deque[float] = collections.deque(maxlen=32)
+        """Seconds of the last requests that ended."""
         self._waiting: collections.deque[tuple[str, asyncio.Future[None]]] = collections.deque()
         self.is_draining = False
         self.shutdown = Shutdown()
@@ -56,10 +59,10 @@ class Admission:
         if self.is_draining:
             raise draining()
         if self.under_way >= self._most:
-            raise Full(f"{self.under_way} requests are under way; ask again later", 503, "server", self._wait_s())
+            raise Full(f"{self.under_way} requests are under way; ask again later", 503, "server", self._wait_s(None))
         if self._of[client] >= self._most_of_one:
             message = f"{self._of[client]} of your requests are under way; ask again later"
-            raise Full(message, 429, "client", self._wait_s())
+            raise Full(message, 429, "client", self._wait_s(client))
         self._of[client] += 1
         with self._place(client):
             yield
@@ -90,6 +93,8 @@ class Admission:
     @contextlib.contextmanager
     def _place(self, client: str) -> Iterator[None]:
         """One that is counted already."""
+        place, started = object(), time.monotonic()
+        self._starts[place] = client, started
         try:
             yield
         except asyncio.CancelledError:
@@ -97,7 +102,8 @@ class Admission:
                 raise
             raise draining() from None
         finally:
-            self._ends.append(time.monotonic())
+            del self._starts[place]
+            self._durations.append(time.monotonic() - started)
             self._leave(client)
 
     def _has_room(self, client: str) -> bool:
@@ -120,9 +126,12 @@ class Admission:
             else:
                 self._waiting.append((name, turn))
 
-    def _wait_s(self) -> float:
-        """Until a place is free, at the pace of the last requests; 1 s where none has ended yet."""
-        if len(self._ends) < 2:
+    def _wait_s(self, client: str | None) -> float:
+        """Until a place of this client, or of anybody, is free, if the oldest request takes as long as the last ones
+        did; 1 s where none has ended yet.
+        """
+        starts = [start for name, start in self._starts.values() if client in (None, name)]
+        if not self._durations or not starts:
             return 1.0
-        pace = (time.monotonic() - self._ends[0]) / len(self._ends)
-        return min(60.0, max(1.0, pace))
+        left = statistics.median(self._durations) - (time.monotonic() - min(starts))
+        return min(60.0, max(1.0, left))

@@ -39,6 +39,7 @@ from reasonrl.serving.rewards import Review
 from reasonrl.serving.schemas import ChatRequest, ClassifyRequest, CritiqueRequest, RefineRequest, VerifyRequest
 from reasonrl.serving.service import Answer, NotFound, Service, new_seed, seeds_of
 from reasonrl.serving.streams import EventStream, chat_events
+from reasonrl.serving.turns import asking
 from reasonrl.serving.usage import Usage
 
 
@@ -58,7 +59,8 @@ def create_app(service: Service, admission: Admission, metrics: ServerMetrics) -
     @contextlib.contextmanager
     def place(request: Request, route: str, strategy: str) -> Iterator[None]:
         """Of one request among those under way, which are counted. Raises Full."""
-        with admission.enter(client_name(request)), _counted(metrics, route, strategy):
+        client = client_name(request)
+        with admission.enter(client), asking(client), _counted(metrics, route, strategy):
             yield
 
     async def admitted(request: Request, route: str, strategy: str, work: Callable[[], Awaitable[Result]]) -> Result:
@@ -132,8 +134,9 @@ def create_app(service: Service, admission: Admission, metrics: ServerMetrics) -
         pairs = solutions_of(service, body)
 
         async def work() -> list[Review]:
-            async with admission.in_turn(client_name(request)):
-                with _counted(metrics, route, "none"):
+            client = client_name(request)
+            async with admission.in_turn(client):
+                with asking(client), _counted(metrics, route, "none"):
                     return await review_all(service, pairs, body, seed)
 
         reviews = await unless_client_leaves(request, work())
@@ -142,13 +145,13 @@ def create_app(service: Service, admission: Admission, metrics: ServerMetrics) -
 
     @app.post("/classify", responses=replies_to_body(ClassifyReply), response_model=None)
     async def classify(body: ClassifyRequest, request: Request) -> dict[str, Any]:
-        seed = body.reasonrl.seed if body.reasonrl.seed is not None else new_seed()
+        seed = body.reasonrl.seed or 0
         reviews = await reviews_of(body, request, "classify", seed)
         return classification(body.model or service.cast.critic.name, reviews, service.rewards.unread, seed)
 
     @app.post("/v1/embeddings", responses=replies_to_body(EmbeddingReply), response_model=None)
     async def embed(body: ClassifyRequest, request: Request) -> dict[str, Any]:
-        seed = body.reasonrl.seed if body.reasonrl.seed is not None else new_seed()
+        seed = body.reasonrl.seed or 0
         reviews = await reviews_of(body, request, "embeddings", seed)
         return embeddings(body.model or service.cast.critic.name, reviews, service.rewards.unread, seed)
 
@@ -157,7 +160,7 @@ def create_app(service: Service, admission: Admission, metrics: ServerMetrics) -
         seed = body.seed if body.seed is not None else new_seed()
         strategy = service.check_refine(body)
         answer = await admitted(request, "refine", strategy, lambda: service.refine(body, seed))
-        metrics.count_answer(answer.usage, [answer.facts])
+        metrics.count_answer(answer)
         return {
             "text": answer.text,
             "finish_reason": answer.finish_reason,
@@ -184,12 +187,12 @@ def _completion(body: ChatRequest, answers: list[Answer], seed: int, metrics: Se
     choices = []
     for index, answer in enumerate(answers):
         usage.merge(answer.usage)
+        metrics.count_answer(answer)
         message = {"role": "assistant", "content": answer.text}
         choice = {"index": index, "message": message, "finish_reason": answer.finish_reason, "logprobs": None}
         if answer.facts:
             choice["reasonrl"] = dict(answer.facts)
         choices.append(choice)
-    metrics.count_answer(usage, [answer.facts for answer in answers])
     used = usage.to_json(shown=sum(answer.tokens for answer in answers))
     return _head(body, "chat.completion") | {"choices": choices, "usage": used, "reasonrl": {"seed": seed}}
 

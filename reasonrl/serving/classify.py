@@ -55,17 +55,24 @@ def solutions_of(service: Service, request: ClassifyRequest) -> list[tuple[Probl
 async def review_all(
     service: Service, pairs: Sequence[tuple[Problem, str]], request: ClassifyRequest, seed: int
 ) -> list[Review]:
-    """One review of each solution. Raises CriticUnavailable."""
+    """One review of each solution. The same seed, problem and solution give the same one, in any request. Raises
+    CriticUnavailable.
+    """
     critiques = request.reasonrl.critiques or service.rewards.critiques
     try:
         async with asyncio.TaskGroup() as group:
             tasks = [
-                group.create_task(review(service.cast, problem, solution, derive_seed(seed, "input", row), critiques))
-                for row, (problem, solution) in enumerate(pairs)
+                group.create_task(review(service.cast, problem, solution, seed_of(seed, problem, solution), critiques))
+                for problem, solution in pairs
             ]
     except BaseExceptionGroup as errors:
         raise first_error(errors) from None
     return [task.result() for task in tasks]
+
+
+def seed_of(seed: int, problem: Problem, solution: str) -> int:
+    """A trainer names no seed, and rewards the same text alike in every epoch."""
+    return derive_seed(seed, "input", problem.prompt, solution)
 
 
 def classification(model: str, reviews: Sequence[Review], unread: float | None, seed: int) -> dict[str, Any]:

@@ -15,8 +15,10 @@ from typing import Any
 from critics.strategies.base import Strategy
 from critics.strategies.majority import MajorityVote
 from reasonrl.engines.base import Sampling, derive_seed
-from reasonrl.serving.play import Cast, ModelPlay, play
-from reasonrl.serving.voices import Chat, Said, Voice
+from reasonrl.engines.served import ServedFailure
+from reasonrl.errors import ModelError
+from reasonrl.serving.play import Cast, ModelPlay, first_error, play
+from reasonrl.serving.voices import BadPrompt, Chat, Said, Voice
 from reasonrl.stats import Interval, PairedDifference, paired_difference, wilson
 from verifiers.types import Problem, Verifier
 
@@ -36,7 +38,7 @@ class _Remembering:
         key = (repr(list(chat)), sampling.max_new_tokens, seed)
         if key not in self.answers:
             self.answers[key] = asyncio.create_task(self.voice.say(chat, sampling, seed))
-        return await self.answers[key]
+        return await asyncio.shield(self.answers[key])  # who leaves does not take it from the others
 
     def stream(self, chat: Chat, sampling: Sampling, seed: int) -> Any:
         raise AssertionError("hidden calls are not streamed")
@@ -54,8 +56,13 @@ class Played:
     answer: str | None
     correct: bool | None
     stopped_by: str
+    """`failed`: the actor could not answer."""
     actor_tokens: int
     critic_tokens: int
+
+    @property
+    def has_failed(self) -> bool:
+        return self.stopped_by == "failed"
 
     @property
     def tokens(self) -> int:
@@ -72,6 +79,9 @@ class StrategyResult:
     critic_tokens: float
     """Completion tokens of a problem, mean."""
     unjudged: int
+    """Problems without a verdict; the actor could not answer, or the verifier could not say."""
+    uncritiqued: int = 0
+    """Problems on which the critic could not answer: the best draft until then counts."""
     is_compared: bool = True
     """Whether it is compared with votes; False for the votes."""
     against: str = ""
@@ -86,6 +96,7 @@ class StrategyResult:
             "actor_tokens": self.actor_tokens,
             "critic_tokens": self.critic_tokens,
             "unjudged": self.unjudged,
+            "uncritiqued": self.uncritiqued,
             "against": self.against or None,
             "difference": difference._asdict() if difference else None,
             "p_value": self.difference.p_value if self.difference else None,
@@ -102,33 +113,51 @@ async def play_all(
     at_once: int = 32,
     tell: Callable[[int], None] = lambda done: None,
 ) -> dict[str, list[Played]]:
-    """Every strategy on every problem, `at_once` problems at a time. Raises as `play`."""
+    """Every strategy on every problem, `at_once` problems at a time. A problem that the actor cannot answer has no
+    verdict. Raises ModelError where that is so of all problems, and where a server does not count tokens; else as
+    `play`.
+    """
     places = asyncio.Semaphore(at_once)
     done = 0
+    failures: list[str] = []
 
     async def one(problem: Problem) -> list[Played]:
         nonlocal done
         async with places:
             shared = replace(cast, actor=_Remembering(cast.actor), critic=_Remembering(cast.critic))
-            games = []
+            several = []
             for strategy in strategies.values():
                 game = ModelPlay(shared, problem, derive_seed(seed, "strategies", problem.id))
-                games.append((game, await play(strategy, game)))
+                try:
+                    several.append(_played(problem, game, await play(strategy, game)))
+                except (BadPrompt, ServedFailure) as error:
+                    failures.append(str(error))
+                    several.append(Played(problem.id, "", None, None, "failed", 0, 0))
             done += 1
             tell(done)
-        return [_played(problem, game, stopped_by) for game, stopped_by in games]
+        return several
 
-    async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(one(problem)) for problem in problems]
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(one(problem)) for problem in problems]
+    except BaseExceptionGroup as errors:
+        raise first_error(errors) from None
     rows = {name: [task.result()[i] for task in tasks] for i, name in enumerate(strategies)}
-    for name, played in rows.items():
-        verdicts = await asyncio.to_thread(verifier.verify, [p.text for p in played], [p.reference for p in problems])
-        rows[name] = [replace(p, correct=v.correct) for p, v in zip(played, verdicts, strict=True)]
+    if failures and all(p.has_failed for played in rows.values() for p in played):
+        raise ModelError(f"the actor answered no problem: {failures[0]}")
+    for played in rows.values():
+        answered = [i for i, p in enumerate(played) if not p.has_failed]
+        texts, references = [played[i].text for i in answered], [problems[i].reference for i in answered]
+        verdicts = await asyncio.to_thread(verifier.verify, texts, references)
+        for i, verdict in zip(answered, verdicts, strict=True):
+            played[i] = replace(played[i], correct=verdict.correct)
     return rows
 
 
 def _played(problem: Problem, game: ModelPlay, stopped_by: str) -> Played:
     assert game.best is not None
+    if not game.usage.is_complete and stopped_by != "critic_unavailable":
+        raise ModelError("a server does not say how many tokens it wrote: nothing can be compared at equal tokens")
     spent = {name: role.completion_tokens for name, role in game.usage.roles.items()}
     best = game.best
     return Played(problem.id, best.text, best.answer, None, stopped_by, spent.get("actor", 0), spent.get("critic", 0))
@@ -147,16 +176,21 @@ def results_of(rows: Mapping[str, Sequence[Played]], votes: Sequence[str], *, se
     Args:
         votes: the names in `rows` of the plain votes, by size.
     """
-    vote_tokens = {name: _mean([played.tokens for played in rows[name]]) for name in votes}
+    vote_tokens = {name: _mean([played.tokens for played in rows[name] if not played.has_failed]) for name in votes}
     results = []
     for name, played in rows.items():
         judged = [p for p in played if p.correct is not None]
         accuracy = wilson(sum(p.correct is True for p in judged), len(judged))
-        actor, critic = _mean([p.actor_tokens for p in played]), _mean([p.critic_tokens for p in played])
+        answered = [p for p in played if not p.has_failed]
+        actor, critic = _mean([p.actor_tokens for p in answered]), _mean([p.critic_tokens for p in answered])
         against = "" if name in votes else next((vote for vote in votes if vote_tokens[vote] >= actor + critic), "")
         difference = _difference(rows[against], played, seed) if against else None
         unjudged = len(played) - len(judged)
-        results.append(StrategyResult(name, accuracy, actor, critic, unjudged, name not in votes, against, difference))
+        uncritiqued = sum(p.stopped_by == "critic_unavailable" for p in played)
+        is_compared = name not in votes
+        results.append(
+            StrategyResult(name, accuracy, actor, critic, unjudged, uncritiqued, is_compared, against, difference)
+        )
     return results
 
 

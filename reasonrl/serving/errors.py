@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -21,7 +22,9 @@ from reasonrl.serving.metrics import ServerMetrics
 from reasonrl.serving.play import BudgetSpent
 from reasonrl.serving.rewards import Unread
 from reasonrl.serving.service import BadRequest, NotFound
-from reasonrl.serving.voices import BadPrompt
+from reasonrl.serving.voices import BadPrompt, reason_for_log
+
+_log = logging.getLogger(__name__)
 
 
 def describe_error(error: BaseException) -> tuple[int, str, str | None]:
@@ -99,6 +102,8 @@ def handle_errors(app: FastAPI, metrics: ServerMetrics) -> None:
             metrics.rejections.labels(error.reason).inc()
             wait = max(1, round(error.retry_after_s))
             headers = {"retry-after": str(wait), "retry-after-ms": str(1000 * wait)}
+        elif status == 502:
+            _log.warning("a model did not answer: %s", reason_for_log(_reason(error)))
         elif status == 503:
             headers = {"retry-after": "1"}
         elif status in (400, 404):

@@ -112,6 +112,8 @@ class Guard:
         headers = dict(scope["headers"])
         if sum(map(len, itertools.chain([scope["raw_path"]], *scope["headers"]))) > self._limits.head_bytes:
             raise Refusal(431, f"the request's head may have {self._limits.head_bytes:,} bytes")
+        if sum(name == b"authorization" for name, _ in scope["headers"]) > 1:
+            raise Refusal(400, "write one Authorization header")
         host = _PORT.sub("", headers.get(b"host", b"").decode("latin-1")).lower()
         if self._hosts is not None and host not in self._hosts:
             raise Refusal(403, "this server answers to its own name only")

@@ -10,12 +10,14 @@ from reasonrl.engines.local.serving import ServingEngine
 from reasonrl.engines.served import ServedModel
 from reasonrl.errors import ModelError
 from reasonrl.recipe.schema import Recipe
-from reasonrl.serving.voices import LocalVoice, ServedVoice, Voice
+from reasonrl.serving.voices import CALLS_UNDER_WAY, LocalVoice, ServedVoice, Voice
 from reasonrl.setup.models import load_language_model, make_engine
 
 _NUMBER = re.compile(r"^\d+-(?=.)")
 DEFAULT_CONTEXT = 4096
 """Where a model's configuration does not say."""
+ANSWER_S = 600.0
+"""How long another server may take for one answer, as OpenAI's client waits: a long critique comes in one piece."""
 
 
 def is_address(model: str) -> bool:
@@ -29,12 +31,10 @@ def public_name(model: str) -> str:
     return _NUMBER.sub("", name) if path.parent.name == "stages" else name
 
 
-def load_voice(
-    recipe: Recipe, weights: str, name: str, *, most_waiting: int, served_name: str | None = None, offline: bool
-) -> Voice:
+def load_voice(recipe: Recipe, weights: str, name: str, *, served_name: str | None = None, offline: bool) -> Voice:
     """A model under a public name. Raises ModelError."""
     if is_address(weights):
-        model = ServedModel(weights, served_name, concurrency=most_waiting)
+        model = ServedModel(weights, served_name, timeout_s=ANSWER_S)
         model.check()
         return ServedVoice(name, model)
     language_model = load_language_model(recipe, weights, offline=offline)
@@ -48,4 +48,4 @@ def load_voice(
         )
     config = language_model.model.config.get_text_config()
     context = int(getattr(config, "max_position_embeddings", DEFAULT_CONTEXT) or DEFAULT_CONTEXT)
-    return LocalVoice(name, language_model.tokenizer, ServingEngine(engine, most_waiting=most_waiting), context)
+    return LocalVoice(name, language_model.tokenizer, ServingEngine(engine, most_waiting=CALLS_UNDER_WAY), context)

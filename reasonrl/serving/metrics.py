@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.core import CounterMetricFamily
@@ -12,6 +11,7 @@ from prometheus_client.registry import Collector
 
 from critics.types import Critique
 from reasonrl.serving.rewards import Review
+from reasonrl.serving.service import Answer
 from reasonrl.serving.usage import Usage
 from reasonrl.serving.voices import LocalVoice, ServedVoice, Voice
 
@@ -46,6 +46,9 @@ class ServerMetrics:
             "reasonrl:requests", "Requests that ended.", ["route", "strategy", "status"], registry=registry
         )
         self.running = Gauge("reasonrl:num_requests_running", "Requests under way.", registry=registry)
+        self.waiting = Gauge(
+            "reasonrl:num_requests_waiting", "Calls of models that wait for their turn.", registry=registry
+        )
         self.latency = Histogram(
             "reasonrl:e2e_request_latency_seconds",
             "From the request's arrival to its answer.",
@@ -91,6 +94,8 @@ class ServerMetrics:
         for voice in voices:
             if isinstance(voice, LocalVoice):
                 voice.engine.on_begin = self.queue_time.observe
+        turns = {id(voice.turns): voice.turns for voice in voices if isinstance(voice, LocalVoice | ServedVoice)}
+        self.waiting.set_function(lambda: sum(one.waiting for one in turns.values()))
         remote = {id(voice.model): voice for voice in voices if isinstance(voice, ServedVoice)}
         self.registry.register(_UpstreamErrors(list(remote.values())))
 
@@ -100,17 +105,17 @@ class ServerMetrics:
             self.tokens.labels(role, "prompt").inc(spent.prompt_tokens)
             self.tokens.labels(role, "completion").inc(spent.completion_tokens)
 
-    def count_answer(self, usage: Usage, facts: Sequence[Mapping[str, Any]]) -> None:
-        """`facts`: of each choice; empty where no strategy was played and no reward given."""
-        self.count_usage(usage)
-        for one in facts:
-            if "stopped_by" in one:
-                self.stops.labels(one["stopped_by"]).inc()
-                self.rounds.labels(one["strategy"]).observe(one["rounds"])
-            for critique in one.get("critiques", ()):
-                self.verdicts.labels(critique["judgement"] or "none", critique["parse_status"]).inc()
-            if one.get("abstained"):
-                self.abstentions.labels("chat", "no_box").inc()
+    def count_answer(self, answer: Answer) -> None:
+        """One choice."""
+        self.count_usage(answer.usage)
+        for critique in answer.critiques:
+            self.count_critique(critique)
+        facts = answer.facts
+        if "stopped_by" in facts:
+            self.stops.labels(facts["stopped_by"]).inc()
+            self.rounds.labels(facts["strategy"]).observe(facts["rounds"])
+        if facts.get("abstained"):
+            self.abstentions.labels("chat", "no_box").inc()
 
     def count_reviews(self, route: str, reviews: Sequence[Review], unread: float | None) -> None:
         """Of a reward model's route. `unread`: what stands for an abstention; None: it is refused."""

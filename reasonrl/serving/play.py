@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
@@ -18,9 +19,10 @@ from reasonrl.errors import ModelError
 from reasonrl.serving.admission import draining
 from reasonrl.serving.shutdown import Shutdown
 from reasonrl.serving.usage import Usage
-from reasonrl.serving.voices import BadPrompt, Chat, Said, Voice
+from reasonrl.serving.voices import BadPrompt, Chat, Said, Voice, reason_for_log
 from verifiers.types import Message, Problem
 
+_log = logging.getLogger(__name__)
 _KINDS = {"draft": "draft", "from": "continuation"}
 """Of what the actor writes, by the last word but one of its name."""
 BLANK = Critique("", Judgement.INCORRECT, feedback="There is no solution.")
@@ -90,6 +92,8 @@ class ModelPlay:
     """Critiques of each draft, by its name."""
     rounds: int = 0
     """How many times critiques were asked for, one after the other."""
+    spent: int = 0
+    """Completion tokens. What a server does not count is all that the call was allowed, so that a budget ends."""
     _drafts: dict[str, Draft] = field(default_factory=dict)
     _answers: list[str] = field(default_factory=list)
 
@@ -139,10 +143,9 @@ class ModelPlay:
             for number in range(len(self.judged.get(draft.name, ())), 1 if is_greedy else count):
                 wanted.append((draft, solution, f"{draft.name}/critique/{number}", chat))
         names = [(name, chat) for _, _, name, chat in wanted]
-        if names:
-            self.tell(_counted(len(names), "critique"))
+        line = _counted(len(names), "critique")
         try:
-            replies = await self._call("critic", self.cast.critic_sampling, names)
+            replies = await self._call("critic", self.cast.critic_sampling, names, line)
         except (ServedFailure, BadPrompt, OverloadedError, ModelError) as error:
             raise CriticUnavailable(str(error)) from error
         for (draft, solution, _, _), answer in zip(wanted, replies, strict=True):
@@ -150,6 +153,12 @@ class ModelPlay:
         if is_greedy:  # all critiques of one solution are the same: one is asked for, and paid
             self.judged |= {draft.name: self.judged[draft.name][:1] * count for draft, _ in solutions}
         return [self.judged[draft.name][:count] for draft, _ in solutions]
+
+    @property
+    def asked_critiques(self) -> list[Critique]:
+        """Those that the critic wrote, each once."""
+        several = (one for critiques in self.judged.values() for one in critiques if one is not BLANK)
+        return list({id(one): one for one in several}.values())
 
     def _read(self, text: str, steps: int | None) -> Critique:
         return self.cast.format.parse(text, steps)
@@ -176,9 +185,8 @@ class ModelPlay:
     ) -> list[Draft]:
         """`beginnings`: by name, what the reply continues."""
         new = [(name, chat) for name, chat in wanted if name not in self._drafts]
-        if new:
-            self.tell(_counted(len(new), _KINDS.get(new[0][0].split("/")[-2], "refinement")))
-        replies = await self._call("actor", self.cast.actor_sampling, new)
+        line = _counted(len(new), _KINDS.get(new[0][0].split("/")[-2], "refinement")) if new else ""
+        replies = await self._call("actor", self.cast.actor_sampling, new, line)
         texts = [(beginnings or {}).get(name, "") + one.text for (name, _), one in zip(new, replies, strict=True)]
         answers = await asyncio.to_thread(self.cast.reader.read, texts, self._answers)
         for (name, _), text, one, answer in zip(new, texts, replies, answers, strict=True):
@@ -198,31 +206,54 @@ class ModelPlay:
                 return Draft(call.name, call.reply.text, None, truncated, call.reply.completion_tokens or 0)
         return None
 
-    async def _call(self, role: str, sampling: Sampling, wanted: Sequence[tuple[str, Chat]]) -> list[Said]:
-        """All at once, so that the engine can batch them. Each is counted when it ends. Raises the first error."""
+    async def _call(self, role: str, sampling: Sampling, wanted: Sequence[tuple[str, Chat]], line: str) -> list[Said]:
+        """All at once, so that the engine can batch them. Each is counted when it ends. A critic that cannot be given
+        one of several solutions has written nothing of it, which cannot be read. Raises the first error.
+
+        Args:
+            line: what a person is told.
+        """
         if not wanted:
             return []
         sampling = self._within_budget(sampling, len(wanted))
+        self.tell(line)
         seeds = {name: derive_seed(self.seed, role, name) for name, _ in wanted}
         done: dict[str, Said] = {}
+        refused: dict[str, BadPrompt] = {}
 
         async def one(name: str, chat: Chat) -> None:
-            done[name] = reply = await self._ask(role, name, chat, sampling, seeds[name])
-            self.usage.add(role, reply)
+            try:
+                done[name] = reply = await self._ask(role, name, chat, sampling, seeds[name])
+            except BadPrompt as error:
+                if role != "critic":
+                    raise
+                refused[name] = error
+                return
+            self._count(role, reply, sampling)
 
         try:
             async with asyncio.TaskGroup() as group:
                 for name, chat in wanted:
                     group.create_task(one(name, chat))
+            if len(refused) == len(wanted):
+                raise next(iter(refused.values()))
+            for name in refused:
+                done[name] = Said("", "length", 0, 0)
+                self._count(role, done[name], sampling)
         except BaseExceptionGroup as errors:
             raise first_error(errors) from None
         finally:
+            self.usage.is_complete &= len(done) == len(wanted)
             self.calls += [
                 Call(name, role, seeds[name], sampling.max_new_tokens, list(chat), done[name])
                 for name, chat in wanted
                 if name in done
             ]
         return [done[name] for name, _ in wanted]
+
+    def _count(self, role: str, reply: Said, sampling: Sampling) -> None:
+        self.usage.add(role, reply)
+        self.spent += sampling.max_new_tokens if reply.completion_tokens is None else reply.completion_tokens
 
     async def _ask(self, role: str, name: str, chat: Chat, sampling: Sampling, seed: int) -> Said:
         """One hidden call. Raises as `Voice.say`."""
@@ -232,7 +263,7 @@ class ModelPlay:
     def _within_budget(self, sampling: Sampling, calls: int) -> Sampling:
         if self.budget_tokens is None:
             return sampling
-        share = (self.budget_tokens - self.usage.completion_tokens) // calls
+        share = (self.budget_tokens - self.spent) // calls
         if share < 1:
             raise BudgetSpent
         return replace(sampling, max_new_tokens=min(sampling.max_new_tokens, share))
@@ -265,7 +296,8 @@ async def play(
         if game.best is None:
             raise
         return "budget"
-    except CriticUnavailable:
+    except CriticUnavailable as error:
+        _log.warning("the critic did not answer: %s", reason_for_log(error))
         return "critic_unavailable"
 
 

@@ -81,10 +81,24 @@ class StrategyOptions(_Strict):
     samples: Count | None = None
     critiques: Count | None = None
     tries: Count | None = None
-    budget_tokens: Tokens | None = Field(default=None, description="The most completion tokens of all hidden calls.")
+    budget_tokens: Tokens | None = Field(
+        default=None, description="The most completion tokens of all hidden calls, those of all choices together."
+    )
     deadline_s: Seconds | None = None
     trace: Flag = Field(default=False, description=TRACE)
     progress: Flag = Field(default=True, description="In a stream, say what is being done as reasoning.")
+
+    def shared_by(self, choices: int) -> StrategyOptions:
+        """Of each of these choices: the budget is that of all calls of the request."""
+        if self.budget_tokens is None or choices == 1:
+            return self
+        return self.model_copy(update={"budget_tokens": max(1, self.budget_tokens // choices)})
+
+    @property
+    def of_strategies(self) -> list[str]:
+        """Fields that are set and mean nothing without a strategy."""
+        names = self.model_fields_set - {"strategy", "progress"}
+        return sorted(name for name in names if getattr(self, name) not in (None, False))
 
     def counts(self) -> dict[str, int]:
         names = ("rounds", "samples", "critiques", "tries")

@@ -8,12 +8,13 @@ import dataclasses
 import secrets
 import time
 from collections.abc import AsyncGenerator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from critics.strategies import STRATEGIES, load_strategy
-from critics.strategies.base import Strategy, accepts, probability
-from critics.types import Critique
+from critics.strategies.base import Strategy, accepts, agreed_first_error, probability
+from critics.types import Critique, Judgement
 from reasonrl.engines.base import Sampling, derive_seed
 from reasonrl.errors import UsageError
 from reasonrl.serving.play import Cast, ModelPlay, play
@@ -56,6 +57,8 @@ class Answer:
     usage: Usage
     facts: Mapping[str, Any] = field(default_factory=dict)
     """Of a strategy: what rides along as `reasonrl`."""
+    critiques: Sequence[Critique] = ()
+    """Those that the critic was asked for."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +85,7 @@ class Service:
         self.shutdown = Shutdown()
         self.started = int(time.time())
         self._verifiers = dict(verifiers)
-        self._verifying = asyncio.Semaphore(2)
+        self._verifying = ThreadPoolExecutor(2, thread_name_prefix="verify")
         self.targets: dict[str, Target] = {voice.name: Target(voice) for voice in (cast.critic, cast.actor)}
         for name in STRATEGIES:
             if name != "single":
@@ -93,6 +96,7 @@ class Service:
         self.targets[boxed_name] = Target(cast.critic, is_boxed=True)
 
     async def close(self) -> None:
+        self._verifying.shutdown(wait=False, cancel_futures=True)
         for voice in {id(v): v for v in (self.cast.actor, self.cast.critic)}.values():
             await voice.close()
 
@@ -130,7 +134,14 @@ class Service:
             _strategy(target.strategy, request.reasonrl or StrategyOptions(), "reasonrl")
             if request.messages[-1].role != "user":
                 raise BadRequest("a strategy answers the user: the last message must be the user's", "messages")
-        elif target.is_boxed:
+            return target
+        if request.reasonrl is not None and (ignored := request.reasonrl.of_strategies):
+            raise BadRequest(
+                f"'{request.model[:80]}' plays no strategy; name a model such as refine-{self.cast.actor.name}, or"
+                " `reasonrl.strategy`",
+                f"reasonrl.{ignored[0]}",
+            )
+        if target.is_boxed:
             self._solution_of(request)
         return target
 
@@ -143,7 +154,7 @@ class Service:
         if target.strategy is None:
             reply = await target.voice.say(chat, self._sampling(request, target.voice), seed)
             return self._plain_answer(target.voice, reply)
-        options = request.reasonrl or StrategyOptions()
+        options = (request.reasonrl or StrategyOptions()).shared_by(request.n)
         cast = replace(self.cast, actor_sampling=self._sampling(request, self.cast.actor))
         return await self._play(cast, target.strategy, options, problem_of(chat), seed, tell)
 
@@ -200,7 +211,7 @@ class Service:
         if options.trace:
             facts["trace"] = play_trace(game, strategy, stopped_by, deadline_s=options.deadline_s)
         reason = "length" if best.is_truncated else "stop"
-        return Answer(best.text, reason, best.tokens, game.usage, facts)
+        return Answer(best.text, reason, best.tokens, game.usage, facts, game.asked_critiques)
 
     # ---------------------------------------------------------------- critique and verify
 
@@ -247,7 +258,8 @@ class Service:
             "critiques": [critique_json(critique) for critique in outcome.critiques],
             "seed": seed,
         }
-        return Answer(boxed_text(outcome), "stop", outcome.usage.completion_tokens, outcome.usage, facts)
+        tokens = outcome.usage.completion_tokens
+        return Answer(boxed_text(outcome), "stop", tokens, outcome.usage, facts, outcome.critiques)
 
     async def verify(self, request: VerifyRequest) -> dict[str, Any]:
         """Raises BadRequest."""
@@ -269,8 +281,11 @@ class Service:
                 raise BadRequest("kind code needs `tests`", "tests")
             given = {"tests": request.tests, "prompt": request.prompt, "entry_point": request.entry_point}
             reference = {name: value for name, value in given.items() if value is not None}
-        async with self._verifying:
-            (verdict,) = await asyncio.to_thread(verifier.verify, [request.response], [reference])
+        # Who leaves does not stop a program that runs: its thread is free when the program has ended.
+        verifying = asyncio.get_running_loop().run_in_executor(
+            self._verifying, verifier.verify, [request.response], [reference]
+        )
+        (verdict,) = await verifying
         return {
             "correct": verdict.correct,
             "score": verdict.score,
@@ -346,16 +361,15 @@ def verdict_json(critiques: Sequence[Critique]) -> dict[str, Any]:
     votes_for = sum(map(accepts, read))
     judgement = None
     if votes_for * 2 != len(read):
-        judgement = "correct" if votes_for * 2 > len(read) else "incorrect"
+        judgement = Judgement.CORRECT if votes_for * 2 > len(read) else Judgement.INCORRECT
     interval = wilson(votes_for, len(read)) if len(read) > 1 else None
-    named = [critique.first_error for critique in read if critique.first_error is not None]
     return {
-        "judgement": judgement,
+        "judgement": judgement and judgement.value,
         "abstained": judgement is None,
         "probability_correct": probability(read),
         "share_correct": None if interval is None else interval.estimate,
         "interval": None if interval is None else [interval.low, interval.high],
-        "first_error": max(named, key=named.count) if named else None,
+        "first_error": agreed_first_error(read, judgement),
         "critiques_read": len(read),
         "critiques": [critique_json(critique) for critique in critiques],
     }

@@ -22,6 +22,7 @@ from reasonrl.serving.metrics import ServerMetrics
 from reasonrl.serving.schemas import ChatRequest
 from reasonrl.serving.service import Answer, Service, seeds_of
 from reasonrl.serving.usage import Usage
+from reasonrl.serving.voices import reason_for_log
 
 Piece = TypeVar("Piece")
 KEEP_ALIVE_S = 15.0
@@ -121,12 +122,14 @@ async def chat_events(
         status, message, param = describe_error(error)
         if status == 500:
             _log.exception("a stream failed")
+        elif status == 502:
+            _log.warning("a stream failed: %s", reason_for_log(error))
         yield data(error_body(message, error_kind(status), param))
         raise StreamFailed from None
     usage = Usage()
     for answer in answers.values():
         usage.merge(answer.usage)
-    metrics.count_answer(usage, [answer.facts for answer in answers.values()])
+        metrics.count_answer(answer)
     if body.stream_options is not None and body.stream_options.include_usage:
         tokens = sum(answer.tokens for answer in answers.values())
         yield data(head | {"choices": [], "usage": usage.to_json(shown=tokens)})

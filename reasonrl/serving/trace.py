@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from critics.formats import FORMATS, CritiqueFormat
 from critics.steps import Style
-from critics.strategies.base import StoppedBy, Strategy
+from critics.strategies.base import StoppedBy, Strategy, agreed_first_error
 from critics.types import Critique, Judgement
 from reasonrl.engines.base import Sampling
 from reasonrl.serving.play import Call, ModelPlay
@@ -215,8 +215,7 @@ def critique_outcome(game: ModelPlay, critiques: Sequence[Critique], *, accept_f
         votes_for = votes.count(Judgement.CORRECT)
         if 2 * votes_for != len(votes):
             judgement = Judgement.CORRECT if 2 * votes_for > len(votes) else Judgement.INCORRECT
-    named = [critique.first_error for critique in critiques if critique.judgement and critique.first_error is not None]
-    first_error = max(named, key=named.count) if named else None
+    first_error = agreed_first_error(critiques, judgement)
     return Outcome(judgement=judgement, share_correct=share, first_error=first_error, **_counts(game))
 
 

@@ -24,7 +24,9 @@ class RoleUsage:
 
 @dataclass
 class Usage:
-    """Counts grow as calls end. What a server does not count is 0, and `is_complete` says so."""
+    """Counts grow as calls end. What a server does not count is 0, and so is a call that began and did not end;
+    `is_complete` says so.
+    """
 
     roles: dict[str, RoleUsage] = field(default_factory=dict)
     is_complete: bool = True

@@ -62,8 +62,9 @@ class Handler(BaseHTTPRequestHandler):
         )
 
     def stream(self, body: dict[str, Any], mode: str) -> None:
-        """Word by word. `held`: each word behind the first waits until the test lets it go; `torn`: the connection
-        closes behind the second; `failing`: an error in place of the third; `garbage`: no JSON in its place.
+        """Word by word. `held`: each word behind the first waits until the test lets it go; `blank`: the connection
+        closes before the first; `torn`: behind the second; `failing`: an error in place of the third; `garbage`: no
+        JSON in its place.
         """
         self.send_response(200)
         self.send_header("Content-Type", "text/event-stream; charset=utf-8")
@@ -72,6 +73,8 @@ class Handler(BaseHTTPRequestHandler):
         words = re.findall(r"\s*\S+", str(body["messages"][-1]["content"]).upper())
         deltas: list[dict[str, Any]] = [{"role": "assistant", "content": ""}, *({key: word} for word in words)]
         for number, delta in enumerate(deltas):
+            if mode == "blank":
+                return
             if mode in ("torn", "failing", "garbage") and number == 3:
                 last = {"failing": b'data: {"error": {"message": "secret"}}\n\n', "garbage": b"data: {no\n\n"}
                 self.wfile.write(last.get(mode, b""))

@@ -103,7 +103,7 @@ def test_a_server_that_is_not_there_or_serves_others(server: FakeServer) -> None
         model(server).check()
 
 
-@pytest.mark.parametrize("mode", ["echo", "long", "busy", "thinking", "broken", "empty", "null", "refused", "stall"])
+@pytest.mark.parametrize("mode", ["echo", "long", "busy", "thinking", "broken", "empty", "null", "refused"])
 def test_one_call_of_an_event_loop_is_like_one_of_many(server: FakeServer, mode: str) -> None:
     served = model(server, name="tiny", timeout_s=0.3)
 
@@ -125,3 +125,35 @@ def test_one_call_of_an_event_loop_is_like_one_of_many(server: FakeServer, mode:
         except ServedFailure as failure:
             outcomes.append(str(failure))
     assert outcomes[0] == outcomes[1] and served.failures in (0, 2)
+
+
+def test_a_call_of_an_event_loop_that_takes_too_long_is_not_made_again(server: FakeServer) -> None:
+    """A server that computes for longer than anybody waits would do so again, for a client that waits three times."""
+    served = model(server, name="tiny", timeout_s=0.3)
+    server.mode = "stall"
+
+    async def one() -> None:
+        try:
+            await served.say(CHAT, Sampling(7, 0.5), 0)
+        finally:
+            await served.aclose()
+
+    with pytest.raises(ServedFailure, match=r"no answer within 0.3 s \(1 attempt\)"):
+        asyncio.run(one())
+    assert len(server.asked) == 1 and served.errors == {"timeout": 1}
+
+
+def test_a_stream_that_breaks_off_before_its_first_piece_is_asked_for_again(server: FakeServer) -> None:
+    served = model(server, name="tiny")
+    server.mode = "blank"  # no piece of text, and no end
+
+    async def one() -> None:
+        try:
+            async for _ in served.stream(CHAT, Sampling(7, 0.5), 0):
+                pass
+        finally:
+            await served.aclose()
+
+    with pytest.raises(ServedFailure, match=r"ends in the middle \(3 attempts\)"):
+        asyncio.run(one())
+    assert len(server.asked) == 3 and served.errors == {"stream": 3}

@@ -49,7 +49,7 @@ def test_nothing_is_let_in_while_the_server_drains() -> None:
 
 
 @pytest.mark.parametrize(("pause_s", "low", "high"), [(0.0, 1, 1), (4.0, 3.5, 4.5), (1000.0, 60, 60)])
-def test_the_time_to_wait_follows_the_pace_of_the_requests(pause_s: float, low: float, high: float) -> None:
+def test_the_time_to_wait_is_that_of_the_oldest_request(pause_s: float, low: float, high: float) -> None:
     admission = Admission(most=1)
     now = time.monotonic()
     with mock.patch("reasonrl.serving.admission.time.monotonic", lambda: now):
@@ -59,6 +59,36 @@ def test_the_time_to_wait_follows_the_pace_of_the_requests(pause_s: float, low: 
         with admission.enter("a"), pytest.raises(Full) as full, admission.enter("b"):
             pass
     assert low <= full.value.retry_after_s <= high
+
+
+def test_an_hour_of_silence_does_not_count_and_each_client_waits_for_its_own() -> None:
+    admission = Admission(most=3, most_of_one=1)
+    now = 0.0
+    with mock.patch("reasonrl.serving.admission.time.monotonic", lambda: now), ExitStack() as stack:
+        for _ in range(10):
+            with admission.enter("a"):
+                now += 10
+        now += 3600
+        stack.enter_context(admission.enter("a"))
+        now += 7
+        stack.enter_context(admission.enter("b"))
+        stack.enter_context(admission.enter("c"))
+        waits = {}
+        for client in "abd":
+            with pytest.raises(Full) as full, admission.enter(client):
+                pass
+            waits[client] = full.value.status, full.value.retry_after_s
+    assert waits == {"a": (503, 3), "b": (503, 3), "d": (503, 3)}
+    admission = Admission(most=9, most_of_one=1)
+    with mock.patch("reasonrl.serving.admission.time.monotonic", lambda: now), ExitStack() as stack:
+        with admission.enter("a"):
+            now += 10
+        stack.enter_context(admission.enter("a"))
+        now += 7
+        stack.enter_context(admission.enter("b"))
+        with pytest.raises(Full) as full, admission.enter("b"):
+            pass
+        assert (full.value.status, full.value.retry_after_s) == (429, 10)
 
 
 def test_the_first_who_is_sent_away_waits_a_second() -> None:

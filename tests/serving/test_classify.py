@@ -207,6 +207,19 @@ def test_the_share_of_critiques_with_scores() -> None:
 # ---------------------------------------------------------------- abstentions
 
 
+def test_the_same_solution_has_the_same_reward_in_any_request() -> None:
+    """Trainers name no seed. A sampled critic is asked with the seeds that the text gives."""
+    service = service_of(lambda chat, seed: ACCEPTS if seed % 2 else REJECTS, 0.7, critiques=8)
+    with running_server(service) as base:
+        alone = probability(classify(base, rendered(RIGHT)))
+        assert 0 < alone < 1
+        assert alone == probability(classify(base, rendered(RIGHT)))
+        rows = classify(base, [rendered(WRONG), rendered(RIGHT), rendered(RIGHT)]).json()["data"]
+        assert [row["probs"][1] for row in rows[1:]] == [alone, alone]
+        others = {probability(classify(base, rendered(RIGHT), reasonrl={"seed": seed})) for seed in range(1, 9)}
+        assert len(others) > 1
+
+
 def test_an_unread_critique_is_asked_for_again_with_other_seeds_and_never_greedily() -> None:
     service = service_of(lambda chat, seed: ACCEPTS if len(service.cast.critic.calls) >= 3 else UNREAD)  # type: ignore[attr-defined]
     with running_server(service) as base:

@@ -5,16 +5,21 @@ from __future__ import annotations
 import asyncio
 import json
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from critics.strategies import load_strategy
+from reasonrl.commands.strategies import table_text
+from reasonrl.engines.served import ServedFailure
+from reasonrl.errors import ModelError
 from reasonrl.serving.comparison import Played, play_all, results_of, votes_up_to
 from reasonrl.serving.play import ModelPlay, play
+from reasonrl.serving.voices import BadPrompt, Said
 from tests.e2e.commands import reasonrl_in
-from tests.serving.fake_voices import FakeVoice, fake_cast
+from tests.serving.fake_voices import Answers, FakeVoice, fake_cast
 from tests.serving.test_play import ACCEPTS, REJECTS
 from verifiers.loading import load_verifier
 from verifiers.types import Problem
@@ -82,6 +87,70 @@ def test_the_vote_that_spends_as_much_is_what_it_is_compared_with() -> None:
     assert results["panel"].against == "" and results["panel"].unjudged == 1
     assert results["panel"].accuracy.n == 2 and results["one draft"].difference is None
     json.dumps([result.to_json() for result in results.values()], allow_nan=False)
+
+
+def test_a_problem_that_the_actor_cannot_answer_has_no_verdict() -> None:
+    def fails_sometimes(chat: Any, seed: int) -> str:
+        if "What is 3 " in chat[0]["content"]:
+            raise BadPrompt("the prompt is too long")
+        if "What is 5 " in chat[0]["content"]:
+            raise ServedFailure("status 500")
+        return actor_text(chat, seed)
+
+    def compared(actor: Answers) -> dict[str, list[Played]]:
+        players = fake_cast(FakeVoice("actor", actor), FakeVoice("critic", critic_text))
+        chosen = votes_up_to(2) | {"refine": load_strategy("refine")}
+        with closing(load_verifier("math")) as verifier:
+            return asyncio.run(play_all(players, PROBLEMS, chosen, verifier, seed=3))
+
+    rows, all_rows = compared(fails_sometimes), compared(actor_text)
+    for name, played in rows.items():
+        assert [p.stopped_by for p in played].count("failed") == 2
+        for i, (one, whole) in enumerate(zip(played, all_rows[name], strict=True)):
+            assert one == whole if i not in (3, 5) else one.correct is None
+    results = results_of(rows, ["one draft", "majority of 2"])
+    assert all(result.unjudged == 2 and result.accuracy.n == 10 for result in results)
+    tokens = {p.tokens for p in all_rows["one draft"]}
+    assert min(tokens) <= results[0].actor_tokens <= max(tokens), "failed ones cost nothing, and are not in the mean"
+
+    def fails(chat: Any, seed: int) -> str:
+        raise ServedFailure("status 500")
+
+    with pytest.raises(ModelError, match="answered no problem: status 500"):
+        compared(fails)
+
+
+def test_a_draft_that_the_critic_cannot_be_given_ends_no_other_strategy() -> None:
+    """One strategy leaves its calls beside the one that failed; the next still finds them."""
+
+    def judge(chat: Any, seed: int) -> str:
+        if seed % 5 == 0:
+            raise ServedFailure("status 500")
+        return critic_text(chat, seed)
+
+    players = fake_cast(FakeVoice("actor", actor_text), FakeVoice("critic", judge, 0.001))
+    names = ("filtered_vote", "regenerate", "best_of_n", "weighted_vote")
+    with closing(load_verifier("math")) as verifier:
+        chosen = {name: load_strategy(name) for name in names}
+        rows = asyncio.run(play_all(players, PROBLEMS, chosen, verifier, seed=3))
+    stops = {p.stopped_by for played in rows.values() for p in played}
+    assert "critic_unavailable" in stops and len(stops) > 1
+    results = results_of(rows, [])
+    assert sum(result.uncritiqued for result in results) > 0
+    assert "the critic could not answer" in table_text(results)
+
+
+def test_servers_that_do_not_count_cannot_be_compared() -> None:
+    class Silent(FakeVoice):
+        async def say(self, *arguments: Any) -> Said:
+            return replace(await super().say(*arguments), completion_tokens=None)
+
+    players = fake_cast(Silent("actor", actor_text), FakeVoice("critic", critic_text))
+    with (
+        closing(load_verifier("math")) as verifier,
+        pytest.raises(ModelError, match="does not say how many tokens"),
+    ):
+        asyncio.run(play_all(players, PROBLEMS, votes_up_to(2), verifier, seed=3))
 
 
 def test_the_command(tmp_path: Path) -> None:

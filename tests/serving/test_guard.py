@@ -243,3 +243,10 @@ def test_other_kinds_of_connections_are_not_let_through() -> None:
         raise AssertionError
 
     asyncio.run(Guard(fails, hosts=None)({"type": "websocket"}, fails, fails))  # type: ignore[arg-type]
+
+
+def test_two_keys_are_refused() -> None:
+    """The one that is compared would not be the one whose requests are counted."""
+    for keys in ([], ["one"]):
+        status, _, body = ask(guard_of(keys=keys), headers=[*bearer("x"), *bearer("one")])
+        assert status == 400 and b"one Authorization header" in body

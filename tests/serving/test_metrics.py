@@ -97,7 +97,7 @@ def test_errors_of_servers_behind_this_one_by_kind() -> None:
                 ("busy", "solver"): 2,
                 ("refused", "solver"): 1,
                 ("unreadable", "solver"): 2,
-                ("timeout", "solver"): 3,
+                ("timeout", "solver"): 1,
                 ("stream", "solver"): 1,
                 ("connection", "solver"): 3,
             }

@@ -99,3 +99,17 @@ def test_models_say_which_options_their_strategies_take(address: str) -> None:
         for option, default in row.get("reasonrl", {"options": {}})["options"].items():
             body = {**ASK, "model": name, "reasonrl": {option: default}}
             assert httpx.post(address + CHAT, json=body).status_code == 200, (name, option)
+
+
+def test_options_of_a_strategy_are_refused_where_none_is_played() -> None:
+    """A deadline or a budget that nothing keeps would be taken for one that is kept."""
+    with running_server(fake_service()) as base:
+        for option in ({"deadline_s": 1}, {"budget_tokens": 10}, {"samples": 2}, {"trace": True}):
+            for model in ("solver", "judge", "boxed-judge"):
+                answer = httpx.post(f"{base}/v1/chat/completions", json={**ASK, "model": model, "reasonrl": option})
+                (name,) = option
+                assert answer.status_code == 400 and answer.json()["error"]["param"] == f"reasonrl.{name}"
+        body = {**ASK, "model": "solver", "reasonrl": {"progress": False}}
+        assert httpx.post(f"{base}/v1/chat/completions", json=body).status_code == 200
+        body = {**ASK, "model": "solver", "reasonrl": {"strategy": "majority", "samples": 2}}
+        assert httpx.post(f"{base}/v1/chat/completions", json=body).status_code == 200

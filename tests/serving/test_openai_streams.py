@@ -24,7 +24,7 @@ from reasonrl.serving.service import Service  # noqa: E402
 from reasonrl.serving.voices import ServedVoice  # noqa: E402
 from tests.engines.fake_server import FakeServer, running  # noqa: E402
 from tests.serving.fake_voices import FakeVoice, running_server  # noqa: E402
-from tests.serving.scripts import echo, fake_players, fake_service, until  # noqa: E402
+from tests.serving.scripts import echo, fake_players, fake_service, server_log, until  # noqa: E402
 from tests.serving.test_openai_client import ASK, address, chat, client, client_of  # noqa: E402
 
 __all__ = ["address", "client"]  # fixtures of the other file
@@ -91,6 +91,39 @@ def test_a_failure_before_the_first_token_has_its_status() -> None:
             streamed(client_of(base), "gpt-4")
         with pytest.raises(openai.InternalServerError):
             streamed(client_of(base), "solver", n=2)
+
+
+def test_a_budget_that_allows_no_draft_is_refused_before_anything_is_said() -> None:
+    with running_server(fake_service()) as base:
+        for stream in (False, True):
+            with pytest.raises(openai.BadRequestError, match="does not allow one draft"):
+                extra = {"reasonrl": {"budget_tokens": 3, "samples": 8}}
+                list(chat(client_of(base), "majority-solver", stream=stream, extra_body=extra))
+
+
+def test_the_budget_is_that_of_all_choices() -> None:
+    def spent(**options: Any) -> int:
+        with running_server(fake_service(FakeVoice("solver", lambda chat, seed: "word " * 100))) as base:
+            extra = {"reasonrl": {"budget_tokens": 400, "samples": 4}}
+            answer = chat(client_of(base), "majority-solver", extra_body=extra, **options)
+            return int(answer.usage.completion_tokens)
+
+    assert spent() == 400 and spent(n=4) == 400
+
+
+def test_the_log_says_why_a_model_did_not_answer_and_quotes_nothing() -> None:
+    def fails(chat: Any, seed: int) -> str:
+        raise ServedFailure("http://upstream/v1: status 401: no key for 'my question'")
+
+    for options in ({}, {"stream": True}):
+        with server_log() as lines, running_server(fake_service(FakeVoice("solver", fails))) as base:
+            with pytest.raises(openai.InternalServerError):
+                list(chat(client_of(base), "solver", **options))
+            assert any("status 401" in line for line in lines) and "my question" not in "".join(lines)
+    with server_log() as lines, running_server(fake_service(critic=FakeVoice("judge", fails))) as base:
+        list(chat(client_of(base), "refine-solver", stream=True))
+        assert any("critic did not answer" in line and "status 401" in line for line in lines)
+        assert "my question" not in "".join(lines)
 
 
 def test_a_failure_in_a_stream_is_raised_by_the_client() -> None:

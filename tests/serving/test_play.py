@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from critics.strategies import STRATEGIES, load_strategy
+from critics.types import Critique, Judgement, ParseStatus
+from reasonrl.engines.base import Sampling
 from reasonrl.engines.served import ServedFailure
 from reasonrl.serving.play import BudgetSpent, ModelPlay, play
-from reasonrl.serving.trace import call_facts
+from reasonrl.serving.replaying import Settings, replay_trace
+from reasonrl.serving.service import verdict_json
+from reasonrl.serving.trace import Trace, call_facts, play_trace
+from reasonrl.serving.voices import BadPrompt, Said
 from tests.serving.fake_voices import FakeVoice, fake_cast
 from verifiers.types import Problem
 
@@ -157,3 +163,83 @@ def test_a_conversation_goes_to_the_actor_as_it_is() -> None:
     assert [chat[:4] for chat, _, _ in actor.calls] == [turns, turns], "the refinement sees all turns"
     critic_chat = next(call.chat for call in game.calls if call.role == "critic")
     assert "user: Hello." in critic_chat[0]["content"]
+
+
+def test_a_solution_that_the_critic_cannot_be_given_is_unread_and_the_others_are_judged() -> None:
+    """Some of the drafts are too long for the critic: the vote is among all that it does not reject."""
+
+    def solve(chat: Any, seed: int) -> str:
+        return "It is \\boxed{3}." if seed % 2 else "It is \\boxed{4}. " + "Long. " * (40 if seed % 4 else 1)
+
+    def judge(chat: Any, seed: int) -> str:
+        if chat[0]["content"].count("Long.") > 20:
+            raise BadPrompt("the prompt is too long")
+        return ACCEPTS if "boxed{3}" in chat[0]["content"] else REJECTS
+
+    players = fake_cast(FakeVoice("actor", solve), FakeVoice("critic", judge))
+    unread = 0
+    for seed in range(12):
+        game = ModelPlay(players, PROBLEM, seed)
+        stopped_by = run("filtered_vote", game, samples=4)
+        texts = [call.reply.text for call in game.calls if call.role == "actor"]
+        long = sum(text.count("Long.") > 20 for text in texts)
+        assert stopped_by == ("critic_unavailable" if long == 4 else "completed")
+        if sum("{3}" in text for text in texts) > long:  # what is unread is not rejected, and votes
+            assert game.best is not None and game.best.answer == "3"
+        if long < 4:
+            verdicts = [one.judgement for critiques in game.judged.values() for one in critiques]
+            assert verdicts.count(None) == long and game.usage.is_complete
+            unread += long
+    assert unread > 5
+
+
+def test_a_play_with_a_refused_solution_is_the_same_when_it_is_replayed() -> None:
+    def judge(chat: Any, seed: int) -> str:
+        if seed % 2:
+            raise BadPrompt("the prompt is too long")
+        return ACCEPTS
+
+    game = ModelPlay(fake_cast(FakeVoice("actor", actor_text), FakeVoice("critic", judge)), PROBLEM, 3)
+    strategy = load_strategy("filtered_vote", samples=6)
+    stopped_by = asyncio.run(play(strategy, game))
+    assert stopped_by == "completed"
+    assert None in [one.judgement for critiques in game.judged.values() for one in critiques]
+    trace = Trace.model_validate_json(json.dumps(play_trace(game, strategy, stopped_by, deadline_s=None)))
+    assert asyncio.run(replay_trace(trace, Settings())).is_same
+
+
+def test_a_budget_ends_where_a_server_does_not_count() -> None:
+    """What is not known is taken for all that the call was allowed."""
+
+    class Silent(FakeVoice):
+        async def say(self, *arguments: Any) -> Said:
+            return replace(await super().say(*arguments), completion_tokens=None)
+
+    players = fake_cast(Silent("actor", actor_text), Silent("critic", lambda chat, seed: REJECTS))
+    players = replace(players, actor_sampling=Sampling(100, 0.7), critic_sampling=Sampling(100))
+    game = ModelPlay(players, PROBLEM, 1, budget_tokens=450)
+    assert run("refine", game, rounds=64) == "budget"
+    assert len(game.calls) == 5 and game.spent == 450 and not game.usage.is_complete
+
+
+def test_usage_is_not_complete_where_a_call_did_not_end() -> None:
+    game = ModelPlay(fake_cast(FakeVoice("actor", actor_text), FakeVoice("critic", critic_text, 5.0)), PROBLEM, 1)
+    assert run("refine", game, deadline_s=0.2) == "deadline"
+    assert game.best is not None and not game.usage.is_complete
+    game = ModelPlay(cast(), PROBLEM, 1)
+    run("refine", game)
+    assert game.usage.is_complete
+
+
+def test_the_first_wrong_step_is_that_of_the_critiques_that_agree() -> None:
+    def judged(judgement: Judgement | None, first_error: int | None) -> Critique:
+        status: ParseStatus = "missing" if judgement is None else "ok"
+        return Critique("", judgement, first_error=first_error, parse_status=status)
+
+    right, wrong = Judgement.CORRECT, Judgement.INCORRECT
+    several = [judged(right, -1), judged(right, -1), judged(wrong, 0), judged(wrong, 2), judged(wrong, 2)]
+    assert verdict_json(several)["judgement"] == "incorrect" and verdict_json(several)["first_error"] == 2
+    assert verdict_json(several[:3])["judgement"] == "correct" and verdict_json(several[:3])["first_error"] == -1
+    level = verdict_json(several[:1] + several[2:3])
+    assert level["abstained"] and level["first_error"] is None
+    assert verdict_json([judged(None, None)])["first_error"] is None
