@@ -75,16 +75,23 @@ def critic_recipe(model: str, *, offline: bool) -> tuple[Recipe, str]:
     if model.startswith(("http://", "https://")) or not (run / "recipe.yaml").is_file():
         raw = {"name": "critic-eval", "data": {"train": {"source": "none"}}}
         return parse_recipe(yaml.safe_dump(raw), "critic eval").stages[0], model
+    from reasonrl.setup.run_models import newest_model
+
+    return recipe_of_critic_run(run), str(newest_model(run))
+
+
+def recipe_of_critic_run(run: Path) -> Recipe:
+    """The last stage of a run. Raises UsageError for a run that trained something else, and for what is no run."""
+    if not (run / "recipe.yaml").is_file():
+        raise UsageError(f"{run} is no run folder: it has no recipe.yaml")
     stage_dirs = sorted((run / "stages").glob("*/recipe.yaml"))
     recipe = load_recipe(str(stage_dirs[-1] if stage_dirs else run / "recipe.yaml")).stages[-1]
     if recipe.critic is None:
         raise UsageError(
-            f"{model} is a run that trained no critic (its last stage, {recipe.name}, has no section `critic`); name"
+            f"{run} is a run that trained no critic (its last stage, {recipe.name}, has no section `critic`); name"
             " another"
         )
-    from reasonrl.setup.run_models import newest_model
-
-    return recipe, str(newest_model(run))
+    return recipe
 
 
 def resolve_links(recipe: Recipe, run: Path) -> Recipe:

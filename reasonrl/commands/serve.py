@@ -14,7 +14,7 @@ import typer
 from critics.strategies import load_strategy
 from critics.strategies.base import StoppedBy
 from reasonrl.commands.critic import critique_format
-from reasonrl.commands.evaluated_recipe import critic_recipe, resolve_links
+from reasonrl.commands.evaluated_recipe import critic_recipe, recipe_of_critic_run, resolve_links
 from reasonrl.commands.output import emit
 from reasonrl.engines.base import Sampling
 from reasonrl.errors import ModelError, UsageError
@@ -30,6 +30,8 @@ class ServedModels:
     """Which models, and how they are sampled where a request does not say. None: as the critic's run."""
 
     critic: str
+    critic_run: str | None = None
+    """The run that trained a critic which is at an address."""
     actor: str | None = None
     critic_name: str | None = None
     actor_name: str | None = None
@@ -95,16 +97,28 @@ def reward_options(rewards: Rewards, models: ServedModels, critic: Any, text_tem
 def load_cast(models: ServedModels) -> Any:
     """The models, loaded. Raises UsageError, ModelError, RecipeError."""
     from reasonrl.serving.answers import VerifierReader
-    from reasonrl.serving.loading import load_voice, public_name
+    from reasonrl.serving.loading import is_address, load_voice, public_name
     from reasonrl.serving.play import Cast
 
     recipe, weights = critic_recipe(models.critic, offline=models.offline)
+    if models.critic_run is not None:
+        if not is_address(models.critic):
+            raise UsageError(
+                f"--critic-run is of a critic at an address; {models.critic} is none. Leave one of them out"
+            )
+        recipe = recipe_of_critic_run(Path(models.critic_run))
     options = dict(models.format_options or {})
     if recipe.critic is None and models.format_name is None:
         # Nobody says that this model was trained as a critic: no prompt is the one that it knows.
         options.setdefault("random_delimiters", True)
+        if is_address(models.critic):
+            typer.echo(
+                f"note: {models.critic} is asked as a general model. If reasonrl trained it, name its run with"
+                " --critic-run: it is then asked as it was trained",
+                err=True,
+            )
     form = critique_format(recipe, models.format_name, options)
-    actor = models.actor or _actor_of(recipe, models.critic) or models.critic
+    actor = models.actor or _actor_of(recipe, models.critic_run or models.critic) or models.critic
     actor_weights = weights if actor == models.critic else model_for_role("actor", actor)
     names = [models.critic_name or public_name(models.critic), models.actor_name or public_name(actor)]
     if names[0] == names[1]:

@@ -19,6 +19,10 @@ Actor = Annotated[
     str | None,
     typer.Option(help="Who solves, as for --critic. Default: the actor of the critic's run, else the critic's model."),
 ]
+CriticRun = Annotated[
+    str | None,
+    typer.Option(help="The run that trained a critic at an address: it is asked as it was trained (format, limits)."),
+]
 Format = Annotated[str | None, typer.Option(help="The critique format. Default: the run's, else boxed_index.")]
 FormatOptions = Annotated[
     list[str] | None, typer.Option("--option", "-o", metavar="key=value", help="Options of the format.")
@@ -32,6 +36,7 @@ Limit = Annotated[
 
 def serve(
     critic: Critic,
+    critic_run: CriticRun = None,
     actor: Actor = None,
     host: Annotated[str, typer.Option(help="Other than 127.0.0.1 only with a key.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=1, max=65535, help="The port to listen on.")] = 8000,
@@ -99,6 +104,7 @@ def serve(
     serve_command(
         ServedModels(
             critic=user_text(critic),
+            critic_run=critic_run and str(user_path(critic_run)),
             actor=actor and user_text(actor),
             critic_name=critic_name and user_text(critic_name),
             actor_name=actor_name and user_text(actor_name),
@@ -134,6 +140,7 @@ def serve(
 def refine(
     problem: Annotated[str, typer.Argument(help="The problem.")],
     critic: Critic,
+    critic_run: CriticRun = None,
     actor: Actor = None,
     strategy: Annotated[
         str,
@@ -166,6 +173,7 @@ def refine(
     refine_command(
         ServedModels(
             critic=user_text(critic),
+            critic_run=critic_run and str(user_path(critic_run)),
             actor=actor and user_text(actor),
             format_name=format and user_text(format),
             format_options=_options(option),
@@ -194,6 +202,7 @@ def _options(pairs: list[str] | None) -> dict[str, Any]:
 def strategies(
     critic: Annotated[str, typer.Argument(help="A run folder, a folder of weights, a model, or an address.")],
     data: Annotated[str, typer.Option(help="Problems with answers: a file, or any source of a recipe.")],
+    critic_run: CriticRun = None,
     actor: Actor = None,
     strategies: Annotated[
         str, typer.Option(metavar="NAMES", help="Such as refine,filtered_vote. Default: all that use the critic.")
@@ -219,6 +228,7 @@ def strategies(
     strategies_command(
         ServedModels(
             critic=user_text(critic),
+            critic_run=critic_run and str(user_path(critic_run)),
             actor=actor and user_text(actor),
             format_name=format and user_text(format),
             format_options=_options(option),
