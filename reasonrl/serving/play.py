@@ -96,6 +96,8 @@ class ModelPlay:
     """Completion tokens. What a server does not count is all that the call was allowed, so that a budget ends."""
     _drafts: dict[str, Draft] = field(default_factory=dict)
     _answers: list[str] = field(default_factory=list)
+    _submitted: Solution | None = None
+    """What `critiques_of` was asked about."""
 
     async def drafts(self, count: int, *, first: int = 0) -> list[Draft]:
         return await self._written([(f"draft/{number}", self.question()) for number in range(first, first + count)])
@@ -172,9 +174,18 @@ class ModelPlay:
         solution = Solution(
             self.problem.id, text or "\n".join(steps or ()), tuple(steps or split_steps(text, self.cast.steps))
         )
+        self._submitted = solution
         draft = Draft("solution", solution.text, None, False, 0)
         (critiques,) = await self._judged([(draft, solution)], count)
         return critiques, list(solution.steps)
+
+    def ended_critiques(self) -> tuple[list[Critique], list[str]]:
+        """What `critiques_of` would have given, of the critiques that had ended when it was cancelled."""
+        steps = list(self._submitted.steps) if self._submitted is not None else []
+        critiques = [self._read(call.reply.text, len(steps) or None) for call in self.calls]
+        if critiques:
+            self.judged["solution"] = critiques
+        return critiques, steps
 
     def solution(self, text: str) -> Solution:
         """A draft as the critic is shown it. Raises ValueError for a blank text."""

@@ -211,8 +211,13 @@ async def _critiques(trace: Trace, settings: Settings, game: TracePlay) -> Outco
     if settings.strategy is not None or set(settings.counts) - {"critiques"} or settings.budget_tokens is not None:
         raise UsageError("this is the trace of critiques of one solution: it has critiques, format and accept_from")
     count = settings.counts.get("critiques", solution.critiques)
-    critiques, _ = await game.critiques_of(solution.text, solution.steps, count)
-    return critique_outcome(game, critiques, accept_from=settings.accept_from)
+    interrupted_by = None
+    try:
+        critiques, _ = await game.critiques_of(solution.text, solution.steps, count)
+    except TimeoutError:  # where the trace ends
+        critiques, _ = game.ended_critiques()
+        interrupted_by = game.interrupted_by
+    return critique_outcome(game, critiques, accept_from=settings.accept_from, interrupted_by=interrupted_by)
 
 
 def _game(trace: Trace, settings: Settings) -> TracePlay:

@@ -194,6 +194,7 @@ class CritiqueReply(_Reply):
     first_error: int | None
     critiques_read: int
     critiques: list[Critique]
+    stopped_by: Literal["completed", "deadline", "shutdown"]
     seed: int
     steps: list[str]
     usage: Usage

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import math
+import resource
 import signal
 import socket
 import time
@@ -36,6 +37,8 @@ GRACE_S = 25
 ANSWER_S = 2.0
 """Before the end of the grace time: then plays end, so that their answers can be sent."""
 MOST_CONNECTIONS = 1024
+OPEN_FILES = 4 * MOST_CONNECTIONS
+"""Of this process: clients' connections, and those to models behind other servers."""
 
 
 class _Protocol(H11Protocol):
@@ -175,9 +178,18 @@ def make_server(
     return _Server(config, admission)
 
 
+def _allow_open_files() -> None:
+    """Shells often allow 1,024; then a full server could not accept the connection that it would refuse."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != resource.RLIM_INFINITY and soft < OPEN_FILES:
+        wanted = OPEN_FILES if hard == resource.RLIM_INFINITY else min(OPEN_FILES, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
 def run_server(app: Any, admission: Admission, *, host: str, port: int, grace_s: int = GRACE_S) -> None:
     """Until SIGTERM or Ctrl-C. Raises UsageError where it cannot listen."""
     server = make_server(app, admission, host=host, port=port, grace_s=grace_s)
+    _allow_open_files()
     try:
         server.run()
     except SystemExit as error:

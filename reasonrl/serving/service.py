@@ -13,10 +13,11 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from critics.strategies import STRATEGIES, load_strategy
-from critics.strategies.base import Strategy, accepts, agreed_first_error, probability
+from critics.strategies.base import StoppedBy, Strategy, accepts, agreed_first_error, probability
 from critics.types import Critique, Judgement
 from reasonrl.engines.base import Sampling, derive_seed
 from reasonrl.errors import UsageError
+from reasonrl.serving.admission import draining
 from reasonrl.serving.play import Cast, ModelPlay, play
 from reasonrl.serving.rewards import RewardOptions, boxed_text, review, split_chat
 from reasonrl.serving.schemas import (
@@ -216,23 +217,37 @@ class Service:
     # ---------------------------------------------------------------- critique and verify
 
     async def critique(self, request: CritiqueRequest, seed: int) -> tuple[dict[str, Any], list[Critique], Usage]:
-        """The verdict as JSON, the critiques, and what they cost. Raises as `answer`."""
+        """The verdict as JSON, the critiques, and what they cost. At the deadline, and where the server ends, those
+        critiques count that have ended. Raises as `answer`.
+        """
         sampling = self._changed(self.cast.critic_sampling, request.temperature, request.max_tokens)
         if request.samples > 1 and sampling.temperature == 0:
             raise BadRequest("greedy critiques are all the same; write a temperature above 0", "samples")
         problem = problem_of([{"role": "user", "content": request.problem}])
         game = ModelPlay(replace(self.cast, critic_sampling=sampling), problem, seed)
-        critiques, steps = await self._critiques(game, request)
-        value = verdict_json(critiques)
+        critiques, steps, stopped_by = await self._critiques(game, request)
+        value = verdict_json(critiques) | {"stopped_by": stopped_by}
         value |= {"seed": seed, "steps": steps, "usage": game.usage.to_json(shown=game.usage.completion_tokens)}
         if request.trace:
             solution = TracedSolution(text=request.solution, steps=request.steps, critiques=request.samples)
-            value["trace"] = critique_trace(game, solution, critiques, deadline_s=request.deadline_s)
+            value["trace"] = critique_trace(game, solution, critiques, stopped_by, deadline_s=request.deadline_s)
         return value, critiques, game.usage
 
-    async def _critiques(self, game: ModelPlay, request: CritiqueRequest) -> tuple[list[Critique], list[str]]:
-        async with asyncio.timeout(request.deadline_s):
-            return await game.critiques_of(request.solution, request.steps, request.samples)
+    async def _critiques(
+        self, game: ModelPlay, request: CritiqueRequest
+    ) -> tuple[list[Critique], list[str], StoppedBy]:
+        try:
+            async with self.shutdown.deadline(request.deadline_s) as deadline:
+                critiques, steps = await game.critiques_of(request.solution, request.steps, request.samples)
+            return critiques, steps, "completed"
+        except TimeoutError:
+            is_over = self.shutdown.has_ended(deadline)
+            critiques, steps = game.ended_critiques()
+            if not critiques and is_over:
+                raise draining() from None
+            if not critiques:
+                raise
+            return critiques, steps, "shutdown" if is_over else "deadline"
 
     # ---------------------------------------------------------------- a critic as a reward
 

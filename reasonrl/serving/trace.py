@@ -87,7 +87,9 @@ class RoleTokens(_Part):
 
 
 class Outcome(_Part):
-    """What came out. Fields of strategies are null in the trace of a critique, and the other way round."""
+    """What came out. Fields of strategies are null in the trace of a critique, and the other way round; so is
+    `stopped_by` of critiques that were all written.
+    """
 
     stopped_by: StoppedBy | None = None
     draft: str | None = None
@@ -147,10 +149,15 @@ def play_trace(
 
 
 def critique_trace(
-    game: ModelPlay, solution: TracedSolution, critiques: Sequence[Critique], *, deadline_s: float | None
+    game: ModelPlay,
+    solution: TracedSolution,
+    critiques: Sequence[Critique],
+    stopped_by: StoppedBy,
+    *,
+    deadline_s: float | None,
 ) -> dict[str, Any]:
     """The trace of the critiques of one solution, as JSON."""
-    outcome = critique_outcome(game, critiques)
+    outcome = critique_outcome(game, critiques, interrupted_by=None if stopped_by == "completed" else stopped_by)
     return _trace(game, strategy=None, solution=solution, deadline_s=deadline_s, outcome=outcome)
 
 
@@ -202,7 +209,13 @@ def play_outcome(game: ModelPlay, stopped_by: StoppedBy) -> Outcome:
     )
 
 
-def critique_outcome(game: ModelPlay, critiques: Sequence[Critique], *, accept_from: float | None = None) -> Outcome:
+def critique_outcome(
+    game: ModelPlay,
+    critiques: Sequence[Critique],
+    *,
+    accept_from: float | None = None,
+    interrupted_by: StoppedBy | None = None,
+) -> Outcome:
     """The judgement is that of most of the critiques that were read; with `accept_from`, whether their share reaches
     it. None where none was read, or, without it, where they are level.
     """
@@ -216,7 +229,13 @@ def critique_outcome(game: ModelPlay, critiques: Sequence[Critique], *, accept_f
         if 2 * votes_for != len(votes):
             judgement = Judgement.CORRECT if 2 * votes_for > len(votes) else Judgement.INCORRECT
     first_error = agreed_first_error(critiques, judgement)
-    return Outcome(judgement=judgement, share_correct=share, first_error=first_error, **_counts(game))
+    return Outcome(
+        stopped_by=interrupted_by,
+        judgement=judgement,
+        share_correct=share,
+        first_error=first_error,
+        **_counts(game),
+    )
 
 
 def _counts(game: ModelPlay) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import resource
 import signal
 import socket
 import subprocess
@@ -90,7 +91,14 @@ def serving(folder: Path, *options: str | Path, **around: str) -> Iterator[Serve
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    with serving(tmp_path_factory.mktemp("serve"), "--max-new-tokens", "16", "--grace", "8") as server:
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.ExitStack() as stack:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (512, limits[1]))
+        try:
+            folder = tmp_path_factory.mktemp("serve")
+            server = stack.enter_context(serving(folder, "--max-new-tokens", "16", "--grace", "8"))
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, limits)
         yield server
 
 
@@ -107,6 +115,12 @@ def test_it_says_what_it_serves_and_where(served: Served) -> None:
     page = served.get("/")
     assert page.status_code == 200 and page.headers["content-type"].startswith("text/html")
     assert "server" not in page.headers
+
+
+def test_it_may_open_files_for_all_its_connections(served: Served) -> None:
+    """Whatever the shell that starts it allows."""
+    soft, hard = resource.prlimit(served.process.pid, resource.RLIMIT_NOFILE)
+    assert soft == min(4096, hard) > 512
 
 
 def test_every_route_answers(served: Served) -> None:
