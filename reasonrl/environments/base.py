@@ -46,7 +46,9 @@ class Trajectory:
 
     @property
     def policy_tokens(self) -> int:
-        """How many tokens the policy wrote."""
+        """How many tokens the policy wrote, whether they carry loss or not."""
+        if self.turns:
+            return sum(turn.stop - turn.start for turn in self.turns if turn.by_policy)
         return sum(self.loss_mask)
 
     @property

@@ -23,6 +23,7 @@ A prompt that is a text, for models without a chat template, is continued with p
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,6 +32,8 @@ from reasonrl.environments.base import Trajectory, Turn
 from reasonrl.environments.single_turn import encode_prompt
 from reasonrl.errors import ModelError
 from reasonrl.models.chat_template import ASSISTANT_TEXT, apply_template, name_of
+from reasonrl.models.special_tokens import opened_thought
+from verifiers.response import THINKING_TAGS
 from verifiers.types import Message, Problem
 
 
@@ -39,7 +42,9 @@ class PolicyTurn:
     """What the policy wrote in one turn."""
 
     text: str
-    """As a verifier reads it (`reasonrl.engines.base.response_text`)."""
+    """As a verifier reads it: behind the opening tag of a thought that it continues."""
+    written: str
+    """Without this tag."""
     token_ids: list[int]
     finish_reason: str
     """stop or length. A turn of length was cut off: a request in it may be half written, and must not be executed."""
@@ -71,6 +76,12 @@ class Conversation:
         self._logprobs: list[float] = []
         self._turns: list[Turn] = []
         self._finish_reason = "stop"
+        self._frame_ids = list(self.prompt_ids)
+        """The prompt, the policy's turns and what the template wrote, without what anybody else said: it tells whether
+        the policy's turn goes on within a thought.
+        """
+        self._has_spoken = False
+        """Whether the policy has, since the template began its turn."""
 
     @property
     def token_ids(self) -> list[int]:
@@ -102,10 +113,11 @@ class Conversation:
             )
         sampling = self._sampling.for_turn(limit)
         generation = await engine.generate(self.token_ids, sampling, seed)
-        text = response_text(self._tokenizer, generation, sampling, self.token_ids)
+        written = response_text(self._tokenizer, generation, sampling)
+        text = self._opened_thought() + written
         self._append(generation.token_ids, text, self._role, generation.logprobs)
         self._finish_reason = generation.finish_reason
-        return PolicyTurn(text, list(generation.token_ids), generation.finish_reason)
+        return PolicyTurn(text, written, list(generation.token_ids), generation.finish_reason)
 
     def append_policy(self, token_ids: list[int], text: str) -> None:
         """Append a turn of the policy that was not sampled here: one of a demonstration. Its log-probs are 0."""
@@ -133,13 +145,17 @@ class Conversation:
         """
         if not self.response_ids or not messages:
             raise ValueError("a message is added after a turn of the policy: put what comes before it into the prompt")
+        frame: list[int] = []
         if self._plain_text:
             ids = [token for message in messages for token in _encode_plain(self._tokenizer, message["content"])]
         else:
-            ids = self._delta(messages)
+            ids, frame = self._delta(messages)
         if self.room - len(ids) < max(1, min_room):
             self._finish_reason = "length"
             return False
+        if not self._plain_text:
+            self._frame_ids += frame
+            self._has_spoken = False
         self._append(ids, "\n".join(message["content"] for message in messages), messages[-1]["role"], None)
         return True
 
@@ -181,12 +197,30 @@ class Conversation:
         self.response_ids += ids
         self._mask += [logprobs is not None] * len(ids)
         self._logprobs += [0.0] * len(ids) if logprobs is None else logprobs
+        if logprobs is not None:
+            self._frame_ids += ids
+            self._has_spoken = True
         self._turns.append(Turn(role, start, len(self.response_ids), text, by_policy=logprobs is not None))
 
-    def _delta(self, messages: list[Message]) -> list[int]:
-        """What follows the last turn of the policy: the end of that turn, the messages, the beginning of the next."""
+    def _opened_thought(self) -> str:
+        """What the policy's next turn continues of a thought: its opening tag, with what the template wrote behind it
+        where it wrote the tag.
+        """
+        opened = opened_thought(self._tokenizer, self._frame_ids)
+        if not (opened and self._has_spoken):
+            return opened
+        return next(f"{tag}\n" for tag, _ in THINKING_TAGS if opened.startswith(tag))
+
+    def _delta(self, messages: list[Message]) -> tuple[list[int], list[int]]:
+        """What follows the last turn of the policy: the end of that turn, the messages, the beginning of the next. And
+        what of it is the template's own.
+        """
         end, added = delta_text(self._tokenizer, messages)
-        ids = _encode_delta(self._tokenizer, end + added, messages)
+        frame = _encode_template(self._tokenizer, end + "".join(piece.text for piece in added if not piece.is_content))
+        return self._behind_turn(_encode_delta(self._tokenizer, end, added), end), frame
+
+    def _behind_turn(self, ids: list[int], end: str) -> list[int]:
+        """Without what of the end of the turn the policy has sampled already."""
         if self._finish_reason == "length" and ids[:1] and ids[0] not in self._tokenizer.added_tokens_decoder:
             return ids  # the cut-off text may happen to end as the end of a turn begins
         longest = max(1, len(_encode_template(self._tokenizer, end)))
@@ -196,9 +230,21 @@ class Conversation:
         return ids
 
 
-def delta_text(tokenizer: Any, messages: list[Message]) -> tuple[str, str]:
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A part of what a template writes."""
+
+    text: str
+    is_content: bool
+    """Whether it is the text of a message, as the template shows it; else the template's own."""
+
+
+def delta_text(tokenizer: Any, messages: list[Message]) -> tuple[str, list[Piece]]:
     """What the chat template writes between an assistant's text and the assistant's next turn: the end of the turn, and
     the messages with the beginning of the next.
+
+    The template is given a word of our own in place of each text, so that it is known where the text stands, whatever
+    it says. Llama 3 writes results as JSON: then so are these.
 
     Raises:
         ModelError: the template renders the earlier turns otherwise as soon as something follows, or leaves out the
@@ -207,6 +253,10 @@ def delta_text(tokenizer: Any, messages: list[Message]) -> tuple[str, str]:
     """
     owner = "a conversation of several turns"
     name = name_of(tokenizer)
+    marked: list[Message] = [
+        {**message, "content": _marked(message["content"], i)}  # type: ignore[typeddict-item]
+        for i, message in enumerate(messages)
+    ]
     for answer in (ASSISTANT_TEXT, f"<think>\nreasonrl-thought\n</think>\n\n{ASSISTANT_TEXT}"):
         # Qwen3 writes an empty thought into a last turn that has none, and leaves it out when a result follows.
         exchange: list[Message] = [
@@ -214,7 +264,7 @@ def delta_text(tokenizer: Any, messages: list[Message]) -> tuple[str, str]:
             {"role": "assistant", "content": answer},
         ]
         before = apply_template(tokenizer, exchange, owner)
-        after = apply_template(tokenizer, [*exchange, *messages], owner, add_generation_prompt=True)
+        after = apply_template(tokenizer, [*exchange, *marked], owner, add_generation_prompt=True)
         if after.startswith(before):
             break
     if not after.startswith(before) or ASSISTANT_TEXT not in before:
@@ -222,25 +272,62 @@ def delta_text(tokenizer: Any, messages: list[Message]) -> tuple[str, str]:
             f"the chat template of {name} changes earlier turns when a message follows, so a conversation of several"
             " turns would not be the one that was sampled. Give the model a chat template that keeps them"
         )
-    added = after[len(before) :]
-    for message in messages:
-        if message["content"].strip() not in added:
+    pieces: list[Piece] = []
+    left = after[len(before) :]
+    for i, message in enumerate(messages):
+        content = message["content"].strip()
+        if not content:
+            continue
+        mark, as_json = _mark(i), json.dumps(_mark(i))[1:-1]
+        if mark in left:
+            own, _, left = left.partition(mark)
+        elif as_json in left:
+            own, _, left = left.partition(as_json)
+            content = json.dumps(content, ensure_ascii=False)[1:-1]
+        else:
             raise ModelError(
                 f"the chat template of {name} leaves out a message of the role '{message['role']}'. Send it as another"
                 " role, or give the model a chat template that knows this one"
             )
-    return before.rpartition(ASSISTANT_TEXT)[2], added
+        pieces += [Piece(own, is_content=False), Piece(content, is_content=True)]
+    pieces.append(Piece(left, is_content=False))
+    if any(_MARK_END in piece.text for piece in pieces if not piece.is_content):
+        raise ModelError(f"the chat template of {name} writes a message twice. Give the model one that does not")
+    return before.rpartition(ASSISTANT_TEXT)[2], pieces
 
 
-def _encode_delta(tokenizer: Any, text: str, messages: list[Message]) -> list[int]:
-    """`text` as ids. It is encoded as a whole, as in a full render, unless a message contains a special token."""
+_MARK_END = "reasonrl-text-end"
+
+
+def _mark(number: int) -> str:
+    """What stands for the text of a message: a quote and a line break tell whether the template changes texts."""
+    return f'reasonrl-text "{number}"\n{_MARK_END}'
+
+
+def _marked(content: str, number: int) -> str:
+    """The mark between the blanks of the text, which templates may cut off."""
+    stripped = content.strip()
+    if not stripped:
+        return content
+    begin = content.index(stripped)
+    return content[:begin] + _mark(number) + content[begin + len(stripped) :]
+
+
+def _encode_delta(tokenizer: Any, end: str, added: list[Piece]) -> list[int]:
+    """As ids. They are encoded as a whole, as in a full render, unless a message contains an added token: it becomes
+    the tokens of its characters.
+    """
     special = [str(token) for token in tokenizer.added_tokens_decoder.values()]
-    if not any(token in message["content"] for message in messages for token in special):
-        return _encode_template(tokenizer, text)
+    if not any(token in piece.text for piece in added if piece.is_content for token in special):
+        return _encode_template(tokenizer, end + "".join(piece.text for piece in added))
     ids: list[int] = []
-    for content in filter(None, (message["content"].strip() for message in messages)):
-        before, content, text = text.partition(content)
-        ids += _encode_template(tokenizer, before) + _encode_plain(tokenizer, content)
+    text = end
+    for piece in added:
+        if piece.is_content:
+            ids += _encode_template(tokenizer, text) + _encode_plain(tokenizer, piece.text)
+            text = ""
+        else:
+            text += piece.text
     return ids + _encode_template(tokenizer, text)
 
 

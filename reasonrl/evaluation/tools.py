@@ -17,7 +17,8 @@ def call_metrics(episodes: Sequence[Episode], key: str) -> dict[str, float]:
     played = [episode.tool_use for episode in episodes if episode.tool_use is not None]
     if not played:
         return {}
-    calls = [call for use in played for call in use.calls]
+    # A broken call is the machine's fault, and says nothing of the policy.
+    calls = [call for use in played for call in use.calls if call.status != "broken"]
     counts = {"call_rate": (sum(bool(use.calls) for use in played), len(played))}
     if calls:
         counts["call_success"] = (sum(call.status == "ok" for call in calls), len(calls))

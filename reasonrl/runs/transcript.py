@@ -21,7 +21,9 @@ class TranscriptTurn:
     judged: bool
     """Whether this is the text that the verifier read."""
     calls: str = ""
-    """How the calls of tools ended that this message answers, in words."""
+    """How the calls of tools ended that this message answers, in words; at the last turn, its own that nobody
+    answered.
+    """
 
     @property
     def speaker(self) -> str:
@@ -52,7 +54,7 @@ def transcript(row: dict[str, Any]) -> list[TranscriptTurn]:
             by_policy=by_policy[i],
             number=sum(by_policy[: i + 1]) if by_policy[i] else None,
             judged=i == judged,
-            calls="" if by_policy[i] else _calls(row, sum(by_policy[:i]) - 1),
+            calls=_calls(row, sum(by_policy[: i + 1]) - 1) if not by_policy[i] or i == len(turns) - 1 else "",
         )
         for i, turn in enumerate(turns)
     ]
@@ -76,9 +78,11 @@ def other_judged_text(row: dict[str, Any], turns: list[TranscriptTurn]) -> str |
 
 
 def _by_policy(row: dict[str, Any], turns: list[dict[str, Any]]) -> list[bool]:
-    """Of each turn, whether the policy wrote it. The loss mask of a training row says so; without it, and for a turn
-    without tokens, the role does: the last turn is always the policy's.
+    """Of each turn, whether the policy wrote it. Rows of older runs do not say so: there the loss mask of a training
+    row does, and without it, and for a turn without tokens, the role: the last turn is always the policy's.
     """
+    if all("by_policy" in turn for turn in turns):
+        return [bool(turn["by_policy"]) for turn in turns]
     by_role = [turn["role"] == turns[-1]["role"] for turn in turns]
     mask = row.get("loss_mask")
     if not mask or sum(turn["tokens"] for turn in turns) != len(mask):

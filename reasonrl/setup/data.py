@@ -258,6 +258,12 @@ def with_functions(problems: list[Problem], recipe: Recipe) -> list[Problem]:
     """The problems with the tools that their prompts describe, where the environment has some. Raises RecipeError."""
     environment = recipe.rollout.environment
     functions = prompt_functions(environment.options) if environment.name == "tool_use" else []
+    if functions and (texts := [problem.id for problem in problems if isinstance(problem.prompt, str)]):
+        raise RecipeError(
+            "rollout.environment.format: this format describes the tools through the chat template, and the prompt of"
+            f" problem {texts[0]} is a text, which says nothing of them. Write data.prompt.style: chat, or format:"
+            " line, fenced or tags with an example in the prompt"
+        )
     return [replace(problem, functions=functions) for problem in problems] if functions else problems
 
 

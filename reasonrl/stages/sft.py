@@ -17,6 +17,7 @@ from reasonrl.curricula.uniform import UniformCurriculum
 from reasonrl.data.checks import without_gold
 from reasonrl.engines.base import derive_seed
 from reasonrl.environments.single_turn import encode_prompt
+from reasonrl.environments.tools.loading import format_of
 from reasonrl.errors import DataError
 from reasonrl.models.logprobs import TokenRow, forward_and_backward, response_logprobs
 from reasonrl.models.prefix_tree import split_rows
@@ -39,6 +40,10 @@ class SFTStage:
     def __init__(self, context: StageContext) -> None:
         self.context = context
         self.curriculum = UniformCurriculum(context.data.train, derive_seed(context.recipe.seed, "curriculum"))
+        environment = context.recipe.rollout.environment
+        self.tool_format = (
+            format_of(environment.options, context.language_model.tokenizer) if environment.name == "tool_use" else None
+        )
 
     def row(self, problem: Problem) -> TaughtRow:
         """The prompt of a problem and the response to learn."""
@@ -46,7 +51,7 @@ class SFTStage:
         tokenizer, stops = context.language_model.tokenizer, recipe.rollout.stop
         turns = turns_of(recipe.sft.response, problem)
         if turns is not None:
-            return taught_turns(tokenizer, problem, turns, stops)
+            return taught_turns(tokenizer, problem, turns, stops, self.tool_format)
         text = target_response(recipe.sft.response, context.response_verifier, problem)
         row = token_row(tokenizer, problem, text, stops)
         return TaughtRow(row.prompt, row.response, [True] * len(row.response))

@@ -8,6 +8,7 @@ from typing import Any
 
 from reasonrl.engines.base import Sampling
 from reasonrl.environments.conversation import Conversation
+from reasonrl.environments.tools.formats import ToolFormat
 from reasonrl.errors import DataError
 from reasonrl.models.logprobs import TokenRow
 from verifiers.types import Message, Problem
@@ -47,23 +48,49 @@ def turns_of(template: str, problem: Problem) -> list[Message] | None:
     return [{"role": turn["role"], "content": turn["content"]} for turn in turns]
 
 
-def taught_turns(tokenizer: Any, problem: Problem, turns: Sequence[Message], stops: Sequence[str]) -> TaughtRow:
+def taught_turns(
+    tokenizer: Any,
+    problem: Problem,
+    turns: Sequence[Message],
+    stops: Sequence[str],
+    tool_format: ToolFormat | None = None,
+) -> TaughtRow:
     """Several turns as the rollouts of an environment have them, token by token. Those of the assistant are learned.
 
     A turn of the assistant ends as a rollout would: in a stop string, or with the end-of-sequence token. Other turns of
-    a text prompt are continued in the same text; of a chat they go through its template.
+    a text prompt are continued in the same text; of a chat they go through its template, except for results of tools in
+    a format that writes them into the assistant's own turn.
+
+    Args:
+        tool_format: of the environment, if it is `tool_use`.
     """
     conversation = Conversation(tokenizer, problem, Sampling(1 << 30))
-    for turn in turns:
+    is_text = isinstance(problem.prompt, str)
+    if tool_format is not None:
+        stops = (*stops, *tool_format.stop)
+    written = ""
+    for place, turn in enumerate(turns):
         if turn["role"] == "assistant":
-            ids = list(tokenizer(turn["content"], add_special_tokens=False)["input_ids"])
-            ends_itself = isinstance(problem.prompt, str) and turn is not turns[-1]
-            if not ends_itself and not any(turn["content"].endswith(stop) for stop in stops):
+            written = turn["content"]
+            follows = turns[place + 1] if place + 1 < len(turns) else None
+            goes_on = follows is not None and (is_text or _in_text(follows, written, tool_format) is not None)
+            ids = list(tokenizer(written, add_special_tokens=False)["input_ids"])
+            if not goes_on and not any(written.endswith(stop) for stop in stops):
                 ids.append(tokenizer.eos_token_id)
-            conversation.append_policy(ids, turn["content"])
-        elif isinstance(problem.prompt, str):
+            conversation.append_policy(ids, written)
+        elif is_text:
             conversation.add_text(turn["content"], role=turn["role"])
+        elif (text := _in_text(turn, written, tool_format)) is not None:
+            conversation.add_text(text, role=turn["role"])
         else:
             conversation.add(turn["content"], role=turn["role"])
     trajectory = conversation.trajectory()
     return TaughtRow(trajectory.prompt_ids, trajectory.response_ids, trajectory.loss_mask)
+
+
+def _in_text(turn: Message, written: str, tool_format: ToolFormat | None) -> str | None:
+    """A result as the format writes it into the assistant's turn; None where the template has a turn for it."""
+    if tool_format is None or turn["role"] != "tool":
+        return None
+    results = tool_format.results([turn["content"]], written)
+    return results if isinstance(results, str) else None

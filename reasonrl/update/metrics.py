@@ -56,7 +56,8 @@ def rollout_metrics(
         "response/tokens_mean": float(lengths.mean()),
         "response/tokens_max": int(lengths.max()),
         "response/turns": sum(t.policy_turns for t in trajectories) / len(trajectories),
-        "response/environment_tokens": float((batch.token_mask & ~batch.loss_mask).sum()) / len(trajectories),
+        "response/environment_tokens": sum(len(t.response_ids) - t.policy_tokens for t in trajectories)
+        / len(trajectories),
         # An unbiased estimate of the entropy at the sampling temperature that needs no pass through the model.
         "policy/surprise": float(-(batch.rollout_logprobs * batch.loss_mask).sum() / policy_tokens),
         "tokens/prompt": sum(len(trajectory.prompt_ids) for trajectory in prompts.values()),

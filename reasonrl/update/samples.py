@@ -130,7 +130,10 @@ def with_columns(row: dict[str, Any], fields: dict[str, Any]) -> dict[str, Any]:
 
 def _turns(trajectory: Trajectory) -> list[dict[str, Any]]:
     """Who said what, and in how many tokens."""
-    return [{"role": turn.role, "text": turn.text, "tokens": turn.stop - turn.start} for turn in trajectory.turns]
+    return [
+        {"role": turn.role, "text": turn.text, "tokens": turn.stop - turn.start, "by_policy": turn.by_policy}
+        for turn in trajectory.turns
+    ]
 
 
 def _other_roles(episode: Episode) -> list[dict[str, Any]]:

@@ -27,9 +27,9 @@ def tool_metrics(episodes: Sequence[Episode]) -> dict[str, Any]:
         "tools/broken": sum(use.ended == "broken" for _, use in played),
         "tools/timeout": sum(call.status == "timeout" for call in calls),
     }
-    if calls:
-        metrics["tools/success_rate"] = sum(call.status == "ok" for call in calls) / len(calls)
-        metrics["tools/invalid_rate"] = sum(call.is_invalid for call in calls) / len(calls)
+    if policys := [call for call in calls if call.status != "broken"]:  # the others are the machine's fault
+        metrics["tools/success_rate"] = sum(call.status == "ok" for call in policys) / len(policys)
+        metrics["tools/invalid_rate"] = sum(call.is_invalid for call in policys) / len(policys)
     if executed:
         metrics["time/tool_call_s"] = sum(call.seconds for call in executed) / len(executed)
     if tokens:

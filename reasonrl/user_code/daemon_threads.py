@@ -6,13 +6,17 @@ would make Ctrl-C wait for it.
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import contextvars
 import os
 import queue
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any
+from typing import Any, TypeVar
 
+Result = TypeVar("Result")
 _Work = tuple["Future[Any]", Callable[[], Any]]
 
 
@@ -52,3 +56,32 @@ class DaemonThreads(ThreadPoolExecutor):
                 except BaseException as error:  # raised again where the result is awaited
                     future.set_exception(error)
             self._idle.release()
+
+
+async def in_own_thread(function: Callable[[], Result]) -> Result:
+    """What a blocking call returns or raises. It has a thread to itself, for which nobody waits who has left: a call
+    that hangs takes no thread from others.
+    """
+    loop = asyncio.get_running_loop()
+    future: asyncio.Future[Result] = loop.create_future()
+    context = contextvars.copy_context()
+
+    def settle(call: Callable[[], None]) -> None:
+        if not future.done():
+            call()
+
+    def run() -> None:
+        try:
+            value = context.run(function)
+        except StopIteration:  # which no future can hold
+            outcome = lambda: future.set_exception(RuntimeError("it raised StopIteration"))  # noqa: E731
+        except BaseException as error:
+            raised = error
+            outcome = lambda: future.set_exception(raised)  # noqa: E731
+        else:
+            outcome = lambda: future.set_result(value)  # noqa: E731
+        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits
+            loop.call_soon_threadsafe(settle, outcome)
+
+    threading.Thread(target=run, name="user call", daemon=True).start()
+    return await future

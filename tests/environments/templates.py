@@ -21,6 +21,12 @@ LLAMA = (
     + _END
     + "{% if add_generation_prompt %}{{ '<|start|>assistant<|end|>\n\n' }}{% endif %}"
 )
+LLAMA_JSON = LLAMA.replace(
+    "{{ '<|start|>' + message['role'] + '<|end|>\n\n' + message['content'] | trim + '<|eot|>' }}",
+    "{% if message['role'] == 'tool' %}{{ '<|start|>ipython<|end|>\n\n' + message['content'] | tojson + '<|eot|>' }}"
+    "{% else %}{{ '<|start|>' + message['role'] + '<|end|>\n\n' + message['content'] | trim + '<|eot|>' }}{% endif %}",
+)
+"""As Llama 3.1's: what a tool says is written as JSON, line breaks and quotes with a backslash."""
 GEMMA = (
     _EACH
     + "{% set role = 'model' if message['role'] == 'assistant' else message['role'] %}"
@@ -48,6 +54,7 @@ DROPS_TOOLS = CHATML.replace(_EACH, _EACH + "{% if message['role'] != 'tool' %}"
 FAMILIES: dict[str, tuple[str, tuple[str, ...], str]] = {
     "chatml": (CHATML, ("<|im_start|>", "<|im_end|>"), "<|im_end|>"),
     "llama": (LLAMA, ("<|start|>", "<|end|>", "<|eot|>"), "<|eot|>"),
+    "llama_json": (LLAMA_JSON, ("<|start|>", "<|end|>", "<|eot|>"), "<|eot|>"),
     "gemma": (GEMMA, ("<|turn|>", "<|/turn|>"), "<|/turn|>"),
     "glm": (GLM, ("[observation]", "[user]", "[assistant]"), "[user]"),
 }

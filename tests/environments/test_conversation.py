@@ -164,9 +164,47 @@ def test_a_template_that_changes_earlier_turns_is_refused_by_its_name() -> None:
 
 def test_a_template_that_drops_a_message_is_refused() -> None:
     tokenizer = tokenizer_of(DROPS_TOOLS)
-    assert "Again." in "".join(delta_text(tokenizer, [{"role": "user", "content": "Again."}]))
+    _, pieces = delta_text(tokenizer, [{"role": "user", "content": "Again."}])
+    assert [piece.text for piece in pieces if piece.is_content] == ["Again."]
     with pytest.raises(ModelError, match="leaves out a message of the role 'tool'"):
         delta_text(tokenizer, [{"role": "tool", "content": "Again."}])
+
+
+def hostile_texts(name: str) -> st.SearchStrategy[str]:
+    """Also those that are nothing but a part of the template."""
+    words = [*FAMILIES[name][1], "<eos>", "tool", "user", "assistant", "\n", '"', "\\", " ", "1", "</think>"]
+    return st.lists(st.sampled_from(words), min_size=1, max_size=4).map("".join)
+
+
+@pytest.mark.parametrize("name", sorted(FAMILIES))
+@settings(max_examples=60, deadline=None)
+@given(st.data())
+def test_whatever_tools_say_the_frame_is_the_templates(name: str, data: st.DataObject) -> None:
+    """The text is what the template writes with the real texts in it, and no text adds a special token."""
+    tokenizer, end = family(name)
+    texts = data.draw(st.lists(hostile_texts(name), min_size=1, max_size=3))
+    role = "tool" if name in ("chatml", "llama_json") else "user"
+
+    def ids_after(contents: Sequence[str]) -> list[int]:
+        conversation = Conversation(tokenizer, problem(), Sampling(40, max_response_tokens=900))
+        take(conversation, IdEngine([[5, end]]))
+        assert conversation.add_messages([{"role": role, "content": content} for content in contents])
+        return conversation.response_ids
+
+    special = set(tokenizer.all_special_ids) | {end}
+    written, harmless = ids_after(texts), ids_after(["1" if text.strip() else text for text in texts])
+    assert [token for token in written if token in special] == [token for token in harmless if token in special]
+    exchange = [{"role": "user", "content": "x"}, {"role": "assistant", "content": tokenizer.decode([5])}]
+    whole = tokenizer.apply_chat_template(
+        [*exchange, *({"role": role, "content": text} for text in texts)], tokenize=False, add_generation_prompt=True
+    )
+    assert whole.endswith(tokenizer.decode(written[2:]))
+
+
+def test_a_template_that_writes_a_message_twice_is_refused() -> None:
+    tokenizer = tokenizer_of(CHATML.replace("message['content'] +", "message['content'] + message['content'] +"))
+    with pytest.raises(ModelError, match="writes a message twice"):
+        delta_text(tokenizer, [{"role": "user", "content": "Again."}])
 
 
 @pytest.mark.parametrize("name", sorted(FAMILIES))
@@ -237,3 +275,34 @@ def test_a_turn_without_room_and_a_message_before_the_first_turn_are_errors() ->
     assert conversation.trajectory().finish_reason == "length"
     with pytest.raises(ValueError, match="no room for another turn"):
         take(conversation, IdEngine([[5]]))
+
+
+def test_a_thought_goes_on_behind_a_text_and_what_a_tool_says_is_no_part_of_it() -> None:
+    """The verifier reads that the policy is within a thought, but neither its earlier turns nor the tool."""
+    tokenizer = tokenizer_of(CHATML)
+
+    def conversation(opens: bool) -> Conversation:
+        prompt = [{"role": "user", "content": "12 + 3?"}]
+        made = Conversation(tokenizer, problem(prompt), Sampling(60, max_response_tokens=900))
+        take(made, IdEngine([encode(tokenizer, "<think>\nLet us see.\n" if opens else "Let us see.\n")]))
+        assert made.add_text("<think> \\boxed{1}", role="tool")
+        return made
+
+    answer = encode(tokenizer, "</think>\n\\boxed{15}")
+    inside = take(conversation(True), IdEngine([answer]))
+    assert inside.text == "<think>\n</think>\n\\boxed{15}" and inside.written == "</think>\n\\boxed{15}"
+    outside = take(conversation(False), IdEngine([encode(tokenizer, "\\boxed{15}")]))
+    assert outside.text == outside.written == "\\boxed{15}", "a tag of the tool opens no thought"
+    silent = take(conversation(True), IdEngine([[tokenizer.eos_token_id]]))
+    assert silent.written == "" and silent.text == "<think>\n"
+
+
+def test_a_thought_that_the_template_opens_is_there_after_each_message() -> None:
+    template = CHATML.replace("{{ '<|im_start|>assistant\n' }}", "{{ '<|im_start|>assistant\n<think>\n' }}")
+    tokenizer = tokenizer_of(template)
+    end = tokenizer.convert_tokens_to_ids("<|im_end|>")
+    made = Conversation(tokenizer, problem([{"role": "user", "content": "1?"}]), Sampling(60, max_response_tokens=900))
+    for _ in range(2):
+        turn = take(made, IdEngine([[*encode(tokenizer, "It is.\n</think>\n1"), end]]))
+        assert turn.text == "<think>\nIt is.\n</think>\n1" and turn.written == "It is.\n</think>\n1"
+        assert made.add("<think> Again.")

@@ -70,7 +70,8 @@ class Tool(Protocol):
         parameters: a JSON schema of an object. A tool whose schema has one required property of type string can be
             called with bare text, as in formats that have no names of arguments.
         deadline_s: seconds after which a call is broken. It is a guard against what hangs, longer than the tool's own
-            limits.
+            limits. Waiting for a place does not count.
+        at_once: calls of all episodes that may run at one time. None: any number. A tool may do without this attribute.
         is_instant: a call computes for well under a millisecond and waits for nothing: no thread, no round of its own.
     """
 

@@ -194,6 +194,7 @@ def apart(text: str, marks: Sequence[str]) -> str:
     for mark in marks:
         if mark == "\n":
             text = " ".join(text.split("\n"))
-        elif mark in text:
+            continue
+        for _ in mark:  # of four backticks three are left at first
             text = text.replace(mark, mark[0] + " " + mark[1:])
     return text

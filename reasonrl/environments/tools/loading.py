@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import inspect
 import json
 import re
@@ -15,6 +14,7 @@ from reasonrl.environments.tools.base import CallStatus, Session, Tool, ToolErro
 from reasonrl.environments.tools.formats import ToolFormat
 from reasonrl.errors import RecipeError
 from reasonrl.plugins import import_dotted
+from reasonrl.user_code.daemon_threads import in_own_thread
 from reasonrl.user_code.guards import describe_error
 from reasonrl.words import did_you_mean
 
@@ -31,6 +31,8 @@ FORMATS = {
 }
 """Name -> class, called with (tools, **options); `chat` with the tokenizer too."""
 KEY = "rollout.environment"
+THREADS = 32
+"""Calls of one function that run at one time, where a recipe does not say."""
 _NAME = re.compile(r"[A-Za-z_][\w-]{0,63}")
 
 
@@ -61,6 +63,11 @@ def load_format(spec: Any, tools: Sequence[Tool], tokenizer: Any) -> ToolFormat:
     return tool_format
 
 
+def format_of(options: Mapping[str, Any], tokenizer: Any) -> ToolFormat:
+    """The format of `tool_use` with these options. Raises as `load_tools` and `load_format`."""
+    return load_format(options.get("format", "chat"), list(load_tools(options.get("tools")).values()), tokenizer)
+
+
 def prompt_functions(options: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Schemas of the tools that prompts of `tool_use` with these options describe; none for formats that the prompt
     shows by examples. Raises as `load_tools`.
@@ -78,9 +85,9 @@ def _load_tool(name: str, options: dict[str, Any], key: str) -> Tool:
     if ":" not in path:
         raise RecipeError(f"{key}: '{name}' is not known; {_choices(name, TOOLS)}")
     target = import_dotted(path, key)
-    if inspect.isfunction(target):
+    if callable(target) and not inspect.isclass(target) and hasattr(target, "__name__"):
         tool: Tool = FunctionTool(target, key, **_function_options(options, key))
-    elif callable(target):
+    elif inspect.isclass(target):
         tool = _make(target, (), options, key)
     else:
         raise RecipeError(f"{key}: {path} is of type {type(target).__name__}; write a function or a class")
@@ -107,19 +114,24 @@ def _check_tool(tool: Any, path: str, key: str) -> None:
         raise RecipeError(f"{key}: the parameters of {tool.name} are not the JSON schema of an object (type: object)")
     if isinstance(tool.deadline_s, bool) or not isinstance(tool.deadline_s, int | float) or not tool.deadline_s > 0:
         raise RecipeError(f"{key}: deadline_s of {tool.name} is {tool.deadline_s!r}; write seconds, more than 0")
+    at_once = getattr(tool, "at_once", None)
+    if at_once is not None and (isinstance(at_once, bool) or not isinstance(at_once, int) or at_once < 1):
+        raise RecipeError(f"{key}: at_once of {tool.name} is {at_once!r}; write a whole number from 1, or None")
 
 
 class FunctionTool:
     """A function of the user's: its name, its docstring and the hints of its parameters are the schema.
 
-    A coroutine function is awaited, any other runs in a thread. What it returns is shown as text; what is no text, as
-    JSON. Raise `ToolError` for a mistake of the policy; whatever else is raised is a fault of the tool, and masks the
-    episode.
+    A coroutine function is awaited, any other runs in a thread of its own, at most `at_once` at one time. What it
+    returns is shown as text; what is no text, as JSON. Raise `ToolError` for a mistake of the policy; whatever else is
+    raised is a fault of the tool, and masks the episode.
     """
 
     is_instant = False
 
-    def __init__(self, function: Callable[..., Any], key: str, *, deadline_s: float = 60.0) -> None:
+    def __init__(
+        self, function: Callable[..., Any], key: str, *, deadline_s: float = 60.0, at_once: int | None = None
+    ) -> None:
         """Raises RecipeError for a function without hints or docstring."""
         from transformers.utils import get_json_schema
 
@@ -133,6 +145,7 @@ class FunctionTool:
         self.name, self.description = schema["name"], schema["description"]
         self.parameters = {**schema["parameters"], "additionalProperties": False}
         self.deadline_s = deadline_s
+        self.at_once = at_once if at_once is not None or inspect.iscoroutinefunction(function) else THREADS
         self._function = function
 
     def session(self, seed: int) -> Session:
@@ -143,7 +156,7 @@ class FunctionTool:
             if inspect.iscoroutinefunction(self._function):
                 value = await self._function(**arguments)
             else:
-                value = await asyncio.to_thread(self._function, **arguments)
+                value = await in_own_thread(lambda: self._function(**arguments))
         except ToolError as error:
             return ToolResult(f"error: {error}", CallStatus.ERROR)
         return ToolResult(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str))
@@ -153,8 +166,8 @@ class FunctionTool:
 
 
 def _function_options(options: dict[str, Any], key: str) -> dict[str, Any]:
-    if unknown := [name for name in options if name != "deadline_s"]:
-        raise RecipeError(f"{key}.{unknown[0]}: a function has no such option; deadline_s is the one it has")
+    if unknown := [name for name in options if name not in ("deadline_s", "at_once")]:
+        raise RecipeError(f"{key}.{unknown[0]}: a function has no such option; it has deadline_s and at_once")
     value = options.get("deadline_s", 60.0)
     if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
         raise RecipeError(f"{key}.deadline_s: expected seconds, more than 0, got {value!r}")

@@ -12,14 +12,15 @@ the last line of a traceback. A program that says nothing is answered by a word,
 
 from __future__ import annotations
 
-import asyncio
 import functools
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+from reasonrl.engines.base import derive_seed
 from reasonrl.environments.tools.base import CallStatus, ToolResult
 from reasonrl.errors import ReasonRLError, RecipeError
+from reasonrl.user_code.daemon_threads import in_own_thread
 from verifiers.sandbox import open_sandbox
 from verifiers.sandbox.types import Ending, Limits, Outcome, Sandbox, SandboxUnavailable, Stdin
 
@@ -27,7 +28,7 @@ SILENT = "(no output)"
 _WAIT_S = 60.0
 """Beyond the limits of the sandbox, which come first where the machine is sound."""
 _CELLS = """\
-import ast as _ast, contextlib as _contextlib, io as _io, sys as _sys
+import ast as _ast, os as _os, sys as _sys
 {seeding}
 _cells = {cells!r}
 _names = {{"__name__": "__main__", "__builtins__": __builtins__}}
@@ -39,10 +40,31 @@ def _run(_text):
         _value = eval(compile(_ast.Expression(_last.value), "cell.py", "eval"), _names)
         if _value is not None:
             print(repr(_value))
-for _cell in _cells[:-1]:
-    with _contextlib.redirect_stdout(_io.StringIO()), _contextlib.suppress(Exception, SystemExit):
-        _run(_cell)
-_run(_cells[-1])
+def _flush():
+    for _stream in (_sys.stdout, _sys.__stdout__):
+        try:
+            _stream.flush()
+        except BaseException:
+            pass
+if len(_cells) > 1:
+    _out, _null = _os.dup(1), _os.open(_os.devnull, _os.O_WRONLY)
+    _os.dup2(_null, 1)
+    for _cell in _cells[:-1]:
+        try:
+            _run(_cell)
+        except BaseException:
+            pass
+    _flush()
+    _os.dup2(_out, 1)
+try:
+    _run(_cells[-1])
+finally:
+    if {end!r}:
+        _flush()
+        _os.write(1, {end!r})
+"""
+"""The output of earlier cells goes nowhere, whatever they write it with. `end` says that the last one came to its end:
+a cell that kills its process would kill every later one.
 """
 
 
@@ -87,6 +109,7 @@ class PythonTool:
         self.limits = Limits(cpu_s=float(cpu_s), memory_mb=int(memory_mb), output_bytes=1 << 18)
         self.stateful = stateful
         self.sandbox = _sandbox(isolation, workers)
+        self.at_once = workers
         self.deadline_s = 5 * self.limits.wall_s + _WAIT_S
 
     def session(self, seed: int) -> PythonSession:
@@ -102,19 +125,21 @@ class PythonSession:
 
     async def call(self, arguments: dict[str, Any]) -> ToolResult:
         cells = [*self._cells, arguments["code"]]
-        outcome = await asyncio.to_thread(self._run, cells)
-        if self._tool.stateful and outcome.ending in (Ending.FINISHED, Ending.ERROR):
-            self._cells = cells  # what was cut off by a limit is not tried again
-        return result_of(outcome, self._tool.limits)
+        end = f"\x1e{derive_seed(self._seed, 'end', len(cells)):016x}".encode() if self._tool.stateful else b""
+        outcome = await in_own_thread(lambda: self._run(cells, end))
+        if self._tool.stateful and outcome.ending in (Ending.FINISHED, Ending.ERROR) and end in outcome.stdout:
+            self._cells = cells  # what was cut off is not tried again
+        return result_of(replace(outcome, stdout=outcome.stdout.replace(end, b"")), self._tool.limits)
 
     async def close(self) -> None:
         self._cells.clear()
 
-    def _run(self, cells: Sequence[str]) -> Outcome:
+    def _run(self, cells: Sequence[str], end: bytes) -> Outcome:
         limits = replace(self._tool.limits, cpu_s=self._tool.limits.cpu_s * len(cells))
         draws = any("random" in cell for cell in cells)
         seeding = f"import random as _random; _random.seed({self._seed})" if draws else ""
-        (outcome,) = self._tool.sandbox.run(_CELLS.format(seeding=seeding, cells=list(cells)), [Stdin()], limits)
+        program = _CELLS.format(seeding=seeding, cells=list(cells), end=end)
+        (outcome,) = self._tool.sandbox.run(program, [Stdin()], limits)
         return outcome
 
 

@@ -25,9 +25,10 @@ and not by characters, surplus calls and malformed ones are answered, and faults
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 import warnings
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -105,6 +106,8 @@ class ToolUse:
                 f"rollout.max_response_tokens: {sampling.response_limit} leaves no room for a result behind a turn of"
                 f" max_new_tokens ({sampling.max_new_tokens}) tokens; write the budget of all turns and results"
             )
+        self._places: dict[str, tuple[asyncio.AbstractEventLoop, asyncio.Semaphore]] = {}
+        """Of tools that take a number of calls at a time, in the loop that is running."""
         self._sampling = replace(sampling, stop=tuple(dict.fromkeys((*sampling.stop, *self._format.stop))))
 
     async def episode(self, problem: Problem, rollout: int, seed: int, engine: RoleEngines) -> Episode:
@@ -115,8 +118,7 @@ class ToolUse:
         try:
             ended, failure = await self._play(conversation, sessions, calls, seed, engine)
         finally:
-            for name, session in sessions.items():
-                await _close(self._tools[name], session)
+            await self._close_all(sessions, engine)
         trajectory = conversation.trajectory()
         verdicts = {}
         if ended != "answered" and not (ended == "void" and self._void == "keep"):
@@ -144,7 +146,7 @@ class ToolUse:
                 return "length", ""
             reading = self._format.read(turn.text)
             if not reading.calls and not reading.mistake:
-                return "answered" if turn.text.strip() and self._answer_mark in turn.text else "void", ""
+                return "answered" if turn.written.strip() and self._answer_mark in turn.written else "void", ""
             if reading.mistake and self._malformed == "end":
                 calls.append(CallRecord("", "malformed", number, reading.mistake, 0.0))
                 return "malformed", ""
@@ -176,14 +178,13 @@ class ToolUse:
         """
         results = []
         for place, call in enumerate(wanted):
-            started = time.perf_counter()
             executed = sum(record.was_executed for record in calls)
             if refusal := self._refusal(call, place, executed):
-                status, result = refusal[0], ToolResult(f"error: {refusal[1]}", CallStatus.ERROR)
+                status, result, seconds = refusal[0], ToolResult(f"error: {refusal[1]}", CallStatus.ERROR), 0.0
             else:
-                result = await self._call(call, sessions, seed, engine)
+                result, seconds = await self._call(call, sessions, seed, engine)
                 status = str(result.status)
-            calls.append(CallRecord(call.name, status, turn, "", time.perf_counter() - started))
+            calls.append(CallRecord(call.name, status, turn, "", seconds))
             results.append(result)
             if result.status is CallStatus.BROKEN:
                 break
@@ -201,10 +202,41 @@ class ToolUse:
             return "wrong_arguments", f"{place_of + ': ' if place_of else ''}{wrong.message[:200]}"
         return None
 
-    async def _call(self, call: ToolCall, sessions: dict[str, Session], seed: int, engine: RoleEngines) -> ToolResult:
+    async def _call(
+        self, call: ToolCall, sessions: dict[str, Session], seed: int, engine: RoleEngines
+    ) -> tuple[ToolResult, float]:
+        """With the seconds that it took, without those that it waited for its place."""
         tool = self._tools[call.name]
-        answer = _guarded(tool, sessions, call, derive_seed(seed, "tool", call.name))
+        answer = self._in_its_place(tool, sessions, call, derive_seed(seed, "tool", call.name))
         return await (answer if tool.is_instant else engine.elsewhere(answer))
+
+    async def _in_its_place(
+        self, tool: Tool, sessions: dict[str, Session], call: ToolCall, seed: int
+    ) -> tuple[ToolResult, float]:
+        async with self._place(tool):
+            started = time.perf_counter()
+            result = await _guarded(tool, sessions, call, seed)
+            return result, time.perf_counter() - started
+
+    def _place(self, tool: Tool) -> contextlib.AbstractAsyncContextManager[None]:
+        at_once = getattr(tool, "at_once", None)
+        if at_once is None:
+            return contextlib.nullcontext()
+        loop, semaphore = self._places.get(tool.name, (None, None))
+        if semaphore is None or loop is not asyncio.get_running_loop():
+            semaphore = asyncio.Semaphore(at_once)
+            self._places[tool.name] = asyncio.get_running_loop(), semaphore
+        return semaphore
+
+    async def _close_all(self, sessions: dict[str, Session], engine: RoleEngines) -> None:
+        """Beside the other episodes, which do not wait for it."""
+        closing = {name: _close(self._tools[name], session) for name, session in sessions.items()}
+        slow = [close for name, close in closing.items() if not self._tools[name].is_instant]
+        for name, close in closing.items():
+            if self._tools[name].is_instant:
+                await close
+        if slow:
+            await engine.elsewhere(asyncio.gather(*slow))
 
     def _append(self, conversation: Conversation, turn: PolicyTurn, texts: Sequence[str]) -> bool:
         """Whether the results fit behind the turn."""
@@ -221,20 +253,50 @@ async def _guarded(tool: Tool, sessions: dict[str, Session], call: ToolCall, see
     try:
         if call.name not in sessions:
             sessions[call.name] = tool.session(seed)
-        result = await asyncio.wait_for(sessions[call.name].call(call.arguments), tool.deadline_s)
-    except TimeoutError:
+        result = await _within(tool.deadline_s, sessions[call.name].call(call.arguments))
+    except _Late:
         return ToolResult(f"{tool.name}: no answer within {tool.deadline_s:g} s", CallStatus.BROKEN)
     except Exception as error:  # a tool may be foreign code
         return ToolResult(f"{tool.name}: {type(error).__name__}: {error}"[:500], CallStatus.BROKEN)
     if not isinstance(result, ToolResult) or not isinstance(result.text, str):
         return ToolResult(f"{tool.name}: returned {type(result).__name__}, not a ToolResult", CallStatus.BROKEN)
-    return result
+    # Half of a pair of surrogates, as JSON can hold it, is no text that a tokenizer takes.
+    return replace(result, text=result.text.encode("utf-8", "replace").decode("utf-8"))
+
+
+class _Late(Exception):
+    """The deadline came first."""
+
+
+async def _within(seconds: float, work: Awaitable[Any]) -> Any:
+    """What comes of it. Nobody waits for one that is late, even if it does not let itself be cancelled. Raises _Late,
+    and RuntimeError in place of SystemExit, which would end the run.
+    """
+
+    async def run() -> Any:
+        try:
+            return await work
+        except SystemExit as error:
+            raise RuntimeError(f"it wants to end the process (SystemExit: {error})") from error
+
+    task = asyncio.ensure_future(run())
+    try:
+        done, _ = await asyncio.wait({task}, timeout=seconds)
+        if not done:
+            raise _Late
+        return task.result()
+    finally:
+        if not task.done():
+            task.add_done_callback(lambda late: late.cancelled() or late.exception())  # nobody asks for it any more
+            task.cancel()
 
 
 async def _close(tool: Tool, session: Session) -> None:
     """A session that does not close changes nothing of its episode, which is over; it is warned of."""
     try:
-        await asyncio.wait_for(session.close(), tool.deadline_s)
+        await _within(tool.deadline_s, session.close())
+    except _Late:
+        warnings.warn(f"a session of the tool {tool.name} did not close in {tool.deadline_s:g} s", stacklevel=2)
     except Exception as error:  # a tool may be foreign code
         warnings.warn(f"a session of the tool {tool.name} did not close: {type(error).__name__}: {error}", stacklevel=2)
 

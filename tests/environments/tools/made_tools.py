@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import functools
 import os
 import time
 from typing import Any
@@ -200,3 +202,63 @@ class _MarkedSession(PythonSession):
             with open(mark, "a", encoding="utf-8") as file:
                 file.write("x")
         return await super().call(arguments)
+
+
+class TwoLines(Base):
+    async def call(self, arguments: dict[str, Any]) -> ToolResult:
+        return ToolResult('1\n"2"')
+
+
+class Stubborn(Base):
+    """Does not let itself be cancelled."""
+
+    async def call(self, arguments: dict[str, Any]) -> ToolResult:
+        end = time.monotonic() + 3
+        while time.monotonic() < end:
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.sleep(0.05)
+        return ToolResult("never")
+
+
+class SlowToClose(Base):
+    async def close(self) -> None:
+        await asyncio.sleep(0.2)
+        CLOSED.append("slow")
+
+
+def sleeps(word: str) -> str:
+    """Hangs for a word, else takes a moment.
+
+    Args:
+        word: the word
+    """
+    time.sleep(3.0 if word == "hang" else 0.05)
+    return word
+
+
+def ends_the_process(word: str) -> str:
+    """Calls sys.exit.
+
+    Args:
+        word: the word
+    """
+    raise SystemExit(2)
+
+
+def half_a_letter(word: str) -> str:
+    """Returns half of a pair of surrogates.
+
+    Args:
+        word: the word
+    """
+    return "a\ud83db"
+
+
+@functools.cache
+def remembers(word: str) -> str:
+    """Looks a word up, once.
+
+    Args:
+        word: the word
+    """
+    return f"{word} means {word}"

@@ -9,13 +9,13 @@ import pytest
 from reasonrl.engines.base import Sampling
 from reasonrl.environments.tools.calculator import Calculator
 from reasonrl.environments.tools.chat_formats import ChatFormat, _hermes, _llama3
-from reasonrl.environments.tools.loading import prompt_functions
+from reasonrl.environments.tools.loading import format_of, prompt_functions
 from reasonrl.errors import ReasonRLError
 from reasonrl.models.loading import load_tokenizer_and_config
 from reasonrl.recipe.reading import parse_recipe
 from reasonrl.setup.data import with_functions
 from reasonrl.stages.taught_turns import taught_turns
-from tests.environments.templates import CHATML, DROPS_TOOLS, tokenizer_of
+from tests.environments.templates import CHATML, DROPS_TOOLS, family, tokenizer_of
 from tests.environments.tools.scripted_policy import play
 from verifiers.types import Problem
 
@@ -175,3 +175,60 @@ def test_llama3_calls() -> None:
     assert not _llama3("The answer is {5}").calls and not _llama3("{5}").mistake
     assert _llama3('{"name": "calculator", "parameters": 5}').mistake
     assert len(_hermes(call("{}") * 3).calls) == 3
+
+
+def test_demonstrations_of_results_in_the_text_of_a_chat_are_what_rollouts_are() -> None:
+    """ReTool's layout: the result stands in the assistant's own turn."""
+    tokenizer = tokenizer_of(CHATML)
+    options = {"tools": ["calculator"], "format": {"name": "tags", "tags": {"calculator": ["calc", "result"]}}}
+    turns = ["Let us see.\n<calc>12 + 3</calc>", "It is 15."]
+    end = tokenizer.eos_token_id
+    ids = [list(tokenizer(turn, add_special_tokens=False)["input_ids"]) for turn in turns]
+    episode, _ = play(
+        [ids[0], [*ids[1], end]],
+        tokenizer=tokenizer,
+        prompt=CHAT,
+        sampling=Sampling(200, max_response_tokens=2000),
+        **options,
+    )
+    trajectory = episode.trained_trajectory
+    shown = [
+        {"role": "assistant", "content": turns[0]},
+        {"role": "tool", "content": "15"},
+        {"role": "assistant", "content": turns[1]},
+    ]
+    row = taught_turns(tokenizer, Problem("p", CHAT, "math", {}), shown, [], format_of(options, tokenizer))
+    assert (row.prompt, row.response, row.taught) == (
+        trajectory.prompt_ids,
+        trajectory.response_ids,
+        trajectory.loss_mask,
+    )
+    assert "<result>\n15\n</result>" in tokenizer.decode(row.response) and row.response.count(end) == 1
+
+
+def test_a_prompt_that_is_a_text_cannot_describe_tools() -> None:
+    recipe = parse_recipe(
+        "name: t\nmodel: {path: m}\ndata: {train: {source: x.jsonl}}\nverifier: {name: math}\n"
+        "rollout: {max_new_tokens: 8, max_response_tokens: 64, environment: {name: tool_use, tools: [calculator]}}\n",
+        "t",
+    ).stages[0]
+    with pytest.raises(ReasonRLError, match=r"prompt of problem p is a text.*data\.prompt\.style: chat"):
+        with_functions([Problem("p", "12 + 3?", "math", {"answer": "15"})], recipe)
+
+
+def test_a_result_of_several_lines_in_a_template_that_writes_json() -> None:
+    """Llama 3.1: the run ended with the first result that has a line break."""
+    tokenizer, end = family("llama_json")
+    tokenizer.chat_template = TOOLS_HEAD + "{# ipython #}" + tokenizer.chat_template
+    asked = '{"name": "made", "parameters": {"text": "x"}}'
+    ids = [[*tokenizer(turn, add_special_tokens=False)["input_ids"], end] for turn in (asked, "15")]
+    episode, _ = play(
+        ids,
+        tokenizer=tokenizer,
+        prompt=CHAT,
+        format={"name": "chat", "calls": "llama3"},
+        tools=[f"{MADE}:TwoLines"],
+        sampling=Sampling(200, max_response_tokens=2000),
+    )
+    text = tokenizer.decode(episode.trained_trajectory.response_ids)
+    assert r'"1\n\"2\""' in text and episode.tool_use.ended == "answered"
