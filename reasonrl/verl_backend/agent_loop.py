@@ -64,13 +64,13 @@ class ServerEngine:
         """
 
     async def generate(self, token_ids: Sequence[int], sampling: Sampling, seed: int) -> Generation:
-        return await self._request(self._session or uuid4().hex, token_ids, sampling, seed)
+        return await self.request(self._session or uuid4().hex, token_ids, sampling, seed)
 
     async def generate_many(
         self, prompts: Sequence[Sequence[int]], sampling: Sampling, seeds: Sequence[int]
     ) -> list[Generation]:
         requests = zip(prompts, seeds, strict=True)
-        return list(await asyncio.gather(*(self._request(uuid4().hex, ids, sampling, seed) for ids, seed in requests)))
+        return list(await asyncio.gather(*(self.request(uuid4().hex, ids, sampling, seed) for ids, seed in requests)))
 
     async def elsewhere(self, call: Awaitable[Result]) -> Result:
         """Episodes do not wait for each other here."""
@@ -81,7 +81,8 @@ class ServerEngine:
             f"verl has no engine for the role '{name}': serve its model and write the address, or write model: same"
         )
 
-    async def _request(self, request_id: str, token_ids: Sequence[int], sampling: Sampling, seed: int) -> Generation:
+    async def request(self, request_id: str, token_ids: Sequence[int], sampling: Sampling, seed: int) -> Generation:
+        """`request_id`: verl sends those with the same one to the same server."""
         parameters: dict[str, Any] = {
             "temperature": sampling.temperature,
             "top_p": sampling.top_p,

@@ -6,6 +6,7 @@ import asyncio
 import threading
 from collections.abc import Sequence
 from typing import Any
+from uuid import uuid4
 
 from reasonrl.engines.base import Generation, Request
 from reasonrl.errors import ModelError
@@ -22,6 +23,7 @@ class ClientEngine:
     def __init__(self, client: Any, tokenizer: Any, model_path: str, *, timeout_s: float) -> None:
         self._engine = ServerEngine(client, end_tokens(tokenizer, model_path), tokenizer)
         self._timeout_s = timeout_s
+        self._name = uuid4().hex
         self._loop = asyncio.new_event_loop()
         threading.Thread(target=self._loop.run_forever, daemon=True, name="reasonrl-client").start()
 
@@ -29,10 +31,7 @@ class ClientEngine:
         """One generation for each request, in order. Raises ModelError when the servers answer none for too long."""
 
         async def generate_all() -> list[Generation]:
-            tasks = [
-                asyncio.create_task(self._engine.generate(request.token_ids, request.sampling, request.seed))
-                for request in requests
-            ]
+            tasks = [asyncio.create_task(self._generate(request)) for request in requests]
             pending = set(tasks)
             try:
                 while pending:
@@ -53,3 +52,8 @@ class ClientEngine:
             return [task.result() for task in tasks]
 
         return asyncio.run_coroutine_threadsafe(generate_all(), self._loop).result()
+
+    async def _generate(self, request: Request) -> Generation:
+        """The turns of an episode go to one server, which has their beginning in its cache."""
+        name = uuid4().hex if request.episode is None else f"{self._name}-{request.episode}"
+        return await self._engine.request(name, request.token_ids, request.sampling, request.seed)

@@ -101,3 +101,24 @@ def test_an_evaluation_ends_when_the_servers_answer_nothing_any_more(monkeypatch
     ):
         evaluate(1, 0.3, monkeypatch)
     assert [generation.token_ids for generation in evaluate(3, 5.0, monkeypatch)] == [[5]] * 3
+
+
+def test_the_turns_of_an_episode_go_to_one_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    from reasonrl.verl_backend import client
+
+    class NamingClient(SlowClient):
+        def __init__(self) -> None:
+            super().__init__(answered=99)
+            self.names: list[str] = []
+
+        async def generate(self, **request: Any) -> Any:
+            self.names.append(request["request_id"])
+            return await super().generate(**request)
+
+    monkeypatch.setattr(client, "end_tokens", lambda tokenizer, path: [1])
+    servers = NamingClient()
+    engine = client.ClientEngine(servers, build_tokenizer(CRITIC), "model", timeout_s=5.0)
+    for _ in range(2):
+        engine.generate_batch([Request((1, 2), Sampling(4), 0, episode) for episode in ((0, 1), (0, 2), None)])
+    first, second = sorted(servers.names[:3]), sorted(servers.names[3:])
+    assert len(set(first)) == 3 and len(set(first) & set(second)) == 2
