@@ -83,6 +83,11 @@ class CallRecord:
         return self.status in ("ok", "error", "timeout", "broken")
 
     @property
+    def was_refused(self) -> bool:
+        """Whether it could be read, and was not executed."""
+        return self.status in ("unknown_tool", "wrong_arguments", "surplus")
+
+    @property
     def is_invalid(self) -> bool:
         """Whether nothing could be executed, through a mistake of the policy's."""
         return self.status in ("malformed", "unknown_tool", "wrong_arguments")
@@ -93,7 +98,7 @@ class ToolEpisode:
     """What happened between a policy and its tools."""
 
     ended: str
-    """answered, void, length, turns, budget, malformed or broken (`reasonrl.environments.tools.tool_use`)."""
+    """answered, void, length, turns, budget, malformed, refused or broken (`reasonrl.environments.tools.tool_use`)."""
     calls: tuple[CallRecord, ...] = ()
 
     @property

@@ -280,16 +280,16 @@ def delta_text(tokenizer: Any, messages: list[Message]) -> tuple[str, list[Piece
             continue
         mark, as_json = _mark(i), json.dumps(_mark(i))[1:-1]
         if mark in left:
-            own, _, left = left.partition(mark)
+            before_text, _, left = left.partition(mark)
         elif as_json in left:
-            own, _, left = left.partition(as_json)
+            before_text, _, left = left.partition(as_json)
             content = json.dumps(content, ensure_ascii=False)[1:-1]
         else:
             raise ModelError(
                 f"the chat template of {name} leaves out a message of the role '{message['role']}'. Send it as another"
                 " role, or give the model a chat template that knows this one"
             )
-        pieces += [Piece(own, is_content=False), Piece(content, is_content=True)]
+        pieces += [Piece(before_text, is_content=False), Piece(content, is_content=True)]
     pieces.append(Piece(left, is_content=False))
     if any(_MARK_END in piece.text for piece in pieces if not piece.is_content):
         raise ModelError(f"the chat template of {name} writes a message twice. Give the model one that does not")

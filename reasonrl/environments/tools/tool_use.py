@@ -12,6 +12,7 @@ How an episode ends (`ToolEpisode.ended`):
     turns      the last turn that is allowed asks for a call: nobody could read the result, so it is not executed
     budget     results that leave less than `min_tokens_left` of `rollout.max_response_tokens`: they are not shown
     malformed  a call that cannot be read, with `malformed: end`
+    refused    a call that is not executed though it can be read, with `refused: end`
     broken     a tool failed that is not to blame on the policy: the episode is masked and counted
 
 Only an episode that answered has a text to judge; the others are wrong, unless `void` says otherwise. A call of a later
@@ -63,7 +64,8 @@ class ToolUse:
         calls_per_turn: calls of a turn that are executed. The others are answered: the limit is reached.
         result_tokens: a longer result is cut in its middle.
         min_tokens_left: so much room must be left for a turn of the policy behind results.
-        malformed: feedback (the policy reads why, and goes on) or end.
+        malformed: of calls that cannot be read: feedback (the policy reads why, and goes on) or end.
+        refused: the same of calls of an unknown tool, with wrong arguments, or beyond the limits.
         void: keep (the verifier judges what there is), wrong (no reward), or mask (no token carries loss; the reward
             stays in the baseline of its group, as in SimpleTIR).
         answer_mark: a text that an answer holds, e.g. "\\boxed"; a turn with neither a call nor this is void.
@@ -84,6 +86,7 @@ class ToolUse:
         result_tokens: int = 256,
         min_tokens_left: int = 8,
         malformed: str = "feedback",
+        refused: str = "feedback",
         void: str = "keep",
         answer_mark: str = "",
     ) -> None:
@@ -98,6 +101,7 @@ class ToolUse:
         self._result_tokens = check_whole("result_tokens", result_tokens, least=4)
         self._min_tokens_left = check_whole("min_tokens_left", min_tokens_left)
         self._malformed = check_word("malformed", malformed, ("feedback", "end"))
+        self._refused = check_word("refused", refused, ("feedback", "end"))
         self._void = check_word("void", void, ("keep", "wrong", "mask"))
         self._answer_mark = str(answer_mark)
         self._validators = {name: Draft202012Validator(tool.parameters) for name, tool in self._tools.items()}
@@ -159,6 +163,8 @@ class ToolUse:
                 results = await self._results(reading.calls, number, sessions, calls, seed, engine)
                 if broken := next((result.text for result in results if result.status is CallStatus.BROKEN), None):
                     return "broken", broken
+                if self._refused == "end" and any(call.was_refused for call in calls if call.turn == number):
+                    return "refused", ""
                 texts = [result.text for result in results]
             if not self._append(conversation, turn, texts):
                 return "budget", ""
@@ -186,7 +192,7 @@ class ToolUse:
                 status = str(result.status)
             calls.append(CallRecord(call.name, status, turn, "", seconds))
             results.append(result)
-            if result.status is CallStatus.BROKEN:
+            if result.status is CallStatus.BROKEN or (self._refused == "end" and calls[-1].was_refused):
                 break
         return results
 

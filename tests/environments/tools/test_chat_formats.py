@@ -232,3 +232,22 @@ def test_a_result_of_several_lines_in_a_template_that_writes_json() -> None:
     )
     text = tokenizer.decode(episode.trained_trajectory.response_ids)
     assert r'"1\n\"2\""' in text and episode.tool_use.ended == "answered"
+
+
+@pytest.mark.parametrize(
+    ("asked", "options", "status"),
+    [
+        (call('{"expression": "1"}', "nothing"), {}, "unknown_tool"),
+        (call('{"number": 1}'), {}, "wrong_arguments"),
+        ("\n".join([call('{"expression": "1"}')] * 3), {"calls_per_turn": 1}, "surplus"),
+    ],
+)
+def test_a_refused_call_is_answered_or_ends_the_episode(asked: str, options: dict[str, Any], status: str) -> None:
+    episode, policy, _ = chat_play([asked, "15"], **options)
+    assert episode.tool_use.ended == "answered" and len(policy.requests) == 2
+    assert status in [one.status for one in episode.tool_use.calls]
+    episode, policy, _ = chat_play([asked, "15"], refused="end", **options)
+    assert episode.tool_use.ended == "refused" and len(policy.requests) == 1 and episode.text == ""
+    assert episode.tool_use.calls[-1].status == status and len(episode.tool_use.calls) <= 2
+    episode, _, _ = chat_play([call('{"expression": "12 + 3"}'), "15"], refused="end")
+    assert episode.tool_use.ended == "answered"

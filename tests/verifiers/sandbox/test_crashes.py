@@ -119,7 +119,7 @@ def test_a_sample_whose_process_was_killed_once_is_run_again(own: LocalSandbox) 
     caller = threading.Thread(target=lambda: outcomes.extend(own.run(program, [Stdin()])))
     caller.start()
     time.sleep(0.5)
-    for process in descendants(own.pids[0]):
+    for process in sorted(descendants(own.pids[0])):  # parents first: a supervisor would report the end of its program
         with contextlib.suppress(ProcessLookupError):  # it went with the one before
             os.kill(process, signal.SIGKILL)
     caller.join()
