@@ -15,8 +15,8 @@ from reasonrl.engines.base import Sampling
 from reasonrl.engines.served import ServedFailure
 from reasonrl.serving.play import BudgetSpent, ModelPlay, play
 from reasonrl.serving.replaying import Settings, replay_trace
-from reasonrl.serving.service import verdict_json
 from reasonrl.serving.trace import Trace, call_facts, play_trace
+from reasonrl.serving.verdicts import verdict_json
 from reasonrl.serving.voices import BadPrompt, Said
 from tests.serving.fake_voices import FakeVoice, fake_cast
 from verifiers.types import Problem
