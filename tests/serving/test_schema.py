@@ -88,17 +88,26 @@ VARIANTS = {
     "POST /v1/critique": [Variant("CritiqueRequest", ("solution",)), Variant("CritiqueRequest", ("steps",))],
     "POST /v1/verify": [Variant("VerifyRequest", ("kind",), ("answer",), {"answer": {"type": "string"}})],
 }
-STREAMS = Variant(
-    "ChatRequest",
-    required=("stream",),
-    fields={
+
+
+def streams(models: list[str], options: list[dict[str, Any] | None]) -> Variant:
+    fields: dict[str, Any] = {
         "stream": {"const": True},
         "n": {"const": 1},
         "seed": {"type": "integer", "minimum": 0},  # Schemathesis rounds the least one, -(2**63)
         "messages": {"enum": [REVIEWED[:1]]},
-        "reasonrl": {"enum": [None, {"trace": True, "progress": False}, {"budget_tokens": 20}]},
-    },
+        "model": {"enum": models},
+        "reasonrl": {"enum": options},
+    }
+    return Variant("ChatRequest", required=("stream",), fields=fields)
+
+
+STREAMS = streams(
+    ["refine-solver", "best-of-n-solver", "majority-solver"],
+    [None, {"trace": True, "progress": False}, {"budget_tokens": 20}],
 )
+PLAIN_STREAMS = streams(["solver", "judge"], [None, {"progress": False}])
+"""Of models that play no strategy: options of strategies are refused there."""
 UNCHANGED = Variant("ErrorReply")
 
 
@@ -192,8 +201,9 @@ def test_answers_are_those_of_the_schema(address: str, served: Service, route: s
             assert answers[200, "application/json"] >= 10 and answers[400, "application/json"] >= 30, answers
 
 
-def test_streams_are_those_of_the_schema(address: str, served: Service) -> None:
-    operation = operation_of(address, described(served, STREAMS), f"POST {CHAT}")
+@pytest.mark.parametrize("variant", [STREAMS, PLAIN_STREAMS], ids=["strategies", "plain"])
+def test_streams_are_those_of_the_schema(address: str, served: Service, variant: Variant) -> None:
+    operation = operation_of(address, described(served, variant), f"POST {CHAT}")
     answers = answers_to(drawn(operation, GenerationMode.POSITIVE))
     assert answers[200, "text/event-stream"] == sum(answers.values()) >= EXAMPLES / 2, answers
 
