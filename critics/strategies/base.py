@@ -25,6 +25,7 @@ StoppedBy = Literal[
     "deadline",
     "shutdown",
     "critic_unavailable",
+    "actor_unavailable",
 ]
 
 

@@ -213,7 +213,7 @@ def _compiler() -> Finding:
     except NoKernel as error:
         what = f"{error}: rollout.engine: hf and updates compute with torch alone, which is slower"
         return Finding("note", what, "apt-get install gcc (Debian, Ubuntu), dnf install gcc (Fedora)")
-    return Finding("ok", f"{compiler} compiles the kernels of rollout.engine: hf and of updates")
+    return Finding("ok", f"{' '.join(compiler)} compiles the kernels of rollout.engine: hf and of updates")
 
 
 def _folders() -> list[Finding]:

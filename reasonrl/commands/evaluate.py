@@ -88,6 +88,8 @@ def _control_metrics(
         setting.evaluator.engine,
         setting.roles.engines,
         setting.answer_verifier,
+        stage.critic.refine.refinements,
+        stage.critic.refine.when,
     )
     metrics: dict[str, Any] = {}
     for evaluation in evaluations:

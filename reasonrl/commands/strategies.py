@@ -98,20 +98,31 @@ def table_text(results: Sequence[Any]) -> str:
     for result in results:
         if not result.is_compared and result.name not in shown:
             continue
-        estimate, low, high, _ = result.accuracy
-        cells = [result.name, f"{estimate:.1%}", f"{low:.1%} to {high:.1%}"]
+        cells = [result.name, "", ""]
+        if result.accuracy is not None:
+            estimate, low, high, _ = result.accuracy
+            cells[1:] = [f"{estimate:.1%}", f"{low:.1%} to {high:.1%}"]
         cells += [f"{result.actor_tokens:,.0f}", f"{result.critic_tokens:,.0f}"]
         if result.difference is None:
             cells += ["", "", "", ""]
         else:
             gain = result.difference.normal
             cells += [f"{100 * gain.estimate:+.1f}", f"{100 * gain.low:+.1f} to {100 * gain.high:+.1f}"]
-            cells += [f"{result.difference.p_value:.2g}", result.against]
+            cells += [f"{result.p_value:.2g}", result.against]
         table.add_row(*cells)
     console = Console(width=140, highlight=False)
     with console.capture() as captured:
         console.print(table)
-    notes = ["tokens: mean of a problem; gain: points over the vote that spends as much"]
+    notes = [
+        "tokens: completion tokens of a problem, mean; gain: points over the vote that spends as much; p: Holm's, for"
+        " all rows"
+    ]
+    if dear := [result.name for result in results if result.is_compared and not result.against and result.accuracy]:
+        notes.append(f"{', '.join(dear)}: no vote here spends as much, so there is no gain; raise --samples")
+    if unread := max(result.unread for result in results):
+        notes.append(f"up to {unread:.1%} of a strategy's critiques could not be read: see results.json")
+    if unfinished := max(result.unfinished for result in results):
+        notes.append(f"on up to {unfinished:,} problems the actor could not go on: the best draft until then counts")
     if unjudged := max(result.unjudged for result in results):
         notes.append(f"up to {unjudged:,} problems have no verdict, and do not count: see results.json")
     if uncritiqued := max(result.uncritiqued for result in results):

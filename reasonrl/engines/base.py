@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Awaitable, Hashable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, Protocol, TypeVar, runtime_checkable
@@ -38,6 +39,19 @@ class Sampling:
     def response_limit(self) -> int:
         """The most tokens that may follow the prompt in an episode."""
         return self.max_response_tokens or self.max_new_tokens
+
+    def check(self) -> None:
+        """Raises ValueError for what cannot be drawn."""
+        if self.max_new_tokens < 1:
+            raise ValueError(f"max_new_tokens is {self.max_new_tokens}; write at least 1")
+        if not 0 <= self.temperature < math.inf:
+            raise ValueError(f"temperature is {self.temperature}; write a number from 0 (greedy) on")
+        if not 0 < self.top_p <= 1:
+            raise ValueError(f"top_p is {self.top_p}; write a number above 0, at most 1 (all tokens)")
+        if self.top_k < 0:
+            raise ValueError(f"top_k is {self.top_k}; write 0 for all tokens, or how many")
+        if "" in self.stop:
+            raise ValueError("a string of stop is empty; leave it out")
 
     def for_turn(self, max_new_tokens: int) -> Sampling:
         """The same for one request of at most `max_new_tokens`."""

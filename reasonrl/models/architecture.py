@@ -26,7 +26,7 @@ def tree_is_exact(model: Any, *, tolerance: float, packing: Packing = "tree_mask
     A window of attention can be longer than any row that is worth trying, so windows are looked for in the config.
     """
     config = model.config.get_text_config()
-    if _has_window(config):
+    if _has_window(config) or steady_positions(config) is not None:
         return False
     vocabulary = config.vocab_size
     generator = torch.Generator().manual_seed(0)
@@ -118,10 +118,36 @@ def _gap(logits: Tensor, others: Tensor) -> float:
     return float((torch.log_softmax(logits.float(), -1) - torch.log_softmax(others.float(), -1)).abs().max())
 
 
+def most_positions(config: Any) -> int | None:
+    """How many tokens a row may have, prompt and response together, and be computed alike in any company; None: as many
+    as there is memory for.
+    """
+    positions = getattr(config.get_text_config(), "max_position_embeddings", None)
+    return min((int(n) for n in (positions, steady_positions(config)) if n), default=None)
+
+
+def steady_positions(config: Any) -> int | None:
+    """Up to how many tokens a model turns its queries and keys by the same frequencies; None: always. Where some row of
+    a pass is longer, LongRoPE takes others for the whole pass.
+    """
+    text = config.get_text_config()
+    rope = getattr(text, "rope_parameters", None) or getattr(text, "rope_scaling", None) or {}
+    several = [one for one in rope.values() if isinstance(one, dict)] or [rope]  # by type of layer, in some models
+    kinds = {one.get("rope_type", one.get("type")) for one in several}
+    positions = getattr(text, "max_position_embeddings", None)
+    if not kinds & {"longrope", "su"}:  # "dynamic" changes behind max_position_embeddings, where nothing gets to
+        return None
+    lengths = [one.get("original_max_position_embeddings") for one in several]
+    original = next((n for n in lengths if n), None) or getattr(text, "original_max_position_embeddings", None)
+    return int(original) if original and (positions is None or original < positions) else None
+
+
 def _has_window(config: Any) -> bool:
     """Whether some layer sees less than everything before it. A config that names its layers' types is believed over
     the bare number.
     """
+    if "local" in (getattr(config, "attention_layers", None) or ()):  # GPT-Neo
+        return True
     kinds = getattr(config, "layer_types", None)
     if kinds:
         return any(kind != "full_attention" for kind in kinds)

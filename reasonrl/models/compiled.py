@@ -46,7 +46,7 @@ def load_library(source: Path, dtype: torch.dtype, *defines: str) -> ctypes.CDLL
     words = [*defines, f"-DBF16={int(dtype is torch.bfloat16)}"]
     texts = [path.read_text(encoding="utf-8") for path in (source, _FOLDER / _HEADER)]
     digest = hashlib.blake2b(
-        "\0".join([*texts, *_FLAGS, *words, compiler, _processor()]).encode(), digest_size=12
+        "\0".join([*texts, *_FLAGS, *words, *compiler, _processor()]).encode(), digest_size=12
     ).hexdigest()
     for folder in cache_folders():
         path = folder / "kernels" / f"{source.stem}-{digest}.so"
@@ -59,14 +59,14 @@ def load_library(source: Path, dtype: torch.dtype, *defines: str) -> ctypes.CDLL
     raise NoKernel("no folder can be written to")
 
 
-def find_compiler() -> str:
-    """Its path. Raises NoKernel if there is none."""
-    named = os.environ.get("CC")
-    compiler = shlex.split(named)[0] if named else next(filter(shutil.which, _COMPILERS), None)
-    path = shutil.which(compiler) if compiler else None
+def find_compiler() -> list[str]:
+    """Its command: a path, and what the variable CC has behind it (`ccache gcc`). Raises NoKernel if there is none."""
+    named = shlex.split(os.environ.get("CC", ""))
+    command = named or [next(filter(shutil.which, _COMPILERS), "")]
+    path = shutil.which(command[0]) if command[0] else None
     if path is None:
         raise NoKernel("no C compiler is installed (gcc or clang)")
-    return path
+    return [path, *command[1:]]
 
 
 def _processor() -> str:
@@ -78,7 +78,7 @@ def _processor() -> str:
     return next((line for line in lines if line.startswith(("flags", "Features"))), platform.machine())
 
 
-def _compile(compiler: str, source: Path, words: list[str], path: Path) -> bool:
+def _compile(compiler: list[str], source: Path, words: list[str], path: Path) -> bool:
     """Whether it could be written there. Raises NoKernel if it does not compile."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -88,7 +88,7 @@ def _compile(compiler: str, source: Path, words: list[str], path: Path) -> bool:
     os.close(descriptor)
     try:
         done = subprocess.run(
-            [compiler, *_FLAGS, f"-I{_FOLDER}", *words, "-o", unfinished, str(source), "-lm"],
+            [*compiler, *_FLAGS, f"-I{_FOLDER}", *words, "-o", unfinished, str(source), "-lm"],
             capture_output=True,
             text=True,
             timeout=_COMPILE_S,
@@ -96,10 +96,10 @@ def _compile(compiler: str, source: Path, words: list[str], path: Path) -> bool:
         )
         if done.returncode != 0:
             reason = done.stderr.strip().splitlines()
-            raise NoKernel(f"{compiler} failed: {reason[-1] if reason else f'exit status {done.returncode}'}")
+            raise NoKernel(f"{' '.join(compiler)} failed: {reason[-1] if reason else f'exit status {done.returncode}'}")
         os.replace(unfinished, path)
     except (OSError, subprocess.TimeoutExpired) as error:
-        raise NoKernel(f"{compiler}: {error}") from error
+        raise NoKernel(f"{' '.join(compiler)}: {error}") from error
     finally:
         Path(unfinished).unlink(missing_ok=True)
     return True

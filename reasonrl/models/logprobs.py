@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
 from reasonrl.models.log_softmax import LogSoftmaxAt
-from reasonrl.models.prefix_tree import build_tree
+from reasonrl.models.prefix_tree import build_tree, split_padded, split_rows
 from reasonrl.models.tree_attention import ARGUMENT, is_possible, runs_for, tree_attention
 
 Packing = Literal["tree", "tree_runs", "tree_mask", "rows"]
@@ -53,6 +53,14 @@ class TokenLogprobs:
     """
     positions: int
     """Token positions that went through the model, not counting those that fill a tree up."""
+
+
+def micro_batches(rows: Sequence[TokenRow], most_positions: int, packing: Packing) -> list[list[int]]:
+    """Indices of rows that go through the model together: at most `most_positions` places, padding included; a longer
+    single row stands alone.
+    """
+    split = split_padded if packing == "rows" else split_rows
+    return split([[*row.prompt, *row.response] for row in rows], most_positions)
 
 
 def response_logprobs(

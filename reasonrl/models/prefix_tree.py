@@ -92,6 +92,18 @@ def common_prefix(a: Sequence[int], b: Sequence[int]) -> int:
     return shared
 
 
+def split_padded(rows: Sequence[list[int]], max_positions: int) -> list[list[int]]:
+    """Cut rows into micro-batches of at most `max_positions` places when each is padded to the longest of its own; a
+    longer single row stands alone. Rows of like lengths come together. Every row index appears exactly once.
+    """
+    chunks: list[list[int]] = []
+    for i in sorted(range(len(rows)), key=lambda i: (-len(rows[i]), i)):
+        if not chunks or (len(chunks[-1]) + 1) * len(rows[chunks[-1][0]]) > max_positions:
+            chunks.append([])
+        chunks[-1].append(i)
+    return chunks
+
+
 def split_rows(rows: Sequence[list[int]], max_nodes: int) -> list[list[int]]:
     """Cut rows into micro-batches whose trees have at most `max_nodes` nodes; a longer single row stands alone.
 

@@ -28,8 +28,9 @@ from reasonrl.recipe.links import check_links
 from reasonrl.recipe.reading import LoadedRecipe
 from reasonrl.recipe.schema import Recipe
 from reasonrl.rewards.loading import make_offline_verifier, make_reward_parts, make_verifier
-from reasonrl.setup.data import RunData, check_lengths, load_data, recipe_for_data
+from reasonrl.setup.data import RunData, load_data, recipe_for_data
 from reasonrl.setup.environments import environment_maker
+from reasonrl.setup.lengths import check_cache, check_lengths
 from reasonrl.setup.prompt_checks import known_end_ids, template_warnings
 from reasonrl.setup.prompt_tokens import check_prompt_tokens
 from reasonrl.setup.reviewers import check_formats
@@ -83,18 +84,6 @@ def preflight(
     return Plan(loaded.name, plans, resume)
 
 
-def check_cache(recipe: Recipe, config: Any, longest_prompt: int) -> None:
-    """Raises RecipeError where `rollout.cache_gib` does not hold one row."""
-    limit = recipe.rollout.cache_gib
-    tokens = longest_prompt + recipe.rollout.response_limit
-    needed = row_gib(config, computed_dtype(recipe.model.dtype, choose_device(recipe.device)), tokens)
-    if limit is not None and recipe.rollout.engine == "hf" and needed > limit:
-        raise RecipeError(
-            f"rollout.cache_gib: {limit:.3g} GiB does not hold one row of {tokens} tokens: that takes {needed:.2g}."
-            " Write more, or lower rollout.max_new_tokens"
-        )
-
-
 def cache_gb(recipe: Recipe, config: Any, longest_prompt: int, workload: Workload) -> float:
     """What keys and values take in the engine `hf` on a CPU, in GB, if responses are as long as allowed."""
     if config is None or recipe.rollout.engine != "hf" or runs_elsewhere(recipe):
@@ -124,8 +113,8 @@ def plan_stage(recipe: Recipe, *, offline: bool, backends: Mapping[str, BackendP
     if data.train:
         kind.check(recipe, data)
     longest = check_lengths(recipe, tokenizer, config, data.problems) if data.problems and config is not None else 0
-    if config is not None:
-        check_cache(recipe, config, longest)
+    if not data.problems and config is not None and not runs_elsewhere(recipe) and recipe.rollout.engine == "hf":
+        check_cache(recipe, config, 0)
     unused: list[str] = []
     if data.problems and config is not None:
         unused = check_prompt_tokens(weights_of(recipe.model.path), tokenizer, config, data.problems)

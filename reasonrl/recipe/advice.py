@@ -80,7 +80,19 @@ def critics_that_outweigh_the_verifier(recipe: StageSettings) -> Iterator[Mistak
             yield Mistake(("reward", name, "weight"), text)
 
 
+def unread_beside_another_baseline(recipe: StageSettings) -> Iterator[Mistake]:
+    baseline = ADVANTAGES[recipe.train.advantage].baseline
+    for name, part in recipe.reward.items():
+        if recipe.kind == "rl" and part.critic is not None and part.critic.unread == "neutral" and baseline != "group":
+            text = (
+                f"neutral is the mean of the group, and {recipe.train.advantage} compares with another baseline"
+                f" ({baseline}), so what was not read gains or loses by it; write unread: mask"
+            )
+            yield Mistake(("reward", name, "critic", "unread"), text)
+
+
 ADVICE = (
+    unread_beside_another_baseline,
     critics_that_outweigh_the_verifier,
     turns_share_the_limit_of_one,
     unlikeliness_in_solved_groups,

@@ -5,7 +5,7 @@ roles are.
 from __future__ import annotations
 
 import functools
-from typing import Annotated, Any, ClassVar, Literal, cast
+from typing import Annotated, Any, ClassVar, Literal, Self, cast
 
 from pydantic import BeforeValidator, Field, model_validator
 
@@ -77,6 +77,13 @@ class RoleSpec(Spec):
     """A request to a server fails after this many seconds."""
     api_key_env: str = "OPENAI_API_KEY"
     """A server that needs a key gets the value of this environment variable."""
+
+    @model_validator(mode="after")
+    def _stop_strings_have_text(self) -> Self:
+        text = "an empty string ends every text before its first token; delete it, or write the text to stop at"
+        if mistakes := [Mistake(("stop", i), text) for i, words in enumerate(self.stop) if not words]:
+            raise MistakesError(mistakes)
+        return self
 
     @property
     def served(self) -> bool:

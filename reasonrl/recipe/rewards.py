@@ -57,12 +57,12 @@ class ReviewerSpec(RoleSpec):
     that the policy has learned to please is worth less and less then. false: scores enter the reward as they are.
     """
     unread: Literal["neutral", "mask"] = "neutral"
-    """A response none of whose critiques could be read gets the mean of its group (`neutral`), so that it gains and
-    loses nothing by it, or is left out of the update (`mask`).
+    """A response none of whose critiques could be read gets the mean of its group (`neutral`), so that by a group's
+    baseline it gains and loses nothing, or is left out of the update (`mask`).
     """
     shuffle: bool = False
-    """Every response gets the score of another one of the step. This is a control: what a policy gains with it, it does
-    not owe to what the critic says.
+    """Every response gets the score of another one to the same problem. This is a control: what a policy gains with it,
+    it does not owe to what the critic says.
     """
 
 

@@ -89,10 +89,14 @@ TRAINING = [
     Metric("review/<part>/accepted", "Read critiques of a critic in the reward that call the response correct",
            SHARE, "not much above accuracy/train; far above it the policy pleases the critic"),
     Metric("review/<part>/unread", "Critiques of responses without a judgement that could be read", SHARE, "near 0"),
+    Metric("review/<part>/failed", "Responses for which the server of the critic did not answer: they are masked",
+           SHARE, "0"),
     Metric("review/<part>/agreement", "Read critiques whose judgement agrees with the verifier", SHARE,
            "steady; a fall means that the policy pleases the critic"),
     Metric("review/<part>/worth", "What a response that the critic accepts earns more than one that it rejects, before"
-           " the weight of the part", SHARE, "above 0; at 0 the critic's judgement says nothing about correctness"),
+           " the weight of the part", SHARE, "above 0; at 0 the critic's judgement says nothing about correctness."
+           " Where it accepts everything (review/<part>/accepted is 1) nothing is known of what it rejects, and worth"
+           " says little"),
     Metric("accuracy/train", "Share of correct responses among the training rollouts that were judged", SHARE,
            "0.2 to 0.8 gives the most signal"),
     Metric("budget/rollouts_min", "Smallest number of rollouts of a prompt", "rollouts"),

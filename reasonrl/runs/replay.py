@@ -24,7 +24,7 @@ from reasonrl.errors import RecipeError, UsageError
 from reasonrl.recipe.reading import load_recipe
 from reasonrl.recipe.schema import Recipe
 from reasonrl.runs.reading import Row, Run
-from reasonrl.runs.rejudge import judge_again, new_verifiers, part_weights
+from reasonrl.runs.rejudge import CORRECTNESS, judge_again, new_verifiers, part_weights
 from reasonrl.runs.replay_rows import (
     UNKNOWN_KIND,
     batch_of,
@@ -117,6 +117,10 @@ def replay(run_dir: Path, overrides: list[str]) -> Replay:
             " advantages do not need it"
         )
     verifiers = new_verifiers(recipe, saved, overrides)
+    if CORRECTNESS in verifiers and (critics := [name for name, part in recipe.reward.items() if part.critic]):
+        out.notes.append(
+            f"reward.{critics[0]}: what its critic earned was calibrated on the verdicts of the run, and is kept"
+        )
     if verifiers and ":" in recipe.rollout.environment.name:
         out.notes.append(
             f"verdicts: those of the environment {recipe.rollout.environment.name} are replaced by the verifier's"

@@ -1,8 +1,9 @@
 """Strategies on problems with known answers: accuracy against tokens, from as few calls as possible.
 
 All strategies of a problem share their calls: draft 3 of a vote is draft 3 of every other strategy, and is drawn once.
-Each strategy is charged with all tokens that it would have spent alone. What a strategy is worth is its difference from
-a plain majority vote that may spend as much: the smallest one, of 1, 2, 3, ... drafts, whose mean tokens are not fewer.
+Each strategy is charged with all completion tokens that it would have spent alone, those of the critic included; prompt
+tokens are counted beside them. What a strategy is worth is its difference from a plain majority vote that may spend as
+much: the smallest one, of 1, 2, 3, ... drafts, whose mean tokens are not fewer on the problems that both answered.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from reasonrl.engines.served import ServedFailure
 from reasonrl.errors import ModelError
 from reasonrl.serving.play import Cast, ModelPlay, first_error, play
 from reasonrl.serving.voices import BadPrompt, Chat, Said, Voice
-from reasonrl.stats import Interval, PairedDifference, paired_difference, wilson
+from reasonrl.stats import Interval, PairedDifference, holm, paired_difference, wilson
 from verifiers.types import Problem, Verifier
 
 
@@ -59,6 +60,11 @@ class Played:
     """`failed`: the actor could not answer."""
     actor_tokens: int
     critic_tokens: int
+    prompt_tokens: int = 0
+    """Of all calls."""
+    critiques: int = 0
+    unread: int = 0
+    """Critiques without a judgement that could be read."""
 
     @property
     def has_failed(self) -> bool:
@@ -74,7 +80,8 @@ class StrategyResult:
     """One strategy on all problems."""
 
     name: str
-    accuracy: Interval
+    accuracy: Interval | None
+    """None where no answer was judged."""
     actor_tokens: float
     critic_tokens: float
     """Completion tokens of a problem, mean."""
@@ -82,24 +89,37 @@ class StrategyResult:
     """Problems without a verdict; the actor could not answer, or the verifier could not say."""
     uncritiqued: int = 0
     """Problems on which the critic could not answer: the best draft until then counts."""
+    unfinished: int = 0
+    """Problems on which the actor could not go on behind its first drafts, for the length of the prompt say: the best
+    one counts.
+    """
+    prompt_tokens: float = 0.0
+    """Of a problem, mean."""
+    unread: float = 0.0
+    """The share of the critiques that could not be read."""
     is_compared: bool = True
     """Whether it is compared with votes; False for the votes."""
     against: str = ""
     """The majority vote of as many tokens. Empty: no vote that was tried spends as much."""
     difference: PairedDifference | None = None
+    p_value: float | None = None
+    """Of the difference; Holm's, for all strategies of the table together."""
 
     def to_json(self) -> dict[str, Any]:
         difference = self.difference and self.difference.normal
         return {
             "strategy": self.name,
-            "accuracy": self.accuracy._asdict(),
+            "accuracy": self.accuracy._asdict() if self.accuracy else None,
             "actor_tokens": self.actor_tokens,
             "critic_tokens": self.critic_tokens,
+            "prompt_tokens": self.prompt_tokens,
             "unjudged": self.unjudged,
             "uncritiqued": self.uncritiqued,
+            "unfinished": self.unfinished,
+            "unread_critiques": self.unread,
             "against": self.against or None,
             "difference": difference._asdict() if difference else None,
-            "p_value": self.difference.p_value if self.difference else None,
+            "p_value": self.p_value,
         }
 
 
@@ -156,11 +176,22 @@ async def play_all(
 
 def _played(problem: Problem, game: ModelPlay, stopped_by: str) -> Played:
     assert game.best is not None
-    if not game.usage.is_complete and stopped_by != "critic_unavailable":
+    if not game.usage.is_complete and stopped_by not in ("critic_unavailable", "actor_unavailable"):
         raise ModelError("a server does not say how many tokens it wrote: nothing can be compared at equal tokens")
     spent = {name: role.completion_tokens for name, role in game.usage.roles.items()}
-    best = game.best
-    return Played(problem.id, best.text, best.answer, None, stopped_by, spent.get("actor", 0), spent.get("critic", 0))
+    best, critiques = game.best, game.asked_critiques
+    return Played(
+        problem.id,
+        best.text,
+        best.answer,
+        None,
+        stopped_by,
+        spent.get("actor", 0),
+        spent.get("critic", 0),
+        game.usage.prompt_tokens,
+        len(critiques),
+        sum(critique.judgement is None for critique in critiques),
+    )
 
 
 def votes_up_to(samples: int) -> dict[str, Strategy]:
@@ -176,22 +207,37 @@ def results_of(rows: Mapping[str, Sequence[Played]], votes: Sequence[str], *, se
     Args:
         votes: the names in `rows` of the plain votes, by size.
     """
-    vote_tokens = {name: _mean([played.tokens for played in rows[name] if not played.has_failed]) for name in votes}
     results = []
     for name, played in rows.items():
         judged = [p for p in played if p.correct is not None]
-        accuracy = wilson(sum(p.correct is True for p in judged), len(judged))
         answered = [p for p in played if not p.has_failed]
-        actor, critic = _mean([p.actor_tokens for p in answered]), _mean([p.critic_tokens for p in answered])
-        against = "" if name in votes else next((vote for vote in votes if vote_tokens[vote] >= actor + critic), "")
-        difference = _difference(rows[against], played, seed) if against else None
-        unjudged = len(played) - len(judged)
-        uncritiqued = sum(p.stopped_by == "critic_unavailable" for p in played)
-        is_compared = name not in votes
+        against = "" if name in votes else next((vote for vote in votes if _spends_as_much(rows[vote], played)), "")
         results.append(
-            StrategyResult(name, accuracy, actor, critic, unjudged, uncritiqued, is_compared, against, difference)
+            StrategyResult(
+                name,
+                wilson(sum(p.correct is True for p in judged), len(judged)) if judged else None,
+                _mean([p.actor_tokens for p in answered]),
+                _mean([p.critic_tokens for p in answered]),
+                unjudged=len(played) - len(judged),
+                uncritiqued=sum(p.stopped_by == "critic_unavailable" for p in played),
+                unfinished=sum(p.stopped_by == "actor_unavailable" for p in played),
+                prompt_tokens=_mean([p.prompt_tokens for p in answered]),
+                unread=sum(p.unread for p in played) / max(1, sum(p.critiques for p in played)),
+                is_compared=name not in votes,
+                against=against,
+                difference=_difference(rows[against], played, seed) if against else None,
+            )
         )
+    differences = [(i, result.difference) for i, result in enumerate(results) if result.difference is not None]
+    for (i, _), p_value in zip(differences, holm([one.p_value for _, one in differences]), strict=True):
+        results[i] = replace(results[i], p_value=p_value)
     return results
+
+
+def _spends_as_much(vote: Sequence[Played], played: Sequence[Played]) -> bool:
+    """On the problems that both answered, of which there are some."""
+    both = [(x.tokens, y.tokens) for x, y in zip(vote, played, strict=True) if not x.has_failed and not y.has_failed]
+    return bool(both) and sum(x for x, _ in both) >= sum(y for _, y in both)
 
 
 def _difference(a: Sequence[Played], b: Sequence[Played], seed: int) -> PairedDifference | None:
@@ -205,4 +251,4 @@ def _difference(a: Sequence[Played], b: Sequence[Played], seed: int) -> PairedDi
 
 
 def _mean(values: Sequence[float]) -> float:
-    return sum(values) / len(values)
+    return sum(values) / max(1, len(values))

@@ -9,6 +9,7 @@ from reasonrl.engines.local.engine import CachedEngine
 from reasonrl.engines.local.serving import ServingEngine
 from reasonrl.engines.served import ServedModel
 from reasonrl.errors import ModelError
+from reasonrl.models.architecture import most_positions
 from reasonrl.recipe.schema import Recipe
 from reasonrl.serving.voices import CALLS_UNDER_WAY, LocalVoice, ServedVoice, Voice
 from reasonrl.setup.models import load_language_model, make_engine
@@ -46,6 +47,5 @@ def load_voice(recipe: Recipe, weights: str, name: str, *, served_name: str | No
             f"{weights}: requests of many clients are gathered by rollout.engine: hf on a CPU alone. Start vLLM"
             f" (vllm serve {weights}) and name its address: http://HOST:PORT/v1"
         )
-    config = language_model.model.config.get_text_config()
-    context = int(getattr(config, "max_position_embeddings", DEFAULT_CONTEXT) or DEFAULT_CONTEXT)
+    context = most_positions(language_model.model.config) or DEFAULT_CONTEXT
     return LocalVoice(name, language_model.tokenizer, ServingEngine(engine, most_waiting=CALLS_UNDER_WAY), context)

@@ -283,13 +283,14 @@ class ModelPlay:
 async def play(
     strategy: Strategy, game: ModelPlay, *, deadline_s: float | None = None, shutdown: Shutdown | None = None
 ) -> StoppedBy:
-    """Plays to the end, to the end of the budget, to the deadline, or until the server ends. `game.best` is the answer.
+    """Plays to the end, to the end of the budget, to the deadline, until the server ends, or until the actor or the
+    critic cannot go on. `game.best` is the answer.
 
     Raises:
         TimeoutError: the deadline came before there was any draft.
         Full: the server ends, and there is no draft.
         BudgetSpent: the budget does not allow one draft.
-        BadPrompt, OverloadedError, ModelError, ServedFailure: the actor cannot answer.
+        BadPrompt, OverloadedError, ModelError, ServedFailure: the actor cannot answer, and there is no draft.
     """
     shutdown = shutdown or Shutdown()
     try:
@@ -310,6 +311,11 @@ async def play(
     except CriticUnavailable as error:
         _log.warning("the critic did not answer: %s", reason_for_log(error))
         return "critic_unavailable"
+    except (BadPrompt, OverloadedError, ModelError, ServedFailure) as error:
+        if game.best is None:
+            raise
+        _log.warning("the actor did not go on: %s", reason_for_log(error))
+        return "actor_unavailable"
 
 
 def first_error(errors: BaseExceptionGroup) -> BaseException:

@@ -38,7 +38,7 @@ from reasonrl.words import nearest
 from verifiers.loading import load_verifier
 from verifiers.types import Message
 
-INTERRUPTIONS = ("deadline", "shutdown", "critic_unavailable")
+INTERRUPTIONS = ("deadline", "shutdown", "critic_unavailable", "actor_unavailable")
 """Ends of plays after which a call is rightly missing."""
 STRATEGY_OPTIONS = ("rounds", "samples", "critiques", "tries")
 
@@ -157,6 +157,8 @@ class TracePlay(ModelPlay):
             await asyncio.sleep(0)  # the calls beside it, which are in the trace, end first: they did then
             if self.interrupted_by == "critic_unavailable" and role == "critic":
                 raise ServedFailure("the critic did not answer when the trace was written")
+            if self.interrupted_by == "actor_unavailable" and role == "actor":
+                raise ServedFailure("the actor did not answer when the trace was written")
             if self.interrupted_by in ("deadline", "shutdown"):
                 raise TimeoutError
             raise MissingCall(f"the trace has no call {name} of the {role}, for which the strategy asks")

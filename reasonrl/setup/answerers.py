@@ -12,9 +12,9 @@ from reasonrl.evaluation.evaluate import Evaluator
 from reasonrl.models.loading import LanguageModel, load_tokenizer_and_config
 from reasonrl.recipe.schema import Recipe
 from reasonrl.rewards.base import RewardPart
-from reasonrl.setup.data import check_lengths
 from reasonrl.setup.environments import eval_sampling
 from reasonrl.setup.evaluation import evaluator_for
+from reasonrl.setup.lengths import check_lengths
 from reasonrl.setup.models import load_language_model, make_engine
 from reasonrl.setup.prompt_checks import template_warnings
 from reasonrl.setup.prompt_tokens import check_prompt_tokens

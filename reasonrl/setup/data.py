@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 from reasonrl.data import load_problems, render_prompt
 from reasonrl.data.checks import DataReport, check_problems, shared_prompts
 from reasonrl.data.critiques import critique_problem
 from reasonrl.data.mistakes import refuse_unknown
 from reasonrl.data.sources import with_new_ids
-from reasonrl.environments.single_turn import encode_prompt
 from reasonrl.environments.tools.loading import prompt_functions
 from reasonrl.errors import DataError, RecipeError, TrainingError, UsageError
 from reasonrl.evaluation.benchmarks import find_benchmark
@@ -265,41 +262,3 @@ def with_functions(problems: list[Problem], recipe: Recipe) -> list[Problem]:
             " line, fenced or tags with an example in the prompt"
         )
     return [replace(problem, functions=functions) for problem in problems] if functions else problems
-
-
-def check_lengths(recipe: Recipe, tokenizer: Any, config: Any, problems: list[Problem]) -> int:
-    """Tokens of the longest prompt.
-
-    Raises:
-        RecipeError: a prompt cannot be encoded, or does not fit the model together with the longest response.
-    """
-    try:
-        lengths = [len(encode_prompt(tokenizer, problem)) for problem in problems]
-    except ValueError as error:
-        raise RecipeError(str(error)) from error
-    longest = max(lengths)
-    limit = getattr(config.get_text_config(), "max_position_embeddings", None)
-    if limit is not None and longest + recipe.rollout.response_limit > limit:
-        problem = problems[lengths.index(longest)]
-        key = f"rollout.max_{'new' if recipe.rollout.max_response_tokens is None else 'response'}_tokens"
-        raise RecipeError(
-            f"{key}: the prompt of problem {problem.id} has {longest} tokens, and with"
-            f" {recipe.rollout.response_limit} response tokens it exceeds the model's {limit} positions. Lower"
-            f" {key}, or leave out long prompts"
-        )
-    return longest
-
-
-def fitting_problems(recipe: Recipe, tokenizer: Any, config: Any, problems: Sequence[Problem]) -> list[Problem]:
-    """Those whose prompt fits the model together with the longest response.
-
-    Raises:
-        RecipeError: a prompt cannot be encoded.
-    """
-    limit = getattr(config.get_text_config(), "max_position_embeddings", None)
-    try:
-        lengths = [len(encode_prompt(tokenizer, problem)) for problem in problems]
-    except ValueError as error:
-        raise RecipeError(str(error)) from error
-    pairs = zip(problems, lengths, strict=True)
-    return [problem for problem, length in pairs if limit is None or length + recipe.rollout.response_limit <= limit]

@@ -45,9 +45,12 @@ def check_formats(recipe: Recipe) -> None:
 
 
 def format_of(spec: ReviewerSpec, key: str) -> CritiqueFormat:
-    """The format that the recipe names, or that of the run which trained the critic. Raises RecipeError."""
+    """The format that the recipe names, or that of the run which trained the critic.
+
+    Raises RecipeError where there is none, and for one that judges the last step of a solution alone.
+    """
     if spec.format is not None:
-        return spec.format.load()
+        return _judging_all(spec.format.load(), spec, key)
     weights = Path(weights_of(spec.model, f"{key}.model"))
     file = weights.parent.parent / "recipe.yaml"  # of RUN/checkpoints/STEP
     critic = load_recipe(str(file)).stages[-1].critic if file.is_file() else None
@@ -56,4 +59,13 @@ def format_of(spec: ReviewerSpec, key: str) -> CritiqueFormat:
             f"{key}.format: {spec.model} is not a run that trained a critic, so nothing says how it writes critiques;"
             " write e.g. format: boxed_index (docs/critics.md)"
         )
-    return critic.format.load()
+    return _judging_all(critic.format.load(), spec, key)
+
+
+def _judging_all(form: CritiqueFormat, spec: ReviewerSpec, key: str) -> CritiqueFormat:
+    if form.judges_last_step:
+        raise RecipeError(
+            f"{key}.format: {form.name} judges the last step of a solution alone, so {spec.model} would accept a"
+            " response whose error is in an earlier one; name a critic that judges whole solutions"
+        )
+    return form

@@ -5,24 +5,28 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, TypeVar
 
 from reasonrl.engines.base import BatchEngine
 from reasonrl.engines.served import ServedModel
+from reasonrl.engines.vllm import LONGEST
 from reasonrl.environments.refined import Refiner
 from reasonrl.environments.roles import LocalSpeaker, ServedSpeaker, Speaker
 from reasonrl.errors import ModelError, ModelNotHere, RecipeError
+from reasonrl.models.architecture import most_positions
 from reasonrl.models.chat_template import apply_template, check_dialogue
 from reasonrl.models.loading import LanguageModel, check_model_files, load_tokenizer_and_config
 from reasonrl.recipe.critics import RoleSpec
 from reasonrl.recipe.kinds import KINDS
 from reasonrl.recipe.links import PREFIX
 from reasonrl.recipe.schema import Recipe
-from reasonrl.setup.data import check_lengths, fitting_problems
 from reasonrl.setup.environments import role_sampling, rollout_sampling
+from reasonrl.setup.lengths import check_lengths, fitting_problems
 from reasonrl.setup.models import load_language_model, make_engine
 from reasonrl.setup.run_models import model_for_role
 from verifiers.types import Problem
+
+Spoken = TypeVar("Spoken", bound=RoleSpec)
 
 
 @dataclass(frozen=True)
@@ -75,17 +79,28 @@ def load_roles(recipe: Recipe, specs: Mapping[str, RoleSpec], policy: LanguageMo
             speakers[role] = ServedSpeaker(role, model, role_sampling(spec))
         elif spec.model == "same":
             _check_actor(role, policy.tokenizer)
-            speakers[role] = LocalSpeaker(role, policy.tokenizer, role_sampling(spec))
+            positions = policy_positions(recipe, policy)
+            speakers[role] = LocalSpeaker(role, policy.tokenizer, role_sampling(spec), positions=positions)
         else:
             language_model = load_role_model(recipe, role, spec, offline=offline)
             _check_actor(role, language_model.tokenizer)
-            speakers[role] = LocalSpeaker(role, language_model.tokenizer, role_sampling(spec), engine=role)
+            positions = most_positions(language_model.model.config)
+            speakers[role] = LocalSpeaker(role, language_model.tokenizer, role_sampling(spec), role, positions)
             engines[role] = make_engine(recipe_of_role(recipe), language_model)
     return Roles(speakers, engines)
 
 
+def policy_positions(recipe: Recipe, policy: LanguageModel) -> int | None:
+    """How many tokens prompt and response of the policy may have in the engine of its rollouts."""
+    limits = [most_positions(policy.model.config)]
+    if recipe.rollout.engine == "vllm":
+        limits.append(recipe.rollout.vllm.max_model_len or LONGEST)
+    return min((limit for limit in limits if limit is not None), default=None)
+
+
 def roles_without_engines(specs: Mapping[str, RoleSpec], tokenizer: Any) -> Roles:
-    """Roles for a process that holds no model: served speakers, which are not contacted yet, and `same`.
+    """Roles for a process that holds no model: served speakers, which are not contacted yet and whose names are known
+    (`with_served_names`), and `same`.
 
     `tokenizer` is that of the policy.
 
@@ -103,6 +118,29 @@ def roles_without_engines(specs: Mapping[str, RoleSpec], tokenizer: Any) -> Role
                 f"the {role}'s model {spec.model} is not served; serve it and write its address, or write model: same"
             )
     return Roles(speakers)
+
+
+def with_served_names(recipe: Recipe) -> Recipe:
+    """The recipe with the names of the models that its actor and the critics in its reward have on their servers, for
+    processes that do not ask there. Raises ModelError where a server does not answer, or has several models.
+    """
+
+    def named(spec: Spoken) -> Spoken:
+        if not spec.served:
+            return spec
+        model = served_model(spec)
+        model.check()
+        return spec.model_copy(update={"served_name": model.name})
+
+    parts = {
+        name: part if part.critic is None else part.model_copy(update={"critic": named(part.critic)})
+        for name, part in recipe.reward.items()
+    }
+    update: dict[str, Any] = {"reward": parts}
+    if recipe.critic is not None and "actor" in evaluation_roles(recipe):
+        refine = recipe.critic.refine.model_copy(update={"actor": named(recipe.critic.refine.actor)})
+        update["critic"] = recipe.critic.model_copy(update={"refine": refine})
+    return recipe.model_copy(update=update)
 
 
 def served_model(spec: RoleSpec) -> ServedModel:
@@ -171,7 +209,8 @@ def make_refiner(recipe: Recipe, policy: LanguageModel, roles: Roles) -> Refiner
             " model"
         )
     check_dialogue(policy.tokenizer, "critique_grpo")
-    speaker = LocalSpeaker("policy", policy.tokenizer, rollout_sampling(recipe))
+    positions = policy_positions(recipe, policy)
+    speaker = LocalSpeaker("policy", policy.tokenizer, rollout_sampling(recipe), positions=positions)
     return Refiner(speaker, spec.format.load(), roles.speaker("critic"), spec.with_answer)
 
 

@@ -16,8 +16,9 @@ from reasonrl.recipe.fields import LARGEST_TEMPERATURE, LEAST_TEMPERATURE
 from reasonrl.recipe.rules import vllm_samples_at_the_temperature
 from reasonrl.recipe.schema import Recipe
 from reasonrl.rewards.loading import make_reward_parts, make_verifier
-from reasonrl.setup.data import check_lengths, continues_assistant, load_data, render, with_functions
+from reasonrl.setup.data import continues_assistant, load_data, render, with_functions
 from reasonrl.setup.evaluation import evaluator_for
+from reasonrl.setup.lengths import check_lengths
 from reasonrl.setup.models import load_language_model, make_engine
 from reasonrl.setup.prompt_checks import check_last_turns, template_warnings
 from reasonrl.setup.prompt_tokens import check_prompt_tokens

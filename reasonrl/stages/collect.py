@@ -15,7 +15,8 @@ from typing import Any, ClassVar
 from reasonrl.errors import RecipeError
 from reasonrl.recipe.critics import RoleSpec
 from reasonrl.recipe.schema import Recipe
-from reasonrl.setup.data import RunData, check_lengths, load_data, recipe_for_data
+from reasonrl.setup.data import RunData, load_data, recipe_for_data
+from reasonrl.setup.lengths import check_lengths
 from reasonrl.setup.models import load_language_model, make_engine
 from reasonrl.setup.prompt_checks import template_warnings
 from reasonrl.setup.roles import check_refining, load_roles

@@ -23,7 +23,7 @@ from reasonrl.environments.roles import LocalSpeaker
 from reasonrl.errors import TrainingError
 from reasonrl.models.loading import LanguageModel
 from reasonrl.recipe.schema import Recipe
-from reasonrl.setup.roles import Roles
+from reasonrl.setup.roles import Roles, policy_positions
 from reasonrl.stages.collector import UNUSABLE, CollectedSet, Collector, Filter, SeenBefore, in_words, sift
 from verifiers.types import Problem, Verdict, Verifier
 
@@ -65,7 +65,9 @@ class ResponseCollector(Collector):
         critic = roles.speaker("critic")
         if critic is not None:
             assert recipe.critic is not None  # `collector_roles` has checked it
-            speaker = LocalSpeaker("policy", policy.tokenizer, self.sampling)
+            speaker = LocalSpeaker(
+                "policy", policy.tokenizer, self.sampling, positions=policy_positions(recipe, policy)
+            )
             self._refiner = Refiner(speaker, recipe.critic.format.load(), critic)
 
     def collect(self, set_name: str, problems: Sequence[Problem]) -> CollectedSet:

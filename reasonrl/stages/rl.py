@@ -126,25 +126,34 @@ class RLStage:
             greedy = self.greedy_rollouts(problems, seed)
         with timer("verify"):
             score_episodes([*episodes, *greedy], context.parts, on_timeout=self.spec.on_timeout, step=step)  # 4
-            self.review([*episodes, *greedy], seed, step=step, drawn=rollouts.rounds)
+            self.review(episodes, greedy, seed, step=step, drawn=rollouts.rounds)
         source.observe(problems, successes(counts, episodes))  # 5: unaided rollouts only, refinements do not count
         with timer("rollout"):
             refined = refined_rows(context, counts, episodes, seed)  # [] unless the recipe has `critique_grpo`
         predicted = source.predictions(problems)
         rollouts.add(problems, counts, episodes, context.parts, predicted=predicted, greedy=greedy, refined=refined)
 
-    def review(self, episodes: Sequence[Episode], seed: tuple[Any, ...], *, step: int, drawn: int) -> None:
-        """The end of step 4: critics in the reward judge the responses."""
+    def review(
+        self,
+        episodes: Sequence[Episode],
+        greedy: Sequence[Episode],
+        seed: tuple[Any, ...],
+        *,
+        step: int,
+        drawn: int,
+    ) -> None:
+        """The end of step 4: critics in the reward judge the responses, and those of a greedy baseline."""
         if not self.reviewers:
             return
         engine, others = self.context.engine, self.context.roles.engines
         plays = [
             functools.partial(reviewer.review, episode, derive_seed(*seed, place, episode.problem.id, episode.rollout))
             for reviewer in self.reviewers
-            for place, episode in enumerate(episodes)
+            for place, episode in enumerate([*episodes, *greedy])
         ]
         run_episodes(plays, engine, others)
-        self.pipeline.assign_reviews(episodes, step=step, drawn=drawn)
+        for several in (episodes, greedy):  # apart: a baseline is no rollout of its group
+            self.pipeline.assign_reviews(several, step=step, drawn=drawn)
 
     def greedy_rollouts(self, problems: Sequence[Problem], seed: tuple[Any, ...]) -> list[Episode]:
         """The greedy response to each problem where the advantage compares with it, else none."""

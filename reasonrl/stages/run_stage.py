@@ -20,9 +20,10 @@ from reasonrl.rewards.loading import make_reward_parts, make_verifier
 from reasonrl.runs.checkpoint import Checkpoint, save_checkpoint, save_model, write_folder
 from reasonrl.runs.console import TrainConsole
 from reasonrl.runs.folder import RunFolder
-from reasonrl.setup.data import RunData, check_lengths, load_data
+from reasonrl.setup.data import RunData, load_data
 from reasonrl.setup.environments import environment_maker, rollout_sampling
 from reasonrl.setup.evaluation import evaluator_for
+from reasonrl.setup.lengths import check_lengths
 from reasonrl.setup.models import add_lora, frozen_copy, load_language_model, make_engine
 from reasonrl.setup.prompt_checks import template_warnings
 from reasonrl.setup.prompt_tokens import check_prompt_tokens

@@ -19,8 +19,7 @@ from reasonrl.engines.base import derive_seed
 from reasonrl.environments.single_turn import encode_prompt
 from reasonrl.environments.tools.loading import format_of
 from reasonrl.errors import DataError
-from reasonrl.models.logprobs import TokenRow, forward_and_backward, response_logprobs
-from reasonrl.models.prefix_tree import split_rows
+from reasonrl.models.logprobs import TokenRow, forward_and_backward, micro_batches, response_logprobs
 from reasonrl.models.special_tokens import without_opened_thought
 from reasonrl.recipe.critics import RoleSpec
 from reasonrl.recipe.schema import Recipe
@@ -71,9 +70,8 @@ class SFTStage:
         loss_total, positions = 0.0, 0
         context.sleep_engines()
         context.model.train()
-        sequences = [[*row.prompt, *row.response] for row in rows]
         with forward_and_backward(context.model, context.packing):
-            for index in split_rows(sequences, recipe.train.positions_per_micro_batch):
+            for index in micro_batches(rows, recipe.train.positions_per_micro_batch, context.packing):
                 micro = [rows[i] for i in index]
                 scores = response_logprobs(context.model, micro, packing=context.packing)
                 mask = pad_rows([list(map(float, row.taught)) for row in micro], torch.float32).to(

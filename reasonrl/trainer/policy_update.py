@@ -23,9 +23,9 @@ from reasonrl.models.logprobs import (
     TokenLogprobs,
     TokenRow,
     forward_and_backward,
+    micro_batches,
     response_logprobs,
 )
-from reasonrl.models.prefix_tree import split_rows
 from reasonrl.recipe.schema import Recipe
 from reasonrl.user_code.guards import describe_error
 
@@ -149,8 +149,7 @@ def _accumulate(
     active = objective.active_tokens(batch.tensors)
     computed = active.any(1) if skip_silent_rows else torch.tensor([len(row.response) > 0 for row in batch.rows])
     batch = batch.select(computed.nonzero()[:, 0].tolist())
-    sequences = [[*row.prompt, *row.response] for row in batch.rows]
-    for index in split_rows(sequences, forward.positions_per_micro_batch) if sequences else []:
+    for index in micro_batches(batch.rows, forward.positions_per_micro_batch, forward.packing):
         micro = batch.select(index)
         new = response_logprobs(
             model,
@@ -194,9 +193,8 @@ def score_rows_with_entropy(model: Any, rows: Sequence[TokenRow], forward: Forwa
     """Log-probs and entropies, each [B, T], of all rows under the present weights, without gradients."""
     width = max([len(row.response) for row in rows] + [1])
     logprobs, entropy = torch.zeros(len(rows), width), torch.zeros(len(rows), width)
-    sequences = [[*row.prompt, *row.response] for row in rows]
     with torch.no_grad():
-        for index in split_rows(sequences, forward.positions_per_micro_batch):
+        for index in micro_batches(rows, forward.positions_per_micro_batch, forward.packing):
             scores = response_logprobs(
                 model, [rows[i] for i in index], temperature=forward.temperature, packing=forward.packing
             )

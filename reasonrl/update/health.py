@@ -20,19 +20,21 @@ from verifiers.types import Status
 WATCHED = 10
 """Steps over which the share of unjudged rollouts is taken."""
 
-UNJUDGED, NONE = "unjudged:", "none:"
+UNJUDGED, NONE, FAILED, UNREAD = "unjudged:", "none:", "failed:", "unread:"
 """Before the name of a reward part, for rollouts that have no reward of this part."""
 SAME = "same:"
 """Before `part=value`, for the rollouts of a step that all have this value of a part."""
 
 
-def count_outcomes(episodes: Sequence[Episode]) -> Counter[str]:
+def count_outcomes(episodes: Sequence[Episode], weights: Mapping[str, float] | None = None) -> Counter[str]:
     """How the rollouts of a step ended: truncated, unparsed, unfinished (within a thought), timeout and error are
     counted apart, since their cures differ.
 
     One verdict of several that could not be given, that of a refinement say, leaves the rollout unjudged. Rewards that
     are None are counted for each part: `unjudged:fmt` where a verifier gave no verdict, `none:mine` where a function
-    returned None. `same:mine=1` counts the rollouts of a step in which this part is 1 everywhere.
+    returned None, `failed:process` where the server of a critic did not answer (the rollout is unjudged then), and
+    `unread:process` where no critique could be read. `same:mine=1` counts the rollouts of a step in which this part
+    is 1 everywhere. `weights` are those of the parts of the reward: without a critic of weight 0 a rollout is judged.
     """
     counts: Counter[str] = Counter(total=len(episodes))
     for episode in episodes:
@@ -41,20 +43,34 @@ def count_outcomes(episodes: Sequence[Episode]) -> Counter[str]:
         counts["unparsed"] += verdict.status is Status.UNPARSED
         counts["unfinished"] += verdict.correct is not True and is_unfinished_thought(episode.text)
         every = episode.verdicts.values()
-        missing = any(other.correct is None for other in every)
+        failed = [
+            part
+            for part, review in episode.reviews.items()
+            if review.failure is not None and (weights is None or weights.get(part, 0.0))
+        ]
+        missing = bool(failed) or any(other.correct is None for other in every)
         counts["judged"] += not missing
         counts["correct"] += verdict.correct is True and not missing
         counts["unjudged"] += missing
         for status in (Status.TIMEOUT, Status.ERROR):
             counts[status.value] += any(other.status is status for other in every)
+        counts["unanswered"] += bool(failed)
         for part, value in episode.reward_parts.items():
             if value is None:
-                counts[(UNJUDGED if part in episode.verdicts else NONE) + part] += 1
+                counts[_why_missing(episode, part) + part] += 1
     for part in episodes[0].reward_parts if episodes else ():
         values = {episode.reward_parts.get(part) for episode in episodes}
         if len(values) == 1 and (value := values.pop()) is not None:
             counts[f"{SAME}{part}={value:g}"] = len(episodes)
     return counts
+
+
+def _why_missing(episode: Episode, part: str) -> str:
+    if part in episode.verdicts:
+        return UNJUDGED
+    if (review := episode.reviews.get(part)) is None:
+        return NONE
+    return UNREAD if review.failure is None else FAILED
 
 
 class RunHealth:
@@ -78,8 +94,8 @@ class RunHealth:
         unjudged = outcomes["unjudged"]
         if outcomes["total"] and unjudged / outcomes["total"] > self._spec.max_unjudged_share:
             raise TrainingError(
-                f"step {step}: {unjudged} of {outcomes['total']} rollouts could not be judged ({outcomes['timeout']}"
-                f" timed out, {outcomes['error']} broke{': ' + example_reason if example_reason else ''}). A model can"
+                f"step {step}: {unjudged} of {outcomes['total']} rollouts could not be judged ({_how(outcomes)}"
+                f"{': ' + example_reason if example_reason else ''}). A model can"
                 " learn to write what cannot be judged. Look at the newest samples, and start a new run from the"
                 " last checkpoint (model.path=RUN run_dir=ANOTHER_FOLDER) with a higher verifier.timeout_s or"
                 " health.max_unjudged_share"
@@ -110,9 +126,8 @@ class RunHealth:
         watched = len(self._unjudged)
         return (
             f"{share:.1%} of the rollouts of the last {watched} step{'s' if watched > 1 else ''} could not be judged"
-            f" ({outcomes['timeout']} timed out and {outcomes['error']} broke in this"
-            f" one{': ' + reason if reason else ''}). They are masked, so a model can learn to write what cannot be"
-            " judged. Look at the newest samples"
+            f" (in this one {_how(outcomes)}{': ' + reason if reason else ''}). They are masked, so a model can learn"
+            " to write what cannot be judged. Look at the newest samples"
         )
 
     def state_dict(self) -> dict[str, Any]:
@@ -130,6 +145,13 @@ class RunHealth:
         self._quiet_steps = state["quiet_steps"]
 
 
+def _how(outcomes: Counter[str]) -> str:
+    """How judging went wrong."""
+    words = f"{outcomes['timeout']} timed out, {outcomes['error']} broke"
+    unanswered = outcomes["unanswered"]
+    return f"{words}, {unanswered} had no critique from the critic's server" if unanswered else words
+
+
 def explain_silence(outcomes: Counter[str], mix: GroupMix, weights: Mapping[str, float] | None = None) -> str:
     """Why every group has equal rewards, and the one change that helps most. `weights` are those of the parts of the
     reward; a part with the weight 0 is not the reason.
@@ -139,7 +161,7 @@ def explain_silence(outcomes: Counter[str], mix: GroupMix, weights: Mapping[str,
     def share(key: str) -> float:
         return outcomes[key] / total
 
-    missing = [key for key in outcomes if key.startswith((UNJUDGED, NONE)) and share(key) > 0.5]
+    missing = [key for key in outcomes if key.startswith((UNJUDGED, NONE, FAILED, UNREAD)) and share(key) > 0.5]
     if missing and mix.unjudged == mix.total:  # a part with the weight 0 may be None and masks nothing
         worst = max(missing, key=share)
         return explain_missing(worst, share(worst))
@@ -212,6 +234,17 @@ def explain_missing(key: str, share: float) -> str:
         return (
             f"reward.{key.removeprefix(NONE)} returned None for {which}, and None masks a rollout. Return a number for"
             " each response that can be judged"
+        )
+    if key.startswith(FAILED):
+        return (
+            f"reward.{key.removeprefix(FAILED)}: the server of the critic did not answer for {which}, which masks them."
+            " samples.jsonl says why (reviews, failure)"
+        )
+    if key.startswith(UNREAD):
+        part = key.removeprefix(UNREAD)
+        return (
+            f"reward.{part}: no critique of {which} could be read, and critic.unread: mask leaves them out. Look at the"
+            f" critiques in samples.jsonl, and at reward.{part}.critic.format and max_new_tokens"
         )
     part = key.removeprefix(UNJUDGED)
     verifier = "verifier" if part == "correctness" else f"reward.{part}.verifier"

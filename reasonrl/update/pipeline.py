@@ -136,11 +136,13 @@ class UpdatePipeline:
 
     def record(self, rollouts: StepRollouts, prepared: PreparedUpdate, *, step: int) -> StepRecord:
         """Metrics, sample rows and warnings of a step, and whether the run stops here."""
-        outcomes = count_outcomes([episode for episode in rollouts.episodes if not episode.off_policy])
+        weights = {part.name: part.weight for part in self.parts}
+        outcomes = count_outcomes([episode for episode in rollouts.episodes if not episode.off_policy], weights)
         learns = bool((prepared.rollout_advantages != 0).any())
         watched = outcomes
         if rollouts.greedy_episodes:  # one of them that could not be judged masks its whole group
-            watched = count_outcomes([*(e for e in rollouts.episodes if not e.off_policy), *rollouts.greedy_episodes])
+            several = [*(e for e in rollouts.episodes if not e.off_policy), *rollouts.greedy_episodes]
+            watched = count_outcomes(several, weights)
         alarm, stop = None, None
         try:
             alarm = self.health.observe(step, prepared.groups, watched, rollouts.unjudged_reason(), learns=learns)

@@ -100,10 +100,14 @@ class StepRollouts:
         return rows if greedy is None else rows & ~torch.isnan(greedy)
 
     def unjudged_reason(self) -> str:
-        """Why the first verdict that is not a judgement could not be given; empty where all are."""
+        """Why the first verdict that is not a judgement could not be given, or else the first critique for the reward;
+        empty where there are all.
+        """
         judged = [*self.episodes, *self.greedy_episodes]
         verdicts = (verdict for episode in judged for verdict in episode.verdicts.values())
-        return next((verdict.reason for verdict in verdicts if verdict.correct is None), "")
+        missing = next((verdict.reason for verdict in verdicts if verdict.correct is None), "")
+        failures = (review.failure for episode in judged for review in episode.reviews.values())
+        return missing or next((failure for failure in failures if failure is not None), "")
 
     def greedy_rewards(self, batch: RolloutBatch) -> Tensor | None:
         """[B] reward of the greedy response to each row's problem, NaN where it could not be judged."""

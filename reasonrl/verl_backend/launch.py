@@ -34,10 +34,11 @@ from reasonrl.recipe.schema import Recipe
 from reasonrl.rewards.loading import make_reward_parts, make_verifier
 from reasonrl.runs.checkpoint import newest_checkpoint
 from reasonrl.runs.folder import warn_of_start_over
-from reasonrl.setup.data import RunData, check_lengths, load_data
+from reasonrl.setup.data import RunData, load_data
+from reasonrl.setup.lengths import check_lengths
 from reasonrl.setup.prompt_checks import known_end_ids, template_warnings
 from reasonrl.setup.prompt_tokens import check_prompt_tokens
-from reasonrl.setup.roles import check_refining
+from reasonrl.setup.roles import check_refining, with_served_names
 from reasonrl.verl_backend.exports import complete_checkpoints, discard_incomplete, evaluations_left
 from reasonrl.verl_backend.plan import TESTED, VerlPlan, make_plan
 from reasonrl.verl_backend.stage import VerlStage
@@ -153,7 +154,7 @@ def run_verl_stage(
     for warning in data.warnings:
         console.warn(warning)
     check_data(data, resumed_step(folder, console) if resume else None)
-    stage = VerlStage(folder, recipe)
+    stage = VerlStage(folder, with_served_names(recipe))
     stage.write({"train": data.train, **{f"heldout.{name}": rows for name, rows in data.heldout.items()}})
     if init_from in tiny.MODELS and not (folder / "verl" / "model" / "config.json").exists():
         language_model = load_model(init_from, seed=recipe.seed, device="cpu", offline=offline)

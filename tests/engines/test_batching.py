@@ -205,3 +205,21 @@ def test_episodes_of_a_call_that_failed_are_ended_too() -> None:
     with pytest.raises(ValueError, match="broken"):
         run_episodes([fails, fails], engine)
     assert set(engine.asked) <= set(engine.ended)
+
+
+def test_episodes_run_where_a_loop_runs_already() -> None:
+    """As in a notebook, whose cells are awaited."""
+
+    async def cell() -> list[list[int]]:
+        return run_episodes([scripted(number, "geg", [0.0]) for number in range(3)], RecordingEngine())
+
+    assert asyncio.run(cell()) == [[0, 2]] * 3
+
+    async def breaks(engine: RoleEngines) -> None:
+        raise ValueError("broken")
+
+    async def broken_cell() -> None:
+        with pytest.raises(ValueError, match="broken"):
+            run_episodes([breaks], RecordingEngine())
+
+    asyncio.run(broken_cell())

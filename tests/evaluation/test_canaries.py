@@ -22,7 +22,7 @@ from reasonrl.evaluation.critic_benchmark import Criticised, criticise, figures_
 from reasonrl.evaluation.viewing.pages import ResultsPages
 from reasonrl.models.tiny import CRITIC, build_model, build_tokenizer
 from reasonrl.recipe.reading import parse_recipe
-from reasonrl.setup.data import fitting_problems
+from reasonrl.setup.lengths import fitting_problems
 from reasonrl.setup.roles import LoadedCritic
 from reasonrl.stats import clustered_mean, wilson
 from tests.critics.test_canaries import WRONG, Unread

@@ -30,3 +30,14 @@ def test_a_source_compiles(source: Path, dtype: torch.dtype) -> None:
 
 def test_all_sources_are_tried() -> None:
     assert [path.stem for path in SOURCES] == ["attention", "layers", "log_softmax"]
+
+
+@pytest.mark.skipif(not has_compiler(), reason="no C compiler")
+def test_all_words_of_cc_are_the_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
+    path = find_compiler()[0]
+    monkeypatch.setenv("CC", f"env REASONRL=1 {path}")
+    assert find_compiler()[1:] == ["REASONRL=1", path]
+    assert load_library(SOURCES[1], torch.float32)
+    monkeypatch.setenv("CC", "no-such-compiler -O3")
+    with pytest.raises(NoKernel, match="no C compiler"):
+        find_compiler()

@@ -7,7 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reasonrl.models.prefix_tree import build_tree, common_prefix, split_rows
+from reasonrl.models.prefix_tree import build_tree, common_prefix, split_padded, split_rows
 
 # Three tokens only, so that rows share prefixes, contain each other and repeat.
 token_rows = st.lists(st.lists(st.integers(0, 2), min_size=1, max_size=7), min_size=1, max_size=8)
@@ -47,6 +47,14 @@ def test_split_is_a_partition_within_the_limit(rows: list[list[int]], limit: int
     for part in parts:
         assert part
         assert len(part) == 1 or len(build_tree([rows[i] for i in part]).tokens) <= limit
+
+
+@given(rows=token_rows, limit=st.integers(1, 30))
+def test_padded_rows_stay_within_the_limit(rows: list[list[int]], limit: int) -> None:
+    parts = split_padded(rows, limit)
+    assert sorted(i for part in parts for i in part) == list(range(len(rows)))
+    for part in parts:
+        assert len(part) == 1 or len(part) * max(len(rows[i]) for i in part) <= limit
 
 
 @given(token_rows)

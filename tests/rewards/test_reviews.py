@@ -6,6 +6,7 @@ import asyncio
 import json
 import statistics
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +15,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from critics.formats import load_format
-from reasonrl.engines.base import RoleEngines
-from reasonrl.engines.served import ServedFailure
+from reasonrl.engines.base import RoleEngines, Sampling
+from reasonrl.engines.served import ServedFailure, ServedRefusal
 from reasonrl.environments.base import Episode, Review, Trajectory
 from reasonrl.environments.reviews import Reviewer
+from reasonrl.environments.roles import LocalSpeaker, PromptTooLong
 from reasonrl.errors import RecipeError
+from reasonrl.models.loading import load_model
 from reasonrl.recipe.reading import parse_recipe
 from reasonrl.recipe.rewards import ReviewerSpec
 from reasonrl.rewards.reviews import DECAY, PRIOR, ReviewReward, shuffled
+from reasonrl.setup.reviewers import check_formats
 from reasonrl.stages.rl import RLStage
 from tests.tiny_runs import context, tiny
 from verifiers.types import Message, Problem, Status, Verdict
@@ -87,7 +91,7 @@ def test_what_critiques_say(
 def test_a_blank_response_is_rejected_without_asking() -> None:
     critic = FakeCritic()
     one = review_of(Reviewer("process", critic, FORM), episode(" \n "))
-    assert (one.rejected, one.score, critic.chats) == (1, 0.0, [])
+    assert (one.rejected, one.unread, one.score, critic.chats) == (0, 0, 0.0, [])
 
 
 def test_a_dead_server_masks_the_response() -> None:
@@ -98,12 +102,48 @@ def test_a_dead_server_masks_the_response() -> None:
     assert one.reward_parts["process"] is None
 
 
+class Flaky(FakeCritic):
+    """Fails where an answer is `dead` or `long`."""
+
+    async def say(self, chats: Sequence[list[Message]], seeds: Sequence[int], engines: RoleEngines) -> list[Trajectory]:
+        if self.answers[0] in ("dead", "long"):
+            raise ServedFailure("gone") if self.answers.pop(0) == "dead" else ServedRefusal("too long")
+        return await super().say(chats, seeds, engines)
+
+
+@pytest.mark.parametrize(
+    ("answers", "accepted", "unread", "score", "failure"),
+    [
+        (["dead", r"\boxed{-1}", "dead"], 1, 0, 1.0, None),
+        (["long", r"\boxed{-1}", "dead"], 1, 1, 1.0, None),
+        (["long"], 0, 1, None, None),
+        (["dead", "long"], 0, 1, None, None),
+        (["dead", "dead"], 0, 0, None, "gone"),
+    ],
+)
+def test_one_critique_that_fails_takes_no_other_with_it(
+    answers: list[str], accepted: int, unread: int, score: float | None, failure: str | None
+) -> None:
+    one = review_of(Reviewer("process", Flaky(*answers), FORM, samples=len(answers)), episode())
+    assert (one.accepted, one.rejected, one.unread, one.score, one.failure) == (accepted, 0, unread, score, failure)
+
+
+def test_a_response_that_is_too_long_for_a_critic_in_this_process_is_unread() -> None:
+    tokenizer = load_model("tiny-critic", device="cpu").tokenizer
+    speaker = LocalSpeaker("reward.process", tokenizer, Sampling(40), positions=100)
+    one = review_of(Reviewer("process", speaker, FORM), episode("1 + 1 = 2\n" * 30))
+    assert (one.unread, one.score, one.failure) == (1, None, None)
+    with pytest.raises(PromptTooLong, match=r"the reward.process's prompt has \d+ tokens; its model takes at most 99"):
+        asyncio.run(speaker.say([[{"role": "user", "content": "1 + 1 = 2" * 30}]], [1], None))  # type: ignore[arg-type]
+
+
 def reward(**options: Any) -> ReviewReward:
     return ReviewReward("process", ReviewerSpec(model="m", **options), seed=3)
 
 
 def reviewed(review: Review, correct: bool | None = True, problem: str = "p") -> Episode:
     one = episode(correct=correct, problem=problem)
+    one.reward_parts["correctness"] = None if correct is None else float(correct)
     one.reviews["process"] = review
     return one
 
@@ -128,24 +168,48 @@ def test_scores_become_the_share_that_the_verifier_finds_correct() -> None:
     rows = [reviewed(ACCEPTED, True)] * 30 + [reviewed(ACCEPTED, False)] * 10 + [reviewed(REJECTED, True)] * 5
     rows += [reviewed(REJECTED, False)] * 20 + [reviewed(ACCEPTED, None)] * 50 + [reviewed(UNREAD, True)] * 9
     part.observe(rows)
-    prior = PRIOR * DECAY
-    assert part.correct_if_accepted == pytest.approx((prior + 30) / (prior + 40))
-    assert part.correct_if_rejected == pytest.approx(5 / (prior + 25))
+    assert part.correct_if_accepted == pytest.approx((PRIOR + 30) / (PRIOR + 40))
+    assert part.correct_if_rejected == pytest.approx(5 / (PRIOR + 25))
     accepted, rejected = values(part, [reviewed(ACCEPTED), reviewed(REJECTED)])
     assert accepted == pytest.approx(part.correct_if_accepted)
     assert rejected == pytest.approx(part.correct_if_rejected)
 
 
-def test_a_critic_that_accepts_everything_is_soon_worth_nothing() -> None:
+def test_a_critic_that_accepts_everything_pays_everybody_the_same_and_one_rejection_decides_nothing() -> None:
     part = reward()
     for _ in range(100):
         part.observe([reviewed(ACCEPTED, place % 4 == 0) for place in range(16)])
-    assert part.correct_if_accepted == pytest.approx(0.25, abs=0.01)
+    assert part.correct_if_accepted == pytest.approx(0.25, abs=0.03) and part.correct_if_rejected == 0.0
+    assert len(set(values(part, [reviewed(ACCEPTED)] * 4))) == 1
+    before = part.worth
+    part.observe([reviewed(REJECTED, True)])
+    assert before - 1 / PRIOR <= part.worth < before, "the rollouts that are always counted keep their weight"
+
+
+def test_a_critic_that_is_worse_than_chance_earns_nothing() -> None:
+    part = reward()
     for _ in range(100):
+        part.observe([reviewed(ACCEPTED, place % 4 == 0) for place in range(16)])
         part.observe([reviewed(REJECTED, place % 2 == 0) for place in range(16)])
-    assert part.worth == 0.0, "worse than chance earns nothing, and is never turned round"
+    assert part.worth == 0.0, "and is never turned round"
     accepted, rejected = values(part, [reviewed(ACCEPTED), reviewed(REJECTED)])
     assert accepted == rejected
+
+
+def test_blank_responses_say_nothing_about_the_critic() -> None:
+    part, other = reward(), reward()
+    rows = [reviewed(ACCEPTED, True), reviewed(REJECTED, False)] * 20
+    part.observe(rows)
+    other.observe([*rows, *[reviewed(Review(score=0.0), False)] * 30])
+    assert part.state_dict() == other.state_dict()
+
+
+def test_old_steps_count_less() -> None:
+    part = reward()
+    part.observe([reviewed(ACCEPTED, False)] * 10)
+    for _ in range(14):
+        part.observe([])
+    assert part.state_dict()["accepted"] == pytest.approx(10 * DECAY**14)
 
 
 def test_without_calibration_scores_stay_as_they_are() -> None:
@@ -161,17 +225,34 @@ def test_an_unread_response_neither_gains_nor_loses() -> None:
     assert got[2] == 0.5, "the mean of its group"
     assert got[3] == pytest.approx(2 / 3), "nothing of its group was read: the mean of all"
     assert values(reward(unread="mask"), rows)[2] is None
-    assert values(reward(), [reviewed(UNREAD)]) == [0.0]
+    part = reward()
+    part.observe([reviewed(REJECTED, True)] * 8)
+    assert values(part, [reviewed(UNREAD)]) == [part.correct_if_rejected]
 
 
-def test_shuffled_scores_are_those_of_others() -> None:
-    reviews = [Review(rejected=1, score=number / 20) for number in range(20)]
+def test_the_mean_for_unread_responses_is_over_those_that_take_part() -> None:
+    rows = [reviewed(ACCEPTED) for _ in range(3)] + [reviewed(REJECTED, None), reviewed(REJECTED), reviewed(UNREAD)]
+    rows[4].trajectories[0] = replace(rows[4].trajectories[0], finish_reason="length")
+    assert values(reward(), rows)[-1] == pytest.approx(3 / 4), "one was not judged"
+    masking = ReviewReward("process", ReviewerSpec(model="m"), seed=3, mask_truncated=True)
+    assert values(masking, rows)[-1] == 1.0, "and one was cut off"
+
+
+def test_shuffled_scores_are_those_of_others_to_the_same_problem() -> None:
     part = reward(shuffle=True)
-    rows = [reviewed(review) for review in reviews]
+    rows = [reviewed(Review(rejected=1, score=number / 20), problem=str(number % 2)) for number in range(20)]
     first = values(part, rows)
-    assert sorted(first) == [review.score for review in reviews]  # type: ignore[type-var]
-    assert all(value != review.score for value, review in zip(first, reviews, strict=True))
+    for problem in range(2):
+        assert sorted(first[problem::2]) == [number / 20 for number in range(problem, 20, 2)]  # type: ignore[type-var]
+    assert all(value != number / 20 for number, value in enumerate(first))
     assert values(part, rows) == first and values(part, rows, step=2) != first
+
+
+def test_a_shuffle_leaves_what_has_no_score_where_it_is() -> None:
+    reviews = [ACCEPTED, Review(failure="gone"), REJECTED, Review(failure="gone"), UNREAD]
+    for step in range(1, 6):
+        got = values(reward(shuffle=True), [reviewed(review) for review in reviews], step)
+        assert got == [0.0, None, 1.0, None, 0.5]
 
 
 @given(st.integers(0, 60), st.integers(0, 2**64))
@@ -201,6 +282,7 @@ def test_its_metrics() -> None:
     assert metrics == {
         "review/process/accepted": 0.75,
         "review/process/unread": 0.2,
+        "review/process/failed": 0.0,
         "review/process/agreement": pytest.approx(2 / 3),
         "review/process/worth": 1.0,
     }
@@ -235,6 +317,20 @@ def test_recipes_that_cannot_be(recipe: dict[str, Any], message: str) -> None:
     with pytest.raises(RecipeError, match="reward") as error:
         parse_recipe(json.dumps(recipe), "test")
     assert message in str(error.value)
+
+
+def test_another_baseline_than_the_groups_is_warned_of() -> None:
+    for advantage, unread, is_said in (("reinforce_pp", "neutral", True), ("reinforce_pp", "mask", False)):
+        recipe = with_critic(unread=unread)
+        recipe["train"] = {**recipe.get("train", {}), "advantage": advantage}
+        (stage,) = parse_recipe(json.dumps(recipe), "test").stages
+        assert any("neutral is the mean of the group" in text for text in stage.warnings()) is is_said
+
+
+def test_a_critic_of_last_steps_is_refused() -> None:
+    (stage,) = parse_recipe(json.dumps(with_critic(format="answer_tag")), "test").stages
+    with pytest.raises(RecipeError, match="answer_tag judges the last step of a solution alone"):
+        check_formats(stage)
 
 
 def test_a_critic_that_outweighs_the_verifier_is_warned_of() -> None:
@@ -272,7 +368,7 @@ def test_a_step_with_a_critic_and_what_it_keeps(tmp_path: Path) -> None:
             sample["reward_parts"]["correctness"] + 0.3 * sample["reward_parts"]["process"]
         )
     state = json.loads(json.dumps(stage.state_dict()))
-    assert state["reviews"]["process"]["accepted"] == pytest.approx(PRIOR * DECAY)
+    assert set(state["reviews"]["process"]) == {"accepted", "accepted_correct", "rejected", "rejected_correct"}
     other = RLStage(context(tmp_path / "other", with_critic()))
     other.load_state_dict(state)
     assert other.pipeline.reviews[0].state_dict() == state["reviews"]["process"]

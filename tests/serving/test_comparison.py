@@ -89,6 +89,73 @@ def test_the_vote_that_spends_as_much_is_what_it_is_compared_with() -> None:
     json.dumps([result.to_json() for result in results.values()], allow_nan=False)
 
 
+def test_tokens_are_compared_on_the_problems_that_both_answered() -> None:
+    """A strategy that fails where problems are long is not cheaper for it."""
+    long = [Played("p3", "", None, True, "completed", 90, 0)]
+    failed = [Played("p3", "", None, None, "failed", 0, 0)]
+    rows = {
+        "one draft": played(10, False, False, True) + long,
+        "majority of 2": played(20, False, True, True) + long,
+        "refine": played(15, True, True, True) + failed,
+    }
+    refine = results_of(rows, ["one draft", "majority of 2"])[-1]
+    assert refine.against == "majority of 2" and refine.difference is not None
+    assert refine.unjudged == 1 and refine.actor_tokens == 15
+
+
+def test_a_strategy_without_one_verdict_ends_no_table() -> None:
+    rows = {
+        "one draft": played(10, False, False, True),
+        "refine": [replace(one, stopped_by="failed") for one in played(0, None, None, None)],
+        "panel": played(15, None, None, None),
+    }
+    results = results_of(rows, ["one draft"])
+    assert [result.accuracy is None for result in results] == [False, True, True]
+    json.dumps([result.to_json() for result in results], allow_nan=False)
+    assert "up to 3 problems have no verdict" in table_text(results)
+
+
+def test_p_values_are_those_of_all_strategies_together() -> None:
+    right, wrong = [True] * 30, [False] * 30
+    rows = {"one draft": played(10, *wrong), "majority of 2": played(20, *wrong[:20], *right[:10])}
+    rows |= {name: played(15, *right[:count], *wrong[count:]) for name, count in (("a", 18), ("b", 21), ("c", 10))}
+    results = {result.name: result for result in results_of(rows, ["one draft", "majority of 2"])}
+    for name in "abc":
+        one = results[name]
+        assert one.difference is not None and one.p_value is not None and one.p_value >= one.difference.p_value
+    assert results["b"].p_value == pytest.approx(3 * results["b"].difference.p_value)  # type: ignore[union-attr]
+
+
+def test_what_the_table_says_below_itself() -> None:
+    rows = {"one draft": played(10, False, True), "refine": played(15, True, True), "panel": played(8, True, False)}
+    rows["panel"] = [replace(one, critiques=4, unread=3) for one in rows["panel"]]
+    rows["refine"] = [replace(one, stopped_by="actor_unavailable") for one in rows["refine"]]
+    text = table_text(results_of(rows, ["one draft"]))
+    assert "refine: no vote here spends as much" in text and "raise --samples" in text
+    assert "up to 75.0% of a strategy's critiques could not be read" in text
+    assert "on up to 2 problems the actor could not go on" in text
+
+
+def test_an_actor_that_cannot_go_on_leaves_its_draft_and_what_it_cost() -> None:
+    """Problems whose draft the critic rejects do not drop out of the table: they are the ones that are wrong."""
+
+    def no_second(chat: Any, seed: int) -> str:
+        if len(chat) > 1:
+            raise BadPrompt("the prompt is too long")
+        return actor_text(chat, seed)
+
+    players = fake_cast(FakeVoice("actor", no_second), FakeVoice("critic", critic_text))
+    with closing(load_verifier("math")) as verifier:
+        chosen = votes_up_to(4) | {"refine": load_strategy("refine")}
+        rows = asyncio.run(play_all(players, PROBLEMS, chosen, verifier, seed=3))
+    assert [p.correct for p in rows["refine"]] == [p.correct for p in rows["one draft"]]
+    stops = {p.stopped_by for p in rows["refine"]}
+    assert stops == {"accepted", "actor_unavailable"} and all(p.critic_tokens for p in rows["refine"])
+    assert all(p.critiques == 1 and p.unread == 0 and p.prompt_tokens > 0 for p in rows["refine"])
+    (refine,) = [result for result in results_of(rows, list(votes_up_to(4))) if result.name == "refine"]
+    assert refine.unjudged == 0 and refine.unfinished > 0
+
+
 def test_a_problem_that_the_actor_cannot_answer_has_no_verdict() -> None:
     def fails_sometimes(chat: Any, seed: int) -> str:
         if "What is 3 " in chat[0]["content"]:

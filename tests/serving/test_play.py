@@ -141,6 +141,21 @@ def test_a_critic_that_is_away_leaves_the_drafts() -> None:
         run("filtered_vote", ModelPlay(fake_cast(FakeVoice("actor", away), FakeVoice("critic", away)), PROBLEM, 1))
 
 
+def test_an_actor_that_cannot_go_on_leaves_its_draft() -> None:
+    def once(chat: Any, seed: int) -> str:
+        if len(chat) > 1:
+            raise BadPrompt("the prompt is too long")
+        return "It is \\boxed{4}."
+
+    game = ModelPlay(fake_cast(FakeVoice("actor", once), FakeVoice("critic", critic_text)), PROBLEM, 1)
+    assert run("refine", game) == "actor_unavailable" and game.best is not None and game.best.answer == "4"
+    trace = Trace.model_validate(
+        json.loads(json.dumps(play_trace(game, load_strategy("refine"), "actor_unavailable", deadline_s=None)))
+    )
+    again = asyncio.run(replay_trace(trace, Settings()))
+    assert again.outcome is not None and not again.changes
+
+
 def test_equal_answers_vote_together() -> None:
     texts = iter(["\\boxed{1/2}", "\\boxed{2}", "\\boxed{0.5}", "\\boxed{\\frac{1}{2}}"])
     actor = FakeVoice("actor", lambda chat, seed: next(texts))

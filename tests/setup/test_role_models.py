@@ -13,7 +13,8 @@ from reasonrl.models.loading import load_model
 from reasonrl.recipe.critics import RoleSpec
 from reasonrl.recipe.reading import parse_recipe
 from reasonrl.recipe.schema import Recipe
-from reasonrl.setup.roles import check_role_models, load_role_model, training_roles
+from reasonrl.setup.roles import check_role_models, load_role_model, training_roles, with_served_names
+from tests.engines.fake_server import running
 from tests.tiny_runs import tiny
 
 
@@ -51,3 +52,21 @@ def test_models_that_are_elsewhere_are_left_to_the_run() -> None:
     ]
     with pytest.raises(ModelError, match="neither a folder nor a Hugging Face id"):
         check(recipe("./nothing"), offline=True)
+
+
+def test_names_on_servers_are_found_out_for_processes_that_do_not_ask() -> None:
+    def with_critic(address: str, name: str | None = None) -> Recipe:
+        critic = {"model": address, "format": "boxed_index", "served_name": name}
+        reward = {"correctness": 1.0, "process": {"weight": 0.3, "critic": critic}}
+        return parse_recipe(yaml.safe_dump(tiny(reward=reward)), "test").stages[0]
+
+    with running() as server:
+        address = f"http://127.0.0.1:{server.server_address[1]}/v1"
+        found = with_served_names(with_critic(address)).reward["process"].critic
+        assert found is not None and found.served_name == "tiny" and found.format is not None
+        with pytest.raises(ModelError, match="does not serve 'other', but tiny; fix served_name"):
+            with_served_names(with_critic(address, "other"))
+    with pytest.raises(ModelError, match="no OpenAI-compatible server answers there"):
+        with_served_names(with_critic(address))
+    plain = parse_recipe(yaml.safe_dump(tiny()), "test").stages[0]
+    assert with_served_names(plain) == plain

@@ -12,10 +12,12 @@ import random
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import yaml
+from transformers import LlamaConfig
 
 from reasonrl.data.step_arithmetic import step_arithmetic
 from reasonrl.data.step_demonstrations import spoilt
@@ -74,7 +76,7 @@ def gathered(
     if arm is not None:
         engine = ScriptedEngine(lambda prompt, seed: arm(prompt, random.Random(seed)))
         roles = Roles({"critic": critic}, {"critic": engine})
-    model = LanguageModel(None, TOKENIZER, "scripted")
+    model = LanguageModel(SimpleNamespace(config=LlamaConfig()), TOKENIZER, "scripted")
     collected = ResponseCollector(recipe, model, ScriptedEngine(policy), VERIFIER, roles).collect("train", PROBLEMS)
     return collected.problems, collected.counts
 

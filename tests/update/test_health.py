@@ -8,7 +8,7 @@ from collections import Counter
 import pytest
 
 from reasonrl.algorithms.groups import GroupMix
-from reasonrl.environments.base import Episode, Trajectory
+from reasonrl.environments.base import Episode, Review, Trajectory
 from reasonrl.errors import TrainingError
 from reasonrl.recipe.monitoring import HealthSpec
 from reasonrl.update.health import RunHealth, count_outcomes, explain_silence
@@ -57,6 +57,8 @@ MASKED = GroupMix(4, 0, 0, 0, 4)
         ({"unjudged:fmt": 10, "error": 10}, MASKED, "look at reward.fmt.verifier (timeout_s"),
         ({"none:mine": 10, "correct": 10}, GroupMix(4, 0, 4, 0, 0), "nothing left to learn here"),  # its weight is 0
         ({"none:mine": 10}, WRONG, "every rollout of every group is wrong"),
+        ({"failed:process": 10}, MASKED, "reward.process: the server of the critic did not answer for every rollout"),
+        ({"unread:process": 10}, MASKED, "no critique of every rollout could be read, and critic.unread: mask leaves"),
         ({"none:mine": 2, "truncated": 8}, MASKED, "80% of the responses are cut off"),
     ],
 )
@@ -155,9 +157,8 @@ def test_a_share_of_time_outs_is_an_alarm_and_is_not_said_at_every_step() -> Non
     health = RunHealth(HealthSpec())
     said = [health.observe(step, MIXED, outcomes(timeout=1), "killed after 2.0 s") for step in range(1, 25)]
     assert [step for step, words in enumerate(said, 1) if words] == [1, 11, 21]
-    assert (
-        "10.0% of the rollouts of the last 1 step could not be judged (1 timed out and 0 broke in this one: killed"
-        in (said[0] or "")
+    assert "10.0% of the rollouts of the last 1 step could not be judged (in this one 1 timed out, 0 broke: killed" in (
+        said[0] or ""
     )
     assert all(health.observe(step, MIXED, outcomes()) is None for step in range(25, 60))
     resumed = RunHealth(HealthSpec())
@@ -206,3 +207,25 @@ def test_parts_with_one_value_are_counted_step_by_step() -> None:
     assert "reward.mine is 0.5 for every rollout" in (
         health.observe(2, WRONG, count_outcomes(episodes(0.5, 0.5))) or ""
     )
+
+
+def test_a_critic_that_did_not_answer_leaves_a_rollout_unjudged() -> None:
+    right = Verdict(True, 1.0, Status.JUDGED, None, "test", "", 0.0)
+
+    def episode(review: Review, value: float | None) -> Episode:
+        trajectory = Trajectory("policy", [1], [2], [True], [0.0], "x", "stop")
+        parts = {"correctness": 1.0, "process": value}
+        one = Episode(Problem("p", "q", "math", {}), 0, 0, [trajectory], {"correctness": right}, parts)
+        one.reviews["process"] = review
+        return one
+
+    counts = count_outcomes(
+        [episode(Review(accepted=1, score=1.0), 1.0), episode(Review(failure="gone"), None), episode(Review(), None)]
+    )
+    assert (counts["unjudged"], counts["judged"], counts["unanswered"]) == (1, 2, 1)
+    assert (counts["failed:process"], counts["unread:process"], counts["none:process"]) == (1, 1, 0)
+    counts_without = count_outcomes([episode(Review(failure="gone"), None)], {"correctness": 1.0, "process": 0.0})
+    assert counts_without["unjudged"] == 0, "a critic of weight 0 masks nothing"
+    health = RunHealth(HealthSpec(max_unjudged_share=0.2))
+    with pytest.raises(TrainingError, match=r"1 had no critique from the critic's server: gone"):
+        health.observe(1, MIXED, counts, "gone")

@@ -175,7 +175,7 @@ def test_greedy_responses_that_could_not_be_judged_are_in_the_health_of_a_run() 
     assert record.metrics["rollouts/error"] == 0
     (warning,) = record.warnings
     assert "8.3% of the rollouts of the last 2 steps could not be judged" in warning
-    assert "1 broke in this one: the judge broke" in warning
+    assert "1 broke: the judge broke" in warning
     strict = UpdatePipeline(
         parse_recipe(
             yaml.safe_dump(tiny(train={"advantage": "remax"}, health={"max_unjudged_share": 0.2})), "t"

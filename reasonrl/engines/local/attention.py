@@ -24,6 +24,8 @@ from reasonrl.models.cache_size import BLOCK
 from reasonrl.models.lent_attention import lent_attention
 
 NAME = "reasonrl_cached"
+_NOT_COMPUTED = ("s_aux", "position_bias")
+"""Arguments by which transformers gives an attention something to add."""
 Way = Literal["kernel", "sequences", "groups"]
 
 
@@ -84,10 +86,14 @@ def _attend(
     scaling: float | None = None,
     sliding_window: int | None = None,
     softcap: float | None = None,
-    **_: Any,
+    **more: Any,
 ) -> tuple[Tensor, None]:
-    """Query [1, heads, N, size], key and value [1, key heads, N, size]; returns [1, N, heads, value size]."""
+    """Query [1, heads, N, size], key and value [1, key heads, N, size]; returns [1, N, heads, value size]. Raises
+    ValueError for an attention that it does not compute (attention sinks, biases by position).
+    """
     step = _current.get()
+    if unknown := [name for name in _NOT_COMPUTED if more.get(name) is not None]:
+        raise ValueError(f"attention through the cache cannot compute {', '.join(unknown)}")
     if query.shape[0] != 1 or query.shape[2] != len(step.position):
         raise ValueError(f"a pass of {len(step.position)} tokens was given {tuple(query.shape)} queries")
     scale = query.shape[-1] ** -0.5 if scaling is None else scaling

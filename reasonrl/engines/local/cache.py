@@ -81,6 +81,9 @@ class BlockCache:
         for block in blocks:
             self._users[block] += 1
 
+    def users(self, block: int) -> int:
+        return self._users[block]
+
     def give_back(self, blocks: Sequence[int]) -> None:
         """One user less for each; without users a block is free and known no more."""
         for block in blocks:

@@ -154,7 +154,9 @@ def _read_layer(layer: Any, number: int, config: Any, dtype: torch.dtype) -> _La
     norms = [getattr(attention, name) for name in ("q_norm", "k_norm") if hasattr(attention, name)]
     head_norms = [_norm_of(norm, dtype) for norm in norms]
     size = attention.head_dim
-    window = getattr(attention, "sliding_window", getattr(config, "sliding_window", None))
+    # Llama's layers look at everything, whatever its config says; Mistral's read the config
+    named = config.sliding_window if config.model_type == "mistral" else None
+    window = getattr(attention, "sliding_window", named)
     if epsilon != other_epsilon or len(head_norms) == 1 or size % 2 or attention.layer_idx != number:
         raise Unsuitable
     return _Layer(
@@ -200,15 +202,15 @@ def _pack(modules: Sequence[Any], dtype: torch.dtype) -> PackedLinear:
             raise Unsuitable
         weight = plain.weight.detach()
         if plain is not module:
-            weight = _adapted(module, weight)
+            weight = _adapted(module, weight.to(dtype), dtype)
         weights.append(weight)
         biases.append(None if plain.bias is None else plain.bias.detach())
     with torch.inference_mode():
         return pack(weights, biases, dtype)
 
 
-def _adapted(module: Any, weight: Tensor) -> Tensor:
-    """The weight with the adapters that are at work."""
+def _adapted(module: Any, weight: Tensor, dtype: torch.dtype) -> Tensor:
+    """The weight with the adapters that are at work, in `dtype`: a small change would be lost in bfloat16."""
     if module.disable_adapters or module.merged:
         return weight
     for name in module.active_adapters:
@@ -216,7 +218,7 @@ def _adapted(module: Any, weight: Tensor) -> Tensor:
             continue
         if getattr(module, "use_dora", {}).get(name) or getattr(module, "lora_bias", {}).get(name):
             raise Unsuitable
-        weight = weight + module.get_delta_weight(name).detach().to(weight.dtype)
+        weight = weight + module.get_delta_weight(name).detach().to(dtype)
     return weight
 
 

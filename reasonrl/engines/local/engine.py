@@ -26,13 +26,14 @@ from reasonrl.engines.local.attention import Pass, cached_attention, computing
 from reasonrl.engines.local.cache import BlockCache, CacheFull
 from reasonrl.engines.local.decoder import MODEL_TYPES, Decoder, Unsuitable, decodes_alike, weights_now
 from reasonrl.engines.local.drawing import draw
+from reasonrl.engines.local.kernel import layers_for
 from reasonrl.engines.local.linear import packing_dtype
-from reasonrl.engines.local.rounding import linear_products, packed_products, row_multiple
+from reasonrl.engines.local.rounding import has_experts, linear_products, packed_products, row_multiple
 from reasonrl.engines.local.rows import Drawn, Rows, alike
 from reasonrl.engines.local.sequences import Kept, Response, Row
 from reasonrl.engines.local.trial import attends_alike
 from reasonrl.errors import ModelError
-from reasonrl.models.architecture import causal_of, logits_are_heads, refuse_stateful
+from reasonrl.models.architecture import causal_of, logits_are_heads, most_positions, refuse_stateful, steady_positions
 from reasonrl.models.cache_size import BLOCK, block_bytes
 from reasonrl.models.loading import LanguageModel
 
@@ -70,12 +71,18 @@ class CachedEngine:
         self._is_decoding = False
         self._has_decoder: bool | None = None
         """None: not tried yet."""
-        dtype = packing_dtype(language_model.model.dtype) or language_model.model.dtype
+        self._computed_with: tuple[Any, ...] = ()
+        """What the weights were when keys and values were last computed."""
+        self._steady = steady_positions(language_model.model.config)
+        is_decoded = self._causal.config.get_text_config().model_type in MODEL_TYPES
+        dtype = language_model.model.dtype
+        if is_decoded and language_model.device.type == "cpu":
+            dtype = packing_dtype(dtype) or dtype
         block = block_bytes(language_model.model.config, str(dtype).removeprefix("torch."))
         self._cache_bytes = cache_gib * 2**30
         self._cache = BlockCache(self._cache_bytes, block)
-        self._kept = Kept(self._cache)
-        if self._causal.config.get_text_config().model_type not in MODEL_TYPES or language_model.device.type != "cpu":
+        self._kept = Kept(self._cache, memory_for_cache(language_model.device))
+        if not is_decoded or language_model.device.type != "cpu":
             self._check_attention()
 
     def generate_batch(self, requests: Sequence[Request]) -> list[Generation]:
@@ -108,8 +115,13 @@ class CachedEngine:
             raise ValueError("the prompt is empty")
         if not 0 <= min(request.token_ids) <= max(request.token_ids) < vocabulary:
             raise ValueError(f"the prompt has tokens outside of 0 to {vocabulary - 1}")
-        if request.sampling.max_new_tokens < 1:
-            raise ValueError(f"max_new_tokens is {request.sampling.max_new_tokens}; write at least 1")
+        request.sampling.check()
+        tokens = len(request.token_ids) + request.sampling.max_new_tokens
+        if self._steady is not None and tokens > self._steady:
+            raise ValueError(
+                f"{len(request.token_ids)} tokens of the prompt and {request.sampling.max_new_tokens} new ones exceed"
+                f" the {self._steady} tokens up to which LongRoPE turns the keys of all rows alike"
+            )
         if not 0 <= request.seed < 2**128:
             raise ValueError(f"the seed is {request.seed}; write one from 0 to 2**128 - 1")
         hash(request.episode)
@@ -132,6 +144,7 @@ class CachedEngine:
         model.eval()
         self._is_decoding = True
         try:
+            self._forget_old_weights()
             assert self._cache.scratch >= 0  # taken while there is room
             self._copy_weights()
             self._row_multiple(), self._heads_give_logits()  # both try the model as it is
@@ -161,6 +174,11 @@ class CachedEngine:
         blocks = -(-(len(request.token_ids) + request.sampling.max_new_tokens) // BLOCK) + 1
         return blocks <= self._cache.most_blocks
 
+    @property
+    def positions(self) -> int | None:
+        """How many tokens a row may have."""
+        return most_positions(self._lm.model.config)
+
     def _expect(self, requests: Sequence[Request]) -> None:
         """Room for the longest rows that may run at a time, where there is memory for it. Episodes may come back with a
         turn as long: to make room for it then would copy what they have.
@@ -188,6 +206,13 @@ class CachedEngine:
             self._cache.clear()
             if self._updates is None:
                 self._decoder = None
+
+    def _forget_old_weights(self) -> None:
+        """What episodes keep was computed with the weights of then."""
+        state = (self._updates() if self._updates else 0, weights_now(self._lm.model))
+        if state != self._computed_with:
+            self._kept.drop_all()
+            self._computed_with = state
 
     def _copy_weights(self) -> None:
         """Makes the decoder, where the model can have one, from the weights as they are now."""
@@ -299,14 +324,19 @@ class CachedEngine:
         if not self._multiple:
             decoder = self._decoder
             multiple = row_multiple(packed_products(decoder.products) if decoder else linear_products(self._lm.model))
-            if multiple is None:
-                warnings.warn(
-                    "matrix products of this machine round differently in batches of other sizes, whatever their size:"
-                    " what a row gets may depend on its company in the last bits",
-                    stacklevel=2,
-                )
+            if why := self._why_inexact(multiple):
+                warnings.warn(f"{why}: what a row gets may depend on its company in the last bits", stacklevel=2)
             self._multiple = multiple or 1
         return self._multiple
+
+    def _why_inexact(self, multiple: int | None) -> str:
+        if self._decoder is None and has_experts(self._lm.model):
+            return "each expert of this model computes as many rows at once as are sent to it"
+        if multiple is None:
+            return "matrix products of this machine round differently in batches of other sizes, whatever their size"
+        if layers_for(torch.float32) is None:
+            return "there is no C compiler for the attention (`reasonrl doctor` says more)"
+        return ""
 
     @property
     def _causal(self) -> Any:

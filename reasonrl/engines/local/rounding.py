@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from transformers.pytorch_utils import Conv1D
 
 from reasonrl.engines.local.linear import PackedLinear
 
@@ -29,11 +30,18 @@ def row_multiple(products: Sequence[tuple[Callable[[Tensor], Tensor], Tensor]]) 
 
 def linear_products(model: Any) -> list[tuple[Callable[[Tensor], Tensor], Tensor]]:
     """One linear layer of each shape."""
-    modules: dict[tuple[int, ...], torch.nn.Linear] = {}
+    modules: dict[tuple[Any, ...], tuple[Any, int]] = {}
     for module in model.modules():
-        if isinstance(module, torch.nn.Linear):
-            modules.setdefault((*module.weight.shape, module.weight.dtype.itemsize), module)
-    return [(module, rows_for(module.weight.shape[1], module.weight)) for module in modules.values()]
+        if isinstance(module, torch.nn.Linear | Conv1D):
+            inputs = module.weight.shape[0 if isinstance(module, Conv1D) else 1]
+            key = (type(module), *module.weight.shape, module.weight.dtype, module.bias is None)
+            modules.setdefault(key, (module, inputs))
+    return [(module, rows_for(inputs, module.weight)) for module, inputs in modules.values()]
+
+
+def has_experts(model: Any) -> bool:
+    """Whether the weights of several experts stand in one tensor: how many rows each of them gets depends on all."""
+    return any(parameter.dim() > 2 for parameter in model.parameters())
 
 
 def packed_products(products: Sequence[PackedLinear]) -> list[tuple[Callable[[Tensor], Tensor], Tensor]]:

@@ -124,7 +124,7 @@ class Rows:
 
     def admit(self) -> None:
         """Continues paused rows, starts rows of computed prompts, and opens prompts for those that will find room."""
-        while self._paused and (not self.live or self._cache.room > self._blocks_of(self._paused[0]) + self.count):
+        while self._paused and (not self.live or self._finds_room(self._blocks_of(self._paused[0]) + self.count)):
             self.live.append(self._paused.popleft())
         for prompt in list(self._open):
             while prompt in self._open and prompt.state is not None and self._may_start():
@@ -138,15 +138,31 @@ class Rows:
         self._beginnings.copy()
 
     def _may_start(self) -> bool:
-        has_room = not self.live or self._cache.room > self.count
-        return has_room and self.count < self._most and not self._paused
+        return self.count < self._most and not self._paused and (not self.live or self._finds_room(self.count))
 
     def _may_open(self, prompt: Prompt) -> bool:
         """Whether its blocks will be there beside those that open prompts and live rows are about to take."""
         if not self.live and not self._open:
             return True
         promised = sum(self._blocks_of(other) - len(other.table) for other in self._open)
-        return self._cache.room > promised + self._blocks_of(prompt) + self.count
+        blocks = promised + self._blocks_of(prompt) + self.count
+        if self._cache.room > blocks:
+            return True
+        episode = self.requests[prompt.waiting[0]].episode
+        shared = 0 if episode is None else self._kept.longest(episode, prompt.tokens[:-1])[1] // BLOCK
+        return self._finds_room(blocks - shared, episode)
+
+    def _finds_room(self, blocks: int, but: Hashable = None) -> bool:
+        """Whether more than so many blocks can be taken; for that, what other episodes than `but` keep is forgotten,
+        the oldest first. It is not where that would not be enough.
+        """
+        if self._cache.room > blocks:
+            return True
+        if self._cache.room + self._kept.blocks_of_others(but) <= blocks:
+            return False
+        while self._cache.room <= blocks and self._kept.drop_oldest(but):
+            pass
+        return self._cache.room > blocks
 
     def _find_beginning(self, prompt: Prompt) -> None:
         """What of it is in the cache. The last token is computed anyway, for what follows it."""

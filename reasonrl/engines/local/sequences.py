@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections import deque
+import math
+from collections import Counter, deque
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -51,11 +52,13 @@ class Row(Computed):
 
 
 class Kept:
-    """Sequences of episodes that wait for their next turn, the oldest first."""
+    """Sequences of episodes that wait for their next turn, the oldest first. They take at most `most_bytes`."""
 
-    def __init__(self, cache: BlockCache) -> None:
-        self._cache = cache
+    def __init__(self, cache: BlockCache, most_bytes: float = math.inf) -> None:
+        self._cache, self._most_bytes = cache, most_bytes
         self._of: dict[Hashable, list[Computed]] = {}
+        self._users: Counter[int] = Counter()
+        """How many of the sequences have each block."""
 
     def __bool__(self) -> bool:
         return bool(self._of)
@@ -66,10 +69,19 @@ class Kept:
         stays = []
         for old in before:
             if old.tokens == sequence.tokens[: len(old.tokens)]:
-                self._cache.give_back(old.table)
+                self._give_back(old)
             else:
                 stays.append(old)
         self._of[episode] = [*stays, sequence]
+        self._users.update(sequence.table)
+        while self._is_too_much and len(self._of) > 1:
+            self.drop_oldest()
+        while self._is_too_much and len(self._of[episode]) > 1:
+            self._give_back(self._of[episode].pop(0))
+
+    @property
+    def _is_too_much(self) -> bool:
+        return len(self._users) * self._cache.block_bytes > self._most_bytes
 
     def longest(self, episode: Hashable, tokens: Sequence[int]) -> tuple[list[int], int]:
         """The blocks that hold the beginning of `tokens`, and how many tokens they hold of it. They stay the episode's
@@ -84,11 +96,26 @@ class Kept:
 
     def drop(self, episode: Hashable) -> None:
         for sequence in self._of.pop(episode, ()):
-            self._cache.give_back(sequence.table)
+            self._give_back(sequence)
 
-    def drop_oldest(self) -> bool:
-        """Whether there was one."""
-        if not self._of:
+    def drop_all(self) -> None:
+        while self.drop_oldest():
+            pass
+
+    def drop_oldest(self, but: Hashable = None) -> bool:
+        """Whether there was one, of another episode than `but`."""
+        oldest = next((episode for episode in self._of if episode != but), None)
+        if oldest is None:
             return False
-        self.drop(next(iter(self._of)))
+        self.drop(oldest)
         return True
+
+    def blocks_of_others(self, but: Hashable = None) -> int:
+        """How many blocks become free where all episodes but one are forgotten."""
+        stays = Counter(block for sequence in self._of.get(but, ()) for block in sequence.table)
+        return sum(self._cache.users(block) == count for block, count in self._users.items() if block not in stays)
+
+    def _give_back(self, sequence: Computed) -> None:
+        self._users.subtract(sequence.table)
+        self._users = +self._users
+        self._cache.give_back(sequence.table)

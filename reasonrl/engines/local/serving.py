@@ -129,6 +129,12 @@ class ServingEngine:
     @asynccontextmanager
     async def _ticket(self, request: Request, *, stream: bool) -> AsyncIterator[_Ticket]:
         self._engine.check(request)
+        tokens = len(request.token_ids) + request.sampling.max_new_tokens
+        if self._engine.positions is not None and tokens > self._engine.positions:
+            raise ValueError(
+                f"{len(request.token_ids)} tokens of the prompt and {request.sampling.max_new_tokens} new ones exceed"
+                f" the {self._engine.positions} positions of the model"
+            )
         if len(self._under_way) >= self._most_waiting:
             raise OverloadedError(f"{len(self._under_way)} requests are under way; ask again later")
         if not self._engine.fits(request):
@@ -144,8 +150,8 @@ class ServingEngine:
             loop.create_future(),
             asyncio.Queue() if stream else None,
         )
-        self._under_way[ticket.number] = ticket
         self._tell(lambda news: news.tickets.append(ticket))
+        self._under_way[ticket.number] = ticket
         try:
             yield ticket
         finally:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import math
 import random
+import warnings
 from typing import Any
 
 import pytest
@@ -16,14 +17,16 @@ from reasonrl.engines.base import Generation, Request, Sampling
 from reasonrl.engines.local import cache, rows
 from reasonrl.engines.local.attention import Pass
 from reasonrl.engines.local.engine import CachedEngine, memory_for_cache
+from reasonrl.engines.local.sequences import Computed, Kept
 from reasonrl.engines.plain import PlainEngine
 from reasonrl.errors import ModelError
 from reasonrl.models import tiny
+from reasonrl.models.architecture import steady_positions, tree_is_exact
 from reasonrl.models.cache_size import block_bytes
 from reasonrl.models.loading import LanguageModel, load_model
 from reasonrl.models.logprobs import TokenRow, response_logprobs
 from tests.e2e.made_models import make_tokenizer
-from tests.engines.test_architectures import PROMPTS, SCALED, SIZES
+from tests.engines.test_architectures import PROMPTS, SCALED, SIZES, build
 
 LONGEST = 90
 
@@ -258,6 +261,101 @@ def test_a_turn_that_goes_back_behind_what_was_kept(model: LanguageModel) -> Non
     for cut in (3, 10, 19):
         other = Request((*request.token_ids, *answer.token_ids[:cut], 5, 6), request.sampling, 9, "one")
         assert engine.generate_batch([other]) == CachedEngine(model).generate_batch([other])
+
+
+def test_new_weights_forget_what_episodes_keep() -> None:
+    language_model = load_model(tiny.NAME, device="cpu", seed=3)
+    first = [
+        Request((*range(3, 20), *range(3, 20), 5 + i), Sampling(9, ignore_eos=True), i, episode=i) for i in range(3)
+    ]
+    for updates in (None, lambda: 0):  # a counter that somebody forgot to count up is no excuse
+        engine = CachedEngine(language_model, updates=updates)
+        second = turn(engine.generate_batch(first), first, 5, 1)
+        with torch.no_grad():
+            for parameter in language_model.model.parameters():
+                parameter.mul_(1.3)
+        fresh = [Request((*range(3, 20), *range(3, 20), 9), Sampling(9, ignore_eos=True), 7)]
+        assert engine.generate_batch(second + fresh) == CachedEngine(language_model).generate_batch(second + fresh)
+
+
+def test_what_episodes_keep_is_bounded_and_the_oldest_goes_first() -> None:
+    store = cache.BlockCache(block_bytes=10)
+    kept = Kept(store, most_bytes=50)
+
+    def add(episode: int, blocks: int, tokens: list[int]) -> None:
+        kept.add(episode, Computed(tokens, [store.take() for _ in range(blocks)], len(tokens)))
+
+    for episode in range(4):
+        add(episode, 2, [episode])
+        assert store.blocks_in_use <= 5
+    assert [kept.longest(episode, [episode])[1] for episode in range(4)] == [0, 0, 1, 1]
+    add(3, 2, [9])  # another conversation of the episode, beside the first
+    assert [kept.longest(2, [2])[1], kept.longest(3, [3])[1], kept.longest(3, [9])[1]] == [0, 1, 1]
+    add(3, 4, [9, 9])  # continues it
+    assert [kept.longest(3, [3])[1], kept.longest(3, [9, 9])[1]] == [0, 2]
+    kept.drop_all()
+    assert store.blocks_in_use == 0 and kept.blocks_of_others() == 0
+
+
+def test_episodes_that_wait_make_room_for_rows_that_run(model: LanguageModel) -> None:
+    """Else each row would run alone while the others keep what they may ask for."""
+    first = [
+        Request((*(3 + (i * 7 + j) % 17 for j in range(120)), 3 + i), Sampling(30, ignore_eos=True), i, episode=i)
+        for i in range(12)
+    ]
+    block = block_bytes(model.model.config, "float32") / 2**30
+    engine = Counting(model, cache_gib=12 * 5.5 * block)
+    second = turn(engine.generate_batch(first), first, 40, 1)
+    engine.passes = 0
+    assert engine.generate_batch(second) == CachedEngine(model).generate_batch(second)
+    assert engine.passes < 6 * 30, "several rows at a time"
+
+
+@pytest.mark.parametrize("kind", ["longrope", "linear"])
+def test_rows_for_which_longrope_turns_keys_otherwise_are_refused(kind: str) -> None:
+    config = {"rope_type": kind, "rope_theta": 1e4, "factor": 4.0, "original_max_position_embeddings": 32}
+    factors = {"short_factor": [1.0] * 4, "long_factor": [2.0] * 4} if kind == "longrope" else {}
+    tuned = build("Llama", rope_parameters=config | factors)
+    engine = CachedEngine(LanguageModel(tuned, make_tokenizer(), "m"))
+    request = Request((5, 6, 7), Sampling(40, ignore_eos=True), 1)
+    if kind == "linear":
+        assert steady_positions(tuned.config) is None and tree_is_exact(tuned, tolerance=1e-3)
+        assert len(engine.generate_batch([request])[0].token_ids) == 40
+        return
+    assert steady_positions(tuned.config) == 32 and not tree_is_exact(tuned, tolerance=1e-3)
+    with pytest.raises(ValueError, match="exceed the 32 tokens up to which LongRoPE turns the keys of all rows alike"):
+        engine.generate_batch([request])
+    short = [Request((5, 6, 7), Sampling(20, ignore_eos=True), 1)]
+    (made,), (plain,) = engine.generate_batch(short), PlainEngine(engine._lm).generate_batch(short)
+    assert made.token_ids == plain.token_ids
+
+
+def test_attention_sinks_are_refused() -> None:
+    sinks = build("GptOss", num_local_experts=2, num_experts_per_tok=1, layer_types=["full_attention"] * 2)
+    with pytest.raises(ModelError, match="does not attend through the cache"):
+        CachedEngine(LanguageModel(sinks, make_tokenizer(), "m"))
+
+
+def test_experts_are_warned_of() -> None:
+    mixture = build("Qwen3Moe", num_experts=2, num_experts_per_tok=1, moe_intermediate_size=16)
+    engine = CachedEngine(LanguageModel(mixture, make_tokenizer(), "m"))
+    with pytest.warns(UserWarning, match="each expert of this model computes as many rows"):
+        engine.generate_batch([Request((5, 6), Sampling(2), 1)])
+
+
+def test_llama_has_no_window_whatever_its_config_says() -> None:
+    language_model = LanguageModel(build("Llama"), make_tokenizer(), "m")
+    language_model.model.config.sliding_window = 8
+    requests = [Request(PROMPTS[1], Sampling(30, ignore_eos=True), i) for i in range(2)]
+    engine = CachedEngine(language_model, updates=lambda: 0)
+    with warnings.catch_warnings(action="error"):
+        made = engine.generate_batch(requests)
+    assert engine._decoder is not None
+    rows = [TokenRow(r.token_ids, g.token_ids) for r, g in zip(requests, made, strict=True)]
+    with torch.no_grad():
+        scored = response_logprobs(language_model.model, rows, packing="rows").logprobs
+    for generation, row in zip(made, scored, strict=True):
+        assert generation.logprobs == pytest.approx(row.tolist(), abs=1e-4)
 
 
 def test_an_error_leaves_nothing_in_the_cache(model: LanguageModel, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -24,7 +24,9 @@ from tests.engines.local.test_engine import Counting, asked, turn
 
 @pytest.fixture(scope="module")
 def model() -> LanguageModel:
-    return load_model(tiny.NAME, device="cpu", seed=3)
+    language_model = load_model(tiny.NAME, device="cpu", seed=3)
+    language_model.model.config.max_position_embeddings = 10**6  # some requests are to run until they are ended
+    return language_model
 
 
 def serve(engine: CachedEngine, use: Callable[[ServingEngine], Awaitable[Any]], **options: Any) -> Any:
@@ -182,6 +184,12 @@ def test_an_episode_keeps_its_rows(model: LanguageModel) -> None:
         ({"sampling": Sampling(0)}, "max_new_tokens is 0"),
         ({"token_ids": (3, 10**6)}, "tokens outside of 0 to"),
         ({"token_ids": (3, -1)}, "tokens outside of 0 to"),
+        ({"sampling": Sampling(4, temperature=-1.0)}, "temperature is -1"),
+        ({"sampling": Sampling(4, temperature=float("nan"))}, "temperature is nan"),
+        ({"sampling": Sampling(4, top_p=0.0)}, "top_p is 0"),
+        ({"sampling": Sampling(4, top_k=-1)}, "top_k is -1; write 0 for all tokens"),
+        ({"sampling": Sampling(4, stop=("x", ""))}, "a string of stop is empty"),
+        ({"sampling": Sampling(10**11)}, "exceed the 1000000 positions of the model"),
     ],
 )
 def test_a_request_that_cannot_be_computed_harms_no_other(
