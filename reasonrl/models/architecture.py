@@ -82,6 +82,15 @@ def _class_of(config: Any) -> Any:
     return MODEL_FOR_CAUSAL_LM_MAPPING.get(type(config), None)
 
 
+def drops_out(model: Any) -> bool:
+    """Whether a pass through the model in training is another one each time."""
+    modules = any(isinstance(module, torch.nn.Dropout) and module.p > 0 for module in model.modules())
+    return modules or any(
+        "drop" in name and isinstance(value, int | float) and value > 0
+        for name, value in model.config.get_text_config().to_dict().items()
+    )
+
+
 def logits_are_numbers(model: Any) -> bool:
     """Whether the logits of a few tokens are free of NaN and of +inf; a model may mask a token with -inf."""
     vocabulary = model.config.get_text_config().vocab_size

@@ -28,6 +28,7 @@ from reasonrl.engines.batching import run_episodes
 from reasonrl.environments.base import Episode
 from reasonrl.environments.rollouts import roll_out
 from reasonrl.errors import CheckpointError
+from reasonrl.models.architecture import drops_out
 from reasonrl.models.logprobs import TokenRow
 from reasonrl.recipe.critics import RoleSpec
 from reasonrl.recipe.schema import Recipe
@@ -48,6 +49,7 @@ from reasonrl.trainer.policy_update import (
     UpdateBatch,
     UpdateTotals,
     accumulate_gradients,
+    computed_rows,
     score_rows,
     score_rows_with_entropy,
 )
@@ -187,16 +189,22 @@ class RLStage:
         """Optimiser steps on whole groups. Returns what is measured of them."""
         context, rows = self.context, token_rows(rollouts.episodes)
         needs_reference = self.objective.kl_coefficient > 0 or LOSSES[self.spec.loss].needs_reference
-        old = None if self.recipe.on_policy else score_rows(context.model, rows, self.forward)
+        skip = self.spec.skip_silent_groups
+        old, first = self.old_logprobs(prepared, rows)
         reference = context.reference_logprobs(rows) if needs_reference else None
         totals, grad_norm, updates = UpdateTotals(), 0.0, 0
         context.model.train()
-        for members in group_rows(prepared.batch.group, self.spec.updates_per_step) * self.spec.epochs_per_step:
-            batch = self.update_batch(prepared, members, rows, old, reference).select(members.nonzero()[:, 0].tolist())
-            skip = self.spec.skip_silent_groups
-            if accumulate_gradients(context.model, batch, self.objective, self.forward, totals, skip_silent_rows=skip):
+        cuts = group_rows(prepared.batch.group, self.spec.updates_per_step)
+        for number, members in enumerate(cuts * self.spec.epochs_per_step):
+            chosen = members.nonzero()[:, 0].tolist()
+            batch = self.update_batch(prepared, members, rows, old, reference).select(chosen)
+            seen = first if number == 0 else None  # one cut, and so all rows
+            if accumulate_gradients(
+                context.model, batch, self.objective, self.forward, totals, skip_silent_rows=skip, seen=seen
+            ):
                 grad_norm = context.optimizer.step(step)
                 updates += 1
+            old = old if first is None else first
         context.model.eval()
         tokens = max(1, totals.tokens)
         return {
@@ -207,6 +215,27 @@ class RLStage:
             "optim/grad_norm": grad_norm,
             "optim/updates": updates,
         }
+
+    def old_logprobs(self, prepared: PreparedUpdate, rows: list[TokenRow]) -> tuple[Tensor | None, Tensor | None]:
+        """[B, T] log-probs before the first of several updates, of the rows that go through the model; other rows have
+        zeros. Where the first update is on all rows, its own pass gives them: the second tensor is to be filled by it,
+        and stands for the old log-probs from the second update on.
+        """
+        if self.recipe.on_policy:
+            return None, None
+        model = self.context.model
+        if LOSSES[self.spec.loss].level == "group":  # compares all rows of a prompt
+            return score_rows(model, rows, self.forward), None
+        empty = torch.zeros_like(prepared.batch.rollout_logprobs)
+        if self.spec.updates_per_step == 1 and not drops_out(model):
+            return None, empty
+        everybody = torch.ones(len(rows), dtype=torch.bool)
+        batch = self.update_batch(prepared, everybody, rows, None, None)
+        places = computed_rows(batch, self.objective, skip_silent_rows=self.spec.skip_silent_groups)
+        if places:
+            scores = score_rows(model, [rows[i] for i in places], self.forward)
+            empty[torch.tensor(places), : scores.shape[1]] = scores
+        return empty, None
 
     def update_batch(
         self,

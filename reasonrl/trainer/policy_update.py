@@ -124,8 +124,10 @@ def accumulate_gradients(
     totals: UpdateTotals,
     *,
     skip_silent_rows: bool = True,
+    seen: Tensor | None = None,
 ) -> bool:
-    """Add the gradient of one optimiser step to the parameters, and its numbers to `totals`.
+    """Add the gradient of one optimiser step to the parameters, and its numbers to `totals`. The log-probs of the rows
+    that were computed are written into `seen` [B, T], where it is given.
 
     Returns False when no row can move anything: then there is no step to make. Rows that cannot move anything cost no
     pass through the model, unless `skip_silent_rows` is off.
@@ -134,7 +136,7 @@ def accumulate_gradients(
     """
     # a module of the user's may have switched gradients off for the whole process
     with torch.enable_grad(), forward_and_backward(model, forward.packing):
-        return _accumulate(model, batch, objective, forward, totals, skip_silent_rows=skip_silent_rows)
+        return _accumulate(model, batch, objective, forward, totals, skip_silent_rows=skip_silent_rows, seen=seen)
 
 
 def _accumulate(
@@ -145,10 +147,11 @@ def _accumulate(
     totals: UpdateTotals,
     *,
     skip_silent_rows: bool,
+    seen: Tensor | None,
 ) -> bool:
-    active = objective.active_tokens(batch.tensors)
-    computed = active.any(1) if skip_silent_rows else torch.tensor([len(row.response) > 0 for row in batch.rows])
-    batch = batch.select(computed.nonzero()[:, 0].tolist())
+    places = computed_rows(batch, objective, skip_silent_rows=skip_silent_rows)
+    is_active = bool(objective.active_tokens(batch.tensors).any())
+    batch = batch.select(places)
     for index in micro_batches(batch.rows, forward.positions_per_micro_batch, forward.packing):
         micro = batch.select(index)
         new = response_logprobs(
@@ -163,7 +166,17 @@ def _accumulate(
         require_finite(terms.total, len(micro.rows))
         _backward(terms.total, objective.loss)
         totals.add(terms, new, tensors, len(micro.rows))
-    return bool(active.any())
+        if seen is not None:
+            logprobs = new.logprobs.detach().float().cpu()
+            seen[torch.tensor([places[i] for i in index]), : logprobs.shape[1]] = logprobs
+    return is_active
+
+
+def computed_rows(batch: UpdateBatch, objective: Objective, *, skip_silent_rows: bool) -> list[int]:
+    """The rows of a batch that go through the model: with `skip_silent_rows` those that can move it."""
+    active = objective.active_tokens(batch.tensors).any(1)
+    computed = active if skip_silent_rows else torch.tensor([len(row.response) > 0 for row in batch.rows])
+    return [int(place) for place in computed.nonzero()[:, 0]]
 
 
 def _backward(total: Tensor, loss: str) -> None:

@@ -14,10 +14,11 @@ from reasonrl.engines.base import Generation, Request
 from reasonrl.errors import CheckpointError, TrainingError
 from reasonrl.models.logprobs import response_logprobs
 from reasonrl.recipe.reading import parse_recipe
+from reasonrl.stages import rl
 from reasonrl.stages.context import StageContext
 from reasonrl.stages.rl import RLStage
 from reasonrl.stages.rl import token_rows as trained_rows
-from reasonrl.trainer.policy_update import score_rows_with_entropy
+from reasonrl.trainer.policy_update import score_rows, score_rows_with_entropy
 from reasonrl.trainer.timer import Timer
 from reasonrl.update.rollouts import StepRollouts
 from tests.tiny_runs import context, rows, tiny
@@ -212,6 +213,34 @@ def test_several_updates_use_the_log_probs_from_before_the_first(tmp_path: Path)
     row = made.run_step(1)
     assert row["optim/updates"] == 6
     assert row["policy/clip_fraction"] > 0
+
+
+@pytest.mark.parametrize("dropout", [0.0, 0.2])
+@pytest.mark.parametrize(("updates", "epochs"), [(1, 3), (2, 2)])
+def test_old_log_probs_cost_no_pass_that_is_not_needed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, updates: int, epochs: int, dropout: float
+) -> None:
+    """Those of the first update's own pass, or of the rows that can move something, do as well as those of all rows."""
+    scored: list[int] = []
+
+    def counted(model: Any, rows: Any, forward: Any) -> Any:
+        scored.append(len(rows))
+        return score_rows(model, rows, forward)
+
+    monkeypatch.setattr(rl, "score_rows", counted)
+    train = {"updates_per_step": updates, "epochs_per_step": epochs}
+    made, twin = (stage(tmp_path / name, half_right, train=train, optim={"lr": 0.03})[0] for name in "ab")
+    made.context.model.config.attention_dropout = dropout  # is asked for, and the tiny model has none
+    monkeypatch.setattr(
+        twin, "old_logprobs", lambda prepared, rows: (score_rows(twin.context.model, rows, twin.forward), None)
+    )
+    row, expected = made.run_step(1), twin.run_step(1)
+    assert row["optim/updates"] == updates * epochs
+    assert scored == ([] if updates == 1 and not dropout else [row["rollouts/trained"]])
+    if not dropout:
+        for a, b in zip(made.context.model.parameters(), twin.context.model.parameters(), strict=True):
+            assert torch.allclose(a, b, atol=1e-5)
+        assert row["policy/clip_fraction"] == pytest.approx(expected["policy/clip_fraction"])
 
 
 def test_k1_as_a_loss_is_refused_in_words() -> None:
