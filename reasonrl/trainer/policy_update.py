@@ -71,7 +71,7 @@ class UpdateTotals:
     corrected: float = 0.0
     """Tokens whose mismatch correction was truncated or 0."""
     rollout_gap: float = 0.0
-    """|log pi_train - log pi_rollout| in nats, over tokens that the policy drew unaided."""
+    """|log pi_old - log pi_rollout| in nats, over tokens that the policy drew unaided: of one and the same weights."""
     rollout_gap_max: float = 0.0
     kl: float = 0.0
     """k3 to the reference in nats, over tokens that carried loss."""
@@ -90,7 +90,8 @@ class UpdateTotals:
         self.entropy += float((new.entropy.detach() * terms.mask).sum())
         self.clipped += float(terms.clipped.sum())
         self.corrected += float(terms.corrected.sum())
-        gap, largest = logprob_gap(logprobs, batch.rollout_logprobs, terms.drawn)
+        old = logprobs if batch.old_logprobs is None else batch.old_logprobs  # before the first of several updates
+        gap, largest = logprob_gap(old, batch.rollout_logprobs, terms.drawn)
         self.rollout_gap += gap
         self.rollout_gap_max = max(self.rollout_gap_max, largest)
         if batch.ref_logprobs is not None:

@@ -237,6 +237,9 @@ def test_old_log_probs_cost_no_pass_that_is_not_needed(
     row, expected = made.run_step(1), twin.run_step(1)
     assert row["optim/updates"] == updates * epochs
     assert scored == ([] if updates == 1 and not dropout else [row["rollouts/trained"]])
+    once = stage(tmp_path / "once", half_right)[0].run_step(1)
+    for name in ("policy/rollout_gap", "policy/rollout_gap_max"):  # of the weights that drew the rollouts
+        assert row[name] == pytest.approx(once[name], rel=1e-4)
     if not dropout:
         for a, b in zip(made.context.model.parameters(), twin.context.model.parameters(), strict=True):
             assert torch.allclose(a, b, atol=1e-5)
