@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import yaml
 
-from reasonrl.environments.base import Episode, Review
+from reasonrl.environments.base import Episode, Review, Trajectory
 from reasonrl.recipe.reading import parse_recipe
 from reasonrl.rewards.reviews import review_rewards
 from reasonrl.runs.checkpoint import list_checkpoints
@@ -73,7 +73,7 @@ def test_a_critic_in_the_reward_is_worth_what_the_trainer_has_seen(critic_run: P
         assert steps[step].items() >= part.metrics(episodes).items()
         part.assign(episodes, step=step, drawn=0)
         for episode, row in zip(episodes, [row for row in samples if row["step"] == step], strict=True):
-            assert episode.reward_parts == {"process": pytest.approx(row["reward_parts"]["process"])}
+            assert episode.reward_parts == pytest.approx(row["reward_parts"])
             total = row["reward_parts"]["correctness"] + 0.3 * row["reward_parts"]["process"]
             assert row["reward"] == pytest.approx(total)
         part.observe(episodes)
@@ -85,8 +85,9 @@ def episode_of(row: dict[str, Any]) -> Episode:
         Problem(row["problem_id"], "", "math", {}),
         row["rollout"],
         0,
-        [],
+        [Trajectory("policy", [1], [2], [True], [0.0], row["response"], row["finish_reason"])],
         {"correctness": Verdict(**verdict | {"status": Status(verdict["status"])})},
+        {"correctness": row["reward_parts"]["correctness"]},
         reviews={"process": Review(**row["reviews"]["process"])},
     )
 
