@@ -41,8 +41,7 @@ def test_all_methods_ran_and_the_run_went_on_where_it_was_killed(run: Run) -> No
     rows = run.rows("train")
     assert run.killed_at == 3
     assert [row["step"] for row in rows] == list(range(1, STEPS + 1)), "each step once, those after the kill too"
-    # Groups are ragged where the value model's first predictions differ enough, which is not so in every run on verl.
-    assert all(2 <= row["budget/rollouts_min"] <= 4 <= row["budget/rollouts_max"] <= 8 for row in rows)
+    assert any(row["budget/rollouts_min"] < row["budget/rollouts_max"] for row in rows), "ragged groups"
     assert all(row["rollouts/total"] == 32 and row["rollouts/failed"] == 0 for row in rows), (
         "the sum of the budget is kept"
     )
