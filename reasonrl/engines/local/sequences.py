@@ -112,10 +112,12 @@ class Kept:
 
     def blocks_of_others(self, but: Hashable = None) -> int:
         """How many blocks become free where all episodes but one are forgotten."""
-        stays = Counter(block for sequence in self._of.get(but, ()) for block in sequence.table)
+        stays = {block for sequence in self._of.get(but, ()) for block in sequence.table}
         return sum(self._cache.users(block) == count for block, count in self._users.items() if block not in stays)
 
     def _give_back(self, sequence: Computed) -> None:
-        self._users.subtract(sequence.table)
-        self._users = +self._users
+        for block in sequence.table:
+            self._users[block] -= 1
+            if not self._users[block]:
+                del self._users[block]
         self._cache.give_back(sequence.table)
