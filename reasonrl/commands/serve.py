@@ -6,6 +6,7 @@ import asyncio
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,8 @@ class ServedModels:
     critic_temperature: float = 0.0
     max_new_tokens: int | None = None
     critic_max_new_tokens: int | None = None
+    engine: str | None = None
+    """hf or vllm, of the models that are loaded here. None: as the critic's run sampled."""
     offline: bool = False
     most_requests: int = 256
     remote_names: tuple[str | None, str | None] = (None, None)
@@ -123,13 +126,12 @@ def load_cast(models: ServedModels) -> Any:
     names = [models.critic_name or public_name(models.critic), models.actor_name or public_name(actor)]
     if names[0] == names[1]:
         names[0] = f"{names[0]}-critic"
-    offline = models.offline
-    critic_voice = load_voice(recipe, weights, names[0], served_name=models.remote_names[0], offline=offline)
+    load = partial(load_voice, recipe, engine=_engine(models, recipe), offline=models.offline)
+    critic_voice = load(weights, names[0], served_name=models.remote_names[0])
     if actor_weights == weights:
         actor_voice = replace(critic_voice, name=names[1])  # type: ignore[type-var]
     else:
-        served_name = models.remote_names[1]
-        actor_voice = load_voice(recipe, actor_weights, names[1], served_name=served_name, offline=offline)
+        actor_voice = load(actor_weights, names[1], served_name=models.remote_names[1])
     limit = models.max_new_tokens or _actor_limit(recipe)
     critic_limit = models.critic_max_new_tokens or (recipe.rollout.max_new_tokens if recipe.critic else 2048)
     return Cast(
@@ -274,6 +276,13 @@ def _need_serve_extra() -> None:
         import uvicorn  # noqa: F401
     except ImportError as error:
         raise UsageError("reasonrl serve needs the extra `serve`: pip install 'reasonrl[serve]'") from error
+
+
+def _engine(models: ServedModels, recipe: Recipe) -> str:
+    """Raises UsageError."""
+    if models.engine not in (None, "hf", "vllm"):
+        raise UsageError(f"--engine {models.engine}: write hf or vllm. A model behind another server has none")
+    return models.engine or recipe.rollout.engine
 
 
 def _actor_of(recipe: Recipe, critic: str) -> str | None:

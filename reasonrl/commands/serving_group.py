@@ -29,6 +29,13 @@ FormatOptions = Annotated[
 ]
 Temperature = Annotated[float, typer.Option(min=0, max=2, help="Of the actor, where a request says none.")]
 CriticTemperature = Annotated[float, typer.Option(min=0, max=2, help="Of the critic; 0 is greedy.")]
+Engine = Annotated[
+    str | None,
+    typer.Option(
+        metavar="hf|vllm",
+        help="What computes models that are no addresses. Default: what the critic's run sampled with.",
+    ),
+]
 Limit = Annotated[
     int | None, typer.Option(min=1, max=MOST, help="Tokens of a solution. Default: the actor's of the run, else 1024.")
 ]
@@ -50,6 +57,7 @@ def serve(
     temperature: Temperature = 0.7,
     critic_temperature: CriticTemperature = 0.0,
     max_new_tokens: Limit = None,
+    engine: Engine = None,
     critic_served_name: Annotated[
         str | None, typer.Option(help="The model on the critic's server, if that has several.")
     ] = None,
@@ -113,6 +121,7 @@ def serve(
             temperature=temperature,
             critic_temperature=critic_temperature,
             max_new_tokens=max_new_tokens,
+            engine=engine and user_text(engine),
             offline=offline,
             most_requests=most_requests,
             remote_names=(
@@ -161,6 +170,7 @@ def refine(
     temperature: Temperature = 0.7,
     critic_temperature: CriticTemperature = 0.0,
     max_new_tokens: Limit = None,
+    engine: Engine = None,
     seed: Annotated[int, typer.Option(help="Random seed of all calls.")] = 0,
     offline: Offline = False,
     as_json: Json = False,
@@ -180,6 +190,7 @@ def refine(
             temperature=temperature,
             critic_temperature=critic_temperature,
             max_new_tokens=max_new_tokens,
+            engine=engine and user_text(engine),
             offline=offline,
         ),
         user_text(problem),
@@ -214,6 +225,7 @@ def strategies(
     temperature: Temperature = 0.7,
     critic_temperature: CriticTemperature = 0.0,
     max_new_tokens: Limit = None,
+    engine: Engine = None,
     limit: Annotated[int | None, typer.Option(min=1, max=MOST, help="Use only the first problems.")] = None,
     output: Annotated[Path | None, typer.Option(help="Folder to write results.json and samples.jsonl into.")] = None,
     seed: Annotated[int, typer.Option(help="Random seed of all calls.")] = 0,
@@ -235,6 +247,7 @@ def strategies(
             temperature=temperature,
             critic_temperature=critic_temperature,
             max_new_tokens=max_new_tokens,
+            engine=engine and user_text(engine),
             offline=offline,
         ),
         user_text(data),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Awaitable, Hashable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Hashable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, Protocol, TypeVar, runtime_checkable
 
@@ -107,6 +107,28 @@ class RoleEngines(Engine, Protocol):
     def role(self, name: str) -> RoleEngines:
         """The engine of another role. Raises ValueError when there is none of that name."""
         ...
+
+
+class ArrivingEngine(Protocol):
+    """An engine that takes requests when they arrive, from one event loop: a server's."""
+
+    on_begin: Callable[[float], None]
+    """Is given how long each request waited until it was first computed, by engines that know."""
+
+    @property
+    def is_running(self) -> bool:
+        """False: nothing that is asked will be answered."""
+        ...
+
+    async def generate(self, token_ids: Sequence[int], sampling: Sampling, seed: int) -> Generation:
+        """One continuation of `token_ids`. A caller that is cancelled cancels its request."""
+        ...
+
+    def stream(self, token_ids: Sequence[int], sampling: Sampling, seed: int) -> AsyncGenerator[int | Generation]:
+        """The tokens of one continuation as they are drawn, and last the generation."""
+        ...
+
+    async def __aexit__(self, *_: object) -> None: ...
 
 
 class BatchEngine(Protocol):

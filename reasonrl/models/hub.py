@@ -20,9 +20,9 @@ def split_revision(name: str) -> tuple[str, str | None]:
     return (repository, revision) if separator else (name, None)
 
 
-def download_snapshot(repository: str, revision: str, *, local_only: bool) -> str:
-    """The folder with the files of a model at a revision: a branch, a tag or a commit. Raises what huggingface_hub
-    raises.
+def download_snapshot(repository: str, revision: str | None, *, local_only: bool) -> str:
+    """The folder with the files of a model at a revision: a branch, a tag or a commit; None: the newest. Raises what
+    huggingface_hub raises.
     """
     from huggingface_hub import snapshot_download
 

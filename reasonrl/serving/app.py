@@ -72,6 +72,8 @@ def create_app(service: Service, admission: Admission, metrics: ServerMetrics) -
     async def health() -> JSONResponse:
         if admission.is_draining:
             return JSONResponse({"status": "draining"}, 503)
+        if not service.is_running:
+            return JSONResponse({"status": "model_ended"}, 503)
         return JSONResponse({"status": "ok"})
 
     @app.get("/metrics", responses=replies_as_text("text/plain"), response_class=Response)

@@ -35,7 +35,7 @@ class ErrorReply(_Reply):
 
 
 class Health(_Reply):
-    status: Literal["ok", "draining"]
+    status: Literal["ok", "draining", "model_ended"]
 
 
 # ---------------------------------------------------------------- models

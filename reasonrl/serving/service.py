@@ -31,7 +31,7 @@ from reasonrl.serving.shutdown import Shutdown
 from reasonrl.serving.trace import TracedSolution, critique_trace, play_trace
 from reasonrl.serving.usage import Usage
 from reasonrl.serving.verdicts import critique_json, verdict_json
-from reasonrl.serving.voices import Said, Voice
+from reasonrl.serving.voices import LocalVoice, Said, Voice
 from verifiers.types import Message, Problem, Verifier
 
 
@@ -100,6 +100,12 @@ class Service:
         self._verifying.shutdown(wait=False, cancel_futures=True)
         for voice in {id(v): v for v in (self.cast.actor, self.cast.critic)}.values():
             await voice.close()
+
+    @property
+    def is_running(self) -> bool:
+        """False where a model of its own will never answer again. One behind another server may come back."""
+        voices = (self.cast.actor, self.cast.critic)
+        return all(voice.is_running for voice in voices if isinstance(voice, LocalVoice))
 
     def models(self) -> list[dict[str, Any]]:
         """As `/v1/models` lists them."""

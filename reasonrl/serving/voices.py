@@ -1,4 +1,4 @@
-"""Models that answer one chat: in this process, or behind an OpenAI-compatible server."""
+"""Models that answer one chat: this server's own, or behind an OpenAI-compatible server."""
 
 from __future__ import annotations
 
@@ -10,8 +10,7 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
-from reasonrl.engines.base import Generation, Sampling, response_text
-from reasonrl.engines.local.serving import ServingEngine
+from reasonrl.engines.base import ArrivingEngine, Generation, Sampling, response_text
 from reasonrl.engines.served import ServedAnswer, ServedModel, ServedRefusal
 from reasonrl.environments.single_turn import encode_messages
 from reasonrl.errors import DataError
@@ -71,16 +70,21 @@ class Voice(Protocol):
 
 @dataclass(frozen=True)
 class LocalVoice:
-    """A model in this process. `context` is the most tokens of a prompt and its answer."""
+    """A model of this server's own. `context` is the most tokens of a prompt and its answer."""
 
     name: str
     tokenizer: Any
-    engine: ServingEngine
+    engine: ArrivingEngine
     context: int
     turns: Turns = field(default_factory=lambda: Turns(CALLS_UNDER_WAY))
     _encoded: OrderedDict[tuple[tuple[str, str], ...], list[int]] = field(default_factory=OrderedDict, repr=False)
     """Tokens of the last chats: most calls of a request ask the same."""
     _encoding: asyncio.Lock = field(default_factory=asyncio.Lock, repr=False)
+
+    @property
+    def is_running(self) -> bool:
+        """False: it will never answer again, unless this server is started again."""
+        return self.engine.is_running
 
     async def say(self, chat: Chat, sampling: Sampling, seed: int) -> Said:
         async with self.turns.turn():

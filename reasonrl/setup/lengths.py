@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from reasonrl.engines.vllm import LONGEST
+from reasonrl.engines.vllm_setup import LONGEST
 from reasonrl.environments.single_turn import encode_prompt
 from reasonrl.errors import RecipeError
 from reasonrl.models.architecture import most_positions, steady_positions

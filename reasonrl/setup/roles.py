@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from reasonrl.engines.base import BatchEngine
 from reasonrl.engines.served import ServedModel
-from reasonrl.engines.vllm import LONGEST
+from reasonrl.engines.vllm_setup import LONGEST
 from reasonrl.environments.refined import Refiner
 from reasonrl.environments.roles import LocalSpeaker, ServedSpeaker, Speaker
 from reasonrl.errors import ModelError, ModelNotHere, RecipeError

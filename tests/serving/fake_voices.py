@@ -17,7 +17,7 @@ from reasonrl.engines.base import Sampling
 from reasonrl.serving.admission import Admission
 from reasonrl.serving.answers import VerifierReader
 from reasonrl.serving.play import Cast
-from reasonrl.serving.voices import Chat, Said
+from reasonrl.serving.voices import Chat, Said, Voice
 from verifiers.loading import load_verifier
 
 Answers = Callable[[Chat, int], str]
@@ -80,9 +80,7 @@ class FakeVoice:
             raise
 
 
-def fake_cast(
-    actor: FakeVoice, critic: FakeVoice, format_name: str = "step_sentence", critic_temperature: float = 0.0
-) -> Cast:
+def fake_cast(actor: Voice, critic: Voice, format_name: str = "step_sentence", critic_temperature: float = 0.0) -> Cast:
     """Both, with 256 tokens for each answer, and answers read as math."""
     return Cast(
         actor=actor,

@@ -10,7 +10,7 @@ from typing import Any
 
 from reasonrl.serving.play import Cast
 from reasonrl.serving.service import Service
-from reasonrl.serving.voices import Chat
+from reasonrl.serving.voices import Chat, Voice
 from tests.serving.fake_voices import FakeVoice, fake_cast
 
 ACCEPTS = "Step sentence: it\nCorrectness of the step: Correct\nCorrectness of the final answer: Correct"
@@ -29,13 +29,13 @@ def accepts_refinements(chat: Chat, seed: int) -> str:
 
 
 def fake_service(
-    actor: FakeVoice | None = None, critic: FakeVoice | None = None, verifiers: Any = None, **options: Any
+    actor: Voice | None = None, critic: Voice | None = None, verifiers: Any = None, **options: Any
 ) -> Service:
     """An actor `solver` that echoes and a critic `judge` that accepts, unless others are given."""
     return Service(fake_players(actor, critic, **options), verifiers or {})
 
 
-def fake_players(actor: FakeVoice | None = None, critic: FakeVoice | None = None, **options: Any) -> Cast:
+def fake_players(actor: Voice | None = None, critic: Voice | None = None, **options: Any) -> Cast:
     return fake_cast(
         actor or FakeVoice("solver", echo), critic or FakeVoice("judge", lambda chat, seed: ACCEPTS), **options
     )

@@ -8,13 +8,10 @@ import json
 import resource
 import signal
 import socket
-import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -30,63 +27,7 @@ from critics.strategies import STRATEGIES
 from reasonrl.commands.serve import shown_address
 from tests.e2e.commands import reasonrl_in
 from tests.serving.scripts import until
-from tests.tiny_runs import command, environment
-
-CHAT = "/v1/chat/completions"
-TINY = ("--critic", "tiny-critic", "--format", "step_sentence", "--offline")
-ASK = [{"role": "user", "content": "What is 2 + 3?"}]
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as one:
-        return int(one.getsockname()[1])
-
-
-@dataclass
-class Served:
-    """A server in a process of its own, and what it writes to stderr."""
-
-    process: subprocess.Popen[str]
-    base: str
-    lines: list[str] = field(default_factory=list)
-
-    def get(self, path: str, **options: Any) -> httpx.Response:
-        return httpx.get(self.base + path, timeout=60, **options)
-
-    def post(self, path: str, body: dict[str, Any], **options: Any) -> httpx.Response:
-        return httpx.post(self.base + path, json=body, timeout=60, **options)
-
-
-@contextlib.contextmanager
-def serving(folder: Path, *options: str | Path, **around: str) -> Iterator[Served]:
-    port = free_port()
-    process = subprocess.Popen(
-        command("serve", *TINY, "--port", str(port), *options),
-        cwd=folder,
-        env={**environment(), **around},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    served = Served(process, f"http://127.0.0.1:{port}")
-    assert process.stderr is not None
-    reader = threading.Thread(target=served.lines.extend, args=(process.stderr,), daemon=True)
-    reader.start()
-
-    def is_ready() -> bool:
-        assert process.poll() is None, served.lines
-        with contextlib.suppress(httpx.HTTPError):
-            return httpx.get(f"{served.base}/health", timeout=5).status_code == 200
-        return False
-
-    try:
-        until(is_ready, 90)
-        yield served
-    finally:
-        process.kill()
-        process.wait()
-        reader.join(10)
-    assert not [line for line in served.lines if "Traceback" in line or "Error" in line], served.lines
+from tests.serving.server_process import ASK, CHAT, ODD_OPTIONS, TINY, Served, free_port, serving
 
 
 @pytest.fixture(scope="module")
@@ -164,18 +105,8 @@ def test_answers_do_not_depend_on_who_else_asks(served: Served) -> None:
 
 
 def test_what_the_engine_cannot_compute_is_the_clients_mistake(served: Served) -> None:
-    options: Any
     more: Any
-    for options in (
-        *({"top_p": 5e-324}, {"temperature": 1e-300}, {"temperature": 0.01, "top_p": 1e-9}, {"seed": -(2**63)}),
-        *({"messages": [{"role": "user", "content": content}]} for content in ("", "\x00", "\U0001f600", "<|im_end|>")),
-        {"messages": [{"role": "assistant", "content": "x"}]},
-        {"messages": [{"role": "assistant", "content": ""}]},
-        {"messages": [{"role": "system", "content": "x"}, {"role": "system", "content": "y"}]},
-        {"messages": [*ASK, *ASK, {"role": "assistant", "content": "It is"}]},
-        {"stop": ["x" * 256] * 16},
-        {"max_tokens": 10**6, "stop": list("aeiou 12 e")},
-    ):
+    for options in ODD_OPTIONS:
         for more in ({}, {"stream": True}):
             answer = served.post(CHAT, {"model": "tiny-critic", "messages": ASK, **options, **more})
             assert answer.status_code in (200, 400), (answer.text, str(options)[:100])
@@ -320,6 +251,7 @@ def test_a_port_that_is_taken(tmp_path: Path) -> None:
         (["--critic", "http://127.0.0.1:9/v1"], "no OpenAI-compatible server answers there"),
         (["--format", "nonsense"], "nonsense"),
         (["--format", "step_sentence", "-o", "colour=blue"], "colour"),
+        (["--engine", "tgi"], "--engine tgi: write hf or vllm"),
         (["--verify", "coq"], "--verify coq"),
         (["--lean", "http://127.0.0.1:1"], "--verify lean"),
         (["--port", "0"], "--port"),

@@ -16,6 +16,7 @@ pytest.importorskip("fastapi", reason="fastapi is not installed (extra: serve)")
 
 from reasonrl.serving.admission import Admission
 from reasonrl.serving.shutdown import Shutdown
+from reasonrl.serving.voices import LocalVoice
 from tests.serving.fake_voices import FakeVoice, running_server
 from tests.serving.scripts import REJECTS, echo, fake_service, server_log, until
 
@@ -32,6 +33,27 @@ def test_a_server_that_drains_says_so() -> None:
             answer = httpx.post(base + CHAT, json={**body, **more})
             assert answer.status_code == 503 and answer.headers["retry-after"] == "5"
         assert httpx.get(f"{base}/health").status_code == 503
+
+
+class FakeEngine:
+    """Never asked."""
+
+    is_running = True
+    on_begin = None
+
+    async def __aexit__(self, *_: object) -> None:
+        return
+
+
+@pytest.mark.parametrize("who", ["actor", "critic"])
+def test_a_server_whose_model_has_ended_is_not_healthy(who: str) -> None:
+    """So that whoever watches it starts it again."""
+    engine: Any = FakeEngine()
+    with running_server(fake_service(**{who: LocalVoice("own", None, engine, 64)})) as base:
+        assert httpx.get(f"{base}/health").json() == {"status": "ok"}
+        engine.is_running = False
+        answer = httpx.get(f"{base}/health")
+        assert answer.status_code == 503 and answer.json() == {"status": "model_ended"}
 
 
 def test_what_is_under_way_when_the_grace_is_over_is_sent_away() -> None:

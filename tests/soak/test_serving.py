@@ -37,7 +37,7 @@ from benchmarks.serve_load import (
     make_jobs,
 )
 from tests.serving.scripts import until
-from tests.serving.test_serve_command import Served, free_port, serving
+from tests.serving.server_process import Served, free_port, serving
 from tests.soak.test_side_by_side import MOST_WAIT_S, is_idle_within
 
 CLIENTS, TOKENS = 64, 48

@@ -89,6 +89,10 @@ class ServingEngine:
             self._changed.notify()
         self._thread.join()
 
+    @property
+    def is_running(self) -> bool:
+        return self._thread.is_alive() and not self._is_closed
+
     async def generate(
         self,
         token_ids: Sequence[int],
