@@ -65,7 +65,7 @@ class VLLMServingEngine:
         self,
         source: str,
         *,
-        dtype: str = "bfloat16",
+        dtype: str,
         device: torch.device,
         seed: int = 0,
         offline: bool = False,
@@ -175,8 +175,10 @@ class VLLMServingEngine:
             )
         prompt = {"prompt_token_ids": list(request.token_ids)}
         try:
-            # a question of its own, which vLLM does not answer when it dies just then; asked once
-            await asyncio.wait_for(self._llm.get_supported_tasks(), _FIRST_S)
+            await asyncio.wait_for(self._llm.get_supported_tasks(), _FIRST_S)  # vLLM asks itself this once
+        except TimeoutError as error:
+            raise ModelError("vLLM did not answer its first question, as where it has just ended") from error
+        try:
             params = sampling_params(request.sampling, request.seed, self._eos_ids, output_kind=kind)
             async with contextlib.aclosing(self._llm.generate(prompt, params, str(next(self._numbers)))) as results:
                 async for result in results:
@@ -245,7 +247,7 @@ def _start(**options: Any) -> Any:
     starting.join()
     torch.set_num_threads(threads)
     (result,) = outcome
-    if isinstance(result, (ValueError, RuntimeError, NotImplementedError, OSError)):
+    if isinstance(result, (ValueError, RuntimeError, OSError)):
         raise cannot_run(COMMAND, result) from result
     if isinstance(result, Exception):
         raise result

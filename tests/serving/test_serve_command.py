@@ -25,6 +25,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from critics.strategies import STRATEGIES
 from reasonrl.commands.serve import shown_address
+from reasonrl.errors import UsageError
 from tests.e2e.commands import reasonrl_in
 from tests.serving.scripts import until
 from tests.serving.server_process import ASK, CHAT, ODD_OPTIONS, TINY, Served, free_port, serving
@@ -181,6 +182,16 @@ def test_a_general_model_has_random_delimiters_and_a_trained_critic_its_own_prom
         cast = load_cast(ServedModels("tiny-critic", offline=True, **options))
         assert cast.format.random_delimiters is expected
         asyncio.run(cast.critic.close())
+
+
+def test_an_engine_that_takes_no_requests_as_they_arrive_is_refused() -> None:
+    """As that of a run which sampled with it, where no other is named."""
+    from reasonrl.commands.evaluated_recipe import critic_recipe
+    from reasonrl.serving.loading import load_voice
+
+    recipe, weights = critic_recipe("tiny-critic", offline=True)
+    with pytest.raises(UsageError, match=r"rollout.engine: hf_plain, .* Write --engine hf or --engine vllm"):
+        load_voice(recipe, weights, "critic", engine="hf_plain", offline=True)
 
 
 # ---------------------------------------------------------------- keys
