@@ -25,6 +25,9 @@ from reasonrl.setup.run_models import model_for_role
 from verifiers.loading import load_verifier
 from verifiers.types import Problem, Verifier
 
+_VERIFY_CODE_S = 60.0
+"""Of all tests of one request. A client may send many, each just within its own limit."""
+
 
 @dataclass(frozen=True)
 class ServedModels:
@@ -192,7 +195,11 @@ def serve_command(
 
     template = reward_template(rewards, models)
     where = {"url" if lean.startswith(("http://", "https://")) else "project": lean} if lean else {}
-    options = {"math": {"mode": "lenient"}, "lean": {"mode": "lenient", **where}}
+    options: dict[str, dict[str, Any]] = {
+        "math": {"mode": "lenient"},
+        "lean": {"mode": "lenient", **where},
+        "code": {"total_s": _VERIFY_CODE_S},
+    }
     verifiers: dict[str, Verifier] = {kind: load_verifier(kind, **options.get(kind, {})) for kind in verify}
     cast = load_cast(models)
     service = Service(cast, verifiers, reward_options(rewards, models, cast.critic, template))

@@ -27,6 +27,8 @@ from reasonrl.serving.voices import reason_for_log
 Piece = TypeVar("Piece")
 KEEP_ALIVE_S = 15.0
 """Proxies cut silent connections after 30 to 60 s."""
+_REFUSAL_S = 1.0
+"""So long progress is held back. A model refuses a prompt at once, and only what has not begun can have a status."""
 _log = logging.getLogger(__name__)
 
 
@@ -185,6 +187,8 @@ async def _deltas(service: Service, body: ChatRequest, seed: int) -> AsyncGenera
     task = asyncio.create_task(service.answer(body, seed, lines.put_nowait))
     task.add_done_callback(lambda _: lines.put_nowait(None))
     try:
+        if (await asyncio.wait({task}, timeout=_REFUSAL_S))[0]:
+            task.result()
         while (line := await lines.get()) is not None:
             if wants_progress:
                 yield {"reasoning": f"{line}\n", "reasoning_content": f"{line}\n"}

@@ -245,8 +245,9 @@ def test_a_remote_stream_that_cannot_begin() -> None:
         upstream.mode = "busy"
         assert streamed(client, "solver") and len(upstream.asked) == 3
         upstream.mode = "refused"
-        with pytest.raises(openai.BadRequestError, match="too long"):
-            streamed(client, "solver")
+        for model in ("solver", "refine-solver"):  # of a strategy, what the model is about to do is told later
+            with pytest.raises(openai.BadRequestError, match="too long"):
+                streamed(client, model)
         upstream.shutdown()
         upstream.server_close()
         with pytest.raises(openai.InternalServerError) as failure:

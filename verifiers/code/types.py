@@ -90,6 +90,6 @@ class CaseResult:
     """None if it was not run (an earlier one failed) or says nothing about the program."""
     outcome: str
     """passed, wrong_answer, runtime_error, time_limit, memory_limit, output_limit, sandbox_failure, checker_failure,
-    not_run.
+    out_of_time, not_run.
     """
     detail: str = field(default="")

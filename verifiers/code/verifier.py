@@ -11,56 +11,31 @@ import collections
 import functools
 import hashlib
 import json
+import math
 import threading
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from typing import Any, ClassVar, Literal, get_args
 
 from verifiers.code.comparison.checkers import trust_checkers
 from verifiers.code.fields import ROW_FIELDS, SOLUTION_FIELDS
 from verifiers.code.formats.reading import read_tests
-from verifiers.code.purity import cannot_keep_state
-from verifiers.code.source.entry import at_entry
+from verifiers.code.running import UNDECIDED, JudgedTests, run_tests, trust_of
 from verifiers.code.source.program import program_of, whole_program
-from verifiers.code.types import BadTests, BrokenCheck, CaseResult, Check, CodeTests, TestText, Trust
+from verifiers.code.types import BadTests, CaseResult, CodeTests, Trust
 from verifiers.errors import BadReference, NoGoldResponse
 from verifiers.pool.limits import check_count
 from verifiers.response import Extraction, Mode, check_mode
-from verifiers.sandbox import Call, Ending, Limits, Outcome, open_sandbox
+from verifiers.sandbox import Limits, open_sandbox
 from verifiers.types import Layer, Status, Verdict
 
 Reward = Literal["correctness", "pass_rate"]
 SOLUTIONS = (*SOLUTION_FIELDS, "code")
 """Fields of a reference that may hold a right program."""
 
-_FAILED = {
-    Ending.FINISHED: "wrong_answer",
-    Ending.ERROR: "runtime_error",
-    Ending.TIME_LIMIT: "time_limit",
-    Ending.MEMORY_LIMIT: "memory_limit",
-    Ending.OUTPUT_LIMIT: "output_limit",
-    Ending.STALLED: "sandbox_failure",
-    Ending.BROKEN: "sandbox_failure",
-}
-_MAX_TIME_LIMITS = 3
-"""After so many tests that ended with the time limit the others do not run: they count as failed."""
-_UNDECIDED = ("sandbox_failure", "checker_failure")
-"""Outcomes that say nothing about the program."""
-_ORDER = (Trust.VALUES, Trust.SEPARATE, Trust.SHARED)
 _MAX_SHOWN = 200
 _SMALL_CHARS = 50_000
-
-
-@dataclass(frozen=True, slots=True)
-class _Judged:
-    """What all tests of one program came to."""
-
-    results: tuple[CaseResult, ...]
-    deciding: tuple[CaseResult, ...]
-    trust: Trust
-    seconds: float
 
 
 class CodeVerifier:
@@ -78,6 +53,9 @@ class CodeVerifier:
             By default the system's own of this version, else the one beneath the current environment.
         checkers: special checkers of the user's own that rows may name, "package.module:function". They run here.
         cache_size: verdicts that are remembered, by program and tests.
+        total_s: seconds of the wall clock after which no further test of a program begins: those that are left decide
+            nothing, and the verdict is an error unless a test has failed. For servers, whose tests come from their
+            clients; in a recipe verdicts would depend on the load of the machine. None: no limit.
 
     Raises:
         ValueError: an argument is invalid.
@@ -101,6 +79,7 @@ class CodeVerifier:
         python: str = "",
         checkers: Sequence[str] = (),
         cache_size: int = 10_000,
+        total_s: float | None = None,
     ) -> None:
         check_mode(mode)
         check_count("workers", workers)
@@ -109,6 +88,10 @@ class CodeVerifier:
             raise ValueError(f"reward is {reward!r}; write one of {', '.join(get_args(Reward))}")
         if isinstance(checkers, str) or not all(isinstance(spec, str) for spec in checkers):
             raise ValueError(f"checkers is {checkers!r}; write a list of package.module:function")
+        if total_s is not None and (
+            isinstance(total_s, bool) or not isinstance(total_s, int | float) or not total_s > 0
+        ):
+            raise ValueError(f"total_s is {total_s!r}; write seconds above 0, or nothing for no limit")
         trust_checkers(checkers)
         self.mode: Mode = mode
         self.reward: Reward = reward
@@ -122,10 +105,12 @@ class CodeVerifier:
             "python": python,
             "checkers": list(checkers),
             "cache_size": cache_size,
+            "total_s": total_s,
         }
+        self._total_s = math.inf if total_s is None else total_s
         self._workers = workers
         self._sandbox = open_sandbox(isolation, workers=workers, python=python)
-        self._cache: collections.OrderedDict[tuple[str, str], _Judged] = collections.OrderedDict()
+        self._cache: collections.OrderedDict[tuple[str, str], JudgedTests] = collections.OrderedDict()
         self._cache_size = cache_size
         self._lock = threading.Lock()
 
@@ -207,7 +192,7 @@ class CodeVerifier:
                 continue
             extraction = extractor(tests)
             if extraction.answer is None:
-                details = self._details((), tests, _trust_of(tests))
+                details = self._details((), tests, trust_of(tests))
                 verdicts[row] = Verdict(
                     False, 0.0, Status.UNPARSED, None, "extract", extraction.reason, 0.0, details=details
                 )
@@ -221,85 +206,45 @@ class CodeVerifier:
             verdicts[row] = self._verdict(judged[key], extraction, jobs[key][1])
         return [verdicts[row] for row in range(len(references))]
 
-    def _run_all(self, jobs: list[tuple[tuple[str, str], tuple[str, CodeTests]]]) -> Iterator[_Judged]:
+    def _run_all(self, jobs: list[tuple[tuple[str, str], tuple[str, CodeTests]]]) -> Iterator[JudgedTests]:
         if self._workers == 1 or len(jobs) <= 1:
             yield from (self._remembered(key, *job) for key, job in jobs)
             return
         with ThreadPoolExecutor(min(self._workers, len(jobs)), thread_name_prefix="code-verifier") as threads:
             yield from threads.map(lambda item: self._remembered(item[0], *item[1]), jobs)
 
-    def _remembered(self, key: tuple[str, str], program: str, tests: CodeTests) -> _Judged:
+    def _remembered(self, key: tuple[str, str], program: str, tests: CodeTests) -> JudgedTests:
         """Only what was decided is remembered: a failure of the sandbox may be gone the next time."""
         with self._lock:
             if (known := self._cache.get(key)) is not None:
                 self._cache.move_to_end(key)
                 return known
         judged = self._run(program, tests, stop=self.reward == "correctness")
-        if all(result.outcome not in _UNDECIDED for result in judged.results):
+        if all(result.outcome not in UNDECIDED for result in judged.results):
             with self._lock:
                 self._cache[key] = judged
                 while len(self._cache) > self._cache_size:
                     self._cache.popitem(last=False)
         return judged
 
-    def _run(self, program: str, tests: CodeTests, *, stop: bool) -> _Judged:
-        started = time.perf_counter()
-        tests = at_entry(tests, program)
-        results: list[tuple[CaseResult, bool]] = []
-        failed = False
-        slow = 0
-        if tests.cases:
-            inputs = [case.input for case in tests.cases]
-            called = {given.function for given in inputs if isinstance(given, Call)}
-            share = bool(called) and (len(inputs) == 1 or cannot_keep_state(program, called))
-            outcomes = self._sandbox.run(program, inputs, self.limits, share_process=share)
-            try:
-                for number, case in enumerate(tests.cases):
-                    name = case.name or f"test {number + 1}"
-                    if (failed and stop) or slow >= _MAX_TIME_LIMITS:
-                        results.append((CaseResult(name, None, "not_run"), case.visible))
-                        continue
-                    outcome = next(outcomes)
-                    slow += outcome.ending is Ending.TIME_LIMIT
-                    result = _checked(name, case.check, outcome)
-                    results.append((result, case.visible))
-                    failed = failed or (result.passed is not True and not case.visible)
-            finally:  # a sandbox that is not given back is missing to other threads
-                close = getattr(outcomes, "close", None)
-                if close:
-                    close()
-        for number, text in enumerate(tests.texts):
-            name = text.name or f"test text {number + 1}"
-            if failed and stop:
-                results.append((CaseResult(name, None, "not_run"), text.visible))
-                continue
-            outcome = self._run_text(program, text)
-            failure = "" if outcome.value is True else outcome.error or "failed"
-            results.append((_result(name, outcome, failure), text.visible))
-            failed = failed or (bool(failure) and not text.visible)
-        every = tuple(result for result, _ in results)
-        deciding = tuple(result for result, visible in results if not visible)
-        return _Judged(every, deciding, _trust_of(tests), time.perf_counter() - started)
+    def _run(self, program: str, tests: CodeTests, *, stop: bool) -> JudgedTests:
+        return run_tests(self._sandbox, program, tests, self.limits, stop=stop, total_s=self._total_s)
 
-    def _run_text(self, program: str, text: TestText) -> Outcome:
-        if text.functions:
-            return self._sandbox.run_tests(text.source, text.functions, program, self.limits)
-        return self._sandbox.run_shared(text.source, program, self.limits)
-
-    def _verdict(self, judged: _Judged, extraction: Extraction, tests: CodeTests) -> Verdict:
+    def _verdict(self, judged: JudgedTests, extraction: Extraction, tests: CodeTests) -> Verdict:
         passed = sum(result.passed is True for result in judged.deciding)
         total = len(judged.deciding)
         details = self._details(judged.results, tests, judged.trust) | {"passed": passed}
-        wrong = [result for result in judged.deciding if result.passed is False]
-        unknown = [result for result in judged.deciding if result.outcome in _UNDECIDED]
-        if unknown and (self.reward == "pass_rate" or not wrong):
+        correct = passed == total  # by what passed, so that a test that did not run can never make a program right
+        failed = [result for result in judged.deciding if result.passed is False]
+        unknown = [result for result in judged.deciding if result.outcome in UNDECIDED]
+        if unknown and (self.reward == "pass_rate" or not failed):
             reason = f"{unknown[0].name}: {unknown[0].detail}"
             method = unknown[0].outcome.removesuffix("_failure")
             return Verdict(None, None, Status.ERROR, extraction.answer, method, reason, judged.seconds, details=details)
-        reason = f"all {total} tests passed" if not wrong else _short(f"{wrong[0].name}: {_why(wrong[0])}")
-        score = passed / total if self.reward == "pass_rate" else float(not wrong)
+        reason = f"all {total} tests passed" if correct else _short(f"{failed[0].name}: {_why(failed[0])}")
+        score = passed / total if self.reward == "pass_rate" else float(correct)
         return Verdict(
-            not wrong, score, Status.JUDGED, extraction.answer, "tests", reason, judged.seconds, details=details
+            correct, score, Status.JUDGED, extraction.answer, "tests", reason, judged.seconds, details=details
         )
 
     def _details(self, results: Sequence[CaseResult], tests: CodeTests, trust: Trust) -> dict[str, Any]:
@@ -316,32 +261,6 @@ class CodeVerifier:
 def _why(result: CaseResult) -> str:
     words = result.outcome.replace("_", " ")
     return f"{words}: {result.detail}" if result.detail else words
-
-
-def _checked(name: str, check: Check, outcome: Outcome) -> CaseResult:
-    try:
-        failure = check.failure(outcome) if outcome.is_judged else outcome.error
-    except BrokenCheck as broken:  # a checker of the user's own; it must not end a run of days
-        return CaseResult(name, None, "checker_failure", str(broken))
-    return _result(name, outcome, failure)
-
-
-def _result(name: str, outcome: Outcome, failure: str) -> CaseResult:
-    if not outcome.is_judged:
-        return CaseResult(name, None, "sandbox_failure", outcome.error)
-    if not failure:
-        return CaseResult(name, True, "passed")
-    kind = _FAILED[outcome.ending]
-    if outcome.exception == "AssertionError":  # of test text: the value was not as expected
-        kind = "wrong_answer"
-    return CaseResult(name, False, kind, failure)
-
-
-def _trust_of(tests: CodeTests) -> Trust:
-    """The lowest of the tests that decide."""
-    trusts = [Trust.VALUES for case in tests.cases if not case.visible]
-    trusts += [Trust.SEPARATE if text.functions else Trust.SHARED for text in tests.texts if not text.visible]
-    return max(trusts, key=_ORDER.index)
 
 
 def _bare(answer: str) -> Extraction:

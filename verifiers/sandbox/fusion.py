@@ -25,7 +25,7 @@ import threading
 import time
 import zlib
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -143,6 +143,8 @@ class FusionSandbox:
             outcome = self._calls(program, calls, limits, share=True)[-1]
             if not outcome.is_judged:
                 return outcome
+            if outcome.hit_limit:
+                return replace(outcome, value=None)
             if outcome.ending is not Ending.FINISHED and not outcome.exception:
                 calls = []  # its process has ended, so the next call starts a new one
             answered.append([question, reply_to(outcome)])

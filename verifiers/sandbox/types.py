@@ -103,6 +103,11 @@ class Outcome:
         """Whether this says something about the program."""
         return self.ending not in (Ending.STALLED, Ending.BROKEN)
 
+    @property
+    def hit_limit(self) -> bool:
+        """Whether the program used more than its limits allow. No test can expect that."""
+        return self.ending in (Ending.TIME_LIMIT, Ending.MEMORY_LIMIT, Ending.OUTPUT_LIMIT)
+
 
 class SandboxUnavailable(RuntimeError):
     """This machine does not offer the isolation that was asked for. The message says what is missing and the line that
