@@ -41,7 +41,8 @@ class JudgedTests:
 def run_tests(
     sandbox: Sandbox, program: str, tests: CodeTests, limits: Limits, *, stop: bool, total_s: float = math.inf
 ) -> JudgedTests:
-    """Visible tests run first and apart, so that nothing that they come to touches those that decide.
+    """Visible tests run apart and last, so that nothing that they come to, and no time that they take, touches those
+    that decide.
 
     Args:
         stop: at the first deciding test that fails.
@@ -52,7 +53,7 @@ def run_tests(
     every: tuple[Case | TestText, ...] = (*tests.cases, *tests.texts)
     numbered = list(enumerate(every))
     results: dict[int, CaseResult] = {}
-    for is_visible in (True, False):
+    for is_visible in (False, True):
         part = _Part(sandbox, program, limits, stop=stop and not is_visible, ends=started + total_s)
         part.run_cases([(n, test) for n, test in numbered if isinstance(test, Case) and test.visible is is_visible])
         part.run_texts([(n, test) for n, test in numbered if isinstance(test, TestText) and test.visible is is_visible])

@@ -272,6 +272,8 @@ def _read(text: str) -> CodeTests | str:
         return read_tests(json.loads(text))
     except BadTests as bad:
         return str(bad)
+    except RecursionError:
+        return "the tests nest too deeply to be read; write them as shorter expressions"
 
 
 _read_small = functools.lru_cache(maxsize=4096)(_read)

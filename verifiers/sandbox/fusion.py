@@ -32,9 +32,9 @@ from urllib.parse import urlsplit
 from verifiers.sandbox.fusion_http import AnswerTooLarge, ServerFailed, run_code
 from verifiers.sandbox.fusion_report import answer_of, checked_report, ending_of_report
 from verifiers.sandbox.inside.watch import PATIENCE
-from verifiers.sandbox.outcomes import OWN_CHANNEL, call_outcome, printable, raised_outcome
+from verifiers.sandbox.outcomes import OWN_CHANNEL, call_outcome, load_outcome, printable
 from verifiers.sandbox.runner import FOLDER, runner_files
-from verifiers.sandbox.sample import asked_call, call_frame, reply_to
+from verifiers.sandbox.sample import asked_call, call_frame, reply_to, unasked
 from verifiers.sandbox.types import Call, Ending, Input, Limits, Outcome, Stdin
 
 NAME = "fusion"
@@ -135,18 +135,17 @@ class FusionSandbox:
                     Ending.BROKEN, error="the tests call the program with other arguments each time they run"
                 )
             if not (question := report["question"]):
+                ends = [frame for frame in report["frames"] if "passed" in frame or "raised" in frame]
+                if ends and not answered:
+                    return unasked(ends[-1])
                 return answer_of(report, limits, lambda frame: frame.get("passed") is True)
             call = asked_call(question, functions)
             if call is None:
                 return Outcome(Ending.ERROR, error=OWN_CHANNEL)
             calls.append(call)
             outcome = self._calls(program, calls, limits, share=True)[-1]
-            if not outcome.is_judged:
-                return outcome
-            if outcome.hit_limit:
+            if not outcome.has_answered:
                 return replace(outcome, value=None)
-            if outcome.ending is not Ending.FINISHED and not outcome.exception:
-                calls = []  # its process has ended, so the next call starts a new one
             answered.append([question, reply_to(outcome)])
         line = f"the tests call the program more than {_MOST_QUESTIONS} times: too often for a remote server"
         return Outcome(Ending.BROKEN, error=line)
@@ -181,7 +180,7 @@ class FusionSandbox:
         outcomes: list[Outcome] = []
         for frame in report["frames"]:
             if "raised" in frame and "call" not in frame:  # the module's own lines fail, so every call does
-                return outcomes + [raised_outcome(frame, started)] * (len(calls) - len(outcomes))
+                return outcomes + [load_outcome(frame, started)] * (len(calls) - len(outcomes))
             if len(outcomes) < len(calls) and frame.get("call") == len(outcomes):
                 outcomes.append(call_outcome(frame, started))
         if len(outcomes) < len(calls):

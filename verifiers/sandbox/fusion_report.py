@@ -37,7 +37,7 @@ def ending_of_report(report: dict[str, Any], limits: Limits) -> tuple[Ending, st
     ending, error = ending_of(report, limits, stopped)
     raised = [frame for frame in report["frames"] if "raised" in frame and "call" not in frame]
     if ending is Ending.ERROR and raised and not stopped:
-        exception, error = named(raised[-1])
+        exception, error, _ = named(raised[-1])
         if exception == "MemoryError":
             return Ending.MEMORY_LIMIT, f"more than {limits.memory_mb} MB of memory", exception
         return ending, error, exception

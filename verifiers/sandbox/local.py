@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import secrets
 import tempfile
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
 from typing import IO, Any
 
 from verifiers.sandbox.cell import Cell, CellFailed, Process
 from verifiers.sandbox.sample import Sample
-from verifiers.sandbox.types import Call, Ending, Input, Limits, Outcome, SandboxUnavailable, Stdin
+from verifiers.sandbox.types import Ending, Input, Limits, Outcome, SandboxUnavailable, Stdin
 
 Launch = Callable[[int, IO[bytes]], Process]
 _ATTEMPTS = 2
@@ -55,8 +55,8 @@ class LocalSandbox:
     def run_tests(self, tests: str, functions: Sequence[str], program: str, limits: Limits | None = None) -> Outcome:
         """Runs test text in one sandbox, and what it calls of the program in another. `value` is True if all passed.
 
-        Outcomes that say nothing about the program (`Ending.STALLED`, `Ending.BROKEN`) of either side are returned. The
-        first call that hit a limit is, too: to the tests it is an exception, which some of them expect.
+        Outcomes of a call that no test can expect (`Outcome.has_answered`) are returned: to the tests a limit would be
+        an exception, which some of them wait for.
         """
         limits = limits or Limits()
         reason = ""
@@ -67,9 +67,7 @@ class LocalSandbox:
                     self._sample(limits, True, again=again) as judged,
                     self._sample(limits, False, tester=True, again=again) as testing,
                 ):
-                    answers = _Answers(judged, program)
-                    outcome = testing.tests(tests, functions, answers)
-                return answers.unjudged or answers.limited or outcome
+                    return testing.tests(tests, functions, functools.partial(judged.call, program))
             except CellFailed as failed:
                 reason = str(failed)
         return Outcome(Ending.BROKEN, error=f"the sandbox failed: {reason}")
@@ -152,24 +150,3 @@ class LocalSandbox:
         with self._lock:
             self._all.append(cell)
         return cell
-
-
-class _Answers:
-    """Calls the program for the tests, and remembers the first call that says nothing about it, and the first that hit
-    a limit.
-    """
-
-    def __init__(self, sample: Sample, program: str) -> None:
-        self._sample, self._program = sample, program
-        self._calls = 0
-        self.unjudged: Outcome | None = None
-        self.limited: Outcome | None = None
-
-    def __call__(self, call: Call) -> Outcome:
-        self._calls += 1
-        outcome = self._sample.call(self._program, call, self._calls)
-        if not outcome.is_judged:
-            self.unjudged = self.unjudged or outcome
-        elif outcome.hit_limit:
-            self.limited = self.limited or replace(outcome, value=None)
-        return outcome

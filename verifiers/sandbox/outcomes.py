@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import time
+from dataclasses import replace
 from typing import Any
 
 from verifiers.sandbox.inside.watch import PATIENCE
@@ -12,6 +13,7 @@ from verifiers.sandbox.values import Malformed, TooLarge, decode_node
 
 _NAME_CHARACTERS = 100
 _LINE_CHARACTERS = 300
+_MOST_BASES = 10
 OWN_CHANNEL = "the program wrote to the sandbox's own channel"
 
 
@@ -43,12 +45,17 @@ def death(status: int) -> str:
         return f"killed by signal {-status}"
 
 
-def named(frame: dict[str, Any]) -> tuple[str, str]:
-    """The class and the line of a claim, whatever it holds."""
+def named(frame: dict[str, Any]) -> tuple[str, str, tuple[str, ...]]:
+    """The class, the line and the built-in bases of a claim, whatever it holds."""
     raised = frame.get("raised")
-    if isinstance(raised, list) and len(raised) == 2 and isinstance(raised[0], str) and isinstance(raised[1], str):
-        return printable(raised[0][:_NAME_CHARACTERS]), printable(raised[1][:_LINE_CHARACTERS])
-    return "Exception", "an exception"
+    if isinstance(raised, list) and len(raised) == 3 and isinstance(raised[0], str) and isinstance(raised[1], str):
+        bases = raised[2][:_MOST_BASES] if isinstance(raised[2], list) else []
+        return (
+            printable(raised[0][:_NAME_CHARACTERS]),
+            printable(raised[1][:_LINE_CHARACTERS]),
+            tuple(printable(base[:_NAME_CHARACTERS]) for base in bases if isinstance(base, str)),
+        )
+    return "Exception", "an exception", ()
 
 
 def printable(text: str) -> str:
@@ -57,9 +64,14 @@ def printable(text: str) -> str:
 
 
 def raised_outcome(frame: dict[str, Any], started: float) -> Outcome:
-    exception, line = named(frame)
+    exception, line, bases = named(frame)
     ending = Ending.MEMORY_LIMIT if exception == "MemoryError" else Ending.ERROR
-    return Outcome(ending, error=line, exception=exception, wall_s=time.monotonic() - started)
+    return Outcome(ending, error=line, exception=exception, wall_s=time.monotonic() - started, bases=bases)
+
+
+def load_outcome(frame: dict[str, Any], started: float) -> Outcome:
+    """Of a program whose own lines fail, so that no call is made."""
+    return replace(raised_outcome(frame, started), was_called=False)
 
 
 def call_outcome(frame: dict[str, Any], started: float) -> Outcome:
@@ -67,6 +79,9 @@ def call_outcome(frame: dict[str, Any], started: float) -> Outcome:
     wall = time.monotonic() - started
     if "raised" in frame:
         return raised_outcome(frame, started)
+    if isinstance(missing := frame.get("missing"), str):
+        line = f"NameError: {printable(missing[:_LINE_CHARACTERS])}"
+        return Outcome(Ending.ERROR, error=line, exception="NameError", wall_s=wall, was_called=False)
     if "value" in frame:
         try:
             return Outcome(Ending.FINISHED, value=decode_node(frame["value"]), wall_s=wall)

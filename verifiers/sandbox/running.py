@@ -268,7 +268,7 @@ class RunningProgram:
         if len(self._stdout) > self._limits.output_bytes:
             ending, error = Ending.OUTPUT_LIMIT, f"more than {self._limits.output_bytes} bytes of output"
         if ending is Ending.ERROR and self._raised and self._stopped != "garbage":
-            exception, error = named(self._raised)
+            exception, error, _ = named(self._raised)
             if exception == "MemoryError":
                 ending, error = Ending.MEMORY_LIMIT, f"more than {self._limits.memory_mb} MB of memory"
         stdout = bytes(self._stdout[: self._limits.output_bytes])

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
-from verifiers.sandbox.outcomes import call_outcome, raised_outcome
+from verifiers.sandbox.outcomes import call_outcome, load_outcome, named, raised_outcome
 from verifiers.sandbox.running import CellFailed, Control, Ended, RunningProgram
 from verifiers.sandbox.types import Call, Ending, Input, Limits, Outcome, Stdin
 from verifiers.sandbox.values import Malformed, TooLarge, decode, encode, is_plain
@@ -139,7 +139,7 @@ class Sample:
                 if "raised" in frame and place is None:
                     self._program = None
                     program.end()
-                    self._load_failure = raised_outcome(frame, started)
+                    self._load_failure = load_outcome(frame, started)
                     return self._load_failure
                 if type(place) is int and place == number:
                     program.answered()
@@ -152,8 +152,10 @@ class Sample:
             self._program = None
             return _unanswered(program.outcome_of(ended.report))
 
-    def tests(self, source: str, functions: Sequence[str], ask: Callable[[Call], Outcome]) -> Outcome:
-        """Runs test text; what it calls of `functions` is asked of the caller. Raises CellFailed."""
+    def tests(self, source: str, functions: Sequence[str], ask: Callable[[Call, int], Outcome]) -> Outcome:
+        """Runs test text; what it calls of `functions` is asked of the caller. An outcome that no test can expect is
+        that of the text. Raises CellFailed.
+        """
         started = time.monotonic()
         asks, asking_s = 0, 0.0
         program = self._program = RunningProgram(self._control, self._limits, "tests")
@@ -162,20 +164,24 @@ class Sample:
             while True:
                 frame = program.next_frame(watch=True)
                 if "passed" in frame:
-                    return Outcome(Ending.FINISHED, value=True, wall_s=time.monotonic() - started)
+                    wall = time.monotonic() - started
+                    return Outcome(Ending.FINISHED, value=True, wall_s=wall) if asks else unasked(frame)
                 if "raised" in frame:
-                    return raised_outcome(frame, started)
+                    return raised_outcome(frame, started) if asks else unasked(frame)
                 call = asked_call(frame, functions)
                 if call is None:
                     program.unasked()
                     continue
                 program.answered()
                 since = time.monotonic()
-                outcome = ask(call)
-                asks, asking_s = asks + 1, asking_s + time.monotonic() - since
+                asks += 1
+                outcome = ask(call, asks)
+                asking_s += time.monotonic() - since
                 if asks > _ASKS or asking_s > _ASKING_WALLS * self._limits.wall_s:
                     line = f"the tests were not at their end after {asks} calls in {asking_s:.0f} s"
                     return Outcome(Ending.TIME_LIMIT, error=line, wall_s=time.monotonic() - started)
+                if not outcome.has_answered:
+                    return replace(outcome, value=None)
                 program.say(reply_to(outcome))
         except Ended as ended:
             self._program = None
@@ -203,7 +209,7 @@ class Sample:
                 if "raised" in frame and "call" not in frame:
                     self._program = None
                     program.end()
-                    return raised_outcome(frame, started)
+                    return load_outcome(frame, started)
                 if is_answer(frame):
                     program.answered()
                     return None
@@ -211,6 +217,14 @@ class Sample:
         except Ended as ended:
             self._program = None
             return _unanswered(program.outcome_of(ended.report))
+
+
+def unasked(frame: dict[str, Any]) -> Outcome:
+    """Of test text that has ended without a call of the program, in a sandbox that the program cannot reach."""
+    end = (
+        f"failed before they called the program: {named(frame)[1]}" if "raised" in frame else "never called the program"
+    )
+    return Outcome(Ending.BROKEN, error=f"the tests {end}")
 
 
 def _unanswered(outcome: Outcome) -> Outcome:
@@ -224,7 +238,7 @@ def reply_to(outcome: Outcome) -> dict[str, Any]:
     """What test text is told of a call that it asked for."""
     if outcome.ending is Ending.FINISHED:
         return {"value": encode(outcome.value)}
-    return {"raised": [outcome.exception or "RuntimeError", outcome.error]}
+    return {"raised": [outcome.exception, outcome.error, list(outcome.bases)]}
 
 
 def _call_order(wanted: Input, number: int) -> dict[str, Any]:

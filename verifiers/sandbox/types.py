@@ -97,6 +97,10 @@ class Outcome:
     """The class that was raised, e.g. "ValueError"; empty if none was."""
     cpu_s: float = 0.0
     wall_s: float = 0.0
+    bases: tuple[str, ...] = ()
+    """The built-in classes that `exception` is one of, the nearest first."""
+    was_called: bool = True
+    """False: what was raised came before the call. The program's own lines failed, or it has no such function."""
 
     @property
     def is_judged(self) -> bool:
@@ -104,9 +108,11 @@ class Outcome:
         return self.ending not in (Ending.STALLED, Ending.BROKEN)
 
     @property
-    def hit_limit(self) -> bool:
-        """Whether the program used more than its limits allow. No test can expect that."""
-        return self.ending in (Ending.TIME_LIMIT, Ending.MEMORY_LIMIT, Ending.OUTPUT_LIMIT)
+    def has_answered(self) -> bool:
+        """Whether a call was made, and returned or raised. No test can expect anything else."""
+        return self.ending is Ending.FINISHED or (
+            self.ending is Ending.ERROR and bool(self.exception) and self.was_called
+        )
 
 
 class SandboxUnavailable(RuntimeError):

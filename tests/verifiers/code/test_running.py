@@ -165,3 +165,131 @@ else:
     assert raises.correct is True and raises.details["trust"] == "separate"
     assert verdict.correct is False and verdict.details["per_test"] == ["time_limit"]
     verifier.close()
+
+
+TEXT = "import random\nx = random.random()\n"
+"""Makes a test one that runs as text."""
+# (the reference, right programs, wrong programs)
+REFERENCES: dict[str, tuple[dict[str, Any], list[str], list[str]]] = {
+    "lines for __main__ do not run where functions are called": (
+        {"tests": ["assert f(2) == 4"]},
+        [
+            f"def f(x): return 2 * x\nif __name__ == '__main__':\n    {line}"
+            for line in ("print(f(int(input())))", "import sys; sys.exit(1)", "raise ValueError")
+        ],
+        ["if __name__ == '__main__':\n    def f(x): return 2 * x"],
+    ),
+    "nor where the test text shares their process": (
+        {"tests": ["node = Node(1)\nassert height(node) == 1"]},
+        ["class Node:\n    def __init__(self, x): pass\ndef height(n): return 1\nif __name__ == '__main__': input()"],
+        ["class Node:\n    def __init__(self, x): pass\ndef height(n): return 2"],
+    ),
+    "a script has them": (
+        {"tests": {"inputs": ["2\n"], "outputs": ["4\n"]}},
+        ["if __name__ == '__main__':\n    print(2 * int(input()))"],
+        ["if __name__ != '__main__':\n    print(2 * int(input()))"],
+    ),
+    "an end of iteration is no end of the test": (
+        {"tests": [TEXT + "for got, want in zip(map(lambda y: f(y), [x, 1]), [2 * x, 2]):\n    assert got == want"]},
+        ["def f(x): return 2 * x"],
+        ["def f(x): raise StopIteration", "def f(x):\n    if x == 1: raise StopIteration\n    return 2 * x"],
+    ),
+    "subclasses of an expected exception": (
+        {"tests": ["import pytest\nwith pytest.raises(ValueError):\n    f(-1)"]},
+        [
+            "def f(x): raise ValueError(x)",
+            "class Bad(ValueError): pass\ndef f(x): raise Bad",
+            "import statistics\ndef f(x): return statistics.mean([])",
+            "def f(x): return b'\\xff'.decode()",
+        ],
+        [
+            "def f(x): raise KeyError(x)",
+            "class ValueErrors(Exception): pass\ndef f(x): raise ValueErrors",
+            "def f(x): 1",
+        ],
+    ),
+    "and as text": (
+        {"tests": [TEXT + "try:\n    f(x)\nexcept ValueError:\n    pass\nelse:\n    assert False"]},
+        [
+            "def f(x): raise ValueError(x)",
+            "class Bad(ValueError): pass\ndef f(x): raise Bad",
+            "def f(x): return b'\\xff'.decode()",
+        ],
+        ["def f(x): raise KeyError(x)", "import os\ndef f(x): os._exit(3)", "raise ValueError"],
+    ),
+    "the key of a KeyError": (
+        {"tests": [TEXT + "try:\n    f(x)\nexcept KeyError as error:\n    assert str(error) == \"'k'\""]},
+        ["def f(x): return {}['k']"],
+        ["def f(x): return {}['q']"],
+    ),
+    "what does not load, or has no such function, raises no expected exception": (
+        {"tests": ["import pytest\nwith pytest.raises(Exception):\n    f(-1)"]},
+        ["def f(x): raise OSError"],
+        ["def f(:", "def g(x): raise OSError", "raise OSError", "import no_such_module"],
+    ),
+    "one of several outputs": (
+        {"tests": {"inputs": ["1\n", "2\n"], "outputs": [["30", "40"], ["5 6", "7"]]}, "checker": "one_of"},
+        ["print(30 if input() == '1' else '5  6')"],
+        ["pass", "print(3)", "print('30\\n40')", "print(0)"],
+    ),
+    "an infinite value is equal to itself alone": (
+        {"entry_point": "f", "base_input": [[1e308], [2.0]], "canonical_solution": "def f(x): return x * 1e10"},
+        ["def f(x): return x * 1e10"],
+        ["def f(x): return 2e10", "def f(x): return 0 if x > 2 else 2e10"],
+    ),
+    "by pytest.approx, too": (
+        {"tests": [TEXT + "import pytest\nassert f(x) == pytest.approx(float('inf'))"]},
+        ["def f(x): return float('inf')"],
+        ["def f(x): return 5", "def f(x): return -float('inf')"],
+    ),
+    "an infinite argument of a reference solution": (
+        {"entry_point": "f", "base_input": [[float("inf")]], "canonical_solution": "def f(x): return x > 1"},
+        ["def f(x): return x > 1"],
+        ["def f(x): return x < 1"],
+    ),
+    "functions that are handed over": (
+        {"tests": ["import operator\nassert f(operator.add, 2, 3) == 5", "assert f(str.upper, 'a') == 'A'"]},
+        ["def f(g, *rest): return g(*rest)"],
+        ["def f(g, *rest): return rest[0]"],
+    ),
+    "functions that functions return": (
+        {"tests": ["from operator import itemgetter\nassert f(itemgetter(1), [2, 3]) == 3"]},
+        ["def f(g, *rest): return g(*rest)"],
+        ["def f(g, *rest): return rest[0]"],
+    ),
+    "a generator that ends": (
+        {"tests": ["assert any(next(g) == 0 for g in [f(3)])"]},
+        ["def f(n): yield from range(n)"],
+        ["def f(n): yield from ()"],
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def judge() -> Iterator[CodeVerifier]:
+    verifier = CodeVerifier(mode="whole")
+    yield verifier
+    verifier.close()
+
+
+@pytest.mark.parametrize("name", REFERENCES)
+def test_right_programs_are_right_and_wrong_ones_wrong(judge: CodeVerifier, name: str) -> None:
+    reference, right, wrong = REFERENCES[name]
+    for program, expected in [*((each, True) for each in right), *((each, False) for each in wrong)]:
+        (verdict,) = judge.verify([program], [reference])
+        assert (verdict.correct, verdict.status) == (expected, Status.JUDGED), (program, verdict)
+
+
+@pytest.mark.parametrize(
+    ("reference", "said"),
+    [
+        ({"tests": [TEXT + "if x > 2:\n    assert f(x) == 2 * x"]}, "never called the program"),
+        ({"tests": [TEXT + "import no_such_module\nassert f(x) == 2 * x"]}, "failed before they called the program"),
+        ({"tests": ["assert f(2) == 4" + "+0" * 500]}, "nest too deeply"),
+        ({"tests": {"inputs": ["1"], "outputs": ["2"]}, "checker": "one_of"}, "one_of needs a list"),
+        ({"tests": {"inputs": ["1"], "outputs": ["2"]}, "checker": "any_order"}, "values that a function returns"),
+    ],
+)
+def test_tests_that_cannot_judge_are_an_error(judge: CodeVerifier, reference: dict[str, Any], said: str) -> None:
+    (verdict,) = judge.verify(["def f(x): return 2 * x"], [reference])
+    assert verdict.status is Status.ERROR and said in verdict.reason, verdict

@@ -13,6 +13,9 @@ _PLAIN_MODULES = frozenset(_PLAIN.split())
 """Modules of which a text may use anything: what it then hands over is plain, or is seen to be a function."""
 _RETURN_OBJECTS = "iter map filter zip reversed enumerate range open object memoryview bytearray"
 _NOT_PLAIN = frozenset(_RETURN_OBJECTS.split())
+_OF_FUNCTIONS = ("operator", "functools")
+"""Modules that hold functions."""
+_RETURN_FUNCTIONS = frozenset({"attrgetter", "itemgetter", "methodcaller", "partial"})
 
 
 def hands_over_objects(tree: ast.Module, calls: list[ast.Call], functions: frozenset[str]) -> bool:
@@ -31,6 +34,12 @@ def hands_over_objects(tree: ast.Module, calls: list[ast.Call], functions: froze
             unsafe |= {part.id for target in targets for part in ast.walk(target) if isinstance(part, ast.Name)}
     helpers = {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}
     helpers |= frozenset(dir(builtins)) - _bound(tree)
+    helpers |= {
+        alias.asname or alias.name
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and node.module in _OF_FUNCTIONS
+        for alias in node.names
+    }
     return any(
         mentions(argument, unsafe) or _is_code(argument, helpers) for call in calls for argument in _arguments(call)
     )
@@ -78,7 +87,14 @@ def _is_code(argument: ast.expr, helpers: set[str]) -> bool:
     if isinstance(argument, ast.Name):
         return argument.id in helpers
     if isinstance(argument, ast.Call):
-        return isinstance(argument.func, ast.Name) and argument.func.id in _NOT_PLAIN
+        called = argument.func
+        if isinstance(called, ast.Name):
+            return called.id in _NOT_PLAIN | _RETURN_FUNCTIONS
+        return isinstance(called, ast.Attribute) and called.attr in _RETURN_FUNCTIONS
+    if isinstance(argument, ast.Attribute) and isinstance(argument.value, ast.Name):  # `operator.add`, `str.upper`
+        owner = argument.value.id
+        method = getattr(vars(builtins).get(owner), argument.attr, None)
+        return owner in _OF_FUNCTIONS or (owner in helpers and callable(method))
     if isinstance(argument, ast.List | ast.Tuple | ast.Set | ast.Dict):
         return any(_is_code(part, helpers) for part in ast.iter_child_nodes(argument) if isinstance(part, ast.expr))
     return isinstance(argument, ast.Starred) and isinstance(argument.value, ast.Name) and argument.value.id in helpers

@@ -25,7 +25,7 @@ FAILURES = (
     AttributeError,
     LookupError,
     MemoryError,
-    RecursionError,
+    RuntimeError,
     StopIteration,
     TypeError,
     ValueError,

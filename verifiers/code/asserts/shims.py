@@ -38,6 +38,8 @@ class pytest:
                 )
             absolute = 1e-12 if self.abs is None else self.abs
             relative = (1e-6 if self.abs is None else 0) if self.rel is None else self.rel
+            if self.expected in (float("inf"), -float("inf")):
+                return got == self.expected
             distance = max(got - self.expected, self.expected - got)
             return got == self.expected or distance <= max(relative * max(self.expected, -self.expected), absolute)
 

@@ -47,6 +47,11 @@ CHECKERS = {
     "words_in_any_case": "verifiers.code.comparison.checkers:words_in_any_case",
 }
 
+_OF_VALUES = frozenset(
+    ["any_order", "any_order_at_all_levels", "any_order_within_groups", "polynomial_root", "presence", "same_members"]
+)
+"""Checkers that compare what a call returns: every text on standard output is wrong to them."""
+
 
 @dataclass(frozen=True, slots=True)
 class Special:
@@ -59,6 +64,15 @@ class Special:
 
     def __post_init__(self) -> None:
         checker = load_checker(self.checker)
+        if self.checker in _OF_VALUES and isinstance(self.case_input, Stdin):
+            raise BadTests(
+                f"`checker`: {self.checker!r} compares values that a function returns; for standard output write "
+                "lines_in_any_order, words_in_any_case, near or one_of"
+            )
+        if self.checker == "one_of" and not isinstance(self.expected, list | tuple):
+            raise BadTests(
+                f"`checker`: one_of needs a list of right answers in each output, not {shown(self.expected)}"
+            )
         try:
             signature = inspect.signature(checker)
         except (TypeError, ValueError):  # a function of an extension module does not say

@@ -194,7 +194,9 @@ class AnyOf:
 
 @dataclass(frozen=True, slots=True)
 class Raises:
-    """The call raises one of these exceptions or of their built-in subclasses; any at all where `names` is empty."""
+    """The call raises one of these exceptions or of their subclasses; any at all where `names` is empty. What the
+    program's own lines raise before the call is none of them.
+    """
 
     names: tuple[str, ...] = ()
 
@@ -202,15 +204,17 @@ class Raises:
         wanted = " or ".join(self.names) or "an exception"
         if outcome.ending == Ending.FINISHED:
             return f"expected {wanted}, got {shown(outcome.value)}"
-        if outcome.ending != Ending.ERROR or not outcome.exception:
+        if not outcome.has_answered:
             return f"expected {wanted}: {unfinished(outcome)}"
-        if not self.names or any(_is_subclass(outcome.exception, name) for name in self.names):
+        if not self.names or any(
+            _is_subclass(name, base) for name in (outcome.exception, *outcome.bases) for base in self.names
+        ):
             return ""
         return f"expected {wanted}, got {outcome.error or outcome.exception}"
 
 
 def _is_subclass(name: str, base: str) -> bool:
-    """Of two exceptions by their names. A class of the program's own is an Exception and nothing else."""
+    """Of two exceptions by their names."""
     if name == base:
         return True
     child, parent = getattr(builtins, name, Exception), getattr(builtins, base, None)

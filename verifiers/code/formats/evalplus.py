@@ -139,6 +139,7 @@ def _outputs(reference: Mapping[str, Any]) -> Mapping[str, Any] | None:
 def _differential(solution: str, entry_point: str, rows: list[list[Any]], absolute: float) -> str:
     """The text of a test that runs the reference solution beside the program and compares what the two return."""
     return (
+        f"inf, nan = float('inf'), float('nan')\n"  # as `repr` writes them in the rows
         f"reference_names = {{}}\nexec({solution!r}, reference_names)\n{_SAME}\n"
         f"for arguments in {rows!r}:\n"
         f"    expected = reference_names[{entry_point!r}](*copy.deepcopy(arguments))\n"
@@ -163,7 +164,7 @@ def near(got, expected, atol):
         )
     if not isinstance(expected, float) or isinstance(got, bool) or not isinstance(got, (int, float)):
         return type(got) is type(expected) and got == expected
-    return got == expected or got != got and expected != expected or (
+    return got == expected or got != got and expected != expected or abs(expected) != float("inf") and (
         abs(got - expected) <= atol + {RELATIVE!r} * abs(expected)
     )
 

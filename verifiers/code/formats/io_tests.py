@@ -38,7 +38,12 @@ class Comparing:
     checker: str = ""
     options: Mapping[str, Any] | None = None
 
-    def stdout(self, case_input: Stdin, expected: str) -> Check:
+    def stdout(self, case_input: Stdin, output: Any, place: str) -> Check:
+        """Raises BadTests."""
+        if self.checker == "one_of" and isinstance(output, list):
+            answers = [_text(answer, f"{place}[{i}]") for i, answer in enumerate(output)]
+            return Special(self.checker, case_input, answers, self.options or {})
+        expected = _text(output, place)
         if self.checker:
             return Special(self.checker, case_input, expected, self.options or {})
         if self.mode == "tokens" and self.tolerance != EXACT and "." in expected:
@@ -130,7 +135,7 @@ def _pair(tests: Mapping[str, Any], field: str) -> tuple[list[Any], list[Any]]:
 
 def _script(stdin: Any, stdout: Any, how: Comparing, places: tuple[str, str], name: str) -> Case:
     case_input = Stdin(_text(stdin, places[0]))
-    return Case(case_input, how.stdout(case_input, _text(stdout, places[1])), name=name)
+    return Case(case_input, how.stdout(case_input, stdout, places[1]), name=name)
 
 
 def _text(value: Any, place: str) -> str:
@@ -161,7 +166,7 @@ def _call(
     except NotPlain as error:
         raise BadTests(f"`{places[0]}` or `{places[1]}`: {error}; write JSON values") from None
     check = how.value(call, value)
-    if wrapped:
+    if wrapped and how.checker != "one_of":  # whose outputs are lists
         check = AnyOf((how.value(call, value[0]), check))
     return Case(call, check, name=name)
 

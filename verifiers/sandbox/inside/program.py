@@ -3,9 +3,9 @@ decides anything, and nothing here knows what is expected.
 
 On descriptor 3 come frames from the caller, and frames go back, by kind:
 
-    script  <- {"source"}                      -> {"raised": [class, line]} before an exit that is not 0
+    script  <- {"source"}                      -> {"raised": [class, line, bases]} before an exit that is not 0
     calls   <- {"source"}                      -> {"ready"} or {"raised"}
-            <- {"call", "function", "args"}    -> {"call", "value"} or {"call", "raised"} or {"call", "died": status}
+            <- {"call", "function", "args"}    -> {"call"} with "value", "raised", "missing" or "died": status
     tests   <- {"source", "functions"}         -> {"ask", "function", "args"}, answered by {"value"} or {"raised"}
                                                -> {"passed"} or {"raised"}
     shared  <- {"source"}, then {"tests", "secret"}   -> {"passed": secret} or {"raised"}
@@ -42,6 +42,10 @@ _FRAME_BYTES = 1 << 28
 _STACK_BYTES = 120 << 20  # the kernel keeps 128 MiB of address space free below the stack
 _ANSWERED = 123  # the exit status of a process that has answered its call; a program that ends itself has another
 _OWN_PROCESSES = 1  # the program itself
+_IMPORTED = "program"  # the module's name where functions are called: its lines for `__main__` do not run then
+_EXCEPTIONS = frozenset(
+    each for each in vars(builtins).values() if isinstance(each, type) and issubclass(each, BaseException)
+)
 
 
 def start(
@@ -110,22 +114,27 @@ def restrictions_of(settings: dict[str, Any], filters: bytes | None) -> list[ker
     return steps
 
 
-def module(source: str) -> tuple[dict[str, Any], Any]:
-    module = types.ModuleType("__main__")
+def module(source: str, name: str = "__main__") -> tuple[dict[str, Any], Any]:
+    module = types.ModuleType(name)
     module.__dict__["__builtins__"] = builtins
-    sys.modules["__main__"] = module
+    sys.modules["__main__"] = sys.modules[name] = module
     sys.argv = ["program.py"]
     return module.__dict__, compile(source, "program.py", "exec", dont_inherit=True)
 
 
-def _raised(error: BaseException) -> list[str]:
-    """The class and the last line of the traceback. The program's own `__str__` may do what it likes."""
+def _raised(error: BaseException) -> list[Any]:
+    """The class, the last line of the traceback, and the built-in classes that it is one of, the nearest first. The
+    program's own `__str__` may do what it likes.
+    """
     name = type.__dict__["__name__"].__get__(type(error))
+    mro = type.__dict__["__mro__"].__get__(type(error))
+    bases = [base.__name__ for base in mro if base in _EXCEPTIONS]
     try:
         line = traceback.format_exception_only(type(error), error)[-1].strip()
     except BaseException:  # whatever the program's exception does when it is written
         line = name
-    return [name[:100], line[:300].encode("utf-8", "replace").decode()]
+    line = line.removeprefix(f"{_IMPORTED}.")
+    return [name[:100], line[:300].encode("utf-8", "replace").decode(), bases]
 
 
 def _script(channel: socket, message: dict[str, Any], settings: dict[str, Any]) -> int:
@@ -140,7 +149,7 @@ def _script(channel: socket, message: dict[str, Any], settings: dict[str, Any]) 
     except SystemExit as leaving:
         status = leaving.code if isinstance(leaving.code, int) else 0 if leaving.code is None else 1
         if status:
-            send(channel, {"raised": ["SystemExit", f"exit status {status}"]})
+            send(channel, {"raised": ["SystemExit", f"exit status {status}", ["SystemExit"]]})
     except BaseException as error:  # whatever the program raises is its end
         send(channel, {"raised": _raised(error)})
         status = 1
@@ -158,7 +167,7 @@ def _script(channel: socket, message: dict[str, Any], settings: dict[str, Any]) 
 
 def _load(channel: socket, source: str) -> dict[str, Any] | None:
     try:
-        names, code = module(source)
+        names, code = module(source, _IMPORTED)
         exec(code, names)
     except BaseException as error:  # whatever the program raises is its end
         send(channel, {"raised": _raised(error)})
@@ -241,7 +250,10 @@ def _shared_process(
 def answer_frame(call: dict[str, Any], names: dict[str, Any], settings: dict[str, Any]) -> bytes:
     number = call["call"]
     try:
-        function = _function(names, call["function"])
+        try:
+            function = _function(names, call["function"])
+        except NameError as error:
+            return frame_of({"call": number, "missing": str(error)})
         arguments = call["args"]
         args, kwargs = marshal.loads(arguments) if isinstance(arguments, bytes) else decode(arguments)
         text = encode(function(*args, **kwargs))
@@ -278,11 +290,24 @@ class _Asked:
         answer, _ = receive_order(self._channel, _FRAME_BYTES)
         if "raised" not in answer:
             return decode(answer["value"])
-        name, line = answer["raised"]
-        kind = getattr(builtins, name, None)
-        if not (isinstance(kind, type) and issubclass(kind, Exception)):
-            kind = type(name, (Exception,), {})
-        raise kind(line.partition(": ")[2])
+        raise _exception_of(*answer["raised"])
+
+
+def _exception_of(name: str, line: str, bases: list[str]) -> Exception:
+    """What a call has raised, for test text that may expect it."""
+    near = next((base for base in map(vars(builtins).get, bases) if base in _EXCEPTIONS), Exception)
+    base = near if issubclass(near, Exception) else Exception
+    message = line.partition(": ")[2]
+    if issubclass(base, (StopIteration, StopAsyncIteration)):
+        # It would end a loop of the test over `map(f, xs)` as if all had been well (PEP 479 does the same).
+        return RuntimeError(f"the program raised {line}")
+    if base is KeyError and message[:1] == message[-1:] == "'":  # its text is the repr of the key
+        message = message[1:-1]
+    kind = base if base.__name__ == name else type(name, (base,), {})
+    try:
+        return kind(message)
+    except TypeError:  # UnicodeDecodeError and the like want more than a message
+        return type(name, (ValueError if issubclass(base, ValueError) else Exception,), {})(message)
 
 
 def _tests(channel: socket, message: dict[str, Any], settings: dict[str, Any]) -> int:
@@ -304,6 +329,7 @@ def _shared(channel: socket, message: dict[str, Any], settings: dict[str, Any]) 
         return 1
     send(channel, {"ready": True})
     tests, _ = receive_order(channel, _FRAME_BYTES)
+    names["__name__"] = "__main__"
     try:
         exec(compile(tests["tests"], "tests.py", "exec", dont_inherit=True), names)
     except BaseException as error:  # a failed assert, or what the program raises
