@@ -27,7 +27,7 @@ from reasonrl.serving.voices import reason_for_log
 Piece = TypeVar("Piece")
 KEEP_ALIVE_S = 15.0
 """Proxies cut silent connections after 30 to 60 s."""
-_REFUSAL_S = 1.0
+_REFUSAL_S = 0.25
 """So long progress is held back. A model refuses a prompt at once, and only what has not begun can have a status."""
 _log = logging.getLogger(__name__)
 
