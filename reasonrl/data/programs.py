@@ -84,7 +84,7 @@ def programs(options: dict[str, Any], *, seed: int = 0) -> list[Problem]:
     problems: list[Problem] = []
     rng_of_tasks = random.Random(f"tasks of programs {stem}")
     for arguments, tree, wrapped in _functions(checked, rng):
-        tests = _tests(arguments, tree, checked, rng)
+        tests, prompt = _tests(arguments, tree, checked, rng), _prompt(arguments, tree, checked)
         for _ in range(checked.repeat):
             name = f"programs/{stem}-{len(problems)}"
             form = rewritten(tree, rng_of_forms)
@@ -96,7 +96,7 @@ def programs(options: dict[str, Any], *, seed: int = 0) -> list[Problem]:
                 program = _program(arguments, rewritten(mistaken, rng_of_forms))
             reference = {**tests, "demonstration": program, **solution}
             meta = {"arguments": arguments, "wrapped": wrapped, "careless": careless}
-            problem = Problem(name, _prompt(arguments, tree, checked), "code", reference, "programs", meta)
+            problem = Problem(name, prompt, "code", reference, "programs", meta)
             problems.append(problem if checked.tasks is None else _as_task(problem, form, checked, rng_of_tasks))
     return problems
 
@@ -134,10 +134,10 @@ def _program(arguments: int, tree: Tree) -> str:
 
 def _mistaken(tree: Tree, arguments: int, options: _Options, rng: random.Random) -> Tree:
     """The tree with one mistake, which at least one of the shown values tells."""
-    shown = SHOWN[arguments][: options.shown]
+    right = [(given, _value(tree, given)) for given in SHOWN[arguments][: options.shown]]
     while True:
         wrong = with_a_mistake(tree, rng)
-        if any(_value(wrong, given) != _value(tree, given) for given in shown):
+        if any(_value(wrong, given) != expected for given, expected in right):
             return wrong
 
 
@@ -196,10 +196,11 @@ def _functions(options: _Options, rng: random.Random) -> Iterator[tuple[int, Tre
 
 def _fits(tree: Tree, arguments: int) -> bool:
     """Whether the function depends on each argument and its shown values stay small."""
-    if max(abs(_value(tree, given)) for given in SHOWN[arguments]) > LARGEST_VALUE:
+    values = [(given, _value(tree, given)) for given in SHOWN[arguments]]
+    if max(abs(expected) for _, expected in values) > LARGEST_VALUE:
         return False
     return all(
-        any(_value(tree, given) != _value(tree, (*given[:place], 4, *given[place + 1 :])) for given in SHOWN[arguments])
+        any(expected != _value(tree, (*given[:place], 4, *given[place + 1 :])) for given, expected in values)
         for place in range(arguments)
     )
 

@@ -33,6 +33,8 @@ from verifiers.types import Layer, Status, Verdict
 Reward = Literal["correctness", "pass_rate"]
 SOLUTIONS = (*SOLUTION_FIELDS, "code")
 """Fields of a reference that may hold a right program."""
+DEMONSTRATION = "demonstration"
+"""The field of a reference that is for a learner. Rows that differ in it alone have the same tests."""
 
 _MAX_SHOWN = 200
 _SMALL_CHARS = 50_000
@@ -289,11 +291,13 @@ def _tests_of_text(text: str) -> CodeTests:
 
 
 def _text_of(reference: Any) -> str:
-    """A reference as JSON, by which its tests are read once and its verdicts are remembered. Raises BadReference."""
+    """The tests of a reference as JSON, by which they are read once and their verdicts are remembered. Raises
+    BadReference.
+    """
     if not isinstance(reference, Mapping):
         raise BadReference(f'the reference is a {type(reference).__name__}; write {{"tests": [...]}}')
     try:
-        return json.dumps(reference)
+        return json.dumps({name: value for name, value in reference.items() if name != DEMONSTRATION})
     except (TypeError, ValueError, RecursionError) as error:
         raise BadReference(f"the reference cannot be written as JSON: {error}") from None
 

@@ -119,6 +119,18 @@ def test_tests_for_which_no_time_is_left_decide_nothing(monkeypatch: pytest.Monk
             assert "took all the time" in verdict.reason
 
 
+def test_rows_that_differ_in_their_demonstration_have_the_same_tests(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Thousands of them teach one function: its tests are read once, and a program runs once."""
+    sandbox = FakeSandbox(["passed"])
+    monkeypatch.setattr("verifiers.code.verifier.open_sandbox", lambda *args, **options: sandbox)
+    verifier = CodeVerifier(mode="whole")
+    rows = [{"tests": ["assert f(0) == 0"], "demonstration": f"def f(x): return {number}"} for number in range(5)]
+    assert all(verdict.correct for verdict in verifier.verify(["def f(x): return 0"] * 5, rows))
+    assert sandbox.runs == 1
+    verifier.verify(["def f(x): return 0"], [{"tests": ["assert f(0) == 0 "]}])
+    assert sandbox.runs == 2
+
+
 @pytest.mark.parametrize("total_s", [0, -1, True, "60", float("nan")])
 def test_a_limit_that_is_no_time_is_refused(total_s: Any) -> None:
     with pytest.raises(ValueError, match=r"total_s is .*; write seconds above 0"):
