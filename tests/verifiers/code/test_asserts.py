@@ -518,7 +518,7 @@ def test_evalplus_sources_with_a_reference_function_run_apart_and_without_numpy(
         ({"tests": ["assert (f(1) == 1, 'no')"]}, "holds for every program"),
         ({"tests": ["try:\n    assert f(1) == 1\nexcept Exception as e:\n    print(e)"]}, "passes over the assert"),
         ({"tests": ["try:\n    assert f(1) == 1\nexcept:\n    pass"]}, "passes over the assert"),
-        ({"tests": ["async def test_f():\n    assert await f(1) == 1"]}, "in functions that nothing calls"),
+        ({"tests": ["async def test_f():\n    assert await f(1) == 1"]}, "defines async test_f and does not run"),
         ({"tests": ["def run():\n    assert f(1) == 1\nx = f(1)\nwhile x:\n    x = 0"]}, "that nothing calls"),
         ({"tests": ["assert f() == 1"], "compare": "lines"}, "`compare` is for standard output"),
         ({"tests": ["assert f(1) == f(2)"], "checker": "any_order"}, "runs as text"),

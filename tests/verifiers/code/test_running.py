@@ -181,6 +181,31 @@ else:
 
 TEXT = "import random\nx = random.random()\n"
 """Makes a test one that runs as text."""
+IN_PLACE = """
+def f(nums):
+    k = 0
+    for x in list(nums):
+        if k == 0 or x != nums[k - 1]:
+            nums[k] = x
+            k += 1
+    return k
+"""
+"""Leaves each of sorted numbers once, at the front, and returns how many there are."""
+UNITTEST = """
+import unittest
+
+class T(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.nums = [1, 1, 2]
+
+    def first(self, k):
+        self.assertEqual(self.nums[:k], [1, 2])
+
+    def test_f(self):
+        k = f(self.nums)
+        self.first(k)
+"""
 # (the reference, right programs, wrong programs)
 REFERENCES: dict[str, tuple[dict[str, Any], list[str], list[str]]] = {
     "lines for __main__ do not run where functions are called": (
@@ -269,6 +294,68 @@ REFERENCES: dict[str, tuple[dict[str, Any], list[str], list[str]]] = {
         ["def f(g, *rest): return g(*rest)"],
         ["def f(g, *rest): return rest[0]"],
     ),
+    "what a call changed in its argument, up to a length that it returned": (
+        {"tests": ["nums = [1, 1, 2]\nk = f(nums)\nassert k == 2\nassert nums[:k] == [1, 2]"]},
+        [IN_PLACE],
+        ["def f(nums): return len(set(nums))", "def f(nums): nums[:] = [1, 2, 2]; return 3"],
+    ),
+    "what it changed, as text": (
+        {"tests": [TEXT + "nums = [x, x, 2]\nk = f(nums)\nassert k == 2 and nums[:k] == [x, 2]"]},
+        [IN_PLACE],
+        ["def f(nums): return len(set(nums))"],
+    ),
+    "an argument that is equal to what comes of it": (
+        {"tests": ["nums = [3, 1]\nresult = f(nums)\nassert result == nums"]},
+        ["def f(nums): nums.sort(); return nums", "def f(nums): return list(nums)"],
+        ["def f(nums): return sorted(nums)"],
+    ),
+    "what setUpClass makes, and a method looks at": (
+        {"tests": [UNITTEST]},
+        [IN_PLACE],
+        ["def f(nums): return len(set(nums))", "def f(nums): return 2"],
+    ),
+    "a method of a unittest class that is no test": (
+        {
+            "tests": [
+                "import unittest\nclass T(unittest.TestCase):\n    def same(self, x, y): self.assertEqual(f(x), y)\n"
+                "    def test_two(self): self.same([1, 1, 2], 2)\n    def test_one(self): self.same([2, 2], 1)"
+            ]
+        },
+        [IN_PLACE],
+        ["def f(nums): return 2", "def f(nums): return 1"],
+    ),
+    "and of a class of pytest": (
+        {
+            "tests": [
+                "class TestF:\n    @classmethod\n    def setup_class(cls): cls.expected = 2\n"
+                "    def check(self, x): assert f(x) == self.expected\n    def test_f(self): self.check([1, 1, 2])"
+            ]
+        },
+        [IN_PLACE],
+        ["def f(nums): return len(nums)"],
+    ),
+    "the same items in any order": (
+        {
+            "tests": [
+                "import unittest\nclass T(unittest.TestCase):\n    def test_f(self):\n"
+                f"        self.assertCountEqual(f({given}), {expected})"
+                for given, expected in (("[{1}, {2, 3}]", "[{3, 2}, {1}]"), ("[2, 1, 2]", "[2, 2, 1]"))
+            ]
+        },
+        ["def f(x): return x", "def f(x): return x[::-1]"],
+        ["def f(x): return x[:1] * 2", "def f(x): return [*x, *x]", "def f(x): return sorted(set(map(str, x)))"],
+    ),
+    "a test that is asynchronous": (
+        {
+            "tests": [
+                "import unittest\nclass T(unittest.IsolatedAsyncioTestCase):\n"
+                "    async def test_two(self): self.assertEqual(await f(2), 4)\n"
+                "    def test_name(self): self.assertEqual(f.__name__, 'f')"
+            ]
+        },
+        ["async def f(x): return 2 * x"],
+        ["async def f(x): return x", "def f(x): return 2 * x"],
+    ),
     "a generator that ends": (
         {"tests": ["assert any(next(g) == 0 for g in [f(3)])"]},
         ["def f(n): yield from range(n)"],
@@ -298,6 +385,10 @@ def test_right_programs_are_right_and_wrong_ones_wrong(judge: CodeVerifier, name
         ({"tests": [TEXT + "if x > 2:\n    assert f(x) == 2 * x"]}, "never called the program"),
         ({"tests": [TEXT + "import no_such_module\nassert f(x) == 2 * x"]}, "failed before they called the program"),
         ({"tests": ["assert f(2) == 4" + "+0" * 500]}, "nest too deeply"),
+        (
+            {"tests": ["async def test_f():\n    assert f(2) == 5\nassert f(2) == 4"]},
+            "defines async test_f and does not run",
+        ),
         ({"tests": {"inputs": ["1"], "outputs": ["2"]}, "checker": "one_of"}, "one_of needs a list"),
         ({"tests": {"inputs": ["1"], "outputs": ["2"]}, "checker": "any_order"}, "values that a function returns"),
     ],

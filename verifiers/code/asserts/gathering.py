@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from verifiers.code.asserts.conditions import check_for
+from verifiers.code.asserts.handing import looks_for_changes
 from verifiers.code.asserts.literals import bindings, value_of
 from verifiers.code.asserts.meaning import Names, Unconvertible
 from verifiers.code.asserts.reduction import Reducer
@@ -70,6 +71,8 @@ class Gathering:
             if not value_of(expression):
                 raise NeverHolds(f"no program can pass `{text_of(test)}`")
             return
+        if not reducer.handed and looks_for_changes(test, self.passed):
+            raise Unconvertible("the test looks for what a call changed in its argument", shared=True)
         if any(call is not calls[0] for call in calls):
             raise Unconvertible("several calls of the program in one condition")
         self.passed |= reducer.handed

@@ -1,4 +1,4 @@
-"""Does a test text hand over anything to the program that is not a plain value?"""
+"""Does a test text hand over anything to the program that is not a plain value, or look for what it changed there?"""
 
 from __future__ import annotations
 
@@ -43,6 +43,28 @@ def hands_over_objects(tree: ast.Module, calls: list[ast.Call], functions: froze
     return any(
         mentions(argument, unsafe) or _is_code(argument, helpers) for call in calls for argument in _arguments(call)
     )
+
+
+def looks_for_changes(condition: ast.expr, arguments: set[str]) -> bool:
+    """Whether a condition reads what a call before it may have done to its arguments: `nums[:k]`, `result == nums`.
+
+    `result == sorted(nums)` and `result in nums` do not: they compute the expected value from what was given.
+    """
+    if isinstance(condition, ast.BoolOp):
+        return any(looks_for_changes(part, arguments) for part in condition.values)
+    if isinstance(condition, ast.Compare) and not any(isinstance(op, ast.In | ast.NotIn) for op in condition.ops):
+        sides = (condition.left, *condition.comparators)
+        if any(variable(side) in arguments for side in sides):
+            return True
+    return any(isinstance(part, ast.Subscript) and variable(part.value) in arguments for part in ast.walk(condition))
+
+
+def variable(node: ast.AST) -> str:
+    """`x` or `self.x`; empty for anything else."""
+    if isinstance(node, ast.Name):
+        return node.id
+    of_self = isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "self"
+    return ast.unparse(node) if of_self else ""
 
 
 def _arguments(call: ast.Call) -> list[ast.expr]:

@@ -26,6 +26,10 @@ def prepared(tree: ast.Module, entry_point: str, label: str) -> ast.Module:
     called = _called(body)
     calls: list[ast.stmt] = []
     for i, node in enumerate(body):
+        if isinstance(node, ast.AsyncFunctionDef) and node.name not in called and node.name.startswith("test"):
+            raise BadTests(
+                f"{label} defines async {node.name} and does not run it; write asyncio.run({node.name}()) behind it"
+            )
         if not isinstance(node, ast.FunctionDef) or node.name in called:
             continue
         parametrized = [mark for mark in node.decorator_list if _is_parametrize(mark)]
@@ -60,10 +64,10 @@ def unittest_runs(tree: ast.Module) -> str:
         if not isinstance(node, ast.ClassDef) or not is_test_class(node):
             continue
         if node.bases:
-            lines.append(f"for _name in __import__('unittest').TestLoader().getTestCaseNames({node.name}):")
-            lines.append(f"    {node.name}(_name).debug()")
+            lines.append(f"__import__('unittest').TestLoader().loadTestsFromTestCase({node.name}).debug()")
             continue
         methods = [part.name for part in node.body if isinstance(part, ast.FunctionDef)]
+        lines.extend(f"{node.name}.{name}()" for name in methods if name == "setup_class")
         for method in filter(lambda name: name.startswith("test"), methods):
             lines.append(f"_test = {node.name}()")
             lines.extend(f"_test.{name}()" for name in (*SETUPS, method) if name in methods)

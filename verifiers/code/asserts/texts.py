@@ -14,7 +14,15 @@ import sys
 from collections.abc import Iterator
 
 from verifiers.code.asserts.conditions import METHOD_NAMES
-from verifiers.code.asserts.handing import hands_over_objects, is_like_a_class, mentions, objects_of_modules
+from verifiers.code.asserts.handing import (
+    hands_over_objects,
+    is_like_a_class,
+    looks_for_changes,
+    mentions,
+    objects_of_modules,
+    variable,
+)
+from verifiers.code.asserts.unittests import condition_of
 from verifiers.code.trees import check_compiles, tree_of
 from verifiers.code.types import TestText
 
@@ -149,11 +157,17 @@ def _is_built_in(node: ast.expr) -> bool:
 
 
 def _reads_an_argument_again(tree: ast.Module, calls: list[ast.Call], results: set[str]) -> bool:
-    """Whether an assert without a call of the program reads a name that was an argument of one."""
-    arguments = {argument.id for call in calls for argument in call.args if isinstance(argument, ast.Name)}
+    """Whether an assert without a call of the program reads a name that was an argument of one: alone, or in a way
+    that looks for what was changed in it.
+    """
+    arguments = {variable(argument) for call in calls for argument in call.args} - {""}
     for node in ast.walk(tree):
-        if isinstance(node, ast.Assert) and not _holds(node.test, calls):
-            names = _names(node.test)
-            if names & arguments and not names & results:
-                return True
+        condition = node.test if isinstance(node, ast.Assert) else None
+        if isinstance(node, ast.Call):
+            condition = condition_of(node)
+        if condition is None or _holds(condition, calls):
+            continue
+        names = {variable(part) for part in ast.walk(condition)}
+        if names & arguments and (not names & results or looks_for_changes(condition, arguments)):
+            return True
     return False

@@ -175,7 +175,14 @@ class Walk(Gathering):
         if not is_test_class(node):
             self.names[node.name] = Unknown(f"an object of the test's class {node.name}", shared=True)
             return
-        methods = {part.name: part for part in node.body if isinstance(part, ast.FunctionDef)}
+        methods: dict[str, ast.FunctionDef] = {}
+        for part in node.body:
+            if isinstance(part, ast.AsyncFunctionDef):
+                raise Unconvertible(f"{node.name}.{part.name} is asynchronous", shared=True)
+            if isinstance(part, ast.FunctionDef):
+                methods[part.name] = part
+                if not part.name.startswith("test") and part.name not in SETUPS:
+                    raise Unconvertible(f"{node.name}.{part.name} is not a test")
         setup = [statement for name in SETUPS if name in methods for statement in methods[name].body]
         for name, method in methods.items():
             if name.startswith("test"):

@@ -90,7 +90,12 @@ def read_evalplus(reference: Mapping[str, Any], solution: str) -> tuple[tuple[Ca
     inputs = {part: _inputs(reference, part) for part in PARTS}
     if not any(inputs.values()):
         raise BadTests("`base_input` and `plus_input` are empty; a problem needs a test")
-    outputs = _outputs(reference)
+    outputs, checker = _outputs(reference), reference.get("checker") or _CHECKERS.get(entry_point)
+    if outputs is None and checker:
+        raise BadTests(
+            f"the checker {checker!r} of {entry_point} compares with expected values; give them as `expected_output`, "
+            '{"base": [...], "plus": [...]}'
+        )
     if outputs is None:
         if not solution.strip():
             raise BadTests(
@@ -109,7 +114,6 @@ def read_evalplus(reference: Mapping[str, Any], solution: str) -> tuple[tuple[Ca
             raise BadTests(f"`expected_output.{part}` must be a list of {len(rows)} values, one for each input")
         for i, (args, value) in enumerate(zip(rows, expected, strict=True)):
             call = Call(entry_point, tuple(args))
-            checker = reference.get("checker") or _CHECKERS.get(entry_point)
             check = (
                 Special(checker, call, value, reference.get("checker_options") or {})
                 if checker
