@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
-from dataclasses import KW_ONLY, dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import KW_ONLY, dataclass, field, replace
 
 from verifiers.code.purity import cannot_keep_state
 from verifiers.code.source.entry import at_entry
@@ -89,7 +89,8 @@ class _Part:
         inputs = [case.input for _, case in cases]
         called = {given.function for given in inputs if isinstance(given, Call)}
         share = bool(called) and (len(inputs) == 1 or cannot_keep_state(self.program, called))
-        outcomes = self.sandbox.run(self.program, inputs, self.limits, share_process=share)
+        limits = with_room(self.limits, [case.check for _, case in cases])
+        outcomes = self.sandbox.run(self.program, inputs, limits, share_process=share)
         try:
             for number, case in cases:
                 name = case.name or f"test {number + 1}"
@@ -123,6 +124,23 @@ class _Part:
         if time.perf_counter() > self.ends:
             return CaseResult(name, None, "out_of_time", "the tests before it took all the time that there was")
         return None
+
+
+def with_room(limits: Limits, checks: Iterable[Check]) -> Limits:
+    """The limits, with room for outputs twice as long as the longest that is expected."""
+    longest = max((_bytes_of(getattr(check, "expected", None)) for check in checks), default=0)
+    return replace(limits, output_bytes=2 * longest) if 2 * longest > limits.output_bytes else limits
+
+
+def _bytes_of(value: object) -> int:
+    """About so many bytes a value has as text, and not fewer."""
+    if isinstance(value, str):
+        return 2 + len(value.encode("utf-8", "replace"))
+    if isinstance(value, Mapping):
+        return 2 + sum(_bytes_of(key) + _bytes_of(item) for key, item in value.items())
+    if isinstance(value, list | tuple | set | frozenset):
+        return 2 + sum(map(_bytes_of, value))
+    return 26 if not isinstance(value, int) else 4 + value.bit_length() // 3
 
 
 def _checked(name: str, check: Check, outcome: Outcome) -> CaseResult:

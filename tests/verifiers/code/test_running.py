@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import sys
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -385,14 +386,15 @@ def test_right_programs_are_right_and_wrong_ones_wrong(judge: CodeVerifier, name
         ({"tests": [TEXT + "if x > 2:\n    assert f(x) == 2 * x"]}, "never called the program"),
         ({"tests": [TEXT + "import no_such_module\nassert f(x) == 2 * x"]}, "failed before they called the program"),
         ({"tests": ["assert f(2) == 4" + "+0" * 500]}, "nest too deeply"),
-        (
-            {"tests": ["async def test_f():\n    assert f(2) == 5\nassert f(2) == 4"]},
-            "defines async test_f and does not run",
-        ),
         ({"tests": {"inputs": ["1"], "outputs": ["2"]}, "checker": "one_of"}, "one_of needs a list"),
         ({"tests": {"inputs": ["1"], "outputs": ["2"]}, "checker": "any_order"}, "values that a function returns"),
     ],
 )
 def test_tests_that_cannot_judge_are_an_error(judge: CodeVerifier, reference: dict[str, Any], said: str) -> None:
-    (verdict,) = judge.verify(["def f(x): return 2 * x"], [reference])
+    limit = sys.getrecursionlimit()
+    sys.setrecursionlimit(1000)  # whatever a test before this one left
+    try:
+        (verdict,) = judge.verify(["def f(x): return 2 * x"], [reference])
+    finally:
+        sys.setrecursionlimit(limit)
     assert verdict.status is Status.ERROR and said in verdict.reason, verdict

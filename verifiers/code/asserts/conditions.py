@@ -127,8 +127,11 @@ def _call(node: ast.Call) -> ValueCheck | None:
         options = {keyword.arg: value_of(keyword.value) for keyword in node.keywords}
         if _is_hole(first) and not has_hole(second) and options.keys() <= {"rel_tol", "abs_tol"}:
             expected = value_of(second)
-            if type(expected) in (int, float):
-                return Close(expected, options.get("abs_tol", 0.0), options.get("rel_tol", 1e-9))
+            absolute, relative = options.get("abs_tol", 0.0), options.get("rel_tol", 1e-9)
+            if type(expected) in (int, float) and all(type(each) in (int, float) for each in (absolute, relative)):
+                if min(absolute, relative) < 0:
+                    raise NotPlain("a tolerance below 0")
+                return Close(expected, absolute, relative)
     return None
 
 

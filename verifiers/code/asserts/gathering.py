@@ -8,7 +8,7 @@ from typing import Any
 
 from verifiers.code.asserts.conditions import check_for
 from verifiers.code.asserts.handing import looks_for_changes
-from verifiers.code.asserts.literals import bindings, value_of
+from verifiers.code.asserts.literals import FAILURES, bindings, value_of
 from verifiers.code.asserts.meaning import Names, Unconvertible
 from verifiers.code.asserts.reduction import Reducer
 from verifiers.code.comparison.checks import AnyOf
@@ -39,7 +39,7 @@ class Gathering:
         self.depth = 0
 
     def nested(self, names: Names, body: Sequence[ast.stmt]) -> None:
-        """Walks through a body with names of its own."""
+        """Walks through a body in which these are all the names that are known."""
         raise NotImplementedError
 
     def condition(self, test: ast.expr) -> None:
@@ -50,18 +50,18 @@ class Gathering:
             return
         if (parts := self._all(test)) is not None:
             for part, names in parts:
-                self.nested(names, [ast.copy_location(ast.Assert(part, None), test)])
+                self.nested(self.names | names, [ast.copy_location(ast.Assert(part, None), test)])
             return
         if isinstance(test, ast.BoolOp) and self._either(test):
             return
         if isinstance(test, ast.Compare) and (pairs := self._each(test)) is not None:
             for part, names in pairs:
-                self.nested(names, [ast.copy_location(ast.Assert(part, None), test)])
+                self.nested(self.names | names, [ast.copy_location(ast.Assert(part, None), test)])
             return
         reducer = self.reducer()
         expression = reducer.visit(test)
         calls = reducer.calls
-        if not calls and (function := self._shadowing(test)):
+        if not calls and (function := self._shadowing(test)) and not _holds_already(expression):
             reducer = Reducer(self.names, self.program_names | {function})
             expression = reducer.visit(test)
             calls = reducer.calls
@@ -165,6 +165,14 @@ class Gathering:
 
     def items(self, node: ast.expr) -> Iterator[Any]:
         return iter(self.known(node))
+
+
+def _holds_already(expression: ast.expr) -> bool:
+    """Whether Python's own functions make it true: then the program has no function of that name to test."""
+    try:
+        return bool(value_of(expression))
+    except FAILURES:
+        return False
 
 
 def _names_in(node: ast.AST) -> set[str]:

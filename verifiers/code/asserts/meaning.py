@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from verifiers.sandbox.types import Call
@@ -57,6 +57,8 @@ class Helper:
     """A function that the test text defines."""
 
     definition: ast.FunctionDef
+    names: Names = field(default_factory=dict, compare=False, repr=False)
+    """What its own names stand for: those of the place where it is defined, as they are when it is called."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,18 +11,23 @@ unittest.main()                                 nothing: its classes are run
 from __future__ import annotations
 
 import ast
+from collections.abc import Collection, Mapping, Sequence
 
-from verifiers.code.asserts.unittests import SETUPS, is_test_class
+from verifiers.code.asserts.swallowing import passes_over
+from verifiers.code.asserts.unittests import SETUPS, is_of_unittest, test_classes
 from verifiers.code.types import BadTests
 
 PROGRAM_MODULES = frozenset({"solution", "main", "program", "your_module", "submission"})
 _RUNNERS = frozenset({"unittest.main", "pytest.main"})
+_EXITS = frozenset({"sys.exit", "exit", "quit"})
 _PARAMETRIZE = "pytest.mark.parametrize"
 
 
 def prepared(tree: ast.Module, entry_point: str, label: str) -> ast.Module:
     """A script that runs every test of a text. Raises BadTests for tests that nothing calls."""
-    body = [node for node in _without_the_module(tree).body if not _runs_everything(node)]
+    runners = _RUNNERS | _imported_runners(tree)
+    body = [node for node in _without_the_module(tree).body if not _runs_everything(node, runners)]
+    _refuse_hidden(body, label)
     called = _called(body)
     calls: list[ast.stmt] = []
     for i, node in enumerate(body):
@@ -58,19 +63,19 @@ def prepared(tree: ast.Module, entry_point: str, label: str) -> ast.Module:
 
 
 def unittest_runs(tree: ast.Module) -> str:
-    """The lines that run each test of each `unittest` class in a text that runs as text."""
+    """The lines that run each test of each class of tests in a text that runs as text."""
     lines = []
-    for node in tree.body:
-        if not isinstance(node, ast.ClassDef) or not is_test_class(node):
-            continue
-        if node.bases:
+    for node in test_classes(tree):
+        if is_of_unittest(node, tree):
             lines.append(f"__import__('unittest').TestLoader().loadTestsFromTestCase({node.name}).debug()")
             continue
-        methods = [part.name for part in node.body if isinstance(part, ast.FunctionDef)]
-        lines.extend(f"{node.name}.{name}()" for name in methods if name == "setup_class")
-        for method in filter(lambda name: name.startswith("test"), methods):
-            lines.append(f"_test = {node.name}()")
-            lines.extend(f"_test.{name}()" for name in (*SETUPS, method) if name in methods)
+        lines.append(f"getattr({node.name}, 'setup_class', lambda: None)()")
+        lines.append(f"for _name in [name for name in dir({node.name}) if name.startswith('test')]:")
+        lines.append(f"    _test = {node.name}()")
+        for name in SETUPS:  # of pytest it may take the test's method
+            lines.append(f"    if hasattr(_test, {name!r}):")
+            lines.append(f"        _test.{name}(*[None] * (_test.{name}.__code__.co_argcount - 1))")
+        lines.append("    getattr(_test, _name)()")
     return "".join(f"\n{line}" for line in lines)
 
 
@@ -79,12 +84,61 @@ def _statement(source: str) -> ast.stmt:
 
 
 def _called(body: list[ast.stmt]) -> set[str]:
-    return {
-        part.func.id
-        for node in body
-        for part in ast.walk(node)
-        if isinstance(part, ast.Call) and isinstance(part.func, ast.Name)
-    }
+    """Functions that are called when the text runs, tests that a runner would run among those that call. What is called
+    within a `try` that passes over asserts does not count: the test is run once more, outside of it.
+    """
+    functions = {node.name: node for node in body if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)}
+    called: set[str] = set()
+    by_script = [node for node in body if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
+    _reach(by_script, functions, called)
+    _reach(
+        [node for name, node in functions.items() if name.startswith("test") and name not in called], functions, called
+    )
+    return called
+
+
+def _reach(nodes: Sequence[ast.AST], functions: Mapping[str, ast.stmt], called: set[str]) -> None:
+    waiting = list(nodes)
+    while waiting:
+        for name in _calls_in(waiting.pop()) - called:
+            called.add(name)
+            if name in functions:
+                waiting.append(functions[name])
+
+
+def _calls_in(node: ast.AST) -> set[str]:
+    if isinstance(node, ast.Try) and passes_over(node):
+        parts: list[ast.AST] = [*node.handlers, *node.orelse, *node.finalbody]
+    else:
+        parts = list(ast.iter_child_nodes(node))
+    own = {node.func.id} if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) else set()
+    return own.union(*map(_calls_in, parts))
+
+
+def _refuse_hidden(body: list[ast.stmt], label: str) -> None:
+    """Raises BadTests for tests that no runner sees where they stand, so that they would be left out in silence."""
+    for node in body:
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            continue
+        for part in ast.walk(node):
+            if not isinstance(part, ast.FunctionDef | ast.ClassDef) or part is node:
+                continue
+            is_method = isinstance(part, ast.FunctionDef) and isinstance(node, ast.ClassDef)
+            if not is_method and part.name.startswith(("test", "Test")):
+                raise BadTests(
+                    f"{label} defines {part.name} within another block, where it would not run; write it at the top"
+                )
+
+
+def _imported_runners(tree: ast.Module) -> set[str]:
+    """`from unittest import main`, `import unittest as ut`"""
+    runners: set[str] = set()
+    for node in tree.body:
+        if isinstance(node, ast.ImportFrom) and node.module in ("unittest", "pytest"):
+            runners |= {alias.asname or alias.name for alias in node.names if alias.name == "main"}
+        elif isinstance(node, ast.Import):
+            runners |= {f"{alias.asname}.main" for alias in node.names if alias.name in ("unittest", "pytest")}
+    return runners
 
 
 def _without_the_module(tree: ast.Module) -> ast.Module:
@@ -98,12 +152,18 @@ def _without_the_module(tree: ast.Module) -> ast.Module:
             body += [_statement(f"{alias.asname} = {alias.name}") for alias in node.names if alias.asname]
         else:
             body.append(node)
-    return _WithoutModules(modules).visit(ast.Module(body, [])) if modules else ast.Module(body, [])  # type: ignore[no-any-return]
+    return _WithoutModules(modules).visit(ast.Module(body, []))  # type: ignore[no-any-return]
 
 
 class _WithoutModules(ast.NodeTransformer):
     def __init__(self, modules: set[str]) -> None:
         self.modules = modules
+
+    def visit_ImportFrom(self, node: ast.ImportFrom) -> ast.stmt:
+        """Within a function."""
+        if node.module not in PROGRAM_MODULES or any(alias.asname for alias in node.names):
+            return node
+        return ast.copy_location(ast.Pass(), node)
 
     def visit_Attribute(self, node: ast.Attribute) -> ast.AST:
         self.generic_visit(node)
@@ -112,11 +172,22 @@ class _WithoutModules(ast.NodeTransformer):
         return node
 
 
-def _runs_everything(node: ast.stmt) -> bool:
-    """`unittest.main()`, also within `if __name__ == "__main__":`."""
+def _runs_everything(node: ast.stmt, runners: Collection[str], *, may_exit: bool = True) -> bool:
+    """`unittest.main()`, also within `if __name__ == "__main__":` or `sys.exit(...)`, and an end with success."""
     if isinstance(node, ast.If) and not node.orelse:
-        return all(_runs_everything(part) for part in node.body)
-    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Call) and ast.unparse(node.value.func) in _RUNNERS
+        is_guard = "__name__" in ast.unparse(node.test)
+        return all(_runs_everything(part, runners, may_exit=is_guard) for part in node.body)
+    if not isinstance(node, ast.Expr) or not isinstance(node.value, ast.Call):
+        return False
+    call = node.value
+    if ast.unparse(call.func) in runners:
+        return True
+    if ast.unparse(call.func) not in _EXITS or not may_exit:
+        return False
+    status = call.args[0] if call.args else ast.Constant(0)
+    if isinstance(status, ast.Call):
+        return ast.unparse(status.func) in runners
+    return isinstance(status, ast.Constant) and status.value in (0, None)
 
 
 def _is_parametrize(mark: ast.expr) -> bool:

@@ -22,8 +22,8 @@ def expected_exceptions(node: ast.Try | ast.With) -> tuple[tuple[str, ...], ast.
     if isinstance(node, ast.With):
         return _with(node)
     statement, *others = node.body
-    fails = any(_fails(other) for other in others) or any(_fails(other) for other in node.orelse)
-    if not fails or not all(_fails(other) for other in others) or node.finalbody or len(node.handlers) != 1:
+    must_raise = any(fails(other) for other in others) or any(fails(other) for other in node.orelse)
+    if not must_raise or not all(fails(other) for other in others) or node.finalbody or len(node.handlers) != 1:
         raise Unconvertible("a `try` that does not say that a call must raise")
     handler = node.handlers[0]
     if not all(isinstance(part, ast.Pass) or _is_true(part) for part in handler.body):
@@ -52,22 +52,6 @@ def _with(node: ast.With) -> tuple[tuple[str, ...], ast.stmt]:
     return _names(manager.args[0]), node.body[0]
 
 
-def swallows(node: ast.Try) -> bool:
-    """Whether an assert in the body of a `try` holds for every program, because an `except` passes over it."""
-    if not any(isinstance(part, ast.Assert) and not _fails(part) for inner in node.body for part in ast.walk(inner)):
-        return False
-    for handler in node.handlers:
-        parts = handler.type.elts if isinstance(handler.type, ast.Tuple) else [handler.type]
-        catches = any(part is None or _text(part) in SWALLOW for part in parts)
-        if catches and not any(isinstance(part, ast.Raise | ast.Assert) or _exits(part) for part in ast.walk(handler)):
-            return True
-    return False
-
-
-def _exits(node: ast.AST) -> bool:
-    return isinstance(node, ast.Call) and _text(node.func) in ("exit", "sys.exit", "quit", "pytest.fail", "self.fail")
-
-
 def _text(node: ast.expr) -> str:
     return ast.unparse(node)
 
@@ -85,7 +69,7 @@ def _is_true(node: ast.stmt) -> bool:
     return isinstance(node, ast.Assert) and isinstance(node.test, ast.Constant) and bool(node.test.value)
 
 
-def _fails(node: ast.stmt) -> bool:
+def fails(node: ast.stmt) -> bool:
     """`assert False`, `raise AssertionError(...)`, `self.fail(...)`, `pytest.fail(...)`."""
     if isinstance(node, ast.Assert):
         return isinstance(node.test, ast.Constant) and not node.test.value

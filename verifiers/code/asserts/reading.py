@@ -16,14 +16,14 @@ from verifiers.code.asserts.literals import FAILURES, with_values
 from verifiers.code.asserts.meaning import Helper, Names, Unconvertible
 from verifiers.code.asserts.preparation import prepared, unittest_runs
 from verifiers.code.asserts.shims import with_shims
-from verifiers.code.asserts.texts import test_text
+from verifiers.code.asserts.texts import CallsNothing, test_text
 from verifiers.code.asserts.vacuous import WRITE, refuse_uncalled, refuse_vacuous
 from verifiers.code.asserts.walk import Walk
-from verifiers.code.comparison.checks import Equals
+from verifiers.code.comparison.checks import Equals, OneOf, Truthy
 from verifiers.code.comparison.equality import member_key
 from verifiers.code.formats.evalplus import without_numpy
 from verifiers.code.trees import UNPARSABLE, tree_of
-from verifiers.code.types import BadTests, Case, TestText
+from verifiers.code.types import BadTests, Case, Check, TestText
 from verifiers.sandbox.types import Call
 
 
@@ -72,8 +72,9 @@ def _read(source: str, around: Surroundings, label: str) -> tuple[list[Case], Te
     names = around.program_names | ({around.entry_point} if around.entry_point.isidentifier() else frozenset())
     walk = Walk(_helpers(around.definitions), names)
     try:
-        walk.block(_script(tree, around, label).body)
-        _refuse_contradictions(walk.cases)
+        walk.script(_script(tree, around, label))
+        if _contradict(walk.cases):
+            raise Unconvertible("the program must keep something from one call to the next")
         if not walk.cases:
             raise BadTests(f"{label} calls nothing of the program, so every program would pass; {WRITE}")
         return walk.cases, None
@@ -83,13 +84,15 @@ def _read(source: str, around: Surroundings, label: str) -> tuple[list[Case], Te
         shared = isinstance(error, Unconvertible) and error.shared
         script = _script(parsed(source, label), around, label)
         refuse_uncalled(script, label)
-        script = with_shims(without_numpy(script))
+        script = with_shims(without_numpy(script), label)
         whole = ast.unparse(ast.fix_missing_locations(script)) + unittest_runs(script)
         try:
             text = test_text(whole, names, around.classes, _name(source, label), shared=shared)
+        except CallsNothing:
+            raise BadTests(f"{label} calls nothing of the program, so every program would pass; {WRITE}") from None
         except SyntaxError as mistake:
             raise BadTests(f"{label} is not Python source ({mistake.msg}); {WRITE}") from None
-        return ([] if text.functions == () else walk.cases), text
+        return ([] if text.functions == () or _contradict(walk.cases) else walk.cases), text
 
 
 def _script(tree: ast.Module, around: Surroundings, label: str) -> ast.Module:
@@ -108,21 +111,39 @@ def _candidate(tree: ast.Module, around: Surroundings) -> str:
 
 
 def _helpers(definitions: str) -> Names:
-    return {node.name: Helper(node) for node in tree_of(definitions).body if isinstance(node, ast.FunctionDef)}
+    names: Names = {}
+    names |= {node.name: Helper(node, names) for node in tree_of(definitions).body if isinstance(node, ast.FunctionDef)}
+    return names
 
 
-def _refuse_contradictions(cases: list[Case]) -> None:
-    """One call with two expected values: the program is meant to keep state between them. Raises Unconvertible."""
+def _contradict(cases: list[Case]) -> bool:
+    """Whether one call must return two different values: the program is meant to keep something between them."""
     expected: dict[str, str] = {}
+    truths: dict[str, bool] = {}
     for case in cases:
-        if isinstance(case.input, Call) and isinstance(case.check, Equals):
-            try:
-                call = member_key([case.input.function, list(case.input.args), case.input.kwargs])
+        if not isinstance(case.input, Call):
+            continue
+        try:
+            call = member_key([case.input.function, list(case.input.args), case.input.kwargs])
+            if isinstance(case.check, Equals):
                 value = member_key(case.check.expected)
-            except FAILURES:
-                continue
-            if expected.setdefault(call, value) != value:
-                raise Unconvertible("the program must keep something from one call to the next")
+                if expected.setdefault(call, value) != value:
+                    return True
+            truth = _truth(case.check)
+        except FAILURES:
+            continue
+        if truth is not None and truths.setdefault(call, truth) is not truth:
+            return True
+    return False
+
+
+def _truth(check: Check) -> bool | None:
+    """Whether the value that is expected is true; None if that is not known."""
+    if isinstance(check, Truthy | Equals):
+        return bool(check.expected)
+    if isinstance(check, OneOf) and not check.negated and len({bool(option) for option in check.options}) == 1:
+        return bool(check.options[0])
+    return None
 
 
 def _name(source: str, label: str) -> str:

@@ -147,13 +147,25 @@ class Reducer(ast.NodeTransformer):
         function = self.owner(node.func)
         if isinstance(function, Program):
             return self.program_call(function.function, node)
-        if isinstance(function, Instance):
+        if isinstance(function, Instance) or self.is_pending(node.func):
             raise Unconvertible("an object of the program is called", shared=True)
+        if isinstance(node.func, ast.Name) and node.func.id == "next" and self._goes_on(node):
+            raise Unconvertible("an iterator of the program goes on", shared=True)
         if isinstance(function, Helper):
-            return self.inlined(function.definition, node)
+            return self.inlined(function, node)
         if isinstance(function, Module) and function.name not in FUNCTIONS:
             raise Unconvertible(f"{function.name} cannot be computed here", shared=not _returns_plain(function.name))
         return self.generic_visit(node)
+
+    def _goes_on(self, node: ast.Call) -> bool:
+        """`next(g)`, where `g` is bound to what the program returned; `next(f(3))` is the first item of a new one."""
+        return any(isinstance(argument, ast.Name) and self.is_pending(argument) for argument in node.args)
+
+    def is_pending(self, node: ast.expr) -> bool:
+        """Whether this is what a call of the program returned."""
+        if isinstance(node, ast.Call):
+            return isinstance(self.owner(node.func), Program)
+        return isinstance(node, ast.Name) and isinstance(self.names.get(node.id), Pending)
 
     def program_call(self, function: str, node: ast.Call) -> ast.expr:
         args: list[Any] = []
@@ -188,14 +200,15 @@ class Reducer(ast.NodeTransformer):
             raise Unconvertible("a call of the program is the argument of another")
         return value_of(inner.expression)
 
-    def inlined(self, definition: ast.FunctionDef, node: ast.Call) -> ast.expr:
+    def inlined(self, helper: Helper, node: ast.Call) -> ast.expr:
         """The value of a helper that only returns an expression."""
+        definition = helper.definition
         body = definition.body[1:] if ast.get_docstring(definition, clean=False) is not None else definition.body
         if len(body) != 1 or not isinstance(body[0], ast.Return) or body[0].value is None or definition.decorator_list:
             raise Unconvertible(f"the helper {definition.name} does more than return an expression")
         if self.depth >= MAX_INLINED:
             raise Unconvertible(f"the helper {definition.name} calls itself")
-        inner = Reducer(self.names | self.arguments(definition, node), self.program_names, self.depth + 1)
+        inner = Reducer(helper.names | self.arguments(definition, node), self.program_names, self.depth + 1)
         expression = inner.visit(body[0].value)
         self.calls.extend(inner.calls)
         self.handed |= inner.handed

@@ -28,7 +28,7 @@ from verifiers.code.types import TestText
 
 _OF_THE_PROCESS = (
     "redirect_stdout redirect_stderr capsys capfd monkeypatch patch Mock MagicMock stdin stdout stderr argv environ "
-    "globals locals eval inspect"
+    "globals locals eval inspect assertWarns assertWarnsRegex assertLogs assertNoLogs caplog open"
 )
 _PROCESS = frozenset(_OF_THE_PROCESS.split())
 
@@ -53,8 +53,36 @@ def test_text(
     if modules:
         source = "".join(f"import {module}\n" for module in modules) + source
     objects = classes | {function for function in functions if is_like_a_class(function)} - program_names
+    if not functions and not _may_reach_the_program(tree):
+        raise CallsNothing(name)
     shared = shared or not functions or bool(objects & set(functions)) or _needs_the_process(tree, frozenset(functions))
     return TestText(source, () if shared else tuple(functions), name)
+
+
+class CallsNothing(ValueError):
+    """A text that reads no name of the program, so that every program would pass."""
+
+
+def _may_reach_the_program(tree: ast.Module) -> bool:
+    """Whether a text without a name of the program may call it in another way."""
+    return any(
+        (isinstance(node, ast.Name | ast.Attribute) and (_looks_around(node) or _imports(node)))
+        or (
+            isinstance(node, ast.Import)
+            and any(alias.name in ("__main__", "importlib", "runpy") for alias in node.names)
+        )
+        for node in ast.walk(tree)
+    )
+
+
+def _imports(node: ast.Name | ast.Attribute) -> bool:
+    return (node.id if isinstance(node, ast.Name) else node.attr) in (
+        "exec",
+        "__import__",
+        "modules",
+        "import_module",
+        "vars",
+    )
 
 
 def free_names(source: str) -> frozenset[str]:
@@ -102,6 +130,8 @@ def _needs_the_process(tree: ast.Module, functions: frozenset[str]) -> bool:
         or any(isinstance(node, ast.Name | ast.Attribute) and _looks_around(node) for node in ast.walk(tree))
         or any(_reads_an_attribute(node, calls, results) for node in ast.walk(tree))
         or any(isinstance(node, ast.Compare) and _compares_identity(node) for node in ast.walk(tree))
+        or any(isinstance(node, ast.Call) and _goes_on(node, results) for node in ast.walk(tree))
+        or _reads_after_a_statement(tree, calls)
         or _reads_an_argument_again(tree, calls, results)
     )
 
@@ -112,7 +142,41 @@ def _arguments(definition: ast.FunctionDef, call: ast.Call) -> list[tuple[str, a
 
 
 def _is_assert_raises(node: ast.Call) -> bool:
-    return isinstance(node.func, ast.Attribute) and node.func.attr == "assertRaises"
+    return ast.unparse(node.func) in ("self.assertRaises", "pytest.raises", "raises")
+
+
+def _goes_on(node: ast.Call, results: set[str]) -> bool:
+    """`next(g)` and `g()`, where `g` is what the program returned."""
+    if not isinstance(node.func, ast.Name):
+        return False
+    return node.func.id in results or (
+        node.func.id in ("next", "iter")
+        and any(isinstance(each, ast.Name) and each.id in results for each in node.args)
+    )
+
+
+def _reads_after_a_statement(tree: ast.Module, calls: list[ast.Call]) -> bool:
+    """Whether a call stands by itself, and an argument of it is read elsewhere: the program is to change it."""
+    alone = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    alone -= {
+        id(part.value)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Try | ast.With)
+        for part in node.body
+        if isinstance(part, ast.Expr)
+    }  # it must raise
+    changed: set[str] = set()
+    own: set[int] = set()
+    for call in calls:
+        if id(call) in alone:
+            values = [*call.args, *(keyword.value for keyword in call.keywords)]
+            changed |= {variable(value) for value in values}
+            own |= {id(value) for value in values}
+    changed.discard("")
+    return any(
+        id(node) not in own and variable(node) in changed and isinstance(getattr(node, "ctx", None), ast.Load)
+        for node in ast.walk(tree)
+    )
 
 
 def _targets(tree: ast.AST, calls: list[ast.Call]) -> set[str]:
@@ -160,7 +224,8 @@ def _reads_an_argument_again(tree: ast.Module, calls: list[ast.Call], results: s
     """Whether an assert without a call of the program reads a name that was an argument of one: alone, or in a way
     that looks for what was changed in it.
     """
-    arguments = {variable(argument) for call in calls for argument in call.args} - {""}
+    values = [value for call in calls for value in (*call.args, *(keyword.value for keyword in call.keywords))]
+    arguments = {variable(value) for value in values} - {""}
     for node in ast.walk(tree):
         condition = node.test if isinstance(node, ast.Assert) else None
         if isinstance(node, ast.Call):

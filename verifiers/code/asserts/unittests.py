@@ -6,7 +6,7 @@ import ast
 import copy
 from collections.abc import Callable
 
-UNITTEST = frozenset({"unittest.TestCase", "TestCase", "unittest.IsolatedAsyncioTestCase"})
+UNITTEST = frozenset({"TestCase", "IsolatedAsyncioTestCase"})
 
 
 def _compared(operation: ast.cmpop) -> Callable[[list[ast.expr]], ast.expr]:
@@ -92,10 +92,32 @@ SETUPS = ("setUp", "setup_method")
 _OF_THE_CLASS = ("assert", "fail", "subTest", "skipTest")
 
 
-def is_test_class(node: ast.ClassDef) -> bool:
-    """A class of `unittest`, or one of pytest: by its name, without a base."""
-    bases = {ast.unparse(base) for base in node.bases}
-    return bool(bases & UNITTEST) or (not bases and node.name.startswith("Test"))
+def test_classes(tree: ast.Module) -> list[ast.ClassDef]:
+    """The classes at the top of a text that a runner would run: of `unittest`, or of pytest by their names. What a
+    class takes from another one of the text counts.
+    """
+    classes = {node.name: node for node in tree.body if isinstance(node, ast.ClassDef)}
+    return [
+        node
+        for node in classes.values()
+        if is_of_unittest(node, tree) or (node.name.startswith("Test") and _bases(node) <= {"object", *classes})
+    ]
+
+
+def is_of_unittest(node: ast.ClassDef, tree: ast.Module) -> bool:
+    """Whether the class derives from unittest's, by whatever name that is imported."""
+    classes = {each.name: each for each in tree.body if isinstance(each, ast.ClassDef)}
+    reached, bases = set(), _bases(node)
+    while bases:
+        if any(base.rpartition(".")[2] in UNITTEST for base in bases):
+            return True
+        reached |= bases
+        bases = {base for name in bases & classes.keys() for base in _bases(classes[name])} - reached
+    return False
+
+
+def _bases(node: ast.ClassDef) -> set[str]:
+    return {ast.unparse(base) for base in node.bases}
 
 
 def without_self(body: list[ast.stmt]) -> list[ast.stmt]:

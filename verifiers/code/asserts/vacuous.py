@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import ast
 
-from verifiers.code.asserts.raising import swallows
-from verifiers.code.asserts.unittests import is_test_class
+from verifiers.code.asserts.swallowing import swallows
+from verifiers.code.asserts.unittests import test_classes
 from verifiers.code.types import BadTests
 
 WRITE = 'write Python assert statements, e.g. "assert add(1, 2) == 3"'
@@ -20,20 +20,21 @@ def refuse_vacuous(tree: ast.Module, label: str) -> None:
             raise BadTests(
                 f"{label}: `assert (condition, message)` holds for every program; write it without parentheses"
             )
-        if isinstance(part, ast.Try) and swallows(part):
-            raise BadTests(
-                f"{label}: an `except` passes over the assert in its `try`, so every program would pass; let it raise"
-            )
+    if swallows(tree):
+        raise BadTests(
+            f"{label}: a `try` or a `suppress` passes over the assert in it, so every program would pass; let it raise"
+        )
 
 
 def refuse_uncalled(script: ast.Module, label: str) -> None:
     """Raises BadTests for a text whose asserts all stand in functions that nothing calls."""
     read = {part.id for part in ast.walk(script) if isinstance(part, ast.Name) and isinstance(part.ctx, ast.Load)}
+    classes = test_classes(script)
     for node in script.body:
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             runs = node.name in read
         else:
-            runs = not isinstance(node, ast.ClassDef) or node.name in read or is_test_class(node)
+            runs = not isinstance(node, ast.ClassDef) or node.name in read or node in classes
         if runs and _asserts(node):
             return
     raise BadTests(f"{label} asserts in functions that nothing calls, so every program would pass; {WRITE}")

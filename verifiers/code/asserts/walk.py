@@ -18,7 +18,7 @@ from verifiers.code.asserts.literals import FAILURES, bindings
 from verifiers.code.asserts.meaning import Helper, Instance, Module, Names, Pending, Program, Unconvertible, Unknown
 from verifiers.code.asserts.raising import expected_exceptions, raising_statement
 from verifiers.code.asserts.tables import UNPACKED
-from verifiers.code.asserts.unittests import SETUPS, condition_of, is_test_class, without_self
+from verifiers.code.asserts.unittests import SETUPS, condition_of, test_classes, without_self
 from verifiers.code.comparison.checks import Raises
 from verifiers.code.formats.evalplus import comparison_helper
 from verifiers.sandbox.types import Call
@@ -50,6 +50,13 @@ class _EndOfLoop(Exception):
 
 class Walk(Gathering):
     """One walk through the statements of a text."""
+
+    test_classes: list[ast.ClassDef]
+
+    def script(self, script: ast.Module) -> None:
+        """All of a text. Raises Unconvertible, NeverHolds."""
+        self.test_classes = test_classes(script)
+        self.block(script.body)
 
     def block(self, statements: Sequence[ast.stmt]) -> None:
         for statement in statements:
@@ -119,7 +126,7 @@ class Walk(Gathering):
 
     def bind(self, target: ast.expr, expression: ast.expr) -> None:
         if isinstance(expression, ast.Lambda) and isinstance(target, ast.Name):
-            self.names[target.id] = Helper(_named(target.id, expression))
+            self.names[target.id] = Helper(_named(target.id, expression), self.names)
             return
         reducer = self.reducer()
         try:
@@ -169,26 +176,28 @@ class Walk(Gathering):
             self.names[alias.asname or alias.name] = Module(f"{node.module}.{alias.name}")
 
     def _functiondef(self, node: ast.FunctionDef) -> None:
-        self.names[node.name] = Helper(node)
+        self.names[node.name] = Helper(node, self.names)
 
     def _classdef(self, node: ast.ClassDef) -> None:
-        if not is_test_class(node):
+        if node not in self.test_classes:
             self.names[node.name] = Unknown(f"an object of the test's class {node.name}", shared=True)
             return
+        if {ast.unparse(base) for base in node.bases} & {each.name for each in self.test_classes}:
+            raise Unconvertible(f"{node.name} has the tests of another class")
         methods: dict[str, ast.FunctionDef] = {}
         for part in node.body:
             if isinstance(part, ast.AsyncFunctionDef):
                 raise Unconvertible(f"{node.name}.{part.name} is asynchronous", shared=True)
-            if isinstance(part, ast.FunctionDef):
+            if isinstance(part, ast.FunctionDef) and (part.name.startswith("test") or part.name in SETUPS):
                 methods[part.name] = part
-                if not part.name.startswith("test") and part.name not in SETUPS:
-                    raise Unconvertible(f"{node.name}.{part.name} is not a test")
+            elif not isinstance(part, ast.Pass | ast.Expr):
+                raise Unconvertible(f"{node.name} has more than tests")
         setup = [statement for name in SETUPS if name in methods for statement in methods[name].body]
         for name, method in methods.items():
             if name.startswith("test"):
                 if method.decorator_list or len(method.args.args) != 1:
                     raise Unconvertible(f"the parameters of {name}")
-                self.nested({}, without_self([*setup, *method.body]))
+                self.nested(dict(self.names), without_self([*setup, *method.body]))
 
     def _if(self, node: ast.If) -> None:
         self.block(node.body if self.known(node.test) else node.orelse)
@@ -252,13 +261,12 @@ class Walk(Gathering):
             pending = next(value for value in arguments.values() if isinstance(value, Pending))
             self.add(pending.call, check, node)
             return True
-        self.nested(arguments, definition.body)
+        self.nested(function.names | arguments, definition.body)
         return True
 
     def nested(self, names: Names, body: Sequence[ast.stmt]) -> None:
-        """Walks through a body with names of its own."""
         outer = self.names
-        self.names = outer | names
+        self.names = names
         self.depth += 1
         try:
             self.block(body[:-1] if body and _returns_nothing(body[-1]) else body)

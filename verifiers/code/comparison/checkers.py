@@ -47,6 +47,7 @@ CHECKERS = {
     "words_in_any_case": "verifiers.code.comparison.checkers:words_in_any_case",
 }
 
+_COLLECTIONS = (list, tuple, set, frozenset, dict)
 _OF_VALUES = frozenset(
     ["any_order", "any_order_at_all_levels", "any_order_within_groups", "polynomial_root", "presence", "same_members"]
 )
@@ -158,7 +159,9 @@ def _load(spec: str, path: str) -> Checker:
 
 
 def any_order(case_input: Input, expected: Sequence[Any], got: Any) -> bool:
-    """The items of a list or tuple in any order, each as often as expected."""
+    """The items of a list or tuple in any order, each as often as expected. What is expected may be no list: -1."""
+    if not isinstance(expected, _COLLECTIONS):
+        return not difference(expected, got, types="json")
     return isinstance(got, list | tuple) and _counted(expected) == _counted(got)
 
 
@@ -172,6 +175,8 @@ def any_order_at_all_levels(case_input: Input, expected: Any, got: Any) -> bool:
 
 def any_order_within_groups(case_input: Input, expected: Sequence[Sequence[Any]], got: Any) -> bool:
     """Groups in the order that is expected, each with its items in any order: nodes by depth."""
+    if not isinstance(expected, list | tuple):
+        return not difference(expected, got, types="json")
     return (
         isinstance(got, list | tuple)
         and len(got) == len(expected)
@@ -222,6 +227,8 @@ def presence(case_input: Input, expected: bool, got: Any) -> bool:
 
 def same_members(case_input: Input, expected: Any, got: Any) -> bool:
     """The same members, in any order and however often each."""
+    if not isinstance(expected, _COLLECTIONS):
+        return not difference(expected, got, types="json")
     if not isinstance(got, list | tuple | set | frozenset):
         return False
     return _counted(expected).keys() == _counted(got).keys()

@@ -91,6 +91,8 @@ def read_evalplus(reference: Mapping[str, Any], solution: str) -> tuple[tuple[Ca
     if not any(inputs.values()):
         raise BadTests("`base_input` and `plus_input` are empty; a problem needs a test")
     outputs, checker = _outputs(reference), reference.get("checker") or _CHECKERS.get(entry_point)
+    if not isinstance(checker, str | None) or not isinstance(reference.get("checker_options"), dict | None):
+        raise BadTests("`checker` must be a name and `checker_options` a mapping")
     if outputs is None and checker:
         raise BadTests(
             f"the checker {checker!r} of {entry_point} compares with expected values; give them as `expected_output`, "

@@ -93,6 +93,8 @@ def _continued(answer: str, prompt: str, entry_point: str) -> str:
     itself the prompt's imports and helpers are added.
     """
     prompt, definitions = _prompt_source(prompt, entry_point)
+    if "." in entry_point:
+        return _with_missing(answer, definitions, entry_point)
     tree = parsed(answer)
     if tree is None and (tree := parsed(textwrap.dedent(answer))) is not None and not _is_body(tree):
         answer = textwrap.dedent(answer)
@@ -104,13 +106,27 @@ def _continued(answer: str, prompt: str, entry_point: str) -> str:
             if _is_complete(candidate, entry_point):
                 return candidate
         return answer
+    return _with_missing(answer, definitions, entry_point)
+
+
+def _with_missing(answer: str, definitions: list[ast.stmt], entry_point: str) -> str:
+    """The answer behind those imports and helpers of the prompt that it lacks."""
+    tree = parsed(answer)
+    if tree is None or not definitions:
+        return answer
     names = module_scope(tree).names
     missing = [node for node in definitions if _is_helper(node, names, entry_point)]
     return _after("".join(f"{ast.unparse(node)}\n" for node in missing), answer)
 
 
 def _prompt_source(prompt: str, entry_point: str) -> tuple[str, list[ast.stmt]]:
-    """The prompt, or the last fenced block in it, and its statements, if that is source that defines the function."""
+    """The prompt, or the last fenced block in it, and its statements, if that is source that defines the function. Of
+    `Solution().f` a prompt may have the imports and classes alone.
+    """
+    if "." in entry_point:
+        blocks = (prompt, *(block.text for block in reversed(fenced_blocks(prompt))))
+        trees = (parsed(text) or parsed(text.rstrip() + "\n        pass\n") for text in blocks if text.strip())
+        return "", next((tree.body for tree in trees if tree is not None), [])
     if not entry_point or f"def {entry_point}" not in prompt:
         return "", []
     for text in (prompt, *(block.text for block in reversed(fenced_blocks(prompt)))):

@@ -140,6 +140,7 @@ def _raised(error: BaseException) -> list[Any]:
 def _script(channel: socket, message: dict[str, Any], settings: dict[str, Any]) -> int:
     given = io.TextIOWrapper(io.BufferedReader(io.FileIO(0, closefd=False)), "utf-8", "surrogateescape")
     output = io.TextIOWrapper(io.BufferedWriter(io.FileIO(1, "w", closefd=False)), "utf-8", "surrogateescape")
+    given.mode, output.mode = "r", "w"  # type: ignore[misc]
     sys.stdin = sys.__stdin__ = given  # type: ignore[misc]
     sys.stdout = sys.__stdout__ = output  # type: ignore[misc]
     status = 0
@@ -157,6 +158,8 @@ def _script(channel: socket, message: dict[str, Any], settings: dict[str, Any]) 
         threads._shutdown()  # waits for threads, as the end of an interpreter does
     atexit._run_exitfuncs()
     for stream in {output, sys.stdout}:
+        if stream is None or getattr(stream, "closed", False) is True:  # a program may close it when all is written
+            continue
         try:
             stream.flush()
         except (OSError, ValueError, AttributeError) as error:
