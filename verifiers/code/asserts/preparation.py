@@ -111,8 +111,8 @@ def _calls_in(node: ast.AST) -> set[str]:
         parts: list[ast.AST] = [*node.handlers, *node.orelse, *node.finalbody]
     else:
         parts = list(ast.iter_child_nodes(node))
-    own = {node.func.id} if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) else set()
-    return own.union(*map(_calls_in, parts))
+    direct = {node.func.id} if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) else set()
+    return direct.union(*map(_calls_in, parts))
 
 
 def _refuse_hidden(body: list[ast.stmt], label: str) -> None:

@@ -81,12 +81,12 @@ def _asserting(tree: ast.Module) -> frozenset[str]:
     whatever else calls it.
     """
     definitions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]
-    found: set[str] = set()
+    functions: set[str] = set()
     while True:
-        more = {node.name for node in definitions if _can_fail(node.body, found)} - found
+        more = {node.name for node in definitions if _can_fail(node.body, functions)} - functions
         if not more:
-            return frozenset(name for name in found if not name.startswith("test"))
-        found |= more
+            return frozenset(name for name in functions if not name.startswith("test"))
+        functions |= more
 
 
 def _can_fail(body: Iterable[ast.stmt], asserting: Iterable[str]) -> bool:

@@ -166,15 +166,15 @@ def _reads_after_a_statement(tree: ast.Module, calls: list[ast.Call]) -> bool:
         if isinstance(part, ast.Expr)
     }  # it must raise
     changed: set[str] = set()
-    own: set[int] = set()
+    given: set[int] = set()
     for call in calls:
         if id(call) in alone:
             values = [*call.args, *(keyword.value for keyword in call.keywords)]
             changed |= {variable(value) for value in values}
-            own |= {id(value) for value in values}
+            given |= {id(value) for value in values}
     changed.discard("")
     return any(
-        id(node) not in own and variable(node) in changed and isinstance(getattr(node, "ctx", None), ast.Load)
+        id(node) not in given and variable(node) in changed and isinstance(getattr(node, "ctx", None), ast.Load)
         for node in ast.walk(tree)
     )
 
