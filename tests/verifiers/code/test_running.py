@@ -305,11 +305,6 @@ REFERENCES: dict[str, tuple[dict[str, Any], list[str], list[str]]] = {
         [IN_PLACE],
         ["def f(nums): return len(set(nums))"],
     ),
-    "an argument that is equal to what comes of it": (
-        {"tests": ["nums = [3, 1]\nresult = f(nums)\nassert result == nums"]},
-        ["def f(nums): nums.sort(); return nums", "def f(nums): return list(nums)"],
-        ["def f(nums): return sorted(nums)"],
-    ),
     "what setUpClass makes, and a method looks at": (
         {"tests": [UNITTEST]},
         [IN_PLACE],

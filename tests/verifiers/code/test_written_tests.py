@@ -131,6 +131,55 @@ TESTS: dict[str, tuple[str, list[str], list[str]]] = {
         ["def f(path): return len(open(path).read())"],
         ["def f(path): return len(path)"],
     ),
+    "a function with the name of a built-in": (
+        "assert pow(2, 3) == 8\nassert pow(2, 0) == 1",
+        ["def pow(a, b): return a ** b", "pow = lambda a, b: a ** b"],
+        ["def f(a, b): return a ** b", "def pow(a, b): return 8", "pass"],
+    ),
+    "counters that end the script": (
+        "failed = 0\nfor x, y in [(1, 2), (2, 4)]:\n    try:\n        assert f(x) == y\n"
+        "    except AssertionError:\n        failed += 1\nif __name__ == '__main__':\n    import sys\n"
+        "    print(failed)\n    sys.exit(failed)",
+        [DOUBLE],
+        [ZERO, "def f(x): return 2"],
+    ),
+    "a parametrised function in a counting loop": (
+        "def test_case(x, y): assert f(x) == y\nfailed = 0\nfor x, y in [(1, 2), (2, 4)]:\n"
+        "    try: test_case(x, y)\n    except AssertionError: failed += 1\nassert failed == 0",
+        [DOUBLE],
+        [ZERO],
+    ),
+    "a handler that asserts, and errors that are collected": (
+        "import unittest\nclass T(unittest.TestCase):\n    def test_a(self):\n"
+        "        try: self.assertIsNone(f(None))\n        except Exception as e: self.assertIsInstance(e, TypeError)\n"
+        "    def test_b(self):\n        errors = []\n        try: self.assertEqual(f(1), 2)\n"
+        "        except AssertionError as e: errors.append(str(e))\n        self.assertEqual(errors, [])",
+        [DOUBLE],
+        [ZERO],
+    ),
+    "a function that says whether it passed": (
+        "def run():\n    try:\n        assert f(1) == 2\n        return True\n    except AssertionError:\n"
+        "        return False\nassert run()",
+        [DOUBLE],
+        [ZERO],
+    ),
+    "attributes of classes whose names begin with test": (
+        "class TestF:\n    test_cases = [(1, 2), (2, 4)]\n    def test_b(self):\n        TestF.done = True\n"
+        "    def test_a(self):\n        assert TestF.done\n        for x, y in self.test_cases: assert f(x) == y",
+        [DOUBLE],
+        [ZERO],
+    ),
+    "tests within the guard that calls them": (
+        "if __name__ == '__main__':\n    def test_a():\n        assert f(1) == 2\n    test_a()\n"
+        "    print('ok')\n    exit(0)",
+        [DOUBLE],
+        [ZERO],
+    ),
+    "setup_class as a plain function": (
+        "class TestX:\n    def setup_class(self): self.x = 3\n    def test_a(self): assert f(self.x) == 6",
+        [DOUBLE],
+        [ZERO],
+    ),
     "warnings": (
         "import unittest\nclass T(unittest.TestCase):\n    def test_a(self):\n"
         "        with self.assertWarns(UserWarning): f(1)",
@@ -139,6 +188,9 @@ TESTS: dict[str, tuple[str, list[str], list[str]]] = {
     ),
 }
 REFUSED = {
+    "failed = 0\nfor x, y in [(1, 2)]:\n    try: assert f(x) == y\n    except AssertionError: failed += 1\n"
+    "if failed == 0: print('all passed')": "passes over",
+    "try:\n    result = f(1)\n    assert result == 2\nexcept Exception:\n    result = None": "passes over",
     "def run(x, y):\n    assert f(x) == y\n"
     "for x, y in [(1, 2)]:\n    try: run(x, y)\n    except AssertionError: pass": "passes over",
     "import contextlib\nwith contextlib.suppress(AssertionError):\n    assert f(1) == 2": "passes over",
@@ -147,7 +199,6 @@ REFUSED = {
     "        except Exception as e: print(e)": "passes over",
     "def f(x):\n    y = 2 * x\n    return y\nassert f(2) == 4": "calls nothing",
     "import statistics\nassert statistics.mean([1, 3]) == 2": "calls nothing",
-    "assert len([1]) == 1": "calls nothing",
     "async def test_f():\n    assert f(2) == 5\nassert f(2) == 4": "defines async test_f and does not run",
     "if True:\n    def test_a():\n        assert f(1) == 2\n"
     "def test_b():\n    assert f(0) == 0": "defines test_a within",
@@ -198,6 +249,33 @@ ROWS: dict[str, tuple[dict[str, Any], list[str], list[str]]] = {
             "class Solution:\n    def f(self, nums): return [ListNode(2 * x).val for x in nums]",
         ],
         ["class Solution:\n    def f(self, nums: List[int]) -> List[int]: return nums"],
+    ),
+    "a prompt of LeetCode hides no built-in": (
+        {
+            "prompt": "from math import *\nfrom typing import *\n",
+            "entry_point": "Solution().f",
+            "test": "def check(candidate):\n    assert candidate(7) == pow(7, 1, 10 ** 9 + 7)",
+        },
+        ["class Solution:\n    def f(self, x: Optional[int]): return int(min(inf, pow(x, 1, 10 ** 9 + 7)))"],
+        ["class Solution:\n    def f(self, x): return pi", "class Solution:\n    def f(self, x): return inf"],
+    ),
+    "EvalPlus without expected values: a root": (
+        {
+            "entry_point": "find_zero",
+            "base_input": [[[1, 2]]],
+            "canonical_solution": "def find_zero(xs): return -0.5",
+        },
+        ["def find_zero(xs): return -0.5"],
+        ["def find_zero(xs): return 0.5"],
+    ),
+    "EvalPlus without expected values: the same members": (
+        {
+            "entry_point": "similar_elements",
+            "base_input": [[[1, 2], [2, 3, 1]]],
+            "canonical_solution": "def similar_elements(a, b): return tuple(set(a) & set(b))",
+        },
+        ["def similar_elements(a, b): return [x for x in b if x in a]"],
+        ["def similar_elements(a, b): return a + [5]", "def similar_elements(a, b): return [1]"],
     ),
     "long outputs": (
         {"tests": {"inputs": ["150000"], "outputs": ["\n".join(str(10**8 + i) for i in range(150_000))]}},

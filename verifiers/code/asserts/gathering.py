@@ -8,8 +8,8 @@ from typing import Any
 
 from verifiers.code.asserts.conditions import check_for
 from verifiers.code.asserts.handing import looks_for_changes
-from verifiers.code.asserts.literals import FAILURES, bindings, value_of
-from verifiers.code.asserts.meaning import Names, Unconvertible
+from verifiers.code.asserts.literals import bindings, value_of
+from verifiers.code.asserts.meaning import Names, Pending, Unconvertible
 from verifiers.code.asserts.reduction import Reducer
 from verifiers.code.comparison.checks import AnyOf
 from verifiers.code.comparison.equality import member_key, shown
@@ -61,7 +61,7 @@ class Gathering:
         reducer = self.reducer()
         expression = reducer.visit(test)
         calls = reducer.calls
-        if not calls and (function := self._shadowing(test)) and not _holds_already(expression):
+        if not calls and (function := self._shadowing(test)):
             reducer = Reducer(self.names, self.program_names | {function})
             expression = reducer.visit(test)
             calls = reducer.calls
@@ -71,12 +71,15 @@ class Gathering:
             if not value_of(expression):
                 raise NeverHolds(f"no program can pass `{text_of(test)}`")
             return
-        if not reducer.handed and looks_for_changes(test, self.passed):
+        if not reducer.handed and looks_for_changes(test, self.passed, self._results()):
             raise Unconvertible("the test looks for what a call changed in its argument", shared=True)
         if any(call is not calls[0] for call in calls):
             raise Unconvertible("several calls of the program in one condition")
         self.passed |= reducer.handed
         self.add(calls[0], check_for(expression, text_of(test)), ast.Assert(test))
+
+    def _results(self) -> set[str]:
+        return {name for name, value in self.names.items() if isinstance(value, Pending)}
 
     def _either(self, test: ast.BoolOp) -> bool:
         """Takes `f(1) == 2 or f(1) == 3`, several conditions on one call that is written several times."""
@@ -165,14 +168,6 @@ class Gathering:
 
     def items(self, node: ast.expr) -> Iterator[Any]:
         return iter(self.known(node))
-
-
-def _holds_already(expression: ast.expr) -> bool:
-    """Whether Python's own functions make it true: then the program has no function of that name to test."""
-    try:
-        return bool(value_of(expression))
-    except FAILURES:
-        return False
 
 
 def _names_in(node: ast.AST) -> set[str]:

@@ -45,18 +45,50 @@ def hands_over_objects(tree: ast.Module, calls: list[ast.Call], functions: froze
     )
 
 
-def looks_for_changes(condition: ast.expr, arguments: set[str]) -> bool:
-    """Whether a condition reads what a call before it may have done to its arguments: `nums[:k]`, `result == nums`.
+def looks_for_changes(condition: ast.expr, arguments: set[str], results: set[str]) -> bool:
+    """Whether a condition reads a part of an argument that a call returned the length of: `nums[:k]`."""
+    return any(
+        isinstance(part, ast.Subscript)
+        and isinstance(part.slice, ast.Slice)
+        and variable(part.value) in arguments
+        and any(variable(bound) in results for bound in (part.slice.lower, part.slice.upper) if bound)
+        for part in ast.walk(condition)
+    )
 
-    `result == sorted(nums)` and `result in nums` do not: they compute the expected value from what was given.
-    """
-    if isinstance(condition, ast.BoolOp):
-        return any(looks_for_changes(part, arguments) for part in condition.values)
-    if isinstance(condition, ast.Compare) and not any(isinstance(op, ast.In | ast.NotIn) for op in condition.ops):
-        sides = (condition.left, *condition.comparators)
-        if any(variable(side) in arguments for side in sides):
-            return True
-    return any(isinstance(part, ast.Subscript) and variable(part.value) in arguments for part in ast.walk(condition))
+
+def immutable_names(tree: ast.AST) -> set[str]:
+    """Names that are bound to numbers and texts alone, which no program can change."""
+    values: dict[str, bool] = {}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Assign):
+            for part in (part for target in node.targets for part in ast.walk(target)):
+                if name := variable(part):
+                    values[name] = values.get(name, True) and part in node.targets and _is_immutable(node.value)
+        elif isinstance(node, ast.For | ast.comprehension):
+            ranged = isinstance(node.iter, ast.Call) and ast.unparse(node.iter.func) == "range"
+            for part in ast.walk(node.target):
+                if name := variable(part):
+                    values[name] = values.get(name, True) and ranged
+        elif isinstance(node, ast.arg):
+            values[node.arg] = False
+    return {name for name, is_immutable in values.items() if is_immutable}
+
+
+def _is_immutable(node: ast.expr) -> bool:
+    if isinstance(node, ast.Call):
+        return ast.unparse(node.func) in (
+            "int",
+            "str",
+            "float",
+            "len",
+            "sum",
+            "random.randint",
+            "random.random",
+            "randint",
+        )
+    return isinstance(node, ast.JoinedStr) or (
+        isinstance(node, ast.Constant) and not isinstance(node.value, list | dict | set)
+    )
 
 
 def variable(node: ast.AST) -> str:

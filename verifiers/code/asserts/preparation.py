@@ -13,11 +13,11 @@ from __future__ import annotations
 import ast
 from collections.abc import Collection, Mapping, Sequence
 
-from verifiers.code.asserts.swallowing import passes_over
+from verifiers.code.asserts.swallowing import counted_names, passes_over
 from verifiers.code.asserts.unittests import SETUPS, is_of_unittest, test_classes
 from verifiers.code.types import BadTests
 
-PROGRAM_MODULES = frozenset({"solution", "main", "program", "your_module", "submission"})
+PROGRAM_MODULES = frozenset({"solution", "main", "program", "your_module", "submission", "__main__"})
 _RUNNERS = frozenset({"unittest.main", "pytest.main"})
 _EXITS = frozenset({"sys.exit", "exit", "quit"})
 _PARAMETRIZE = "pytest.mark.parametrize"
@@ -26,12 +26,12 @@ _PARAMETRIZE = "pytest.mark.parametrize"
 def prepared(tree: ast.Module, entry_point: str, label: str) -> ast.Module:
     """A script that runs every test of a text. Raises BadTests for tests that nothing calls."""
     runners = _RUNNERS | _imported_runners(tree)
-    body = [node for node in _without_the_module(tree).body if not _runs_everything(node, runners)]
-    _refuse_hidden(body, label)
-    called = _called(body)
+    body = _without_runners(_without_the_module(tree).body, runners)
+    _refuse_hidden(tree, body, label)
+    called, read = _called(body, counted_names(tree)), _read_names(tree)
     calls: list[ast.stmt] = []
     for i, node in enumerate(body):
-        if isinstance(node, ast.AsyncFunctionDef) and node.name not in called and node.name.startswith("test"):
+        if isinstance(node, ast.AsyncFunctionDef) and node.name not in read and node.name.startswith("test"):
             raise BadTests(
                 f"{label} defines async {node.name} and does not run it; write asyncio.run({node.name}()) behind it"
             )
@@ -63,18 +63,22 @@ def prepared(tree: ast.Module, entry_point: str, label: str) -> ast.Module:
 
 
 def unittest_runs(tree: ast.Module) -> str:
-    """The lines that run each test of each class of tests in a text that runs as text."""
+    """The lines that run each test of each class of tests in a text that runs as text, in the order of the text."""
     lines = []
     for node in test_classes(tree):
+        name = node.name
         if is_of_unittest(node, tree):
-            lines.append(f"__import__('unittest').TestLoader().loadTestsFromTestCase({node.name}).debug()")
+            lines.append(f"__import__('unittest').TestLoader().loadTestsFromTestCase({name}).debug()")
             continue
-        lines.append(f"getattr({node.name}, 'setup_class', lambda: None)()")
-        lines.append(f"for _name in [name for name in dir({node.name}) if name.startswith('test')]:")
-        lines.append(f"    _test = {node.name}()")
-        for name in SETUPS:  # of pytest it may take the test's method
-            lines.append(f"    if hasattr(_test, {name!r}):")
-            lines.append(f"        _test.{name}(*[None] * (_test.{name}.__code__.co_argcount - 1))")
+        lines.append(f"_setup = getattr({name}, 'setup_class', lambda *given: None)")
+        lines.append(f"_setup() if hasattr(_setup, '__self__') else _setup({name})")
+        lines.append(f"for _name in {{name: 0 for each in reversed({name}.__mro__) for name in vars(each)}}:")
+        lines.append(f"    if not _name.startswith('test') or not callable(getattr({name}, _name)):")
+        lines.append("        continue")
+        lines.append(f"    _test = {name}()")
+        for setup in SETUPS:  # of pytest it may take the test's method
+            lines.append(f"    if hasattr(_test, {setup!r}):")
+            lines.append(f"        _test.{setup}(*[None] * (_test.{setup}.__code__.co_argcount - 1))")
         lines.append("    getattr(_test, _name)()")
     return "".join(f"\n{line}" for line in lines)
 
@@ -83,48 +87,59 @@ def _statement(source: str) -> ast.stmt:
     return ast.parse(source).body[0]
 
 
-def _called(body: list[ast.stmt]) -> set[str]:
+def _called(body: list[ast.stmt], counted: frozenset[str]) -> set[str]:
     """Functions that are called when the text runs, tests that a runner would run among those that call. What is called
     within a `try` that passes over asserts does not count: the test is run once more, outside of it.
     """
     functions = {node.name: node for node in body if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)}
     called: set[str] = set()
     by_script = [node for node in body if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
-    _reach(by_script, functions, called)
-    _reach(
-        [node for name, node in functions.items() if name.startswith("test") and name not in called], functions, called
-    )
+    _reach(by_script, functions, called, counted)
+    tests = [node for name, node in functions.items() if name.startswith("test") and name not in called]
+    _reach(tests, functions, called, counted)
     return called
 
 
-def _reach(nodes: Sequence[ast.AST], functions: Mapping[str, ast.stmt], called: set[str]) -> None:
+def _reach(
+    nodes: Sequence[ast.AST], functions: Mapping[str, ast.stmt], called: set[str], counted: frozenset[str]
+) -> None:
     waiting = list(nodes)
     while waiting:
-        for name in _calls_in(waiting.pop()) - called:
+        for name in _calls_in(waiting.pop(), counted) - called:
             called.add(name)
             if name in functions:
                 waiting.append(functions[name])
 
 
-def _calls_in(node: ast.AST) -> set[str]:
-    if isinstance(node, ast.Try) and passes_over(node):
+def _calls_in(node: ast.AST, counted: frozenset[str]) -> set[str]:
+    if isinstance(node, ast.Try) and passes_over(node, counted):
         parts: list[ast.AST] = [*node.handlers, *node.orelse, *node.finalbody]
     else:
         parts = list(ast.iter_child_nodes(node))
     direct = {node.func.id} if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) else set()
-    return direct.union(*map(_calls_in, parts))
+    return direct.union(*(_calls_in(part, counted) for part in parts))
 
 
-def _refuse_hidden(body: list[ast.stmt], label: str) -> None:
+def _read_names(tree: ast.AST) -> set[str]:
+    return {part.id for part in ast.walk(tree) if isinstance(part, ast.Name) and isinstance(part.ctx, ast.Load)}
+
+
+def _refuse_hidden(tree: ast.Module, body: list[ast.stmt], label: str) -> None:
     """Raises BadTests for tests that no runner sees where they stand, so that they would be left out in silence."""
+    read = _read_names(tree)
     for node in body:
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             continue
         for part in ast.walk(node):
-            if not isinstance(part, ast.FunctionDef | ast.ClassDef) or part is node:
+            if part is node or not isinstance(part, ast.FunctionDef | ast.ClassDef) or part.name in read:
                 continue
-            is_method = isinstance(part, ast.FunctionDef) and isinstance(node, ast.ClassDef)
-            if not is_method and part.name.startswith(("test", "Test")):
+            if isinstance(part, ast.ClassDef):
+                is_test = part.name.startswith("Test") and any(
+                    isinstance(each, ast.FunctionDef) and each.name.startswith("test") for each in part.body
+                )
+            else:
+                is_test = part.name.startswith("test") and not isinstance(node, ast.ClassDef)
+            if is_test:
                 raise BadTests(
                     f"{label} defines {part.name} within another block, where it would not run; write it at the top"
                 )
@@ -172,22 +187,28 @@ class _WithoutModules(ast.NodeTransformer):
         return node
 
 
-def _runs_everything(node: ast.stmt, runners: Collection[str], *, may_exit: bool = True) -> bool:
-    """`unittest.main()`, also within `if __name__ == "__main__":` or `sys.exit(...)`, and an end with success."""
-    if isinstance(node, ast.If) and not node.orelse:
-        is_guard = "__name__" in ast.unparse(node.test)
-        return all(_runs_everything(part, runners, may_exit=is_guard) for part in node.body)
-    if not isinstance(node, ast.Expr) or not isinstance(node.value, ast.Call):
-        return False
-    call = node.value
-    if ast.unparse(call.func) in runners:
-        return True
-    if ast.unparse(call.func) not in _EXITS or not may_exit:
-        return False
-    status = call.args[0] if call.args else ast.Constant(0)
-    if isinstance(status, ast.Call):
-        return ast.unparse(status.func) in runners
-    return isinstance(status, ast.Constant) and status.value in (0, None)
+def _without_runners(body: Sequence[ast.stmt], runners: Collection[str], *, ends: bool = True) -> list[ast.stmt]:
+    """Without `unittest.main()` and without an end of the script: `sys.exit(failed)` becomes an assert. Of an `if` with
+    these in it the rest stays.
+
+    Args:
+        ends: whether the script ends behind this body: its own, or that of `if __name__ == "__main__":`.
+    """
+    statements: list[ast.stmt] = []
+    for node in body:
+        if isinstance(node, ast.If) and not node.orelse:
+            inner = _without_runners(node.body, runners, ends=ends and "__name__" in ast.unparse(node.test))
+            if inner:
+                statements.append(ast.copy_location(ast.If(node.test, inner, []), node))
+            continue
+        call = node.value if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call) else None
+        if call is None or ast.unparse(call.func) not in {*runners, *(_EXITS if ends else ())}:
+            statements.append(node)
+        elif ast.unparse(call.func) in _EXITS and call.args:
+            status = call.args[0]
+            if not (isinstance(status, ast.Call) and ast.unparse(status.func) in runners):
+                statements.append(ast.copy_location(ast.Assert(ast.UnaryOp(ast.Not(), status)), node))
+    return statements
 
 
 def _is_parametrize(mark: ast.expr) -> bool:

@@ -59,10 +59,14 @@ class pytest:
         return values if len(values) != 1 else values[0]
 
     @staticmethod
+    def skip(reason=""):
+        raise AssertionError("skipped: " + reason)
+
+    @staticmethod
     def fail(message=""):
         raise AssertionError(message)
 '''
-_PARTS = frozenset({"raises", "approx", "mark", "param", "fail"})
+_PARTS = frozenset({"raises", "approx", "mark", "param", "fail", "skip"})
 _NOT_MARKS = frozenset({"parametrize", "skip", "skipif", "xfail", "usefixtures"})
 """Marks that change what runs. `parametrize` of a function is written out before."""
 

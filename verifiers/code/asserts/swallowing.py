@@ -17,37 +17,76 @@ _SUPPRESS = ("suppress", "contextlib.suppress")
 
 def swallows(tree: ast.Module) -> bool:
     """Whether some assert holds for every program, because an `except`, a `finally` or a `suppress` passes over it."""
-    counted = _counted(tree)
-    bodies = [node.body for node in ast.walk(tree) if isinstance(node, ast.Try | ast.With) and _is_deaf(node, counted)]
+    counted = counted_names(tree)
+    answers = _that_answer(tree, counted)
+    bodies = [
+        node.body
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Try | ast.With) and _is_deaf(node, counted) and id(node) not in answers
+    ]
     if not bodies:
         return False
     asserting = _asserting(tree)
     return any(_can_fail(body, asserting) for body in bodies)
 
 
+def passes_over(node: ast.Try, counted: frozenset[str]) -> bool:
+    """Whether an `except` of this `try` passes over an assert. `counted`: as `counted_names` gives them."""
+    return any(_passes(handler, counted) for handler in node.handlers)
+
+
+def counted_names(tree: ast.Module) -> frozenset[str]:
+    """Names by which a test remembers what failed, and fails in the end: `assert not failed`, `if failed: raise`,
+    `sys.exit(len(failures))`. What only a `print` reads is none.
+    """
+    within = {
+        id(part)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Try)
+        for each in node.body
+        for part in ast.walk(each)
+    }
+    read: set[str] = set()
+    for node in ast.walk(tree):
+        if id(node) in within:
+            continue
+        if isinstance(node, ast.Assert) or (isinstance(node, ast.If) and any(map(_ends_badly, ast.walk(node)))):
+            read |= _names(node.test)
+        elif isinstance(node, ast.Call) and (ast.unparse(node.func) in _EXITS or _asserts(node.func, ())):
+            read |= {name for argument in node.args for name in _names(argument)}
+    return frozenset(read)
+
+
+def _ends_badly(node: ast.AST) -> bool:
+    return isinstance(node, ast.Raise | ast.Assert) or (
+        isinstance(node, ast.Call) and (ast.unparse(node.func) in _EXITS or _asserts(node.func, ()))
+    )
+
+
+def _that_answer(tree: ast.Module, counted: frozenset[str]) -> set[int]:
+    """The `try`s of `def run(): try: check(f) except AssertionError: return False`, where `assert run()` follows."""
+    return {
+        id(part)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.FunctionDef) and node.name in counted
+        for part in ast.walk(node)
+        if isinstance(part, ast.Try)
+        and all(any(isinstance(each, ast.Return) and each.value for each in handler.body) for handler in part.handlers)
+    }
+
+
 def _is_deaf(node: ast.Try | ast.With, counted: frozenset[str]) -> bool:
     if isinstance(node, ast.With):
         return any(_suppresses(item.context_expr) for item in node.items)
     leaves = any(isinstance(part, ast.Return | ast.Break | ast.Continue) for part in node.finalbody)
-    return leaves or any(_passes(handler, counted) for handler in node.handlers)
-
-
-def passes_over(node: ast.Try) -> bool:
-    """Whether an `except` of this `try` passes over an assert."""
-    return any(_passes(handler, frozenset()) for handler in node.handlers)
+    return leaves or passes_over(node, counted)
 
 
 def _passes(handler: ast.ExceptHandler, counted: frozenset[str]) -> bool:
-    """`counted`: names by which a test remembers what failed."""
     parts = handler.type.elts if isinstance(handler.type, ast.Tuple) else [handler.type]
     if not any(part is None or ast.unparse(part) in SWALLOW for part in parts):
         return False
-    return not any(
-        isinstance(part, ast.Raise | ast.Assert)
-        or (isinstance(part, ast.Call) and ast.unparse(part.func) in _EXITS)
-        or _counts(part, counted)
-        for part in ast.walk(handler)
-    )
+    return not any(_ends_badly(part) or _counts(part, counted) for part in ast.walk(handler))
 
 
 def _counts(node: ast.AST, counted: frozenset[str]) -> bool:
@@ -57,17 +96,6 @@ def _counts(node: ast.AST, counted: frozenset[str]) -> bool:
     if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute):
         return False
     return node.func.attr in ("append", "add", "extend") and bool(_names(node.func.value) & counted)
-
-
-def _counted(tree: ast.Module) -> frozenset[str]:
-    """Names that an assert, an `if` or an exit reads: `assert not failed`, `sys.exit(len(failures))`."""
-    read = set()
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Assert | ast.If):
-            read |= _names(node.test)
-        elif isinstance(node, ast.Call) and ast.unparse(node.func) in _EXITS:
-            read |= {name for argument in node.args for name in _names(argument)}
-    return frozenset(read)
 
 
 def _suppresses(manager: ast.expr) -> bool:

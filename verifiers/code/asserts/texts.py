@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from verifiers.code.asserts.conditions import METHOD_NAMES
 from verifiers.code.asserts.handing import (
     hands_over_objects,
+    immutable_names,
     is_like_a_class,
     looks_for_changes,
     mentions,
@@ -28,8 +29,10 @@ from verifiers.code.types import TestText
 
 _OF_THE_PROCESS = (
     "redirect_stdout redirect_stderr capsys capfd monkeypatch patch Mock MagicMock stdin stdout stderr argv environ "
-    "globals locals eval inspect assertWarns assertWarnsRegex assertLogs assertNoLogs caplog open"
+    "globals locals eval inspect assertWarns assertWarnsRegex assertLogs assertNoLogs caplog"
 )
+_BUILT_IN_TASKS = "abs all any bin divmod filter hex map max min oct ord pow reversed round sorted sum zip"
+_SHADOWED = frozenset(_BUILT_IN_TASKS.split())
 _PROCESS = frozenset(_OF_THE_PROCESS.split())
 
 
@@ -53,7 +56,7 @@ def test_text(
     if modules:
         source = "".join(f"import {module}\n" for module in modules) + source
     objects = classes | {function for function in functions if is_like_a_class(function)} - program_names
-    if not functions and not _may_reach_the_program(tree):
+    if not functions and not _may_reach_the_program(tree) and not _calls_what_a_program_may_define(tree):
         raise CallsNothing(name)
     shared = shared or not functions or bool(objects & set(functions)) or _needs_the_process(tree, frozenset(functions))
     return TestText(source, () if shared else tuple(functions), name)
@@ -71,6 +74,14 @@ def _may_reach_the_program(tree: ast.Module) -> bool:
             isinstance(node, ast.Import)
             and any(alias.name in ("__main__", "importlib", "runpy") for alias in node.names)
         )
+        for node in ast.walk(tree)
+    )
+
+
+def _calls_what_a_program_may_define(tree: ast.Module) -> bool:
+    """`result = sum(10, 15)`: tasks ask for functions that have a built-in's name."""
+    return any(
+        isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in _SHADOWED
         for node in ast.walk(tree)
     )
 
@@ -131,6 +142,7 @@ def _needs_the_process(tree: ast.Module, functions: frozenset[str]) -> bool:
         or any(_reads_an_attribute(node, calls, results) for node in ast.walk(tree))
         or any(isinstance(node, ast.Compare) and _compares_identity(node) for node in ast.walk(tree))
         or any(isinstance(node, ast.Call) and _goes_on(node, results) for node in ast.walk(tree))
+        or any(isinstance(node, ast.Call) and ast.unparse(node.func) == "open" for node in ast.walk(tree))
         or _reads_after_a_statement(tree, calls)
         or _reads_an_argument_again(tree, calls, results)
     )
@@ -168,11 +180,11 @@ def _reads_after_a_statement(tree: ast.Module, calls: list[ast.Call]) -> bool:
     changed: set[str] = set()
     given: set[int] = set()
     for call in calls:
+        values = [*call.args, *(keyword.value for keyword in call.keywords)]
         if id(call) in alone:
-            values = [*call.args, *(keyword.value for keyword in call.keywords)]
             changed |= {variable(value) for value in values}
-            given |= {id(value) for value in values}
-    changed.discard("")
+        given |= {id(value) for value in values}
+    changed -= {"", *immutable_names(tree)}
     return any(
         id(node) not in given and variable(node) in changed and isinstance(getattr(node, "ctx", None), ast.Load)
         for node in ast.walk(tree)
@@ -225,7 +237,7 @@ def _reads_an_argument_again(tree: ast.Module, calls: list[ast.Call], results: s
     that looks for what was changed in it.
     """
     values = [value for call in calls for value in (*call.args, *(keyword.value for keyword in call.keywords))]
-    arguments = {variable(value) for value in values} - {""}
+    arguments = {variable(value) for value in values} - {"", *immutable_names(tree)}
     for node in ast.walk(tree):
         condition = node.test if isinstance(node, ast.Assert) else None
         if isinstance(node, ast.Call):
@@ -233,6 +245,6 @@ def _reads_an_argument_again(tree: ast.Module, calls: list[ast.Call], results: s
         if condition is None or _holds(condition, calls):
             continue
         names = {variable(part) for part in ast.walk(condition)}
-        if names & arguments and (not names & results or looks_for_changes(condition, arguments)):
+        if names & arguments and (not names & results or looks_for_changes(condition, arguments, results)):
             return True
     return False

@@ -14,7 +14,7 @@ from typing import Any
 
 from verifiers.code.asserts.conditions import has_hole
 from verifiers.code.asserts.gathering import Gathering, NeverHolds
-from verifiers.code.asserts.literals import FAILURES, bindings
+from verifiers.code.asserts.literals import FAILURES, bindings, value_of
 from verifiers.code.asserts.meaning import Helper, Instance, Module, Names, Pending, Program, Unconvertible, Unknown
 from verifiers.code.asserts.raising import expected_exceptions, raising_statement
 from verifiers.code.asserts.tables import UNPACKED
@@ -94,15 +94,28 @@ class Walk(Gathering):
                     return
             elif ast.unparse(value.func) in WITHOUT_EFFECT_HERE:
                 return
-            elif (condition := condition_of(value)) is not None:
+            elif (condition := condition_of(self._with_known_items(value))) is not None:
                 self.condition(condition)
                 return
             elif (raising := raising_statement(value)) is not None:
                 self.add(self.call_in(raising[1]), Raises(raising[0]), value)
                 return
+            elif ast.unparse(value.func).startswith("self.assert"):
+                raise Unconvertible(f"{ast.unparse(value.func)} of unittest")
             elif self.helper(value):
                 return
         raise Unconvertible("a call of the program stands by itself")
+
+    def _with_known_items(self, node: ast.Call) -> ast.Call:
+        """`self.assertCountEqual(f(x), expected)` with the value of `expected`: not all items have an order."""
+        if not isinstance(node.func, ast.Attribute) or node.func.attr != "assertCountEqual" or len(node.args) < 2:
+            return node
+        args: list[ast.expr] = []
+        for argument in node.args:
+            reducer = self.reducer()
+            expression = reducer.visit(argument)
+            args.append(argument if reducer.calls else ast.Constant(value_of(expression)))
+        return ast.copy_location(ast.Call(node.func, args, node.keywords), node)
 
     def _calls(self, nodes: list[ast.expr]) -> bool:
         reducer = self.reducer()

@@ -12,10 +12,14 @@ language is refused; lenient takes the last one in Python before it. One that wa
 from __future__ import annotations
 
 import ast
+import builtins
+import importlib
 import re
+import sys
 import textwrap
 from collections.abc import Collection
 
+from verifiers.code.asserts.texts import free_names
 from verifiers.code.purity.scopes import local_nodes, module_scope
 from verifiers.code.source.fences import Block, fenced_blocks
 from verifiers.code.source.unfenced import is_source, parsed, source_within
@@ -94,7 +98,7 @@ def _continued(answer: str, prompt: str, entry_point: str) -> str:
     """
     prompt, definitions = _prompt_source(prompt, entry_point)
     if "." in entry_point:
-        return _with_missing(answer, definitions, entry_point)
+        return _after("".join(f"{ast.unparse(node)}\n" for node in _needed(answer, definitions)), answer)
     tree = parsed(answer)
     if tree is None and (tree := parsed(textwrap.dedent(answer))) is not None and not _is_body(tree):
         answer = textwrap.dedent(answer)
@@ -106,17 +110,51 @@ def _continued(answer: str, prompt: str, entry_point: str) -> str:
             if _is_complete(candidate, entry_point):
                 return candidate
         return answer
-    return _with_missing(answer, definitions, entry_point)
-
-
-def _with_missing(answer: str, definitions: list[ast.stmt], entry_point: str) -> str:
-    """The answer behind those imports and helpers of the prompt that it lacks."""
-    tree = parsed(answer)
-    if tree is None or not definitions:
-        return answer
     names = module_scope(tree).names
     missing = [node for node in definitions if _is_helper(node, names, entry_point)]
     return _after("".join(f"{ast.unparse(node)}\n" for node in missing), answer)
+
+
+def _needed(answer: str, definitions: list[ast.stmt]) -> list[ast.stmt]:
+    """Of a prompt's imports, classes, functions and constants those that the answer reads and does not define, and what
+    these need. Of `from typing import *` the names alone, so that nothing hides a built-in.
+    """
+    waiting, known = _unbound(answer), set(dir(builtins))
+    chosen: dict[int, ast.stmt] = {}
+    while waiting:
+        name = waiting.pop()
+        known.add(name)
+        for place, node in enumerate(definitions):
+            if _binds(node, name):
+                chosen[place] = node
+                waiting |= _unbound(ast.unparse(node)) - known
+            elif isinstance(node, ast.ImportFrom) and _lends(node, name):
+                chosen[len(definitions) + len(chosen)] = ast.ImportFrom(node.module, [ast.alias(name)], 0)
+    lent = [node for place, node in chosen.items() if place >= len(definitions)]
+    return [*lent, *(chosen[place] for place in sorted(chosen) if place < len(definitions))]
+
+
+def _unbound(source: str) -> set[str]:
+    try:
+        return set(free_names(source)) - set(dir(builtins))
+    except (SyntaxError, ValueError, RecursionError):
+        return set()
+
+
+def _binds(node: ast.stmt, name: str) -> bool:
+    if isinstance(node, ast.Import | ast.ImportFrom):
+        return any((alias.asname or alias.name.partition(".")[0]) == name for alias in node.names)
+    if isinstance(node, ast.FunctionDef | ast.ClassDef):
+        return node.name == name and not (isinstance(node, ast.FunctionDef) and _is_stub(node))
+    targets = node.targets if isinstance(node, ast.Assign) else []
+    return any(isinstance(target, ast.Name) and target.id == name for target in targets)
+
+
+def _lends(node: ast.ImportFrom, name: str) -> bool:
+    """Whether `from module import *` of the standard library brings the name."""
+    if node.level or not node.module or node.module.partition(".")[0] not in sys.stdlib_module_names:
+        return False
+    return any(alias.name == "*" for alias in node.names) and hasattr(importlib.import_module(node.module), name)
 
 
 def _prompt_source(prompt: str, entry_point: str) -> tuple[str, list[ast.stmt]]:
@@ -125,8 +163,12 @@ def _prompt_source(prompt: str, entry_point: str) -> tuple[str, list[ast.stmt]]:
     """
     if "." in entry_point:
         blocks = (prompt, *(block.text for block in reversed(fenced_blocks(prompt))))
-        trees = (parsed(text) or parsed(text.rstrip() + "\n        pass\n") for text in blocks if text.strip())
-        return "", next((tree.body for tree in trees if tree is not None), [])
+        for number, text in enumerate(blocks):
+            tree = (parsed(text) or parsed(text.rstrip() + "\n        pass\n")) if text.strip() else None
+            # a fenced block may show how the function is called: only one that defines its class is source
+            if tree is not None and (number == 0 or re.split(r"\W", entry_point)[0] in module_scope(tree).names):
+                return "", tree.body
+        return "", []
     if not entry_point or f"def {entry_point}" not in prompt:
         return "", []
     for text in (prompt, *(block.text for block in reversed(fenced_blocks(prompt)))):

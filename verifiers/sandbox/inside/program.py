@@ -271,9 +271,9 @@ def answer_frame(call: dict[str, Any], names: dict[str, Any], settings: dict[str
 
 def _function(names: dict[str, Any], path: str) -> Any:
     owner, _, method = path.partition(".")
-    if owner not in names and not hasattr(builtins, owner):
+    if owner not in names:  # a built-in of that name is not the program's
         raise NameError(f"the program does not define {owner!r}")
-    target = names.get(owner) or getattr(builtins, owner)
+    target = names[owner]
     if not method:
         return target
     instance = target()
