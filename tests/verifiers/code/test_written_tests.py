@@ -254,7 +254,7 @@ ROWS: dict[str, tuple[dict[str, Any], list[str], list[str]]] = {
         {
             "prompt": "from math import *\nfrom typing import *\n",
             "entry_point": "Solution().f",
-            "test": "def check(candidate):\n    assert candidate(7) == pow(7, 1, 10 ** 9 + 7)",
+            "test": "def check(candidate):\n    assert candidate(7) == 7",
         },
         ["class Solution:\n    def f(self, x: Optional[int]): return int(min(inf, pow(x, 1, 10 ** 9 + 7)))"],
         ["class Solution:\n    def f(self, x): return pi", "class Solution:\n    def f(self, x): return inf"],
