@@ -103,11 +103,10 @@ class PlainEngine:
                 running = [running[k] for k in alive]
             mask = torch.cat([mask, mask.new_ones(len(running), 1)], 1)
             hidden = self._last_states(
+                cache,
                 input_ids=drawn[:, None],
                 position_ids=position[:, None],
                 attention_mask=mask,
-                past_key_values=cache,
-                use_cache=True,
             )
             position = position + 1
         return [Generation(tokens[i], logprobs[i], "stop" if ended[i] else "length") for i in range(len(requests))]
@@ -124,7 +123,7 @@ class PlainEngine:
             shared = 0
         else:
             first = torch.tensor([prompts[0][:shared]], device=device)
-            self._base(input_ids=first, past_key_values=cache, use_cache=True)
+            _with_cache(self._base, cache, input_ids=first)
             cache.batch_repeat_interleave(len(prompts))
         width = max(len(p) for p in prompts) - shared
         ids = torch.zeros((len(prompts), width), dtype=torch.long)
@@ -138,11 +137,10 @@ class PlainEngine:
             positions[i, pad:] = torch.arange(shared, len(prompt))
         mask = mask.to(device)
         hidden = self._last_states(
+            cache,
             input_ids=ids.to(device),
             position_ids=positions.to(device),
             attention_mask=mask,
-            past_key_values=cache,
-            use_cache=True,
         )
         return cache, hidden, mask
 
@@ -150,18 +148,24 @@ class PlainEngine:
     def _base(self) -> Any:
         return causal_of(self._lm.model).base_model
 
-    def _last_states(self, **inputs: Any) -> Tensor:
+    def _last_states(self, cache: Any, **inputs: Any) -> Tensor:
         """What the head gets at the last place of each row [B, H], or the logits there [B, V] where the model caps or
         scales them.
         """
         if self._heads_give_logits():
-            return self._base(**inputs).last_hidden_state[:, -1]  # type: ignore[no-any-return]
+            return _with_cache(self._base, cache, **inputs).last_hidden_state[:, -1]  # type: ignore[no-any-return]
         causal = causal_of(self._lm.model)
         few = {"logits_to_keep": 1} if "logits_to_keep" in inspect.signature(causal.forward).parameters else {}
-        return causal(**inputs, **few).logits[:, -1]  # type: ignore[no-any-return]
+        return _with_cache(causal, cache, **inputs, **few).logits[:, -1]  # type: ignore[no-any-return]
 
     def _heads_give_logits(self) -> bool:
         """Whether the logits are what the head makes of its input; Gemma 2, Granite and Cohere cap or scale them."""
         if self._plain_head is None:
             self._plain_head = logits_are_heads(self._lm.model, tolerance=1e-3)
         return self._plain_head
+
+
+def _with_cache(module: Any, cache: Any, **inputs: Any) -> Any:
+    """One forward pass. transformers 5.24 calls the cache of most models `cache`, and warns of the name before it."""
+    name = "cache" if "cache" in inspect.signature(module.forward).parameters else "past_key_values"
+    return module(**inputs, use_cache=True, **{name: cache})

@@ -184,7 +184,9 @@ def date_warning(tokenizer: Any, owner: str) -> str | None:
     if "strftime_now" not in str(tokenizer.chat_template):
         return None
     question: list[Message] = [{"role": "user", "content": _USER_TEXT}]
-    if _A_DATE not in apply_template(tokenizer, question, owner, strftime_now=lambda _format: _A_DATE):
+    # transformers 5.24 passes no functions on to a template, so one is defined in it
+    dated = "{%- macro strftime_now(format) -%}" + _A_DATE + "{%- endmacro -%}" + str(tokenizer.chat_template)
+    if _A_DATE not in apply_template(tokenizer, question, owner, chat_template=dated):
         return None
     return (
         f"the chat template of {name_of(tokenizer)} writes the date into every prompt, so a run that is resumed, or an"

@@ -22,6 +22,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from reasonrl.models.checkpointing import computes_activations_again
 from reasonrl.models.lent_attention import lent_attention
 from reasonrl.models.prefix_tree import PrefixTree
 
@@ -76,7 +77,7 @@ def runs_for(model: Any, tree: PrefixTree, nodes: int, *, always: bool = False) 
     ours: that is known only within `tree_attention`.
     """
     runs = runs_of(tree, nodes)
-    computes_again = getattr(model, "is_gradient_checkpointing", False) and torch.is_grad_enabled()
+    computes_again = computes_activations_again(model) and torch.is_grad_enabled()
     is_on = model.config.get_text_config()._attn_implementation == NAME
     wanted = always or are_cheaper(runs, nodes)
     return runs if wanted and is_possible(model) and (is_on or not computes_again) else None

@@ -14,6 +14,7 @@ from torch import Tensor
 from reasonrl.environments.refined import require_answers
 from reasonrl.errors import CheckpointError, NotFiniteError
 from reasonrl.evaluation.evaluate import selection_accuracy
+from reasonrl.models.checkpointing import compute_activations_again
 from reasonrl.models.devices import dtype_warning
 from reasonrl.recipe.schema import Recipe
 from reasonrl.rewards.loading import make_reward_parts, make_verifier
@@ -154,7 +155,7 @@ def prepare(
     if lora is not None:
         language_model.model = add_lora(language_model.model, lora, recipe.seed)
     if recipe.model.gradient_checkpointing:
-        language_model.model.gradient_checkpointing_enable()
+        compute_activations_again(language_model.model)
         language_model.model.enable_input_require_grads()
     optimizer = MasterAdamW(language_model.model, recipe.optim, recipe.total_steps)
     return StageContext(

@@ -20,6 +20,7 @@ from transformers import (
 from reasonrl.models import architecture, log_softmax, tiny
 from reasonrl.models import logprobs as module
 from reasonrl.models.architecture import logits_are_heads, tree_is_exact
+from reasonrl.models.checkpointing import compute_activations_again
 from reasonrl.models.logprobs import TokenRow, forward_and_backward, response_logprobs
 from reasonrl.models.prefix_tree import PrefixTree
 
@@ -166,7 +167,7 @@ def test_repeated_rows_count_repeatedly() -> None:
 def test_gradient_checkpointing_changes_nothing() -> None:
     model = llama()
     expected = gradients(model, response_logprobs(model, ROWS).logprobs.sum())
-    model.gradient_checkpointing_enable()
+    compute_activations_again(model)
     model.enable_input_require_grads()
     model.train()
     assert_same_gradients(gradients(model, response_logprobs(model, ROWS).logprobs.sum()), expected)
