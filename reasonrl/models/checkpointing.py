@@ -1,4 +1,4 @@
-"""Gradient checkpointing, which is called activation checkpointing from transformers 5.24 on, where the old names warn."""
+"""Gradient checkpointing. From transformers 5.24 on it is called activation checkpointing, and the old names warn."""
 
 from __future__ import annotations
 
