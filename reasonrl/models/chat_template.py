@@ -181,11 +181,14 @@ def date_warning(tokenizer: Any, owner: str) -> str | None:
     """A warning where the template writes the time or the date into a prompt: the same row gives other prompts on other
     days.
     """
-    if "strftime_now" not in str(tokenizer.chat_template):
+    template = tokenizer.chat_template
+    if isinstance(template, dict):  # of several, a prompt is written by this one
+        template = template.get("default")
+    if "strftime_now" not in (template or ""):
         return None
     question: list[Message] = [{"role": "user", "content": _USER_TEXT}]
     # transformers 5.24 passes no functions on to a template, so one is defined in it
-    dated = "{%- macro strftime_now(format) -%}" + _A_DATE + "{%- endmacro -%}" + str(tokenizer.chat_template)
+    dated = "{%- macro strftime_now(format) -%}" + _A_DATE + "{%- endmacro -%}" + template
     if _A_DATE not in apply_template(tokenizer, question, owner, chat_template=dated):
         return None
     return (

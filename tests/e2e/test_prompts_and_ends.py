@@ -95,6 +95,9 @@ def test_a_template_that_ignores_the_beginning_of_an_answer_is_warned_of() -> No
 def test_a_template_that_writes_the_date_is_warned_of() -> None:
     dated = date_warning(make_tokenizer(template="{{ strftime_now('%d %b %Y') }}" + CHAT), "q")
     assert dated is not None and "writes the date into every prompt" in dated
+    several = make_tokenizer(template="chat")
+    several.chat_template = {"default": several.chat_template, "tool_use": "{{ strftime_now('%d') }}"}
+    assert date_warning(several, "q") is None
     unused = "{% if date is defined %}{{ strftime_now('%d') }}{% endif %}" + CHAT
     assert date_warning(make_tokenizer(template=unused), "q") is None
     assert date_warning(make_tokenizer(template="chat"), "q") is None

@@ -89,7 +89,7 @@ class _Part:
         inputs = [case.input for _, case in cases]
         called = {given.function for given in inputs if isinstance(given, Call)}
         share = bool(called) and (len(inputs) == 1 or cannot_keep_state(self.program, called))
-        limits = with_room(self.limits, [case.check for _, case in cases])
+        limits = _with_room(self.limits, [case.check for _, case in cases])
         outcomes = self.sandbox.run(self.program, inputs, limits, share_process=share)
         try:
             for number, case in cases:
@@ -126,7 +126,7 @@ class _Part:
         return None
 
 
-def with_room(limits: Limits, checks: Iterable[Check]) -> Limits:
+def _with_room(limits: Limits, checks: Iterable[Check]) -> Limits:
     """The limits, with room for outputs twice as long as the longest that is expected."""
     longest = max((_bytes_of(getattr(check, "expected", None)) for check in checks), default=0)
     return replace(limits, output_bytes=2 * longest) if 2 * longest > limits.output_bytes else limits

@@ -1,10 +1,12 @@
-"""The tree of a source that others wrote, without a warning of Python's about how they wrote it."""
+"""The tree and the free names of a source that others wrote, without a warning of Python's about how they wrote it."""
 
 from __future__ import annotations
 
 import ast
+import symtable
 import threading
 import warnings
+from collections.abc import Iterator
 
 _LOCK = threading.Lock()
 UNPARSABLE = (SyntaxError, ValueError, RecursionError, MemoryError)
@@ -23,3 +25,18 @@ def check_compiles(source: str) -> None:
     with _LOCK, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         compile(source, "tests", "exec", dont_inherit=True)
+
+
+def free_names(source: str) -> frozenset[str]:
+    """Names that a source reads and never binds at its top. Raises SyntaxError."""
+    top = symtable.symtable(source, "tests", "exec")
+    bound = {symbol.get_name() for symbol in top.get_symbols() if symbol.is_assigned() or symbol.is_imported()}
+    read = {symbol.get_name() for table in _tables(top) for symbol in table.get_symbols() if symbol.is_global()}
+    read |= {symbol.get_name() for symbol in top.get_symbols() if symbol.is_referenced()}
+    return frozenset(read - bound - {"__name__", "__file__"})
+
+
+def _tables(table: symtable.SymbolTable) -> Iterator[symtable.SymbolTable]:
+    yield table
+    for child in table.get_children():
+        yield from _tables(child)

@@ -15,6 +15,7 @@ _RETURN_OBJECTS = "iter map filter zip reversed enumerate range open object memo
 _NOT_PLAIN = frozenset(_RETURN_OBJECTS.split())
 _OF_FUNCTIONS = ("operator", "functools")
 """Modules that hold functions."""
+_RETURN_IMMUTABLE = frozenset({"int", "str", "float", "len", "randint", "random.randint", "random.random"})
 _RETURN_FUNCTIONS = frozenset({"attrgetter", "itemgetter", "methodcaller", "partial"})
 
 
@@ -76,18 +77,9 @@ def immutable_names(tree: ast.AST) -> set[str]:
 
 def _is_immutable(node: ast.expr) -> bool:
     if isinstance(node, ast.Call):
-        return ast.unparse(node.func) in (
-            "int",
-            "str",
-            "float",
-            "len",
-            "sum",
-            "random.randint",
-            "random.random",
-            "randint",
-        )
+        return ast.unparse(node.func) in _RETURN_IMMUTABLE
     return isinstance(node, ast.JoinedStr) or (
-        isinstance(node, ast.Constant) and not isinstance(node.value, list | dict | set)
+        isinstance(node, ast.Constant) and isinstance(node.value, str | bytes | int | float | complex | None)
     )
 
 

@@ -9,9 +9,7 @@ from __future__ import annotations
 
 import ast
 import builtins
-import symtable
 import sys
-from collections.abc import Iterator
 
 from verifiers.code.asserts.conditions import METHOD_NAMES
 from verifiers.code.asserts.handing import (
@@ -24,7 +22,7 @@ from verifiers.code.asserts.handing import (
     variable,
 )
 from verifiers.code.asserts.unittests import condition_of
-from verifiers.code.trees import check_compiles, tree_of
+from verifiers.code.trees import check_compiles, free_names, tree_of
 from verifiers.code.types import TestText
 
 _OF_THE_PROCESS = (
@@ -94,21 +92,6 @@ def _imports(node: ast.Name | ast.Attribute) -> bool:
         "import_module",
         "vars",
     )
-
-
-def free_names(source: str) -> frozenset[str]:
-    """Names that a source reads and never binds at its top."""
-    top = symtable.symtable(source, "tests", "exec")
-    bound = {symbol.get_name() for symbol in top.get_symbols() if symbol.is_assigned() or symbol.is_imported()}
-    read = {symbol.get_name() for table in _tables(top) for symbol in table.get_symbols() if symbol.is_global()}
-    read |= {symbol.get_name() for symbol in top.get_symbols() if symbol.is_referenced()}
-    return frozenset(read - bound - {"__name__", "__file__"})
-
-
-def _tables(table: symtable.SymbolTable) -> Iterator[symtable.SymbolTable]:
-    yield table
-    for child in table.get_children():
-        yield from _tables(child)
 
 
 def _names(tree: ast.AST) -> frozenset[str]:

@@ -15,17 +15,20 @@ import ast
 import builtins
 import importlib
 import re
-import sys
 import textwrap
 from collections.abc import Collection
 
-from verifiers.code.asserts.texts import free_names
 from verifiers.code.purity.scopes import local_nodes, module_scope
 from verifiers.code.source.fences import Block, fenced_blocks
 from verifiers.code.source.unfenced import is_source, parsed, source_within
+from verifiers.code.trees import free_names
 from verifiers.code.types import CodeTests
 from verifiers.response import Extraction, Mode, check_mode, is_unfinished_thought, strip_thinking
 
+_LENDING = frozenset(
+    {"bisect", "collections", "functools", "heapq", "itertools", "math", "operator", "string", "typing"}
+)
+"""Modules of which a prompt may import all names. They are imported here to see these, so no row names another."""
 _MAX_SAMPLES = 20
 """Blocks without a language at the end of a response that are tried as source."""
 _TAGS = re.compile(r"\[(PYTHON|BEGIN|CODE)\](.*?)(?:\[/\1\]|\[DONE\]|\Z)", re.DOTALL)
@@ -151,10 +154,10 @@ def _binds(node: ast.stmt, name: str) -> bool:
 
 
 def _lends(node: ast.ImportFrom, name: str) -> bool:
-    """Whether `from module import *` of the standard library brings the name."""
-    if node.level or not node.module or node.module.partition(".")[0] not in sys.stdlib_module_names:
+    """Whether `from module import *` brings the name."""
+    if node.level or node.module not in _LENDING or all(alias.name != "*" for alias in node.names):
         return False
-    return any(alias.name == "*" for alias in node.names) and hasattr(importlib.import_module(node.module), name)
+    return hasattr(importlib.import_module(node.module), name)
 
 
 def _prompt_source(prompt: str, entry_point: str) -> tuple[str, list[ast.stmt]]:
