@@ -9,6 +9,7 @@ import ast
 from collections.abc import Sequence
 
 from reasonrl.data.program_trees import Op, Tree, value
+from verifiers.python_source import tree_of
 
 _OPERATORS: dict[type, str] = {
     ast.Add: "+",
@@ -37,7 +38,7 @@ def read_program(source: str) -> tuple[list[str], Tree]:
     if len(source) > _LONGEST:
         raise ValueError(f"a program of {len(source):,} characters is too long")
     try:
-        module = ast.parse(source)
+        module = tree_of(source)
         match module.body:
             case [ast.FunctionDef(args=arguments, body=[ast.Return(value=ast.expr() as expression)])]:
                 names = [argument.arg for argument in arguments.args]

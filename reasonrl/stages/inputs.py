@@ -23,6 +23,7 @@ from reasonrl.runs.inputs import clock, differences, digest_files, digest_rows, 
 from reasonrl.setup.data import RunData
 from reasonrl.setup.run_models import model_for_role
 from reasonrl.stages.base import Session
+from verifiers.python_source import tree_of
 
 _MODEL_FILES = (".json", ".safetensors", ".bin", ".model", ".jinja", ".tiktoken")
 _MODEL_TEXTS = ("vocab.txt", "merges.txt")
@@ -185,7 +186,7 @@ def _add_with_imports(path: Path, files: dict[Path, None]) -> None:
         return
     files[path] = None
     try:
-        tree = ast.parse(path.read_bytes())
+        tree = tree_of(path.read_bytes())
     except (OSError, SyntaxError, ValueError):
         return
     names = []

@@ -10,13 +10,13 @@ from __future__ import annotations
 import ast
 import math
 import operator
-import warnings
 from collections.abc import Callable
 from decimal import Decimal, InvalidOperation
 from fractions import Fraction
 from typing import Any
 
 from reasonrl.environments.tools.base import CallStatus, ToolResult
+from verifiers.python_source import UNPARSABLE, expression_of
 
 LONGEST = 1000
 """Characters of an expression."""
@@ -69,11 +69,8 @@ def calculate(expression: str) -> str:
     if not text:
         raise NotComputed("the expression is empty")
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", SyntaxWarning)
-            tree = ast.parse(text, mode="eval")
-        return written(_value(tree.body, text, 0))
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return written(_value(expression_of(text), text, 0))
+    except UNPARSABLE:
         raise NotComputed("this is not an arithmetic expression") from None
 
 

@@ -16,6 +16,7 @@ from collections.abc import Collection, Mapping, Sequence
 from verifiers.code.asserts.swallowing import counted_names, passes_over
 from verifiers.code.asserts.unittests import SETUPS, is_of_unittest, test_classes
 from verifiers.code.types import BadTests
+from verifiers.python_source import tree_of
 
 PROGRAM_MODULES = frozenset({"solution", "main", "program", "your_module", "submission", "__main__"})
 _RUNNERS = frozenset({"unittest.main", "pytest.main"})
@@ -84,7 +85,7 @@ def unittest_runs(tree: ast.Module) -> str:
 
 
 def _statement(source: str) -> ast.stmt:
-    return ast.parse(source).body[0]
+    return tree_of(source).body[0]
 
 
 def _called(body: list[ast.stmt], counted: frozenset[str]) -> set[str]:

@@ -22,8 +22,8 @@ from verifiers.code.asserts.walk import Walk
 from verifiers.code.comparison.checks import Equals, OneOf, Truthy
 from verifiers.code.comparison.equality import member_key
 from verifiers.code.formats.evalplus import without_numpy
-from verifiers.code.trees import UNPARSABLE, tree_of
 from verifiers.code.types import BadTests, Case, Check, TestText
+from verifiers.python_source import UNPARSABLE, tree_of
 from verifiers.sandbox.types import Call
 
 

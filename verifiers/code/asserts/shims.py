@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 
 from verifiers.code.types import BadTests
+from verifiers.python_source import tree_of
 
 _PYTEST = '''
 class pytest:
@@ -80,16 +81,16 @@ def with_shims(script: ast.Module, label: str) -> ast.Module:
             used = True
             names = [alias.asname for alias in node.names if alias.name == "pytest" and alias.asname]
             others = [alias for alias in node.names if alias.name != "pytest"]
-            body += ast.parse("".join(f"{name} = pytest\n" for name in names)).body
+            body += tree_of("".join(f"{name} = pytest\n" for name in names)).body
             body += [ast.copy_location(ast.Import(others), node)] if others else []
         elif isinstance(node, ast.ImportFrom) and node.module == "pytest":
             used = True
-            body += ast.parse("".join(f"{a.asname or a.name} = pytest.{a.name}\n" for a in node.names)).body
+            body += tree_of("".join(f"{a.asname or a.name} = pytest.{a.name}\n" for a in node.names)).body
         else:
             body.append(node)
     for node in body if used else ():
         _refuse_others(node, label)
-    return ast.Module([*ast.parse(_PYTEST).body, *body], []) if used else script
+    return ast.Module([*tree_of(_PYTEST).body, *body], []) if used else script
 
 
 def _refuse_others(statement: ast.stmt, label: str) -> None:

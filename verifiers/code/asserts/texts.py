@@ -22,8 +22,8 @@ from verifiers.code.asserts.handing import (
     variable,
 )
 from verifiers.code.asserts.unittests import condition_of
-from verifiers.code.trees import check_compiles, free_names, tree_of
 from verifiers.code.types import TestText
+from verifiers.python_source import check_compiles, free_names, tree_of
 
 _OF_THE_PROCESS = (
     "redirect_stdout redirect_stderr capsys capfd monkeypatch patch Mock MagicMock stdin stdout stderr argv environ "

@@ -12,6 +12,7 @@ from verifiers.code.comparison.checkers import Special
 from verifiers.code.comparison.checks import Equals
 from verifiers.code.comparison.equality import EXACT, Tolerance, Types
 from verifiers.code.types import BadTests, Case, Check, TestText
+from verifiers.python_source import tree_of
 from verifiers.sandbox.types import Call
 
 _HELPERS = ("assertion", "is_floats")
@@ -70,7 +71,7 @@ def without_numpy(script: ast.Module) -> ast.Module:
     others = [node for node in script.body if node not in helpers and not _imports_numpy(node)]
     if any(isinstance(part, ast.Name) and part.id in ("np", "numpy") for node in others for part in ast.walk(node)):
         return script
-    return ast.Module([*ast.parse(_SAME + _ASSERTION).body, *others], [])
+    return ast.Module([*tree_of(_SAME + _ASSERTION).body, *others], [])
 
 
 _COMPARED = {

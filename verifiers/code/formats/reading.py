@@ -28,8 +28,8 @@ from verifiers.code.formats.contests import BY_TOKENS, GROUPS, read_contests
 from verifiers.code.formats.evalplus import read_evalplus
 from verifiers.code.formats.io_tests import Comparing, comparing, kind_of, read_inputs_outputs, read_test_list
 from verifiers.code.formats.livecodebench import read_livecodebench
-from verifiers.code.trees import UNPARSABLE, tree_of
 from verifiers.code.types import BadTests, CodeTests
+from verifiers.python_source import UNPARSABLE, tree_of
 
 _FAMILIES = {
     "asserts": "function assert asserts assertion humaneval human_eval mbpp check test_list pytest unittest",

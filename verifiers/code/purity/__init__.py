@@ -17,13 +17,13 @@ caller makes a new instance for each call of a method, and collects garbage betw
 
 from __future__ import annotations
 
-import ast
 from collections.abc import Iterable
 
 from verifiers.code.purity.names import StarImport
 from verifiers.code.purity.places import Risk
 from verifiers.code.purity.reader import Reader
 from verifiers.code.source.unfenced import parsed
+from verifiers.python_source import UNPARSABLE, tree_of
 
 MAX_SOURCE = 100_000
 """Characters. A longer program is not looked at."""
@@ -45,10 +45,10 @@ def state_risk(source: str, functions: Iterable[str] | None = None) -> str:
     if len(source) > MAX_SOURCE:
         return f"the program has more than {MAX_SOURCE} characters"
     try:
-        tree = parsed(source) or ast.parse(source)
+        tree = parsed(source) or tree_of(source)
         Reader(tree).check(None if functions is None else {name.partition(".")[0] for name in functions})
     except (Risk, StarImport) as risk:
         return str(risk)
-    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+    except UNPARSABLE as error:
         return f"the program cannot be read: {type(error).__name__}"
     return ""

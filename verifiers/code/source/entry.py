@@ -5,8 +5,8 @@ from __future__ import annotations
 import ast
 from dataclasses import replace
 
-from verifiers.code.trees import UNPARSABLE, tree_of
 from verifiers.code.types import Case, CodeTests
+from verifiers.python_source import UNPARSABLE, tree_of
 from verifiers.sandbox.types import Call
 
 

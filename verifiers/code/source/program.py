@@ -21,8 +21,8 @@ from collections.abc import Collection
 from verifiers.code.purity.scopes import local_nodes, module_scope
 from verifiers.code.source.fences import Block, fenced_blocks
 from verifiers.code.source.unfenced import is_source, parsed, source_within
-from verifiers.code.trees import free_names
 from verifiers.code.types import CodeTests
+from verifiers.python_source import free_names
 from verifiers.response import Extraction, Mode, check_mode, is_unfinished_thought, strip_thinking
 
 _LENDING = frozenset(

@@ -7,6 +7,8 @@ import functools
 import re
 import textwrap
 
+from verifiers.python_source import UNPARSABLE, tree_of
+
 MAX_STARTS = 10
 MAX_CUTS = 10
 MAX_CHARACTERS = 50_000
@@ -14,15 +16,15 @@ _REMEMBERED_CHARACTERS = 20_000
 _START = re.compile(r"^[ \t]*(?:(?:async )?def |class |import |from |@)\w", re.MULTILINE)
 
 
-_remembered = functools.lru_cache(maxsize=8)(ast.parse)
+_remembered = functools.lru_cache(maxsize=8)(tree_of)
 """One program is looked at several times: for its functions, and for the state that it may keep."""
 
 
 def parsed(text: str) -> ast.Module | None:
     """The tree of a source text; None if it is not source. Not to be changed: it may be handed out again."""
     try:
-        return _remembered(text) if len(text) <= _REMEMBERED_CHARACTERS else ast.parse(text)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return _remembered(text) if len(text) <= _REMEMBERED_CHARACTERS else tree_of(text)
+    except UNPARSABLE:
         return None
 
 
@@ -57,7 +59,7 @@ def _source_from(text: str) -> str:
     lines = [line.removeprefix(indent) for line in lines[:end]]
     for _ in range(MAX_CUTS):
         try:
-            ast.parse("\n".join(lines))
+            tree_of("\n".join(lines))
         except SyntaxError as error:
             wrong = (error.lineno or 1) - 1
             lines = lines[: min(wrong, len(lines) - 1)]
