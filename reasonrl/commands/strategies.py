@@ -120,7 +120,8 @@ def table_text(results: Sequence[Any]) -> str:
     if dear := [result.name for result in results if result.is_compared and not result.against and result.accuracy]:
         notes.append(f"{', '.join(dear)}: no vote here spends as much, so there is no gain; raise --samples")
     if unread := max(result.unread for result in results):
-        notes.append(f"up to {unread:.1%} of a strategy's critiques could not be read: see results.json")
+        share = f"up to {unread:.1%}" if unread >= 0.001 else "under 0.1%"
+        notes.append(f"{share} of a strategy's critiques could not be read: see results.json")
     if unfinished := max(result.unfinished for result in results):
         notes.append(f"on up to {unfinished:,} problems the actor could not go on: the best draft until then counts")
     if unjudged := max(result.unjudged for result in results):

@@ -134,6 +134,8 @@ def test_what_the_table_says_below_itself() -> None:
     assert "refine: no vote here spends as much" in text and "raise --samples" in text
     assert "up to 75.0% of a strategy's critiques could not be read" in text
     assert "on up to 2 problems the actor could not go on" in text
+    rows["panel"] = [replace(one, critiques=4000, unread=1) for one in rows["panel"]]
+    assert "under 0.1% of a strategy's critiques could not be read" in table_text(results_of(rows, ["one draft"]))
 
 
 def test_an_actor_that_cannot_go_on_leaves_its_draft_and_what_it_cost() -> None:
