@@ -176,13 +176,12 @@ class VLLMServingEngine:
         prompt = {"prompt_token_ids": list(request.token_ids)}
         try:
             await asyncio.wait_for(self._llm.get_supported_tasks(), _FIRST_S)  # vLLM asks itself this once
-        except TimeoutError as error:
-            raise ModelError("vLLM did not answer its first question, as where it has just ended") from error
-        try:
             params = sampling_params(request.sampling, request.seed, self._eos_ids, output_kind=kind)
             async with contextlib.aclosing(self._llm.generate(prompt, params, str(next(self._numbers)))) as results:
                 async for result in results:
                     yield result.outputs[0]
+        except TimeoutError as error:
+            raise ModelError("vLLM did not answer its first question, as where it has just ended") from error
         except VLLMClientError as error:
             raise ValueError(f"vLLM refuses this request: {error}") from error
         except (EngineDeadError, EngineGenerateError) as error:

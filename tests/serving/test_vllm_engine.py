@@ -186,6 +186,19 @@ def test_ctrl_c_answers_what_is_under_way_and_ends_all_processes(tmp_path: Path)
 
 @vllm
 @needs_vllm
+def test_a_vllm_that_dies_before_the_first_request(tmp_path: Path) -> None:
+    with serving(tmp_path, *VLLM) as server:
+        for child in processes_of(server):
+            os.kill(child, signal.SIGKILL)
+        until(lambda: server.get("/health").status_code == 503, 20)
+        for path in (CHAT, "/v1/critique"):
+            body = {"model": "tiny-critic", "messages": ASK} if path == CHAT else {"problem": "2 + 3?", "solution": "5"}
+            refused = server.post(path, body)
+            assert refused.status_code == 502 and "did not answer" in refused.text
+
+
+@vllm
+@needs_vllm
 def test_a_vllm_that_dies_is_said_and_the_server_is_not_healthy(tmp_path: Path) -> None:
     with serving(tmp_path, *VLLM) as server:
         ask = {"model": "tiny-critic", "messages": ASK, "temperature": 2.0, "max_tokens": 200, "n": 8}
